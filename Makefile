@@ -1,0 +1,80 @@
+# Needs make and Python 3.11 or newer, nothing else. The first run of a target installs what it needs into .venv
+# (a stamp there remembers it); after that, no target touches the network.
+#
+#   make book    build the book, and say where it is
+#   make test    lint, types, and all tests
+#   make browser look at every page of the book in headless Chromium
+#   make fuzz    the long run of random programs
+#   make bench   compare the speed with others
+#   make clean   remove what was built, keep what was installed (make distclean removes that too)
+
+PYTHON  ?= python3
+PY      := .venv/bin/python
+SPHINX  := $(PY) -m sphinx -W --keep-going -E -j auto -c . -d _build/doctrees
+MATHJAX := _build/vendor/mathjax/.complete
+
+PROGRAMS ?= 10000
+SEED     ?= 0
+
+.PHONY: help book test browser fuzz bench clean distclean
+# Two targets install into the same .venv: one after the other.
+.NOTPARALLEL:
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+# -E reads every page again: a page that failed must fail the next build too. What it computed comes from the cache.
+book: .venv/.book $(MATHJAX)
+	$(SPHINX) -b html docs _build/html
+	@printf '\nThe book is ready: file://%s/_build/html/index.html\n' '$(CURDIR)'
+
+# One thread for each worker's linear algebra: the workers already fill the cores.
+test: export OMP_NUM_THREADS = 1
+test: .venv/.test
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+	.venv/bin/nnderiv regenerate --check
+	$(PY) -m pytest -n auto
+
+browser: export NNDERIV_BROWSER = 1
+browser: .venv/.browser book
+	$(PY) -m pytest tests/browser
+
+fuzz: export OMP_NUM_THREADS = 1
+fuzz: .venv/.test
+	$(PY) -m tests.long_run --programs $(PROGRAMS) --seed $(SEED)
+
+bench: .venv/.bench
+	$(PY) -m benchmarks
+
+clean:
+	rm -rf _build/html _build/doctrees _build/cache _build/jupyter_execute dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+distclean: clean
+	rm -rf .venv _build
+
+# ---- set-up
+
+.venv/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "nnderiv needs Python 3.11 or newer, and $(PYTHON) is: $$($(PYTHON) --version 2>&1)." >&2; \
+	  echo "Name another one:  make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "$(PYTHON) cannot make virtual environments: it comes without ensurepip." >&2; \
+	  echo "On Debian and Ubuntu:  apt install python3-venv" >&2; exit 1; }
+	rm -rf .venv
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+EXTRAS_book    := book
+EXTRAS_test    := book,test
+EXTRAS_browser := book,test,browser
+EXTRAS_bench   := test,bench
+
+.venv/.book .venv/.test .venv/.browser .venv/.bench: .venv/.%: .venv/.made pyproject.toml
+	$(PY) -m pip install --disable-pip-version-check -e '.[$(EXTRAS_$*)]'
+	@touch $@
+
+$(MATHJAX): tools/fetch_mathjax.py | .venv/.made
+	$(PY) tools/fetch_mathjax.py

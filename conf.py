@@ -1,0 +1,95 @@
+"""How the book is built from ``docs/``: every page is executed, and all that it shows can be read with no network.
+
+``make book`` does it. By hand, once that has set up MathJax:
+``sphinx-build -W --keep-going -c . -b html docs _build/html``
+"""
+
+import hashlib
+import os
+import sys
+from importlib import metadata
+from pathlib import Path
+
+from jupyter_cache.cache.db import create_db
+
+ROOT = Path(__file__).resolve().parent
+VENDOR = ROOT / "_build" / "vendor"
+
+if not (VENDOR / "mathjax" / ".complete").exists():
+    sys.exit("MathJax is not set up yet: run `make book`, or `python tools/fetch_mathjax.py`.")
+
+
+def fingerprint() -> str:
+    """A name that changes whenever something changes, other than the page itself, on which a page's results depend."""
+    digest = hashlib.sha256(sys.version.encode())
+    for file in sorted([*ROOT.glob("nnderiv/**/*"), *ROOT.glob("docs/_ext/*.py")]):
+        if file.is_file() and "__pycache__" not in file.parts:
+            digest.update(f"\0{file.relative_to(ROOT)}\0".encode() + file.read_bytes())
+    for installed in sorted(f"{package.name}=={package.version}" for package in metadata.distributions()):
+        digest.update(f"\0{installed}".encode())
+    return digest.hexdigest()[:16]
+
+
+project = "nnderiv"
+author = "The nnderiv developers"
+copyright = "The nnderiv developers"
+release = version = metadata.version("nnderiv")
+
+extensions = ["myst_nb", "sphinx_design", "sphinx_copybutton", "sphinxcontrib.bibtex"]
+exclude_patterns = ["_ext", "_static"]
+nitpicky = True
+
+# ---- pages: MyST Markdown, executed; equations, figures and tables numbered by chapter
+myst_enable_extensions = ["amsmath", "attrs_block", "attrs_inline", "colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+numfig = True
+math_numfig = True
+math_eqref_format = "({number})"
+
+# The cache of executed pages does not see that an imported module changed; its name does.
+nb_execution_mode = "cache"
+nb_execution_cache_path = str(ROOT / "_build" / "cache" / fingerprint())
+# Its database is made here, once: pages are read in parallel, and each would try.
+Path(nb_execution_cache_path).mkdir(parents=True, exist_ok=True)
+create_db(nb_execution_cache_path)
+nb_execution_timeout = 300
+nb_execution_show_tb = True
+nb_merge_streams = True
+
+# The kernels start in the folder of their page and find `figures` and its siblings by this.
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT / "docs" / "_ext"), os.environ.get("PYTHONPATH")]))
+# Kernels on two cores: one thread each. The debugger's remark on frozen modules is not the reader's concern.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+
+bibtex_bibfiles = ["docs/references.bib"]
+bibtex_default_style = "plain"
+bibtex_reference_style = "author_year"
+
+# ---- appearance
+html_theme = "furo"
+html_title = "nnderiv"
+html_static_path = ["docs/_static", str(VENDOR)]
+html_css_files = ["book.css"]
+html_theme_options = {"navigation_with_keys": True}
+html_copy_source = False
+html_show_sourcelink = False
+pygments_style = "default"
+pygments_dark_style = "github-dark"
+copybutton_exclude = ".linenos, .gp, .go"
+
+# ---- mathematics: MathJax and its fonts from the book's own folder. Screen readers get MathML in the page, because
+# MathJax's speech needs a Worker, which browsers do not start for a page opened from a folder.
+mathjax_path = "mathjax/tex-chtml.js"
+mathjax4_config = {
+    "loader": {"load": ["a11y/assistive-mml"], "paths": {"fonts": "[mathjax]/fonts"}},
+    "output": {"displayOverflow": "linebreak"},
+    "options": {
+        "enableAssistiveMml": True,
+        "enableEnrichment": False,
+        "enableExplorer": False,
+        "enableSpeech": False,
+        "enableBraille": False,
+        "menuOptions": {"settings": {"assistiveMml": True, "enrich": False, "speech": False, "braille": False}},
+    },
+}

@@ -1,0 +1,123 @@
+"""What can be said of an integer expression whose indices run over their ranges: its extremes, and whether it is never negative.
+
+`never_negative(e, …)` is a proof or nothing: True means e ≥ 0 for all admissible sizes and indices; False means only
+that no proof was found. Sizes are taken to be at least 1, since an index that runs over an empty range takes no value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+from .integer import Element, Extreme, FloorDiv, Int, Mod
+from .program import Range
+
+
+def extreme(e: Int, ranges: Mapping[str, Range], upper: bool, positive: Collection[str] = ()) -> Int | None:
+    """The largest (or smallest) value of e over the ranges of its indices, as an expression of sizes and parameters."""
+    for name in sorted(e.symbols() & ranges.keys()):
+        split = e.split(name)
+        if split is None:
+            return None
+        coefficient, rest = split
+        r = ranges[name]
+        if never_negative(coefficient, {}, positive):
+            e = rest + coefficient * (r.hi - 1 if upper else r.lo)
+        elif never_negative(-coefficient, {}, positive):
+            e = rest + coefficient * (r.lo if upper else r.hi - 1)
+        else:
+            return None
+    return e
+
+
+def never_negative(
+    e: Int, ranges: Mapping[str, Range], positive: Collection[str] = (), facts: Iterable[Int] = (), depth: int = 4
+) -> bool:
+    """Whether e ≥ 0 always holds, provably; `positive` names sizes and parameters that are at least 1, `facts` are ≥ 0."""
+    if _grows_from_ones(e, positive):
+        return True
+    if depth == 0:
+        return False
+    facts = list(facts)
+    for k, fact in enumerate(facts):
+        if never_negative(e - fact, ranges, positive, facts[:k] + facts[k + 1 :], depth - 1):
+            return True
+    lowest = extreme(e, ranges, upper=False, positive=positive)
+    if lowest is None:
+        return False
+    if lowest != e:
+        return never_negative(lowest, {}, positive, (), depth)
+    return any(never_negative(f, {}, positive, (), depth - 1) for f in _below(e, positive)) or _all_cases(e, positive, depth)
+
+
+def _grows_from_ones(e: Int, positive: Collection[str]) -> bool:
+    """Whether e, with every positive name written as 1 + something ≥ 0, has no negative coefficient."""
+    shift = {n: Int.symbol(n) + 1 for n in e.symbols() if n in positive}
+    shifted = e.map_atoms(lambda a: shift[a] if isinstance(a, str) and a in shift else Int.atom(a))
+    return all(c >= 0 and all(_non_negative(a, positive) for a in m) or _is_square(m) and c > 0 for m, c in shifted.terms.items())
+
+
+def _is_square(monomial: tuple[object, ...]) -> bool:
+    return len(monomial) == 2 and monomial[0] == monomial[1]
+
+
+def _non_negative(atom: object, positive: Collection[str]) -> bool:
+    """Whether an atom is ≥ 0: a size, a remainder by something positive, the quotient of two such."""
+    if isinstance(atom, str):
+        return atom in positive
+    if isinstance(atom, Mod):
+        return _grows_from_ones(atom.bottom - 1, positive)
+    if isinstance(atom, FloorDiv):
+        return _grows_from_ones(atom.bottom - 1, positive) and _grows_from_ones(atom.top, positive)
+    if isinstance(atom, Extreme):
+        some = any if atom.op == "max" else all
+        return some(_grows_from_ones(a, positive) for a in atom.args)
+    return False
+
+
+def _below(e: Int, positive: Collection[str]) -> list[Int]:
+    """Expressions whose non-negativity implies that of e, with one floor division or remainder bounded away.
+
+    ⌊a/b⌋ lies between (a − b + 1)/b and a/b for b > 0, so b·e ≥ 0 follows from the bound with the division multiplied out.
+    """
+    found = []
+    for monomial, c in e.terms.items():
+        for atom in monomial:
+            if not isinstance(atom, FloorDiv | Mod) or not _grows_from_ones(atom.bottom - 1, positive):
+                continue
+            rest = list(monomial)
+            rest.remove(atom)
+            factor, others = Int({tuple(rest): c}), e - Int({monomial: c})
+            if isinstance(atom, Mod):
+                if _grows_from_ones(-factor, positive):
+                    found.append(others + factor * (atom.bottom - 1))
+                continue
+            whole = factor // atom.bottom
+            exact = whole * atom.bottom == factor
+            scale, factor = (Int.of(1), whole) if exact else (atom.bottom, factor)
+            if _grows_from_ones(factor, positive):
+                found.append(scale * others + factor * (atom.top - atom.bottom + 1))
+            elif _grows_from_ones(-factor, positive):
+                found.append(scale * others + factor * atom.top)
+    return found
+
+
+def _all_cases(e: Int, positive: Collection[str], depth: int) -> bool:
+    """Decide by the arguments of a min or max that occurs linearly: e ≥ 0 for each of them is enough."""
+    for monomial, c in e.terms.items():
+        if len(monomial) == 1 and isinstance(monomial[0], Extreme):
+            others = e - Int({monomial: c})
+            atom = monomial[0]
+            cases = [never_negative(others + a * c, {}, positive, (), depth - 1) for a in atom.args]
+            return any(cases) if (atom.op == "max") == (c > 0) else all(cases)
+    return False
+
+
+def inside(sub: Int, axis: Range, ranges: Mapping[str, Range], positive: Collection[str], facts: Iterable[Int] = ()) -> bool:
+    """Whether a subscript provably stays within the range of its axis."""
+    name = sub.name
+    if name is not None and name in ranges and ranges[name] == axis:
+        return True
+    if any(isinstance(a, Element) for a in sub.atoms()):
+        return False
+    facts = list(facts)
+    return never_negative(sub - axis.lo, ranges, positive, facts) and never_negative(axis.hi - 1 - sub, ranges, positive, facts)

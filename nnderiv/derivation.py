@@ -1,0 +1,136 @@
+"""`derive`: a program -> its Derivation: forward, backward, the gradients one by one, their code, their evidence.
+
+    d = derive(text)
+    d.backward                 a Program: the gradients, in the same language
+    d["W"].equation            one gradient: SymPy, LaTeX, steps
+    d.numpy(), d.compile()     a module that imports NumPy and nothing else, as text and loaded
+    d.check()                  evidence that formula, code and forward pass agree
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from .derivative import Gradients, differentiate
+from .errors import DerivationError
+from .parse import parse
+from .program import Equation, Program
+
+if TYPE_CHECKING:
+    from .check import Report
+    from .lower.module import Module
+
+
+def derive(program: Program | str, wrt: Sequence[str] | None = None) -> Derivation:
+    """The gradients of a program (or of its text) with respect to its real inputs, or to those that `wrt` names.
+
+    Raises `NotationError` for a text that does not parse, `DerivationError` for a gradient that cannot be had.
+
+    >>> print(derive("X[N,I], W[I,O] -> Y\\n Y[n,o] = sum[i](X[n,i]*W[i,o])")["W"])
+    dW[i,o] = sum[n](dY[n,o]*X[n,i])
+    """
+    program = parse(program) if isinstance(program, str) else program
+    if not isinstance(program, Program):
+        raise DerivationError(f"derive takes a Program or a text, not {type(program).__name__}.")
+    return Derivation(program, differentiate(program, wrt))
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """A forward program and all that follows from it; immutable. Shows itself as text and as typeset mathematics."""
+
+    forward: Program
+    gradients: Gradients
+
+    @property
+    def backward(self) -> Program:
+        """The gradient program; its inputs are forward's inputs and one seed per output ("dY")."""
+        return self.gradients.backward
+
+    @property
+    def wrt(self) -> tuple[str, ...]:
+        """The inputs that the gradients are with respect to."""
+        return tuple(self.gradients.names)
+
+    def __getitem__(self, name: str) -> Gradient:
+        if name not in self.gradients.names:
+            raise KeyError(f"{name}: there are gradients with respect to {', '.join(self.gradients.names)}")
+        return Gradient(self, name)
+
+    def __iter__(self) -> Iterator[Gradient]:
+        return (Gradient(self, name) for name in self.gradients.names)
+
+    def __len__(self) -> int:
+        return len(self.gradients.names)
+
+    @cached_property
+    def _module(self) -> Module:
+        from .lower.module import lower
+
+        return lower(self.gradients, self.forward)
+
+    def numpy(self) -> str:
+        """The text of a standalone module with forward(...) and backward(...), which imports numpy and nothing else."""
+        return self._module.source
+
+    def compile(self) -> Any:
+        """The emitted module, loaded: `.forward`, `.backward`, `.source`."""
+        return self._module.load()
+
+    def check(self, seed: int = 0, **options: Any) -> Report:
+        """Evidence, per gradient, that formula, code and forward pass agree; see `nnderiv.check`."""
+        from .check import check
+
+        return check(self, seed=seed, **options)
+
+    def latex(self, form: str = "index") -> str:
+        """All gradients, aligned."""
+        from .latex import derivation_latex
+
+        return derivation_latex(self, form)
+
+    def __str__(self) -> str:
+        return str(self.backward)
+
+    def _repr_latex_(self) -> str:
+        return f"$$\n{self.latex()}\n$$"
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """One gradient of a derivation."""
+
+    derivation: Derivation
+    wrt: str
+
+    @property
+    def name(self) -> str:
+        """The name of the gradient, "d" + the input's."""
+        return self.derivation.gradients.names[self.wrt]
+
+    @cached_property
+    def definition(self) -> Equation:
+        """The gradient's equation in the gradient program."""
+        return self.derivation.backward.definitions[self.name][-1]
+
+    @property
+    def equation(self) -> Any:
+        """The gradient as a SymPy `Eq`."""
+        from .sympy_form import equation_to_sympy
+
+        return equation_to_sympy(self.derivation.backward, self.definition)
+
+    def latex(self, form: str = "index") -> str:
+        """The formula; form: "index" or "matrix". Raises `MatrixFormError`, with the reason, where no matrix form exists."""
+        from .latex import gradient_latex
+
+        return gradient_latex(self, form)
+
+    def __str__(self) -> str:
+        return str(self.definition)
+
+    def _repr_latex_(self) -> str:
+        return f"$$\n{self.latex()}\n$$"

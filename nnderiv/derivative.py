@@ -1,0 +1,523 @@
+"""The one rule: a program -> the program of its gradients.
+
+Forward, an equation says Y[i] = Σ_r e(i, r), and e reads A[α(i, r)]. Then
+
+    dA[a]  +=  Σ over (i, r) with α(i, r) = a  of  dY[i] · ∂e/∂A[α(i, r)]
+
+`contribution` is that line: differentiate (`scalar`), solve α(i, r) = a (`solve`), keep as conditions what the remaining reads do
+not imply (`terms`). All else here is bookkeeping: which tensors matter, what their gradients are called, in which order they stand.
+The law that holds between the programs: for all v and w, ⟨J v, w⟩ = ⟨v, Jᵀ w⟩, with Jᵀ w what `differentiate` returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from .bounds import inside
+from .errors import DerivationError
+from .evaluate import own_reads
+from .expr import (
+    ONE,
+    ZERO,
+    Expr,
+    IntValue,
+    Num,
+    Op,
+    Read,
+    Reduce,
+    additive_terms,
+    compare,
+    factors,
+    map_children,
+    mul,
+    num,
+    product,
+    reads,
+    subst_indices,
+    tensor,
+    walk,
+    where,
+)
+from .fresh import Fresh
+from .graph import components
+from .integer import Int
+from .normal import normalise, positive_names, readable
+from .program import Equation, Input, Program, Range, Ranges
+from .scalar import partial
+from .simplify import Term, collect, simplify
+from .solve import solve
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """A gradient program, and how it hangs together with the forward one."""
+
+    forward: Program  # in normal form
+    backward: Program
+    names: dict[str, str]  # real input -> name of its gradient
+    seeds: dict[str, str]  # output -> name of its seed; a sole scalar output has none
+
+
+def differentiate(program: Program, wrt: Sequence[str] | None = None) -> Gradients:
+    """The gradients of a program with respect to real inputs (all of them unless `wrt` names some).
+
+    Each output that is not the only, scalar one gets a seed, an input "d" + its name; each gradient is named likewise. A name
+    that is taken in the interface is followed by a number.
+    """
+    return _Reverse(program, wrt).run()
+
+
+class _Reverse:
+    """The state of one reverse pass over a program in normal form."""
+
+    def __init__(self, program: Program, wrt: Sequence[str] | None):
+        self.wrt = _checked(program, wrt)
+        self.program = normalise(program)
+        self.positive = positive_names(program)
+        self.fresh = Fresh(self.program.names | {"d"})
+        self.outputs = self.program.outputs
+        self.active = self._active()
+        self.adjoint: dict[str, str] = {}  # tensor -> name of its gradient
+        self.inlined: dict[str, tuple[tuple[str, ...], Expr]] = {}
+        self.new: list[Equation] = []
+        self.shapes: dict[str, tuple[Range, ...]] = {}
+        self.helpers: list[Equation] = []  # forward quantities that only gradients need: the number of ties of a maximum
+        self.exponentials = self._exponentials()
+
+    # -- what matters ------------------------------------------------------------------------------------------------
+    def _active(self) -> set[str]:
+        """Tensors that depend on wrt and on which an output depends."""
+        users: dict[str, set[str]] = {}
+        for e in self.program.equations:
+            for r in reads(e.body):
+                users.setdefault(r.tensor, set()).add(e.tensor)
+        depends = _reach(set(self.wrt), users)
+        sources = {t: {r.tensor for e in es for r in reads(e.body)} for t, es in self.program.definitions.items()}
+        return depends & _reach(set(self.outputs), sources)
+
+    def _exponentials(self) -> dict[tuple[str, str], Equation]:
+        """Equations P = exp(S − lse), by (S, lse): the gradient of a logsumexp is what they define."""
+        found: dict[tuple[str, str], Equation] = {}
+        for e in self.program.equations:
+            b = e.body
+            if isinstance(b, Op) and b.op == "exp" and not e.is_base and len(additive_terms(b.args[0])) == 2:
+                (s1, first), (s2, second) = additive_terms(b.args[0])
+                if s1 == 1 and s2 == -1 and isinstance(first, Read) and isinstance(second, Read) and first.subs == e.subs:
+                    found.setdefault((first.tensor, second.tensor), e)
+        return found
+
+    # -- the program -------------------------------------------------------------------------------------------------
+    def run(self) -> Gradients:
+        self._name_interface()
+        order = [t for component in self._reverse_order() for t in component]
+        # Names first: in a cycle, gradients refer to each other.
+        for t in order:
+            if t not in self.adjoint:
+                self.adjoint[t] = self.fresh(f"d{t}")
+        for component in self._reverse_order():
+            for t in component:
+                self._accumulate(t, alone=len(component) == 1 and t not in self.program.components)
+        for name in self.wrt:
+            if name not in self.active:
+                self._zero(name)
+        return self._assemble()
+
+    def _name_interface(self) -> None:
+        """Seeds and gradients are part of the interface: only another input can take their names; inner tensors give way."""
+        taken = Fresh({i.name for i in self.program.inputs} | set(self.program.sizes) | self._all_indices())
+        sole = len(self.outputs) == 1 and not self.program.shapes[self.outputs[0]]
+        seeds = {} if sole else {y: taken(f"d{y}") for y in self.outputs}
+        self.public_seeds = dict(seeds)
+        self.gradient = {x: taken(f"d{x}") for x in self.wrt}
+        clashing = {*seeds.values(), *self.gradient.values()} & {e.tensor for e in self.program.equations}
+        if clashing:
+            renaming = {n: self.fresh(f"{n}_") for n in sorted(clashing)}
+            self.program = rename_tensors(self.program, renaming)
+            self.outputs = self.program.outputs
+            self.active = {renaming.get(n, n) for n in self.active}
+            self.exponentials = self._exponentials()
+            seeds = {renaming.get(y, y): s for y, s in seeds.items()}
+        self.fresh.taken |= {*seeds.values(), *self.gradient.values()}
+        self.seeds = seeds
+        for name in self.wrt:
+            self.adjoint[name] = self.gradient[name]
+
+    def _all_indices(self) -> set[str]:
+        return {i for e in self.program.equations for i in e.ranges}
+
+    def _reverse_order(self) -> list[list[str]]:
+        """Components of active tensors, each after everything that reads it."""
+        users: dict[str, set[str]] = {t: set() for t in self.active}
+        for e in self.program.equations:
+            for r in reads(e.body):
+                if r.tensor in users and e.tensor in self.active:
+                    users[r.tensor].add(e.tensor)
+        names = [i.name for i in self.program.inputs if i.name in users] + list(dict.fromkeys(
+            e.tensor for e in self.program.equations if e.tensor in users))
+        return components({n: users[n] for n in names})
+
+    def _assemble(self) -> Gradients:
+        seed_inputs = tuple(
+            Input(name, tuple(r.size for r in self._array_dims(y))) for y, name in self.seeds.items()
+        )
+        equations = [*self.program.equations, *self.helpers, *self.new]
+        needed = _reach(set(self.gradient.values()), _sources(equations))
+        kept = tuple(e for e in equations if e.tensor in needed)
+        shapes = {**self.program.shapes, **self.shapes}
+        backward = Program(
+            (*self.program.inputs, *seed_inputs), tuple(self.gradient[x] for x in self.wrt), kept,
+            {e.tensor: shapes[e.tensor] for e in kept}, self.program.givens, self.program.requirements,
+            f"gradients of {self.program.title}" if self.program.title else "",
+        )
+        return Gradients(self.program, backward, dict(self.gradient), self.public_seeds)
+
+    def _array_dims(self, y: str) -> tuple[Range, ...]:
+        return self.program.dims[y]
+
+    def _zero(self, name: str) -> None:
+        """An input on which no output depends has the gradient 0, and says so."""
+        dims = self.program.dims[name]
+        letters = self._letters(name)
+        self.new.append(Equation(self.gradient[name], tuple(map(Int.symbol, letters)), ZERO, dict(zip(letters, dims, strict=True)),
+                                 frozenset(letters)))
+        self.shapes[self.gradient[name]] = dims
+
+    # -- one tensor --------------------------------------------------------------------------------------------------
+    def _accumulate(self, name: str, alone: bool) -> None:
+        """dA: the seed if A is an output, and the contributions of every place that reads A."""
+        letters = self._letters(name)
+        dims = dict(zip(letters, self.program.dims[name], strict=True))
+        terms = self._seed_terms(name, letters) + self._all_contributions(name, [Int.symbol(a) for a in letters], dims)
+        self._emit(name, letters, dims, terms, alone)
+        for base in self.program.definitions.get(name, ()):
+            if base.is_base and self._is_outside(base) and reads(base.body):
+                self._accumulate_base(name, base, letters)
+
+    def _all_contributions(self, name: str, targets: list[Int], dims: Ranges) -> list[Term]:
+        return [t for e in self.program.equations if e.tensor in self.active for t in self.contributions(e, name, targets, dims)]
+
+    def _seed_terms(self, name: str, letters: list[str]) -> list[Term]:
+        if name not in self.outputs:
+            return []
+        return [Term({}, (), tensor(self.seeds[name], *self._shifted(name, letters)) if name in self.seeds else ONE)]
+
+    def _shifted(self, name: str, letters: list[str]) -> list[Int]:
+        """A seed is an array from 0; its tensor's first index may be another one."""
+        return [Int.symbol(a) - r.lo for a, r in zip(letters, self._array_dims(name), strict=True)]
+
+    def _is_outside(self, base: Equation) -> bool:
+        """Whether a base case lies outside its tensor's dimensions, as h[-1] does."""
+        dims = self.program.dims[base.tensor]
+        return any(
+            s.name not in base.ranges and not inside(s, r, {}, self.positive) for s, r in zip(base.subs, dims, strict=True)
+        )
+
+    def _accumulate_base(self, name: str, base: Equation, letters: list[str]) -> None:
+        """The gradient of a base case outside the dimensions: the contributions to A at that very place."""
+        at = {a: s for a, s in zip(letters, base.subs, strict=True) if s.name not in base.ranges}
+        own = {a: base.ranges[str(s.name)] for a, s in zip(letters, base.subs, strict=True) if a not in at}
+        subs = tuple(at.get(a, Int.symbol(a)) for a in letters)
+        body, ranges = collect(self._all_contributions(name, list(subs), own), own, self)
+        self.new.append(Equation(self.adjoint[name], subs, body, ranges))
+
+    def _emit(self, name: str, letters: list[str], dims: Ranges, terms: list[Term], alone: bool) -> None:
+        body, ranges = collect(terms, dims, self)
+        if alone and name not in self.gradient and _is_trivial(body):
+            self.inlined[name] = (tuple(letters), body)
+            return
+        self.new.append(Equation(self.adjoint[name], tuple(map(Int.symbol, letters)), body, ranges))
+        self.shapes[self.adjoint[name]] = self.program.dims[name]
+
+    def _letters(self, name: str) -> list[str]:
+        """Index names for the axes of a tensor: those of its definition, or of its first plain read."""
+        equations = [e for e in self.program.equations if e.tensor == name and not e.is_base]
+        if equations:
+            return list(equations[0].indices)
+        best: list[str | None] = [None] * len(self.program.dims[name])
+        for e in self.program.equations:
+            for r in reads(e.body):
+                if r.tensor == name:
+                    for k, s in enumerate(r.subs):
+                        if best[k] is None and s.name in e.ranges and s.name not in best:
+                            best[k] = s.name
+        spare = (c for c in "abcdefghijklmnopqrstuvwxyz" if c not in self.program.names and c not in best)
+        spare_names = [b if b is not None else next(spare, None) for b in best]
+        return [b if b is not None else self.fresh(f"a{k}") for k, b in enumerate(spare_names)]
+
+    # -- the rule ----------------------------------------------------------------------------------------------------
+    def contributions(self, e: Equation, name: str, targets: list[Int], dims: Ranges) -> list[Term]:
+        """Every term that one equation contributes to dA[targets]."""
+        found = []
+        for coefficient, indices, summand, op in _summands(e.body):
+            for read in dict.fromkeys(r for r in reads(summand) if r.tensor == name):
+                found += self.contribution(e, coefficient, indices, summand, op, read, targets, dims)
+        return found
+
+    def contribution(
+        self, e: Equation, coefficient: Expr, indices: tuple[str, ...], summand: Expr, op: str, read: Read, targets: list[Int],
+        dims: Ranges,
+    ) -> list[Term]:
+        """The rule itself, for one read in one summand."""
+        own = tensor(e.tensor, *e.subs) if summand == e.body and not e.is_base else None
+        slope = partial(summand, read, own)
+        if slope == ZERO:
+            return []
+        weight, e = self._weight(e, op, summand, indices)
+        needs = [] if not indices else [
+            c for n, s in own_reads(summand) if (n, s) != (read.tensor, read.subs) for c in readable(self.program.hulls[n], s, e.ranges, self.positive)]
+        # Rename first: the target's letters may be letters of this equation.
+        ranges, rename = self._apart(e, dims)
+        outputs = [rename[i].name or i for i in e.indices]
+        bound = [rename[i].name or i for i in indices]
+        solution = solve([s.subst(rename) for s in read.subs], targets, outputs, bound, self.fresh, set(self.positive))
+        values = {i: v.subst(solution.values) for i, v in rename.items()}
+        ranges |= solution.extra
+        seed = self._seed(e, values, {**dims, **ranges})
+        body = product([f for part in (seed, weight, coefficient, slope) for f in factors(subst_indices(part, values) if part is not seed else part)])
+        conditions = [*solution.conditions, *(subst_indices(c, values) for c in needs), *self._own_range(e, values, solution.values, rename, ranges)]
+        remaining = {i: ranges[i] for i in [*outputs, *bound, *solution.extra] if i not in solution.values}
+        spare = tuple(i for i in e.ranges if rename[i].name == i and i in solution.values and i not in dims)
+        term = Term(remaining, tuple(conditions), body, spare)
+        term = self._protect(term, e, indices, values, {**dims, **ranges})
+        simplified = simplify(term, dims, self)
+        return [] if simplified is None else [simplified]
+
+    def _weight(self, e: Equation, op: str, summand: Expr, indices: tuple[str, ...]) -> tuple[Expr, Equation]:
+        """What the derivative of the reduction puts before ∂e/∂A: 1 for a sum, exp(e − Y) for a logsumexp, [e = Y]/ties for a maximum."""
+        if op == "sum":
+            return ONE, e
+        y = tensor(e.tensor, *e.subs)
+        if op == "logsumexp":
+            return self._softmax(summand, y, e), e
+        hit = where(Op("==", (summand, y)), ONE, ZERO)
+        ties = self._ties(e, hit, indices)
+        return hit / ties, e
+
+    def _softmax(self, summand: Expr, y: Read, e: Equation) -> Expr:
+        """exp(S − lse), by the name that the program has for it."""
+        known = self.exponentials.get((summand.tensor, y.tensor)) if isinstance(summand, Read) else None
+        if known is not None and isinstance(summand, Read) and all(s.name in e.ranges for s in summand.subs):
+            same = all(known.ranges[i] == e.ranges[str(s.name)] for i, s in zip(known.indices, summand.subs, strict=True))
+            body = subst_indices(known.body, dict(zip(known.indices, summand.subs, strict=True)))
+            if same and body == Op("exp", (summand - y,)):
+                return Read(known.tensor, summand.subs)
+        return Op("exp", (summand - y,))
+
+    def _ties(self, e: Equation, hit: Expr, indices: tuple[str, ...]) -> Read:
+        """How many positions share a maximum; a quantity of its own, computed once."""
+        for h in self.helpers:
+            if h.body == Reduce("sum", indices, hit):
+                return tensor(h.tensor, *h.subs)
+        name = self.fresh(f"{e.tensor}_ties")
+        subs = tuple(Int.symbol(i) for i in e.indices)
+        ranges = {i: e.ranges[i] for i in (*e.indices, *indices)}
+        self.helpers.append(Equation(name, subs, Reduce("sum", indices, hit), ranges))
+        self.shapes[name] = tuple(e.ranges[i] for i in e.indices)
+        self._know(name, self.shapes[name])
+        return tensor(name, *subs)
+
+    def _know(self, name: str, dims: tuple[Range, ...]) -> None:
+        self.program.dims[name] = dims
+        self.program.hulls[name] = dims
+
+    def _apart(self, e: Equation, dims: Ranges) -> tuple[Ranges, dict[str, Int]]:
+        """The equation's ranges under names that are not target letters, and the renaming."""
+        rename = {i: Int.symbol(self.fresh(i) if i in dims else i) for i in e.ranges}
+        return {rename[i].name or i: r for i, r in e.ranges.items()}, rename
+
+    def _seed(self, e: Equation, values: dict[str, Int], ranges: Ranges) -> Expr:
+        """dY at the left-hand side's place, or what dY was found to be."""
+        subs = tuple(s.subst(values) for s in e.subs)
+        if e.tensor in self.inlined:
+            letters, body = self.inlined[e.tensor]
+            settled = all(inside(s, r, ranges, self.positive) for s, r in zip(subs, self.program.dims[e.tensor], strict=True))
+            if settled or self._is_alias(e.tensor, letters, body):
+                return subst_indices(body, dict(zip(letters, subs, strict=True)))
+            self._materialise(e.tensor)
+        return Read(self.adjoint[e.tensor], subs)
+
+    def _is_alias(self, name: str, letters: tuple[str, ...], body: Expr) -> bool:
+        """Whether the gradient is another tensor of the same extent, which is 0 outside in the same places."""
+        return body == tensor(body.tensor, *letters) and self.axes(body.tensor) == self.program.hulls[name] if isinstance(body, Read) else False
+
+    def _materialise(self, name: str) -> None:
+        letters, body = self.inlined.pop(name)
+        dims = dict(zip(letters, self.program.dims[name], strict=True))
+        self.new.append(Equation(self.adjoint[name], tuple(map(Int.symbol, letters)), body, dims))
+        self.shapes[self.adjoint[name]] = self.program.dims[name]
+
+    def _own_range(self, e: Equation, values: dict[str, Int], solved: dict[str, Int], rename: dict[str, Int], ranges: Ranges) -> Iterator[Expr]:
+        """The ranges of the indices that were eliminated, and the base cases that the general equation leaves out."""
+        for index in e.ranges:
+            name = rename[index].name or index
+            if name in solved:
+                r = ranges[name]
+                yield compare("<=", r.lo, solved[name])
+                yield compare("<", solved[name], r.hi)
+        if not e.is_base:
+            for base in self.program.definitions[e.tensor]:
+                yield from self._hole(e, base, values)
+        else:
+            yield from self._overruled(e, values)
+
+    def _hole(self, e: Equation, base: Equation, values: dict[str, Int]) -> Iterator[Expr]:
+        """not (i is where the base case rules), unless the general range excludes that already."""
+        if not base.is_base:
+            return
+        at = [(i, s) for i, s in zip(e.indices, base.subs, strict=True) if s.name not in base.ranges]
+        if any(_excluded(s, e.ranges[i], self.positive) for i, s in at):
+            return
+        places = [compare("==", values[i], s) for i, s in at]
+        for i, s in zip(e.indices, base.subs, strict=True):
+            if s.name in base.ranges and base.ranges[str(s.name)] != e.ranges[i]:
+                r = base.ranges[str(s.name)]
+                places += [compare("<=", r.lo, values[i]), compare("<", values[i], r.hi)]
+        from .expr import conjunction
+
+        yield Op("not", (conjunction(places),))
+
+    def _overruled(self, e: Equation, values: dict[str, Int]) -> Iterator[Expr]:
+        """A base case gives way to a more literal one (D[i,0] to D[0,0]), or to an earlier one that is as literal."""
+        from .expr import conjunction
+
+        for other in self.program.definitions[e.tensor]:
+            if other is e:
+                return
+            if not other.is_base:
+                continue
+            places: list[Expr] = []
+            for mine, theirs in zip(e.subs, other.subs, strict=True):
+                here = mine.subst(values)
+                if theirs.name in other.ranges:
+                    r = other.ranges[str(theirs.name)]
+                    places += [compare("<=", r.lo, here), compare("<", here, r.hi)]
+                else:
+                    places.append(compare("==", here, theirs))
+            yield Op("not", (conjunction(places),))
+
+    def _protect(self, term: Term, e: Equation, indices: tuple[str, ...], values: dict[str, Int], ranges: Ranges) -> Term:
+        """A read outside a reduction counts as 0 where it is out of range; inside the new sum the position would be dropped.
+
+        So such a read, unless a zero of it makes the term vanish anyway, gets a name, whose elements are in range.
+        """
+        if indices or not term.indices:
+            return term
+        plain = set(factors(term.body))
+        table: dict[Expr, Expr] = {}
+        for r in dict.fromkeys(reads(term.body)):
+            if r in plain or r.tensor in self.adjoint.values() or not readable(self._hull(r.tensor), r.subs, ranges, self.positive):
+                continue
+            table[r] = self._named_read(r, ranges)
+        if not table:
+            return term
+        from .expr import replace as replace_in
+
+        return Term(term.indices, term.conditions, replace_in(term.body, table), term.spare)
+
+    def _named_read(self, r: Read, ranges: Ranges) -> Read:
+        """t[i] = A[α(i)] for the indices of the subscripts."""
+        names = [i for i in ranges if any(i in s.symbols() for s in r.subs)]
+        subs = tuple(Int.symbol(i) for i in names)
+        for h in self.helpers:
+            if h.body == r and h.subs == subs and all(h.ranges[i] == ranges[i] for i in names):
+                return tensor(h.tensor, *names)
+        name = self.fresh(f"{r.tensor}_at")
+        self.helpers.append(Equation(name, subs, r, {i: ranges[i] for i in names}))
+        self.shapes[name] = tuple(ranges[i] for i in names)
+        self._know(name, self.shapes[name])
+        return tensor(name, *names)
+
+    def _hull(self, name: str) -> tuple[Range, ...]:
+        return self.program.hulls.get(name) or self.shapes.get(name, ())
+
+    def axes(self, name: str) -> tuple[Range, ...] | None:
+        """The readable range of any tensor, seeds and gradients included; None where it is not known yet."""
+        if name in self.program.hulls:
+            return self.program.hulls[name]
+        for y, seed in self.seeds.items():
+            if name == seed:
+                return tuple(Range.upto(r.size) for r in self.program.dims[y])
+        for t, adjoint in self.adjoint.items():
+            if name == adjoint:
+                return self.program.hulls[t]
+        return None
+
+
+def _excluded(place: Int, r: Range, positive: frozenset[str]) -> bool:
+    from .bounds import never_negative
+
+    return never_negative(r.lo - 1 - place, {}, positive) or never_negative(place - r.hi, {}, positive)
+
+
+def _summands(body: Expr) -> Iterator[tuple[Expr, tuple[str, ...], Expr, str]]:
+    """The parts of a right-hand side in normal form: (coefficient, bound indices, scalar expression, reduction)."""
+    if isinstance(body, Reduce) and body.op != "sum":
+        yield ONE, body.indices, body.body, body.op
+        return
+    plain: list[Expr] = []
+    for sign, term in additive_terms(body):
+        parts = factors(term)
+        sums = [f for f in parts if isinstance(f, Reduce)]
+        if sums:
+            others = [f for f in parts if f is not sums[0]]
+            yield product([num(sign), *others]), sums[0].indices, sums[0].body, "sum"
+        else:
+            plain.append(term if sign > 0 else product([num(-1), *parts]))
+    if plain:
+        from .expr import add
+
+        yield ONE, (), add(plain), "sum"
+
+
+def _checked(program: Program, wrt: Sequence[str] | None) -> tuple[str, ...]:
+    names = tuple(program.real_inputs if wrt is None else [wrt] if isinstance(wrt, str) else wrt)
+    for n in names:
+        if program.kinds.get(n) == "int":
+            raise DerivationError(f"{n} is an integer input: nothing can be differentiated by it.")
+        if n not in program.kinds:
+            raise DerivationError(f"{n} is not an input of this program; its real inputs are {', '.join(program.real_inputs)}.")
+    if not names:
+        raise DerivationError("The program has no real input to differentiate by.")
+    return tuple(dict.fromkeys(names))
+
+
+def _reach(start: set[str], edges: dict[str, set[str]]) -> set[str]:
+    found, todo = set(start), list(start)
+    while todo:
+        for n in edges.get(todo.pop(), ()):
+            if n not in found:
+                found.add(n)
+                todo.append(n)
+    return found
+
+
+def _sources(equations: Sequence[Equation]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for e in equations:
+        found.setdefault(e.tensor, set()).update(e.reads)
+    return found
+
+
+def _is_trivial(body: Expr) -> bool:
+    """Worth no name: a number, a read, or one with a sign or a tensor-free factor."""
+    parts = factors(body)
+    if any(isinstance(n, Reduce) or isinstance(n, Op) and n.op == "where" for n in walk(body)):
+        return False
+    return len(reads(body)) <= 1 and all(isinstance(f, Read | Num | IntValue) or not reads(f) for f in parts)
+
+
+def rename_tensors(program: Program, names: dict[str, str]) -> Program:
+    """The same program with other names for some of its tensors."""
+
+    def rename(e: Expr) -> Expr:
+        if isinstance(e, Read):
+            return Read(names.get(e.tensor, e.tensor), e.subs)
+        return map_children(rename, e)
+
+    equations = tuple(replace(e, tensor=names.get(e.tensor, e.tensor), body=rename(e.body)) for e in program.equations)
+    return replace(program, outputs=tuple(names.get(o, o) for o in program.outputs), equations=equations,
+                   shapes={names.get(n, n): s for n, s in program.shapes.items()})
+
+
+__all__ = ["Gradients", "differentiate", "mul", "rename_tensors"]

@@ -1,0 +1,392 @@
+"""Syntax tree -> equations with names resolved: what each name is, where each index is bound, what is an integer.
+
+A name is what its first use makes it: a tensor, a size, a parameter or an index letter; it has one role in a program.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import NoReturn
+
+from .errors import NotationError
+from .expr import (
+    BINARY_FUNCTIONS,
+    INF,
+    NORMALISERS,
+    UNARY,
+    Const,
+    Expr,
+    IntValue,
+    Num,
+    Op,
+    Read,
+    Reduce,
+    add,
+    children,
+    compare,
+    conjunction,
+    mul,
+    neg,
+    num,
+)
+from .integer import Element, Int
+from .notation import Bound, Node, Statement, Syntax, Token
+from .program import Equation, Input
+
+MAX_EXPRESSION_DEPTH, MAX_POWER = 120, 1000
+_CONDITIONS = ("<", "<=", ">", ">=", "==", "!=", "and", "or", "not", "true", "false")
+_ROLE = {"tensor": "a tensor", "int tensor": "an integer tensor", "size": "a size", "parameter": "an integer parameter",
+         "index": "an index"}
+
+
+@dataclass
+class Draft:
+    """An equation before its ranges are known: the bounds that a for clause set by hand, lower and upper."""
+
+    equation: Equation
+    bounds: dict[str, tuple[Int, Int]]
+
+
+@dataclass
+class Names:
+    """The roles and ranks of the names of a program."""
+
+    text: str
+    role: dict[str, str] = field(default_factory=dict)
+    rank: dict[str, int] = field(default_factory=dict)
+
+    def declare(self, token: Token | Node, role: str, rank: int = 0) -> None:
+        name = token.text if isinstance(token, Token) else str(token.value)
+        known = self.role.get(name)
+        if known is not None and known != role:
+            self.fail(f"'{name}' is already {_ROLE[known]}; it cannot be {_ROLE[role]} too.", "Choose another name.", token.position)
+        if name in self.rank and self.rank[name] != rank:
+            self.fail(f"{name} has {_count(self.rank[name], 'subscript')} elsewhere, and {rank} here.", "", token.position)
+        self.role[name] = role
+        if role in ("tensor", "int tensor"):
+            self.rank[name] = rank
+
+    def fail(self, reason: str, repair: str, position: int) -> NoReturn:
+        raise NotationError(reason, repair, self.text, position)
+
+
+def _count(k: int, what: str) -> str:
+    return f"{k or 'no'} {what}{'s' if k != 1 else ''}"
+
+
+def elaborate(syntax: Syntax) -> tuple[tuple[Input, ...], list[Draft], list[Expr]]:
+    """(inputs, drafts of the equations, givens), every name resolved."""
+    names = Names(syntax.text)
+    inputs = _inputs(syntax, names)
+    _outputs(syntax, names, inputs)
+    for statement in syntax.statements:
+        if statement.left is not None:
+            names.declare(statement.left, "tensor", len(statement.left.parts))
+            if str(statement.left.value) in {i.name for i in inputs}:
+                names.fail(f"{statement.left.value} is an input; an equation cannot define it.", "Give the result another name.",
+                           statement.position)
+    for token in syntax.outputs:
+        if token.text not in {s.left.value for s in syntax.statements if s.left is not None}:
+            names.fail(f"The output {token.text} has no equation.", f"Add {token.text}[…] = …", token.position)
+    drafts, givens = [], []
+    for statement in syntax.statements:
+        if statement.left is None:
+            givens.append(_Elaborator(names, quantified=True).condition(statement.right))
+        else:
+            drafts.append(_equation(names, statement))
+    _refuse_duplicates(names, drafts)
+    return inputs, drafts, givens
+
+
+def _inputs(syntax: Syntax, names: Names) -> tuple[Input, ...]:
+    for d in syntax.inputs:
+        if d.name.text in names.role:
+            names.fail(f"{d.name.text} is declared twice.", "Remove one of the two.", d.name.position)
+        role = ("int tensor" if d.dims else "parameter") if d.is_int else "tensor"
+        names.declare(d.name, role, len(d.dims))
+    return tuple(Input(d.name.text, tuple(_dim(names, n) for n in d.dims), "int" if d.is_int else "real") for d in syntax.inputs)
+
+
+def _dim(names: Names, node: Node) -> Int:
+    """A dimension: a size (declared by this use), a non-negative integer, or an integer expression of sizes."""
+    for n in _names_in(node):
+        if names.role.get(str(n.value)) != "parameter":
+            names.declare(n, "size")
+    value = _Elaborator(names).integer(node)
+    if value.is_constant and value.constant < 0:
+        names.fail(f"A dimension of {value}.", "A size is 0 or more.", node.position)
+    return value
+
+
+def _names_in(node: Node) -> list[Node]:
+    return [node] if node.kind == "name" else [n for p in node.parts for n in _names_in(p)]
+
+
+def _outputs(syntax: Syntax, names: Names, inputs: tuple[Input, ...]) -> None:
+    seen: set[str] = set()
+    for token in syntax.outputs:
+        if token.text in seen:
+            names.fail(f"The output {token.text} is named twice.", "Remove one of the two.", token.position)
+        seen.add(token.text)
+        if token.text in names.role:
+            names.fail(f"'{token.text}' is already {_ROLE[names.role[token.text]]}, and an output needs an equation of its own.",
+                       f"Define {token.text}1 = {token.text} and return it.", token.position)
+
+
+def _equation(names: Names, statement: Statement) -> Draft:
+    left = statement.left
+    assert left is not None
+    for sub in left.parts:
+        if sub.kind == "name" and str(sub.value) not in names.role:
+            names.declare(sub, "index")
+    reader = _Elaborator(names)
+    subs = tuple(_left_subscript(names, reader, left, sub) for sub in left.parts)
+    indices = [s.name for s in subs if s.name is not None and names.role[s.name] == "index"]
+    for k, name in enumerate(indices):
+        if name in indices[:k]:
+            names.fail(f"{name} stands twice on the left.", f"Write {left.value}[…] = where({name} == {name}2, …, 0) to fill a diagonal.",
+                       statement.position)
+    reader.scope = [str(i) for i in indices]
+    reader.left = f"{left.value}[{','.join(map(str, indices))}]" if indices else str(left.value)
+    body = reader.real(statement.right)
+    _check_depth(names, body, statement.position)
+    bounds = {b.name.text: _bound(names, reader, b) for b in statement.bounds}
+    return Draft(Equation(str(left.value), subs, body, by_hand=frozenset(bounds), position=statement.position), bounds)
+
+
+def _left_subscript(names: Names, reader: _Elaborator, left: Node, sub: Node) -> Int:
+    reader.scope = [str(sub.value)] if sub.kind == "name" and names.role.get(str(sub.value)) == "index" else []
+    if sub.kind != "name" and any(str(n.value) not in names.role or names.role[str(n.value)] == "index" for n in _names_in(sub)):
+        names.fail(f"A subscript on the left of {left.value} is an index, a number or a size.",
+                   "Shift the index instead: for Y[i+1] = X[i] write Y[i] = X[i-1].", sub.position)
+    return reader.integer(sub)
+
+
+def _bound(names: Names, reader: _Elaborator, bound: Bound) -> tuple[Int, Int]:
+    name = bound.name.text
+    if names.role.get(name) != "index":
+        names.fail(f"{name} is not an index of this equation.", "A for clause sets the range of an index.", bound.name.position)
+    reader.scope = []
+    lower = reader.integer(bound.lower) if bound.lower else Int.of(0)
+    return lower, reader.integer(bound.upper)
+
+
+def _check_depth(names: Names, e: Expr, position: int) -> None:
+    level: list[Expr] = [e]
+    for _ in range(MAX_EXPRESSION_DEPTH):
+        level = [c for n in level for c in children(n)]
+        if not level:
+            return
+    names.fail("This expression is nested too deeply.", "Name parts of it in equations of their own.", position)
+
+
+def _refuse_duplicates(names: Names, drafts: list[Draft]) -> None:
+    general: dict[str, Equation] = {}
+    for d in drafts:
+        e = d.equation
+        if all(s.name is not None and names.role[s.name] == "index" for s in e.subs):
+            if e.tensor in general:
+                names.fail(f"{e.tensor} has two general equations.", "Keep one; a base case has a number or a size as a subscript.",
+                           e.position or 0)
+            general[e.tensor] = e
+
+
+class _Elaborator:
+    """Reads the nodes of one equation; `scope` holds the indices that are free on the left or bound around a node."""
+
+    def __init__(self, names: Names, quantified: bool = False):
+        self.names, self.left, self.quantified = names, "", quantified
+        self.scope: list[str] = []
+
+    def fail(self, reason: str, repair: str, position: int) -> NoReturn:
+        self.names.fail(reason, repair, position)
+
+    # -- the three kinds of result -----------------------------------------------------------------------------------
+    def integer(self, node: Node) -> Int:
+        value = self.value(node)
+        if isinstance(value, Int):
+            return value
+        self.fail("This must be an integer: indices, sizes, integer parameters and integer tensors, with + - * // %.",
+                  "Subscripts are affine, for example X[s*i + u - p].", node.position)
+
+    def real(self, node: Node) -> Expr:
+        return self._as_real(self.value(node), node)
+
+    def condition(self, node: Node) -> Expr:
+        value = self.value(node)
+        if isinstance(value, Op) and value.op in _CONDITIONS:
+            return value
+        self.fail("A condition is needed here.", "Compare with something: x > 0, j <= i.", node.position)
+
+    # -- by kind -----------------------------------------------------------------------------------------------------
+    def value(self, node: Node) -> Int | Expr:
+        result: Int | Expr = getattr(self, f"_{node.kind}")(node)
+        return result
+
+    def _number(self, node: Node) -> Int | Expr:
+        value: Fraction = node.value
+        return Int.of(value.numerator) if value.denominator == 1 else Num(value)
+
+    def _name(self, node: Node) -> Int | Expr:
+        name = str(node.value)
+        if name in ("inf", "pi"):
+            return INF if name == "inf" else Const("pi")
+        role = self.names.role.get(name)
+        if role in ("size", "parameter"):
+            return Int.symbol(name)
+        if role in ("tensor", "int tensor"):
+            if self.names.rank[name]:
+                self.fail(f"{name} has {_count(self.names.rank[name], 'subscript')}; a single element of it is needed here.",
+                          f"Write {name}[{','.join('ijklmn'[: self.names.rank[name]])}].", node.position)
+            return Read(name, ())
+        return self._index(node, name)
+
+    def _index(self, node: Node, name: str) -> Int:
+        if name not in self.scope:
+            if self.quantified:
+                self.names.declare(node, "index")
+                self.scope.append(name)
+            elif self.left and (self.names.role.get(name) == "index" or len(name) <= 2):
+                self.fail(f"{name} appears only on the right.",
+                          f"Sum over it, sum[{name}](…), or give {self.left.split('[')[0]} a subscript {name}.", node.position)
+            else:
+                self.fail(f"{name} is not declared.", f"Add it to the signature (`{name}`, `int {name}` or `{name}[…]`), "
+                          "define it by an equation, or sum over it.", node.position)
+        return Int.symbol(name)
+
+    def _subscript(self, node: Node) -> Int | Expr:
+        name = str(node.value)
+        role = self.names.role.get(name)
+        if role not in ("tensor", "int tensor"):
+            known = f"{name} is {_ROLE[role]}, not a tensor." if role else f"{name} is not declared."
+            self.fail(known, f"Add {name}[…] to the signature, or define it by an equation.", node.position)
+        if len(node.parts) != self.names.rank[name]:
+            self.fail(f"{name} has {_count(self.names.rank[name], 'subscript')}, not {len(node.parts)}.",
+                      f"Write {name}[{','.join('ijklmnopq'[: self.names.rank[name]])}]." if self.names.rank[name] else f"Write {name}.",
+                      node.position)
+        subs = tuple(self.integer(p) for p in node.parts)
+        return Int.atom(Element(name, subs)) if role == "int tensor" else Read(name, subs)
+
+    def _call(self, node: Node) -> Int | Expr:
+        name, count = str(node.value), len(node.parts)
+        if name in UNARY:
+            self._arity(node, 1)
+            return Op(name, (self.real(node.parts[0]),))
+        if name == "where":
+            self._arity(node, 3)
+            return Op("where", (self.condition(node.parts[0]), self.real(node.parts[1]), self.real(node.parts[2])))
+        if name in BINARY_FUNCTIONS:
+            if count < 2:
+                self.fail(f"{name}(…) takes two arguments; over an index it is {name}[i](…).", "", node.position)
+            values = [self.value(p) for p in node.parts]
+            integers = [v for v in values if isinstance(v, Int)]
+            if len(integers) == count:
+                return Int.extreme(name, *integers)
+            operands = [self._as_real(v, p) for v, p in zip(values, node.parts, strict=True)]
+            found = operands[0]
+            for v in operands[1:]:
+                found = Op(name, (found, v))
+            return found
+        self.fail(f"'{name}' is not a function of the notation.", f"It has {', '.join(UNARY)}, max, min, where.", node.position)
+
+    def _arity(self, node: Node, count: int) -> None:
+        if len(node.parts) != count:
+            self.fail(f"{node.value} takes {_count(count, 'argument')}, not {len(node.parts)}.", "", node.position)
+
+    def _reduce(self, node: Node) -> Expr:
+        op, indices = str(node.value), tuple(t.text for t in node.names)
+        for k, token in enumerate(node.names):
+            if token.text in indices[:k]:
+                self.fail(f"{token.text} is named twice.", "Remove one of the two.", token.position)
+            self.names.declare(token, "index")
+            if op in NORMALISERS and token.text not in self.scope:
+                if not self.quantified:
+                    self.fail(f"{op}[{token.text}](…) keeps its index {token.text}, which nothing around it binds.",
+                              f"Give the left-hand side a subscript {token.text}, or sum over it.", token.position)
+                self.scope.append(token.text)
+            elif op not in NORMALISERS and token.text in self.scope:
+                self.fail(f"{token.text} already has a meaning around this {op}.", f"Use another letter inside {op}[…].", token.position)
+        bound = [] if op in NORMALISERS else list(indices)
+        self.scope.extend(bound)
+        body = self.real(node.parts[0])
+        for name in bound:
+            self.scope.remove(name)
+        return Reduce(op, indices, body)
+
+    def _negative(self, node: Node) -> Int | Expr:
+        value = self.value(node.parts[0])
+        return -value if isinstance(value, Int) else neg(self._as_real(value, node))
+
+    def _chain(self, node: Node) -> Int | Expr:
+        values = [self.value(p) for p in node.parts]
+        if all(isinstance(v, Int) for v in values) and "/" not in node.value:
+            return self._integer_chain(node, [v for v in values if isinstance(v, Int)])
+        if "//" in node.value or "%" in node.value:
+            self.fail("// and % are for integers; one of the operands is a real number.", "Divide with /.", node.position)
+        operands = [self._as_real(v, p) for v, p in zip(values, node.parts, strict=True)]
+        if node.value[0] == "+":
+            return add([v if sign == "+" else neg(v) for sign, v in zip(node.value, operands, strict=True)])
+        found = operands[0]
+        for operator, v, part in zip(node.value[1:], operands[1:], node.parts[1:], strict=True):
+            found = mul([found, v]) if operator == "*" else self._quotient(found, v, part)
+        return found
+
+    def _as_real(self, value: Int | Expr, node: Node) -> Expr:
+        """A value at hand as a real expression."""
+        if isinstance(value, Int):
+            return num(value.constant) if value.is_constant else IntValue(value)
+        if isinstance(value, Op) and value.op in _CONDITIONS:
+            self.fail("A condition stands where a number is needed.", "Write where(condition, 1, 0).", node.position)
+        return value
+
+    def _quotient(self, top: Expr, bottom: Expr, node: Node) -> Expr:
+        if isinstance(bottom, Num):
+            if bottom.value == 0:
+                self.fail("Division by zero.", "", node.position)
+            if isinstance(top, Num):
+                return Num(top.value / bottom.value)
+        return Op("/", (top, bottom))
+
+    def _integer_chain(self, node: Node, values: list[Int]) -> Int:
+        found = values[0] if node.value[0] != "-" else -values[0]
+        for operator, v, part in zip(node.value[1:], values[1:], node.parts[1:], strict=True):
+            if operator in ("//", "%") and v == 0:
+                self.fail("Division by zero.", "", part.position)
+            found = (found + v if operator == "+" else found - v if operator == "-" else found * v if operator == "*"
+                     else found // v if operator == "//" else found % v)
+            if len(found.terms) > 200 or any(abs(c) > 10**60 or len(m) > 40 for m, c in found.terms.items()):
+                self.fail("This integer expression grows too large.", "Simplify it.", node.position)
+        return found
+
+    def _power(self, node: Node) -> Expr:
+        base, exponent = self.real(node.parts[0]), self.real(node.parts[1])
+        if isinstance(exponent, Num) and abs(exponent.value) > MAX_POWER:
+            self.fail(f"An exponent of {exponent}.", f"Exponents go up to {MAX_POWER}.", node.parts[1].position)
+        if isinstance(base, Num) and isinstance(exponent, Num) and exponent.value.denominator == 1:
+            if base.value == 0 and exponent.value < 0:
+                self.fail("Division by zero.", "", node.position)
+            if abs(exponent.value) > 64 or abs(base.value.numerator) > 10**12 or base.value.denominator > 10**12:
+                self.fail("This number is too large.", "", node.position)
+            return Num(base.value ** int(exponent.value))
+        return Op("**", (base, exponent))
+
+    def _not(self, node: Node) -> Expr:
+        return Op("not", (self.condition(node.parts[0]),))
+
+    def _and(self, node: Node) -> Expr:
+        return conjunction([self.condition(p) for p in node.parts])
+
+    def _or(self, node: Node) -> Expr:
+        return Op("or", tuple(self.condition(p) for p in node.parts))
+
+    def _compare(self, node: Node) -> Expr:
+        values = [self.value(p) for p in node.parts]
+        found = []
+        for k, operator in enumerate(node.value):
+            a, b = values[k], values[k + 1]
+            if isinstance(a, Int) and isinstance(b, Int):
+                found.append(compare(operator, a, b))
+            else:
+                found.append(Op(operator, (self._as_real(a, node.parts[k]), self._as_real(b, node.parts[k + 1]))))
+        return conjunction(found)

@@ -1,0 +1,49 @@
+"""Every error that nnderiv raises on purpose: what was written, where, why, and how to repair it."""
+
+from __future__ import annotations
+
+
+class NNDerivError(Exception):
+    """Base class of the package's own errors."""
+
+
+class NotationError(NNDerivError, ValueError):
+    """The text of a program is not in the notation, or does not mean anything; points at the character."""
+
+    def __init__(self, reason: str, repair: str = "", text: str = "", position: int | None = None):
+        self.reason, self.repair, self.position = reason, repair, position
+        self.line, self.column, excerpt = 0, 0, ""
+        if position is not None:
+            start = text.rfind("\n", 0, position) + 1
+            end = text.find("\n", position)
+            self.line, self.column = text.count("\n", 0, position) + 1, position - start + 1
+            excerpt = _excerpt(text[start : end if end >= 0 else len(text)], position - start)
+        where = f"line {self.line}, column {self.column}:\n{excerpt} " if position is not None else ""
+        super().__init__(f"{where}{reason}" + (f"\n{repair}" if repair else ""))
+
+
+def _excerpt(line: str, column: int, width: int = 76) -> str:
+    """The line (or the part of it around the column) with a caret under the column."""
+    first = max(0, column - width // 2) if len(line) > width else 0
+    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line[first : first + width])
+    return f"{shown}\n{' ' * (column - first)}^"
+
+
+class DefinitionError(NNDerivError, ValueError):
+    """A program that parses but defines nothing: it needs itself, or a range cannot be settled."""
+
+
+class DerivationError(NNDerivError, ValueError):
+    """A gradient that cannot be derived, with the reason."""
+
+
+class MatrixFormError(NNDerivError, ValueError):
+    """There is no matrix form of this formula; its index form exists."""
+
+
+class EvaluationError(NNDerivError, ValueError):
+    """Inputs that do not fit the program: a missing name, a wrong shape, a size that disagrees."""
+
+
+class CheckError(NNDerivError, ValueError):
+    """A check cannot be carried out, for example because no inputs honour the `given` facts."""

@@ -1,0 +1,418 @@
+"""Scalar expressions of a program: what one tensor element is equal to.
+
+    Num       an exact number                    Const     inf, pi
+    IntValue  an integer expression as a value    Read      A[α, β], an element of a real tensor (A alone: a scalar)
+    Op        + - * / **, functions, where, comparisons, and or not
+    Reduce    sum, max, min, mean, logsumexp over named indices; softmax and log_softmax along them
+
+Expressions are immutable and hash by structure. Bound index names are part of the structure; `subst_indices` renames them
+before they could capture, so an expression never changes its meaning under substitution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from .integer import Int, compact
+
+REDUCTIONS = ("sum", "max", "min", "mean", "logsumexp", "softmax", "log_softmax")
+NORMALISERS = ("softmax", "log_softmax")
+UNARY = ("exp", "log", "sqrt", "tanh", "sigmoid", "relu", "softplus", "gelu", "silu", "erf", "sin", "cos", "abs", "sign")
+BINARY_FUNCTIONS = ("max", "min")
+COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
+ARITHMETIC = ("+", "-", "*", "/", "**")
+
+
+class Expr:
+    """Base of all nodes; the operators build expressions, with the obvious zeros and ones left out."""
+
+    __slots__ = ()
+
+    def __add__(self, other: Expr) -> Expr:
+        return add([self, other])
+
+    def __sub__(self, other: Expr) -> Expr:
+        return other if self == ZERO and other == ZERO else neg(other) if self == ZERO else add([self, neg(other)])
+
+    def __mul__(self, other: Expr) -> Expr:
+        return mul([self, other])
+
+    def __truediv__(self, other: Expr) -> Expr:
+        return self if other == ONE else self if self == ZERO else Op("/", (self, other))
+
+    def __str__(self) -> str:
+        return text(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Num(Expr):
+    value: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Const(Expr):
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class IntValue(Expr):
+    value: Int
+
+
+@dataclass(frozen=True, slots=True)
+class Read(Expr):
+    tensor: str
+    subs: tuple[Int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Op(Expr):
+    op: str
+    args: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reduce(Expr):
+    op: str
+    indices: tuple[str, ...]
+    body: Expr
+
+
+def num(value: int | Fraction) -> Num:
+    return Num(Fraction(value))
+
+
+ZERO, ONE, INF = num(0), num(1), Const("inf")
+TRUE, FALSE = Op("true", ()), Op("false", ())
+
+
+# -- building ------------------------------------------------------------------------------------------------------------
+def add(terms: list[Expr]) -> Expr:
+    """The sum, flat, without zeros."""
+    flat = [t for term in terms for t in (term.args if isinstance(term, Op) and term.op == "+" else (term,)) if t != ZERO]
+    return ZERO if not flat else flat[0] if len(flat) == 1 else Op("+", tuple(flat))
+
+
+def neg(e: Expr) -> Expr:
+    if isinstance(e, Num):
+        return Num(-e.value)
+    if isinstance(e, Op) and e.op == "neg":
+        return e.args[0]
+    return Op("neg", (e,))
+
+
+def mul(factors: list[Expr]) -> Expr:
+    """The product, flat, numbers and signs gathered in front, 0 and 1 taken care of."""
+    value, flat = Fraction(1), []
+    pending = list(reversed(factors))
+    while pending:
+        f = pending.pop()
+        if isinstance(f, Num):
+            value *= f.value
+        elif isinstance(f, Op) and f.op == "*":
+            pending.extend(reversed(f.args))
+        elif isinstance(f, Op) and f.op == "neg":
+            value = -value
+            pending.append(f.args[0])
+        else:
+            flat.append(f)
+    if value == 0 or not flat:
+        return Num(value)
+    if abs(value) != 1:
+        flat = [Num(abs(value)), *flat]
+    product = flat[0] if len(flat) == 1 else Op("*", tuple(flat))
+    return neg(product) if value < 0 else product
+
+
+def where(condition: Expr, a: Expr, b: Expr) -> Expr:
+    if condition == TRUE or a == b:
+        return a
+    return b if condition == FALSE else Op("where", (condition, a, b))
+
+
+def conjunction(conditions: list[Expr]) -> Expr:
+    """All of them: flat, each once; true where there is none."""
+    flat: list[Expr] = []
+    for c in conditions:
+        for part in c.args if isinstance(c, Op) and c.op == "and" else (c,):
+            if part == FALSE:
+                return FALSE
+            if part != TRUE and part not in flat:
+                flat.append(part)
+    return TRUE if not flat else flat[0] if len(flat) == 1 else Op("and", tuple(flat))
+
+
+def compare(op: str, a: Int, b: Int) -> Expr:
+    """A comparison of integers, decided where the difference is a number."""
+    difference = a - b
+    if difference.is_constant:
+        d = difference.constant
+        truth = {"<": d < 0, "<=": d <= 0, ">": d > 0, ">=": d >= 0, "==": d == 0, "!=": d != 0}[op]
+        return TRUE if truth else FALSE
+    return Op(op, (IntValue(a), IntValue(b)))
+
+
+def tensor(name: str, *indices: str | Int) -> Read:
+    return Read(name, tuple(Int.symbol(i) if isinstance(i, str) else i for i in indices))
+
+
+# -- walking -------------------------------------------------------------------------------------------------------------
+def children(e: Expr) -> tuple[Expr, ...]:
+    return e.args if isinstance(e, Op) else (e.body,) if isinstance(e, Reduce) else ()
+
+
+def walk(e: Expr) -> Iterator[Expr]:
+    """Every node, from the outside in, from left to right."""
+    pending = [e]
+    while pending:
+        node = pending.pop()
+        yield node
+        pending.extend(reversed(children(node)))
+
+
+def map_children(f: Callable[[Expr], Expr], e: Expr) -> Expr:
+    """The node with f applied to each child, rebuilt so that zeros and ones disappear."""
+    if isinstance(e, Reduce):
+        body = f(e.body)
+        return e if body is e.body else Reduce(e.op, e.indices, body)
+    if not isinstance(e, Op):
+        return e
+    args = tuple(f(a) for a in e.args)
+    return e if all(a is b for a, b in zip(args, e.args, strict=True)) else build(e.op, args)
+
+
+def build(op: str, args: tuple[Expr, ...]) -> Expr:
+    """An Op through the smart constructors."""
+    if op == "+":
+        return add(list(args))
+    if op == "*":
+        return mul(list(args))
+    if op == "neg":
+        return neg(args[0])
+    if op == "/":
+        return args[0] / args[1]
+    if op == "where":
+        return where(*args)
+    if op == "and":
+        return conjunction(list(args))
+    if op in COMPARISONS and isinstance(args[0], IntValue) and isinstance(args[1], IntValue):
+        return compare(op, args[0].value, args[1].value)
+    return Op(op, args)
+
+
+def map_ints(f: Callable[[Int], Int], e: Expr) -> Expr:
+    """The expression with f applied to every subscript and integer value."""
+    if isinstance(e, Read):
+        return Read(e.tensor, tuple(f(s) for s in e.subs))
+    if isinstance(e, IntValue):
+        return IntValue(f(e.value))
+    return map_children(lambda child: map_ints(f, child), e)
+
+
+def replace(e: Expr, table: Mapping[Expr, Expr]) -> Expr:
+    """Each subexpression that is a key, outermost first, replaced."""
+    if e in table:
+        return table[e]
+    return map_children(lambda child: replace(child, table), e)
+
+
+def reads(e: Expr) -> list[Read]:
+    """Reads of real tensors, in order, each as often as it is written."""
+    return [n for n in walk(e) if isinstance(n, Read)]
+
+
+def ints(e: Expr) -> Iterator[Int]:
+    """Every integer expression in e: subscripts and values."""
+    for node in walk(e):
+        if isinstance(node, Read):
+            yield from node.subs
+        elif isinstance(node, IntValue):
+            yield node.value
+
+
+def tensors(e: Expr) -> set[str]:
+    """Names of the real and integer tensors that e reads."""
+    found = {n.tensor for n in walk(e) if isinstance(n, Read)}
+    return found | {el.tensor for value in ints(e) for el in value.elements()}
+
+
+def symbols(e: Expr) -> set[str]:
+    """Every index, size and parameter name in e, bound ones included."""
+    found = {name for value in ints(e) for name in value.symbols()}
+    return found | {i for n in walk(e) if isinstance(n, Reduce) for i in n.indices}
+
+
+def free_symbols(e: Expr) -> set[str]:
+    """Names in e that no reduction in e binds; the index of a softmax stays free."""
+    if isinstance(e, Read):
+        return {name for s in e.subs for name in s.symbols()}
+    if isinstance(e, IntValue):
+        return e.value.symbols()
+    found: set[str] = set()
+    for child in children(e):
+        found |= free_symbols(child)
+    return found - set(e.indices) if isinstance(e, Reduce) and e.op not in NORMALISERS else found
+
+
+def has_reduction(e: Expr) -> bool:
+    return any(isinstance(n, Reduce) for n in walk(e))
+
+
+def subst_indices(e: Expr, values: Mapping[str, Int], fresh: Callable[[str], str] | None = None) -> Expr:
+    """Put integer expressions in place of free names.
+
+    A bound index whose name occurs in what is put in is renamed first: the caller's `a` may be our bound `a`.
+    """
+    if isinstance(e, Read):
+        return Read(e.tensor, tuple(s.subst(values) for s in e.subs))
+    if isinstance(e, IntValue):
+        return IntValue(e.value.subst(values))
+    if isinstance(e, Reduce):
+        if e.op in NORMALISERS and any(i in values for i in e.indices):
+            raise NotImplementedError("a softmax is put into normal form before its own index is substituted")
+        inner = {k: v for k, v in values.items() if k not in e.indices}
+        incoming = {name for v in inner.values() for name in v.symbols()}
+        renamed = {i: _fresh(i, incoming | symbols(e.body), fresh) for i in e.indices if i in incoming}
+        if renamed:
+            body = subst_indices(e.body, {i: Int.symbol(j) for i, j in renamed.items()}, fresh)
+            e = Reduce(e.op, tuple(renamed.get(i, i) for i in e.indices), body)
+        return Reduce(e.op, e.indices, subst_indices(e.body, inner, fresh))
+    return map_children(lambda child: subst_indices(child, values, fresh), e)
+
+
+def _fresh(name: str, taken: set[str], fresh: Callable[[str], str] | None) -> str:
+    if fresh:
+        return fresh(name)
+    k = 2
+    while f"{name}{k}" in taken:
+        k += 1
+    return f"{name}{k}"
+
+
+def additive_terms(e: Expr) -> list[tuple[int, Expr]]:
+    """e as signed terms: a + b − (c − d) gives +a, +b, −c, +d."""
+    if isinstance(e, Op) and e.op == "+":
+        return [t for a in e.args for t in additive_terms(a)]
+    if isinstance(e, Op) and e.op == "neg":
+        return [(-s, t) for s, t in additive_terms(e.args[0])]
+    return [(1, e)]
+
+
+def signed(terms: list[tuple[int, Expr]]) -> Expr:
+    """The inverse of additive_terms."""
+    return add([t if s > 0 else neg(t) for s, t in terms])
+
+
+def factors(e: Expr) -> list[Expr]:
+    """e as a product; a division contributes the reciprocals of its denominator's factors, a minus a −1."""
+    if isinstance(e, Op) and e.op == "*":
+        return [f for a in e.args for f in factors(a)]
+    if isinstance(e, Op) and e.op == "neg":
+        return [num(-1), *factors(e.args[0])]
+    if isinstance(e, Op) and e.op == "/":
+        below = [Num(1 / f.value) if isinstance(f, Num) and f.value else Op("/", (ONE, f)) for f in factors(e.args[1])]
+        return factors(e.args[0]) + below
+    return [] if e == ONE else [e]
+
+
+def product(parts: list[Expr]) -> Expr:
+    """The inverse of factors: one fraction, reciprocals gathered in its denominator."""
+    above = [f for f in parts if not _is_reciprocal(f)]
+    below = [f.args[1] for f in parts if isinstance(f, Op) and _is_reciprocal(f)]
+    top, sign = mul(above), 1
+    if isinstance(top, Op) and top.op == "neg":
+        top, sign = top.args[0], -1
+    elif isinstance(top, Num) and top.value < 0:
+        top, sign = Num(-top.value), -1
+    result = top / mul(below) if below else top
+    return neg(result) if sign < 0 else result
+
+
+def _is_reciprocal(e: Expr) -> bool:
+    return isinstance(e, Op) and e.op == "/" and e.args[0] == ONE
+
+
+# -- text ----------------------------------------------------------------------------------------------------------------
+_LEVEL = {"or": 1, "and": 2, "not": 3, "+": 5, "neg": 5, "*": 6, "/": 6, "**": 8} | {op: 4 for op in COMPARISONS}
+
+
+def text(e: Expr) -> str:
+    """The expression in the notation."""
+    return _text(e)[0]
+
+
+def _text(e: Expr) -> tuple[str, int]:
+    """(text, binding strength): 9 is an atom, a sum is 5, a product 6, a power 8."""
+    if isinstance(e, Num):
+        return decimal(e.value)
+    if isinstance(e, Const):
+        return e.name, 9
+    if isinstance(e, IntValue):
+        shown = str(e.value)
+        return shown, _int_level(e.value, shown)
+    if isinstance(e, Read):
+        return e.tensor + (f"[{','.join(compact(s) for s in e.subs)}]" if e.subs else ""), 9
+    if isinstance(e, Reduce):
+        return f"{e.op}[{','.join(e.indices)}]({text(e.body)})", 9
+    assert isinstance(e, Op)
+    if e.op in ("true", "false"):
+        return ("0 == 0" if e.op == "true" else "0 == 1"), 4
+    if e.op not in _LEVEL:
+        return f"{e.op}({', '.join(text(a) for a in e.args)})", 9
+    return _operator_text(e), _LEVEL[e.op]
+
+
+def _operator_text(e: Op) -> str:
+    level = _LEVEL[e.op]
+    if e.op == "+":
+        shown = [_wrap(e.args[0], level)]
+        for a in e.args[1:]:
+            minus = isinstance(a, Op) and a.op == "neg" or isinstance(a, Num) and a.value < 0
+            shown.append(f" - {_wrap(neg(a), level + 1)}" if minus else f" + {_wrap(a, level + 1)}")
+        return "".join(shown)
+    if e.op == "neg":
+        return f"-{_wrap(e.args[0], level + 1)}"
+    if e.op == "not":
+        return f"not {_wrap(e.args[0], level + 1)}"
+    if e.op == "**":
+        return f"{_wrap(e.args[0], 9)}**{_wrap(e.args[1], 9)}"
+    if e.op == "/":
+        return f"{_wrap(e.args[0], level)}/{_wrap(e.args[1], level + 1)}"
+    joiner = "*" if e.op == "*" else f" {e.op} "
+    return joiner.join(_wrap(a, level + (k > 0 or e.op in COMPARISONS)) for k, a in enumerate(e.args))
+
+
+def _wrap(e: Expr, level: int) -> str:
+    shown, own = _text(e)
+    return shown if own >= level else f"({shown})"
+
+
+def _int_level(value: Int, shown: str) -> int:
+    if shown.isidentifier() or shown.isdigit():
+        return 9
+    if len(value.terms) > 1 or shown.startswith("-"):
+        return 5
+    return 6 if "*" in shown or "//" in shown or "%" in shown else 9
+
+
+def decimal(value: Fraction) -> tuple[str, int]:
+    """(text, binding strength) of an exact number: an integer, a terminating decimal, or a quotient."""
+    if value < 0:
+        return f"-{_unsigned(-value)[0]}", 5
+    return _unsigned(value)
+
+
+def _unsigned(value: Fraction) -> tuple[str, int]:
+    rest, digits = value.denominator, 0
+    while rest % 10 == 0 or rest % 2 == 0 or rest % 5 == 0:
+        rest //= 10 if rest % 10 == 0 else 2 if rest % 2 == 0 else 5
+        digits += 1
+    if value.denominator == 1:
+        return str(value.numerator), 9
+    if rest != 1 or digits > 12:
+        return f"{value.numerator}/{value.denominator}", 6
+    scaled = value.numerator * 10**digits // value.denominator
+    shown = f"{scaled:0{digits + 1}d}"
+    return f"{shown[:-digits]}.{shown[-digits:]}".rstrip("0"), 9

@@ -1,0 +1,19 @@
+"""Names that nobody uses yet: readable, and the same on every run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class Fresh:
+    """Hands out names that are not taken: the wish itself, or the wish with the next free number."""
+
+    def __init__(self, taken: Iterable[str]):
+        self.taken = set(taken)
+
+    def __call__(self, wish: str) -> str:
+        name, k = wish, 2
+        while name in self.taken:
+            name, k = f"{wish}_{k}" if wish[-1].isdigit() else f"{wish}{k}", k + 1
+        self.taken.add(name)
+        return name

@@ -1,0 +1,52 @@
+"""Directed graphs as {node: successors}: strongly connected components and an order that respects the arrows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+
+def components(edges: Mapping[str, Collection[str]]) -> list[list[str]]:
+    """Strongly connected components, successors first (Tarjan 1972, without recursion); successors that are no keys are ignored."""
+    order: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    on_stack: set[str] = set()
+    found: list[list[str]] = []
+    for root in edges:
+        if root in order:
+            continue
+        work = [(root, iter(_successors(edges, root)))]
+        order[root] = low[root] = len(order)
+        stack.append(root)
+        on_stack.add(root)
+        while work:
+            node, successors = work[-1]
+            for child in successors:
+                if child not in order:
+                    order[child] = low[child] = len(order)
+                    stack.append(child)
+                    on_stack.add(child)
+                    work.append((child, iter(_successors(edges, child))))
+                    break
+                if child in on_stack:
+                    low[node] = min(low[node], order[child])
+            else:
+                work.pop()
+                if work:
+                    low[work[-1][0]] = min(low[work[-1][0]], low[node])
+                if low[node] == order[node]:
+                    start = len(stack) - 1 - stack[::-1].index(node)
+                    found.append(sorted(stack[start:], key=order.__getitem__))
+                    on_stack.difference_update(stack[start:])
+                    del stack[start:]
+    return found
+
+
+def _successors(edges: Mapping[str, Collection[str]], node: str) -> list[str]:
+    """Sorted: a set's order changes with the hash seed, and the emitted text must not."""
+    return sorted(s for s in edges[node] if s in edges)
+
+
+def cycles(edges: Mapping[str, Collection[str]]) -> dict[str, frozenset[str]]:
+    """node -> its component, for the nodes that lie on a cycle (a loop at the node included)."""
+    return {n: frozenset(c) for c in components(edges) for n in c if len(c) > 1 or n in edges[n]}

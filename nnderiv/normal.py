@@ -1,0 +1,205 @@
+"""Normal form: the same program, in which every equation is one of
+
+    Y[i] = ± c · sum[r](e) ± … ± e'        sums of scalar expressions, c free of tensors
+    Y[i] = op[r](e)                        op: max, min or logsumexp
+
+where e is free of reductions. Reductions in other places get names: softmax(S) becomes exp(S − lse) with
+lse[i] = logsumexp[j](S[i,j]); a mean becomes a sum over a count; the argument of a function that holds a sum gets a name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+from .bounds import inside
+from .evaluate import own_reads
+from .expr import (
+    INF,
+    NORMALISERS,
+    ONE,
+    ZERO,
+    Expr,
+    IntValue,
+    Op,
+    Read,
+    Reduce,
+    additive_terms,
+    conjunction,
+    compare,
+    factors,
+    free_symbols,
+    has_reduction,
+    map_children,
+    neg,
+    num,
+    product,
+    reads,
+    signed,
+    tensor,
+    walk,
+    where,
+)
+from .fresh import Fresh
+from .integer import Int
+from .program import Equation, Program, Range
+from .ranges import bound_indices
+
+
+def normalise(program: Program) -> Program:
+    """The normal form of a program; new equations stand before the one that needs them."""
+    return _Normaliser(program).run()
+
+
+def positive_names(program: Program) -> frozenset[str]:
+    """Sizes, and the parameters that are required to be at least 1."""
+    required = {r.left.name for r in program.requirements if r.op == ">=" and r.right == 1}
+    return frozenset(program.sizes) | {n for n in required if n is not None}
+
+
+def readable(
+    hull: tuple[Range, ...], subs: tuple[Int, ...], ranges: Mapping[str, Range], positive: Collection[str]
+) -> list[Expr]:
+    """The conditions under which a read is in range, without those that always hold."""
+    conditions: list[Expr] = []
+    for sub, axis in zip(subs, hull, strict=True):
+        if not inside(sub, axis, ranges, positive):
+            conditions += [compare("<=", axis.lo, sub), compare("<", sub, axis.hi)]
+    return conditions
+
+
+class _Normaliser:
+    def __init__(self, program: Program):
+        self.program = program
+        self.fresh = Fresh(program.names)
+        self.positive = positive_names(program)
+        self.equations: list[Equation] = []
+        self.shapes = dict(program.shapes)
+        self.hulls = dict(program.hulls)
+        self.named: dict[tuple[object, ...], Read] = {}
+        self.equation = Equation("", (), ZERO)
+
+    def run(self) -> Program:
+        for e in self.program.equations:
+            self.equation = e
+            body = self.top(e.body)
+            self.equations.append(e.with_body(body))
+        return replace(self.program, equations=tuple(self.equations), shapes=self.shapes)
+
+    # -- places ------------------------------------------------------------------------------------------------------
+    def top(self, e: Expr) -> Expr:
+        """A right-hand side: a lone max, min or logsumexp, or a linear combination of sums."""
+        if isinstance(e, Reduce) and e.op in ("max", "min", "logsumexp"):
+            return Reduce(e.op, e.indices, self.operand(e))
+        return self.linear(e)
+
+    def linear(self, e: Expr) -> Expr:
+        return signed([(sign, self.term(t)) for sign, t in additive_terms(e)])
+
+    def term(self, e: Expr) -> Expr:
+        """c · sum[r](…) with c free of tensors stays; all else becomes a scalar expression."""
+        if isinstance(e, Reduce) and e.op in NORMALISERS:
+            return self.normaliser(e)
+        parts = factors(e)
+        sums = [f for f in parts if isinstance(f, Reduce) and f.op in ("sum", "mean")]
+        others = [f for f in parts if f not in sums]
+        if len(sums) == 1 and not any(has_reduction(f) or reads(f) for f in others):
+            summed = self.sum_(sums[0])
+            if len(additive_terms(summed)) == 1:
+                return product([*others, *factors(summed)])
+            return product([*others, summed])
+        return self.scalar(e)
+
+    def sum_(self, e: Reduce) -> Expr:
+        """A sum with a scalar body; sums directly inside it join it; a mean is a sum over its count."""
+        if e.op == "mean":
+            return self.mean(e)
+        body, sign = (e.body.args[0], -1) if isinstance(e.body, Op) and e.body.op == "neg" else (e.body, 1)
+        if isinstance(body, Reduce) and body.op == "sum":
+            inner = self.sum_(body)
+            if isinstance(inner, Reduce):
+                result: Expr = Reduce("sum", e.indices + inner.indices, inner.body)
+                return result if sign > 0 else neg(result)
+        result = Reduce("sum", e.indices, self.scalar(body))
+        return result if sign > 0 else neg(result)
+
+    def mean(self, e: Reduce) -> Expr:
+        """sum / count, where the count is the product of the sizes if every read is always in range."""
+        conditions = [c for n, s in own_reads(e.body) for c in readable(self.hulls[n], s, self.equation.ranges, self.positive)]
+        if not conditions:
+            count = Int.of(1)
+            for i in e.indices:
+                count = count * self.equation.ranges[i].size
+            total = self.sum_(Reduce("sum", e.indices, e.body))
+            below = num(count.constant) if count.is_constant else IntValue(count)
+            return product([Op("/", (ONE, below)), *factors(total)])
+        number = self.name("count", Reduce("sum", e.indices, where(conjunction(conditions), ONE, ZERO)))
+        return self.sum_(Reduce("sum", e.indices, e.body / number))
+
+    def scalar(self, e: Expr) -> Expr:
+        """e without reductions: each is named, or for a linear combination of them, the whole combination."""
+        if not has_reduction(e):
+            return e
+        if isinstance(e, Reduce):
+            return self.reduction(e)
+        if isinstance(e, Op) and e.op in ("+", "neg", "*", "/") and any(_is_sum(t) for _, t in additive_terms(e)):
+            return self.name("in", self.linear(e))
+        return map_children(self.scalar, e)
+
+    def reduction(self, e: Reduce) -> Expr:
+        if e.op in NORMALISERS:
+            value = self.normaliser(e)
+            return self.name(e.op, value) if e.op == "softmax" else value
+        if e.op in ("sum", "mean"):
+            return self.name(e.op, self.linear(e))
+        return self.name("lse" if e.op == "logsumexp" else e.op, Reduce(e.op, e.indices, self.operand(e)))
+
+    def operand(self, e: Reduce) -> Expr:
+        """What a max, min or logsumexp runs over; named if computing it twice might round differently."""
+        body = self.scalar(e.body)
+        exactly_repeatable = all(not isinstance(n, Op) or n.op in _REPEATABLE for n in _nodes(body))
+        return body if e.op == "logsumexp" or exactly_repeatable else self.name("of", body)
+
+    def normaliser(self, e: Reduce) -> Expr:
+        """softmax = exp(S − lse), log_softmax = S − lse; 0 and −inf at positions that the reduction does not run over."""
+        body = self.scalar(e.body)
+        if not isinstance(body, Read):
+            body = self.name("of", body)
+        total = self.name("lse", Reduce("logsumexp", e.indices, body))
+        difference = body - total
+        conditions = [c for r in reads(body) for c in readable(self.hulls[r.tensor], r.subs, self.equation.ranges, self.positive)]
+        if e.op == "softmax":
+            return where(conjunction(conditions), Op("exp", (difference,)), ZERO)
+        return where(conjunction(conditions), difference, neg(INF))
+
+    # -- names -------------------------------------------------------------------------------------------------------
+    def name(self, suffix: str, body: Expr) -> Read:
+        """A new tensor with the free indices of body as its subscripts, and the read of it."""
+        e = self.equation
+        free = free_symbols(body)
+        indices = [i for i in e.ranges if i in free]
+        indices = [i for i in e.indices if i in free] + [i for i in indices if i not in e.indices]
+        ranges = {i: e.ranges[i] for i in [*indices, *bound_indices(body)]}
+        key = (tuple(indices), body, tuple(ranges.items()))
+        if key not in self.named:
+            name = self.fresh(f"{e.tensor}_{suffix}")
+            subs = tuple(Int.symbol(i) for i in indices)
+            self.equations.append(Equation(name, subs, body, ranges, position=e.position))
+            self.shapes[name] = tuple(ranges[i] for i in indices)
+            self.named[key] = tensor(name, *indices)
+            self.hulls[name] = self.shapes[name]
+        return self.named[key]
+
+
+_REPEATABLE = ("+", "neg", "*", "where", "max", "min", "relu", "abs", "and", "or", "not", "<", "<=", ">", ">=", "==", "!=")
+
+
+def _nodes(e: Expr) -> list[Expr]:
+    return list(walk(e))
+
+
+def _is_sum(e: Expr) -> bool:
+    """Whether this term is a sum or mean, beside factors without tensors."""
+    parts = factors(e)
+    sums = [f for f in parts if isinstance(f, Reduce) and f.op in ("sum", "mean")]
+    return len(sums) == 1 and not any(has_reduction(f) or reads(f) for f in parts if f is not sums[0])

@@ -1,0 +1,151 @@
+"""Arithmetic over mixed number types: Fraction stays exact, meets float as float and mpf as mpf; functions by type.
+
+A number type of one's own (a dual number, say) takes part by defining the operators and `apply_function(name)`.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import mpmath
+
+INFINITY = float("inf")
+DIGITS = 50
+_CONTEXT = mpmath.MPContext()
+_CONTEXT.dps = DIGITS
+_OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv,
+    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne,
+}
+
+
+def exact(value: Fraction) -> Any:
+    """A Fraction as an mpf of the working precision."""
+    return _CONTEXT.mpf(value.numerator) / value.denominator
+
+
+def is_mpf(value: Any) -> bool:
+    return hasattr(value, "_mpf_")
+
+
+def as_number(value: Any) -> Any:
+    """What a number in the inputs is computed with: a whole number becomes a Fraction."""
+    if isinstance(value, bool | int):
+        return Fraction(int(value))
+    if is_mpf(value):
+        return _CONTEXT.mpf(value)
+    return value
+
+
+def combine(op: str, a: Any, b: Any) -> Any:
+    """a op b; a Fraction gives way to the other type. A division by zero of floats is ±inf or nan, as in IEEE arithmetic."""
+    if isinstance(a, Fraction) and is_mpf(b):
+        a = exact(a)
+    elif isinstance(b, Fraction) and is_mpf(a):
+        b = exact(b)
+    elif isinstance(a, float) and is_mpf(b):
+        a = _CONTEXT.mpf(a)
+    elif isinstance(b, float) and is_mpf(a):
+        b = _CONTEXT.mpf(b)
+    if op == "*" and (a == 0 and isinstance(b, float) or b == 0 and isinstance(a, float)):
+        return float(a) * float(b)
+    if op == "/" and isinstance(a, float | Fraction) and isinstance(b, float | Fraction) and b == 0:
+        return _divide_by_zero(float(a), float(b))
+    return _OPERATORS[op](a, b)
+
+
+def _divide_by_zero(a: float, b: float) -> float:
+    return math.nan if a == 0 or math.isnan(a) else math.copysign(INFINITY, a) * math.copysign(1.0, b)
+
+
+def power(base: Any, exponent: Any) -> Any:
+    """base ** exponent; exact for a Fraction and a whole exponent; nan where it is not real."""
+    whole = isinstance(exponent, Fraction) and exponent.denominator == 1
+    if hasattr(base, "apply_function") or hasattr(exponent, "apply_function"):
+        return base**exponent
+    if whole and (isinstance(base, Fraction) and abs(exponent) <= 10_000 or not isinstance(base, Fraction)):
+        return combine("/", Fraction(1), base ** int(-exponent)) if exponent < 0 else base ** int(exponent)
+    if isinstance(base, float) or isinstance(exponent, float):
+        return _float_power(float(base), float(exponent))
+    result = (exact(base) if isinstance(base, Fraction) else base) ** (exact(exponent) if isinstance(exponent, Fraction) else exponent)
+    return math.nan if isinstance(result, complex) or hasattr(result, "_mpc_") else result
+
+
+def _float_power(base: float, exponent: float) -> float:
+    try:
+        result = base**exponent
+    except ZeroDivisionError:
+        return INFINITY
+    except OverflowError:
+        return INFINITY
+    return math.nan if isinstance(result, complex) else result
+
+
+# -- functions -----------------------------------------------------------------------------------------------------------
+def _sigmoid(m: Any, x: Any) -> Any:
+    return 1 / (1 + m.exp(-x)) if x >= 0 else m.exp(x) / (1 + m.exp(x))
+
+
+def _softplus(m: Any, x: Any) -> Any:
+    return max(x, 0) + m.log(1 + m.exp(-abs(x)))
+
+
+_SMOOTH: dict[str, Callable[[Any, Any], Any]] = {
+    "exp": lambda m, x: m.exp(x),
+    "log": lambda m, x: m.log(x),
+    "sqrt": lambda m, x: m.sqrt(x),
+    "tanh": lambda m, x: m.tanh(x),
+    "sigmoid": _sigmoid,
+    "softplus": _softplus,
+    "gelu": lambda m, x: x * (1 + m.erf(x / m.sqrt(2))) / 2,
+    "silu": lambda m, x: x * _sigmoid(m, x),
+    "erf": lambda m, x: m.erf(x),
+    "sin": lambda m, x: m.sin(x),
+    "cos": lambda m, x: m.cos(x),
+    "pi": lambda m, x: m.pi + x,
+}
+_PIECEWISE: dict[str, Callable[[Any], Any]] = {
+    "relu": lambda x: x if x > 0 else x * 0,
+    "abs": abs,
+    "sign": lambda x: Fraction((x > 0) - (x < 0)),
+}
+_AT_ZERO = {"exp": 1, "sqrt": 0, "tanh": 0, "gelu": 0, "silu": 0, "erf": 0, "sin": 0, "cos": 1}
+
+
+def _function(name: str) -> Callable[[Any], Any]:
+    def apply(x: Any) -> Any:
+        if hasattr(x, "apply_function"):
+            return x.apply_function(name)
+        if name in _PIECEWISE:
+            return _PIECEWISE[name](x)
+        if isinstance(x, Fraction):
+            if x == 0 and name in _AT_ZERO:
+                return Fraction(_AT_ZERO[name])
+            x = exact(x)
+        return _SMOOTH[name](_CONTEXT, x) if is_mpf(x) and not hasattr(x, "_mpc_") and _is_real(name, x) else _float(name, x)
+
+    return apply
+
+
+def _is_real(name: str, x: Any) -> bool:
+    return not (name in ("log", "sqrt") and x <= 0 and (name == "log" or x < 0))
+
+
+def _float(name: str, x: Any) -> float:
+    """The value at a float, with IEEE arithmetic's answers at the edges instead of Python's exceptions."""
+    x = float(x)
+    if name == "log" and x <= 0:
+        return -INFINITY if x == 0 else math.nan
+    if name == "sqrt" and x < 0 or name in ("sin", "cos") and math.isinf(x):
+        return math.nan
+    try:
+        return float(_SMOOTH[name](math, x))
+    except OverflowError:
+        return INFINITY
+
+
+FUNCTIONS: dict[str, Callable[[Any], Any]] = {name: _function(name) for name in (*_SMOOTH, *_PIECEWISE)}

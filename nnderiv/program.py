@@ -1,0 +1,270 @@
+"""Program: a forward definition in index notation, and equally a gradient; the data that all passes exchange.
+
+    program   = inputs -> outputs, equations, givens
+    input     = tensor[dim, …] | int name | int tensor[dim, …] | name          dims: integer expressions of sizes
+    equation  = tensor[sub, …] = expression, with a range for every index       sub: an index, or a literal (a base case)
+    given     = a fact: a comparison of expressions that holds for all admissible inputs
+
+Invariants: within an equation an index name has one range and is not bound twice on one path; every read has its tensor's
+rank; `dims` holds the range of every axis of every tensor, `hulls` the same widened by base cases outside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from .expr import Expr, Op, Reduce, ints, reads, tensors, walk
+from .integer import Int, compact
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """lo ≤ index < hi"""
+
+    lo: Int
+    hi: Int
+
+    @staticmethod
+    def upto(hi: int | Int) -> Range:
+        return Range(Int.of(0), Int.of(hi))
+
+    @property
+    def size(self) -> Int:
+        return self.hi - self.lo
+
+    def subst(self, values: Mapping[str, Int]) -> Range:
+        return Range(self.lo.subst(values), self.hi.subst(values))
+
+    def __str__(self) -> str:
+        return f"{self.lo} .. {self.hi - 1}"
+
+    __repr__ = __str__
+
+
+Ranges = dict[str, Range]
+
+
+@dataclass(frozen=True)
+class Input:
+    """A name in the signature before the arrow. kind: "real" or "int"."""
+
+    name: str
+    dims: tuple[Int, ...] = ()
+    kind: str = "real"
+
+    def __str__(self) -> str:
+        shown = f"{self.name}[{','.join(compact(d) for d in self.dims)}]" if self.dims else self.name
+        return f"int {shown}" if self.kind == "int" else shown
+
+
+@dataclass(frozen=True)
+class Equation:
+    """tensor[subs] = body, for every index in its range."""
+
+    tensor: str
+    subs: tuple[Int, ...]
+    body: Expr
+    ranges: Ranges = field(default_factory=dict)
+    by_hand: frozenset[str] = field(default=frozenset(), compare=False)  # indices whose range a `for` clause set
+    position: int | None = field(default=None, compare=False)  # where it stands in the text that was parsed
+
+    @cached_property
+    def indices(self) -> tuple[str, ...]:
+        """The index names on the left, in order."""
+        return tuple(s.name for s in self.subs if s.name is not None and s.name in self.ranges)
+
+    @cached_property
+    def is_base(self) -> bool:
+        return len(self.indices) < len(self.subs)
+
+    @cached_property
+    def reads(self) -> frozenset[str]:
+        """Names of all tensors on the right."""
+        return frozenset(tensors(self.body))
+
+    def with_body(self, body: Expr) -> Equation:
+        return replace(self, body=body)
+
+    @property
+    def left(self) -> str:
+        return f"{self.tensor}[{','.join(compact(s) for s in self.subs)}]" if self.subs else self.tensor
+
+    def __str__(self) -> str:
+        return f"{self.left} = {self.body}"
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """A fact about sizes that is checked at run time: left op right; reason says where it comes from."""
+
+    left: Int
+    op: str
+    right: Int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Program:
+    """Inputs, outputs, equations and facts; see the module's docstring for the grammar and the invariants."""
+
+    inputs: tuple[Input, ...]
+    outputs: tuple[str, ...]
+    equations: tuple[Equation, ...]
+    shapes: Mapping[str, tuple[Range, ...]] = field(default_factory=dict)  # of the tensors that the equations define
+    givens: tuple[Expr, ...] = ()
+    requirements: tuple[Requirement, ...] = ()
+    title: str = field(default="", compare=False)
+
+    # -- shapes ------------------------------------------------------------------------------------------------------
+    @cached_property
+    def dims(self) -> dict[str, tuple[Range, ...]]:
+        """The range of each axis of each tensor, inputs included."""
+        return {i.name: tuple(Range.upto(d) for d in i.dims) for i in self.inputs} | dict(self.shapes)
+
+    @cached_property
+    def hulls(self) -> dict[str, tuple[Range, ...]]:
+        """dims, widened to the base cases that lie outside (h[-1] beside h[0..T-1])."""
+        found = {i.name: self.dims[i.name] for i in self.inputs}
+        for name, equations in self.definitions.items():
+            found[name] = tuple(_hull(self.dims[name][k], equations, k) for k in range(len(equations[0].subs)))
+        return found
+
+    @cached_property
+    def definitions(self) -> dict[str, tuple[Equation, ...]]:
+        """The equations of each tensor; base cases first, the most literal ones before the others."""
+        found: dict[str, list[Equation]] = {}
+        for e in self.equations:
+            found.setdefault(e.tensor, []).append(e)
+        return {name: tuple(sorted(es, key=lambda e: len(e.indices))) for name, es in found.items()}
+
+    @cached_property
+    def kinds(self) -> dict[str, str]:
+        return {i.name: i.kind for i in self.inputs}
+
+    @cached_property
+    def sizes(self) -> tuple[str, ...]:
+        """Names of the sizes, in order of appearance; an `int` parameter that stands in a shape is not a size."""
+        seen: dict[str, None] = {}
+        for i in self.inputs:
+            for d in i.dims:
+                seen.update(dict.fromkeys(a for a in d.atoms() if isinstance(a, str) and a not in self.kinds))
+        return tuple(seen)
+
+    @cached_property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the integer parameters."""
+        return tuple(i.name for i in self.inputs if i.kind == "int" and not i.dims)
+
+    @cached_property
+    def real_inputs(self) -> tuple[str, ...]:
+        return tuple(i.name for i in self.inputs if i.kind == "real")
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """Every name in use, indices included."""
+        found = {i.name for i in self.inputs} | set(self.sizes) | {e.tensor for e in self.equations}
+        for e in self.equations:
+            found |= set(e.ranges)
+        return frozenset(found)
+
+    def is_scalar(self, name: str) -> bool:
+        return not self.dims[name]
+
+    # -- text --------------------------------------------------------------------------------------------------------
+    def __str__(self) -> str:
+        """The program in the notation; parsing it again gives the same program."""
+        head = [f"# {self.title}"] if self.title else []
+        signature = f"{', '.join(map(str, self.inputs))} -> {', '.join(self.outputs)}"
+        lines = [str(e) + self._for_clause(e) for e in self.equations]
+        return "\n".join([*head, signature, "", *lines, *(_given_text(g) for g in self.givens)])
+
+    def _for_clause(self, e: Equation) -> str:
+        """The ranges that a reader (and the parser) would not find by a plain subscript."""
+        bound = [i for n in walk(e.body) if isinstance(n, Reduce) for i in n.indices]
+        shown = []
+        for name in dict.fromkeys([*e.indices, *bound]):
+            r = self._uncut(e, name)
+            if name in e.by_hand or not self._is_plain(e, name, r):
+                shown.append(f"{r.lo} <= {name} < {r.hi}" if r.lo != 0 else f"{name} < {r.hi}")
+        return f"  for {', '.join(shown)}" if shown else ""
+
+    def _uncut(self, e: Equation, name: str) -> Range:
+        """The range as it was before base cases were cut off it: for a general equation, its tensor's dimension."""
+        if e.is_base or name not in e.indices:
+            return e.ranges[name]
+        return self.dims[e.tensor][e.indices.index(name)]
+
+    def _is_plain(self, e: Equation, name: str, r: Range) -> bool:
+        """Whether plain subscripts settle this range, all in the same way."""
+        found = [self.dims[tensor][k] == r for tensor, k in _plain_places(e, name) if (tensor, k) in self._settled]
+        return bool(found) and all(found)
+
+    @cached_property
+    def _settled(self) -> set[tuple[str, int]]:
+        """(tensor, axis) of the inputs, and of every tensor whose range follows from them by plain subscripts alone."""
+        settled = {(i.name, k) for i in self.inputs for k in range(len(i.dims))}
+        settled |= {(e.tensor, k) for e in self.equations for k, s in enumerate(e.subs) if s.name in e.by_hand}
+        open_axes = [(e, k, n) for e in self.equations if not e.is_base for k, n in enumerate(e.indices) if n not in e.by_hand]
+        while True:
+            found = {(e.tensor, k) for e, k, n in open_axes if any(place in settled for place in _plain_places(e, n))}
+            if found <= settled:
+                return settled
+            settled |= found
+
+    @cached_property
+    def components(self) -> dict[str, frozenset[str]]:
+        """For each tensor that takes part in a recurrence, the tensors of its cycle."""
+        from .graph import cycles
+
+        edges = {name: {r for e in es for r in e.reads} for name, es in self.definitions.items()}
+        return cycles(edges)
+
+    # -- other forms -------------------------------------------------------------------------------------------------
+    def sympy(self) -> list[Any]:
+        """The equations as SymPy `Eq` of `Indexed` and `Sum`."""
+        from .sympy_form import program_to_sympy
+
+        return program_to_sympy(self)
+
+    @staticmethod
+    def from_sympy(equations: Iterable[Any], inputs: Iterable[Any] | None = None, outputs: Iterable[str] | None = None) -> Program:
+        """A program from SymPy equations between `Indexed` elements; see `nnderiv.sympy_form`."""
+        from .sympy_form import program_from_sympy
+
+        return program_from_sympy(equations, inputs, outputs)
+
+    def latex(self) -> str:
+        """The equations in index form, aligned."""
+        from .latex import program_latex
+
+        return program_latex(self)
+
+    def _repr_latex_(self) -> str:
+        return f"$$\n{self.latex()}\n$$"
+
+
+def _plain_places(e: Equation, name: str) -> list[tuple[str, int]]:
+    """Where the right-hand side reads the bare index: (tensor, axis)."""
+    places = [*reads(e.body), *(el for value in ints(e.body) for el in value.elements())]
+    return [(read.tensor, k) for read in places for k, sub in enumerate(read.subs) if sub.name == name]
+
+
+def _given_text(fact: Expr) -> str:
+    if isinstance(fact, Op) and fact.op == "==":
+        return f"given {fact.args[0]} = {fact.args[1]}"
+    return f"given {fact}"
+
+
+def _hull(r: Range, equations: tuple[Equation, ...], axis: int) -> Range:
+    """r joined with every literal and every base range of this axis."""
+    lo, hi = r.lo, r.hi
+    for e in equations:
+        s = e.subs[axis]
+        name = s.name
+        other = e.ranges[name] if name is not None and name in e.ranges else Range(s, s + 1)
+        lo, hi = Int.extreme("min", lo, other.lo), Int.extreme("max", hi, other.hi)
+    return Range(lo, hi)
+

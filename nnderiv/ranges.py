@@ -1,0 +1,308 @@
+"""Drafts of equations -> equations with a range for every index, and the requirements that are checked at run time.
+
+A plain subscript settles a range: in x[t,n,j] the index n runs over the second dimension of x. What no plain subscript
+settles takes the largest interval of non-negative indices for which every read stays inside. A `for` clause wins over both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import NoReturn
+
+from .bounds import extreme, never_negative
+from .elaborate import Draft
+from .errors import NotationError
+from .expr import Expr, Reduce, ints, walk
+from .integer import Element, Extreme, FloorDiv, Int
+from .program import Equation, Input, Program, Range, Ranges, Requirement
+
+Access = tuple[str, tuple[Int, ...]]
+
+
+def accesses(e: Expr) -> Iterator[Access]:
+    """Every read of a real or integer tensor in e: (tensor, subscripts)."""
+    from .expr import Read
+
+    for node in walk(e):
+        if isinstance(node, Read):
+            yield node.tensor, node.subs
+    for value in ints(e):
+        for element in value.elements():
+            yield element.tensor, element.subs
+
+
+def bound_indices(e: Expr) -> list[str]:
+    """Indices that reductions in e bind (or, for a softmax, run along), each once."""
+    return list(dict.fromkeys(i for n in walk(e) if isinstance(n, Reduce) for i in n.indices))
+
+
+@dataclass
+class _Item:
+    """An equation on its way: its ranges so far, and the names whose ranges are still open."""
+
+    equation: Equation
+    ranges: Ranges
+    open: list[str]
+
+
+class Inference:
+    """Settles ranges equation by equation until nothing is left open; see the module's docstring for the rules."""
+
+    def __init__(self, text: str, inputs: tuple[Input, ...], drafts: list[Draft]):
+        self.text = text
+        self.inputs = inputs
+        self.kinds = {i.name: i.kind for i in inputs}
+        self.requirements: list[Requirement] = []
+        self.dims: dict[str, tuple[Range | None, ...]] = {i.name: tuple(Range.upto(d) for d in i.dims) for i in inputs}
+        self.positive = {a for i in inputs for d in i.dims for a in d.symbols()} | set(self._divisors(drafts))
+        self.items = [self._item(d) for d in drafts]
+        self.by_tensor: dict[str, list[_Item]] = {}
+        for item in self.items:
+            self.by_tensor.setdefault(item.equation.tensor, []).append(item)
+        self.readers: dict[str, list[_Item]] = {}
+        for item in self.items:
+            for name in item.equation.reads:
+                self.readers.setdefault(name, []).append(item)
+
+    def _divisors(self, drafts: list[Draft]) -> list[str]:
+        """Integer parameters that multiply an index or divide: they must be at least 1, or a range would be empty or endless."""
+        found: dict[str, None] = {}
+        for d in drafts:
+            values = [s for _, subs in accesses(d.equation.body) for s in subs] + [b for pair in d.bounds.values() for b in pair]
+            for value in values:
+                for monomial in value.terms:
+                    if len(monomial) > 1:
+                        found.update((a, None) for a in monomial if isinstance(a, str) and self.kinds.get(a) == "int")
+                for atom in value.atoms():
+                    if isinstance(atom, FloorDiv):
+                        found.update((a, None) for a in atom.bottom.symbols() if self.kinds.get(a) == "int")
+        self.requirements += [Requirement(Int.symbol(n), ">=", Int.of(1), f"the parameter {n} multiplies or divides an index") for n in found]
+        return list(found)
+
+    def _item(self, draft: Draft) -> _Item:
+        e = draft.equation
+        left = [s.name for s in e.subs if s.name is not None and s.name not in self.kinds and s.name not in self.positive]
+        names = list(dict.fromkeys([*left, *bound_indices(e.body)]))
+        ranges = {}
+        for name, (lo, hi) in draft.bounds.items():
+            if name not in names:
+                self.fail(f"{name} is not an index of this equation.", "A for clause sets the range of an index of its equation.", e)
+            ranges[name] = Range(lo, hi)
+        return _Item(e, ranges, [n for n in names if n not in ranges])
+
+    def fail(self, reason: str, repair: str, e: Equation) -> NoReturn:
+        raise NotationError(reason, repair, self.text, e.position)
+
+    # -- the loop ----------------------------------------------------------------------------------------------------
+    def run(self) -> tuple[tuple[Equation, ...], dict[str, tuple[Range, ...]], tuple[Requirement, ...]]:
+        self._settle_dims(self.by_tensor)
+        pending = list(self.items)
+        while pending:
+            queue = pending
+            while queue:
+                queue = self._sweep(queue, self._plain)
+            pending = [i for i in self.items if i.open]
+            if pending and not any(self._try(i, rule) for rule in (self._inside, self._from_own_dimension) for i in pending):
+                self._unsettled(pending[0])
+        self._settle_dims(self.by_tensor)
+        for name, dims in self.dims.items():
+            assert all(d is not None for d in dims), name
+        shapes = {name: tuple(d for d in self.dims[name] if d is not None) for name in self.by_tensor}
+        for item in self.items:
+            self._require_equal(item)
+        equations = tuple(_cut(item, self.by_tensor[item.equation.tensor], shapes[item.equation.tensor]) for item in self.items)
+        return equations, shapes, tuple(dict.fromkeys(self.requirements))
+
+    def _sweep(self, queue: list[_Item], rule: object) -> list[_Item]:
+        """Apply the plain rule to each item; return those that read a tensor whose dimensions just became known."""
+        changed: dict[str, None] = {}
+        for item in queue:
+            if self._try(item, self._plain):
+                changed[item.equation.tensor] = None
+        woken: dict[int, _Item] = {}
+        for name in changed:
+            for item in [*self.readers.get(name, []), *self.by_tensor[name]]:
+                if item.open:
+                    woken[id(item)] = item
+        return list(woken.values())
+
+    def _try(self, item: _Item, rule: object) -> bool:
+        progress = False
+        for name in list(item.open):
+            r = rule(item, name)  # type: ignore[operator]
+            if r is not None:
+                item.ranges[name] = r
+                item.open.remove(name)
+                progress = True
+        if progress:
+            self._settle_dims([item.equation.tensor])
+        return progress
+
+    def _unsettled(self, item: _Item) -> NoReturn:
+        name = item.open[0]
+        self.fail(f"Nothing settles the range of {name} in the equation of {item.equation.tensor}.",
+                  f"Say how far it runs: … for {name} < N, or read a tensor at the plain subscript {name}.", item.equation)
+
+    # -- the rules ---------------------------------------------------------------------------------------------------
+    def _plain(self, item: _Item, name: str) -> Range | None:
+        """The dimension that the first plain subscript reads."""
+        for tensor, subs in accesses(item.equation.body):
+            for k, sub in enumerate(subs):
+                if sub.name == name and (r := self._dim(tensor, k)) is not None:
+                    return r
+        return None
+
+    def _dim(self, tensor: str, axis: int) -> Range | None:
+        return self.dims[tensor][axis] if tensor in self.dims else None
+
+    def _inside(self, item: _Item, name: str) -> Range | None:
+        """The largest interval of non-negative indices for which every read stays inside."""
+        lows, highs = [], []
+        for tensor, subs in accesses(item.equation.body):
+            for k, sub in enumerate(subs):
+                if name not in sub.symbols():
+                    continue
+                limits = self._limits(item, name, sub, self._readable(tensor, k))
+                if limits is None and tensor != item.equation.tensor and sub.name != name and not sub.elements():
+                    return None
+                if limits is not None:
+                    lows.append(limits[0])
+                    highs.append(limits[1])
+        if not highs:
+            return None
+        known = [lo for lo in lows if not never_negative(-lo, {}, self.positive)]
+        return Range(_extreme("max", [Int.of(0), *known], self.positive), _extreme("min", highs, self.positive))
+
+    def _limits(self, item: _Item, name: str, sub: Int, axis: Range | None) -> tuple[Int, Int] | None:
+        """(lo, hi) of the index such that lo ≤ index < hi keeps this subscript inside, where the other indices are settled."""
+        if axis is None or (sub.symbols() & set(item.open)) - {name} or sub.elements():
+            return None
+        split = sub.split(name)
+        if split is None:
+            return None
+        coefficient, rest = split
+        low, high = (extreme(rest, item.ranges, upper, self.positive) for upper in (False, True))
+        if low is None or high is None:
+            return None
+        if never_negative(coefficient - 1, {}, self.positive):
+            return -((low - axis.lo) // coefficient), (axis.hi - 1 - high) // coefficient + 1
+        if never_negative(-coefficient - 1, {}, self.positive):
+            c = -coefficient
+            return -((axis.hi - 1 - high) // c), (low - axis.lo) // c + 1
+        return None
+
+    def _readable(self, tensor: str, axis: int) -> Range | None:
+        """The dimension widened by base cases outside it."""
+        r = self._dim(tensor, axis)
+        if r is None or tensor not in self.by_tensor:
+            return r
+        lo, hi = r.lo, r.hi
+        for item in self.by_tensor[tensor]:
+            s = item.equation.subs[axis]
+            if s.is_constant:
+                lo = Int.extreme("min", lo, s)
+        return Range(lo, hi)
+
+    def _from_own_dimension(self, item: _Item, name: str) -> Range | None:
+        """In a base case, an index that its right-hand side leaves open runs over its tensor's dimension, and the other way round."""
+        for k, sub in enumerate(item.equation.subs):
+            if sub.name == name and (r := self._dim(item.equation.tensor, k)) is not None:
+                return r
+        if any(s.name == name for s in item.equation.subs) and not self._has_literal(item.equation):
+            k = next(k for k, s in enumerate(item.equation.subs) if s.name == name)
+            for base in self.by_tensor[item.equation.tensor]:
+                other = base.equation.subs[k].name
+                if base is not item and other is not None and other in base.ranges:
+                    return base.ranges[other]
+        return None
+
+    def _has_literal(self, e: Equation) -> bool:
+        return any(s.name is None or s.name in self.kinds or s.name in self.positive for s in e.subs)
+
+    # -- dimensions --------------------------------------------------------------------------------------------------
+    def _settle_dims(self, names: object) -> None:
+        for name in names:  # type: ignore[attr-defined]
+            if name in self.by_tensor:
+                items = self.by_tensor[name]
+                self.dims[name] = tuple(self._axis(items, k) for k in range(len(items[0].equation.subs)))
+
+    def _axis(self, items: list[_Item], axis: int) -> Range | None:
+        """The general range, down to the base cases at 0 and above that lie before it."""
+        general = [i for i in items if not self._has_literal(i.equation)]
+        points = [i.equation.subs[axis] for i in items if self._is_literal(i, axis)]
+        if not general:
+            lines = [i for i in items if not self._is_literal(i, axis)]
+            if lines:
+                return lines[0].ranges.get(str(lines[0].equation.subs[axis].name))
+            return self._span(items[0].equation, points)
+        r = general[0].ranges.get(str(general[0].equation.subs[axis].name))
+        if r is None:
+            return None
+        before = [p for p in points if p.is_constant and p.constant >= 0 and never_negative(r.lo - p, {}, self.positive)]
+        return Range(min(before, key=lambda p: p.constant, default=r.lo), r.hi)
+
+    def _is_literal(self, item: _Item, axis: int) -> bool:
+        s = item.equation.subs[axis]
+        return s.name is None or s.name in self.kinds or s.name in self.positive
+
+    def _span(self, e: Equation, points: list[Int]) -> Range:
+        if not all(p.is_constant for p in points):
+            self.fail(f"{e.tensor} has only base cases, at places that are not numbers.", f"Add a general equation for {e.tensor}.", e)
+        values = [p.constant for p in points]
+        return Range(Int.of(min(values)), Int.of(max(values) + 1))
+
+    # -- requirements ------------------------------------------------------------------------------------------------
+    def _require_equal(self, item: _Item) -> None:
+        """Two sizes that one index unifies must be equal."""
+        for tensor, subs in accesses(item.equation.body):
+            if tensor == item.equation.tensor:  # a recurrence reads what it defines; its range is its own
+                continue
+            for k, sub in enumerate(subs):
+                name, axis = sub.name, self._dim(tensor, k)
+                if name is None or name not in item.ranges or name in item.equation.by_hand or axis is None:
+                    continue
+                for a, b, end in ((item.ranges[name].hi, axis.hi, "ends"), (item.ranges[name].lo, axis.lo, "begins")):
+                    if a == b:
+                        continue
+                    reason = f"in {item.equation.tensor} the index {name} {end} at {a}, and dimension {k} of {tensor} {end} at {b}"
+                    if (a - b).is_constant:
+                        self.fail(f"Sizes disagree: {reason}.", f"Set the range by hand: … for {name} < …", item.equation)
+                    self.requirements.append(Requirement(a, "==", b, reason))
+
+
+def _extreme(op: str, values: list[Int], positive: set[str]) -> Int:
+    """min or max of the values, without those that another one provably beats."""
+    kept = list(dict.fromkeys(values))
+    for v in list(kept):
+        gaps = [(w - v) if op == "max" else (v - w) for w in kept if w is not v]
+        if any(never_negative(g, {}, positive) for g in gaps):
+            kept.remove(v)
+    return Int.extreme(op, *kept)
+
+
+def _cut(item: _Item, siblings: list[_Item], dims: tuple[Range, ...]) -> Equation:
+    """The equation with its final ranges: a general one begins after (or ends before) a base case that covers a whole face."""
+    ranges = dict(item.ranges)
+    e = replace(item.equation, ranges=ranges)
+    if e.is_base:
+        return e
+    for base in siblings:
+        b = base.equation
+        literal = [k for k, s in enumerate(b.subs) if s.name is None or s.name not in base.ranges]
+        if base is item or len(literal) != 1:
+            continue
+        k, at = literal[0], b.subs[literal[0]]
+        name = e.indices[k]
+        covers = all(base.ranges[str(s.name)] in (ranges[e.indices[j]], dims[j]) for j, s in enumerate(b.subs) if j != k)
+        if covers and at == ranges[name].lo:
+            ranges[name] = Range(at + 1, ranges[name].hi)
+        elif covers and at == ranges[name].hi - 1:
+            ranges[name] = Range(ranges[name].lo, at)
+    return replace(e, ranges=ranges)
+
+
+def infer(text: str, inputs: tuple[Input, ...], drafts: list[Draft], outputs: tuple[str, ...], givens: list[Expr], title: str) -> Program:
+    """The program, with every range settled."""
+    equations, shapes, requirements = Inference(text, inputs, drafts).run()
+    return Program(inputs, outputs, equations, shapes, tuple(givens), requirements, title)

@@ -1,0 +1,269 @@
+"""∂e/∂A[α] of a scalar expression: SymPy's calculus, with the derivatives of our own functions beside it.
+
+Each read is replaced by a symbol, SymPy differentiates, and the reads are put back. Expressions of the same shape are
+differentiated once. Kinks follow the notation's rule 4: relu'(0) = abs'(0) = 0, and a tie in a two-argument maximum is shared.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import sympy as sp
+
+from .expr import FALSE, TRUE, Const, Expr, IntValue, Num, Op, Read, add, children, map_children, mul, num, product, replace, where
+
+INF = sp.Symbol("inf", extended_real=True)
+
+
+# -- our functions as SymPy functions, each with its derivative --------------------------------------------------------------
+class _Real(sp.Function):  # type: ignore[misc]
+    nargs = 1
+
+    def _eval_is_extended_real(self) -> bool:
+        return True
+
+
+class sigmoid(_Real):  # σ' = σ (1 − σ)
+    def fdiff(self, argindex: int = 1) -> Any:
+        return self * (1 - self)
+
+
+class softplus(_Real):  # log(1 + eˣ)' = σ(x)
+    def fdiff(self, argindex: int = 1) -> Any:
+        return sigmoid(self.args[0])
+
+
+class relu(_Real):  # [x > 0]
+    def fdiff(self, argindex: int = 1) -> Any:
+        return choose(greater(self.args[0], 0), 1, 0)
+
+
+class silu(_Real):  # (x σ)' = σ (1 + x (1 − σ))
+    def fdiff(self, argindex: int = 1) -> Any:
+        x = self.args[0]
+        return sigmoid(x) * (1 + x * (1 - sigmoid(x)))
+
+
+class gelu(_Real):  # (x Φ)' = Φ + x φ
+    def fdiff(self, argindex: int = 1) -> Any:
+        x = self.args[0]
+        return (1 + sp.erf(x / sp.sqrt(2))) / 2 + x * sp.exp(-(x**2) / 2) / sp.sqrt(2 * sp.pi)
+
+
+class absolute(_Real):  # |x|' = sign x
+    def fdiff(self, argindex: int = 1) -> Any:
+        return sgn(self.args[0])
+
+
+class sgn(_Real):
+    def fdiff(self, argindex: int = 1) -> Any:
+        return sp.Integer(0)
+
+
+class greater(sp.Function):  # type: ignore[misc]
+    """The condition a > b, as a value that does not depend smoothly on either."""
+
+    nargs = 2
+
+    def fdiff(self, argindex: int = 1) -> Any:
+        return sp.Integer(0)
+
+
+class equal(greater):
+    pass
+
+
+class choose(sp.Function):  # type: ignore[misc]
+    """where(condition, a, b): the derivative goes to the branch that is taken."""
+
+    nargs = 3
+
+    def fdiff(self, argindex: int = 1) -> Any:
+        return choose(self.args[0], *(int(argindex == k) for k in (2, 3))) if argindex > 1 else sp.Integer(0)
+
+    def _eval_derivative(self, s: Any) -> Any:
+        a, b = self.args[1].diff(s), self.args[2].diff(s)
+        return a if a == b else choose(self.args[0], a, b)
+
+    def _eval_is_extended_real(self) -> bool:
+        return True
+
+
+class larger(sp.Function):  # type: ignore[misc]
+    """max(a, b): 1 where it is the greater one, 1/2 in a tie."""
+
+    nargs = 2
+
+    def fdiff(self, argindex: int = 1) -> Any:
+        mine, other = (self.args[0], self.args[1]) if argindex == 1 else (self.args[1], self.args[0])
+        return choose(greater(mine, other), 1, choose(equal(mine, other), sp.Rational(1, 2), 0))
+
+    def _eval_is_extended_real(self) -> bool:
+        return True
+
+
+class smaller(larger):
+    def fdiff(self, argindex: int = 1) -> Any:
+        mine, other = (self.args[0], self.args[1]) if argindex == 1 else (self.args[1], self.args[0])
+        return choose(greater(other, mine), 1, choose(equal(mine, other), sp.Rational(1, 2), 0))
+
+
+TO_SYMPY: dict[str, Any] = {
+    "exp": sp.exp, "log": sp.log, "sqrt": sp.sqrt, "tanh": sp.tanh, "erf": sp.erf, "sin": sp.sin, "cos": sp.cos,
+    "sigmoid": sigmoid, "softplus": softplus, "relu": relu, "silu": silu, "gelu": gelu, "abs": absolute, "sign": sgn,
+    "max": larger, "min": smaller,
+}
+FROM_SYMPY = {f: name for name, f in TO_SYMPY.items() if name != "sqrt"} | {sp.Abs: "abs", sp.sign: "sign"}
+
+
+# -- leaves ------------------------------------------------------------------------------------------------------------------
+def leaves(e: Expr) -> list[Expr]:
+    """What SymPy sees as a symbol, in order of appearance, each once: reads, integer values, conditions."""
+    found: dict[Expr, None] = {}
+    pending = [e]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, Read | IntValue) or _is_condition(node):
+            found[node] = None
+        elif isinstance(node, Op):
+            pending.extend(reversed(children(node)))
+    return list(found)
+
+
+def _is_condition(e: Expr) -> bool:
+    return isinstance(e, Op) and e.op in ("<", "<=", ">", ">=", "==", "!=", "and", "or", "not", "true", "false")
+
+
+@lru_cache(maxsize=None)
+def symbol(k: int) -> Any:
+    return sp.Symbol(f"x{k:04d}", real=True)
+
+
+def slot(k: int) -> Read:
+    """The k-th leaf in an abstract expression."""
+    return Read(f"\0{k}", ())
+
+
+def to_sympy(e: Expr) -> Any:
+    """An abstract expression (its leaves are slots) in SymPy."""
+    if isinstance(e, Read):
+        return symbol(int(e.tensor[1:]))
+    if isinstance(e, Num):
+        return sp.Rational(e.value.numerator, e.value.denominator)
+    if isinstance(e, Const):
+        return sp.pi if e.name == "pi" else INF
+    assert isinstance(e, Op)
+    args = [to_sympy(a) for a in e.args]
+    if e.op == "+":
+        return sp.Add(*args)
+    if e.op == "*":
+        return sp.Mul(*args)
+    if e.op == "neg":
+        return -args[0]
+    if e.op == "/":
+        return args[0] / args[1]
+    if e.op == "**":
+        return args[0] ** args[1]
+    if e.op == "where":
+        return choose(*args)
+    return TO_SYMPY[e.op](*args)
+
+
+def from_sympy(e: Any) -> Expr:
+    """The inverse of to_sympy: products as one fraction, roots as sqrt."""
+    if isinstance(e, sp.Symbol):
+        return Const("inf") if e == INF else slot(int(e.name[1:]))
+    if isinstance(e, sp.Rational):
+        from fractions import Fraction
+
+        return num(Fraction(int(e.p), int(e.q)))
+    if e is sp.pi:
+        return Const("pi")
+    if e is sp.E:
+        return Op("exp", (num(1),))
+    if isinstance(e, sp.Add):
+        content, rest = e.primitive()  # SymPy writes 2·(a − b) as 2·a − 2·b
+        if content != 1:
+            return mul([from_sympy(content), from_sympy(rest)])
+        return add(sorted((from_sympy(a) for a in e.args), key=_term_order))
+    if isinstance(e, sp.Mul):
+        return _product(e)
+    if isinstance(e, sp.Pow):
+        return _power(e)
+    args = tuple(from_sympy(a) for a in e.args)
+    if isinstance(e, choose):
+        return where(_condition(args[0]), args[1], args[2])
+    if isinstance(e, greater):
+        return Op("==" if isinstance(e, equal) else ">", args)
+    return Op(FROM_SYMPY[type(e)], args)
+
+
+def _condition(e: Expr) -> Expr:
+    return TRUE if e == num(1) else FALSE if e == num(0) else e
+
+
+def _term_order(e: Expr) -> tuple[bool, bool, str]:
+    """Positive terms first, numbers before the others, then by first appearance of their leaves."""
+    minus = isinstance(e, Op) and e.op == "neg" or isinstance(e, Num) and e.value < 0
+    return (minus, not isinstance(e, Num), str(e))
+
+
+def _product(e: Any) -> Expr:
+    """Factors in order of appearance: numbers, plain symbols, powers, then functions and sums; reciprocals below."""
+    above, below = [], []
+    for f in sorted(e.args, key=lambda f: (not f.is_Number, not f.is_Symbol, str(f))):
+        base, exponent = f.as_base_exp()
+        if isinstance(f, sp.Rational):
+            above.append(from_sympy(sp.Integer(f.p)))
+            below.append(from_sympy(sp.Integer(f.q)))
+        elif exponent.is_negative and not isinstance(f, sp.exp):
+            below.append(from_sympy(base ** (-exponent)))
+        else:
+            above.append(from_sympy(f))
+    bottom = mul(below)
+    return product([mul(above), *([Op("/", (num(1), bottom))] if bottom != num(1) else [])])
+
+
+def _power(e: Any) -> Expr:
+    base, exponent = e.args
+    if exponent.is_Rational and exponent < 0:
+        return num(1) / from_sympy(base ** (-exponent))
+    if exponent == sp.Rational(1, 2):
+        return Op("sqrt", (from_sympy(base),))
+    return Op("**", (from_sympy(base), from_sympy(exponent)))
+
+
+# -- the derivative ----------------------------------------------------------------------------------------------------------
+@lru_cache(maxsize=4096)
+def _abstract_partial(e: Expr, k: int) -> tuple[Expr, bool]:
+    """(∂e/∂slot k, whether it reuses e): the value of e itself, where it reappears, is slot −1."""
+    expression = to_sympy(e)
+    derivative = sp.diff(expression, symbol(k))
+    own = sp.Symbol("x9999", real=True)
+    if isinstance(expression, sp.Function | sp.exp) and not isinstance(expression, choose | larger | greater):
+        derivative = derivative.subs(expression, own)
+    if isinstance(expression, sp.Pow) and expression.exp == sp.Rational(1, 2):
+        derivative = derivative.subs(expression, own)
+    result = from_sympy(derivative)
+    return result, slot(9999) in leaves(result)
+
+
+def partial(e: Expr, read: Read, own: Read | None = None) -> Expr:
+    """∂e/∂read; where the derivative contains e itself (1 − tanh²), `own` stands for it if given."""
+    found = leaves(e)
+    if read not in found:  # it stands in a condition only
+        return num(0)
+    table = {leaf: slot(k) for k, leaf in enumerate(found)}
+    derivative, reuses = _abstract_partial(replace(e, table), found.index(read))
+    back: dict[Expr, Expr] = {s: leaf for leaf, s in table.items()}
+    back[slot(9999)] = own if own is not None else e
+    return _put_back(derivative, back)
+
+
+def _put_back(e: Expr, table: dict[Expr, Expr]) -> Expr:
+    if e in table:
+        return table[e]
+    if isinstance(e, Read) and e.tensor.startswith("\0"):
+        raise KeyError(e.tensor)
+    return map_children(lambda c: _put_back(c, table), e)

@@ -1,0 +1,415 @@
+"""Terms of a gradient, and the laws that bring them into the form that a person would write.
+
+A term is  Σ over indices, where the conditions hold, of body.  Laws, each with its condition, applied to a fixed point:
+
+    condition that always holds            is dropped          (bounds proves it, or a read that is left implies it)
+    condition that never holds             drops the term
+    where(c, a, 0) as a factor             becomes the factor a and the condition c
+    Σ_x [x = v] e                          = e with v for x, where v is in the range of x          (contracting a delta)
+    ⌊…⌋ mod s = q, q in 0 … s−1            q itself
+    s·⌊e/s⌋ = e, where s divides e
+    Σ_x e, e free of x                     = size(x) · e
+    Σ_m y[m] · e, e free of m              = c · e, where a `given` says Σ_m y[m] = c
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .bounds import never_negative
+from .expr import (
+    FALSE,
+    ONE,
+    TRUE,
+    ZERO,
+    Expr,
+    IntValue,
+    Num,
+    Op,
+    Read,
+    Reduce,
+    add,
+    compare,
+    conjunction,
+    factors,
+    free_symbols,
+    ints,
+    map_ints,
+    mul,
+    neg,
+    num,
+    product,
+    reads,
+    subst_indices,
+    symbols,
+    tensor,
+    where,
+)
+from .integer import FloorDiv, Int, Mod
+from .program import Range, Ranges
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from .fresh import Fresh
+    from .program import Program
+
+    class Context(Protocol):
+        """What the laws need to know about the program around a term."""
+
+        program: Program
+        positive: frozenset[str]
+        fresh: Fresh
+
+        def axes(self, name: str) -> tuple[Range, ...] | None: ...
+
+
+@dataclass(frozen=True)
+class Term:
+    """Σ over indices, where all conditions hold, of body; `spare` are letters that a bound index may be renamed to."""
+
+    indices: Ranges
+    conditions: tuple[Expr, ...]
+    body: Expr
+    spare: tuple[str, ...] = ()
+
+    def subst(self, values: Mapping[str, Int]) -> Term:
+        return Term(self.indices, tuple(subst_indices(c, values) for c in self.conditions), subst_indices(self.body, values), self.spare)
+
+    def expression(self) -> Expr:
+        body = where(conjunction(list(self.conditions)), self.body, ZERO)
+        if not self.indices:
+            return body
+        sign, inner = (-1, body.args[0]) if isinstance(body, Op) and body.op == "neg" else (1, body)
+        scale = [f for f in factors(inner) if isinstance(f, Num) or _is_free_of_data(f) and not free_symbols(f) & set(self.indices)]
+        rest = [f for f in factors(inner) if f not in scale]
+        total: Expr = Reduce("sum", tuple(self.indices), product(rest))
+        return product([num(sign), *scale, total])
+
+
+def _is_free_of_data(e: Expr) -> bool:
+    return not reads(e) and not any(v.elements() for v in ints(e))
+
+
+def simplify(term: Term, dims: Ranges, ctx: Context) -> Term | None:
+    """The term after all laws, or None where it is always 0."""
+    for _ in range(50):
+        before = (tuple(term.indices), term.conditions, term.body)
+        for law in (_split_where, _settle_conditions, _divide_exactly, _contract_delta, _drop_outside, _drop_implied, _sum_of_nothing, _use_givens):
+            result = law(term, dims, ctx)
+            if result is None:
+                return None
+            term = result
+        if (tuple(term.indices), term.conditions, term.body) == before:
+            return term
+    return term
+
+
+# -- the laws ----------------------------------------------------------------------------------------------------------------
+def _split_where(term: Term, dims: Ranges, ctx: Context) -> Term | None:
+    conditions, kept = list(term.conditions), []
+    for f in factors(term.body):
+        if f == ZERO:
+            return None
+        while isinstance(f, Op) and f.op == "where" and f.args[2] == ZERO:
+            conditions.append(f.args[0])
+            f = f.args[1]
+        kept.append(f)
+    if len(conditions) == len(term.conditions):
+        return term
+    return Term(term.indices, tuple(conditions), product([g for f in kept for g in factors(f)]), term.spare)
+
+
+def _settle_conditions(term: Term, dims: Ranges, ctx: Context) -> Term | None:
+    """Drop what always holds; give up where something never holds."""
+    ranges = {**dims, **term.indices}
+    whole = conjunction([_settle(c, ranges, ctx) for c in term.conditions])
+    if whole == FALSE:
+        return None
+    conditions = () if whole == TRUE else whole.args if isinstance(whole, Op) and whole.op == "and" else (whole,)
+    return Term(term.indices, tuple(conditions), term.body, term.spare)
+
+
+def _settle(c: Expr, ranges: Ranges, ctx: Context) -> Expr:
+    assert isinstance(c, Op)
+    if c.op in ("and", "or", "not"):
+        parts = [_settle(a, ranges, ctx) for a in c.args]
+        if c.op == "and":
+            return conjunction(parts)
+        if c.op == "or":
+            return TRUE if TRUE in parts else Op("or", tuple(parts))
+        return FALSE if parts[0] == TRUE else TRUE if parts[0] == FALSE else Op("not", (parts[0],))
+    if not (len(c.args) == 2 and isinstance(c.args[0], IntValue) and isinstance(c.args[1], IntValue)):
+        return c
+    a, b = _reduce_mod(c.args[0].value, ranges, ctx), _reduce_mod(c.args[1].value, ranges, ctx)
+    settled = compare(c.op, a, b)
+    if settled in (TRUE, FALSE):
+        return settled
+    truth = _truth(c.op, a - b, ranges, ctx.positive)
+    return settled if truth is None else TRUE if truth else FALSE
+
+
+def _truth(op: str, d: Int, ranges: Ranges, positive: frozenset[str]) -> bool | None:
+    """Whether d op 0, provably."""
+    if op in ("<", ">="):
+        holds, fails = (-d - 1, d) if op == "<" else (d, -d - 1)
+    elif op in ("<=", ">"):
+        holds, fails = (-d, d - 1) if op == "<=" else (d - 1, -d)
+    else:
+        apart = never_negative(d - 1, ranges, positive) or never_negative(-d - 1, ranges, positive)
+        return None if not apart else op == "!="
+    if never_negative(holds, ranges, positive):
+        return True
+    return False if never_negative(fails, ranges, positive) else None
+
+
+def _reduce_mod(value: Int, ranges: Ranges, ctx: Context) -> Int:
+    """e mod s is e itself where 0 ≤ e < s."""
+    if not any(isinstance(a, Mod) for a in value.atoms()):
+        return value
+
+    def settle(atom: object) -> Int:
+        if isinstance(atom, Mod):
+            top, bottom = _reduce_mod(atom.top, ranges, ctx), atom.bottom
+            if never_negative(top, ranges, ctx.positive) and never_negative(bottom - 1 - top, ranges, ctx.positive):
+                return top
+            return top % bottom
+        return Int.atom(atom)  # type: ignore[arg-type]
+
+    return value.map_atoms(settle)
+
+
+def _divide_exactly(term: Term, dims: Ranges, ctx: Context) -> Term:
+    """Where s divides e, s·⌊e/s⌋ is e."""
+    for c in term.conditions:
+        if isinstance(c, Op) and c.op == "==" and isinstance(c.args[0], IntValue) and c.args[1] == IntValue(Int.of(0)):
+            ((monomial, k), *others) = c.args[0].value.terms.items()
+            if k == 1 and not others and len(monomial) == 1 and isinstance(monomial[0], Mod):
+                top, bottom = monomial[0].top, monomial[0].bottom
+                conditions = tuple(d if d is c else map_ints(lambda v: _multiply_back(v, top, bottom), d) for d in term.conditions)
+                term = Term(term.indices, conditions, map_ints(lambda v: _multiply_back(v, top, bottom), term.body), term.spare)
+    return term
+
+
+def _multiply_back(value: Int, top: Int, bottom: Int) -> Int:
+    """Every whole multiple of bottom·⌊top/bottom⌋ in value, written as that multiple of top."""
+    quotient = Int.atom(FloorDiv(top, bottom))
+    for monomial, c in list(value.terms.items()):
+        if len(monomial) > 0 and any(a in monomial for m in quotient.terms for a in m):
+            whole = Int({monomial: c}) // (quotient * bottom) if len((quotient * bottom).terms) == 1 else Int({})
+            if whole * quotient * bottom == Int({monomial: c}):
+                value = value - Int({monomial: c}) + whole * top
+    return value
+
+
+def _contract_delta(term: Term, dims: Ranges, ctx: Context) -> Term:
+    """Σ_x [x = v] e(x) = e(v), where v is in the range of x."""
+    for k, c in enumerate(term.conditions):
+        if not (isinstance(c, Op) and c.op == "==" and isinstance(c.args[0], IntValue) and isinstance(c.args[1], IntValue)):
+            continue
+        difference = c.args[0].value - c.args[1].value
+        for name, r in term.indices.items():
+            split = difference.split(name)
+            if split is None or not (split[0] == 1 or split[0] == -1):
+                continue
+            value = -split[1] * split[0]
+            rest = term.conditions[:k] + term.conditions[k + 1 :]
+            indices = {i: s for i, s in term.indices.items() if i != name}
+            bare = Term(indices, rest, term.body, (*term.spare, name)).subst({name: value})
+            return Term(indices, (*bare.conditions, compare("<=", r.lo, value), compare("<", value, r.hi)), bare.body, bare.spare)
+    return term
+
+
+def _drop_outside(term: Term, dims: Ranges, ctx: Context) -> Term | None:
+    """A product with a read that is always out of range is 0; so is every position of a sum with such a read."""
+    ranges = {**dims, **term.indices}
+    for r in _decisive(term):
+        for sub, axis in zip(r.subs, ctx.axes(r.tensor) or (), strict=False):
+            if never_negative(axis.lo - 1 - sub, ranges, ctx.positive) or never_negative(sub - axis.hi, ranges, ctx.positive):
+                return None
+    return term
+
+
+def _decisive(term: Term) -> list[Read]:
+    """Reads whose being out of range makes the term vanish: all of them under a sum, the factors of a lone product."""
+    return reads(term.body) if term.indices else [f for f in factors(term.body) if isinstance(f, Read)]
+
+
+def _drop_implied(term: Term, dims: Ranges, ctx: Context) -> Term:
+    """A range condition that a decisive read implies says nothing new: the seed guards its own range."""
+    facts = []
+    for r in dict.fromkeys(_decisive(term)):
+        for sub, axis in zip(r.subs, ctx.axes(r.tensor) or (), strict=False):
+            facts += [sub - axis.lo, axis.hi - 1 - sub]
+    if not facts or not term.conditions:
+        return term
+    ranges = {**dims, **term.indices}
+    kept = tuple(c for c in term.conditions if not _implied(c, facts, ranges, ctx))
+    return term if len(kept) == len(term.conditions) else Term(term.indices, kept, term.body, term.spare)
+
+
+def _implied(c: Expr, facts: list[Int], ranges: Ranges, ctx: Context) -> bool:
+    if not (isinstance(c, Op) and c.op in ("<", "<=", ">", ">=") and all(isinstance(a, IntValue) for a in c.args)):
+        return False
+    a, b = (x.value for x in c.args if isinstance(x, IntValue))
+    slack = {"<": b - a - 1, "<=": b - a, ">": a - b - 1, ">=": a - b}[c.op]
+    return any(never_negative(slack - f, ranges, ctx.positive) for f in facts if f.symbols() & slack.symbols() or f.is_constant)
+
+
+def _sum_of_nothing(term: Term, dims: Ranges, ctx: Context) -> Term:
+    """An index that occurs nowhere multiplies by its number of values."""
+    used = free_symbols(term.body) | {s for c in term.conditions for s in free_symbols(c)}
+    for name, r in term.indices.items():
+        if name not in used:
+            indices = {i: s for i, s in term.indices.items() if i != name}
+            size = num(r.size.constant) if r.size.is_constant else IntValue(r.size)
+            return Term(indices, term.conditions, product([size, *factors(term.body)]), (*term.spare, name))
+    return term
+
+
+def _use_givens(term: Term, dims: Ranges, ctx: Context) -> Term:
+    """Σ_m y[…,m…] = c from a `given`, inside a product whose other factors do not know m."""
+    for fact in ctx.program.givens:
+        if isinstance(fact, Op) and fact.op == "==" and isinstance(fact.args[0], Reduce) and fact.args[0].op == "sum":
+            found = _match_given(term, fact.args[0], fact.args[1], dims, ctx)
+            if found is not None:
+                return found
+    return term
+
+
+def _match_given(term: Term, pattern: Reduce, value: Expr, dims: Ranges, ctx: Context) -> Term | None:
+    if not isinstance(pattern.body, Read) or reads(value):
+        return None
+    parts = factors(term.body)
+    for f in parts:
+        if not isinstance(f, Read) or f.tensor != pattern.body.tensor:
+            continue
+        summed = [s.name for p, s in zip(pattern.body.subs, f.subs, strict=True) if p.name in pattern.indices]
+        others = [g for g in parts if g is not f]
+        elsewhere = {s for g in others for s in free_symbols(g)} | {s for c in term.conditions for s in free_symbols(c)}
+        axes = ctx.axes(f.tensor) or ()
+        full = all(
+            s is not None and s in term.indices and term.indices[s] == axis and s not in elsewhere
+            for s, axis in zip(summed, [a for p, a in zip(pattern.body.subs, axes, strict=True) if p.name in pattern.indices], strict=True)
+        )
+        free = [(s, a) for p, s, a in zip(pattern.body.subs, f.subs, axes, strict=True) if p.name not in pattern.indices]
+        ranges = {**dims, **term.indices}
+        inside = all(never_negative(s - a.lo, ranges, ctx.positive) and never_negative(a.hi - 1 - s, ranges, ctx.positive) for s, a in free)
+        if full and inside and len(set(summed)) == len(summed):
+            indices = {i: r for i, r in term.indices.items() if i not in summed}
+            return Term(indices, term.conditions, product([*factors(value), *others]), term.spare)
+    return None
+
+
+# -- putting terms together --------------------------------------------------------------------------------------------------
+def collect(terms: list[Term], dims: Ranges, ctx: Context) -> tuple[Expr, Ranges]:
+    """The sum of the terms as a right-hand side, and the ranges of all its indices."""
+    terms = _join_cases([t for t in (simplify(t, dims, ctx) for t in terms) if t is not None])
+    ranges = dict(dims)
+    renamed = []
+    for t in terms:
+        renamed.append(_rename_bound(t, ranges, ctx))
+        ranges |= renamed[-1].indices
+    plain = [t.body for t in renamed if not t.indices and not t.conditions]
+    others = [t.expression() for t in renamed if t.indices or t.conditions]
+    everything = [*_common_factor(_merge(plain)), *_merge(others)]
+    everything.sort(key=lambda e: isinstance(e, Op) and e.op == "neg")
+    used = {i for e in everything for i in symbols(e)}
+    return add(everything), {i: r for i, r in ranges.items() if i in dims or i in used}
+
+
+def _join_cases(terms: list[Term]) -> list[Term]:
+    """[i = c] f(c) + [i > c] f(i) = [i ≥ c] f(i): a base case and the general equation that do the same."""
+    for one in terms:
+        for c in one.conditions:
+            at = _fixed(c)
+            if at is None:
+                continue
+            name, value = at
+            rest = tuple(d for d in one.conditions if d is not c)
+            beyond = compare("<=", value + 1, Int.symbol(name))
+            for other in terms:
+                others = tuple(d for d in other.conditions if d != beyond)
+                same = other is not one and beyond in other.conditions and other.indices == one.indices and others == rest
+                if same and subst_indices(other.body, {name: value}) == one.body:
+                    joined = Term(other.indices, (*rest, compare("<=", value, Int.symbol(name))), other.body, other.spare)
+                    return _join_cases([joined if t is other else t for t in terms if t is not one])
+    return terms
+
+
+def _fixed(c: Expr) -> tuple[str, Int] | None:
+    """(i, v) for the condition i == v."""
+    if isinstance(c, Op) and c.op == "==" and isinstance(c.args[0], IntValue) and isinstance(c.args[1], IntValue):
+        for a, b in (c.args, c.args[::-1]):
+            if isinstance(a, IntValue) and isinstance(b, IntValue) and a.value.name is not None and b.value.is_constant:
+                return a.value.name, b.value
+    return None
+
+
+def _rename_bound(term: Term, taken: Ranges, ctx: Context) -> Term:
+    """Short letters for bound indices: k rather than k2, wherever k is free or means the same range."""
+    values: dict[str, Int] = {}
+    chosen: Ranges = {}
+    for name, r in term.indices.items():
+        base = name.rstrip("0123456789").rstrip("_")
+        wishes = [base, *term.spare, name]
+        pick = next((w for w in wishes if w and w not in chosen and (w not in taken or taken[w] == r and w not in _targets(taken, term))
+                     and _may_name(w, name, ctx)), None)
+        pick = pick or ctx.fresh(base or "i")
+        chosen[pick] = r
+        if pick != name:
+            values[name] = Int.symbol(pick)
+    # In two steps, so that a swap of letters does not collide.
+    hidden = {n: Int.symbol(f"\0{n}") for n in values}
+    moved = Term(chosen, term.conditions, term.body, term.spare).subst(hidden)
+    return moved.subst({f"\0{n}": v for n, v in values.items()})
+
+
+def _targets(taken: Ranges, term: Term) -> set[str]:
+    """Letters of the left-hand side, which a bound index must not take."""
+    return free_symbols(term.body) - set(term.indices) | {s for c in term.conditions for s in free_symbols(c)} - set(term.indices)
+
+
+def _may_name(wish: str, name: str, ctx: Context) -> bool:
+    """Whether a letter is an index letter of the program, or new."""
+    program = ctx.program
+    roles = {i.name for i in program.inputs} | set(program.sizes) | {e.tensor for e in program.equations}
+    return wish == name or wish not in roles
+
+
+def _merge(parts: list[Expr]) -> list[Expr]:
+    """Equal terms once, with their coefficients added."""
+    totals: dict[Expr, Expr] = {}
+    for e in parts:
+        numbers = [f for f in factors(e) if isinstance(f, Num)]
+        rest = product([f for f in factors(e) if not isinstance(f, Num)])
+        coefficient = mul(list(numbers))
+        assert isinstance(coefficient, Num)
+        known = totals.get(rest)
+        totals[rest] = Num(known.value + coefficient.value) if isinstance(known, Num) else coefficient
+    return [product([c, *factors(rest)]) for rest, c in totals.items() if c != ZERO]
+
+
+def _common_factor(parts: list[Expr]) -> list[Expr]:
+    """a·b + a·c as a·(b + c), for what all terms share."""
+    if len(parts) < 2:
+        return parts
+    shared = [f for f in dict.fromkeys(factors(parts[0])) if not isinstance(f, Num) and all(f in factors(p) for p in parts[1:])]
+    if not shared:
+        return parts
+    rests = [product(_without(factors(p), shared)) for p in parts]
+    rests.sort(key=lambda e: isinstance(e, Op) and e.op == "neg")
+    total = add(rests)
+    return [product([*[f for f in shared if f != ONE], total])] if total != ZERO else []
+
+
+def _without(parts: list[Expr], shared: list[Expr]) -> list[Expr]:
+    rest = list(parts)
+    for f in shared:
+        rest.remove(f)
+    return rest
+
+
+__all__ = ["Context", "Term", "collect", "neg", "simplify", "tensor"]

@@ -1,0 +1,1 @@
+def check_order(program, text): pass

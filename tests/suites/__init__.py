@@ -1,0 +1,1 @@
+"""Layers of many kinds in the notation, each with an independent reference; other projects' cases as tables."""
