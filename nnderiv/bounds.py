@@ -7,9 +7,36 @@ that no proof was found. Sizes are taken to be at least 1, since an index that r
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 
 from .integer import Element, Extreme, FloorDiv, Int, Mod
-from .program import Range
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """lo ≤ index < hi"""
+
+    lo: Int
+    hi: Int
+
+    @staticmethod
+    def upto(hi: int | Int) -> Range:
+        return Range(Int.of(0), Int.of(hi))
+
+    @property
+    def size(self) -> Int:
+        return self.hi - self.lo
+
+    def subst(self, values: Mapping[str, Int]) -> Range:
+        return Range(self.lo.subst(values), self.hi.subst(values))
+
+    def __str__(self) -> str:
+        return f"{self.lo} .. {self.hi - 1}"
+
+    __repr__ = __str__
+
+
+Ranges = dict[str, Range]
 
 
 def extreme(e: Int, ranges: Mapping[str, Range], upper: bool, positive: Collection[str] = ()) -> Int | None:

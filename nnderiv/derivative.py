@@ -188,7 +188,8 @@ class _Reverse:
         """dA: the seed if A is an output, and the contributions of every place that reads A."""
         letters = self._letters(name)
         dims = dict(zip(letters, self.program.dims[name], strict=True))
-        terms = self._seed_terms(name, letters) + self._all_contributions(name, [Int.symbol(a) for a in letters], dims)
+        targets = [Int.symbol(a) for a in letters]
+        terms = self._seed_terms(name, targets) + self._all_contributions(name, targets, dims)
         self._emit(name, letters, dims, terms, alone)
         for base in self.program.definitions.get(name, ()):
             if base.is_base and self._is_outside(base) and reads(base.body):
@@ -197,14 +198,14 @@ class _Reverse:
     def _all_contributions(self, name: str, targets: list[Int], dims: Ranges) -> list[Term]:
         return [t for e in self.program.equations if e.tensor in self.active for t in self.contributions(e, name, targets, dims)]
 
-    def _seed_terms(self, name: str, letters: list[str]) -> list[Term]:
+    def _seed_terms(self, name: str, targets: list[Int]) -> list[Term]:
         if name not in self.outputs:
             return []
-        return [Term({}, (), tensor(self.seeds[name], *self._shifted(name, letters)) if name in self.seeds else ONE)]
+        return [Term({}, (), tensor(self.seeds[name], *self._shifted(name, targets)) if name in self.seeds else ONE)]
 
-    def _shifted(self, name: str, letters: list[str]) -> list[Int]:
+    def _shifted(self, name: str, targets: list[Int]) -> list[Int]:
         """A seed is an array from 0; its tensor's first index may be another one."""
-        return [Int.symbol(a) - r.lo for a, r in zip(letters, self._array_dims(name), strict=True)]
+        return [a - r.lo for a, r in zip(targets, self._array_dims(name), strict=True)]
 
     def _is_outside(self, base: Equation) -> bool:
         """Whether a base case lies outside its tensor's dimensions, as h[-1] does."""
@@ -214,11 +215,15 @@ class _Reverse:
         )
 
     def _accumulate_base(self, name: str, base: Equation, letters: list[str]) -> None:
-        """The gradient of a base case outside the dimensions: the contributions to A at that very place."""
+        """The gradient of a base case outside the dimensions: the contributions to A at that very place.
+
+        The seed too: a place like Y[1] lies outside only where the dimension is short, and there the seed reads as 0.
+        """
         at = {a: s for a, s in zip(letters, base.subs, strict=True) if s.name not in base.ranges}
         own = {a: base.ranges[str(s.name)] for a, s in zip(letters, base.subs, strict=True) if a not in at}
         subs = tuple(at.get(a, Int.symbol(a)) for a in letters)
-        body, ranges = collect(self._all_contributions(name, list(subs), own), own, self)
+        terms = self._seed_terms(name, list(subs)) + self._all_contributions(name, list(subs), own)
+        body, ranges = collect(terms, own, self)
         self.new.append(Equation(self.adjoint[name], subs, body, ranges))
 
     def _emit(self, name: str, letters: list[str], dims: Ranges, terms: list[Term], alone: bool) -> None:
@@ -277,7 +282,7 @@ class _Reverse:
         body = product([f for part in (seed, weight, coefficient, slope) for f in factors(subst_indices(part, values) if part is not seed else part)])
         conditions = [*solution.conditions, *(subst_indices(c, values) for c in needs), *self._own_range(e, values, solution.values, rename, ranges)]
         remaining = {i: ranges[i] for i in [*outputs, *bound, *solution.extra] if i not in solution.values}
-        spare = tuple(i for i in e.ranges if rename[i].name == i and i in solution.values and i not in dims)
+        spare = tuple((i, r) for i, r in e.ranges.items() if rename[i].name == i and i in solution.values and i not in dims)
         term = Term(remaining, tuple(conditions), body, spare)
         term = self._protect(term, e, indices, values, {**dims, **ranges})
         simplified = simplify(term, dims, self)

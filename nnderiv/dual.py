@@ -13,9 +13,13 @@ from typing import Any
 from .numbers import FUNCTIONS, combine, power
 
 
+class Kink(ArithmeticError):
+    """Two numbers that are compared are equal and grow apart: there is no derivative here."""
+
+
 @dataclass(frozen=True, eq=False)
 class Dual:
-    """value + slope·ε; comparisons look at the value."""
+    """value + slope·ε; comparisons look at the value, and refuse a place where an arbitrarily small step decides."""
 
     value: Any
     slope: Any
@@ -65,16 +69,22 @@ class Dual:
         return _dual(other) ** self
 
     def __lt__(self, other: Any) -> bool:
-        return bool(combine("<", self.value, _dual(other).value))
+        return self.compare("<", other)
 
     def __le__(self, other: Any) -> bool:
-        return bool(combine("<=", self.value, _dual(other).value))
+        return self.compare("<=", other)
 
     def __gt__(self, other: Any) -> bool:
-        return bool(combine(">", self.value, _dual(other).value))
+        return self.compare(">", other)
 
     def __ge__(self, other: Any) -> bool:
-        return bool(combine(">=", self.value, _dual(other).value))
+        return self.compare(">=", other)
+
+    def compare(self, op: str, other: Any) -> bool:
+        o = _dual(other)
+        if combine("==", self.value, o.value) and not combine("==", self.slope, o.slope):
+            raise Kink(f"{self.value} meets {o.value}")
+        return bool(combine(op, self.value, o.value))
 
     def __eq__(self, other: object) -> bool:
         return bool(combine("==", self.value, _dual(other).value))

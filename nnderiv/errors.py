@@ -7,8 +7,8 @@ class NNDerivError(Exception):
     """Base class of the package's own errors."""
 
 
-class NotationError(NNDerivError, ValueError):
-    """The text of a program is not in the notation, or does not mean anything; points at the character."""
+class _Pointed(NNDerivError, ValueError):
+    """An error about a place in a text: what was written, with a caret under the character, the reason and a repair."""
 
     def __init__(self, reason: str, repair: str = "", text: str = "", position: int | None = None):
         self.reason, self.repair, self.position = reason, repair, position
@@ -22,6 +22,10 @@ class NotationError(NNDerivError, ValueError):
         super().__init__(f"{where}{reason}" + (f"\n{repair}" if repair else ""))
 
 
+class NotationError(_Pointed):
+    """The text of a program is not in the notation, or does not mean anything; points at the character."""
+
+
 def _excerpt(line: str, column: int, width: int = 76) -> str:
     """The line (or the part of it around the column) with a caret under the column."""
     first = max(0, column - width // 2) if len(line) > width else 0
@@ -29,7 +33,7 @@ def _excerpt(line: str, column: int, width: int = 76) -> str:
     return f"{shown}\n{' ' * (column - first)}^"
 
 
-class DefinitionError(NNDerivError, ValueError):
+class DefinitionError(_Pointed):
     """A program that parses but defines nothing: it needs itself, or a range cannot be settled."""
 
 

@@ -113,6 +113,8 @@ _PIECEWISE: dict[str, Callable[[Any], Any]] = {
     "abs": abs,
     "sign": lambda x: Fraction((x > 0) - (x < 0)),
 }
+# Limits at −inf that are exact: a masked position must not turn exact numbers into floats.
+_AT_MINUS_INFINITY = {"exp": 0, "sigmoid": 0, "softplus": 0, "relu": 0, "tanh": -1, "erf": -1, "sign": -1}
 _AT_ZERO = {"exp": 1, "sqrt": 0, "tanh": 0, "gelu": 0, "silu": 0, "erf": 0, "sin": 0, "cos": 1}
 
 
@@ -120,6 +122,8 @@ def _function(name: str) -> Callable[[Any], Any]:
     def apply(x: Any) -> Any:
         if hasattr(x, "apply_function"):
             return x.apply_function(name)
+        if name in _AT_MINUS_INFINITY and x == -INFINITY:
+            return Fraction(_AT_MINUS_INFINITY[name])
         if name in _PIECEWISE:
             return _PIECEWISE[name](x)
         if isinstance(x, Fraction):

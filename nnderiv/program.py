@@ -11,40 +11,14 @@ rank; `dims` holds the range of every axis of every tensor, `hulls` the same wid
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from .bounds import Range, Ranges, never_negative
 from .expr import Expr, Op, Reduce, ints, reads, tensors, walk
 from .integer import Int, compact
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """lo ≤ index < hi"""
-
-    lo: Int
-    hi: Int
-
-    @staticmethod
-    def upto(hi: int | Int) -> Range:
-        return Range(Int.of(0), Int.of(hi))
-
-    @property
-    def size(self) -> Int:
-        return self.hi - self.lo
-
-    def subst(self, values: Mapping[str, Int]) -> Range:
-        return Range(self.lo.subst(values), self.hi.subst(values))
-
-    def __str__(self) -> str:
-        return f"{self.lo} .. {self.hi - 1}"
-
-    __repr__ = __str__
-
-
-Ranges = dict[str, Range]
 
 
 @dataclass(frozen=True)
@@ -129,7 +103,7 @@ class Program:
         """dims, widened to the base cases that lie outside (h[-1] beside h[0..T-1])."""
         found = {i.name: self.dims[i.name] for i in self.inputs}
         for name, equations in self.definitions.items():
-            found[name] = tuple(_hull(self.dims[name][k], equations, k) for k in range(len(equations[0].subs)))
+            found[name] = tuple(_hull(self.dims[name][k], equations, k, self.sizes) for k in range(len(equations[0].subs)))
         return found
 
     @cached_property
@@ -258,13 +232,21 @@ def _given_text(fact: Expr) -> str:
     return f"given {fact}"
 
 
-def _hull(r: Range, equations: tuple[Equation, ...], axis: int) -> Range:
+def _hull(r: Range, equations: tuple[Equation, ...], axis: int, sizes: Collection[str]) -> Range:
     """r joined with every literal and every base range of this axis."""
     lo, hi = r.lo, r.hi
     for e in equations:
         s = e.subs[axis]
         name = s.name
         other = e.ranges[name] if name is not None and name in e.ranges else Range(s, s + 1)
-        lo, hi = Int.extreme("min", lo, other.lo), Int.extreme("max", hi, other.hi)
+        lo = _extreme("min", lo, other.lo, sizes)
+        hi = _extreme("max", hi, other.hi, sizes)
     return Range(lo, hi)
 
+
+def _extreme(op: str, a: Int, b: Int, sizes: Collection[str]) -> Int:
+    """The smaller or greater one, decided where that is provable."""
+    d = b - a if op == "min" else a - b
+    if never_negative(d, {}, sizes):
+        return a
+    return b if never_negative(-d, {}, sizes) else Int.extreme(op, a, b)

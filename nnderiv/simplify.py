@@ -68,12 +68,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Term:
-    """Σ over indices, where all conditions hold, of body; `spare` are letters that a bound index may be renamed to."""
+    """Σ over indices, where all conditions hold, of body; `spare` are letters that a bound index of the same range may take."""
 
     indices: Ranges
     conditions: tuple[Expr, ...]
     body: Expr
-    spare: tuple[str, ...] = ()
+    spare: tuple[tuple[str, Range], ...] = ()
 
     def subst(self, values: Mapping[str, Int]) -> Term:
         return Term(self.indices, tuple(subst_indices(c, values) for c in self.conditions), subst_indices(self.body, values), self.spare)
@@ -217,7 +217,7 @@ def _contract_delta(term: Term, dims: Ranges, ctx: Context) -> Term:
             value = -split[1] * split[0]
             rest = term.conditions[:k] + term.conditions[k + 1 :]
             indices = {i: s for i, s in term.indices.items() if i != name}
-            bare = Term(indices, rest, term.body, (*term.spare, name)).subst({name: value})
+            bare = Term(indices, rest, term.body, (*term.spare, (name, r))).subst({name: value})
             return Term(indices, (*bare.conditions, compare("<=", r.lo, value), compare("<", value, r.hi)), bare.body, bare.spare)
     return term
 
@@ -265,7 +265,7 @@ def _sum_of_nothing(term: Term, dims: Ranges, ctx: Context) -> Term:
         if name not in used:
             indices = {i: s for i, s in term.indices.items() if i != name}
             size = num(r.size.constant) if r.size.is_constant else IntValue(r.size)
-            return Term(indices, term.conditions, product([size, *factors(term.body)]), (*term.spare, name))
+            return Term(indices, term.conditions, product([size, *factors(term.body)]), (*term.spare, (name, r)))
     return term
 
 
@@ -354,7 +354,7 @@ def _rename_bound(term: Term, taken: Ranges, ctx: Context) -> Term:
     chosen: Ranges = {}
     for name, r in term.indices.items():
         base = name.rstrip("0123456789").rstrip("_")
-        wishes = [base, *term.spare, name]
+        wishes = [base, *(w for w, span in term.spare if span == r), name]
         pick = next((w for w in wishes if w and w not in chosen and (w not in taken or taken[w] == r and w not in _targets(taken, term))
                      and _may_name(w, name, ctx)), None)
         pick = pick or ctx.fresh(base or "i")

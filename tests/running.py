@@ -44,7 +44,7 @@ def backward(text: str, inputs: Mapping[str, Any], seeds: list[np.ndarray], wrt:
     """The gradients of the emitted module by the name of their input."""
     _, residuals = forward(text, inputs, wrt)
     gradients = compiled(text, wrt).backward(residuals, **seed_names(text, seeds))
-    return {name.removeprefix("d"): g for name, g in gradients._asdict().items()}
+    return {name.removeprefix("d"): g for name, g in zip(gradients._fields, gradients, strict=True)}
 
 
 def lists(value: Any) -> Any:

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 Draw = Callable[[np.random.Generator], Any]
 
@@ -107,14 +108,43 @@ def reference(case: Case, inputs: dict, rng: np.random.Generator) -> tuple[list,
 
     The seeds are drawn at random; a scalar that is the only output has the seed 1.
     """
+    leaves, outputs, seeds = run(case, inputs, rng)
+    gradients = differentiate(outputs, seeds, leaves)
+    return list(map(as_numpy, outputs)), list(map(as_numpy, seeds)), {k: as_numpy(g) for k, g in gradients.items()}
+
+
+def reference_twice(case: Case, inputs: dict, rng: np.random.Generator) -> tuple[list, dict, list]:
+    """Seeds dY; seeds ddX for the gradients dX; and the gradient of sum(ddX*dX) for every real input, then every dY."""
+    with sdpa_kernel(SDPBackend.MATH):                  # the fused kernels of attention have no second derivative
+        leaves, outputs, seeds = run(case, inputs, rng)
+        gradients = differentiate(outputs, seeds, leaves, create_graph=True)
+        seeds_of_gradients = draw_seeds(list(gradients.values()), rng)
+        variables = {name: leaves[name] for name in gradients} | dict(enumerate(seeds))
+        second = differentiate(list(gradients.values()), seeds_of_gradients, variables)
+    return (list(map(as_numpy, seeds)), dict(zip(gradients, map(as_numpy, seeds_of_gradients), strict=True)),
+            list(map(as_numpy, second.values())))
+
+
+def run(case: Case, inputs: dict, rng: np.random.Generator) -> tuple[dict, list, list]:
     leaves = {name: as_torch(value) for name, value in inputs.items()}
     outputs = case.torch(**leaves)
     outputs = list(outputs) if isinstance(outputs, tuple) else [outputs]
+    return leaves, outputs, draw_seeds(outputs, rng)
+
+
+def draw_seeds(outputs: list, rng: np.random.Generator) -> list:
     alone = len(outputs) == 1 and outputs[0].ndim == 0
-    seeds = [np.ones(())] if alone else [rng.normal(size=tuple(y.shape)) for y in outputs]
-    total = sum((y * torch.as_tensor(seed)).sum() for y, seed in zip(outputs, seeds, strict=True))
-    wanted = [name for name, leaf in leaves.items() if isinstance(leaf, torch.Tensor) and leaf.requires_grad]
-    grads = torch.autograd.grad(total, [leaves[name] for name in wanted], allow_unused=True)
-    gradients = {name: np.zeros(leaves[name].shape) if g is None else g.numpy()
-                 for name, g in zip(wanted, grads, strict=True)}
-    return [y.detach().numpy() for y in outputs], seeds, gradients
+    return [as_torch(np.ones(()) if alone else rng.normal(size=tuple(y.shape))) for y in outputs]
+
+
+def differentiate(outputs: list, seeds: list, variables: dict, create_graph: bool = False) -> dict:
+    """The gradient of sum(seed*output) by name, zero where nothing depends on a variable."""
+    wanted = {name: v for name, v in variables.items() if isinstance(v, torch.Tensor) and v.requires_grad}
+    total = sum((y * seed).sum() for y, seed in zip(outputs, seeds, strict=True))
+    gradients = torch.autograd.grad(total, list(wanted.values()), create_graph=create_graph, allow_unused=True,
+                                    materialize_grads=True)
+    return dict(zip(wanted, gradients, strict=True))
+
+
+def as_numpy(tensor: torch.Tensor) -> np.ndarray:
+    return tensor.detach().numpy(force=True)

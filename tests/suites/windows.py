@@ -168,5 +168,5 @@ class MaxPooling:
             Y[n, c, i, j] = max(X[at] for at in places)
             best = [at for at in places if X[at] == Y[n, c, i, j]]
             for at in best:
-                dX[at] += dY[n, c, i, j] / len(best)
+                dX[at] += dY[n, c, i, j] // len(best)
         return {"Y": Y, "dX": dX}

@@ -412,6 +412,59 @@ def neumann_series(A, T):
 
 
 @case("""
+    # a sum runs over the positions that exist, whatever stands inside
+    x[N] -> a, b, c
+    a[i] = sum[u](exp(x[i+u-1])) for i < N, u < 3
+    b[i] = sum[u](x[i+u-1] + 1) for i < N, u < 3
+    c[i] = mean[u](x[i-u]**2) for i < N, u < 3
+    """, x=(5,))
+def windows_that_count_what_exists(x):
+    ones = torch.ones(3, dtype=x.dtype)
+    window = lambda v, left, right: F.conv1d(F.pad(v, (left, right))[None, None], ones[None, None])[0, 0]
+    return (window(x.exp(), 1, 1), window(x + 1, 1, 1),
+            window(x**2, 2, 0) / torch.tensor([1, 2, 3, 3, 3]))
+
+
+@case("""
+    x[N,M] -> y, s
+    y[i] = sum[u](x[i,0]) + sum[u](u*x[i,u]**u) for u < 3
+    s = sum[i,j](i*j)*mean[i,j](x[i,j]) for i < N, j < M
+    """, x=positive(2, 4))
+def sums_of_constants_and_of_their_own_index(x):
+    u = torch.arange(3)
+    return 3 * x[:, 0] + (u * x[:, :3] ** u).sum(1), (0 + 1) * (0 + 1 + 2 + 3) * x.mean()
+
+
+@case("""
+    A[N,M,K], x[K] -> L
+    L = logsumexp[i](sum[j](max[k](A[i,j,k]*x[k]) - mean[k](A[i,j,k])**2)/softplus(min[j,k](A[i,j,k])))
+    """, A=(3, 4, 2), x=(2,))
+def reductions_inside_reductions(A, x):
+    inner = ((A * x).amax(2) - A.mean(2) ** 2).sum(1)
+    return torch.logsumexp(inner / F.softplus(A.amin((1, 2))), 0)
+
+
+@case("""
+    x[N,M], y[N], int k, int c[M] -> z
+    z[i,j] = where(not (x[i,j] > 0) or i == j and c[j] != 1, x[i,j]*y[i],
+                   where(i < k or j >= M - k, y[i]**2, x[i,j]**3))
+    """, x=(4, 5), y=(4,), k=2, c=integers(2, 5))
+def conditions(x, y, k, c):
+    i, j, y = torch.arange(4)[:, None], torch.arange(5), y[:, None]
+    return torch.where(~(x > 0) | (i == j) & (c != 1), x * y, torch.where((i < k) | (j >= 5 - k), y**2, x**3))
+
+
+@case("""
+    # axes of length one, fixed and by chance
+    x[N,1], w[1,M], v[K] -> y, s
+    y[n,m] = x[n,0]*w[0,m] + sum[k](v[k]) + sum[i](w[i,m])
+    s[i] = max[n](x[n,i])
+    """, x=(1, 1), w=(1, 3), v=(1,))
+def axes_of_length_one(x, w, v):
+    return x * w + v.sum() + w.sum(0), x.amax(0)
+
+
+@case("""
     E[V,D], int tok[N] -> Y
     Y[n,d] = E[tok[n],d]
     """, E=(5, 3), tok=integers(5, 6))

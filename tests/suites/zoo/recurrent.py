@@ -284,6 +284,38 @@ def recurrence_that_reads_its_whole_past(x, A):
     return torch.stack(hs)
 
 
+@case("""
+    x[T,K], w[K] -> h
+    h[t,k] = tanh(w[k]*h[t-1,k] + x[2*t,k]) for t < (T + 1)//2
+    """, x=(7, 2), w=(2,))
+def recurrence_over_every_other_input(x, w):
+    return scan(lambda h, xt: torch.tanh(w * h + xt), torch.zeros_like(w), x[::2])
+
+
+@case("""
+    # a heap: the children of i are 2i + 1 and 2i + 2
+    x[N], a, b -> h
+    h[i] = tanh(x[i] + a*h[2*i+1] + b*h[2*i+2])
+    """, x=(9,), a=0.7, b=-0.6)
+def recursion_over_a_heap(x, a, b):
+    h = {}
+    for i in reversed(range(9)):
+        h[i] = torch.tanh(x[i] + a * h.get(2 * i + 1, 0) + b * h.get(2 * i + 2, 0))
+    return torch.stack([h[i] for i in range(9)])
+
+
+@case("""
+    # a tree that is data: who the children are; -1 is nobody
+    x[N,K], W[K,K], V[K,K], int left[N], int right[N] -> h
+    h[n,k] = tanh(x[n,k] + sum[l](W[k,l]*h[left[n],l]) + sum[m](V[k,m]*h[right[n],m]))
+    """, x=(5, 2), W=(2, 2), V=(2, 2), left=lambda rng: [2, -1, 1, -1, -1], right=lambda rng: [4, -1, 3, -1, -1])
+def recursive_network_over_a_tree(x, W, V, left, right):
+    def state(n):
+        return torch.tanh(x[n] + W @ state(left[n]) + V @ state(right[n])) if n >= 0 else 0 * x[0]
+
+    return torch.stack([state(n) for n in range(5)])
+
+
 # ---- filters, state spaces and scans --------------------------------------------------------------------------
 
 
@@ -345,6 +377,14 @@ def cumulative_sum(x):
     """, x=(6, 2))
 def cumulative_sum_as_a_masked_sum(x):
     return torch.cumsum(x, 0)
+
+
+@case("""
+    x[T,N] -> y
+    y[t,n] = sum[s](where(s <= t, x[s,n], 0))/(t + 1) for t < T
+    """, x=(6, 2))
+def running_mean(x):
+    return torch.cumsum(x, 0) / torch.arange(1, 7)[:, None]
 
 
 @case("""

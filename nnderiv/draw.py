@@ -1,0 +1,266 @@
+"""Random inputs for a program: small sizes that fit, exact rationals, integers in range, `given` facts honoured.
+
+    draw(program, rng, …).inputs is accepted by the interpreter, and every `given` holds for it exactly.
+
+A fact Σ_m y[…,m,…] = c about an input is honoured by construction; any other fact by drawing again.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from random import Random
+from typing import Any
+
+from .errors import CheckError, EvaluationError
+from .evaluate import evaluate
+from .expr import ONE, ZERO, Expr, IntValue, Num, Op, Read, Reduce, ints, reads, symbols, walk, where
+from .integer import Int
+from .program import Equation, Input, Program, Range, Ranges
+from .ranges import accesses, bound_indices
+from .sizes import small_sizes
+
+MODES = ("any", "positive", "fraction")  # all signs; above 0; between 0 and 1, for log(1 − x) and its like
+WORK = 3000  # evaluations of a right-hand side in one run of the interpreter
+TRIES = 40
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Sizes and parameters, and inputs as nested lists."""
+
+    sizes: dict[str, int]
+    inputs: dict[str, Any]
+    mode: str
+
+
+def draw(program: Program, rng: Random, mode: str = "any", dyadic: bool = False, largest: int = 4) -> Sample:
+    """One sample; dyadic numbers are exact in float32 too. CheckError where no sizes fit, or no draw honours the givens."""
+    for _ in range(TRIES):
+        sizes = draw_sizes(program, rng, largest)
+        inputs = {i.name: _input(program, i, sizes, rng, mode, dyadic) for i in program.inputs}
+        for fact in program.givens:
+            _make_hold(fact, program, inputs, sizes, mode, rng, dyadic)
+        if all(holds(fact, program, inputs) for fact in program.givens):
+            return Sample(sizes, inputs, mode)
+    facts = "; ".join(str(g) for g in program.givens)
+    raise CheckError(f"No random inputs honour what is given ({facts}) in {TRIES} draws.")
+
+
+# -- sizes -------------------------------------------------------------------------------------------------------------------
+def draw_sizes(program: Program, rng: Random, largest: int = 4) -> dict[str, int]:
+    """Random sizes of 1 … largest and parameters, such that a run of the interpreter stays short."""
+    fallback = None
+    for attempt in range(TRIES * 5):
+        most = max(2, largest - attempt // TRIES)
+        env = small_sizes(program, lambda n: _wish(program, n, rng, most))
+        if env is None:
+            continue
+        if _work(program, env) <= WORK * (1 + attempt // TRIES):
+            return env
+        fallback = env
+    fallback = fallback or next((env for k in (3, 6, 10, 16) if (env := small_sizes(program, lambda n: k if n in program.sizes else 1))), None)
+    fallback = fallback or next((env for _ in range(500) if (env := small_sizes(program, lambda n: rng.randint(1, 16)))), None)
+    fallback = fallback or next((env for _ in range(500) if (env := small_sizes(program, lambda n: rng.randint(0, 4), 0))), None)
+    if fallback is None:
+        reasons = "; ".join(f"{r.left} {r.op} {r.right}" for r in program.requirements)
+        raise CheckError("No small sizes fit this program." + (f" It requires {reasons}." if reasons else ""))
+    return fallback
+
+
+def _wish(program: Program, name: str, rng: Random, largest: int) -> int:
+    if name in program.parameters:
+        required = any(r.op == ">=" and r.left.name == name for r in program.requirements)
+        return rng.randint(1, 3) if required else rng.randint(0, 2)
+    return rng.randint(1, largest) if rng.random() < 0.25 else rng.randint(min(2, largest), largest)
+
+
+def _work(program: Program, env: Mapping[str, int]) -> int:
+    """The number of times that the interpreter evaluates a right-hand side's innermost expression."""
+    total = 0
+    for e in program.equations:
+        count = 1
+        for r in e.ranges.values():
+            count *= max(1, r.size.value(env))
+        total += count
+    return total
+
+
+# -- numbers -----------------------------------------------------------------------------------------------------------------
+def number(rng: Random, mode: str = "any", dyadic: bool = False) -> Fraction:
+    """A generic rational: not 0, and rarely equal to another one."""
+    below = 64 if dyadic else rng.choice((7, 11, 13, 17, 19))
+    if mode == "fraction":
+        return Fraction(rng.randint(1, below - 1), below)
+    value = Fraction(rng.randint(1, 2 * below), below)
+    return -value if mode == "any" and rng.random() < 0.5 else value
+
+
+def nested(shape: tuple[int, ...], make: Any) -> Any:
+    """Nested lists of this shape, filled by make()."""
+    return [nested(shape[1:], make) for _ in range(shape[0])] if shape else make()
+
+
+def _input(program: Program, i: Input, env: Mapping[str, int], rng: Random, mode: str, dyadic: bool) -> Any:
+    shape = tuple(d.value(env) for d in i.dims)
+    if i.kind == "real":
+        return nested(shape, lambda: number(rng, mode, dyadic))
+    if not shape:
+        return env[i.name]
+    lo, hi = _integer_range(program, i.name, env)
+    return nested(shape, lambda: rng.randint(lo, max(lo, hi - 1)))
+
+
+def _integer_range(program: Program, name: str, env: Mapping[str, int]) -> tuple[int, int]:
+    """Where an integer tensor points: the common part of the axes that it subscripts and of the indices it is compared with."""
+    spans: list[tuple[int, int]] = []
+    for e in program.equations:
+        for tensor, subs in accesses(e.body):
+            for sub, axis in zip(subs, program.hulls.get(tensor, ()), strict=False):
+                if any(el.tensor == name for el in sub.elements()):
+                    spans.append(_span(axis, env))
+        for value in ints(e.body):
+            if any(el.tensor == name for el in value.elements()):
+                spans += [_span(e.ranges[s], env) for s in sorted(value.symbols()) if s in e.ranges and s not in _inside(value, name)]
+        for left, right in _integer_comparisons(e.body):
+            for a, b in ((left, right), (right, left)):
+                if any(el.tensor == name for el in a.elements()):
+                    spans += [_span(e.ranges[s], env) for s in sorted(b.symbols()) if s in e.ranges]
+    if not spans:
+        return 0, 3
+    lo, hi = max(s[0] for s in spans), min(s[1] for s in spans)
+    return (lo, hi) if lo < hi else spans[0]
+
+
+def _inside(value: Int, name: str) -> set[str]:
+    return {s for el in value.elements() if el.tensor == name for sub in el.subs for s in sub.symbols()}
+
+
+def _integer_comparisons(e: Expr) -> list[tuple[Int, Int]]:
+    return [(n.args[0].value, n.args[1].value) for n in walk(e)
+            if isinstance(n, Op) and len(n.args) == 2 and isinstance(n.args[0], IntValue) and isinstance(n.args[1], IntValue)]
+
+
+def _span(r: Range, env: Mapping[str, int]) -> tuple[int, int]:
+    return r.lo.value(env), r.hi.value(env)
+
+
+# -- given facts -------------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class SumFact:
+    """Σ over some axes of an input = value"""
+
+    tensor: str
+    axes: tuple[int, ...]
+    value: Num | IntValue
+
+
+def sum_fact(fact: Expr, program: Program) -> SumFact | None:
+    """The fact as a sum over axes of an input, where it is one."""
+    if not (isinstance(fact, Op) and fact.op == "==" and isinstance(fact.args[0], Reduce) and fact.args[0].op == "sum"):
+        return None
+    total, value = fact.args
+    assert isinstance(total, Reduce)
+    r = total.body
+    if not isinstance(r, Read) or r.tensor not in program.real_inputs or reads(value) or not isinstance(value, Num | IntValue):
+        return None
+    names = [s.name for s in r.subs]
+    plain = None not in names and len(set(names)) == len(names) and set(total.indices) <= set(names) and not symbols(value) & set(map(str, names))
+    return SumFact(r.tensor, tuple(names.index(i) for i in total.indices), value) if plain else None
+
+
+def _make_hold(fact: Expr, program: Program, inputs: dict[str, Any], env: Mapping[str, int], mode: str, rng: Random, dyadic: bool) -> None:
+    """Scale an input so that its sums are what a fact says; a sum of 0 is met by subtracting the mean."""
+    found = sum_fact(fact, program)
+    if found is None:
+        return
+    target = evaluate_closed(found.value, env)
+    shape = tuple(d.value(env) for i in program.inputs if i.name == found.tensor for d in i.dims)
+    values = to_dict(inputs[found.tensor], shape)
+    if mode != "any" or target != 0:
+        values = {k: abs(v) for k, v in values.items()}
+    for group in groups(shape, found.axes):
+        if dyadic:  # quotients would not be exact: share the target out in 64ths
+            _share(values, group, target, rng)
+            continue
+        total = sum((values[k] for k in group), Fraction(0))
+        for k in group:
+            values[k] = values[k] * target / total if target != 0 else values[k] - total / len(group)
+    inputs[found.tensor] = from_dict(values, shape)
+
+
+def _share(values: dict[tuple[int, ...], Any], group: list[tuple[int, ...]], target: Fraction, rng: Random) -> None:
+    parts = [Fraction(rng.randint(1, 64 // len(group) or 1), 64) * (target or 1) for _ in group[:-1]]
+    for k, part in zip(group, [*parts, target - sum(parts, Fraction(0))], strict=True):
+        values[k] = part
+
+
+def tangent(program: Program, sample: Sample, name: str, direction: Any) -> Any:
+    """The direction made to stay where the given sums of this input stay: its sums over the same axes are 0."""
+    shape = tuple(d.value(sample.sizes) for i in program.inputs if i.name == name for d in i.dims)
+    values = to_dict(direction, shape)
+    for fact in program.givens:
+        found = sum_fact(fact, program)
+        if found is not None and found.tensor == name:
+            for group in groups(shape, found.axes):
+                mean = sum((values[k] for k in group), Fraction(0)) / len(group)
+                for k in group:
+                    values[k] -= mean
+    return from_dict(values, shape)
+
+
+def groups(shape: tuple[int, ...], axes: tuple[int, ...]) -> list[list[tuple[int, ...]]]:
+    """The positions, grouped by those that agree on all other axes."""
+    found: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
+    for at in itertools.product(*map(range, shape)):
+        found.setdefault(tuple(k for axis, k in enumerate(at) if axis not in axes), []).append(at)
+    return list(found.values())
+
+
+def to_dict(value: Any, shape: tuple[int, ...]) -> dict[tuple[int, ...], Any]:
+    return {(): value} if not shape else {(k, *rest): v for k, row in enumerate(value) for rest, v in to_dict(row, shape[1:]).items()}
+
+
+def from_dict(values: Mapping[tuple[int, ...], Any], shape: tuple[int, ...], at: tuple[int, ...] = ()) -> Any:
+    return values[at] if len(at) == len(shape) else [from_dict(values, shape, (*at, k)) for k in range(shape[len(at)])]
+
+
+def evaluate_closed(value: Num | IntValue, env: Mapping[str, int]) -> Fraction:
+    """A number or an integer expression of sizes."""
+    return value.value if isinstance(value, Num) else Fraction(value.value.value(env))
+
+
+def holds(fact: Expr, program: Program, inputs: Mapping[str, Any]) -> bool:
+    """Whether a fact is true of these inputs, at every place of its free indices."""
+    ranges = _fact_ranges(fact, program)
+    free = tuple(n for n in ranges if n not in bound_indices(fact))
+    name = "given_fact"
+    equation = Equation(name, tuple(map(Int.symbol, free)), where(fact, ONE, ZERO), ranges)
+    probe = replace(program, outputs=(name,), equations=(*program.equations, equation), givens=(),
+                    shapes={**program.shapes, name: tuple(ranges[i] for i in free)})
+    try:
+        return all(v == 1 for v in flat(evaluate(probe, inputs)[name]))
+    except EvaluationError:
+        return False
+
+
+def _fact_ranges(fact: Expr, program: Program) -> Ranges:
+    """The range of each index of a fact: the dimension that its first plain subscript reads."""
+    found: Ranges = {}
+    for tensor, subs in accesses(fact):
+        for sub, axis in zip(subs, program.dims[tensor], strict=True):
+            if sub.name is not None and sub.name not in program.sizes and sub.name not in program.kinds:
+                found.setdefault(sub.name, axis)
+    unknown = (symbols(fact) - found.keys()) - set(program.sizes) - set(program.kinds)
+    if unknown:
+        raise CheckError(f"Nothing says how far {sorted(unknown)[0]} runs in: given {fact}.")
+    return found
+
+
+def flat(value: Any) -> list[Any]:
+    """The numbers of nested lists, in order."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    return [v for row in value for v in flat(row)] if isinstance(value, list | tuple) else [value]

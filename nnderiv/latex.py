@@ -1,0 +1,547 @@
+r"""Programs, equations and expressions -> LaTeX: index form from the tree itself, matrix form from `matrix`.
+
+The law: what is printed can be read in one way only. Products are written side by side, and a factor that would swallow what
+follows (a sum) stands last or in brackets; Σ reaches as far as the product it begins and no further; [c] is 1 where c holds
+and 0 elsewhere, and makes a product 0 whatever stands beside it.
+
+    Num, Const, IntValue      numbers, \infty, \pi, polynomials with \lfloor a/b \rfloor and a \bmod b
+    Read                      W_{i,o};  (W_{1})_{h,i} where the name has a number, Y^{\mathrm{lse}}_{n} where it has a tag
+    Op                        \frac, \sqrt, upright functions, [c] or cases for where, \land \lor \lnot
+    Reduce                    \sum_{i,j}, \sum_{u=0}^{2} where no subscript shows the range, \max_{u}(…), …
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache, singledispatch
+from typing import TYPE_CHECKING
+
+from sympy import Symbol
+from sympy import latex as sympy_latex
+
+from . import matrix as mx
+from .errors import MatrixFormError
+from .expr import COMPARISONS, NORMALISERS, ONE, ZERO, Const, Expr, IntValue, Num, Op, Read, Reduce, decimal, map_children, mul, neg
+from .integer import Element, Extreme, FloorDiv, Int, Mod
+from .program import Equation, Program, Range
+
+if TYPE_CHECKING:
+    from .derivation import Derivation, Gradient
+
+# Binding strengths. A FRACTION or an APPLICATION stands in a product as it is, but not as the base of a power.
+OR, AND, NOT, COMPARISON, SUM, HADAMARD, PRODUCT, FRACTION, APPLICATION, ATOM = range(1, 11)
+Bounds = Mapping[str, Range]  # ranges of the bound indices that no subscript shows
+
+
+# -- programs ------------------------------------------------------------------------------------------------------------
+def program_latex(program: Program) -> str:
+    """All equations and facts, aligned at their equality signs."""
+    lines = [equation_latex(program, e, align=True) for e in program.equations]
+    return aligned([*lines, *(r"& \text{given } " + expression_latex(g) for g in program.givens)])
+
+
+def equation_latex(program: Program, e: Equation, align: bool = False) -> str:
+    """One equation in index form, followed by the ranges that no subscript shows."""
+    hidden = {i: r for i, r in e.ranges.items() if not _shows_range(program, e, i)}
+    shown = [f"{tex_range(r)}".replace("?", name_latex(i)) for i, r in hidden.items() if i in e.indices]
+    clause = r",\quad " + r",\ ".join(shown) if shown else ""
+    right = _tex(e.body, {i: r for i, r in hidden.items() if i not in e.indices}).text
+    return f"{_read(e.tensor, e.subs).text} {'&' if align else ''}= {right}{clause}"
+
+
+def _shows_range(program: Program, e: Equation, index: str) -> bool:
+    """Whether plain subscripts settle this range, so that a reader finds it there."""
+    return index not in e.by_hand and program._is_plain(e, index, program._uncut(e, index))
+
+
+def expression_latex(e: Expr, bounds: Bounds | None = None) -> str:
+    """One expression in index form; `bounds` holds the ranges to be written at reductions."""
+    return _tex(e, bounds or {}).text
+
+
+def derivation_latex(derivation: Derivation, form: str = "index") -> str:
+    """The equations that the derivation adds to the forward program, aligned."""
+    known = derivation.forward.definitions
+    added = [e for e in derivation.backward.equations if e.tensor not in known]
+    return aligned([_in_form(derivation.backward, e, form, align=True) for e in added])
+
+
+def gradient_latex(gradient: Gradient, form: str = "index") -> str:
+    """One gradient's equation; form: "index" or "matrix"."""
+    return _in_form(gradient.derivation.backward, gradient.definition, form)
+
+
+def _in_form(program: Program, e: Equation, form: str, align: bool = False) -> str:
+    if form == "index":
+        return equation_latex(program, e, align)
+    if form == "matrix":
+        return matrix_latex(mx.matrix_form(program, e), align)
+    raise MatrixFormError(f"There is no form {form!r}; the forms are 'index' and 'matrix'.")
+
+
+def aligned(lines: Iterable[str]) -> str:
+    """Lines with their & and \\\\ in an aligned environment."""
+    body = " \\\\\n".join(lines)
+    return f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}"
+
+
+def tex_range(r: Range) -> str:
+    """lo ≤ ? < hi, with a ? where the index stands."""
+    return f"{int_latex(r.lo)} \\le ? < {int_latex(r.hi)}"
+
+
+# -- names ---------------------------------------------------------------------------------------------------------------
+_NAME = re.compile(r"(?P<base>[A-Za-z]+?)(?P<accent>hat|bar|tilde)?(?P<digits>\d*)(?P<tags>(?:_[A-Za-z0-9]+)*)(?P<primes>_*)")
+_LETTERS = {"eps": r"\varepsilon", "ell": r"\ell"}
+
+
+@dataclass(frozen=True)
+class Name:
+    """A name as it is typeset: a symbol with what stands below and above it."""
+
+    symbol: str
+    below: tuple[str, ...] = ()
+    above: tuple[str, ...] = ()
+
+    def text(self, subscripts: str = "", superscript: str = "") -> str:
+        """With subscripts; a name that has a number of its own is put in brackets before them."""
+        if self.below and subscripts:
+            return f"({self.text()}){_script('_', subscripts)}{_script('^', superscript)}"
+        above = ",".join([*self.above, *([superscript] if superscript else [])])
+        return self.symbol + _script("^", above) + _script("_", subscripts or ",".join(self.below))
+
+
+def _script(mark: str, content: str) -> str:
+    return f"{mark}{{{content}}}" if content else ""
+
+
+@lru_cache(maxsize=4096)
+def typeset(name: str, differential: bool = True) -> Name:
+    r"""dW -> \mathrm{d}W, h0 -> h_{0}, Y_lse -> Y^{\mathrm{lse}}, xhat -> \hat{x}, theta -> \theta, logits -> \mathrm{logits}."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return Name(r"\mathrm{" + name.replace("_", r"\_") + "}")
+    if differential and name[0] == "d" and len(name) > 1 and _is_symbol(name[1:]):
+        inner = typeset(name[1:])
+        return Name(r"\mathrm{d}" + inner.symbol, inner.below, inner.above)
+    base, accent = match["base"], match["accent"]
+    if accent and not _letter(base):
+        base, accent = base + accent, None
+    symbol = _letter(base) or rf"\mathrm{{{base}}}"
+    tags = [t for t in match["tags"].split("_") if t]
+    below = [match["digits"], *(t for t in tags if t.isdigit())]
+    above = [*(rf"\mathrm{{{t}}}" for t in tags if not t.isdigit()), r"\prime" * len(match["primes"])]
+    return Name(rf"\{accent}{{{symbol}}}" if accent else symbol, tuple(filter(None, below)), tuple(filter(None, above)))
+
+
+def _letter(base: str) -> str:
+    """A single letter or a Greek one in LaTeX, else nothing."""
+    if len(base) == 1:
+        return base
+    greek = base in _LETTERS or sympy_latex(Symbol(base)) == f"\\{base}"
+    return (_LETTERS.get(base) or f"\\{base}") if greek else ""
+
+
+def _is_symbol(name: str) -> bool:
+    """Whether a name is a letter with decorations, or the differential of one, so that a d before it is a differential."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return False
+    return bool(_letter(match["base"])) or name[0] == "d" and len(name) > 1 and _is_symbol(name[1:])
+
+
+def name_latex(name: str) -> str:
+    """An index, a size or a parameter."""
+    return typeset(name, differential=False).text()
+
+
+# -- pieces with their binding strength --------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Piece:
+    """LaTeX, how tightly it binds, and whether it would swallow a factor that followed it."""
+
+    text: str
+    level: int = ATOM
+    open: bool = False
+
+    def within(self, level: int) -> str:
+        return self.text if self.level >= level else brackets(self.text)
+
+
+def brackets(text: str) -> str:
+    tall = any(mark in text for mark in (r"\frac", r"\sum", r"\begin"))
+    return rf"\left({text}\right)" if tall else f"({text})"
+
+
+def juxtapose(pieces: list[Piece]) -> Piece:
+    """A product: factors side by side, with a dot where two numbers would meet."""
+    if len(pieces) == 1:
+        return pieces[0]
+    text = ""
+    for k, piece in enumerate(pieces):
+        last = k == len(pieces) - 1
+        shown = piece.within(PRODUCT) if last or not piece.open else brackets(piece.text)
+        meets = shown[0].isdigit() or text[-1:].isdigit() and shown.startswith(r"\frac{")
+        text += (r" \cdot " if meets else r" ") + shown if text else shown
+    return Piece(text, PRODUCT, pieces[-1].open and pieces[-1].level >= PRODUCT)
+
+
+def add_up(terms: list[tuple[int, Piece]]) -> Piece:
+    """A sum with its signs: a - b, not a + -b."""
+    text = ""
+    for sign, piece in terms:
+        shown = piece.within(SUM if sign > 0 and not text else HADAMARD)
+        text += (" - " if sign < 0 else " + ") + shown if text else ("-" if sign < 0 else "") + shown
+    return Piece(text, SUM) if len(terms) > 1 or terms[0][0] < 0 else terms[0][1]
+
+
+# -- integers ------------------------------------------------------------------------------------------------------------
+def int_latex(value: Int) -> str:
+    return int_piece(value).text
+
+
+def int_piece(value: Int) -> Piece:
+    """Positive terms first, then negative ones, the constant last."""
+    order = sorted(value.terms.items(), key=lambda t: (t[0] == (), t[1] < 0))
+    terms = [(1 if c > 0 else -1, _monomial(abs(c), m)) for m, c in order]
+    return add_up(terms) if terms else Piece("0")
+
+
+def _monomial(c: int, monomial: tuple[object, ...]) -> Piece:
+    pieces = [Piece(str(c))] if c != 1 or not monomial else []
+    return juxtapose([*pieces, *map(_atom, monomial)])
+
+
+def _atom(atom: object) -> Piece:
+    if isinstance(atom, FloorDiv):
+        return Piece(rf"\lfloor {int_piece(atom.top).within(PRODUCT)} / {int_piece(atom.bottom).within(FRACTION)} \rfloor")
+    if isinstance(atom, Mod):
+        return Piece(rf"{int_piece(atom.top).within(FRACTION)} \bmod {int_piece(atom.bottom).within(FRACTION)}", COMPARISON)
+    if isinstance(atom, Extreme):
+        return Piece(rf"\{atom.op}({', '.join(map(int_latex, atom.args))})", APPLICATION)
+    if isinstance(atom, Element):
+        return _read(atom.tensor, atom.subs)
+    return Piece(name_latex(str(atom)))
+
+
+# -- expressions ---------------------------------------------------------------------------------------------------------
+_UPRIGHT = {"exp": r"\exp", "log": r"\log", "tanh": r"\tanh", "sin": r"\sin", "cos": r"\cos", "max": r"\max", "min": r"\min",
+            "relu": r"\operatorname{ReLU}", "gelu": r"\operatorname{GELU}", "silu": r"\operatorname{SiLU}"}
+_RELATION = {"<": "<", "<=": r"\le", ">": ">", ">=": r"\ge", "==": "=", "!=": r"\ne"}
+
+
+def function_latex(name: str) -> str:
+    return _UPRIGHT.get(name) or r"\operatorname{" + name.replace("_", "") + "}"
+
+
+@singledispatch
+def _tex(e: Expr, bounds: Bounds) -> Piece:
+    raise TypeError(f"no LaTeX for {type(e).__name__}")
+
+
+@_tex.register
+def _(e: Num, bounds: Bounds) -> Piece:
+    return number_piece(e.value)
+
+
+def number_piece(value: Fraction) -> Piece:
+    """An integer, a fraction with a small denominator, or a decimal."""
+    if value < 0:
+        return add_up([(-1, number_piece(-value))])
+    if value.denominator == 1:
+        return Piece(str(value))
+    if value.denominator in (2, 4, 8, 16) or "/" in decimal(value)[0]:
+        return Piece(rf"\frac{{{value.numerator}}}{{{value.denominator}}}", FRACTION)
+    return Piece(decimal(value)[0])
+
+
+@_tex.register
+def _(e: Const, bounds: Bounds) -> Piece:
+    return Piece({"inf": r"\infty", "pi": r"\pi"}[e.name])
+
+
+@_tex.register
+def _(e: IntValue, bounds: Bounds) -> Piece:
+    return int_piece(e.value)
+
+
+@_tex.register
+def _(e: Read, bounds: Bounds) -> Piece:
+    return _read(e.tensor, e.subs)
+
+
+def _read(tensor: str, subs: tuple[Int, ...]) -> Piece:
+    name = typeset(tensor)
+    return Piece(name.text(",".join(map(int_latex, subs))), APPLICATION if name.above else ATOM)
+
+
+@_tex.register
+def _(e: Reduce, bounds: Bounds) -> Piece:
+    if e.op == "sum":
+        body = _tex(e.body, bounds)
+        return Piece(f"{_sum_signs(e.indices, bounds)} {body.within(PRODUCT)}", PRODUCT, open=True)
+    below = ",".join(name_latex(i) for i in e.indices if i not in bounds or e.op in NORMALISERS)
+    ranges = [tex_range(bounds[i]).replace("?", name_latex(i)) for i in e.indices if i in bounds and e.op not in NORMALISERS]
+    return Piece(f"{function_latex(e.op)}_{{{', '.join(filter(None, [below, *ranges]))}}}{brackets(_tex(e.body, bounds).text)}",
+                 APPLICATION)
+
+
+def _sum_signs(indices: tuple[str, ...], bounds: Bounds) -> str:
+    """One Σ for all indices whose ranges are evident, one with limits for each other."""
+    plain = ",".join(name_latex(i) for i in indices if i not in bounds)
+    signs = [rf"\sum_{{{plain}}}"] if plain else []
+    limits = [(name_latex(i), bounds[i]) for i in indices if i in bounds]
+    return " ".join([*signs, *(rf"\sum_{{{i}={int_latex(r.lo)}}}^{{{int_latex(r.hi - 1)}}}" for i, r in limits)])
+
+
+@_tex.register
+def _(e: Op, bounds: Bounds) -> Piece:
+    if e.op in _OPERATORS:
+        return _OPERATORS[e.op](e, bounds)
+    if e.op in COMPARISONS:
+        return _comparison(e, bounds)
+    arguments = ", ".join(_tex(a, bounds).text for a in e.args)
+    return Piece(function_latex(e.op) + brackets(arguments), APPLICATION)
+
+
+def _sum(e: Op, bounds: Bounds) -> Piece:
+    """Signs are merged; only the first term can begin with a minus."""
+    parts = e.args if e.op == "+" else (e,)
+    minus = [isinstance(a, Op) and a.op == "neg" or isinstance(a, Num) and a.value < 0 for a in parts]
+    return add_up([(-1, _tex(neg(a), bounds)) if m else (1, _tex(a, bounds)) for a, m in zip(parts, minus, strict=True)])
+
+
+def _product(e: Op, bounds: Bounds) -> Piece:
+    """Factors in their order, sums last."""
+    return juxtapose(sorted((_tex(a, bounds) for a in e.args), key=lambda piece: piece.open))
+
+
+def _quotient(e: Op, bounds: Bounds) -> Piece:
+    """A fraction; a sum in the numerator is written after it."""
+    top, bottom = e.args
+    parts = list(top.args) if isinstance(top, Op) and top.op == "*" else [top]
+    sums = [p for p in parts if _tex(p, bounds).open]
+    if len(sums) == 1:
+        parts.remove(sums[0])
+        front = rf"\frac{{{_tex(mul(parts), bounds).text}}}{{{_tex(bottom, bounds).text}}}"
+        return juxtapose([Piece(front, FRACTION), _tex(sums[0], bounds)])
+    return Piece(rf"\frac{{{_tex(top, bounds).text}}}{{{_tex(bottom, bounds).text}}}", FRACTION)
+
+
+def _power(e: Op, bounds: Bounds) -> Piece:
+    base, exponent = (_tex(a, bounds) for a in e.args)
+    if isinstance(e.args[1], Num) and e.args[1].value.denominator != 1:
+        exponent = Piece(str(e.args[1].value))
+    return Piece(f"{base.within(ATOM)}^{{{exponent.text}}}", APPLICATION)
+
+
+def _sqrt(e: Op, bounds: Bounds) -> Piece:
+    return Piece(rf"\sqrt{{{_tex(e.args[0], bounds).text}}}", APPLICATION)
+
+
+def _abs(e: Op, bounds: Bounds) -> Piece:
+    return Piece(rf"\lvert {_tex(e.args[0], bounds).text} \rvert")
+
+
+def _where(e: Op, bounds: Bounds) -> Piece:
+    """[c] a where the other branch is 0; else cases, one row for each condition of a chain."""
+    condition, a, b = e.args
+    if b == ZERO:
+        bracket = Piece(f"[{_tex(condition, bounds).text}]")
+        return bracket if a == ONE else juxtapose([bracket, _tex(a, bounds)])
+    rows: list[str] = []
+    rest: Expr = e
+    while isinstance(rest, Op) and rest.op == "where" and rest.args[2] != ZERO:
+        rows.append(rf"{_tex(rest.args[1], bounds).text} & \text{{if }} {_tex(rest.args[0], bounds).text}")
+        rest = rest.args[2]
+    rows.append(rf"{_tex(rest, bounds).text} & \text{{otherwise}}")
+    return Piece(rf"\begin{{cases}} {r' \\ '.join(rows)} \end{{cases}}", COMPARISON)
+
+
+# -- conditions ------------------------------------------------------------------------------------------------------------
+def _comparison(e: Op, bounds: Bounds) -> Piece:
+    """a ≤ b; that m divides a, where its remainder is compared with 0."""
+    a, b = e.args
+    if e.op in ("==", "!=") and b == IntValue(Int.of(0)) and isinstance(a, IntValue) and (found := _remainder(a.value)):
+        sign = r"\mid" if e.op == "==" else r"\nmid"
+        return Piece(f"{int_piece(found.bottom).within(FRACTION)} {sign} {int_piece(found.top).within(SUM)}", COMPARISON)
+    return Piece(f"{_tex(a, bounds).within(SUM)} {_RELATION[e.op]} {_tex(b, bounds).within(SUM)}", COMPARISON)
+
+
+def _remainder(value: Int) -> Mod | None:
+    if len(value.terms) != 1:
+        return None
+    ((monomial, c),) = value.terms.items()
+    return monomial[0] if c == 1 and len(monomial) == 1 and isinstance(monomial[0], Mod) else None
+
+
+def _and(e: Op, bounds: Bounds) -> Piece:
+    r"""a ≤ b and b < c as a ≤ b < c; else joined by \land."""
+    shown: list[str] = []
+    last: Expr | None = None
+    for c in e.args:
+        chained = isinstance(c, Op) and c.op in ("<", "<=") and last is not None and c.args[0] == last
+        if chained and isinstance(c, Op):
+            shown[-1] += f" {_RELATION[c.op]} {_tex(c.args[1], bounds).within(SUM)}"
+        else:
+            shown.append(_tex(c, bounds).within(NOT))
+        last = c.args[1] if isinstance(c, Op) and c.op in ("<", "<=") else None
+    return Piece(r" \land ".join(shown), AND if len(shown) > 1 else COMPARISON)
+
+
+def _or(e: Op, bounds: Bounds) -> Piece:
+    return Piece(r" \lor ".join(_tex(c, bounds).within(NOT) for c in e.args), OR)
+
+
+def _not(e: Op, bounds: Bounds) -> Piece:
+    inner = _tex(e.args[0], bounds)
+    return Piece(rf"\lnot {brackets(inner.text)}", NOT)
+
+
+def _truth(e: Op, bounds: Bounds) -> Piece:
+    return Piece(rf"\text{{{e.op}}}", COMPARISON)
+
+
+_OPERATORS = {
+    "+": _sum, "neg": _sum, "*": _product, "/": _quotient, "**": _power, "sqrt": _sqrt, "abs": _abs, "where": _where,
+    "and": _and, "or": _or, "not": _not, "true": _truth, "false": _truth,
+}
+
+
+# -- matrices --------------------------------------------------------------------------------------------------------------
+def matrix_latex(form: mx.MatrixForm, align: bool = False) -> str:
+    r"""left = right, with a note on the axes that are left out: \qquad \text{for every } b."""
+    note = r",\ ".join(map(name_latex, form.for_every))
+    clause = rf" \qquad \text{{for every }} {note}" if note else ""
+    return f"{_mat(form.left, form).text} {'&' if align else ''}= {_mat(form.right, form).text}{clause}"
+
+
+@singledispatch
+def _mat(a: mx.Node, form: mx.MatrixForm) -> Piece:
+    raise TypeError(f"no LaTeX for {type(a).__name__}")
+
+
+@_mat.register
+def _(a: mx.Leaf, form: mx.MatrixForm) -> Piece:
+    return _leaf(a, form)
+
+
+def _leaf(a: mx.Leaf, form: mx.MatrixForm, transpose: bool = False) -> Piece:
+    r"""h^{(t-1)}, W^{\top}, h^{(t)\top}; a number for each superscript keeps them as subscripts: s_{t}."""
+    kept = [int_latex(s) for k, s in enumerate(a.subs) if s is not None and (a.tensor, k) not in form.silent]
+    name = typeset(a.tensor)
+    if None not in a.subs:
+        return Piece(name.text(",".join(kept)), APPLICATION if name.above else ATOM)
+    above = (f"({','.join(kept)})" if kept else "") + (r"\top" if transpose else "")
+    return Piece(name.text(superscript=above), APPLICATION if name.above or above else ATOM)
+
+
+@_mat.register
+def _(a: mx.Scalar, form: mx.MatrixForm) -> Piece:
+    return _tex(_without_silent(a.value, form), {})
+
+
+def _without_silent(e: Expr, form: mx.MatrixForm) -> Expr:
+    """Reads without the superscripts that are left out."""
+    if isinstance(e, Read):
+        return Read(e.tensor, tuple(s for k, s in enumerate(e.subs) if (e.tensor, k) not in form.silent))
+    return map_children(lambda c: _without_silent(c, form), e)
+
+
+@_mat.register
+def _(a: mx.Fill, form: mx.MatrixForm) -> Piece:
+    """A number beside matrices means each of their elements; another scalar is written out."""
+    value = _tex(_without_silent(a.value, form), {})
+    if isinstance(a.value, Num | Const):
+        return value
+    ones = Piece(_ONE + (rf"\,{_ONE}^{{\top}}" if a.column else ""), PRODUCT)
+    return juxtapose([value, ones])
+
+
+_ONE = r"\mathbf{1}"
+
+
+@_mat.register
+def _(a: mx.Ones, form: mx.MatrixForm) -> Piece:
+    return Piece(_ONE)
+
+
+@_mat.register
+def _(a: mx.Transpose, form: mx.MatrixForm) -> Piece:
+    if isinstance(a.of, mx.Leaf):
+        return _leaf(a.of, form, transpose=True)
+    return Piece(f"{_mat(a.of, form).within(ATOM)}^{{\\top}}", APPLICATION)
+
+
+@_mat.register
+def _(a: mx.Times, form: mx.MatrixForm) -> Piece:
+    pieces = [_mat(p, form) for p in a.parts]
+    shown = [brackets(p.text) if p.open and k < len(pieces) - 1 else p.within(PRODUCT) for k, p in enumerate(pieces)]
+    return Piece(r"\,".join(shown), PRODUCT, pieces[-1].open)
+
+
+@_mat.register
+def _(a: mx.Hadamard, form: mx.MatrixForm) -> Piece:
+    return Piece(r" \odot ".join(_mat(p, form).within(FRACTION) for p in a.parts), HADAMARD)
+
+
+@_mat.register
+def _(a: mx.Plus, form: mx.MatrixForm) -> Piece:
+    return add_up([(sign, _mat(t, form)) for sign, t in a.terms])
+
+
+@_mat.register
+def _(a: mx.Scale, form: mx.MatrixForm) -> Piece:
+    return juxtapose([_mat(p, form) for p in mx.parts_of(a)])
+
+
+@_mat.register
+def _(a: mx.Diag, form: mx.MatrixForm) -> Piece:
+    r"""\operatorname{diag}(a), and its inverse where a is a column of reciprocals."""
+    reciprocal = mx.is_reciprocal(a.of)
+    inner = a.of.args[1] if reciprocal and isinstance(a.of, mx.Elementwise) else a.of
+    shown = rf"\operatorname{{diag}}{brackets(_mat(inner, form).text)}"
+    return Piece(shown + ("^{-1}" if reciprocal else ""), APPLICATION)
+
+
+@_mat.register
+def _(a: mx.Diagonal, form: mx.MatrixForm) -> Piece:
+    return Piece(rf"\operatorname{{diag}}{brackets(_mat(a.of, form).text)}", APPLICATION)
+
+
+@_mat.register
+def _(a: mx.Trace, form: mx.MatrixForm) -> Piece:
+    return Piece(rf"\operatorname{{tr}}{brackets(_mat(a.of, form).text)}", APPLICATION)
+
+
+@_mat.register
+def _(a: mx.Along, form: mx.MatrixForm) -> Piece:
+    by = "" if a.is_column else r"_{\mathrm{row}}"
+    return Piece(f"{function_latex(a.op)}{by}{brackets(_mat(a.of, form).text)}", APPLICATION)
+
+
+@_mat.register
+def _(a: mx.SumOver, form: mx.MatrixForm) -> Piece:
+    hidden = {i: form.equation.ranges[i] for i in a.indices if not _shows_range(form.program, form.equation, i)}
+    return Piece(f"{_sum_signs(a.indices, hidden)} {_mat(a.of, form).within(PRODUCT)}", PRODUCT, open=True)
+
+
+@_mat.register
+def _(a: mx.Elementwise, form: mx.MatrixForm) -> Piece:
+    args = [_mat(p, form) for p in a.args]
+    if a.op == "[]":
+        return Piece(f"[{args[0].text}]")
+    if a.op in COMPARISONS:
+        return Piece(f"[{args[0].within(SUM)} {_RELATION[a.op]} {args[1].within(SUM)}]")
+    if a.op == "/":
+        return Piece(rf"{args[0].within(FRACTION)} \oslash {args[1].within(FRACTION)}", HADAMARD)
+    if a.op == "**":
+        return Piece(rf"{args[0].within(ATOM)}^{{\odot {args[1].text}}}", APPLICATION)
+    if a.op == "sqrt":
+        return Piece(rf"\sqrt{{{args[0].text}}}", APPLICATION)
+    if a.op == "abs":
+        return Piece(rf"\lvert {args[0].text} \rvert")
+    return Piece(function_latex(a.op) + brackets(", ".join(p.text for p in args)), APPLICATION)

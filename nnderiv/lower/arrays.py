@@ -1,0 +1,291 @@
+"""Reads -> NumPy expressions: which view of which array holds A[α(i, r)] for all (i, r), and on which axes.
+
+An `Array` is the text of a NumPy expression with a label for each of its axes: the index that runs along it. Axes always
+stand in the order of `Frame.order`, so that arrays with different labels can be aligned by inserting axes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ..bounds import inside
+from ..integer import Atom, Element, Extreme, FloorDiv, Int, Mod
+from ..program import Range, Ranges
+
+
+@dataclass(frozen=True)
+class Array:
+    """The text of a NumPy expression and the indices that run along its axes. binding: 9 a name or call, 6 *, 5 +, 4 a comparison."""
+
+    text: str
+    labels: tuple[str, ...] = ()
+    binding: int = 9
+    is_view: bool = False  # of somebody else's memory: to be copied before it is handed out
+    plain: Array | None = None  # the same values before a transpose
+
+    @property
+    def origin(self) -> Array:
+        return self.plain or self
+
+    def at_least(self, binding: int) -> str:
+        return self.text if self.binding >= binding else f"({self.text})"
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Where a tensor's elements are: the variable, and the range that each of its axes holds.
+
+    dropped: axes that are not stored, since the tensor lives within one step of the loops along them.
+    """
+
+    variable: str
+    axes: tuple[Range, ...]
+    dropped: frozenset[int] = frozenset()
+
+
+@dataclass
+class Frame:
+    """The indices that are arrays here, in the order of the axes, with their ranges; all other names are Python integers."""
+
+    order: tuple[str, ...]
+    ranges: Ranges
+    positive: frozenset[str]
+    storage: dict[str, Storage]
+    sizes: dict[Int, str] = field(default_factory=dict)
+    loops: Ranges = field(default_factory=dict)  # what the loop variables run over
+
+    @property
+    def known(self) -> Ranges:
+        return {**self.loops, **self.ranges}
+
+    def sort(self, labels: Sequence[str]) -> tuple[str, ...]:
+        return tuple(sorted(labels, key=self.order.index))
+
+    def vectors(self, value: Int) -> list[str]:
+        """The array indices in an integer expression."""
+        names = value.symbols()
+        return [i for i in self.order if i in names]
+
+    def size(self, index: str) -> str:
+        """The text of the number of values of an index."""
+        return self.integer(self.ranges[index].size)
+
+    def integer(self, value: Int) -> str:
+        """The text of an integer expression without array indices: by the name that the function gave it, if it has one."""
+        return self.sizes.get(value) or str(value)
+
+
+def permute(array: Array, labels: Sequence[str]) -> Array:
+    """The array with its axes in this order; a second transpose replaces the first."""
+    array, labels = array.origin, tuple(labels)
+    if labels == array.labels:
+        return array
+    axes = [array.labels.index(x) for x in labels]
+    k = len(axes)
+    if axes == [1, 0]:
+        how = "T"
+    elif k > 2 and axes == [*range(k - 2), k - 1, k - 2]:
+        how = "swapaxes(-1, -2)"
+    else:
+        how = f"transpose({', '.join(map(str, axes))})"
+    return Array(f"{array.at_least(9)}.{how}", labels, 9, array.is_view, array)
+
+
+def expand(array: Array, labels: Sequence[str]) -> Array:
+    """The array with axes of length 1 for the labels that it lacks; leading ones are left to broadcasting."""
+    wanted = tuple(labels)
+    assert set(array.labels) <= set(wanted), (array, wanted)
+    while wanted and wanted[0] not in array.labels:
+        wanted = wanted[1:]
+    if wanted == array.labels or not array.labels:
+        return Array(array.text, wanted, array.binding, array.is_view) if array.labels else array
+    inserted = ", ".join(":" if x in array.labels else "None" for x in wanted)
+    while inserted.endswith(", :") and array.labels:
+        inserted = inserted[:-3]
+    return Array(f"{array.at_least(9)}[{inserted}]", wanted, 9, array.is_view)
+
+
+# -- reads -------------------------------------------------------------------------------------------------------------------
+def read(frame: Frame, tensor: str, subs: Sequence[Int]) -> Array:
+    """A[subs] as an array over the array indices in subs; 0 where a subscript is out of range."""
+    store = frame.storage[tensor]
+    subs = [s for k, s in enumerate(subs) if k not in store.dropped]
+    if not store.axes:
+        return Array(store.variable)
+    relative = [s - r.lo for s, r in zip(subs, store.axes, strict=True)]
+    kinds = [_kind(frame, tensor, k, subs) for k in range(len(subs))]
+    if "gather" in kinds:
+        return _gather(frame, store, relative, kinds)
+    if "window" in kinds:
+        return _windows(frame, store, relative, kinds)
+    return _slices(frame, store, subs, relative, kinds)
+
+
+def target(frame: Frame, tensor: str, subs: Sequence[Int]) -> str:
+    """The left-hand side of an assignment to tensor[subs]; the subscripts are indices and places, all inside."""
+    store, parts = frame.storage[tensor], []
+    for sub, r in zip(subs, store.axes, strict=True):
+        if sub.name in frame.ranges and sub.name is not None:
+            whole = frame.ranges[sub.name] == r
+            parts.append(":" if whole else _slice(frame, sub - r.lo, sub.name, r))
+        else:
+            parts.append(frame.integer(sub - r.lo))
+    while len(parts) > 1 and parts[-1] == ":":
+        parts.pop()
+    return f"{store.variable}[{', '.join(parts)}]"
+
+
+def _kind(frame: Frame, tensor: str, axis: int, subs: Sequence[Int]) -> str:
+    """How one axis is read: "all" of it, a "slice", a fixed "place", a "window" (strided, maybe out of range), or "gather"."""
+    sub, store = subs[axis], frame.storage[tensor]
+    r = store.axes[axis]
+    indices = frame.vectors(sub)
+    elsewhere = {i for k, s in enumerate(subs) if k != axis for i in frame.vectors(s)}
+    opaque = any(not isinstance(a, str) and (isinstance(a, Element) or frame.vectors(Int.atom(a))) for a in sub.atoms())
+    if opaque or elsewhere & set(indices):
+        return "gather"
+    known = frame.known
+    if not indices:
+        return "place" if inside(sub, r, known, frame.positive) else "window"
+    splits = [sub.split(i) for i in indices]
+    if any(s is None or set(frame.vectors(s[0])) for s in splits):
+        return "gather"
+    if len(indices) == 1 and splits[0] is not None:
+        coefficient, rest = splits[0]
+        span = frame.ranges[indices[0]]
+        if coefficient == 1 and (span.lo + rest, span.hi + rest) == (r.lo, r.hi):
+            return "all"
+        if coefficient == 1 and inside(sub, r, known, frame.positive):
+            return "slice"
+    return "window"
+
+
+def _slices(frame: Frame, store: Storage, subs: Sequence[Int], relative: list[Int], kinds: list[str]) -> Array:
+    """Basic indexing: A[t + 1], A[:, 1:]."""
+    parts, labels = [], []
+    for k, kind in enumerate(kinds):
+        if kind == "place":
+            parts.append(frame.integer(relative[k]))
+            continue
+        index = frame.vectors(subs[k])[0]
+        labels.append(index)
+        parts.append(":" if kind == "all" else _slice(frame, relative[k], index, store.axes[k]))
+    while parts and parts[-1] == ":":
+        parts.pop()
+    text = f"{store.variable}[{', '.join(parts)}]" if parts else store.variable
+    return permute(Array(text, tuple(labels), 9, True), frame.sort(labels))
+
+
+def _slice(frame: Frame, relative: Int, index: str, axis: Range) -> str:
+    shift = relative - Int.symbol(index)
+    start, stop = frame.ranges[index].lo + shift, frame.ranges[index].hi + shift
+    return f"{'' if start == 0 else frame.integer(start)}:{'' if stop == axis.size else frame.integer(stop)}"
+
+
+def _windows(frame: Frame, store: Storage, relative: list[Int], kinds: list[str]) -> Array:
+    """_windows(A, …): strided views, zero-padded where they leave the array."""
+    axes, labels = [], []
+    for sub, kind in zip(relative, kinds, strict=True):
+        indices = frame.vectors(sub)
+        labels += indices
+        if kind == "all":
+            axes.append("None")
+            continue
+        start, spans = sub, []
+        for i in indices:
+            split = sub.split(i)
+            assert split is not None
+            spans.append(f"({frame.size(i)}, {frame.integer(split[0])})")
+            start = start.subst({i: frame.ranges[i].lo})
+        axes.append(f"({', '.join([frame.integer(start), *spans])}{',' if not spans else ''})")
+    array = Array(f"_windows({', '.join([store.variable, *axes])})", tuple(labels), 9, True)
+    return permute(array, frame.sort(labels))
+
+
+def _gather(frame: Frame, store: Storage, relative: list[Int], kinds: list[str]) -> Array:
+    """_gather(A, …): index arrays for the axes that need them, in front; views of the others behind."""
+    chosen = [k for k, kind in enumerate(kinds) if kind == "gather"]
+    indices = {i for k in chosen for i in frame.vectors(relative[k])}
+    chosen += [k for k in range(len(kinds)) if k not in chosen and set(frame.vectors(relative[k])) & indices]
+    chosen.sort()
+    rest = [k for k in range(len(kinds)) if k not in chosen]
+    labels = frame.sort({i for k in chosen for i in frame.vectors(relative[k])})
+    plain = Storage(store.variable, tuple(Range(Int.of(0), r.size) for r in store.axes))
+    base, behind = plain.variable, []
+    if any(kinds[k] != "all" for k in rest):
+        base, behind = _view_of_rest(frame, plain, relative, kinds, chosen)
+    else:
+        behind = [frame.vectors(relative[k])[0] for k in rest]
+    moved = _front(base, store, kinds, chosen, rest, relative, frame)
+    arrays = [integer_array(frame, relative[k], labels) for k in chosen]
+    array = Array(f"_gather({', '.join([moved, *arrays])})", (*labels, *behind), 9)
+    return permute(array, frame.sort((*labels, *behind)))
+
+
+def _view_of_rest(frame: Frame, store: Storage, relative: list[Int], kinds: list[str], chosen: list[int]) -> tuple[str, list[str]]:
+    axes, behind = [], []
+    for k, sub in enumerate(relative):
+        if k in chosen or kinds[k] == "all":
+            axes.append("None")
+            behind += frame.vectors(sub) if k not in chosen else []
+            continue
+        start, spans = sub, []
+        for i in frame.vectors(sub):
+            split = sub.split(i)
+            assert split is not None
+            spans.append(f"({frame.size(i)}, {frame.integer(split[0])})")
+            start = start.subst({i: frame.ranges[i].lo})
+            behind.append(i)
+        axes.append(f"({', '.join([frame.integer(start), *spans])}{',' if not spans else ''})")
+    return f"_windows({', '.join([store.variable, *axes])})", behind
+
+
+def _front(base: str, store: Storage, kinds: list[str], chosen: list[int], rest: list[int], relative: list[Int], frame: Frame) -> str:
+    """The array with the chosen axes in front. A window axis has as many axes as it has indices."""
+    counts = [1 if k in chosen or kinds[k] == "all" else len(frame.vectors(relative[k])) for k in range(len(kinds))]
+    first = [sum(counts[:k]) for k in range(len(kinds))]
+    axes = [first[k] for k in chosen] + [first[k] + j for k in rest for j in range(counts[k])]
+    return base if axes == sorted(axes) else f"{base}.transpose({', '.join(map(str, axes))})"
+
+
+# -- integers as arrays ------------------------------------------------------------------------------------------------------
+def integer_array(frame: Frame, value: Int, labels: Sequence[str]) -> str:
+    """An integer expression as an array over the labels (int64), or as a Python integer where it has no array index."""
+    return integer_value(frame, value, labels).text
+
+
+def integer_value(frame: Frame, value: Int, labels: Sequence[str]) -> Array:
+    if not frame.vectors(value) and not value.elements():
+        return Array(frame.integer(value), (), 9 if frame.integer(value).isidentifier() or value.is_constant and value.constant >= 0 else 5)
+    text = ""
+    for monomial, c in sorted(value.terms.items(), key=lambda t: (t[0] == (), t[1] < 0)):
+        factors = [_atom(frame, a, labels) for a in monomial]
+        if abs(c) != 1 or not factors:
+            factors = [str(abs(c)), *factors]
+        body = "*".join(factors)
+        text += (f" - {body}" if c < 0 else f" + {body}") if text else (f"-{body}" if c < 0 else body)
+    simple = len(value.terms) == 1 and "*" not in text and not text.startswith("-")
+    return Array(text, tuple(labels), 9 if simple else 5)
+
+
+def _atom(frame: Frame, atom: Atom, labels: Sequence[str]) -> str:
+    if isinstance(atom, str):
+        return f"({frame.integer(Int.symbol(atom))})" if atom not in frame.order else _arange(frame, atom, labels)
+    if isinstance(atom, Element):
+        return expand(read(frame, atom.tensor, atom.subs), labels).at_least(9)
+    if isinstance(atom, FloorDiv | Mod):
+        top, bottom = (integer_value(frame, v, labels).at_least(9) for v in (atom.top, atom.bottom))
+        return f"({top} {'//' if isinstance(atom, FloorDiv) else '%'} {bottom})"
+    assert isinstance(atom, Extreme)
+    function = "np.maximum" if atom.op == "max" else "np.minimum"
+    text = integer_value(frame, atom.args[0], labels).text
+    for a in atom.args[1:]:
+        text = f"{function}({text}, {integer_value(frame, a, labels).text})"
+    return text
+
+
+def _arange(frame: Frame, index: str, labels: Sequence[str]) -> str:
+    r = frame.ranges[index]
+    span = frame.integer(r.hi) if r.lo == 0 else f"{frame.integer(r.lo)}, {frame.integer(r.hi)}"
+    return expand(Array(f"np.arange({span})", (index,)), labels).text

@@ -1,0 +1,189 @@
+"""A sum of products -> pairwise products: which factors are multiplied elementwise, which pairs go to matmul, in which order.
+
+Factors whose indices are among another's are multiplied into it. Indices of one operand only are summed at once. Then the pair
+whose product touches the fewest elements is contracted, as a matrix product on (batch, rows, inner)·(batch, inner, columns) views,
+until one operand is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ..expr import ZERO, Expr, Op, factors, free_symbols, product, where
+from .arrays import Array, Frame, expand, permute
+
+TYPICAL = 32  # what a size that is a name counts as, when costs are compared
+Emit = Callable[[Expr], Array]
+Keep = Callable[[Array], Array]  # gives a long expression a name of its own
+
+
+@dataclass
+class Operand:
+    """Factors that are multiplied elementwise, and the indices that they run over."""
+
+    labels: frozenset[str]
+    parts: list[Expr]
+
+
+def labels_of(frame: Frame, e: Expr) -> frozenset[str]:
+    return frozenset(free_symbols(e) & set(frame.order))
+
+
+def sum_of_products(frame: Frame, body: Expr, bound: Sequence[str], emit: Emit, keep: Keep) -> Array:
+    """Σ over bound of body."""
+    operands, scale = _operands(frame, body)
+    missing = [i for i in bound if not any(i in o.labels for o in operands)]
+    arrays = [_presum(frame, _array(emit, o), [i for i in bound if _only_in(i, o, operands)]) for o in operands]
+    open_ = [i for i in bound if i not in missing]
+    while len(arrays) > 1:
+        a, b = _cheapest(frame, arrays)
+        others = [x for k, x in enumerate(arrays) if k not in (a, b)]
+        closing = [i for i in open_ if i in arrays[a].labels and i in arrays[b].labels and all(i not in o.labels for o in others)]
+        arrays = [*others, keep(_pair(frame, arrays[a], arrays[b], closing, keep))]
+    result = arrays[0] if arrays else Array("1")
+    for i in missing:
+        result = Array(f"{frame.size(i)}*{result.at_least(6)}" if result.text != "1" else frame.size(i), result.labels, 6)
+    if scale:
+        text = emit(product(scale))
+        result = text if result.text == "1" else Array(f"{text.at_least(6)}*{result.at_least(7)}", result.labels, 6)
+    return result
+
+
+def _array(emit: Emit, o: Operand) -> Array:
+    return emit(product(o.parts))
+
+
+def _only_in(i: str, o: Operand, operands: list[Operand]) -> bool:
+    return i in o.labels and all(i not in other.labels for other in operands if other is not o)
+
+
+def _operands(frame: Frame, body: Expr) -> tuple[list[Operand], list[Expr]]:
+    """(operands, factors without array indices). A condition stays with a factor that runs over its indices."""
+    conditions, parts = _split(body)
+    scale = [f for f in parts if not labels_of(frame, f)]
+    found: list[Operand] = []
+    for f in sorted((f for f in parts if f not in scale), key=lambda f: -len(labels_of(frame, f))):
+        labels = labels_of(frame, f)
+        hosts = [o for o in found if labels <= o.labels]
+        if hosts:
+            min(hosts, key=lambda o: weight(frame, o.labels)).parts.append(f)
+        else:
+            found.append(Operand(labels, [f]))
+    for c in conditions:
+        labels = labels_of(frame, c)
+        hosts = [o for o in found if labels and labels <= o.labels]
+        if hosts:
+            host = min(hosts, key=lambda o: weight(frame, o.labels))
+            host.parts = [where(c, product(host.parts), ZERO)]
+        elif labels:
+            found.append(Operand(labels, [where(c, product([]), ZERO)]))
+        else:
+            scale.append(where(c, product([]), ZERO))
+    order = {id(f): k for k, f in enumerate(parts)}
+    found.sort(key=lambda o: min((order.get(id(p), len(parts)) for p in o.parts), default=0))
+    return found, scale
+
+
+def _split(body: Expr) -> tuple[list[Expr], list[Expr]]:
+    """(conditions, factors) of a body that may be where(c, product, 0)."""
+    conditions, kept = [], []
+    for f in factors(body):
+        while isinstance(f, Op) and f.op == "where" and f.args[2] == ZERO:
+            c = f.args[0]
+            conditions += list(c.args) if isinstance(c, Op) and c.op == "and" else [c]
+            f = f.args[1]
+        kept += factors(f)
+    return conditions, kept
+
+
+def weight(frame: Frame, labels: frozenset[str] | set[str]) -> float:
+    """How many elements an array over these indices has, with a typical size for each name."""
+    total = 1.0
+    for i in labels:
+        size = frame.ranges[i].size
+        total *= max(1, size.constant) if size.is_constant else TYPICAL
+    return total
+
+
+def _presum(frame: Frame, array: Array, indices: list[str]) -> Array:
+    if len(array.origin.text) < len(array.text) and [x for x in array.origin.labels if x not in indices] == [x for x in array.labels if x not in indices]:
+        array = array.origin  # summing needs no transpose
+    axes = [array.labels.index(i) for i in indices if i in array.labels]
+    if not axes:
+        return array
+    left = tuple(x for x in array.labels if x not in indices)
+    shown = str(axes[0]) if len(axes) == 1 else f"({', '.join(map(str, axes))})"
+    return Array(f"{array.at_least(9)}.sum({shown if left else ''})", left)
+
+
+def _cheapest(frame: Frame, arrays: list[Array]) -> tuple[int, int]:
+    """The pair whose union of indices is smallest; the last ones in a tie, so that products are built up from the right."""
+    pairs = [(a, b) for a in range(len(arrays)) for b in range(a + 1, len(arrays))]
+    return min(pairs, key=lambda p: weight(frame, set(arrays[p[0]].labels) | set(arrays[p[1]].labels)))
+
+
+def _pair(frame: Frame, a: Array, b: Array, closing: list[str], keep: Keep) -> Array:
+    if not closing:
+        labels = frame.sort(set(a.labels) | set(b.labels))
+        return Array(f"{expand(a, labels).at_least(6)}*{expand(b, labels).at_least(7)}", labels, 6)
+    return matmul(frame, a, b, closing, keep)
+
+
+def matmul(frame: Frame, a: Array, b: Array, inner: list[str], keep: Keep) -> Array:
+    """Σ over inner of a·b as one matrix product; the axes of the result stand in the frame's order, by a transpose only if need be."""
+    both = [x for x in frame.order if x in a.labels and x in b.labels and x not in inner]
+    rows = [x for x in a.labels if x not in both and x not in inner]
+    columns = [x for x in b.labels if x not in both and x not in inner]
+    wanted = [x for x in frame.order if x in {*both, *rows, *columns}]
+    rest = [x for x in wanted if x not in both]
+    if not rows and columns and both or rest == columns + rows and rows and columns:
+        a, b, rows, columns = b, a, columns, rows
+    batch_b = _own_batch(rest, rows, columns) if not both else []
+    if not batch_b and not both and (batch_a := _own_batch(rest, columns, rows)):
+        a, b, rows, columns, batch_b = b, a, columns, rows, batch_a
+    columns = [x for x in columns if x not in batch_b]
+    simpler = a.origin if len(a.labels) <= len(b.labels) else b.origin
+    inner = [x for x in simpler.labels if x in inner]
+    if not columns and both:
+        left, right = _grouped(frame, a, both, rows, inner, keep), _grouped(frame, b, both, inner, [], keep)
+        text = f"({left} @ {right}[..., None])[..., 0]"
+    else:
+        left, right = _grouped(frame, a, both, rows, inner, keep), _grouped(frame, b, both or batch_b, inner, columns, keep)
+        text = f"{left} @ {right}"
+    labels = [*both, *batch_b, *rows, *columns]
+    binding = 6
+    if len(rows) > 1 or len(columns) > 1:
+        text, binding = f"({text}).reshape({', '.join(frame.size(x) for x in labels)})", 9
+    return permute(Array(text, tuple(labels), binding if not text.endswith("0]") else 9), wanted)
+
+
+def _own_batch(wanted: list[str], rows: list[str], columns: list[str]) -> list[str]:
+    """The leading column indices, if the result is wanted as (some columns, rows, other columns): a batch of the right operand."""
+    k = 0
+    while k < len(wanted) and wanted[k] in columns:
+        k += 1
+    tail = wanted[k:]
+    mixed = 0 < k < len(columns) and rows and tail == rows + [x for x in columns if x not in wanted[:k]]
+    return wanted[:k] if mixed else []
+
+
+def _grouped(frame: Frame, array: Array, batch: list[str], first: list[str], second: list[str], keep: Keep) -> str:
+    """The text of the array as (batch, first, second), each group of axes merged into one; transposed without a copy if it can be."""
+    natural = array.origin.labels
+    transposed = natural == (*batch, *second, *first) and bool(first) and bool(second)
+    groups = [second, first] if transposed else [first, second]
+    array = array.origin if transposed else permute(array, (*batch, *first, *second))
+    if len(array.text) > 60:
+        array = keep(array)
+    text = array.at_least(9)
+    if any(len(g) > 1 for g in groups):
+        sizes = [frame.size(x) for x in batch] + ["*".join(_bracketed(frame.size(x)) for x in g) for g in groups if g]
+        text = f"{text}.reshape({', '.join(sizes)})"
+    if transposed:
+        text += ".swapaxes(-1, -2)" if batch else ".T"
+    return text
+
+
+def _bracketed(size: str) -> str:
+    return size if size.isidentifier() or size.isdigit() else f"({size})"

@@ -1,0 +1,58 @@
+"""Program -> program in which every position that a reduction must leave out is left out by a condition, not by the meaning of reads.
+
+Afterwards a read outside its tensor may simply be 0: in a sum of products it makes the term vanish, and wherever that is not
+enough (a maximum, a sum of exponentials, a quotient) a `where` stands around the body.
+"""
+
+from __future__ import annotations
+
+from ..evaluate import own_reads
+from ..expr import INF, ZERO, Expr, Op, Read, Reduce, conjunction, factors, map_children, neg, reads, where
+from ..normal import positive_names, readable
+from ..program import Equation, Program
+
+
+def make_explicit(program: Program) -> Program:
+    """See the module's docstring; the program is in normal form."""
+    from dataclasses import replace
+
+    positive = positive_names(program)
+    return replace(program, equations=tuple(_equation(program, e, positive) for e in program.equations))
+
+
+def _equation(program: Program, e: Equation, positive: frozenset[str]) -> Equation:
+    def rewrite(node: Expr) -> Expr:
+        if not isinstance(node, Reduce):
+            return map_children(rewrite, node)
+        implied = _vanishing(node.body) if node.op == "sum" else set()
+        conditions = [
+            c for name, subs in own_reads(node.body) if (name, subs) not in implied
+            for c in readable(program.hulls[name], subs, e.ranges, positive)
+        ]
+        identity = ZERO if node.op == "sum" else INF if node.op == "min" else neg(INF)
+        return Reduce(node.op, node.indices, where(conjunction(conditions), node.body, identity))
+
+    return e.with_body(rewrite(e.body))
+
+
+def _vanishing(body: Expr) -> set[tuple[str, tuple[object, ...]]]:
+    """The reads that are factors of the body: a zero in one of them is a zero of the whole, as long as the rest is finite."""
+    plain = {(f.tensor, f.subs) for f in factors(body) if isinstance(f, Read)}
+    for f in factors(body):
+        if isinstance(f, Op) and not _stays_finite(f):
+            plain -= {(r.tensor, r.subs) for r in reads(f)}
+    return plain if all(not isinstance(f, Op) or _stays_finite(f) or not _same_places(f, plain) for f in factors(body)) else set()
+
+
+def _stays_finite(e: Expr) -> bool:
+    """Whether zeros in place of reads cannot make e infinite."""
+    if isinstance(e, Op):
+        if e.op in ("/", "log", "**", "where"):
+            return not reads(e) or e.op == "where" and all(_stays_finite(a) for a in e.args[1:])
+        return all(_stays_finite(a) for a in e.args)
+    return e != INF
+
+
+def _same_places(f: Expr, plain: set[tuple[str, tuple[object, ...]]]) -> bool:
+    """Whether f may be read outside where a factor is: then that factor's zero does not save the product."""
+    return bool(reads(f)) and bool(plain)

@@ -1,0 +1,210 @@
+"""Terms of a gradient that are better computed by scattering: the adjoint of a strided window, of a diagonal, of a look-up.
+
+    Σ_u [s | a + p − u] dY[(a + p − u)/s] W[u]      for every i, u: add dY[i] W[u] to dX[s·i + u − p]     `_fold`
+    Σ_n [tok[n] = a] dY[n, d]                       for every n: add dY[n, d] to dE[tok[n], d]             `_scatter`
+
+`find_fold` reads the left-hand form back into the right-hand one, which needs no division and touches no zeros.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..expr import ZERO, Expr, IntValue, Op, Read, Reduce, compare, conjunction, factors, free_symbols, ints, product, reads, subst_indices, where
+from ..integer import FloorDiv, Int, Mod
+from ..program import Equation, Program, Range, Ranges
+
+Axis = tuple[Int, tuple[tuple[str, Int], ...]] | None
+
+
+@dataclass(frozen=True)
+class Fold:
+    """values over labels, to be added at the places that axes (or scatter) name on the left-hand side."""
+
+    values: Expr
+    order: tuple[str, ...]
+    ranges: Ranges
+    labels: tuple[str, ...]
+    axes: tuple[Axis, ...] = ()
+    scatter: tuple[Int, ...] | None = None
+    scatter_labels: tuple[str, ...] = ()
+    moved: tuple[str, ...] = ()
+
+
+def find_fold(program: Program, e: Equation, term: Expr) -> Fold | None:
+    """The scattering form of one additive term of an equation, where it has one and needs it."""
+    parts = factors(term)
+    sums = [f for f in parts if isinstance(f, Reduce)]
+    if len(sums) != 1 or sums[0].op != "sum" or any(reads(f) for f in parts if f is not sums[0]):
+        return None
+    others = [f for f in parts if f is not sums[0]]
+    conditions, body = _split(sums[0].body)
+    return _strided(program, e, sums[0], conditions, body, others) or _lookup(e, sums[0], conditions, body, others)
+
+
+def _split(body: Expr) -> tuple[list[Expr], list[Expr]]:
+    conditions: list[Expr] = []
+    kept: list[Expr] = []
+    for f in factors(body):
+        while isinstance(f, Op) and f.op == "where" and f.args[2] == ZERO:
+            conditions += list(f.args[0].args) if isinstance(f.args[0], Op) and f.args[0].op == "and" else [f.args[0]]
+            f = f.args[1]
+        kept.append(f)
+    return conditions, kept
+
+
+# -- strided windows ---------------------------------------------------------------------------------------------------------
+def _strided(program: Program, e: Equation, sum_: Reduce, conditions: list[Expr], body: list[Expr], others: list[Expr]) -> Fold | None:
+    ranges = dict(e.ranges)
+    axes: dict[str, tuple[Int, tuple[tuple[str, Int], ...]]] = {}
+    for a in (i for i in e.indices if i in e.ranges):
+        found = _quotient(program, a, conditions, body, ranges, sum_.indices) or _shared(program, a, body, ranges, sum_.indices)
+        if found is None:
+            continue
+        name, r, value, drop = found
+        conditions = [subst_indices(c, {a: value}) for c in conditions if c is not drop]
+        body = [subst_indices(f, {a: value}) for f in body]
+        ranges[name] = r
+        axes[a] = _spans(value, [name, *sum_.indices], ranges)
+    if not axes or _leftover(axes, conditions, body):
+        return None
+    labels: list[str] = []
+    for i in (i for i in e.indices if i in e.ranges):
+        labels += [x for x, _ in axes[i][1]] if i in axes else [i]
+    if len(set(labels)) != len(labels):
+        return None
+    summed = tuple(i for i in sum_.indices if i not in labels)
+    values = where(conjunction(_settled(conditions, ranges)), product(body), ZERO)
+    values = product([*others, Reduce("sum", summed, values)]) if summed else product([*others, *factors(values)])
+    order = (*labels, *summed)
+    return Fold(values, order, {i: ranges[i] for i in order}, tuple(labels),
+                tuple(axes.get(i) for i in e.indices if i in e.ranges))
+
+
+Found = tuple[str, Range, Int, Expr | None]
+
+
+def _quotient(program: Program, a: str, conditions: list[Expr], body: list[Expr], ranges: Ranges, bound: tuple[str, ...]) -> Found | None:
+    """a condition s | v, v with a in it, and a factor that is read at v/s: a = s·q − (v − a), q over the range of that read."""
+    for c in conditions:
+        if not (isinstance(c, Op) and c.op == "==" and isinstance(c.args[0], IntValue) and c.args[1] == IntValue(Int.of(0))):
+            continue
+        atoms = [m[0] for m in c.args[0].value.terms if len(m) == 1 and isinstance(m[0], Mod)]
+        if len(atoms) != 1 or len(c.args[0].value.terms) != 1:
+            continue
+        split = atoms[0].top.split(a)
+        if split is None or not (split[0] == 1 or split[0] == -1):
+            continue
+        quotient = Int.atom(FloorDiv(atoms[0].top, atoms[0].bottom))
+        r = _range_of(program, quotient, body)
+        if r is not None:
+            q = _new(a, ranges)
+            return q, r, (atoms[0].bottom * Int.symbol(q) - split[1]) * split[0], c
+    return None
+
+
+def _range_of(program: Program, sub: Int, body: list[Expr]) -> Range | None:
+    """The range of the axis at which a factor is read with this subscript: beyond it the term is 0."""
+    for f in body:
+        if isinstance(f, Read):
+            for s, r in zip(f.subs, program.hulls[f.tensor], strict=True):
+                if s == sub:
+                    return r
+    return None
+
+
+def _shared(program: Program, a: str, body: list[Expr], ranges: Ranges, bound: tuple[str, ...]) -> Found | None:
+    """A factor read at a − u and, on another axis, at u: a window that no view can give, but a fold can: a = q + u."""
+    for f in body:
+        if not isinstance(f, Read):
+            continue
+        for k, s in enumerate(f.subs):
+            shared = s.symbols() & set(bound) & {x for j, t in enumerate(f.subs) if j != k for x in t.symbols()}
+            split = s.split(a)
+            if shared and split is not None and (split[0] == 1 or split[0] == -1) and not s.elements():
+                q = _new(a, ranges)
+                return q, program.hulls[f.tensor][k], (Int.symbol(q) - split[1]) * split[0], None
+    return None
+
+
+def _new(a: str, ranges: Ranges) -> str:
+    name = f"{a}_q"
+    while name in ranges:
+        name += "q"
+    return name
+
+
+def _spans(value: Int, names: list[str], ranges: Ranges) -> tuple[Int, tuple[tuple[str, Int], ...]]:
+    """value = start + Σ step·k with each k counted from 0."""
+    start, spans = value, []
+    for n in names:
+        split = start.split(n)
+        if n in value.symbols() and split is not None:
+            spans.append((n, split[0]))
+            start = start.subst({n: ranges[n].lo})
+    return start, tuple(spans)
+
+
+def _leftover(axes: dict[str, object], conditions: list[Expr], body: list[Expr]) -> bool:
+    """Whether an index that was to disappear is still there, or a division that the fold was to undo."""
+    everything = [*conditions, *body]
+    if any(free_symbols(x) & axes.keys() for x in everything):
+        return True
+    return any(isinstance(atom, FloorDiv) for x in body for v in ints(x) for atom in v.atoms())
+
+
+def _settled(conditions: list[Expr], ranges: Ranges) -> list[Expr]:
+    kept = []
+    for c in conditions:
+        if isinstance(c, Op) and len(c.args) == 2 and all(isinstance(x, IntValue) for x in c.args):
+            a, b = (x.value for x in c.args if isinstance(x, IntValue))
+            c = compare(c.op, a, b)
+        kept.append(c)
+    return kept
+
+
+# -- look-ups ----------------------------------------------------------------------------------------------------------------
+def _lookup(e: Equation, sum_: Reduce, conditions: list[Expr], body: list[Expr], others: list[Expr]) -> Fold | None:
+    """Conditions data = a for left-hand indices a: scatter at the data."""
+    places: dict[str, Int] = {}
+    vectors = [i for i in e.indices if i in e.ranges]
+    rest = []
+    for c in conditions:
+        at = _data_place(c, vectors)
+        if at is not None and at[0] not in places:
+            places[at[0]] = at[1]
+        else:
+            rest.append(c)
+    if not places:
+        return None
+    rest = [subst_indices(c, places) for c in rest]
+    body = [subst_indices(f, places) for f in body]
+    if any(free_symbols(x) & places.keys() for x in [*rest, *body]):
+        return None
+    kept = [i for i in vectors if i not in places]
+    bound = [i for i in sum_.indices if any(i in v.symbols() for v in places.values())]
+    shared = [i for i in kept if any(i in v.symbols() for v in places.values())]
+    if shared:
+        return None
+    moved = (*places, *kept)
+    labels = (*bound, *kept)
+    summed = tuple(i for i in sum_.indices if i not in bound)
+    values = where(conjunction(rest), product(body), ZERO)
+    values = product([*others, Reduce("sum", summed, values)]) if summed else product([*others, *factors(values)])
+    order = (*labels, *summed)
+    return Fold(values, order, {i: e.ranges[i] for i in order}, labels, scatter=tuple(places.values()), scatter_labels=tuple(bound), moved=moved)
+
+
+def _data_place(c: Expr, vectors: list[str]) -> tuple[str, Int] | None:
+    """(a, v) for a condition v = a whose v holds data."""
+    if not (isinstance(c, Op) and c.op == "==" and all(isinstance(x, IntValue) for x in c.args)):
+        return None
+    left, right = (x.value for x in c.args if isinstance(x, IntValue))
+    difference = left - right
+    if not difference.elements():
+        return None
+    for a in vectors:
+        split = difference.split(a)
+        if split is not None and (split[0] == 1 or split[0] == -1):
+            return a, -split[1] * split[0]
+    return None

@@ -1,0 +1,227 @@
+"""`lower`: a forward and a gradient program -> the text of one module, with forward(...), backward(...) and the helpers they use.
+
+forward keeps as residuals what backward reads of it; whatever only backward needs is computed there.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from ..derivative import Gradients
+from ..integer import Int, compact
+from ..program import Equation, Input, Program
+from .arrays import Storage
+from .emit import Body
+from .explicit import make_explicit
+from .hoist import hoist
+from .runtime import needed
+from .schedule import schedule
+from .storage import place
+
+
+@dataclass(frozen=True)
+class Module:
+    """The source text of an emitted module."""
+
+    source: str
+
+    def load(self) -> types.ModuleType:
+        """The module itself; the text that is executed is the one that `source` holds, and that the emitter wrote."""
+        module = types.ModuleType("nnderiv_emitted")
+        module.source = self.source  # type: ignore[attr-defined]
+        exec(compile(self.source, "<nnderiv>", "exec"), module.__dict__)
+        return module
+
+
+def lower(gradients: Gradients, original: Program) -> Module:
+    """The module of a derivation; the same text for the same program, always."""
+    return Module(_Lowering(gradients, original).source)
+
+
+class _Lowering:
+    def __init__(self, gradients: Gradients, original: Program):
+        self.gradients, self.original = gradients, original
+        self.forward = gradients.forward
+        self.public = dict(zip(self.forward.outputs, original.outputs, strict=True))
+        self.backward = gradients.backward
+
+    @cached_property
+    def source(self) -> str:
+        bodies = "\n\n\n".join([self.forward_function(), self.backward_function()])
+        records = self.records()
+        helpers = needed(bodies + records)
+        parts = [self.heading(), "import numpy as np", helpers, records, bodies]
+        return "\n\n".join(parts[:2]) + "\n\n\n" + "\n\n\n".join(p for p in parts[2:] if p) + "\n"
+
+    def heading(self) -> str:
+        """The definition, as the module's docstring."""
+        text = str(self.original).replace("\\", "\\\\").replace('"""', "'''")
+        return f'"""Forward pass and gradients of\n\n{_indented(text)}\n"""'
+
+    def records(self) -> str:
+        lines = []
+        if len(self.original.outputs) > 1:
+            lines.append(f'Outputs = _record("Outputs", {", ".join(map(repr, self.original.outputs))})'.replace("'", '"'))
+        lines.append(f'Gradients = _record("Gradients", {", ".join(map(repr, self.backward.outputs))})'.replace("'", '"'))
+        return "\n".join(lines)
+
+    # -- what is computed where --------------------------------------------------------------------------------------
+    @cached_property
+    def forward_program(self) -> Program:
+        return hoist(make_explicit(self.forward))
+
+    @cached_property
+    def backward_program(self) -> Program:
+        return hoist(make_explicit(self.backward))
+
+    @cached_property
+    def forward_equations(self) -> list[Equation]:
+        return _needed(self.forward_program, self.forward.outputs, frozenset())
+
+    @cached_property
+    def available(self) -> frozenset[str]:
+        """Tensors that forward computes and that backward knows by the same name."""
+        return frozenset(e.tensor for e in self.forward_equations) & frozenset(e.tensor for e in self.forward.equations)
+
+    @cached_property
+    def backward_equations(self) -> list[Equation]:
+        return _needed(self.backward_program, self.backward.outputs, self.available)
+
+    @cached_property
+    def residuals(self) -> list[str]:
+        """What forward hands to backward: inputs and tensors that backward reads, and the sizes and parameters."""
+        read = {name for e in self.backward_equations for name in e.reads}
+        names = [i.name for i in self.forward.inputs if i.name in read and (i.kind == "real" or i.dims)]
+        names += [n for n in dict.fromkeys(e.tensor for e in self.forward_equations) if n in read and n in self.available]
+        return [*names, *self.forward.sizes, *self.forward.parameters, "dtype"]
+
+    @cached_property
+    def forward_nodes(self) -> Any:
+        return schedule(self.forward_program, self.forward_equations)
+
+    @cached_property
+    def forward_storage(self) -> dict[str, Storage]:
+        return place(self.forward_program, self.forward_nodes, {*self.forward.outputs, *self.residuals})
+
+    # -- the functions -----------------------------------------------------------------------------------------------
+    def forward_function(self) -> str:
+        body = Body(self.forward_program, self.forward_storage, self.forward.outputs)
+        names = ", ".join(i.name for i in self.original.inputs)
+        body.lines.append(f"def forward(*, {names}):")
+        body.line(f'"""{", ".join(map(str, self.original.inputs))} -> ({", ".join(self.original.outputs)}), residuals"""')
+        self.entry(body)
+        body.name_sizes(self.forward_equations)
+        body.run(self.forward_nodes)
+        outputs = [self.output(body, n) for n in self.forward.outputs]
+        shown = outputs[0] if len(outputs) == 1 else f"Outputs(({', '.join(outputs)}))"
+        body.line(f"return {shown}, ({', '.join(self.residuals)},)")
+        return "\n".join(body.lines)
+
+    def backward_function(self) -> str:
+        nodes = schedule(self.backward_program, self.backward_equations)
+        storage = place(self.backward_program, nodes, set(self.backward.outputs))
+        storage |= {n: self.forward_storage[n] for n in self.available}
+        body = Body(self.backward_program, storage, self.backward.outputs)
+        seeds = self.backward.inputs[len(self.original.inputs):]
+        signature = "".join(f", {i.name}" for i in seeds)
+        body.lines.append(f"def backward(residuals{', *' if seeds else ''}{signature}):")
+        body.line(f'"""residuals{"".join(f", {i}" for i in seeds)} -> {", ".join(self.backward.outputs)}"""')
+        body.line(f"{', '.join(self.residuals)}, = residuals")
+        for i in seeds:
+            self.seed(body, i)
+        body.name_sizes(self.backward_equations)
+        body.run(nodes)
+        outputs = [self.output(body, n) for n in self.backward.outputs]
+        body.line(f"return Gradients(({', '.join(outputs)},))")
+        return "\n".join(body.lines)
+
+    def output(self, body: Body, name: str) -> str:
+        """The part of a tensor's storage that its dimensions cover."""
+        store, dims = body.storage[name], body.program.dims[name]
+        parts = []
+        for r, d in zip(store.axes, dims, strict=True):
+            start, stop = d.lo - r.lo, d.hi - r.lo
+            parts.append(":" if r == d else f"{'' if start == 0 else body.integer(start)}:{'' if d.hi == r.hi else body.integer(stop)}")
+        return store.variable if all(p == ":" for p in parts) else f"{store.variable}[{', '.join(parts)}]"
+
+    # -- entry checks ------------------------------------------------------------------------------------------------
+    def entry(self, body: Body) -> None:
+        reals = [i for i in self.original.inputs if i.kind == "real"]
+        if reals:
+            names = ", ".join(i.name for i in reals)
+            body.line(f"{names}, = _reals({', '.join(f'{i.name}={i.name}' for i in reals)})")
+        arrays = [i for i in reals if i.dims] or reals
+        body.line(f"dtype = {arrays[0].name}.dtype" if arrays else "dtype = np.dtype(float)")
+        positive = {r.left.name for r in self.original.requirements if r.op == ">=" and r.right == 1}
+        for i in self.original.inputs:
+            if i.kind == "int" and i.dims:
+                body.line(f'{i.name} = _integers("{i.name}", {i.name})')
+            elif i.kind == "int":
+                body.line(f'{i.name} = _integer("{i.name}", {i.name}{", 1" if i.name in positive else ""})')
+        known = set(self.original.parameters)
+        later: list[tuple[Input, int]] = []
+        for i in self.original.inputs:
+            if i.dims:
+                later += self.shape(body, i, known)
+        for i, k in later:
+            body.line(f"_require({i.name}.shape[{k}] == {i.dims[k]}, f\"dimension {k} of {i.name} is {{{i.name}.shape[{k}]}}; "
+                      f"expected {i.dims[k]} = {{{i.dims[k]}}}\")")
+        for r in self.original.requirements:
+            if r.op == "==":
+                reason = r.reason.replace("{", "{{").replace("}", "}}")
+                body.line(f'_require({r.left} == {r.right}, f"{r.left} is {{{r.left}}} and {r.right} is {{{r.right}}}: {reason}")')
+
+    def shape(self, body: Body, i: Input, known: set[str]) -> list[tuple[Input, int]]:
+        """Check the shape of one input and learn its sizes; returns the dimensions that can only be checked later."""
+        targets, expected, later = [], [], []
+        here: dict[str, int] = {}
+        for k, d in enumerate(i.dims):
+            if d.name is not None and d.name not in known:
+                if d.name in here:
+                    later.append((i, k))
+                targets.append("_" if d.name in here else d.name)
+                here[d.name] = k
+                expected.append("None")
+            elif d.symbols() <= known:
+                targets.append("_")
+                expected.append(str(d))
+            else:
+                targets.append("_")
+                expected.append("None")
+                later.append((i, k))
+        known |= set(here)
+        call = f'_shape("{i.name}", {i.name}, "{i}", {", ".join(expected)})'
+        body.line(f"{', '.join(targets)}{',' if len(targets) == 1 else ''} = {call}" if here else call)
+        return later
+
+    def seed(self, body: Body, i: Input) -> None:
+        if not i.dims:
+            body.line(f"{i.name} = dtype.type({i.name})")
+            return
+        body.line(f"{i.name} = np.asarray({i.name})")
+        body.line(f'_require({i.name}.dtype == dtype, f"{i.name} is an array of {{{i.name}.dtype}}; expected {{dtype}}")')
+        body.line(f'_shape("{i.name}", {i.name}, "{i.name}[{", ".join(compact(d) for d in i.dims)}]", {", ".join(map(str, i.dims))})')
+
+
+def _needed(program: Program, outputs: Sequence[str], available: frozenset[str]) -> list[Equation]:
+    """The equations that the outputs depend on, not looking behind what is available."""
+    found: set[str] = set()
+    todo = [o for o in outputs if o not in available]
+    while todo:
+        name = todo.pop()
+        if name in found or name not in program.definitions:
+            continue
+        found.add(name)
+        todo += [r for e in program.definitions[name] for r in e.reads if r not in available]
+    return [e for e in program.equations if e.tensor in found]
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"    {line}" if line else "" for line in text.splitlines())
+
+
+__all__ = ["Int", "Module", "lower", "replace"]

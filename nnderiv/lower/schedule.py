@@ -1,0 +1,322 @@
+"""Equations -> an order of computation: whole arrays where possible, a loop where a true cycle demands one.
+
+A component of equations that depend on each other is looped over an axis along which every dependence points the same way
+(h[t−1]: forwards; dh[t+1]: backwards). What remains within one step is scheduled again, which nests loops for
+D[i−1,j], D[i,j−1]. Where no axis does it, the component is swept until it settles: slow, never wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from ..bounds import never_negative
+from ..expr import Expr, IntValue, Op, Read, children, subst_indices
+from ..graph import components
+from ..integer import Element, Int
+from ..normal import positive_names
+from ..program import Equation, Program, Range, Ranges
+
+
+@dataclass(frozen=True)
+class Compute:
+    """One equation, all its remaining indices at once; only where lo ≤ variable < hi if there is a guard."""
+
+    equation: Equation
+    guards: tuple[tuple[str, Range], ...] = ()
+
+
+@dataclass(frozen=True)
+class Loop:
+    """for variable in range, forwards or backwards: the steps of the body."""
+
+    variable: str
+    range: Range
+    forwards: bool
+    body: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The equations, whole arrays, again and again until nothing changes."""
+
+    equations: tuple[Equation, ...]
+
+
+Node = Compute | Loop | Sweep
+
+
+@dataclass
+class _Member:
+    """An equation of a component, on its way through nested loops: scalars are loop variables, fixed to this equation."""
+
+    equation: Equation
+    guards: tuple[tuple[str, Range], ...] = ()
+    fixed: dict[int, str] = field(default_factory=dict)  # axis -> loop variable
+
+
+def schedule(program: Program, equations: Sequence[Equation]) -> list[Node]:
+    """Nodes in an order in which everything is computed before it is read."""
+    return _Scheduler(program).run([_Member(e) for e in equations])
+
+
+@dataclass(frozen=True)
+class _Edge:
+    """The member reads tensor[subs] where all the conditions hold."""
+
+    member: int
+    tensor: str
+    subs: tuple[Int, ...]
+    conditions: tuple[Expr, ...]
+
+
+class _Scheduler:
+    def __init__(self, program: Program):
+        self.program = program
+        self.positive = positive_names(program)
+
+    def run(self, members: list[_Member]) -> list[Node]:
+        edges = [edge for k, m in enumerate(members) for edge in _edges(k, m.equation)]
+        return self.order(members, edges, whole=True)
+
+    def order(self, members: list[_Member], edges: list[_Edge], whole: bool = False) -> list[Node]:
+        """Nodes for the members; what overwrites comes after what it overwrites."""
+        by_tensor: dict[str, list[int]] = {}
+        for k, m in enumerate(members):
+            by_tensor.setdefault(m.equation.tensor, []).append(k)
+        names = {f"{k:06d}": k for k in range(len(members))}
+        successors: dict[str, set[str]] = {n: set() for n in names}
+        for edge in edges:
+            for k in by_tensor.get(edge.tensor, ()):
+                if not self.never_meets(members[edge.member].equation, edge, members[k].equation):
+                    successors[f"{edge.member:06d}"].add(f"{k:06d}")
+        for first, second in self.overwrites(members, by_tensor):
+            successors[f"{second:06d}"].add(f"{first:06d}")
+            # In a recurrence the next step needs the base case, so both belong into the loop.
+            if whole and not members[first].equation.is_base and members[first].equation.tensor in self.program.components:
+                successors[f"{first:06d}"].add(f"{second:06d}")
+        nodes: list[Node] = []
+        for component in components(successors):
+            ks = sorted(names[n] for n in component)
+            if len(ks) == 1 and component[0] not in successors[component[0]]:
+                nodes.append(Compute(members[ks[0]].equation, members[ks[0]].guards))
+            else:
+                nodes += self.cycle([members[k] for k in ks], [
+                    replace(e, member=ks.index(e.member)) for e in edges
+                    if e.member in ks and any(members[k].equation.tensor == e.tensor for k in ks)])
+        return nodes
+
+    def never_meets(self, reader: Equation, edge: _Edge, writer: Equation) -> bool:
+        """Whether what is read is never among what the writer defines: h[t], t ≥ 0, never meets the base case h[−1]."""
+        for sub, place in zip(edge.subs, writer.subs, strict=True):
+            r = writer.ranges[place.name] if place.name in writer.ranges and place.name else Range(place, place + 1)
+            if never_negative(r.lo - 1 - sub, reader.ranges, self.positive) or never_negative(sub - r.hi, reader.ranges, self.positive):
+                return True
+        return False
+
+    def overwrites(self, members: list[_Member], by_tensor: Mapping[str, list[int]]) -> Iterator[tuple[int, int]]:
+        """Pairs of equations of one tensor that meet; the second one rules where they do."""
+        for ks in by_tensor.values():
+            order = {id(e): n for n, e in enumerate(self.program.definitions[members[ks[0]].equation.tensor])}
+            for a in ks:
+                for b in ks:
+                    one, other = members[a].equation, members[b].equation
+                    if a != b and _rank(one, members[b].equation, order) and not self.never_meets(one, _Edge(a, one.tensor, one.subs, ()), other):
+                        yield a, b
+
+    def cycle(self, members: list[_Member], edges: list[_Edge]) -> list[Node]:
+        """A loop over the first axis that carries the cycle; one that carries all of it, if there is such an axis."""
+        first = next((m for m in members if not m.equation.is_base), members[0])
+        plans = []
+        for axis, sub in enumerate(first.equation.subs):
+            if sub.name in first.equation.ranges:
+                plan = self.plan(members, edges, first.equation.tensor, axis)
+                if plan is not None:
+                    plans.append(plan)
+        if not plans:
+            return [Sweep(tuple(m.equation for m in members))]
+        plans.sort(key=lambda p: self._still_cyclic(members, p.inner))
+        return self.loop(members, plans[0])
+
+    def _still_cyclic(self, members: list[_Member], inner: list[_Edge]) -> bool:
+        edges: dict[str, set[str]] = {m.equation.tensor: set() for m in members}
+        for e in inner:
+            edges[members[e.member].equation.tensor].add(e.tensor)
+        return any(len(c) > 1 or c[0] in edges[c[0]] for c in components(edges))
+
+    # -- choosing an axis --------------------------------------------------------------------------------------------
+    def plan(self, members: list[_Member], edges: list[_Edge], tensor: str, axis: int) -> _Plan | None:
+        """Follow the axis through the component; None unless all dependences along it point the same way."""
+        axes = {tensor: axis}
+        for _ in members:
+            for e in edges:
+                own = axes.get(members[e.member].equation.tensor)
+                if own is not None and e.tensor not in axes:
+                    found = self.matching_axis(members[e.member].equation, own, e)
+                    if found is None:
+                        return None
+                    axes[e.tensor] = found
+                elif own is None and e.tensor in axes:
+                    back = self.own_axis(members[e.member].equation, e, axes[e.tensor])
+                    if back is None:
+                        return None
+                    axes[members[e.member].equation.tensor] = back
+        if any(m.equation.tensor not in axes for m in members):
+            return None
+        signs = [self.sign(members[e.member].equation, axes, e) for e in edges]
+        for forwards in (True, False):
+            carried = -1 if forwards else 1
+            if all(s in (0, carried) for s in signs) and carried in signs:
+                return _Plan(axes, forwards, [e for e, s in zip(edges, signs, strict=True) if s == 0])
+        return None
+
+    def matching_axis(self, e: Equation, own: int, edge: _Edge) -> int | None:
+        """The axis of the tensor that is read whose subscript follows the equation's own axis; the same position if none does."""
+        place = e.subs[own]
+        if place.name in e.ranges:
+            involved = [k for k, s in enumerate(edge.subs) if place.name in s.symbols()]
+            if len(involved) == 1:
+                return involved[0]
+        return own if own < len(edge.subs) and not (place.name in e.ranges and len(self._involved(e, own, edge)) > 1) else None
+
+    def _involved(self, e: Equation, own: int, edge: _Edge) -> list[int]:
+        return [k for k, s in enumerate(edge.subs) if e.subs[own].name in s.symbols()]
+
+    def own_axis(self, e: Equation, edge: _Edge, theirs: int) -> int | None:
+        """The equation's axis that stands in the subscript along which the tensor that it reads is looped."""
+        names = edge.subs[theirs].symbols()
+        found = [k for k, s in enumerate(e.subs) if s.name in names and s.name in e.ranges]
+        return found[0] if len(found) == 1 else theirs if theirs < len(e.subs) else None
+
+    def sign(self, e: Equation, axes: Mapping[str, int], edge: _Edge) -> int | None:
+        """−1 if what is read always lies before the equation's own place on the axis, 1 after, 0 at it, None if that varies."""
+        distance = edge.subs[axes[edge.tensor]] - e.subs[axes[e.tensor]]
+        if distance == 0:
+            return 0
+        facts = [f for c in edge.conditions for f in _facts(c)]
+        if never_negative(-distance - 1, e.ranges, self.positive, facts):
+            return -1
+        return 1 if never_negative(distance - 1, e.ranges, self.positive, facts) else None
+
+    # -- building the loop -------------------------------------------------------------------------------------------
+    def loop(self, members: list[_Member], plan: _Plan) -> list[Node]:
+        variable = self._variable(members, plan)
+        span = self._span(members, plan)
+        inside: list[_Member] = []
+        for m in members:
+            inside.append(self.enter(m, plan.axes[m.equation.tensor], variable, span))
+        # Within one step, only the dependences at the same place count, and their members' indices are renamed alike.
+        edges = [_renamed(e, members[e.member].equation, plan.axes, variable) for e in plan.inner]
+        body = self.order(inside, edges)
+        return [Loop(variable, span, plan.forwards, tuple(body))]
+
+    def _variable(self, members: list[_Member], plan: _Plan) -> str:
+        for m in members:
+            name = m.equation.subs[plan.axes[m.equation.tensor]].name
+            if name is not None and name in m.equation.ranges:
+                return name
+        raise AssertionError("a component has a general equation")
+
+    def _span(self, members: list[_Member], plan: _Plan) -> Range:
+        """The hull of the members' ranges along the axis."""
+        span: Range | None = None
+        for m in members:
+            place = m.equation.subs[plan.axes[m.equation.tensor]]
+            r = m.equation.ranges[place.name] if place.name in m.equation.ranges and place.name else Range(place, place + 1)
+            span = r if span is None else Range(self._least(span.lo, r.lo, "min"), self._least(span.hi, r.hi, "max"))
+        assert span is not None
+        return span
+
+    def _least(self, a: Int, b: Int, op: str) -> Int:
+        d = b - a if op == "min" else a - b
+        if never_negative(d, {}, self.positive):
+            return a
+        return b if never_negative(-d, {}, self.positive) else Int.extreme(op, a, b)
+
+    def enter(self, m: _Member, axis: int, variable: str, span: Range) -> _Member:
+        """The member inside the loop: its index along the axis is the loop variable now."""
+        e = m.equation
+        name = e.subs[axis].name
+        if name in e.ranges and name is not None:
+            r = e.ranges[name]
+            taken = {i: i + "_" for i in e.ranges if i == variable and i != name}
+            values = {name: Int.symbol(variable), **{i: Int.symbol(j) for i, j in taken.items()}}
+            body = subst_indices(_rename_bound(e.body, taken), values)
+            ranges = {taken.get(i, i): s for i, s in e.ranges.items() if i != name}
+            inner = replace(e, subs=tuple(s.subst(values) for s in e.subs), body=body, ranges=ranges)
+        else:
+            r, inner = Range(e.subs[axis], e.subs[axis] + 1), e
+        return _Member(inner, m.guards if r == span else (*m.guards, (variable, r)))
+
+
+@dataclass
+class _Plan:
+    axes: dict[str, int]
+    forwards: bool
+    inner: list[_Edge]
+
+
+def _rank(one: Equation, other: Equation, order: Mapping[int, int]) -> bool:
+    """Whether other rules over one: it is more literal, or as literal and written earlier."""
+    if len(one.indices) != len(other.indices):
+        return len(other.indices) < len(one.indices)
+    return (other.position or 0) < (one.position or 0) or order.get(id(other), 0) < order.get(id(one), 0)
+
+
+def _renamed(edge: _Edge, e: Equation, axes: Mapping[str, int], variable: str) -> _Edge:
+    name = e.subs[axes[e.tensor]].name
+    if name is None or name not in e.ranges:
+        return edge
+    values = {name: Int.symbol(variable)}
+    return replace(edge, subs=tuple(s.subst(values) for s in edge.subs),
+                   conditions=tuple(subst_indices(c, values) for c in edge.conditions))
+
+
+def _rename_bound(e: Expr, names: Mapping[str, str]) -> Expr:
+    from ..expr import Reduce, map_children
+
+    if not names:
+        return e
+    if isinstance(e, Reduce):
+        e = Reduce(e.op, tuple(names.get(i, i) for i in e.indices), e.body)
+    return map_children(lambda c: _rename_bound(c, names), e)
+
+
+def _edges(k: int, e: Equation) -> Iterator[_Edge]:
+    for tensor, subs, conditions in _reads_under(e.body, ()):
+        yield _Edge(k, tensor, subs, conditions)
+
+
+def _reads_under(e: Expr, conditions: tuple[Expr, ...]) -> Iterator[tuple[str, tuple[Int, ...], tuple[Expr, ...]]]:
+    """Each read with the conditions of the `where`s around it."""
+    if isinstance(e, Read):
+        yield e.tensor, e.subs, conditions
+    for value in e.subs if isinstance(e, Read) else (e.value,) if isinstance(e, IntValue) else ():
+        for element in value.elements():
+            yield element.tensor, element.subs, conditions
+    if isinstance(e, Op) and e.op == "where":
+        yield from _reads_under(e.args[0], conditions)
+        yield from _reads_under(e.args[1], (*conditions, e.args[0]))
+        yield from _reads_under(e.args[2], (*conditions, Op("not", (e.args[0],))))
+    else:
+        for child in children(e):
+            yield from _reads_under(child, conditions)
+
+
+def _facts(c: Expr) -> list[Int]:
+    """What a condition says, as integer expressions that are ≥ 0."""
+    if not isinstance(c, Op):
+        return []
+    if c.op == "and":
+        return [f for a in c.args for f in _facts(a)]
+    if c.op == "not" and isinstance(c.args[0], Op) and c.args[0].op in _OPPOSITE:
+        return _facts(Op(_OPPOSITE[c.args[0].op], c.args[0].args))
+    if c.op not in _OPPOSITE or not all(isinstance(a, IntValue) for a in c.args):
+        return []
+    a, b = (x.value for x in c.args if isinstance(x, IntValue))
+    return {"<": [b - a - 1], "<=": [b - a], ">": [a - b - 1], ">=": [a - b], "==": [a - b, b - a], "!=": []}[c.op]
+
+
+_OPPOSITE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
+
+__all__ = ["Compute", "Element", "Loop", "Node", "Ranges", "Sweep", "schedule"]

@@ -1,0 +1,89 @@
+"""What must hold for every program that parses; each law takes a text and raises AssertionError, with what it found.
+
+    printed    parse(str(p)) = p, for the program and for its gradient program
+    derived    derive answers, or refuses with a DerivationError; the gradients agree with dual numbers, exactly
+    symmetric  ⟨H u, v⟩ = ⟨u, H v⟩ for the second derivative
+    emitted    the emitted module agrees with the interpreter, and its backward with its forward's slopes
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from random import Random
+from typing import Any
+
+import nnderiv as nd
+from nnderiv.check import Report, check
+from nnderiv.draw import draw, flat, nested, number
+from nnderiv.evaluate import evaluate, shape_of
+
+
+def holds(report: Report) -> None:
+    assert report.ok, str(report)
+
+
+def printed(text: str, seed: int) -> None:
+    for program in (nd.parse(text), nd.derive(text).backward):
+        again = nd.parse(str(program))
+        assert str(again) == str(program), f"printed:\n{program}\nread and printed again:\n{again}"
+        assert again == program, f"the same text, another program:\n{program}\n{_difference(program, again)}"
+
+
+def _difference(a: nd.Program, b: nd.Program) -> str:
+    for x, y in zip(a.equations, b.equations, strict=True):
+        if x != y:
+            return f"{x}: {x.body!r} over {x.ranges}\n{y}: {y.body!r} over {y.ranges}"
+    return "\n".join(f"{n}: {getattr(a, n)}\n{n}: {getattr(b, n)}" for n in ("inputs", "shapes", "givens", "requirements")
+                     if getattr(a, n) != getattr(b, n))
+
+
+def derived(text: str, seed: int) -> None:
+    try:
+        holds(check(nd.derive(text), seed=seed, trials=1, code=False))
+    except nd.CheckError:
+        return  # nowhere smooth, or no sizes fit: nothing to compare
+
+
+def symmetric(text: str, seed: int) -> None:
+    """The gradient of ⟨gradient, u⟩ is symmetric: with H the second derivative, ⟨H u, v⟩ = ⟨u, H v⟩."""
+    d = nd.derive(text)
+    second = nd.derive(d.backward, wrt=d.wrt)
+    try:
+        holds(check(second, seed=seed, trials=1, code=False))
+    except nd.CheckError:
+        return
+    rng = Random(seed)
+    sample = draw(d.backward, rng, "any")
+    shapes = {x: _exact_shape(d.backward, x, sample) for x in d.wrt}
+    u, v = ({x: nested(shapes[x], lambda: number(rng)) for x in d.wrt} for _ in range(2))
+    hu, hv = (_hessian_times(second, d, sample.inputs, w) for w in (u, v))
+    left = sum((a * b for x in d.wrt for a, b in zip(flat(hu[x]), flat(v[x]), strict=True)), Fraction(0))
+    right = sum((a * b for x in d.wrt for a, b in zip(flat(hv[x]), flat(u[x]), strict=True)), Fraction(0))
+    if abs(float(left)) < 1e100:
+        assert abs(float(left) - float(right)) <= 1e-9 * max(1.0, abs(float(left))), f"{float(left)} and {float(right)}"
+
+
+def _exact_shape(program: nd.Program, name: str, sample: Any) -> tuple[int, ...]:
+    return tuple(d.value(sample.sizes) for i in program.inputs if i.name == name for d in i.dims) or shape_of(sample.inputs[name])
+
+
+def _hessian_times(second: nd.Derivation, first: nd.Derivation, inputs: dict[str, Any], u: dict[str, Any]) -> dict[str, Any]:
+    seeds = {second.gradients.seeds[first.gradients.names[x]]: u[x] for x in first.wrt if first.gradients.names[x] in second.gradients.seeds}
+    if len(first.wrt) == 1 and not seeds:  # a sole scalar gradient: the second derivative itself, times u
+        (x,) = first.wrt
+        found = evaluate(second.backward, inputs)[second.gradients.names[x]]
+        return {x: found * u[x]}
+    found = evaluate(second.backward, {**inputs, **seeds})
+    return {x: found[second.gradients.names[x]] for x in first.wrt}
+
+
+def emitted(text: str, seed: int) -> None:
+    try:
+        holds(check(nd.derive(text), seed=seed, trials=1, exact=False))
+    except nd.CheckError as error:
+        if "In 30 draws" not in str(error) and "No small sizes" not in str(error):
+            raise
+
+
+LAWS: dict[str, Callable[[str, int], None]] = {"printed": printed, "derived": derived, "symmetric": symmetric, "emitted": emitted}
