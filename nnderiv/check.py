@@ -30,7 +30,7 @@ from .program import Program
 if TYPE_CHECKING:
     from .derivation import Derivation
 
-DIGITS, DIFFERENCES, FLOAT, SLOPES, SINGLE = 1e-40, 1e-20, 1e-9, 1e-6, 2e-3
+DIGITS, DIFFERENCES, FLOAT, SLOPES, SINGLE = 1e-40, 1e-20, 1e-9, 1e-5, 2e-3
 TRIES = 30
 T = TypeVar("T")
 
@@ -148,6 +148,10 @@ class _Trials:
     def direction(self, sample: Sample, name: str, dyadic: bool = False) -> Any:
         return tangent(self.forward, sample, name, _like(sample.inputs[name], lambda: number(self.rng, "any", dyadic)))
 
+    def refuse_kinks(self, sample: Sample, directions: Mapping[str, Any]) -> None:
+        """Raise Kink where a step along the directions, however small, would change which branch is taken."""
+        self.outputs({**sample.inputs, **{n: _zip(Dual, sample.inputs[n], flat(v)) for n, v in directions.items()}})
+
     def outputs(self, inputs: Mapping[str, Any]) -> list[Any]:
         found = evaluate(self.forward, inputs)
         return [v for y in self.forward.outputs for v in flat(found[y])]
@@ -227,6 +231,7 @@ class _Emitted(_Trials):
         truth = evaluate(self.backward, {**sample.inputs, **seeds})
         _require_finite(truth)
         directions = {name: self.direction(sample, name, dyadic=True) for name in self.names}
+        self.refuse_kinks(sample, directions)
         try:
             outputs, gradients = self.call(sample.inputs, seeds, "float64")
         except Exception as error:  # whatever the emitted code raises is evidence against it
@@ -348,8 +353,8 @@ def _shape(value: Any, rank: int) -> tuple[int, ...]:
 
 def _by_name(result: Any, names: tuple[str, ...]) -> dict[str, Any]:
     """Several outputs come as a named tuple, one as itself; gradients always as a named tuple."""
-    if hasattr(result, "_asdict"):
-        return dict(result._asdict())
+    if hasattr(result, "_fields"):
+        return dict(zip(result._fields, result, strict=True))
     return {names[0]: result}
 
 

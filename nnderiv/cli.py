@@ -16,6 +16,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from textwrap import indent
 from typing import TextIO
 
 from . import __version__, generated
@@ -104,18 +105,18 @@ def _parser() -> argparse.ArgumentParser:
                   "Print the gradients of a program: as a program again, as LaTeX, as a page of Markdown with the\n"
                   "derivations, or as a NumPy module.")
     _add_program(one)
-    one.add_argument("--format", choices=list(FORMATS), default="text", help="how to print them (default: %(default)s)")
+    one.add_argument("--format", choices=list(FORMATS), default="text", help="default: %(default)s")
 
     one = command("check", _check, "check the gradients of a program",
-                  "Check the gradients of a program, and the code that is emitted for them; exit code 1 if one of them\n"
-                  "fails.")
+                  "Check the gradients of a program, and the code that is emitted for them.\n"
+                  "The exit code is 1 if one of them fails.")
     _add_program(one)
-    one.add_argument("--seed", type=int, default=0, metavar="N", help="of the random inputs (default: %(default)s)")
+    one.add_argument("--seed", type=int, default=0, metavar="N", help="of the random inputs; default: %(default)s")
 
     one = command("regenerate", _regenerate, "write, or compare, the generated files of the layers",
-                  "Write each layer's NumPy module (NAME.py) and formulas (NAME.tex) into a folder. Files that are as\n"
-                  "they should be are left alone; each other one is replaced whole. Unless layers are named, generated\n"
-                  "files that belong to none are removed.")
+                  "Write each layer's NumPy module (NAME.py) and formulas (NAME.tex) into a folder.\n"
+                  "Files that are as they should be are left alone; each other one is replaced whole.\n"
+                  "Unless layers are named, generated files that belong to none are removed.")
     one.add_argument("layers", nargs="*", metavar="LAYER", help="these layers only (default: all)")
     one.add_argument("--to", type=Path, default=Path("generated"), metavar="DIR", help="default: %(default)s")
     one.add_argument("--check", action="store_true", help="write nothing; show the differences, exit code 1 if any")
@@ -204,15 +205,12 @@ def _numpy(d: Derivation) -> str:
 
 
 def _markdown(d: Derivation) -> str:
-    """A page: the program, each gradient with its derivation, the module."""
-    parts = [f"# {d.forward.title or 'Gradients'}", "## Forward", _mathematics(d.forward.latex()), "## Gradients"]
+    """A page: the program, its gradients, each of them in matrices and with its derivation, the module."""
+    parts = [f"# {d.forward.title or 'Gradients'}", "## Forward", _mathematics(d.forward.latex())]
+    parts += ["## Gradients", _mathematics(d.latex())]
     for gradient in d:
-        parts += _gradient(gradient)
+        parts += [f"### {gradient.name}", *_matrix_form(gradient), *_steps(gradient)]
     return "\n\n".join([*parts, "## NumPy", f"```python\n{_numpy(d)}\n```"])
-
-
-def _gradient(gradient: Gradient) -> list[str]:
-    return [f"### {gradient.name}", _mathematics(gradient.latex()), *_matrix_form(gradient)]
 
 
 def _matrix_form(gradient: Gradient) -> list[str]:
@@ -220,6 +218,12 @@ def _matrix_form(gradient: Gradient) -> list[str]:
         return ["In matrices:", _mathematics(gradient.latex(form="matrix"))]
     except MatrixFormError as error:
         return [str(error)]
+
+
+def _steps(gradient: Gradient) -> list[str]:
+    """The derivation as a numbered list."""
+    steps = enumerate(getattr(gradient, "steps", ()), 1)
+    return [f"{k}. {step.rule}: {step.reason}\n\n{indent(_mathematics(step.latex), '   ')}" for k, step in steps]
 
 
 def _mathematics(formula: str) -> str:
@@ -312,7 +316,7 @@ def _files(count: int) -> str:
 
 
 class Progress:
-    """Which of how many is being worked on: on a terminal a line that changes, with --verbose a line each, else nothing."""
+    """Which of how many: one line that changes on a terminal, a line each with --verbose, nothing otherwise."""
 
     def __init__(self, total: int, stream: TextIO, verbose: bool):
         self.total, self.stream, self.done = total, stream, 0

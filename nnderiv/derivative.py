@@ -29,6 +29,7 @@ from .expr import (
     additive_terms,
     compare,
     factors,
+    free_symbols,
     map_children,
     mul,
     num,
@@ -44,6 +45,7 @@ from .graph import components
 from .integer import Int
 from .normal import normalise, positive_names, readable
 from .program import Equation, Input, Program, Range, Ranges
+from .ranges import accesses
 from .scalar import partial
 from .simplify import Term, collect, simplify
 from .solve import solve
@@ -408,27 +410,31 @@ class _Reverse:
         """
         if indices or not term.indices:
             return term
-        plain = set(factors(term.body))
-        table: dict[Expr, Expr] = {}
-        for r in dict.fromkeys(reads(term.body)):
-            if r in plain or r.tensor in self.adjoint.values() or not readable(self._hull(r.tensor), r.subs, ranges, self.positive):
-                continue
-            table[r] = self._named_read(r, ranges)
-        if not table:
-            return term
-        from .expr import replace as replace_in
+        plain = {f for f in factors(term.body) if isinstance(f, Read) and not any(s.elements() for s in f.subs)}
 
-        return Term(term.indices, term.conditions, replace_in(term.body, table), term.spare)
+        def shield(node: Expr) -> Expr:
+            exposed = node if isinstance(node, Read | IntValue) else node.args[0] if isinstance(node, Op) and node.op == "where" else None
+            if exposed is not None and node not in plain and self._may_leave(exposed, ranges):
+                return self._named(node, ranges)
+            return map_children(shield, node)
 
-    def _named_read(self, r: Read, ranges: Ranges) -> Read:
-        """t[i] = A[α(i)] for the indices of the subscripts."""
-        names = [i for i in ranges if any(i in s.symbols() for s in r.subs)]
+        return Term(term.indices, term.conditions, shield(term.body), term.spare)
+
+    def _may_leave(self, e: Expr, ranges: Ranges) -> bool:
+        """Whether some read of a forward tensor in e may be out of range."""
+        return any(
+            name not in self.adjoint.values() and readable(self._hull(name), subs, ranges, self.positive) for name, subs in accesses(e)
+        )
+
+    def _named(self, e: Expr, ranges: Ranges) -> Read:
+        """t[i] = e for the indices of e: an element of t is in range wherever i is."""
+        names = [i for i in ranges if i in free_symbols(e)]
         subs = tuple(Int.symbol(i) for i in names)
         for h in self.helpers:
-            if h.body == r and h.subs == subs and all(h.ranges[i] == ranges[i] for i in names):
+            if h.body == e and h.subs == subs and all(h.ranges[i] == ranges[i] for i in names):
                 return tensor(h.tensor, *names)
-        name = self.fresh(f"{r.tensor}_at")
-        self.helpers.append(Equation(name, subs, r, {i: ranges[i] for i in names}))
+        name = self.fresh(f"{next(iter(reads(e)), tensor('data')).tensor}_at")
+        self.helpers.append(Equation(name, subs, e, {i: ranges[i] for i in names}))
         self.shapes[name] = tuple(ranges[i] for i in names)
         self._know(name, self.shapes[name])
         return tensor(name, *names)

@@ -63,7 +63,6 @@ def draw_sizes(program: Program, rng: Random, largest: int = 4) -> dict[str, int
         fallback = env
     fallback = fallback or next((env for k in (3, 6, 10, 16) if (env := small_sizes(program, lambda n: k if n in program.sizes else 1))), None)
     fallback = fallback or next((env for _ in range(500) if (env := small_sizes(program, lambda n: rng.randint(1, 16)))), None)
-    fallback = fallback or next((env for _ in range(500) if (env := small_sizes(program, lambda n: rng.randint(0, 4), 0))), None)
     if fallback is None:
         reasons = "; ".join(f"{r.left} {r.op} {r.right}" for r in program.requirements)
         raise CheckError("No small sizes fit this program." + (f" It requires {reasons}." if reasons else ""))

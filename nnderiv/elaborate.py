@@ -42,10 +42,14 @@ _ROLE = {"tensor": "a tensor", "int tensor": "an integer tensor", "size": "a siz
 
 @dataclass
 class Draft:
-    """An equation before its ranges are known: the bounds that a for clause set by hand, lower and upper."""
+    """An equation before its ranges are known: the bounds that a for clause set by hand, lower and upper.
+
+    again: new name -> letter, where a letter is bound once more beside its first reduction; the two may turn out to have one range.
+    """
 
     equation: Equation
     bounds: dict[str, tuple[Int, Int]]
+    again: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -147,16 +151,19 @@ def _equation(names: Names, statement: Statement) -> Draft:
         if name in indices[:k]:
             names.fail(f"{name} stands twice on the left.", f"Write {left.value}[…] = where({name} == {name}2, …, 0) to fill a diagonal.",
                        statement.position)
-    reader.scope = [str(i) for i in indices]
+    reader.scope = {str(i): str(i) for i in indices}
+    reader.used = set(reader.scope)
     reader.left = f"{left.value}[{','.join(map(str, indices))}]" if indices else str(left.value)
     body = reader.real(statement.right)
     _check_depth(names, body, statement.position)
     bounds = {b.name.text: _bound(names, reader, b) for b in statement.bounds}
-    return Draft(Equation(str(left.value), subs, body, by_hand=frozenset(bounds), position=statement.position), bounds)
+    bounds |= {new: bounds[old] for new, old in reader.letter.items() if old in bounds}
+    return Draft(Equation(str(left.value), subs, body, by_hand=frozenset(bounds), position=statement.position), bounds, reader.again)
 
 
 def _left_subscript(names: Names, reader: _Elaborator, left: Node, sub: Node) -> Int:
-    reader.scope = [str(sub.value)] if sub.kind == "name" and names.role.get(str(sub.value)) == "index" else []
+    is_index = sub.kind == "name" and names.role.get(str(sub.value)) == "index"
+    reader.scope = {str(sub.value): str(sub.value)} if is_index else {}
     if sub.kind != "name" and any(str(n.value) not in names.role or names.role[str(n.value)] == "index" for n in _names_in(sub)):
         names.fail(f"A subscript on the left of {left.value} is an index, a number or a size.",
                    "Shift the index instead: for Y[i+1] = X[i] write Y[i] = X[i-1].", sub.position)
@@ -167,7 +174,7 @@ def _bound(names: Names, reader: _Elaborator, bound: Bound) -> tuple[Int, Int]:
     name = bound.name.text
     if names.role.get(name) != "index":
         names.fail(f"{name} is not an index of this equation.", "A for clause sets the range of an index.", bound.name.position)
-    reader.scope = []
+    reader.scope = {}
     lower = reader.integer(bound.lower) if bound.lower else Int.of(0)
     return lower, reader.integer(bound.upper)
 
@@ -193,11 +200,18 @@ def _refuse_duplicates(names: Names, drafts: list[Draft]) -> None:
 
 
 class _Elaborator:
-    """Reads the nodes of one equation; `scope` holds the indices that are free on the left or bound around a node."""
+    """Reads the nodes of one equation.
+
+    scope: letter -> index, for what is free on the left or bound around a node. A letter that is bound a second time in the
+    equation stands for another index there, with a range of its own: a name has one range in an equation.
+    """
 
     def __init__(self, names: Names, quantified: bool = False):
         self.names, self.left, self.quantified = names, "", quantified
-        self.scope: list[str] = []
+        self.scope: dict[str, str] = {}
+        self.used: set[str] = set()
+        self.letter: dict[str, str] = {}  # index -> the letter it was written with, where they differ
+        self.again: dict[str, str] = {}
 
     def fail(self, reason: str, repair: str, position: int) -> NoReturn:
         self.names.fail(reason, repair, position)
@@ -246,14 +260,14 @@ class _Elaborator:
         if name not in self.scope:
             if self.quantified:
                 self.names.declare(node, "index")
-                self.scope.append(name)
+                self.scope[name] = name
             elif self.left and (self.names.role.get(name) == "index" or len(name) <= 2):
                 self.fail(f"{name} appears only on the right.",
                           f"Sum over it, sum[{name}](…), or give {self.left.split('[')[0]} a subscript {name}.", node.position)
             else:
                 self.fail(f"{name} is not declared.", f"Add it to the signature (`{name}`, `int {name}` or `{name}[…]`), "
                           "define it by an equation, or sum over it.", node.position)
-        return Int.symbol(name)
+        return Int.symbol(self.scope[name])
 
     def _subscript(self, node: Node) -> Int | Expr:
         name = str(node.value)
@@ -295,24 +309,39 @@ class _Elaborator:
             self.fail(f"{node.value} takes {_count(count, 'argument')}, not {len(node.parts)}.", "", node.position)
 
     def _reduce(self, node: Node) -> Expr:
-        op, indices = str(node.value), tuple(t.text for t in node.names)
+        op, letters = str(node.value), [t.text for t in node.names]
         for k, token in enumerate(node.names):
-            if token.text in indices[:k]:
+            if token.text in letters[:k]:
                 self.fail(f"{token.text} is named twice.", "Remove one of the two.", token.position)
             self.names.declare(token, "index")
             if op in NORMALISERS and token.text not in self.scope:
-                if not self.quantified:
-                    self.fail(f"{op}[{token.text}](…) keeps its index {token.text}, which nothing around it binds.",
-                              f"Give the left-hand side a subscript {token.text}, or sum over it.", token.position)
-                self.scope.append(token.text)
-            elif op not in NORMALISERS and token.text in self.scope:
-                self.fail(f"{token.text} already has a meaning around this {op}.", f"Use another letter inside {op}[…].", token.position)
-        bound = [] if op in NORMALISERS else list(indices)
-        self.scope.extend(bound)
+                self._unbound_normaliser(op, token)
+        if op in NORMALISERS:
+            return Reduce(op, tuple(self.scope[x] for x in letters), self.real(node.parts[0]))
+        around = dict(self.scope)
+        self.scope |= {x: self._bind(x) for x in letters}
         body = self.real(node.parts[0])
-        for name in bound:
-            self.scope.remove(name)
+        indices = tuple(self.scope[x] for x in letters)
+        self.scope = around
         return Reduce(op, indices, body)
+
+    def _unbound_normaliser(self, op: str, token: Token) -> None:
+        if not self.quantified:
+            self.fail(f"{op}[{token.text}](…) keeps its index {token.text}, which nothing around it binds.",
+                      f"Give the left-hand side a subscript {token.text}, or sum over it.", token.position)
+        self.scope[token.text] = token.text
+
+    def _bind(self, letter: str) -> str:
+        """The index that a letter stands for in one reduction: the letter itself the first time."""
+        name, k = letter, 2
+        while name in self.used or self.names.role.get(name, "index") != "index":
+            name, k = f"{letter}{k}", k + 1
+        self.used.add(name)
+        if name != letter:
+            self.letter[name] = letter
+            if letter not in self.scope:
+                self.again[name] = letter
+        return name
 
     def _negative(self, node: Node) -> Int | Expr:
         value = self.value(node.parts[0])
@@ -326,6 +355,9 @@ class _Elaborator:
             self.fail("// and % are for integers; one of the operands is a real number.", "Divide with /.", node.position)
         operands = [self._as_real(v, p) for v, p in zip(values, node.parts, strict=True)]
         if node.value[0] == "+":
+            numbers = [v.value if sign == "+" else -v.value for sign, v in zip(node.value, operands, strict=True) if isinstance(v, Num)]
+            if len(numbers) == len(operands):
+                return Num(sum(numbers, Fraction(0)))
             return add([v if sign == "+" else neg(v) for sign, v in zip(node.value, operands, strict=True)])
         found = operands[0]
         for operator, v, part in zip(node.value[1:], operands[1:], node.parts[1:], strict=True):
@@ -346,6 +378,8 @@ class _Elaborator:
                 self.fail("Division by zero.", "", node.position)
             if isinstance(top, Num):
                 return Num(top.value / bottom.value)
+        if isinstance(top, Op) and top.op == "neg":  # −a/b is −(a/b), however it is written
+            return neg(self._quotient(top.args[0], bottom, node))
         return Op("/", (top, bottom))
 
     def _integer_chain(self, node: Node, values: list[Int]) -> Int:

@@ -204,6 +204,8 @@ class _Run:
         return self.operate(e, eq, env)
 
     def operate(self, e: Op, eq: Equation, env: dict[str, int]) -> Any:
+        if e.op == "exp" and isinstance(e.args[0], Op) and e.args[0].op == "+" and self.value(e.args[0].args[0], eq, env) == -INFINITY:
+            return Fraction(0)  # exp(S − lse) where S is masked, even if all of its row is, and lse is −inf too
         values = [self.value(a, eq, env) for a in e.args]
         if e.op == "neg":
             return -values[0]

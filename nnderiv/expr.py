@@ -392,9 +392,9 @@ def _wrap(e: Expr, level: int) -> str:
 def _int_level(value: Int, shown: str) -> int:
     if shown.isidentifier() or shown.isdigit():
         return 9
-    if len(value.terms) > 1 or shown.startswith("-"):
+    if len(value.terms) > 1 or shown.startswith("-") or "//" in shown or "%" in shown:  # a chain is of * / or of * // %, not both
         return 5
-    return 6 if "*" in shown or "//" in shown or "%" in shown else 9
+    return 6 if "*" in shown else 9
 
 
 def decimal(value: Fraction) -> tuple[str, int]:

@@ -110,8 +110,11 @@ class Name:
         """With subscripts; a name that has a number of its own is put in brackets before them."""
         if self.below and subscripts:
             return f"({self.text()}){_script('_', subscripts)}{_script('^', superscript)}"
-        above = ",".join([*self.above, *([superscript] if superscript else [])])
-        return self.symbol + _script("^", above) + _script("_", subscripts or ",".join(self.below))
+        comma = "," if self.above and superscript.startswith("(") else ""
+        above = ",".join(self.above) + comma + superscript
+        if self.below:
+            return self.symbol + _script("_", ",".join(self.below)) + _script("^", above)
+        return self.symbol + _script("^", above) + _script("_", subscripts)
 
 
 def _script(mark: str, content: str) -> str:
@@ -203,6 +206,11 @@ def int_latex(value: Int) -> str:
     return int_piece(value).text
 
 
+def subscript(value: Int) -> str:
+    """An integer in small print: without blanks around its signs."""
+    return int_latex(value).replace(" + ", "+").replace(" - ", "-")
+
+
 def int_piece(value: Int) -> Piece:
     """Positive terms first, then negative ones, the constant last."""
     order = sorted(value.terms.items(), key=lambda t: (t[0] == (), t[1] < 0))
@@ -275,7 +283,7 @@ def _(e: Read, bounds: Bounds) -> Piece:
 
 def _read(tensor: str, subs: tuple[Int, ...]) -> Piece:
     name = typeset(tensor)
-    return Piece(name.text(",".join(map(int_latex, subs))), APPLICATION if name.above else ATOM)
+    return Piece(name.text(",".join(map(subscript, subs))), APPLICATION if name.above else ATOM)
 
 
 @_tex.register
@@ -294,7 +302,7 @@ def _sum_signs(indices: tuple[str, ...], bounds: Bounds) -> str:
     plain = ",".join(name_latex(i) for i in indices if i not in bounds)
     signs = [rf"\sum_{{{plain}}}"] if plain else []
     limits = [(name_latex(i), bounds[i]) for i in indices if i in bounds]
-    return " ".join([*signs, *(rf"\sum_{{{i}={int_latex(r.lo)}}}^{{{int_latex(r.hi - 1)}}}" for i, r in limits)])
+    return " ".join([*signs, *(rf"\sum_{{{i}={subscript(r.lo)}}}^{{{subscript(r.hi - 1)}}}" for i, r in limits)])
 
 
 @_tex.register
@@ -322,6 +330,8 @@ def _product(e: Op, bounds: Bounds) -> Piece:
 def _quotient(e: Op, bounds: Bounds) -> Piece:
     """A fraction; a sum in the numerator is written after it."""
     top, bottom = e.args
+    if isinstance(top, Op) and top.op == "neg":
+        return add_up([(-1, _quotient(Op("/", (top.args[0], bottom)), bounds))])
     parts = list(top.args) if isinstance(top, Op) and top.op == "*" else [top]
     sums = [p for p in parts if _tex(p, bounds).open]
     if len(sums) == 1:
@@ -358,7 +368,8 @@ def _where(e: Op, bounds: Bounds) -> Piece:
         rows.append(rf"{_tex(rest.args[1], bounds).text} & \text{{if }} {_tex(rest.args[0], bounds).text}")
         rest = rest.args[2]
     rows.append(rf"{_tex(rest, bounds).text} & \text{{otherwise}}")
-    return Piece(rf"\begin{{cases}} {r' \\ '.join(rows)} \end{{cases}}", COMPARISON)
+    body = r" \\ ".join(rows)
+    return Piece(rf"\begin{{cases}} {body} \end{{cases}}", COMPARISON)
 
 
 # -- conditions ------------------------------------------------------------------------------------------------------------
@@ -431,7 +442,7 @@ def _(a: mx.Leaf, form: mx.MatrixForm) -> Piece:
 
 def _leaf(a: mx.Leaf, form: mx.MatrixForm, transpose: bool = False) -> Piece:
     r"""h^{(t-1)}, W^{\top}, h^{(t)\top}; a number for each superscript keeps them as subscripts: s_{t}."""
-    kept = [int_latex(s) for k, s in enumerate(a.subs) if s is not None and (a.tensor, k) not in form.silent]
+    kept = [subscript(s) for k, s in enumerate(a.subs) if s is not None and (a.tensor, k) not in form.silent]
     name = typeset(a.tensor)
     if None not in a.subs:
         return Piece(name.text(",".join(kept)), APPLICATION if name.above else ATOM)
@@ -467,6 +478,11 @@ _ONE = r"\mathbf{1}"
 @_mat.register
 def _(a: mx.Ones, form: mx.MatrixForm) -> Piece:
     return Piece(_ONE)
+
+
+@_mat.register
+def _(a: mx.Identity, form: mx.MatrixForm) -> Piece:
+    return Piece(r"\mathbf{I}")
 
 
 @_mat.register
@@ -536,6 +552,8 @@ def _(a: mx.Elementwise, form: mx.MatrixForm) -> Piece:
         return Piece(f"[{args[0].text}]")
     if a.op in COMPARISONS:
         return Piece(f"[{args[0].within(SUM)} {_RELATION[a.op]} {args[1].within(SUM)}]")
+    if a.op == "/" and isinstance(a.args[0], mx.Scalar):
+        return Piece(rf"\frac{{{args[0].text}}}{{{args[1].text}}}", FRACTION)
     if a.op == "/":
         return Piece(rf"{args[0].within(FRACTION)} \oslash {args[1].within(FRACTION)}", HADAMARD)
     if a.op == "**":

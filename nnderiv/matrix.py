@@ -85,6 +85,13 @@ class Ones(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class Identity(Node):
+    """[i = j], as large as its index runs."""
+
+    index: str
+
+
+@dataclass(frozen=True, slots=True)
 class Transpose(Node):
     of: Node
 
@@ -326,6 +333,8 @@ class _Recogniser:
             return Times((self.matrix(e, row, None), Transpose(Ones(column))))
         if here == [column]:
             return Times((Ones(row), Transpose(self.matrix(e, column, None))))
+        if here:
+            self.fail(f"in {e} more than two indices meet")
         return self.contract([e], (), row, column)
 
     def one(self, e: Expr, row: str | None, column: str | None) -> Node:
@@ -351,6 +360,8 @@ class _Recogniser:
         return e
 
     def elementwise(self, e: Op, row: str | None, column: str | None) -> Node:
+        if e.op == "==" and row is not None and column is not None and self._is_delta(e, row, column):
+            return Identity(row)
         if e.op in COMPARISONS and any(isinstance(a, IntValue) and self.rows(a) for a in e.args):
             self.fail(f"{e} is a condition on places, not on values")
         if row is None and not any(isinstance(n, Reduce) for n in walk(e)):
@@ -358,8 +369,17 @@ class _Recogniser:
         if e.op == "**":
             if self.rows(e.args[1]):
                 self.fail(f"the exponent of {e} is not one number")
-            return Elementwise("**", (self.matrix(e.args[0], row, column), Scalar(self.scalar(e.args[1]))))
+            base = self.matrix(e.args[0], row, column)
+            if e.args[1] == num(2) and isinstance(e.args[0], Read):
+                return Hadamard((base, base))
+            return Elementwise("**", (base, Scalar(self.scalar(e.args[1]))))
         return Elementwise(e.op, tuple(self.matrix(a, row, column) for a in e.args))
+
+    def _is_delta(self, e: Op, row: str, column: str) -> bool:
+        """Whether e is row = column, both over one range."""
+        ranges = self.equation.ranges
+        same = self._same(ranges[row].lo, ranges[column].lo) and self._same(ranges[row].hi, ranges[column].hi)
+        return same and {a.value.name for a in e.args if isinstance(a, IntValue)} == {row, column}
 
     # -- reductions ----------------------------------------------------------------------------------------------------
     def reduction(self, e: Reduce, row: str | None, column: str | None) -> Node:
@@ -419,6 +439,10 @@ class _Recogniser:
 
     def contract(self, parts: list[Expr], bound: tuple[str, ...], row: str | None, column: str | None) -> Node:
         """Σ over bound of the product of the parts, as the matrix over row and column."""
+        for k, f in enumerate(parts):
+            if isinstance(f, Op) and f.op == "+" and len(self.rows(f)) > 2:  # no matrix by itself; perhaps its terms are
+                split = [(sign, [*parts[:k], *self.split(t), *parts[k + 1 :]]) for sign, t in additive_terms(f)]
+                return Plus(tuple((sign, self.contract(rest, bound, row, column)) for sign, rest in split))
         above = tuple(i for i in bound if i in self.above)
         scalars = [f for f in parts if not self.rows(f) and not _has_reduction(f)]
         outside = [f for f in scalars if not free_symbols(f) & set(above)]
@@ -439,9 +463,10 @@ class _Recogniser:
         straight, turned = self.factor(f, row, column), transposed(self.factor(f, column, row))
         return straight if _transposes(straight) <= _transposes(turned) else turned
 
-    def factor(self, f: Expr, row: str, column: str | None) -> Node:
+    def factor(self, f: Expr, row: str | None, column: str | None) -> Node:
         if isinstance(f, Op) and f.op == "/" and f.args[0] == ONE:
-            return Elementwise("/", (Fill(ONE, row, column), self.matrix(f.args[1], row, column)))
+            one = Scalar(ONE) if row is None else Fill(ONE, row, column)
+            return Elementwise("/", (one, self.matrix(f.args[1], row, column)))
         return self.matrix(f, row, column)
 
 
@@ -459,7 +484,7 @@ class _Graph:
     def _add(self, f: Expr) -> None:
         indices = self.owner.rows(f)
         if not indices:
-            self.scalars.append(self.owner.matrix(f, None, None))
+            self.scalars.append(self.owner.factor(f, None, None))
         elif len(indices) == 1:
             self.weights[indices[0]].append(self.owner.factor(f, indices[0], None))
         elif len(indices) == 2:
@@ -475,7 +500,7 @@ class _Graph:
             degree = {k: len(self._at(k)) for k in self.bound}
             if not self.bound:
                 break
-            k = min(self.bound, key=lambda k: degree[k])
+            k = min(reversed(self.bound), key=lambda k: degree[k])
             if degree[k] > 2:
                 self.owner.fail(f"the index {k} joins {degree[k]} factors")
             self.bound.remove(k)
@@ -566,7 +591,7 @@ def transposed(a: Node) -> Node:
         return a.of
     if isinstance(a, Times):
         return Times(tuple(transposed(p) for p in reversed(a.parts)))
-    if isinstance(a, Diag | Scalar):
+    if isinstance(a, Diag | Scalar | Identity):
         return a
     if isinstance(a, Scale) and a.of is not None:
         return Scale(a.scalars, transposed(a.of))
@@ -574,8 +599,9 @@ def transposed(a: Node) -> Node:
 
 
 def times(*parts: Node) -> Node:
-    """The matrix product, flat."""
+    """The matrix product, flat, without identities."""
     flat = [q for p in parts for q in (p.parts if isinstance(p, Times) else (p,))]
+    flat = [q for q in flat if not isinstance(q, Identity)] or flat[:1]
     return flat[0] if len(flat) == 1 else Times(tuple(flat))
 
 

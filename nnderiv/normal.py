@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from .bounds import inside
+from .bounds import inside, never_negative
 from .evaluate import own_reads
 from .expr import (
     INF,
@@ -64,7 +64,11 @@ def readable(
     conditions: list[Expr] = []
     for sub, axis in zip(subs, hull, strict=True):
         if not inside(sub, axis, ranges, positive):
-            conditions += [compare("<=", axis.lo, sub), compare("<", sub, axis.hi)]
+            known = not sub.elements()
+            if not (known and never_negative(sub - axis.lo, ranges, positive)):
+                conditions.append(compare("<=", axis.lo, sub))
+            if not (known and never_negative(axis.hi - 1 - sub, ranges, positive)):
+                conditions.append(compare("<", sub, axis.hi))
     return conditions
 
 
@@ -83,7 +87,8 @@ class _Normaliser:
         for e in self.program.equations:
             self.equation = e
             body = self.top(e.body)
-            self.equations.append(e.with_body(body))
+            used = {s.name for s in e.subs} | set(bound_indices(body)) | e.by_hand
+            self.equations.append(replace(e, body=body, ranges={i: r for i, r in e.ranges.items() if i in used}))
         return replace(self.program, equations=tuple(self.equations), shapes=self.shapes)
 
     # -- places ------------------------------------------------------------------------------------------------------
@@ -120,12 +125,21 @@ class _Normaliser:
             if isinstance(inner, Reduce):
                 result: Expr = Reduce("sum", e.indices + inner.indices, inner.body)
                 return result if sign > 0 else neg(result)
-        result = Reduce("sum", e.indices, self.scalar(body))
+        result = Reduce("sum", e.indices, self.guarded(body, self.scalar(body), ZERO))
         return result if sign > 0 else neg(result)
+
+    def conditions(self, e: Expr) -> list[Expr]:
+        """When every read of e's own is in range: where a reduction over e runs (rule 2)."""
+        return [c for n, s in own_reads(e) for c in readable(self.hulls[n], s, self.equation.ranges, self.positive)]
+
+    def guarded(self, body: Expr, named: Expr, nothing: Expr) -> Expr:
+        """A name is in range everywhere, and what it stands for may not be: the reduction must still run only where that is."""
+        still = self.conditions(named)
+        return where(conjunction([c for c in self.conditions(body) if c not in still]), named, nothing)
 
     def mean(self, e: Reduce) -> Expr:
         """sum / count, where the count is the product of the sizes if every read is always in range."""
-        conditions = [c for n, s in own_reads(e.body) for c in readable(self.hulls[n], s, self.equation.ranges, self.positive)]
+        conditions = self.conditions(e.body)
         if not conditions:
             count = Int.of(1)
             for i in e.indices:
@@ -158,16 +172,17 @@ class _Normaliser:
         """What a max, min or logsumexp runs over; named if computing it twice might round differently."""
         body = self.scalar(e.body)
         exactly_repeatable = all(not isinstance(n, Op) or n.op in _REPEATABLE for n in _nodes(body))
-        return body if e.op == "logsumexp" or exactly_repeatable else self.name("of", body)
+        named = body if e.op == "logsumexp" or exactly_repeatable else self.name("of", body)
+        return self.guarded(e.body, named, INF if e.op == "min" else neg(INF))
 
     def normaliser(self, e: Reduce) -> Expr:
         """softmax = exp(S − lse), log_softmax = S − lse; 0 and −inf at positions that the reduction does not run over."""
         body = self.scalar(e.body)
         if not isinstance(body, Read):
             body = self.name("of", body)
-        total = self.name("lse", Reduce("logsumexp", e.indices, body))
+        total = self.name("lse", Reduce("logsumexp", e.indices, self.guarded(e.body, body, neg(INF))))
         difference = body - total
-        conditions = [c for r in reads(body) for c in readable(self.hulls[r.tensor], r.subs, self.equation.ranges, self.positive)]
+        conditions = self.conditions(e.body)
         if e.op == "softmax":
             return where(conjunction(conditions), Op("exp", (difference,)), ZERO)
         return where(conjunction(conditions), difference, neg(INF))

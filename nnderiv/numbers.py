@@ -51,10 +51,14 @@ def combine(op: str, a: Any, b: Any) -> Any:
         a = _CONTEXT.mpf(a)
     elif isinstance(b, float) and is_mpf(a):
         b = _CONTEXT.mpf(b)
+    if hasattr(a, "apply_function") or hasattr(b, "apply_function"):
+        return _OPERATORS[op](a, b)
     if op == "*" and (a == 0 and isinstance(b, float) or b == 0 and isinstance(a, float)):
         return float(a) * float(b)
     if op == "/" and isinstance(a, float | Fraction) and isinstance(b, float | Fraction) and b == 0:
         return _divide_by_zero(float(a), float(b))
+    if op == "/" and isinstance(a, Fraction) and isinstance(b, float) and math.isinf(b):
+        return Fraction(0)  # exactly, so that other exact numbers stay so
     return _OPERATORS[op](a, b)
 
 
@@ -113,8 +117,9 @@ _PIECEWISE: dict[str, Callable[[Any], Any]] = {
     "abs": abs,
     "sign": lambda x: Fraction((x > 0) - (x < 0)),
 }
-# Limits at −inf that are exact: a masked position must not turn exact numbers into floats.
+# Limits at ±inf that are exact: a masked position must not turn exact numbers into floats.
 _AT_MINUS_INFINITY = {"exp": 0, "sigmoid": 0, "softplus": 0, "relu": 0, "tanh": -1, "erf": -1, "sign": -1}
+_AT_INFINITY = {"sigmoid": 1, "tanh": 1, "erf": 1, "sign": 1}
 _AT_ZERO = {"exp": 1, "sqrt": 0, "tanh": 0, "gelu": 0, "silu": 0, "erf": 0, "sin": 0, "cos": 1}
 
 
@@ -124,6 +129,8 @@ def _function(name: str) -> Callable[[Any], Any]:
             return x.apply_function(name)
         if name in _AT_MINUS_INFINITY and x == -INFINITY:
             return Fraction(_AT_MINUS_INFINITY[name])
+        if name in _AT_INFINITY and x == INFINITY:
+            return Fraction(_AT_INFINITY[name])
         if name in _PIECEWISE:
             return _PIECEWISE[name](x)
         if isinstance(x, Fraction):

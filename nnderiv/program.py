@@ -166,15 +166,20 @@ class Program:
         return f"  for {', '.join(shown)}" if shown else ""
 
     def _uncut(self, e: Equation, name: str) -> Range:
-        """The range as it was before base cases were cut off it: for a general equation, its tensor's dimension."""
+        """The range as it was before base cases were cut off it: for a general equation, its tensor's dimension.
+
+        A gap of more than one place between the two is no cut: there the equation began (or ended) by itself.
+        """
+        own = e.ranges[name]
         if e.is_base or name not in e.indices:
-            return e.ranges[name]
-        return self.dims[e.tensor][e.indices.index(name)]
+            return own
+        whole = self.dims[e.tensor][e.indices.index(name)]
+        return Range(whole.lo if own.lo - whole.lo == 1 else own.lo, whole.hi if whole.hi - own.hi == 1 else own.hi)
 
     def _is_plain(self, e: Equation, name: str, r: Range) -> bool:
         """Whether plain subscripts settle this range, all in the same way."""
-        found = [self.dims[tensor][k] == r for tensor, k in _plain_places(e, name) if (tensor, k) in self._settled]
-        return bool(found) and all(found)
+        places = _plain_places(e, name)
+        return any(p in self._settled for p in places) and all(self.dims[tensor][k] == r for tensor, k in places)
 
     @cached_property
     def _settled(self) -> set[tuple[str, int]]:

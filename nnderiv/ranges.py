@@ -13,7 +13,8 @@ from typing import NoReturn
 from .bounds import extreme, never_negative
 from .elaborate import Draft
 from .errors import NotationError
-from .expr import Expr, Reduce, ints, walk
+from .expr import Expr, Read, Reduce, ints, map_children, subst_indices, walk
+from .graph import cycles
 from .integer import Element, Extreme, FloorDiv, Int
 from .program import Equation, Input, Program, Range, Ranges, Requirement
 
@@ -22,8 +23,6 @@ Access = tuple[str, tuple[Int, ...]]
 
 def accesses(e: Expr) -> Iterator[Access]:
     """Every read of a real or integer tensor in e: (tensor, subscripts)."""
-    from .expr import Read
-
     for node in walk(e):
         if isinstance(node, Read):
             yield node.tensor, node.subs
@@ -44,6 +43,7 @@ class _Item:
     equation: Equation
     ranges: Ranges
     open: list[str]
+    again: dict[str, str]
 
 
 class Inference:
@@ -60,10 +60,12 @@ class Inference:
         self.by_tensor: dict[str, list[_Item]] = {}
         for item in self.items:
             self.by_tensor.setdefault(item.equation.tensor, []).append(item)
+        self._rules = (self._from_cycle, self._inside, self._from_own_dimension, self._from_readers)
         self.readers: dict[str, list[_Item]] = {}
         for item in self.items:
             for name in item.equation.reads:
                 self.readers.setdefault(name, []).append(item)
+        self.cycles = cycles({n: {r for i in items for r in i.equation.reads} for n, items in self.by_tensor.items()})
 
     def _divisors(self, drafts: list[Draft]) -> list[str]:
         """Integer parameters that multiply an index or divide: they must be at least 1, or a range would be empty or endless."""
@@ -89,7 +91,7 @@ class Inference:
             if name not in names:
                 self.fail(f"{name} is not an index of this equation.", "A for clause sets the range of an index of its equation.", e)
             ranges[name] = Range(lo, hi)
-        return _Item(e, ranges, [n for n in names if n not in ranges])
+        return _Item(e, ranges, [n for n in names if n not in ranges], draft.again)
 
     def fail(self, reason: str, repair: str, e: Equation) -> NoReturn:
         raise NotationError(reason, repair, self.text, e.position)
@@ -103,7 +105,7 @@ class Inference:
             while queue:
                 queue = self._sweep(queue, self._plain)
             pending = [i for i in self.items if i.open]
-            if pending and not any(self._try(i, rule) for rule in (self._inside, self._from_own_dimension) for i in pending):
+            if pending and not any(self._try(i, rule) for rule in self._rules for i in pending):
                 self._unsettled(pending[0])
         self._settle_dims(self.by_tensor)
         for name, dims in self.dims.items():
@@ -111,6 +113,7 @@ class Inference:
         shapes = {name: tuple(d for d in self.dims[name] if d is not None) for name in self.by_tensor}
         for item in self.items:
             self._require_equal(item)
+            _share_letters(item)
         equations = tuple(_cut(item, self.by_tensor[item.equation.tensor], shapes[item.equation.tensor]) for item in self.items)
         return equations, shapes, tuple(dict.fromkeys(self.requirements))
 
@@ -217,6 +220,24 @@ class Inference:
                     return base.ranges[other]
         return None
 
+    def _from_cycle(self, item: _Item, name: str) -> Range | None:
+        """Within a recurrence all tensors run together: a member that reads this one at a settled subscript says how far."""
+        cycle = self.cycles.get(item.equation.tensor, frozenset())
+        return self._from_readers(item, name, cycle) if cycle else None
+
+    def _from_readers(self, item: _Item, name: str, among: frozenset[str] | None = None) -> Range | None:
+        """Unification goes both ways: an equation that reads this tensor at a plain, settled subscript says how far it runs."""
+        for k, sub in enumerate(item.equation.subs):
+            if sub.name != name or self._has_literal(item.equation):
+                continue
+            for reader in self.readers.get(item.equation.tensor, []):
+                if among is not None and reader.equation.tensor not in among:
+                    continue
+                for tensor, subs in accesses(reader.equation.body):
+                    if tensor == item.equation.tensor and subs[k].name in reader.ranges and subs[k].name is not None:
+                        return reader.ranges[str(subs[k].name)]
+        return None
+
     def _has_literal(self, e: Equation) -> bool:
         return any(s.name is None or s.name in self.kinds or s.name in self.positive for s in e.subs)
 
@@ -281,20 +302,37 @@ def _extreme(op: str, values: list[Int], positive: set[str]) -> Int:
     return Int.extreme(op, *kept)
 
 
+def _share_letters(item: _Item) -> None:
+    """A letter that was bound again beside its first reduction, over the same range, is the same letter."""
+    same = {new: old for new, old in item.again.items() if item.ranges.get(new) == item.ranges.get(old)}
+    if same:
+        item.equation = replace(item.equation, body=_rename_bound(item.equation.body, same))
+        item.ranges = {n: r for n, r in item.ranges.items() if n not in same}
+
+
+def _rename_bound(e: Expr, names: dict[str, str]) -> Expr:
+    renamed = map_children(lambda c: _rename_bound(c, names), e)
+    if isinstance(renamed, Reduce) and set(renamed.indices) & names.keys():
+        values = {i: Int.symbol(names[i]) for i in renamed.indices if i in names}
+        return Reduce(renamed.op, tuple(names.get(i, i) for i in renamed.indices), subst_indices(renamed.body, values))
+    return renamed
+
+
 def _cut(item: _Item, siblings: list[_Item], dims: tuple[Range, ...]) -> Equation:
-    """The equation with its final ranges: a general one begins after (or ends before) a base case that covers a whole face."""
+    """The equation with its final ranges: it begins after (or ends before) a base case that covers a whole face of it."""
     ranges = dict(item.ranges)
     e = replace(item.equation, ranges=ranges)
-    if e.is_base:
-        return e
+    mine = {k for k, s in enumerate(e.subs) if s.name not in ranges}
     for base in siblings:
         b = base.equation
         literal = [k for k, s in enumerate(b.subs) if s.name is None or s.name not in base.ranges]
-        if base is item or len(literal) != 1:
+        further = [k for k in literal if k not in mine]
+        if base is item or len(further) != 1 or len(literal) != len(mine) + 1 or any(b.subs[k] != e.subs[k] for k in mine):
             continue
-        k, at = literal[0], b.subs[literal[0]]
-        name = e.indices[k]
-        covers = all(base.ranges[str(s.name)] in (ranges[e.indices[j]], dims[j]) for j, s in enumerate(b.subs) if j != k)
+        k, at = further[0], b.subs[further[0]]
+        name = str(e.subs[k].name)
+        others = [j for j in range(len(b.subs)) if j not in literal]
+        covers = all(base.ranges[str(b.subs[j].name)] in (ranges[str(e.subs[j].name)], dims[j]) for j in others)
         if covers and at == ranges[name].lo:
             ranges[name] = Range(at + 1, ranges[name].hi)
         elif covers and at == ranges[name].hi - 1:

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .bounds import never_negative
+from .bounds import inside, never_negative
 from .expr import (
     FALSE,
     ONE,
@@ -45,6 +45,7 @@ from .expr import (
     subst_indices,
     symbols,
     tensor,
+    walk,
     where,
 )
 from .integer import FloorDiv, Int, Mod
@@ -243,11 +244,22 @@ def _drop_implied(term: Term, dims: Ranges, ctx: Context) -> Term:
     for r in dict.fromkeys(_decisive(term)):
         for sub, axis in zip(r.subs, ctx.axes(r.tensor) or (), strict=False):
             facts += [sub - axis.lo, axis.hi - 1 - sub]
-    if not facts or not term.conditions:
-        return term
     ranges = {**dims, **term.indices}
+    if not facts or not term.conditions or not term.indices and not _stays_finite(term.body, ranges, ctx):
+        return term
     kept = tuple(c for c in term.conditions if not _implied(c, facts, ranges, ctx))
     return term if len(kept) == len(term.conditions) else Term(term.indices, kept, term.body, term.spare)
+
+
+def _stays_finite(body: Expr, ranges: Ranges, ctx: Context) -> bool:
+    """Whether a factor 0 makes the body 0: no quotient or logarithm of something that is read out of range, where it is 0 too."""
+    for node in walk(body):
+        if isinstance(node, Op) and node.op in ("/", "log", "**", "sqrt"):
+            for r in reads(node):
+                axes = ctx.axes(r.tensor) or ()
+                if len(axes) != len(r.subs) or not all(inside(s, a, ranges, ctx.positive) for s, a in zip(r.subs, axes, strict=True)):
+                    return False
+    return True
 
 
 def _implied(c: Expr, facts: list[Int], ranges: Ranges, ctx: Context) -> bool:
@@ -307,10 +319,11 @@ def _match_given(term: Term, pattern: Reduce, value: Expr, dims: Ranges, ctx: Co
 def collect(terms: list[Term], dims: Ranges, ctx: Context) -> tuple[Expr, Ranges]:
     """The sum of the terms as a right-hand side, and the ranges of all its indices."""
     terms = _join_cases([t for t in (simplify(t, dims, ctx) for t in terms) if t is not None])
+    terms = [t for t in (simplify(t, dims, ctx) for t in terms) if t is not None]
     ranges = dict(dims)
     renamed = []
     for t in terms:
-        renamed.append(_rename_bound(t, ranges, ctx))
+        renamed.append(_rename_bound(t, dims, ranges, ctx))
         ranges |= renamed[-1].indices
     plain = [t.body for t in renamed if not t.indices and not t.conditions]
     others = [t.expression() for t in renamed if t.indices or t.conditions]
@@ -348,14 +361,14 @@ def _fixed(c: Expr) -> tuple[str, Int] | None:
     return None
 
 
-def _rename_bound(term: Term, taken: Ranges, ctx: Context) -> Term:
-    """Short letters for bound indices: k rather than k2, wherever k is free or means the same range."""
+def _rename_bound(term: Term, left: Ranges, taken: Ranges, ctx: Context) -> Term:
+    """Short letters for bound indices: k rather than k2, wherever k is free or means the same range; never a letter of the left."""
     values: dict[str, Int] = {}
     chosen: Ranges = {}
     for name, r in term.indices.items():
         base = name.rstrip("0123456789").rstrip("_")
         wishes = [base, *(w for w, span in term.spare if span == r), name]
-        pick = next((w for w in wishes if w and w not in chosen and (w not in taken or taken[w] == r and w not in _targets(taken, term))
+        pick = next((w for w in wishes if w and w not in chosen and w not in left and (w not in taken or taken[w] == r)
                      and _may_name(w, name, ctx)), None)
         pick = pick or ctx.fresh(base or "i")
         chosen[pick] = r
@@ -365,11 +378,6 @@ def _rename_bound(term: Term, taken: Ranges, ctx: Context) -> Term:
     hidden = {n: Int.symbol(f"\0{n}") for n in values}
     moved = Term(chosen, term.conditions, term.body, term.spare).subst(hidden)
     return moved.subst({f"\0{n}": v for n, v in values.items()})
-
-
-def _targets(taken: Ranges, term: Term) -> set[str]:
-    """Letters of the left-hand side, which a bound index must not take."""
-    return free_symbols(term.body) - set(term.indices) | {s for c in term.conditions for s in free_symbols(c)} - set(term.indices)
 
 
 def _may_name(wish: str, name: str, ctx: Context) -> bool:

@@ -147,7 +147,7 @@ def test_a_byte_order_mark_is_not_part_of_the_program(capsys, tmp_path):
     assert main(["derive", str(path)]) == OK
 
 
-@pytest.mark.parametrize("argv", ["", "differentiate", "derive", "derive a b", "derive a --format word", "check a --seed one"])
+@pytest.mark.parametrize("argv", ["", "integrate", "derive", "derive a b", "derive a --format doc", "check a --seed x"])
 def test_wrong_usage_shows_the_usage(capsys, argv):
     with pytest.raises(SystemExit) as end:
         main(argv.split())
@@ -246,4 +246,4 @@ def test_standard_input_is_read_from_a_pipe():
 def test_the_command_needs_neither_numpy_nor_its_import_time():
     """Help, lists and formulas are there for those who installed SymPy alone, and at once."""
     text = "import sys; from nnderiv.cli import main; main(['derive', 'layer:dense']); sys.exit('numpy' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", text], cwd=ROOT, stdout=subprocess.DEVNULL, timeout=120).returncode == 0
+    assert subprocess.run([sys.executable, "-c", text], cwd=ROOT, stdout=subprocess.DEVNULL).returncode == 0

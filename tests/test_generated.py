@@ -42,8 +42,8 @@ def texts(folder: Path) -> dict[str, str]:
 
 def process(*argv: str, hash_seed: str = "0") -> subprocess.Popen:
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, "-m", "nnderiv", "regenerate", *argv]
-    return subprocess.Popen(command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    command, pipe = [sys.executable, "-m", "nnderiv", "regenerate", *argv], subprocess.PIPE
+    return subprocess.Popen(command, cwd=ROOT, env=environment, text=True, stdout=pipe, stderr=pipe)
 
 
 # ---- the files of this repository
@@ -64,7 +64,7 @@ def test_there_are_two_files_for_each_layer_and_no_others():
 def test_a_generated_module_imports_numpy_and_nothing_else(name):
     text = (FOLDER / f"{name}.py").read_text(encoding="utf-8")
     assert re.findall(r"^\s*(?:import|from) (\S+)", text, re.MULTILINE) == ["numpy"]
-    assert layers.ALL[name].source in text
+    assert layers.ALL[name].source in text.replace("\n# ", " ")
 
 
 # ---- regenerate

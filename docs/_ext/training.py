@@ -55,7 +55,7 @@ def adam(rate: float, keep: float = 0.9, keep_squares: float = 0.999) -> Step:
 def clipped(gradients: Any, longest: float) -> Any:
     """The gradients, scaled down together if they are longer than ``longest``."""
     length = float(np.sqrt(sum(np.vdot(g, g) for g in gradients)))
-    return gradients._make(g * min(1.0, longest / length) for g in gradients)
+    return type(gradients)(g * min(1.0, longest / length) for g in gradients)
 
 
 def batches(rng: np.random.Generator, count: int, size: int) -> Iterator[np.ndarray]:
@@ -71,7 +71,7 @@ def one_hot(labels: np.ndarray, count: int) -> np.ndarray:
 
 
 def digits() -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """1297 images for training and 500 for the test, (images (N, 8, 8) from 0 to 1, labels (N,)); always the same split."""
+    """1297 images of 8 × 8 for training and 500 for the test, from 0 to 1, with labels; always the same split."""
     from sklearn.datasets import load_digits
 
     data = load_digits()

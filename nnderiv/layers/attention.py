@@ -5,8 +5,10 @@ from __future__ import annotations
 from .layer import layer
 
 _BAHDANAU = "Bahdanau, Cho and Bengio 2015, International Conference on Learning Representations, arXiv:1409.0473"
-_LUONG = "Luong, Pham and Manning 2015, Effective Approaches to Attention-based Machine Translation, arXiv:1508.04025"
+_LUONG = "Luong, Pham and Manning 2015, Effective Approaches to Attention-based Neural Machine Translation, EMNLP"
+_CHENG = "Cheng, Dong and Lapata 2016, Long Short-Term Memory-Networks for Machine Reading, arXiv:1601.06733"
 _VASWANI = "Vaswani et al. 2017, Attention Is All You Need, Advances in Neural Information Processing Systems 30"
+_RADFORD = "Radford et al. 2019, Language Models are Unsupervised Multitask Learners"
 
 soft_attention = layer("""
     # soft_attention: Key = Value = X, so that each query receives the rows of X, weighted by how similar they are to it
@@ -30,7 +32,7 @@ self_attention = layer("""
     S[i,j] = sum[d](X[i,d]*X[j,d])/sqrt(D)
     A[i,j] = softmax[j](S[i,j])
     Y[i,d] = sum[j](A[i,j]*X[j,d])
-""", source=f"Cheng, Dong and Lapata 2016, Memory-Networks for Machine Reading, arXiv:1601.06733; {_VASWANI}")
+""", source=f"{_CHENG}; {_VASWANI}")
 
 scaled_dot_product_attention = layer("""
     # scaled_dot_product_attention: softmax(Q Kᵀ/√D) V
@@ -79,4 +81,4 @@ transformer_block = layer("""
     X2[n,i,d] = g2[d]*(R[n,i,d] - m2[n,i])/sqrt(v2[n,i] + eps) + c2[d]
     F1[n,i,f] = gelu(sum[d](X2[n,i,d]*W1[d,f]) + b1[f])
     Y[n,i,d] = R[n,i,d] + sum[f](F1[n,i,f]*W2[f,d]) + b2[d]
-""", source=f"{_VASWANI}, section 3; Radford et al. 2019, Unsupervised Multitask Learners, section 2.3")
+""", source=f"{_VASWANI}, section 3; {_RADFORD}, section 2.3")

@@ -79,13 +79,15 @@ conv2d_im2col = layer("""
     Y[n,o,i,j] = sum[c,u,v](cols[n,i,j,c,u,v]*K[o,c,u,v]) + b[o]
 """, source="Chellapilla, Puri and Simard 2006, International Workshop on Frontiers in Handwriting Recognition")
 
-# ---- pooling: what lies outside the image does not take part
+# ---- pooling: what lies outside the image does not take part; with p < U, V no window lies outside as a whole
 
 max_pool2d = layer("""
     # max_pool2d: the largest value in each window; equals share its gradient
     X[N,C,H,W], int U, int V, int s, int p -> Y
     Y[n,c,i,j] = max[u,v](X[n,c,s*i+u-p,s*j+v-p]) for i < (
         H + 2*p - U)//s + 1, j < (W + 2*p - V)//s + 1, u < U, v < V
+    given p < U
+    given p < V
 """, source="Scherer, Müller and Behnke 2010, International Conference on Artificial Neural Networks, 92-101")
 
 average_pool2d = layer("""
@@ -93,4 +95,6 @@ average_pool2d = layer("""
     X[N,C,H,W], int U, int V, int s, int p -> Y
     Y[n,c,i,j] = mean[u,v](X[n,c,s*i+u-p,s*j+v-p]) for i < (
         H + 2*p - U)//s + 1, j < (W + 2*p - V)//s + 1, u < U, v < V
+    given p < U
+    given p < V
 """, source=_LECUN)

@@ -47,7 +47,7 @@ lstm = layer("""
     o[t,n,k] = sigmoid(sum[j](Uo[k,j]*x[t,n,j]) + sum[l](Wo[k,l]*h[t-1,n,l]) + bo[k])
     c[t,n,k] = f[t,n,k]*c[t-1,n,k] + i[t,n,k]*g[t,n,k]
     h[t,n,k] = o[t,n,k]*tanh(c[t,n,k])
-""", source="Hochreiter and Schmidhuber 1997, Neural Computation 9(8), 1735-1780; Gers et al. 2000, ibid. 12(10), 2451-2471")
+""", source="Hochreiter and Schmidhuber 1997, Neural Computation 9(8); Gers et al. 2000, Neural Computation 12(10)")
 
 gru = layer("""
     # gru: a state that is renewed and reset through gates

@@ -133,7 +133,7 @@ def target(frame: Frame, tensor: str, subs: Sequence[Int]) -> str:
             parts.append(frame.integer(sub - r.lo))
     while len(parts) > 1 and parts[-1] == ":":
         parts.pop()
-    return f"{store.variable}[{', '.join(parts)}]"
+    return f"{tensor}[{', '.join(parts)}]"  # by its own name: within a sweep, what is read is another variable
 
 
 def _kind(frame: Frame, tensor: str, axis: int, subs: Sequence[Int]) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..expr import ZERO, Expr, Op, factors, free_symbols, product, where
+from ..expr import ZERO, Expr, Op, conjunction, factors, free_symbols, product, where
 from .arrays import Array, Frame, expand, permute
 
 TYPICAL = 32  # what a size that is a name counts as, when costs are compared
@@ -30,9 +30,11 @@ def labels_of(frame: Frame, e: Expr) -> frozenset[str]:
     return frozenset(free_symbols(e) & set(frame.order))
 
 
-def sum_of_products(frame: Frame, body: Expr, bound: Sequence[str], emit: Emit, keep: Keep) -> Array:
+def sum_of_products(
+    frame: Frame, body: Expr, bound: Sequence[str], emit: Emit, keep: Keep, choose: Callable[[Expr, Array], Array]
+) -> Array:
     """Σ over bound of body."""
-    operands, scale = _operands(frame, body)
+    operands, scale, always = _operands(frame, body)
     missing = [i for i in bound if not any(i in o.labels for o in operands)]
     arrays = [_presum(frame, _array(emit, o), [i for i in bound if _only_in(i, o, operands)]) for o in operands]
     open_ = [i for i in bound if i not in missing]
@@ -47,6 +49,8 @@ def sum_of_products(frame: Frame, body: Expr, bound: Sequence[str], emit: Emit, 
     if scale:
         text = emit(product(scale))
         result = text if result.text == "1" else Array(f"{text.at_least(6)}*{result.at_least(7)}", result.labels, 6)
+    if always:
+        result = choose(conjunction(always), result)
     return result
 
 
@@ -58,10 +62,11 @@ def _only_in(i: str, o: Operand, operands: list[Operand]) -> bool:
     return i in o.labels and all(i not in other.labels for other in operands if other is not o)
 
 
-def _operands(frame: Frame, body: Expr) -> tuple[list[Operand], list[Expr]]:
-    """(operands, factors without array indices). A condition stays with a factor that runs over its indices."""
+def _operands(frame: Frame, body: Expr) -> tuple[list[Operand], list[Expr], list[Expr]]:
+    """(operands, factors without array indices, conditions without). A condition stays with a factor that runs over its indices."""
     conditions, parts = _split(body)
     scale = [f for f in parts if not labels_of(frame, f)]
+    always: list[Expr] = []
     found: list[Operand] = []
     for f in sorted((f for f in parts if f not in scale), key=lambda f: -len(labels_of(frame, f))):
         labels = labels_of(frame, f)
@@ -79,10 +84,10 @@ def _operands(frame: Frame, body: Expr) -> tuple[list[Operand], list[Expr]]:
         elif labels:
             found.append(Operand(labels, [where(c, product([]), ZERO)]))
         else:
-            scale.append(where(c, product([]), ZERO))
+            always.append(c)
     order = {id(f): k for k, f in enumerate(parts)}
     found.sort(key=lambda o: min((order.get(id(p), len(parts)) for p in o.parts), default=0))
-    return found, scale
+    return found, scale, always
 
 
 def _split(body: Expr) -> tuple[list[Expr], list[Expr]]:
@@ -136,6 +141,9 @@ def matmul(frame: Frame, a: Array, b: Array, inner: list[str], keep: Keep) -> Ar
     rows = [x for x in a.labels if x not in both and x not in inner]
     columns = [x for x in b.labels if x not in both and x not in inner]
     wanted = [x for x in frame.order if x in {*both, *rows, *columns}]
+    if not rows and not columns and (both or len(inner) > 1):
+        labels = frame.sort([*both, *inner])
+        return _presum(frame, Array(f"({expand(permute(a, labels), labels).at_least(6)}*{expand(permute(b, labels), labels).at_least(7)})", labels), inner)
     rest = [x for x in wanted if x not in both]
     if not rows and columns and both or rest == columns + rows and rows and columns:
         a, b, rows, columns = b, a, columns, rows

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from ..expr import (
     COMPARISONS,
@@ -48,13 +49,13 @@ WIDTH = 110
 class Body:
     """The statements of one function, and where every tensor is stored."""
 
-    def __init__(self, program: Program, storage: dict[str, Storage], exported: Iterable[str], indent: str = "    "):
+    def __init__(self, program: Program, storage: dict[str, Storage], exported: Iterable[str], dtype: str = "dtype", indent: str = "    "):
         self.program, self.storage = program, storage
         self.positive = positive_names(program)
         self.exported = set(exported)  # handed to the caller: never a view of something else
         self.lines: list[str] = []
-        self.indent = indent
-        self.fresh = Fresh({*program.names, "dtype", "np", "residuals"})
+        self.indent, self.dtype = indent, dtype
+        self.fresh = Fresh({*program.names, dtype, "np", "residuals"})
         self.sizes: dict[Int, str] = {}
         self.allocated: set[str] = set()
         self.loops: Ranges = {}
@@ -105,8 +106,15 @@ class Body:
         function = self.fresh("sweep")
         self.line(f"def {function}():")
         outer, self.indent = self.indent, self.indent + "    "
-        for e in sorted(node.equations, key=lambda e: -len(e.indices)):  # base cases last: they win
+        # All read what the last sweep left; what is written meanwhile may yet be overwritten by a base case.
+        written = dict(self.storage)
+        for name in names:
+            before = self.fresh(f"{name}_before")
+            self.line(f"{before} = {name}.copy()" if self.storage[name].axes else f"{before} = {name}")
+            self.storage[name] = replace(self.storage[name], variable=before)
+        for e in sorted(node.equations, key=lambda e: -len(e.indices)):  # base cases last: they rule
             self.compute(e, ())
+        self.storage.update(written)
         self.indent = outer
         self.line("with np.errstate(all=\"ignore\"):")
         self.line(f"    _until_settled({function}, [{', '.join(names)}])")
@@ -118,7 +126,7 @@ class Body:
         self.allocated.add(name)
         shape = ", ".join(self.integer(r.size) for r in store.axes)
         shifts = [f"{name}[{', '.join(str(r.lo) for r in store.axes)}] stands first" for _ in "1" if any(r.lo != 0 for r in store.axes)]
-        self.line(f"{store.variable} = np.zeros(({shape}{',' if len(store.axes) == 1 else ''}), dtype)" + "".join(f"  # {s}" for s in shifts))
+        self.line(f"{store.variable} = np.zeros(({shape}{',' if len(store.axes) == 1 else ''}), {self.dtype})" + "".join(f"  # {s}" for s in shifts))
 
     def integer(self, value: Int) -> str:
         return self.sizes.get(value) or str(value)
@@ -177,10 +185,10 @@ class Body:
     def fill(self, frame: Frame, array: Array, labels: tuple[str, ...], exported: bool) -> Array:
         """The array over all the labels, with memory of its own if it is handed out."""
         if not labels:
-            return Array(f"dtype.type({array.text})")
+            return Array(f"{self.dtype}.type({array.text})")
         shape = f"({', '.join(frame.size(i) for i in labels)}{',' if len(labels) == 1 else ''})"
         if not array.labels:
-            return Array(f"np.full({shape}, {array.text}, dtype)")
+            return Array(f"np.full({shape}, {array.text}, {self.dtype})")
         if array.labels != labels:
             return Array(f"np.broadcast_to({expand(array, labels).text}, {shape}).copy()", labels)
         return Array(f"{array.at_least(9)}.copy()", labels) if array.is_view and exported else array
@@ -237,7 +245,7 @@ class Body:
         if array.labels == labels:
             return array
         shape = f"({', '.join(frame.size(i) for i in labels)}{',' if len(labels) == 1 else ''})"
-        value = expand(array, labels).text if array.labels else f"dtype.type({array.text})"
+        value = expand(array, labels).text if array.labels else f"{self.dtype}.type({array.text})"
         return Array(f"np.broadcast_to({value}, {shape})", labels)
 
     # -- expressions -------------------------------------------------------------------------------------------------
@@ -290,7 +298,7 @@ class Body:
             text = frame.integer(value)
             return Array(text, (), 9 if text.isidentifier() or text.isdigit() else 5)
         array = integer_value(frame, value, labels)
-        return Array(f"{array.at_least(9)}.astype(dtype)", labels)
+        return Array(f"{array.at_least(9)}.astype({self.dtype})", labels)
 
     def aligned(self, frame: Frame, arrays: Sequence[Array]) -> tuple[list[Array], tuple[str, ...]]:
         labels = frame.sort({x for a in arrays for x in a.labels})
@@ -339,7 +347,7 @@ class Body:
         if e.op == "exp" and (difference := self.difference_from_lse(frame, e.args[0])) is not None:
             return difference
         x = self.keep_long(self.value(frame, e.args[0]))
-        if not _is_numpy(e.args[0]):  # a Python number in, a Python number out: it must not widen float32
+        if not x.labels and not _is_numpy(e.args[0]):  # a Python number in, a Python number out: it must not widen float32
             return Array(f"{x.at_least(9)}**0.5" if e.op == "sqrt" else f"float({_call(e.op, x.text)})", (), 8 if e.op == "sqrt" else 9)
         if e.op in ("gelu", "silu", "softplus") and not x.text.isidentifier():
             x = self.keep(x)
@@ -377,13 +385,20 @@ class Body:
     def where(self, frame: Frame, e: Op) -> Array:
         condition = self.condition(frame, e.args[0])
         if e.args[1:] == (ONE, ZERO) and condition.labels:
-            return Array(f"{condition.at_least(9)}.astype(dtype)", condition.labels)
+            return Array(f"{condition.at_least(9)}.astype({self.dtype})", condition.labels)
         a, b = (self.keep_long(self.value(frame, x)) for x in e.args[1:])
         if not condition.labels and a.labels == b.labels:
             return Array(f"({a.text} if {condition.text} else {b.text})", a.labels)
         (c, a, b), labels = self.aligned(frame, [condition, a, b])
-        shown = [f"dtype.type({x.text})" if not x.labels else x.text for x in (a, b)]
+        shown = [f"{self.dtype}.type({x.text})" if not x.labels else x.text for x in (a, b)]
         return Array(f"np.where({c.text}, {shown[0]}, {shown[1]})", labels)
+
+    def only_where(self, frame: Frame, e: Expr, array: Array) -> Array:
+        """The array where a condition without array indices holds, and 0 otherwise, whatever the array holds then."""
+        condition = self.condition(frame, e)
+        if not array.labels:
+            return Array(f"({array.text} if {condition.text} else 0)")
+        return Array(f"np.where({condition.text}, {array.text}, {self.dtype}.type(0))", array.labels)
 
     def condition(self, frame: Frame, e: Expr) -> Array:
         assert isinstance(e, Op)
@@ -418,7 +433,8 @@ class Body:
     # -- reductions --------------------------------------------------------------------------------------------------
     def reduce(self, frame: Frame, e: Reduce) -> Array:
         if e.op == "sum":
-            return sum_of_products(frame, e.body, e.indices, lambda x: self.value(frame, x), self.keep_long)
+            return sum_of_products(frame, e.body, e.indices, lambda x: self.value(frame, x), self.keep_long,
+                                   lambda c, a: self.only_where(frame, c, a))
         body = self.keep_long(self.value(frame, e.body))
         labels = frame.sort(set(body.labels) | set(e.indices))
         if set(e.indices) - set(body.labels):

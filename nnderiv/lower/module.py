@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from ..derivative import Gradients
+from ..fresh import Fresh
 from ..integer import Int, compact
 from ..program import Equation, Input, Program
 from .arrays import Storage
@@ -48,6 +49,7 @@ class _Lowering:
         self.forward = gradients.forward
         self.public = dict(zip(self.forward.outputs, original.outputs, strict=True))
         self.backward = gradients.backward
+        self.dtype = Fresh({*self.forward.names, *self.backward.names})("dtype")
 
     @cached_property
     def source(self) -> str:
@@ -97,7 +99,7 @@ class _Lowering:
         read = {name for e in self.backward_equations for name in e.reads}
         names = [i.name for i in self.forward.inputs if i.name in read and (i.kind == "real" or i.dims)]
         names += [n for n in dict.fromkeys(e.tensor for e in self.forward_equations) if n in read and n in self.available]
-        return [*names, *self.forward.sizes, *self.forward.parameters, "dtype"]
+        return [*names, *self.forward.sizes, *self.forward.parameters, self.dtype]
 
     @cached_property
     def forward_nodes(self) -> Any:
@@ -109,7 +111,7 @@ class _Lowering:
 
     # -- the functions -----------------------------------------------------------------------------------------------
     def forward_function(self) -> str:
-        body = Body(self.forward_program, self.forward_storage, self.forward.outputs)
+        body = Body(self.forward_program, self.forward_storage, self.forward.outputs, self.dtype)
         names = ", ".join(i.name for i in self.original.inputs)
         body.lines.append(f"def forward(*, {names}):")
         body.line(f'"""{", ".join(map(str, self.original.inputs))} -> ({", ".join(self.original.outputs)}), residuals"""')
@@ -125,7 +127,7 @@ class _Lowering:
         nodes = schedule(self.backward_program, self.backward_equations)
         storage = place(self.backward_program, nodes, set(self.backward.outputs))
         storage |= {n: self.forward_storage[n] for n in self.available}
-        body = Body(self.backward_program, storage, self.backward.outputs)
+        body = Body(self.backward_program, storage, self.backward.outputs, self.dtype)
         seeds = self.backward.inputs[len(self.original.inputs):]
         signature = "".join(f", {i.name}" for i in seeds)
         body.lines.append(f"def backward(residuals{', *' if seeds else ''}{signature}):")
@@ -155,7 +157,7 @@ class _Lowering:
             names = ", ".join(i.name for i in reals)
             body.line(f"{names}, = _reals({', '.join(f'{i.name}={i.name}' for i in reals)})")
         arrays = [i for i in reals if i.dims] or reals
-        body.line(f"dtype = {arrays[0].name}.dtype" if arrays else "dtype = np.dtype(float)")
+        body.line(f"{self.dtype} = {arrays[0].name}.dtype" if arrays else f"{self.dtype} = np.dtype(float)")
         positive = {r.left.name for r in self.original.requirements if r.op == ">=" and r.right == 1}
         for i in self.original.inputs:
             if i.kind == "int" and i.dims:
@@ -200,10 +202,10 @@ class _Lowering:
 
     def seed(self, body: Body, i: Input) -> None:
         if not i.dims:
-            body.line(f"{i.name} = dtype.type({i.name})")
+            body.line(f"{i.name} = {self.dtype}.type({i.name})")
             return
         body.line(f"{i.name} = np.asarray({i.name})")
-        body.line(f'_require({i.name}.dtype == dtype, f"{i.name} is an array of {{{i.name}.dtype}}; expected {{dtype}}")')
+        body.line(f'_require({i.name}.dtype == {self.dtype}, f"{i.name} is an array of {{{i.name}.dtype}}; expected {{{self.dtype}}}")')
         body.line(f'_shape("{i.name}", {i.name}, "{i.name}[{", ".join(compact(d) for d in i.dims)}]", {", ".join(map(str, i.dims))})')
 
 

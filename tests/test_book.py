@@ -1,0 +1,109 @@
+"""The book's sources: what each page must contain, so that no build is green by building nothing; and its doctests.
+
+The build itself executes the pages, and a failing assertion in a cell fails it.
+"""
+
+import ast
+import doctest
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+
+# page: at least so many numbered equations from the engine, figures, and assertions in executed cells
+EXPECTED = {
+    "the_rule":        (12, 0, 24),
+    "perceptron":      (4,  2, 15),
+    "backpropagation": (12, 2, 7),
+    "rnn":             (8,  2, 8),
+    "convolution":     (8,  6, 17),
+    "attention":       (10, 2, 10),
+}
+
+CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PYCON = re.compile(r"^```pycon\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+EQUATION = re.compile(r"^```\{glue:math\} (\S+)\n:label: (\S+)\n```$", re.MULTILINE)
+TYPED = re.compile(r"\$\$ \(([\w-]+)\)$", re.MULTILINE)
+REFERENCE = re.compile(r"\{eq\}`([^`]+)`")
+
+
+def page(name: str) -> str:
+    return (DOCS / f"{name}.md").read_text(encoding="utf-8")
+
+
+def cells(text: str) -> list[str]:
+    """The code of the executed cells, without their options."""
+    return [re.sub(r"\A(?::\w+:[^\n]*\n)+", "", code.lstrip("\n")) for code in CELL.findall(text)]
+
+
+def calls(code: str, *names: str) -> int:
+    """How often functions with these names are called, as `name(...)` or `x.y.name(...)`."""
+    found = [n.func for n in ast.walk(ast.parse(code)) if isinstance(n, ast.Call)]
+    return sum((f.attr if isinstance(f, ast.Attribute) else getattr(f, "id", "")) in names for f in found)
+
+
+def assertions(code: str) -> int:
+    return sum(isinstance(n, ast.Assert) for n in ast.walk(ast.parse(code))) + calls(code, "assert_allclose")
+
+
+def test_every_page_stands_in_the_table_of_contents() -> None:
+    chapters = re.search(r":caption: Chapters.*?```", page("index"), re.DOTALL)
+    assert chapters is not None
+    assert chapters[0].split("\n\n")[1].split()[: len(EXPECTED)] == list(EXPECTED)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_page_has_its_equations_figures_and_checks(name: str) -> None:
+    equations, figures, checks = EXPECTED[name]
+    text, code = page(name), "\n".join(cells(page(name)))
+    assert len(EQUATION.findall(text)) >= equations
+    assert calls(code, "show") >= figures
+    assert assertions(code) >= checks
+    assert calls(code, "check") >= 1
+    assert calls(code, "emitted") >= 1
+    assert PYCON.search(text)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_every_engine_equation_is_numbered_under_its_own_name(name: str) -> None:
+    assert [key for key, label in EQUATION.findall(page(name)) if key != label] == []
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_every_figure_says_what_can_be_seen(name: str) -> None:
+    for code in cells(page(name)):
+        for call in ast.walk(ast.parse(code)):
+            if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "show":
+                assert len(call.args) == 2
+
+
+def test_no_label_is_used_twice_and_every_reference_has_one() -> None:
+    pages = [path.read_text(encoding="utf-8") for path in sorted(DOCS.glob("*.md"))]
+    labels = [label for text in pages for _, label in EQUATION.findall(text)]
+    labels += [label for text in pages for label in TYPED.findall(text)]
+    assert len(labels) == len(set(labels))
+    assert {reference for text in pages for reference in REFERENCE.findall(text)} <= set(labels)
+
+
+# What a page claims to have reached, it asserts.
+@pytest.mark.parametrize(("name", "claim"), [
+    ("backpropagation", "assert min(reached.values()) >= 0.95"),
+    ("convolution", "assert right.mean() >= 0.97"),
+    ("attention", "assert right >= 0.99"),
+    ("rnn", "assert L/np.log(2) < 0.7*blind"),
+    ("perceptron", "assert criterion[-1] == 0"),
+])  # fmt: skip
+def test_a_result_is_asserted_where_it_is_claimed(name: str, claim: str) -> None:
+    assert claim in "\n".join(cells(page(name)))
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_what_a_reader_can_copy_runs(name: str) -> None:
+    """Each block by itself, as it would be pasted."""
+    for k, block in enumerate(PYCON.findall(page(name))):
+        test = doctest.DocTestParser().get_doctest(block, {}, f"{name}[{k}]", f"docs/{name}.md", 0)
+        output: list[str] = []
+        assert doctest.DocTestRunner(verbose=False).run(test, out=output.append).failed == 0, "".join(output)
