@@ -12,6 +12,7 @@ dW[i,o] = sum[n](dY[n,o]*X[n,i])
 db[o] = sum[n](dY[n,o])
 """
 
+from . import layers
 from .derivation import Derivation, Gradient, derive
 from .errors import (
     CheckError,
@@ -29,5 +30,5 @@ from .program import Program
 __version__ = "0.1.0"
 __all__ = [
     "CheckError", "DefinitionError", "Derivation", "DerivationError", "EvaluationError", "Gradient", "MatrixFormError",
-    "NNDerivError", "NotationError", "Program", "derive", "evaluate", "parse",
+    "NNDerivError", "NotationError", "Program", "derive", "evaluate", "layers", "parse",
 ]

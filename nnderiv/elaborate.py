@@ -153,12 +153,17 @@ def _equation(names: Names, statement: Statement) -> Draft:
                        statement.position)
     reader.scope = {str(i): str(i) for i in indices}
     reader.used = set(reader.scope)
+    reader.written = _bound_in(statement.right)
     reader.left = f"{left.value}[{','.join(map(str, indices))}]" if indices else str(left.value)
     body = reader.real(statement.right)
     _check_depth(names, body, statement.position)
     bounds = {b.name.text: _bound(names, reader, b) for b in statement.bounds}
     bounds |= {new: bounds[old] for new, old in reader.letter.items() if old in bounds}
     return Draft(Equation(str(left.value), subs, body, by_hand=frozenset(bounds), position=statement.position), bounds, reader.again)
+
+
+def _bound_in(node: Node) -> set[str]:
+    return {t.text for t in node.names}.union(*map(_bound_in, node.parts))
 
 
 def _left_subscript(names: Names, reader: _Elaborator, left: Node, sub: Node) -> Int:
@@ -210,6 +215,7 @@ class _Elaborator:
         self.names, self.left, self.quantified = names, "", quantified
         self.scope: dict[str, str] = {}
         self.used: set[str] = set()
+        self.written: set[str] = set()  # letters that some reduction binds: no other index may take such a name
         self.letter: dict[str, str] = {}  # index -> the letter it was written with, where they differ
         self.again: dict[str, str] = {}
 
@@ -334,7 +340,7 @@ class _Elaborator:
     def _bind(self, letter: str) -> str:
         """The index that a letter stands for in one reduction: the letter itself the first time."""
         name, k = letter, 2
-        while name in self.used or self.names.role.get(name, "index") != "index":
+        while name in self.used or name != letter and name in self.written or self.names.role.get(name, "index") != "index":
             name, k = f"{letter}{k}", k + 1
         self.used.add(name)
         if name != letter:
@@ -380,6 +386,9 @@ class _Elaborator:
                 return Num(top.value / bottom.value)
         if isinstance(top, Op) and top.op == "neg":  # −a/b is −(a/b), however it is written
             return neg(self._quotient(top.args[0], bottom, node))
+        # The sign stands in front of a fraction, so that -1/n reads the same however it came about.
+        if isinstance(top, Num) and top.value < 0 or isinstance(top, Op) and top.op == "neg":
+            return neg(Op("/", (neg(top), bottom)))
         return Op("/", (top, bottom))
 
     def _integer_chain(self, node: Node, values: list[Int]) -> Int:

@@ -1,13 +1,13 @@
 r"""Programs, equations and expressions -> LaTeX: index form from the tree itself, matrix form from `matrix`.
 
-The law: what is printed can be read in one way only. Products are written side by side, and a factor that would swallow what
-follows (a sum) stands last or in brackets; Σ reaches as far as the product it begins and no further; [c] is 1 where c holds
-and 0 elsewhere, and makes a product 0 whatever stands beside it.
+The law: what is printed can be read in one way only. Products are written side by side, and a factor that would
+swallow what follows (a sum) stands last or in brackets; Σ reaches as far as the product behind it; [c] is 1 where c
+holds and 0 elsewhere, and makes a product 0 whatever stands beside it.
 
-    Num, Const, IntValue      numbers, \infty, \pi, polynomials with \lfloor a/b \rfloor and a \bmod b
-    Read                      W_{i,o};  (W_{1})_{h,i} where the name has a number, Y^{\mathrm{lse}}_{n} where it has a tag
-    Op                        \frac, \sqrt, upright functions, [c] or cases for where, \land \lor \lnot
-    Reduce                    \sum_{i,j}, \sum_{u=0}^{2} where no subscript shows the range, \max_{u}(…), …
+    Num, Const, IntValue   numbers, \infty, \pi, polynomials with \lfloor a/b \rfloor and a \bmod b
+    Read                   W_{i,o};  (W_{1})_{h,i} where the name has a number, Y^{\mathrm{lse}}_{n} where it has a tag
+    Op                     \frac, \sqrt, upright functions, [c] or cases for where, \land \lor \lnot
+    Reduce                 \sum_{i,j}, \sum_{u=0}^{2} where no subscript shows the range, \max_{u}(…), …
 """
 
 from __future__ import annotations
@@ -23,10 +23,27 @@ from sympy import Symbol
 from sympy import latex as sympy_latex
 
 from . import matrix as mx
+from .bounds import Range
 from .errors import MatrixFormError
-from .expr import COMPARISONS, NORMALISERS, ONE, ZERO, Const, Expr, IntValue, Num, Op, Read, Reduce, decimal, map_children, mul, neg
+from .expr import (
+    COMPARISONS,
+    NORMALISERS,
+    ONE,
+    ZERO,
+    Const,
+    Expr,
+    IntValue,
+    Num,
+    Op,
+    Read,
+    Reduce,
+    decimal,
+    map_children,
+    mul,
+    neg,
+)
 from .integer import Element, Extreme, FloorDiv, Int, Mod
-from .program import Equation, Program, Range
+from .program import Equation, Program
 
 if TYPE_CHECKING:
     from .derivation import Derivation, Gradient
@@ -36,7 +53,7 @@ OR, AND, NOT, COMPARISON, SUM, HADAMARD, PRODUCT, FRACTION, APPLICATION, ATOM = 
 Bounds = Mapping[str, Range]  # ranges of the bound indices that no subscript shows
 
 
-# -- programs ------------------------------------------------------------------------------------------------------------
+# -- programs ----------------------------------------------------------------------------------------------------------
 def program_latex(program: Program) -> str:
     """All equations and facts, aligned at their equality signs."""
     lines = [equation_latex(program, e, align=True) for e in program.equations]
@@ -93,8 +110,10 @@ def tex_range(r: Range) -> str:
     return f"{int_latex(r.lo)} \\le ? < {int_latex(r.hi)}"
 
 
-# -- names ---------------------------------------------------------------------------------------------------------------
-_NAME = re.compile(r"(?P<base>[A-Za-z]+?)(?P<accent>hat|bar|tilde)?(?P<digits>\d*)(?P<tags>(?:_[A-Za-z0-9]+)*)(?P<primes>_*)")
+# -- names -------------------------------------------------------------------------------------------------------------
+_NAME = re.compile(
+    r"(?P<base>[A-Za-z]+?)(?P<accent>hat|bar|tilde)?(?P<digits>\d*)(?P<tags>(?:_[A-Za-z0-9]+)*)(?P<primes>_*)"
+)
 _LETTERS = {"eps": r"\varepsilon", "ell": r"\ell"}
 
 
@@ -123,7 +142,7 @@ def _script(mark: str, content: str) -> str:
 
 @lru_cache(maxsize=4096)
 def typeset(name: str, differential: bool = True) -> Name:
-    r"""dW -> \mathrm{d}W, h0 -> h_{0}, Y_lse -> Y^{\mathrm{lse}}, xhat -> \hat{x}, theta -> \theta, logits -> \mathrm{logits}."""
+    r"""dW -> \mathrm{d}W, h0 -> h_{0}, Y_lse -> Y^{\mathrm{lse}}, xhat -> \hat{x}, theta -> \theta."""
     match = _NAME.fullmatch(name)
     if match is None:
         return Name(r"\mathrm{" + name.replace("_", r"\_") + "}")
@@ -149,11 +168,11 @@ def _letter(base: str) -> str:
 
 
 def _is_symbol(name: str) -> bool:
-    """Whether a name is a letter with decorations, or the differential of one, so that a d before it is a differential."""
+    """Whether a d before this name is a differential: it is a decorated letter, or the differential of one."""
     match = _NAME.fullmatch(name)
     if match is None:
         return False
-    return bool(_letter(match["base"])) or name[0] == "d" and len(name) > 1 and _is_symbol(name[1:])
+    return bool(_letter(match["base"])) or (name[0] == "d" and len(name) > 1 and _is_symbol(name[1:]))
 
 
 def name_latex(name: str) -> str:
@@ -161,7 +180,7 @@ def name_latex(name: str) -> str:
     return typeset(name, differential=False).text()
 
 
-# -- pieces with their binding strength --------------------------------------------------------------------------------------
+# -- pieces with their binding strength --------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Piece:
     """LaTeX, how tightly it binds, and whether it would swallow a factor that followed it."""
@@ -187,7 +206,7 @@ def juxtapose(pieces: list[Piece]) -> Piece:
     for k, piece in enumerate(pieces):
         last = k == len(pieces) - 1
         shown = piece.within(PRODUCT) if last or not piece.open else brackets(piece.text)
-        meets = shown[0].isdigit() or text[-1:].isdigit() and shown.startswith(r"\frac{")
+        meets = shown[0].isdigit() or (text[-1:].isdigit() and shown.startswith(r"\frac{"))
         text += (r" \cdot " if meets else r" ") + shown if text else shown
     return Piece(text, PRODUCT, pieces[-1].open and pieces[-1].level >= PRODUCT)
 
@@ -201,7 +220,7 @@ def add_up(terms: list[tuple[int, Piece]]) -> Piece:
     return Piece(text, SUM) if len(terms) > 1 or terms[0][0] < 0 else terms[0][1]
 
 
-# -- integers ------------------------------------------------------------------------------------------------------------
+# -- integers ----------------------------------------------------------------------------------------------------------
 def int_latex(value: Int) -> str:
     return int_piece(value).text
 
@@ -225,9 +244,13 @@ def _monomial(c: int, monomial: tuple[object, ...]) -> Piece:
 
 def _atom(atom: object) -> Piece:
     if isinstance(atom, FloorDiv):
-        return Piece(rf"\lfloor {int_piece(atom.top).within(PRODUCT)} / {int_piece(atom.bottom).within(FRACTION)} \rfloor")
+        return Piece(
+            rf"\lfloor {int_piece(atom.top).within(PRODUCT)} / {int_piece(atom.bottom).within(FRACTION)} \rfloor"
+        )
     if isinstance(atom, Mod):
-        return Piece(rf"{int_piece(atom.top).within(FRACTION)} \bmod {int_piece(atom.bottom).within(FRACTION)}", COMPARISON)
+        return Piece(
+            rf"{int_piece(atom.top).within(FRACTION)} \bmod {int_piece(atom.bottom).within(FRACTION)}", COMPARISON
+        )
     if isinstance(atom, Extreme):
         return Piece(rf"\{atom.op}({', '.join(map(int_latex, atom.args))})", APPLICATION)
     if isinstance(atom, Element):
@@ -235,9 +258,19 @@ def _atom(atom: object) -> Piece:
     return Piece(name_latex(str(atom)))
 
 
-# -- expressions ---------------------------------------------------------------------------------------------------------
-_UPRIGHT = {"exp": r"\exp", "log": r"\log", "tanh": r"\tanh", "sin": r"\sin", "cos": r"\cos", "max": r"\max", "min": r"\min",
-            "relu": r"\operatorname{ReLU}", "gelu": r"\operatorname{GELU}", "silu": r"\operatorname{SiLU}"}
+# -- expressions -------------------------------------------------------------------------------------------------------
+_UPRIGHT = {
+    "exp": r"\exp",
+    "log": r"\log",
+    "tanh": r"\tanh",
+    "sin": r"\sin",
+    "cos": r"\cos",
+    "max": r"\max",
+    "min": r"\min",
+    "relu": r"\operatorname{ReLU}",
+    "gelu": r"\operatorname{GELU}",
+    "silu": r"\operatorname{SiLU}",
+}
 _RELATION = {"<": "<", "<=": r"\le", ">": ">", ">=": r"\ge", "==": "=", "!=": r"\ne"}
 
 
@@ -292,9 +325,13 @@ def _(e: Reduce, bounds: Bounds) -> Piece:
         body = _tex(e.body, bounds)
         return Piece(f"{_sum_signs(e.indices, bounds)} {body.within(PRODUCT)}", PRODUCT, open=True)
     below = ",".join(name_latex(i) for i in e.indices if i not in bounds or e.op in NORMALISERS)
-    ranges = [tex_range(bounds[i]).replace("?", name_latex(i)) for i in e.indices if i in bounds and e.op not in NORMALISERS]
-    return Piece(f"{function_latex(e.op)}_{{{', '.join(filter(None, [below, *ranges]))}}}{brackets(_tex(e.body, bounds).text)}",
-                 APPLICATION)
+    ranges = [
+        tex_range(bounds[i]).replace("?", name_latex(i)) for i in e.indices if i in bounds and e.op not in NORMALISERS
+    ]
+    return Piece(
+        f"{function_latex(e.op)}_{{{', '.join(filter(None, [below, *ranges]))}}}{brackets(_tex(e.body, bounds).text)}",
+        APPLICATION,
+    )
 
 
 def _sum_signs(indices: tuple[str, ...], bounds: Bounds) -> str:
@@ -318,8 +355,10 @@ def _(e: Op, bounds: Bounds) -> Piece:
 def _sum(e: Op, bounds: Bounds) -> Piece:
     """Signs are merged; only the first term can begin with a minus."""
     parts = e.args if e.op == "+" else (e,)
-    minus = [isinstance(a, Op) and a.op == "neg" or isinstance(a, Num) and a.value < 0 for a in parts]
-    return add_up([(-1, _tex(neg(a), bounds)) if m else (1, _tex(a, bounds)) for a, m in zip(parts, minus, strict=True)])
+    minus = [(isinstance(a, Op) and a.op == "neg") or (isinstance(a, Num) and a.value < 0) for a in parts]
+    return add_up(
+        [(-1, _tex(neg(a), bounds)) if m else (1, _tex(a, bounds)) for a, m in zip(parts, minus, strict=True)]
+    )
 
 
 def _product(e: Op, bounds: Bounds) -> Piece:
@@ -372,13 +411,15 @@ def _where(e: Op, bounds: Bounds) -> Piece:
     return Piece(rf"\begin{{cases}} {body} \end{{cases}}", COMPARISON)
 
 
-# -- conditions ------------------------------------------------------------------------------------------------------------
+# -- conditions --------------------------------------------------------------------------------------------------------
 def _comparison(e: Op, bounds: Bounds) -> Piece:
     """a ≤ b; that m divides a, where its remainder is compared with 0."""
     a, b = e.args
     if e.op in ("==", "!=") and b == IntValue(Int.of(0)) and isinstance(a, IntValue) and (found := _remainder(a.value)):
         sign = r"\mid" if e.op == "==" else r"\nmid"
-        return Piece(f"{int_piece(found.bottom).within(FRACTION)} {sign} {int_piece(found.top).within(SUM)}", COMPARISON)
+        return Piece(
+            f"{int_piece(found.bottom).within(FRACTION)} {sign} {int_piece(found.top).within(SUM)}", COMPARISON
+        )
     return Piece(f"{_tex(a, bounds).within(SUM)} {_RELATION[e.op]} {_tex(b, bounds).within(SUM)}", COMPARISON)
 
 
@@ -417,12 +458,23 @@ def _truth(e: Op, bounds: Bounds) -> Piece:
 
 
 _OPERATORS = {
-    "+": _sum, "neg": _sum, "*": _product, "/": _quotient, "**": _power, "sqrt": _sqrt, "abs": _abs, "where": _where,
-    "and": _and, "or": _or, "not": _not, "true": _truth, "false": _truth,
+    "+": _sum,
+    "neg": _sum,
+    "*": _product,
+    "/": _quotient,
+    "**": _power,
+    "sqrt": _sqrt,
+    "abs": _abs,
+    "where": _where,
+    "and": _and,
+    "or": _or,
+    "not": _not,
+    "true": _truth,
+    "false": _truth,
 }
 
 
-# -- matrices --------------------------------------------------------------------------------------------------------------
+# -- matrices ----------------------------------------------------------------------------------------------------------
 def matrix_latex(form: mx.MatrixForm, align: bool = False) -> str:
     r"""left = right, with a note on the axes that are left out: \qquad \text{for every } b."""
     note = r",\ ".join(map(name_latex, form.for_every))

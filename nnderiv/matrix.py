@@ -1,14 +1,15 @@
 """An equation in index form -> its matrix form: a tree of matrices whose (row, column) element is the right-hand side.
 
-    A[i,j]   the matrix A        A[j,i]   its transpose        a[i]   a column        Σ_k A[i,k] B[k,j]   the product A B
+    A[i,j]  the matrix A      A[j,i]  its transpose      a[i]  a column      Σ_k A[i,k] B[k,j]  the product A B
 
-The law: `node[row, column] = e` for every row, column and superscript, where `node` is what `_Recogniser.matrix(e, row, column)`
-returns. A product with its sums is a graph: indices are vertices, factors with two indices edges, factors with one index weights;
-summed vertices are eliminated one by one (a path is a matrix product, parallel edges a Hadamard product, a closed loop a trace).
+The law: `node[row, column] = e` for every row, column and superscript, where `node` is what
+`_Recogniser.matrix(e, row, column)` returns. A product with its sums is a graph: indices are vertices, factors with two
+indices edges, factors with one index weights; summed vertices are eliminated one by one (a path is a matrix product,
+parallel edges are a Hadamard product, a closed loop is a trace).
 
-Two kinds of axes are no rows or columns: the axis along which a recurrence runs, and the leading axes of a tensor with more than
-two. They are written as superscripts, h⁽ᵗ⁻¹⁾, or left out with a note where no equation sums over them or shifts them.
-Whatever is not certain raises `MatrixFormError` with the reason.
+Two kinds of axes are no rows or columns: the axis along which a recurrence runs, and the leading axes of a tensor with
+more than two. They are written as superscripts, h⁽ᵗ⁻¹⁾, or left out with a note where no equation sums over them or
+shifts them. Whatever is not certain raises `MatrixFormError` with the reason.
 """
 
 from __future__ import annotations
@@ -41,12 +42,12 @@ from .expr import (
 )
 from .integer import Int
 from .normal import positive_names, readable
-from .program import Equation, Program, Range
+from .program import Equation, Program
 
 Axis = tuple[str, int]
 
 
-# -- the tree ------------------------------------------------------------------------------------------------------------
+# -- the tree ----------------------------------------------------------------------------------------------------------
 class Node:
     """A matrix, a column or a scalar."""
 
@@ -123,7 +124,7 @@ class Scale(Node):
 
 @dataclass(frozen=True, slots=True)
 class Elementwise(Node):
-    """A function, a quotient "/", a power "**", or a comparison as a matrix of zeros and ones; all element by element."""
+    """A function, quotient "/" or power "**", element by element; a comparison as a matrix of zeros and ones."""
 
     op: str
     args: tuple[Node, ...]
@@ -150,7 +151,7 @@ class Trace(Node):
 
 @dataclass(frozen=True, slots=True)
 class Along(Node):
-    """max, min, logsumexp of each row (a column), softmax and log_softmax of each row (a matrix); of a column, of all of it."""
+    """max, min, logsumexp of each row: a column; (log_)softmax of each row: a matrix. Of a column: of all of it."""
 
     op: str
     of: Node
@@ -192,7 +193,7 @@ def matrix_form(program: Program, equation: Equation) -> MatrixForm:
     return MatrixForm(program, equation, r.left(), r.matrix(equation.body, row, column), silent)
 
 
-# -- superscripts ----------------------------------------------------------------------------------------------------------
+# -- superscripts ------------------------------------------------------------------------------------------------------
 def superscripts(program: Program) -> dict[Axis, Axis]:
     """The axes that are no rows or columns, each with the representative of its class (axes that share an index)."""
     classes = _axis_classes(program)
@@ -246,7 +247,7 @@ def _is_moved(program: Program, group: Axis, axes: dict[Axis, Axis]) -> bool:
     return False
 
 
-# -- recognition -----------------------------------------------------------------------------------------------------------
+# -- recognition -------------------------------------------------------------------------------------------------------
 @dataclass
 class _Edge:
     """A factor with two indices: an expression, or a matrix with its orientation."""
@@ -320,7 +321,12 @@ class _Recogniser:
         here = self.rows(e)
         if not here and row is not None and not any(isinstance(n, Reduce) for n in walk(e)):
             return Fill(self.scalar(e), row, column)
-        if row is not None and column is not None and len(here) < 2 and not (isinstance(e, Op) and e.op in ("+", "neg", "*", "/")):
+        if (
+            row is not None
+            and column is not None
+            and len(here) < 2
+            and not (isinstance(e, Op) and e.op in ("+", "neg", "*", "/"))
+        ):
             return self.spread(e, here, row, column)
         terms = additive_terms(e)
         if len(terms) > 1 or terms[0][0] < 0:
@@ -351,7 +357,7 @@ class _Recogniser:
         self.fail(f"{e} has no counterpart among matrices")
 
     def _is_product(self, e: Op) -> bool:
-        return e.op in ("*", "/", "neg") or e.op == "where" and e.args[2] == ZERO
+        return e.op in ("*", "/", "neg") or (e.op == "where" and e.args[2] == ZERO)
 
     def scalar(self, e: Expr) -> Expr:
         """An expression of numbers, sizes, scalars and superscripts, as it is."""
@@ -403,7 +409,7 @@ class _Recogniser:
             return Transpose(self.along(e, column, row))
         if column is not None and not (keeps and j == column):
             return self.spread(e, self.rows(e), str(row), column)
-        if row is None or keeps and j == row:
+        if row is None or (keeps and j == row):
             return Along(e.op, self.matrix(e.body, j, None), True)
         return Along(e.op, self.matrix(e.body, row, j), False)
 
@@ -413,7 +419,7 @@ class _Recogniser:
                 self.fail(f"{e.op} leaves out places where {name} is out of range")
 
     def _check_padding(self, e: Reduce) -> None:
-        """A sum leaves out places where a read is out of range: nothing changes if that read is a factor, for it is 0 there."""
+        """A sum leaves out places where a read is out of range: nothing is lost if that read is a factor, 0 there."""
         whole = set(self.split(e.body))
         for name, subs in own_reads(e.body):
             if self._conditions(name, subs) and Read(name, subs) not in whole:
@@ -427,7 +433,13 @@ class _Recogniser:
         """The factors: squares of reads written out, conditions as factors of their own."""
         found: list[Expr] = []
         for f in factors(e):
-            if isinstance(f, Op) and f.op == "**" and f.args[1] == num(2) and isinstance(f.args[0], Read) and self.rows(f):
+            if (
+                isinstance(f, Op)
+                and f.op == "**"
+                and f.args[1] == num(2)
+                and isinstance(f.args[0], Read)
+                and self.rows(f)
+            ):
                 found += [f.args[0], f.args[0]]
             elif isinstance(f, Op) and f.op == "where" and f.args[2] == ZERO:
                 condition = f.args[0]
@@ -440,7 +452,9 @@ class _Recogniser:
     def contract(self, parts: list[Expr], bound: tuple[str, ...], row: str | None, column: str | None) -> Node:
         """Σ over bound of the product of the parts, as the matrix over row and column."""
         for k, f in enumerate(parts):
-            if isinstance(f, Op) and f.op == "+" and len(self.rows(f)) > 2:  # no matrix by itself; perhaps its terms are
+            if (
+                isinstance(f, Op) and f.op == "+" and len(self.rows(f)) > 2
+            ):  # no matrix by itself; perhaps its terms are
                 split = [(sign, [*parts[:k], *self.split(t), *parts[k + 1 :]]) for sign, t in additive_terms(f)]
                 return Plus(tuple((sign, self.contract(rest, bound, row, column)) for sign, rest in split))
         above = tuple(i for i in bound if i in self.above)
@@ -519,8 +533,12 @@ class _Graph:
         for e in list(self.edges):
             i, j = e.ends
             between = [f for f in self.edges if set(f.ends) == {i, j}]
-            closed = len(between) == 2 == len(self._at(i)) == len(self._at(j)) and not self.weights[i] and not self.weights[j]
-            if e in self.edges and closed and i in self.bound and j in self.bound:
+            closed = (
+                len(between) == 2 == len(self._at(i)) == len(self._at(j))
+                and not self.weights[i]
+                and not self.weights[j]
+            )
+            if e in self.edges and closed and {i, j} <= set(self.bound):
                 a, b = between
                 ways = [times(self._matrix(a, p, q), self._matrix(b, q, p)) for p, q in ((j, i), (i, j))]
                 self.scalars.append(Trace(min(ways, key=_transposes)))
@@ -584,7 +602,7 @@ class _Graph:
         return times(left, transposed(hadamard(columns) if columns else Ones(self.column)))
 
 
-# -- building --------------------------------------------------------------------------------------------------------------
+# -- building ----------------------------------------------------------------------------------------------------------
 def transposed(a: Node) -> Node:
     """Aᵀ, with (A B)ᵀ = Bᵀ Aᵀ and (Aᵀ)ᵀ = A."""
     if isinstance(a, Transpose):
@@ -631,7 +649,7 @@ def _scaled(scalars: list[Node], node: Node | None) -> Node:
         flat, node = [*flat, *node.scalars], node.of
     value = product([s.value for s in flat if isinstance(s, Scalar)])
     others = tuple(s for s in flat if not isinstance(s, Scalar))
-    minus = isinstance(value, Op) and value.op == "neg" or isinstance(value, Num) and value.value < 0
+    minus = (isinstance(value, Op) and value.op == "neg") or (isinstance(value, Num) and value.value < 0)
     if minus:
         value = product([num(-1), value])
     front = (*([] if value == ONE else [Scalar(value)]), *others)
@@ -669,4 +687,4 @@ def _is_condition(e: Expr) -> bool:
     return isinstance(e, Op) and (e.op in COMPARISONS or e.op in ("and", "or", "not", "true", "false"))
 
 
-__all__ = ["MatrixForm", "Node", "Range", "matrix_form", "superscripts"]
+__all__ = ["MatrixForm", "Node", "matrix_form", "superscripts"]

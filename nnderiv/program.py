@@ -17,7 +17,7 @@ from functools import cached_property
 from typing import Any
 
 from .bounds import Range, Ranges, never_negative
-from .expr import Expr, Op, Reduce, ints, reads, tensors, walk
+from .expr import NORMALISERS, Expr, Op, Reduce, ints, reads, tensors, walk
 from .integer import Int, compact
 
 
@@ -177,9 +177,13 @@ class Program:
         return Range(whole.lo if own.lo - whole.lo == 1 else own.lo, whole.hi if whole.hi - own.hi == 1 else own.hi)
 
     def _is_plain(self, e: Equation, name: str, r: Range) -> bool:
-        """Whether plain subscripts settle this range, all in the same way."""
-        places = _plain_places(e, name)
-        return any(p in self._settled for p in places) and all(self.dims[tensor][k] == r for tensor, k in places)
+        """Whether plain subscripts settle this range, all in the same way, in every reduction that binds the letter."""
+        binding = [n.body for n in walk(e.body) if isinstance(n, Reduce) and n.op not in NORMALISERS and name in n.indices]
+        for part in binding or [e.body]:
+            places = _plain_places(part, name)
+            if not any(p in self._settled for p in places) or any(self.dims[tensor][k] != r for tensor, k in places):
+                return False
+        return True
 
     @cached_property
     def _settled(self) -> set[tuple[str, int]]:
@@ -188,7 +192,7 @@ class Program:
         settled |= {(e.tensor, k) for e in self.equations for k, s in enumerate(e.subs) if s.name in e.by_hand}
         open_axes = [(e, k, n) for e in self.equations if not e.is_base for k, n in enumerate(e.indices) if n not in e.by_hand]
         while True:
-            found = {(e.tensor, k) for e, k, n in open_axes if any(place in settled for place in _plain_places(e, n))}
+            found = {(e.tensor, k) for e, k, n in open_axes if any(place in settled for place in _plain_places(e.body, n))}
             if found <= settled:
                 return settled
             settled |= found
@@ -225,9 +229,9 @@ class Program:
         return f"$$\n{self.latex()}\n$$"
 
 
-def _plain_places(e: Equation, name: str) -> list[tuple[str, int]]:
-    """Where the right-hand side reads the bare index: (tensor, axis)."""
-    places = [*reads(e.body), *(el for value in ints(e.body) for el in value.elements())]
+def _plain_places(body: Expr, name: str) -> list[tuple[str, int]]:
+    """Where an expression reads the bare index: (tensor, axis)."""
+    places = [*reads(body), *(el for value in ints(body) for el in value.elements())]
     return [(read.tensor, k) for read in places for k, sub in enumerate(read.subs) if sub.name == name]
 
 

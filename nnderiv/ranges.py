@@ -13,7 +13,7 @@ from typing import NoReturn
 from .bounds import extreme, never_negative
 from .elaborate import Draft
 from .errors import NotationError
-from .expr import Expr, Read, Reduce, ints, map_children, subst_indices, walk
+from .expr import Expr, IntValue, Read, Reduce, ints, map_children, walk
 from .graph import cycles
 from .integer import Element, Extreme, FloorDiv, Int
 from .program import Equation, Input, Program, Range, Ranges, Requirement
@@ -311,11 +311,17 @@ def _share_letters(item: _Item) -> None:
 
 
 def _rename_bound(e: Expr, names: dict[str, str]) -> Expr:
-    renamed = map_children(lambda c: _rename_bound(c, names), e)
-    if isinstance(renamed, Reduce) and set(renamed.indices) & names.keys():
-        values = {i: Int.symbol(names[i]) for i in renamed.indices if i in names}
-        return Reduce(renamed.op, tuple(names.get(i, i) for i in renamed.indices), subst_indices(renamed.body, values))
-    return renamed
+    """Everywhere at once, the indices of reductions and of softmaxes inside them too: the letters do not meet in one scope."""
+    values = {new: Int.symbol(old) for new, old in names.items()}
+
+    def rename(node: Expr) -> Expr:
+        if isinstance(node, Reduce):
+            return Reduce(node.op, tuple(names.get(i, i) for i in node.indices), rename(node.body))
+        if isinstance(node, Read):
+            return Read(node.tensor, tuple(s.subst(values) for s in node.subs))
+        return IntValue(node.value.subst(values)) if isinstance(node, IntValue) else map_children(rename, node)
+
+    return rename(e)
 
 
 def _cut(item: _Item, siblings: list[_Item], dims: tuple[Range, ...]) -> Equation:

@@ -66,19 +66,27 @@ Step = tuple[Int, str, Int, Expr | None]
 
 
 def _pick(equations: list[Int], outputs: list[str], bound: list[str], positive: set[str]) -> Step | None:
-    """The next elimination: an output index with coefficient ±1, with another one, then bound indices likewise."""
-    for names, unit in ((outputs, True), (outputs, False), (bound, True), (bound, False)):
-        for name in names:
-            for e in equations:
-                split = e.split(name)
-                if split is None or split[0] == 0:
-                    continue
-                c, rest = split
-                if c == 1 or c == -1:
-                    return e, name, -rest * c, None
-                if not unit and (step := _divide(e, name, c, rest, positive)):
-                    return step
+    """The next elimination: an output index, else a bound one; a strided index before the window that it carries."""
+    for names in (outputs, bound):
+        steps = [step for name in names for e in equations if (step := _step(e, name, positive))]
+        if names is bound:
+            steps.sort(key=lambda s: s[3] is not None)
+        elif steps:
+            # s·i + u: the stride belongs to the long index. i + j, 2·j: what needs no condition comes first.
+            strided = [s for s in steps if s[3] is not None and any(t[0] is s[0] and t[3] is None for t in steps)]
+            steps = strided or sorted(steps, key=lambda s: s[3] is not None)
+        if steps:
+            return steps[0]
     return None
+
+
+def _step(e: Int, name: str, positive: set[str]) -> Step | None:
+    """e = 0 solved for one index that occurs in it linearly."""
+    split = e.split(name)
+    if split is None or split[0] == 0:
+        return None
+    c, rest = split
+    return (e, name, -rest * c, None) if c == 1 or c == -1 else _divide(e, name, c, rest, positive)
 
 
 def _divide(e: Int, name: str, c: Int, rest: Int, positive: set[str]) -> Step | None:

@@ -2,10 +2,11 @@
 
     Y[n,o] = sum[i](X[n,i]*W[i,o])    <->    Eq(Y[n, o], Sum(X[n, i]*W[i, o], (i, 0, I - 1)))
 
-The law: for every program, `program_from_sympy(program_to_sympy(p), p.inputs, p.outputs)` means what p means, and its SymPy form is
-p's again. A name is always a plain symbol (E, I, S, N, O, Q are no constants); indices, sizes, integer parameters and integer
-tensors are marked as integers. What SymPy has no word for is a class of this module: `Maximum`, `Minimum`, `Mean`, `LogSumExp` bind
-their indices as `Sum` does, `Softmax(e, j)` and `LogSoftmax(e, j)` run along an index that stays free, `Where(c, a, b)` chooses.
+The law: for every program, `program_from_sympy(program_to_sympy(p), p.inputs, p.outputs)` means what p means, and its
+SymPy form is p's again. A name is always a plain symbol (E, I, S, N, O, Q are no constants); indices, sizes, integer
+parameters and integer tensors are marked as integers. What SymPy has no word for is a class of this module: `Maximum`,
+`Minimum`, `Mean`, `LogSumExp` bind their indices as `Sum` does, `Softmax(e, j)` and `LogSoftmax(e, j)` run along an
+index that stays free, `Where(c, a, b)` chooses. Facts (`given`) and titles have no SymPy form.
 
 SymPy is read node by node; no text is ever evaluated.
 """
@@ -20,6 +21,7 @@ from typing import Any
 import sympy as sp
 from sympy.concrete.expr_with_limits import ExprWithLimits
 
+from .bounds import Range, Ranges
 from .errors import NNDerivError, NotationError
 from .expr import (
     FALSE,
@@ -42,11 +44,11 @@ from .expr import (
 )
 from .integer import Element, Extreme, FloorDiv, Int, Mod
 from .parse import parse
-from .program import Equation, Input, Program, Range, Ranges
+from .program import Equation, Input, Program
 from .scalar import gelu, relu, sigmoid, silu, softplus
 
 
-# -- what SymPy has no word for --------------------------------------------------------------------------------------------
+# -- what SymPy has no word for ----------------------------------------------------------------------------------------
 class _Over(ExprWithLimits):  # type: ignore[misc]
     """A reduction over the indices of its limits."""
 
@@ -92,16 +94,38 @@ class Where(sp.Function):  # type: ignore[misc]
 _REDUCTION: dict[str, Any] = {"sum": sp.Sum, "max": Maximum, "min": Minimum, "mean": Mean, "logsumexp": LogSumExp}
 _NORMALISER: dict[str, Any] = {"softmax": Softmax, "log_softmax": LogSoftmax}
 _FUNCTION: dict[str, Any] = {
-    "exp": sp.exp, "log": sp.log, "sqrt": sp.sqrt, "tanh": sp.tanh, "sin": sp.sin, "cos": sp.cos, "erf": sp.erf, "abs": sp.Abs,
-    "sign": sp.sign, "max": sp.Max, "min": sp.Min, "where": Where, "sigmoid": sigmoid, "relu": relu, "softplus": softplus,
-    "gelu": gelu, "silu": silu,
+    "exp": sp.exp,
+    "log": sp.log,
+    "sqrt": sp.sqrt,
+    "tanh": sp.tanh,
+    "sin": sp.sin,
+    "cos": sp.cos,
+    "erf": sp.erf,
+    "abs": sp.Abs,
+    "sign": sp.sign,
+    "max": sp.Max,
+    "min": sp.Min,
+    "where": Where,
+    "sigmoid": sigmoid,
+    "relu": relu,
+    "softplus": softplus,
+    "gelu": gelu,
+    "silu": silu,
 }
 _CONDITION: dict[str, Any] = {
-    "<": sp.Lt, "<=": sp.Le, ">": sp.Gt, ">=": sp.Ge, "==": sp.Eq, "!=": sp.Ne, "and": sp.And, "or": sp.Or, "not": sp.Not,
+    "<": sp.Lt,
+    "<=": sp.Le,
+    ">": sp.Gt,
+    ">=": sp.Ge,
+    "==": sp.Eq,
+    "!=": sp.Ne,
+    "and": sp.And,
+    "or": sp.Or,
+    "not": sp.Not,
 }
 
 
-# -- to SymPy --------------------------------------------------------------------------------------------------------------
+# -- to SymPy ----------------------------------------------------------------------------------------------------------
 def program_to_sympy(program: Program) -> list[Any]:
     """The equations, in order."""
     return [equation_to_sympy(program, e) for e in program.equations]
@@ -132,7 +156,7 @@ class _Writer:
     def symbol(self, name: str) -> Any:
         return self.indices.get(name) or sp.Symbol(name, integer=True)
 
-    # -- integers ----------------------------------------------------------------------------------------------------
+    # -- integers ------------------------------------------------------------------------------------------------------
     def integer(self, value: Int) -> Any:
         return sp.Add(*(c * sp.Mul(*map(self.atom, monomial)) for monomial, c in value.terms.items()))
 
@@ -154,7 +178,7 @@ class _Writer:
         shape = tuple(self.integer(r.size) for r in self.program.dims[tensor])
         return sp.IndexedBase(label, shape=shape)[tuple(map(self.integer, subs))]
 
-    # -- real expressions --------------------------------------------------------------------------------------------
+    # -- real expressions ----------------------------------------------------------------------------------------------
     def real(self, e: Expr) -> Any:
         if isinstance(e, Num):
             return sp.Rational(e.value.numerator, e.value.denominator)
@@ -198,15 +222,16 @@ def _operation(op: str, args: list[Any]) -> Any:
     return (_FUNCTION.get(op) or _CONDITION[op])(*args)
 
 
-# -- from SymPy ------------------------------------------------------------------------------------------------------------
+# -- from SymPy --------------------------------------------------------------------------------------------------------
 def program_from_sympy(
     equations: Iterable[Any], inputs: Iterable[Any] | None = None, outputs: Iterable[str] | None = None
 ) -> Program:
     """The program that SymPy equations between elements mean.
 
-    inputs: `Input`s, symbols, IndexedBases or names, in the order of the signature; without them, what is read and not defined.
-    outputs: names; without them, the tensors that no equation reads. Shapes come from `IndexedBase(…, shape=…)`, or from the
-    limits of the sums and the ranges of the `Idx`s that run over an axis. Raises `NotationError` for what the notation cannot say.
+    inputs: `Input`s, symbols, IndexedBases or names, in the order of the signature; without them, what is read and
+    not defined. outputs: names; without them, the tensors that no equation reads. Shapes come from
+    `IndexedBase(…, shape=…)`, or from the limits of the sums and the ranges of the `Idx`s that run over an axis.
+    Raises `NotationError` for what the notation cannot say.
     """
     given = [_plain(eq) for eq in equations]
     facts = _Facts(given)
@@ -229,7 +254,9 @@ class _Facts:
     def __init__(self, equations: list[Any]):
         self.shapes: dict[str, tuple[Any, ...] | None] = {}
         self.ranks: dict[str, int] = {}
-        self.integers: set[str] = set()  # sizes, parameters, indices: whatever stands in a subscript, a limit or a shape
+        self.integers: set[str] = (
+            set()
+        )  # sizes, parameters, indices: whatever stands in a subscript, a limit or a shape
         self.int_tensors: set[str] = set()
         self.order: dict[str, None] = {}  # names of tensors and scalars, as they appear
         self.axes: dict[tuple[str, int], Any] = {}  # sizes that limits and Idx ranges tell
@@ -265,7 +292,9 @@ class _Facts:
         name = _name(node)
         self.order.setdefault(name)
         if self.ranks.setdefault(name, len(node.indices)) != len(node.indices):
-            raise NotationError(f"{name} has {self.ranks[name]} subscripts in one place and {len(node.indices)} in another.")
+            raise NotationError(
+                f"{name} has {self.ranks[name]} subscripts in one place and {len(node.indices)} in another."
+            )
         self.shapes[name] = tuple(node.base.shape) if node.base.shape is not None else self.shapes.get(name)
         if node.base.label.is_integer:
             self.int_tensors.add(name)
@@ -304,7 +333,7 @@ def _limits(limit: Any) -> tuple[Any, Any, Any]:
     raise NotationError(f"Nothing says how far {limit[0]} runs.", f"Write Sum(…, ({limit[0]}, 0, N - 1)).")
 
 
-# -- nodes -----------------------------------------------------------------------------------------------------------------
+# -- nodes -------------------------------------------------------------------------------------------------------------
 class _Reader:
     """One equation: SymPy -> our expressions; the ranges of bound indices are noted on the way."""
 
@@ -321,11 +350,13 @@ class _Reader:
         body = self.real(eq.rhs)
         return Equation(_name(eq.lhs), subs, body, self.ranges)
 
-    # -- integers ----------------------------------------------------------------------------------------------------
+    # -- integers ------------------------------------------------------------------------------------------------------
     def integer(self, e: Any) -> Int:
         found = self.maybe_integer(e)
         if found is None:
-            raise NotationError(f"{e} must be an integer here.", "Subscripts and limits are made of indices, sizes and parameters.")
+            raise NotationError(
+                f"{e} must be an integer here.", "Subscripts and limits are made of indices, sizes and parameters."
+            )
         return found
 
     def maybe_integer(self, e: Any) -> Int | None:
@@ -346,8 +377,11 @@ class _Reader:
 
     def _combined(self, e: Any) -> Int | None:
         table: dict[Any, Callable[..., Int]] = {
-            sp.Add: lambda *a: _fold(lambda x, y: x + y, a), sp.Mul: lambda *a: _fold(lambda x, y: x * y, a),
-            sp.Mod: lambda a, b: a % b, sp.Max: lambda *a: Int.extreme("max", *a), sp.Min: lambda *a: Int.extreme("min", *a),
+            sp.Add: lambda *a: _fold(lambda x, y: x + y, a),
+            sp.Mul: lambda *a: _fold(lambda x, y: x * y, a),
+            sp.Mod: lambda a, b: a % b,
+            sp.Max: lambda *a: Int.extreme("max", *a),
+            sp.Min: lambda *a: Int.extreme("min", *a),
         }
         return next((self._all(e.args, f) for kind, f in table.items() if isinstance(e, kind)), None)
 
@@ -355,7 +389,7 @@ class _Reader:
         values = [self.maybe_integer(a) for a in args]
         return None if any(v is None for v in values) else f(*values)
 
-    # -- real expressions --------------------------------------------------------------------------------------------
+    # -- real expressions ----------------------------------------------------------------------------------------------
     def real(self, e: Any) -> Expr:
         whole = self.maybe_integer(e)
         if whole is not None:
@@ -368,15 +402,19 @@ class _Reader:
         for op, kind in _CONDITION.items():
             if isinstance(e, kind):
                 inner = self.condition if op in ("and", "or", "not") else self.real
-                return Op(op, tuple(inner(a) for a in sorted(e.args, key=str) if op in ("and", "or")) or tuple(map(inner, e.args)))
-        raise NotationError(f"{e} is not a condition of the notation.", "Compare with < <= > >= Eq Ne, join with And Or Not.")
+                return Op(op, tuple(map(inner, sorted(e.args, key=str) if op in ("and", "or") else e.args)))
+        raise NotationError(
+            f"{e} is not a condition of the notation.", "Compare with < <= > >= Eq Ne, join with And Or Not."
+        )
 
     def reduce(self, op: str, e: Any) -> Expr:
         names = []
         for index, lo, hi in map(_limits, e.limits):
             name, r = _label(index), Range(self.integer(lo), self.integer(hi) + 1)
             if self.ranges.setdefault(name, r) != r:
-                raise NotationError(f"The index {name} has two ranges, {self.ranges[name]} and {r}.", "Give one of them another name.")
+                raise NotationError(
+                    f"The index {name} has two ranges, {self.ranges[name]} and {r}.", "Give one of them another name."
+                )
             names.append(name)
         return Reduce(op, tuple(names), self.real(e.function))
 
@@ -396,7 +434,10 @@ def _read_node(e: Any, r: _Reader) -> Expr:
     for op, kind in _FUNCTION.items():
         if type(e) is kind and op not in ("max", "min", "sqrt", "where"):
             return Op(op, tuple(map(r.real, e.args)))
-    raise NotationError(f"{type(e).__name__} ({e}) is not in the notation.", "It has sums, products, powers and the functions of its own page.")
+    raise NotationError(
+        f"{type(e).__name__} ({e}) is not in the notation.",
+        "It has sums, products, powers and the functions of its own page.",
+    )
 
 
 @_read_node.register(sp.Symbol)
@@ -442,7 +483,9 @@ def _(e: Any, r: _Reader) -> Expr:
 @_read_node.register(sp.Add)
 def _(e: Any, r: _Reader) -> Expr:
     terms = [r.real(a) for a in e.as_ordered_terms()]
-    return add(sorted(terms, key=lambda t: isinstance(t, Op) and t.op == "neg" or isinstance(t, Num) and t.value < 0))
+    return add(
+        sorted(terms, key=lambda t: (isinstance(t, Op) and t.op == "neg") or (isinstance(t, Num) and t.value < 0))
+    )
 
 
 @_read_node.register(sp.Mul)
@@ -502,7 +545,7 @@ def _(e: Any, r: _Reader) -> Expr:
     return found
 
 
-# -- the program -----------------------------------------------------------------------------------------------------------
+# -- the program -------------------------------------------------------------------------------------------------------
 def _signature(facts: _Facts, body: list[Equation], inputs: Iterable[Any] | None, outputs: Iterable[str] | None) -> str:
     """The text of the first line: inputs with their sizes, and outputs."""
     names = [n for n in facts.order if n not in facts.defined and n not in facts.integers] if inputs is None else None
@@ -510,7 +553,9 @@ def _signature(facts: _Facts, body: list[Equation], inputs: Iterable[Any] | None
     known = {s.name for s in shown}
     sizes = {a for s in shown for d in s.dims for a in d.symbols()}
     indices = {s for e in body for s in _index_names(e)}
-    parameters = [n for n in facts.order if n in facts.integers and n not in known | sizes | indices | set(facts.defined)]
+    parameters = [
+        n for n in facts.order if n in facts.integers and n not in known | sizes | indices | set(facts.defined)
+    ]
     parameters = [n for n in parameters if n not in facts.ranks and _is_used(n, body)]
     read = {t for e in body for t in e.reads}
     ends = list(outputs) if outputs is not None else [t for t in facts.defined if t not in read] or facts.defined
@@ -524,7 +569,8 @@ def _index_names(e: Equation) -> Iterator[str]:
 
 def _is_used(name: str, body: list[Equation]) -> bool:
     return any(name in symbols(e.body) or any(name in s.symbols() for s in e.subs) for e in body) or any(
-        name in bound.symbols() for e in body for r in e.ranges.values() for bound in (r.lo, r.hi))
+        name in bound.symbols() for e in body for r in e.ranges.values() for bound in (r.lo, r.hi)
+    )
 
 
 def _input(facts: _Facts, given: Any) -> Input:
@@ -539,14 +585,16 @@ def _input(facts: _Facts, given: Any) -> Input:
     for k in range(facts.ranks.get(name, 0)):
         size = facts.size(name, k)
         if size is None:
-            raise NotationError(f"Nothing says how large axis {k} of {name} is.", f"Write IndexedBase('{name}', shape=(…)).")
+            raise NotationError(
+                f"Nothing says how large axis {k} of {name} is.", f"Write IndexedBase('{name}', shape=(…))."
+            )
         dims.append(reader.integer(size))
-    is_int = name in facts.int_tensors or not dims and name in facts.integers
+    is_int = name in facts.int_tensors or (not dims and name in facts.integers)
     return Input(name, tuple(dims), "int" if is_int else "real")
 
 
 def _wanted(facts: _Facts, e: Equation) -> Ranges:
-    """The ranges that the equations state: of limits and Idx, and for what stands on the left from its tensor's shape."""
+    """The ranges that an equation states: of limits and Idx; on the left, of its tensor's shape."""
     found = dict(e.ranges)
     for k, s in enumerate(e.subs):
         size = facts.size(e.tensor, k)
@@ -580,7 +628,9 @@ def _settled(signature: str, body: list[Equation], stated: list[Ranges]) -> Prog
             found = _parsed(signature, body, kept)
         except NNDerivError:
             return explicit
-        if found.shapes == explicit.shapes and all(a.ranges == b.ranges for a, b in zip(found.equations, explicit.equations, strict=True)):
+        if found.shapes == explicit.shapes and all(
+            a.ranges == b.ranges for a, b in zip(found.equations, explicit.equations, strict=True)
+        ):
             return found
         for e, wanted, mine, ranges in zip(found.equations, explicit.equations, kept, stated, strict=True):
             mine |= {i: r for i, r in ranges.items() if e.ranges.get(i) != wanted.ranges.get(i)}
@@ -588,6 +638,14 @@ def _settled(signature: str, body: list[Equation], stated: list[Ranges]) -> Prog
 
 
 __all__ = [
-    "LogSoftmax", "LogSumExp", "Maximum", "Mean", "Minimum", "Softmax", "Where", "equation_to_sympy", "program_from_sympy",
+    "LogSoftmax",
+    "LogSumExp",
+    "Maximum",
+    "Mean",
+    "Minimum",
+    "Softmax",
+    "Where",
+    "equation_to_sympy",
+    "program_from_sympy",
     "program_to_sympy",
 ]

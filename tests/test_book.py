@@ -19,7 +19,7 @@ EXPECTED = {
     "perceptron":      (4,  2, 15),
     "backpropagation": (12, 2, 7),
     "rnn":             (8,  2, 8),
-    "convolution":     (8,  6, 17),
+    "convolution":     (8,  6, 19),
     "attention":       (10, 2, 10),
 }
 

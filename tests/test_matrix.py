@@ -1,4 +1,4 @@
-"""The matrix form of an equation is the equation: every element of it, evaluated with NumPy, is what the interpreter says."""
+"""The matrix form of an equation is the equation: each of its elements, evaluated with NumPy, is the interpreter's."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from nnderiv.evaluate import _Run
 from nnderiv.latex import matrix_latex
 from nnderiv.numbers import FUNCTIONS
 from nnderiv.program import Equation, Program
+from tests.running import lists
 
 DENSE = "X[N,I], W[I,O], b[O] -> Y\nY[n,o] = sum[i](X[n,i]*W[i,o]) + b[o]"
 LEAST_SQUARES = "X[N,D], w[D], y[N] -> L\nr[n] = sum[d](X[n,d]*w[d]) - y[n]\nL = sum[n](r[n]**2)/2"
@@ -61,9 +62,17 @@ LAYER_NORM = """
     v[n] = mean[d]((X[n,d] - m[n])**2)
     Y[n,d] = g[d]*(X[n,d] - m[n])/sqrt(v[n] + 1 + eps**2) + b[d]
 """
-TRACES = "A[N,N], B[N,N], x[N] -> L\nL = sum[i,j,k](A[i,j]*B[j,k]*A[k,i]) + sum[i](A[i,i]) + sum[i,j](A[i,j]*B[i,j])*sum[i](x[i])"
-SCALARS = "A[N,M], x[N], y[M], s -> C\nC[i,j] = s*x[i]*A[i,j]*y[j]/N - exp(x[i]) + where(A[i,j] > y[j], s, 0) + max(A[i,j], 0.5)"
-SPREAD = "a[N], b[M], c[K] -> Y\nY[i,j] = sum[k](c[k]*a[i]) + logsumexp[i2](a[i2]) + b[j]**3 + sum[i2](a[i2])**2 for j < M"
+TRACES = """
+    A[N,N], B[N,N], x[N] -> L
+    L = sum[i,j,k](A[i,j]*B[j,k]*A[k,i]) + sum[i](A[i,i]) + sum[i,j](A[i,j]*B[i,j])*sum[i](x[i])
+"""
+SCALARS = """
+    A[N,M], x[N], y[M], s -> C
+    C[i,j] = s*x[i]*A[i,j]*y[j]/N - exp(x[i]) + where(A[i,j] > y[j], s, 0) + max(A[i,j], 0.5)
+"""
+SPREAD = (
+    "a[N], b[M], c[K] -> Y\nY[i,j] = sum[k](c[k]*a[i]) + logsumexp[i2](a[i2]) + b[j]**3 + sum[i2](a[i2])**2 for j < M"
+)
 BACKWARDS = """
     x[T,N,D], W[D,D] -> e
     e[t,n,d] = x[t,n,d]**2/2 + where(t > 0, sum[k](W[d,k]*e[t+1,n,k]), 0)
@@ -73,7 +82,7 @@ CASES = {name: text for name, text in list(globals().items()) if name.isupper() 
 SIZES = dict(zip("NMKDEIHOTBC", (3, 4, 2, 5, 3, 4, 3, 2, 4, 2, 3), strict=True))
 
 
-# -- what a tree of matrices means, in NumPy -------------------------------------------------------------------------------
+# -- what a tree of matrices means, in NumPy ---------------------------------------------------------------------------
 class Meaning:
     """Values of one program, from the interpreter; `env` holds sizes and superscripts."""
 
@@ -150,7 +159,7 @@ def is_column(a: mx.Node) -> bool:
         return a.subs.count(None) == 1
     if isinstance(a, mx.Fill):
         return a.column is None
-    if isinstance(a, mx.Ones | mx.Diagonal) or isinstance(a, mx.Along) and (a.is_column or "softmax" not in a.op):
+    if isinstance(a, mx.Ones | mx.Diagonal) or (isinstance(a, mx.Along) and (a.is_column or "softmax" not in a.op)):
         return True
     if isinstance(a, mx.Times):
         return is_column(a.parts[-1]) and not is_row(a.parts[0])
@@ -235,16 +244,27 @@ def _(a: mx.Elementwise, at: Meaning) -> Any:
 
 
 OPERATIONS: dict[str, Any] = {
-    "/": np.divide, "**": np.power, "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal,
-    "==": np.equal, "!=": np.not_equal, "max": np.maximum, "min": np.minimum,
+    "/": np.divide,
+    "**": np.power,
+    "<": np.less,
+    "<=": np.less_equal,
+    ">": np.greater,
+    ">=": np.greater_equal,
+    "==": np.equal,
+    "!=": np.not_equal,
+    "max": np.maximum,
+    "min": np.minimum,
 }
 
 
-# -- the law ---------------------------------------------------------------------------------------------------------------
+# -- the law -----------------------------------------------------------------------------------------------------------
 def assert_means_the_equation(form: mx.MatrixForm, run: _Run) -> None:
     e = form.equation
-    above = [str(s.name) for k, s in enumerate(e.subs) if isinstance(form.left, mx.Leaf) and form.left.subs[k] is not None
-             and s.name in e.ranges]
+    above = [
+        str(s.name)
+        for k, s in enumerate(e.subs)
+        if isinstance(form.left, mx.Leaf) and form.left.subs[k] is not None and s.name in e.ranges
+    ]
     rows = [str(s.name) for s in e.subs if s.name in e.ranges and s.name not in above]
     for place in itertools.product(*(range(*run.bounds(e, i)) for i in above)):
         env = dict(run.env) | dict(zip(above, place, strict=True))
@@ -256,7 +276,9 @@ def assert_means_the_equation(form: mx.MatrixForm, run: _Run) -> None:
             if next(d for d in run.program.definitions[e.tensor] if run.match(d, at) is not None) is not e:
                 continue
             offset = tuple(p - run.bounds(e, i)[0] for p, i in zip(position, rows, strict=True))
-            np.testing.assert_allclose(found[offset], float(run.demand(e.tensor, at)), rtol=1e-9, atol=1e-9, err_msg=str(e))
+            np.testing.assert_allclose(
+                found[offset], float(run.demand(e.tensor, at)), rtol=1e-9, atol=1e-9, err_msg=str(e)
+            )
 
 
 def drawn(program: Program, seed: int = 0) -> dict[str, Any]:
@@ -284,19 +306,65 @@ def test_a_matrix_form_means_its_equation(name):
             assert_means_the_equation(form, run)
 
 
-@pytest.mark.parametrize("name", ["DENSE", "LEAST_SQUARES", "MLP", "RNN", "RNN_COLUMNS", "ATTENTION", "BATCHED_ATTENTION",
-                                  "SHARED_WEIGHT", "LOGISTIC", "LAYER_NORM", "TRACES", "SPREAD"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "DENSE",
+        "LEAST_SQUARES",
+        "MLP",
+        "RNN",
+        "RNN_COLUMNS",
+        "ATTENTION",
+        "BATCHED_ATTENTION",
+        "SHARED_WEIGHT",
+        "LOGISTIC",
+        "LAYER_NORM",
+        "TRACES",
+        "SPREAD",
+    ],
+)
 def test_all_equations_of_the_textbook_layers_have_a_matrix_form(name):
     program = nd.parse(CASES[name])
     for p in (program, nd.derive(program).backward):
         assert len(forms(p)) == len(p.equations)
 
 
-# -- textbook forms --------------------------------------------------------------------------------------------------------
+def test_every_matrix_form_in_the_zoo_means_its_equation():
+    pytest.importorskip("torch")
+    from tests.suites.zoo import ZOO
+
+    count = 0
+    for layer in ZOO:
+        rng = np.random.default_rng(0)
+        program, inputs = nd.parse(layer.text), {name: lists(x) for name, x in layer.inputs(rng).items()}
+        backward, env = nd.derive(program, wrt=layer.wrt).backward, _Run(program, inputs).env
+        seeds = {
+            i.name: rng.normal(size=[d.value(env) for d in i.dims]).tolist()
+            for i in backward.inputs
+            if i.name not in inputs
+        }
+        for p, values in ((program, inputs), (backward, inputs | seeds)):
+            run = _Run(p, values)
+            for form in forms(p):
+                assert_means_the_equation(form, run)
+                count += 1
+    assert count > 1500
+
+
+# -- textbook forms ----------------------------------------------------------------------------------------------------
 def plain(latex: str) -> str:
     r"""LaTeX without what only moves ink: \mathrm{d}W -> dW, \mathbf{1} -> 1, W^{\top} -> W^T."""
-    for old, new in ((r"\mathrm{d}", "d"), (r"\mathbf{1}", "1"), (r"^{\top}", "^T"), (r"\,", " "), (r"\top", "T"), (r"\odot", "⊙"),
-                     (r"\frac{1}{\sqrt{D}}", "1/√D"), (r"\mathrm{lse}", "lse"), (r"\oslash", "⊘")):
+    for old, new in (
+        (r"\mathrm{d}", "d"),
+        (r"\mathbf{1}", "1"),
+        (r"^{\top}", "^T"),
+        (r"\,", " "),
+        (r"\top", "T"),
+        (r"\odot", "⊙"),
+        (r"\frac{1}{\sqrt{D}}", "1/√D"),
+        (r"\mathrm{lse}", "lse"),
+        (r"\oslash", "⊘"),
+    ):
         latex = latex.replace(old, new)
     return latex
 
@@ -373,19 +441,24 @@ def test_the_hessian_of_logistic_regression_is_a_diagonal_between_two_matrices()
 def test_the_trace_of_a_cycle_of_factors():
     program = nd.parse("A[N,M], B[M,N] -> L\nL = sum[i,j](A[i,j]*B[j,i])")
     assert matrix_latex(mx.matrix_form(program, program.equations[0])) in (
-        r"L = \operatorname{tr}(A\,B)", r"L = \operatorname{tr}(B\,A)")
+        r"L = \operatorname{tr}(A\,B)",
+        r"L = \operatorname{tr}(B\,A)",
+    )
 
 
-# -- refusals --------------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(("text", "reason"), [
-    ("X[N], K[U] -> Y\nY[i] = sum[u](X[i+u]*K[u])", "plain index"),
-    ("E[V,D], int tok[N] -> Y\nY[n,d] = E[tok[n],d]", "tok"),
-    ("S[N,N] -> P\nP[i,j] = where(j <= i, S[i,j], 0)", "places"),
-    ("A[N,M] -> Y\nY[i,j] = A[i,j] for i < 2", "axis"),
-    ("A[N,K], B[M,K], C[L,K] -> Y\nY[i,j,l] = sum[k](A[i,k]*B[j,k]*C[l,k])", ""),
-    ("A[N,M] -> Y\nY[i,j] = where(A[i,j] > 0, A[i,j], A[i,j]**2)", "counterpart"),
-    ("h[T,N] -> s\ns[n] = sum[t](exp(h[t,n]))", ""),
-])
+# -- refusals ----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("X[N], K[U] -> Y\nY[i] = sum[u](X[i+u]*K[u])", "plain index"),
+        ("E[V,D], int tok[N] -> Y\nY[n,d] = E[tok[n],d]", "tok"),
+        ("S[N,N] -> P\nP[i,j] = where(j <= i, S[i,j], 0)", "places"),
+        ("A[N,M] -> Y\nY[i,j] = A[i,j] for i < 2", "axis"),
+        ("A[N,K], B[M,K], C[L,K] -> Y\nY[i,j,l] = sum[k](A[i,k]*B[j,k]*C[l,k])", ""),
+        ("A[N,M] -> Y\nY[i,j] = where(A[i,j] > 0, A[i,j], A[i,j]**2)", "counterpart"),
+        ("h[T,N] -> s\ns[n] = sum[t](exp(h[t,n]))", ""),
+    ],
+)
 def test_what_is_no_matrix_expression_is_refused_with_a_reason(text, reason):
     program = nd.parse(text)
     if not reason:  # may have a form; if so, it is right
@@ -407,7 +480,9 @@ def equation_of(program: Program, name: str) -> Equation:
 
 
 def test_a_sum_that_leaves_out_places_is_refused_where_it_matters():
-    program = nd.parse("x[T,N], W[N,N] -> h, s\nh[t,n] = sum[m](W[n,m]*h[t-1,m]) + x[t,n]\ns[t] = sum[n](exp(h[t-1,n])) for t < T")
+    program = nd.parse(
+        "x[T,N], W[N,N] -> h, s\nh[t,n] = sum[m](W[n,m]*h[t-1,m]) + x[t,n]\ns[t] = sum[n](exp(h[t-1,n])) for t < T"
+    )
     with pytest.raises(nd.MatrixFormError, match="out of range"):
         mx.matrix_form(program, equation_of(program, "s"))
     assert mx.matrix_form(program, equation_of(program, "h"))

@@ -23,13 +23,37 @@ PROGRAMS = {
     "EMBEDDING": "E[V,D], int tok[N] -> Y\nY[n,d] = E[tok[n],d]*2",
     "MASK": "S[N,N], slope -> P\nP[i,j] = softmax[j](where(j <= i and S[i,j] != 0, S[i,j] - slope*abs(i - j), -inf))",
     "ALIGNMENT": "c[M,N] -> D\nD[0,0] = c[0,0]\nD[i,0] = D[i-1,0] + c[i,0]\nD[0,j] = D[0,j-1] + c[0,j]\n"
-                 "D[i,j] = min(min(D[i-1,j], D[i,j-1]), D[i-1,j-1]) + c[i,j]",
+    "D[i,j] = min(min(D[i-1,j], D[i,j-1]), D[i-1,j-1]) + c[i,j]",
     "SHIFTED": "x[N] -> y\ny[i] = x[i-1] - 0.1*x[i+1]",
     "BY_HAND": "x[N] -> y\ny[i] = x[i]**2 for 1 <= i < N - 1",
-    "REMAINDERS": "x[N] -> y\ny[i] = where(i % 2 == 0 or not x[i] > 0, x[i], -x[i])/pi + mean[j](x[j]*x[max(i,j)])*min[j](x[j])",
-    "NAMES": "E[I], S[I], N[I], O[I], Q[I], beta[I], gamma[I], zeta -> pi2\npi2 = sum[i](E[i]*S[i]*N[i]*O[i]*Q[i]*beta[i]*gamma[i])*zeta",
-    "FUNCTIONS": "x[N] -> y\ny[n] = " + " + ".join(f"{f}(x[n])" for f in (
-        "exp log sqrt tanh sigmoid relu softplus gelu silu erf sin cos abs sign").split()),
+    "REMAINDERS": """
+        x[N] -> y
+        y[i] = where(i % 2 == 0 or not x[i] > 0, x[i], -x[i])/pi + mean[j](x[j]*x[max(i,j)])*min[j](x[j])
+    """,
+    "NAMES": """
+        E[I], S[I], N[I], O[I], Q[I], beta[I], gamma[I], zeta -> pi2
+        pi2 = sum[i](E[i]*S[i]*N[i]*O[i]*Q[i]*beta[i]*gamma[i])*zeta
+    """,
+    "FUNCTIONS": "x[N] -> y\ny[n] = "
+    + " + ".join(
+        f"{f}(x[n])"
+        for f in [
+            "exp",
+            "log",
+            "sqrt",
+            "tanh",
+            "sigmoid",
+            "relu",
+            "softplus",
+            "gelu",
+            "silu",
+            "erf",
+            "sin",
+            "cos",
+            "abs",
+            "sign",
+        ]
+    ),
 }
 INTEGERS = {"s": 2, "p": 1, "tok": [1, 0, 1]}
 
@@ -39,8 +63,10 @@ def drawn(program: nd.Program, seed: int = 0) -> dict[str, Any]:
     sizes = {name: 5 for name in program.sizes} | {"U": 3, "V": 3, "D": 2, "B": 2, "C": 2, "O": 2, "T": 3}
     sizes |= {"N": 3} if "tok" in program.kinds else {}
     env = sizes | {n: v for n, v in INTEGERS.items() if not isinstance(v, list)}
-    return {i.name: INTEGERS[i.name] if i.kind == "int" else rng.uniform(0.1, 1.0, [d.value(env) for d in i.dims]).tolist()
-            for i in program.inputs}
+    return {
+        i.name: INTEGERS[i.name] if i.kind == "int" else rng.uniform(0.1, 1.0, [d.value(env) for d in i.dims]).tolist()
+        for i in program.inputs
+    }
 
 
 def both_ways(program: nd.Program) -> nd.Program:
@@ -55,7 +81,9 @@ def test_there_and_back_is_the_same_program(name):
         assert back.sympy() == p.sympy()
         assert back.inputs == p.inputs
         assert back.outputs == p.outputs
-        assert [str(r) for axes in back.shapes.values() for r in axes] == [str(r) for axes in p.shapes.values() for r in axes]
+        assert [str(r) for axes in back.shapes.values() for r in axes] == [
+            str(r) for axes in p.shapes.values() for r in axes
+        ]
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -64,7 +92,18 @@ def test_there_and_back_means_the_same(name):
     inputs = drawn(program)
     expected, found = nd.evaluate(program, inputs), nd.evaluate(both_ways(program), inputs)
     for output in program.outputs:
-        np.testing.assert_allclose(np.array(found[output], float), np.array(expected[output], float), rtol=1e-12, err_msg=output)
+        np.testing.assert_allclose(
+            np.array(found[output], float), np.array(expected[output], float), rtol=1e-12, err_msg=output
+        )
+
+
+def test_every_layer_of_the_zoo_goes_there_and_back():
+    pytest.importorskip("torch")
+    from tests.suites.zoo import ZOO
+
+    for layer in ZOO:
+        program = nd.parse(layer.text)
+        assert both_ways(program).sympy() == program.sympy(), layer
 
 
 def test_a_dense_layer_is_an_indexed_sum():
@@ -86,9 +125,9 @@ def test_names_that_sympy_uses_are_plain_symbols():
     assert {str(b) for b in equation.atoms(sp.IndexedBase)} == {"E", "S", "N", "O", "Q", "beta", "gamma"}
 
 
-# -- equations that a person wrote -----------------------------------------------------------------------------------------
+# -- equations that a person wrote -------------------------------------------------------------------------------------
 i, j, n, o, u = sp.symbols("i j n o u", integer=True)
-N, I, O, H, s = sp.symbols("N I O H s", integer=True)  # noqa: E741
+N, I, O, H, s = sp.symbols("N I O H s", integer=True)
 
 
 def test_a_matrix_product_written_in_sympy():
@@ -120,8 +159,9 @@ def test_shapes_come_from_the_ranges_of_indices():
 def test_a_parameter_in_a_subscript_is_an_integer_and_a_bare_symbol_a_real_scalar():
     X, Y = sp.IndexedBase("X", shape=(H,)), sp.IndexedBase("Y", shape=((H - 3) / s + 1,))
     eps = sp.Symbol("eps")
-    program = nd.Program.from_sympy([sp.Eq(sp.IndexedBase("Y", shape=(sp.floor((H - 3) / s) + 1,))[i],
-                                           Maximum(X[s * i + u], (u, 0, 2)) + eps)])
+    program = nd.Program.from_sympy(
+        [sp.Eq(sp.IndexedBase("Y", shape=(sp.floor((H - 3) / s) + 1,))[i], Maximum(X[s * i + u], (u, 0, 2)) + eps)]
+    )
     assert program.kinds == {"X": "real", "eps": "real", "s": "int"}
     assert Y.label != X.label
     assert nd.evaluate(program, {"X": [1, 5, 2, 4, 3], "eps": 0, "s": 2}) == {"Y": [5, 4]}
@@ -129,7 +169,11 @@ def test_a_parameter_in_a_subscript_is_an_integer_and_a_bare_symbol_a_real_scala
 
 def test_piecewise_and_where_are_the_same_choice():
     x, y = sp.IndexedBase("x", shape=(N,)), sp.IndexedBase("y", shape=(N,))
-    choices = [Where(x[i] > 0, x[i], 0), sp.Piecewise((x[i], x[i] > 0), (0, True)), Where(x[i] > 0, x[i], 0).rewrite(sp.Piecewise)]
+    choices = [
+        Where(x[i] > 0, x[i], 0),
+        sp.Piecewise((x[i], x[i] > 0), (0, True)),
+        Where(x[i] > 0, x[i], 0).rewrite(sp.Piecewise),
+    ]
     programs = [nd.Program.from_sympy([sp.Eq(y[i], c)]) for c in choices]
     assert programs[0] == programs[1] == programs[2] == nd.parse("x[N] -> y\ny[i] = where(x[i] > 0, x[i], 0)")
 
@@ -141,17 +185,20 @@ def test_softmax_keeps_its_index_and_logsumexp_binds_it():
     assert LogSumExp(x[i], (i, 0, N - 1)).subs(i, 2) == LogSumExp(x[i], (i, 0, N - 1))
 
 
-@pytest.mark.parametrize(("equation", "reason"), [
-    (sp.Symbol("x"), "not an equation"),
-    (sp.Eq(sp.Symbol("a") + 1, 2, evaluate=False), "not an element"),
-    (sp.Eq(sp.IndexedBase("y")[i], sp.gamma(sp.IndexedBase("x", shape=(N,))[i])), "not in the notation"),
-    (sp.Eq(sp.Symbol("L"), sp.Integral(sp.Symbol("x"), sp.Symbol("x"))), "not in the notation"),
-    (sp.Eq(sp.IndexedBase("y")[i], sp.IndexedBase("x")[2 * i]), "how large"),
-    (sp.Eq(sp.IndexedBase("y")[i], sp.IndexedBase("x", shape=(N,))[sp.sqrt(i)]), "integer"),
-    (sp.Eq(sp.IndexedBase("y")[i], sp.Piecewise((1, sp.IndexedBase("x", shape=(N,))[i] > 0))), "everywhere"),
-    (sp.Eq(sp.IndexedBase("y")[i], sp.Symbol("lambda") * sp.IndexedBase("x", shape=(N,))[i]), "keyword"),
-    (sp.Eq(sp.IndexedBase("y")[i], sp.I * sp.IndexedBase("x", shape=(N,))[i]), "not in the notation"),
-])
+@pytest.mark.parametrize(
+    ("equation", "reason"),
+    [
+        (sp.Symbol("x"), "not an equation"),
+        (sp.Eq(sp.Symbol("a") + 1, 2, evaluate=False), "not an element"),
+        (sp.Eq(sp.IndexedBase("y")[i], sp.gamma(sp.IndexedBase("x", shape=(N,))[i])), "not in the notation"),
+        (sp.Eq(sp.Symbol("L"), sp.Integral(sp.Symbol("x"), sp.Symbol("x"))), "not in the notation"),
+        (sp.Eq(sp.IndexedBase("y")[i], sp.IndexedBase("x")[2 * i]), "how large"),
+        (sp.Eq(sp.IndexedBase("y")[i], sp.IndexedBase("x", shape=(N,))[sp.sqrt(i)]), "integer"),
+        (sp.Eq(sp.IndexedBase("y")[i], sp.Piecewise((1, sp.IndexedBase("x", shape=(N,))[i] > 0))), "everywhere"),
+        (sp.Eq(sp.IndexedBase("y")[i], sp.Symbol("lambda") * sp.IndexedBase("x", shape=(N,))[i]), "keyword"),
+        (sp.Eq(sp.IndexedBase("y")[i], sp.I * sp.IndexedBase("x", shape=(N,))[i]), "not in the notation"),
+    ],
+)
 def test_what_the_notation_cannot_say_is_refused_with_a_reason(equation, reason):
     with pytest.raises(nd.NotationError, match=reason):
         nd.Program.from_sympy([equation])

@@ -187,7 +187,8 @@ def _windows(frame: Frame, store: Storage, relative: list[Int], kinds: list[str]
     """_windows(A, …): strided views, zero-padded where they leave the array."""
     axes, labels = [], []
     for sub, kind in zip(relative, kinds, strict=True):
-        indices = frame.vectors(sub)
+        # The output index of a window goes last: along it lies what is copied together.
+        indices = sorted(frame.vectors(sub), key=lambda i: len(frame.ranges[i].size.terms) > 1)
         labels += indices
         if kind == "all":
             axes.append("None")

@@ -8,7 +8,7 @@ until one operand is left.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..expr import ZERO, Expr, Op, conjunction, factors, free_symbols, product, where
 from .arrays import Array, Frame, expand, permute
@@ -42,7 +42,8 @@ def sum_of_products(
         a, b = _cheapest(frame, arrays)
         others = [x for k, x in enumerate(arrays) if k not in (a, b)]
         closing = [i for i in open_ if i in arrays[a].labels and i in arrays[b].labels and all(i not in o.labels for o in others)]
-        arrays = [*others, keep(_pair(frame, arrays[a], arrays[b], closing, keep))]
+        result = _pair(frame, arrays[a], arrays[b], closing, keep)
+        arrays = [*others, keep(result) if others else result]
     result = arrays[0] if arrays else Array("1")
     for i in missing:
         result = Array(f"{frame.size(i)}*{result.at_least(6)}" if result.text != "1" else frame.size(i), result.labels, 6)
@@ -145,6 +146,11 @@ def matmul(frame: Frame, a: Array, b: Array, inner: list[str], keep: Keep) -> Ar
         labels = frame.sort([*both, *inner])
         return _presum(frame, Array(f"({expand(permute(a, labels), labels).at_least(6)}*{expand(permute(b, labels), labels).at_least(7)})", labels), inner)
     rest = [x for x in wanted if x not in both]
+    if (batch := _summed_batch(a, b, both, inner)):
+        # Σ_n A[n]·B[n]: one product for each n and a sum is cheaper than moving n next to the other summed axes.
+        product = matmul(replace(frame, order=(*batch, *(x for x in frame.order if x not in batch))),
+                         a, b, [x for x in inner if x not in batch], keep)
+        return permute(_presum(frame, keep(product), batch), wanted)
     if not rows and columns and both or rest == columns + rows and rows and columns:
         a, b, rows, columns = b, a, columns, rows
     batch_b = _own_batch(rest, rows, columns) if not both else []
@@ -166,6 +172,15 @@ def matmul(frame: Frame, a: Array, b: Array, inner: list[str], keep: Keep) -> Ar
     return permute(Array(text, tuple(labels), binding if not text.endswith("0]") else 9), wanted)
 
 
+def _summed_batch(a: Array, b: Array, both: list[str], inner: list[str]) -> list[str]:
+    """Summed indices that lead both operands, where the other summed ones do not follow them directly."""
+    first, second = a.origin.labels, b.origin.labels
+    if both or not first or not second or first[0] != second[0] or first[0] not in inner or len(inner) < 2:
+        return []
+    scattered = [labels for labels in (first, second) if {*labels[: len(inner)]} != {*inner} and {*labels[-len(inner):]} != {*inner}]
+    return [first[0]] if scattered else []
+
+
 def _own_batch(wanted: list[str], rows: list[str], columns: list[str]) -> list[str]:
     """The leading column indices, if the result is wanted as (some columns, rows, other columns): a batch of the right operand."""
     k = 0
@@ -179,9 +194,12 @@ def _own_batch(wanted: list[str], rows: list[str], columns: list[str]) -> list[s
 def _grouped(frame: Frame, array: Array, batch: list[str], first: list[str], second: list[str], keep: Keep) -> str:
     """The text of the array as (batch, first, second), each group of axes merged into one; transposed without a copy if it can be."""
     natural = array.origin.labels
-    transposed = natural == (*batch, *second, *first) and bool(first) and bool(second)
+    as_is = natural in ((*batch, *first, *second), (*batch, *second, *first))
+    # If it must be copied, then so that what lies together stays together.
+    tail = natural == (*batch, *second, *first) if as_is else bool(natural) and natural[-1] in first
+    transposed = tail and bool(first) and bool(second)
     groups = [second, first] if transposed else [first, second]
-    array = array.origin if transposed else permute(array, (*batch, *first, *second))
+    array = permute(array, (*batch, *second, *first) if transposed else (*batch, *first, *second))
     if len(array.text) > 60:
         array = keep(array)
     text = array.at_least(9)

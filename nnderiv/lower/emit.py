@@ -219,9 +219,8 @@ class Body:
         """_fold(V, shape, …) or _scatter(V, shape, …): the adjoint of reading at subscripts that are not plain."""
         inner = Frame(fold.order, fold.ranges, self.positive, self.storage, self.sizes, dict(self.loops))
         self.name_new_sizes(fold.ranges)
-        array = self.value(inner, fold.values)
-        array = self.broadcast(inner, array, fold.labels)
-        array = self.keep_long(array)
+        array = self.keep_long(self.value(inner, fold.values))
+        array = permute(self.broadcast(inner, array, inner.sort(fold.labels)), fold.labels)
         labels = tuple(i for i in e.indices if i in e.ranges)
         shape = f"({', '.join(frame.size(i) for i in labels)}{',' if len(labels) == 1 else ''})"
         if fold.scatter is not None:

@@ -37,11 +37,12 @@ def _equation(program: Program, e: Equation, positive: frozenset[str]) -> Equati
 
 def _vanishing(body: Expr) -> set[tuple[str, tuple[object, ...]]]:
     """The reads that are factors of the body: a zero in one of them is a zero of the whole, as long as the rest is finite."""
-    plain = {(f.tensor, f.subs) for f in factors(body) if isinstance(f, Read)}
-    for f in factors(body):
-        if isinstance(f, Op) and not _stays_finite(f):
-            plain -= {(r.tensor, r.subs) for r in reads(f)}
-    return plain if all(not isinstance(f, Op) or _stays_finite(f) or not _same_places(f, plain) for f in factors(body)) else set()
+    while isinstance(body, Op) and body.op == "where" and body.args[2] == ZERO:
+        body = body.args[1]
+    parts = factors(body)
+    plain = {(f.tensor, f.subs) for f in parts if isinstance(f, Read)}
+    risky = [f for f in parts if not isinstance(f, Read) and reads(f) and not _stays_finite(f)]
+    return set() if risky else plain
 
 
 def _stays_finite(e: Expr) -> bool:
@@ -52,7 +53,3 @@ def _stays_finite(e: Expr) -> bool:
         return all(_stays_finite(a) for a in e.args)
     return e != INF
 
-
-def _same_places(f: Expr, plain: set[tuple[str, tuple[object, ...]]]) -> bool:
-    """Whether f may be read outside where a factor is: then that factor's zero does not save the product."""
-    return bool(reads(f)) and bool(plain)

@@ -1,6 +1,7 @@
 """Terms of a gradient that are better computed by scattering: the adjoint of a strided window, of a diagonal, of a look-up.
 
     Σ_u [s | a + p − u] dY[(a + p − u)/s] W[u]      for every i, u: add dY[i] W[u] to dX[s·i + u − p]     `_fold`
+    Σ_u dY[a − u] W[u]                              the same with s = 1, p = 0
     Σ_n [tok[n] = a] dY[n, d]                       for every n: add dY[n, d] to dE[tok[n], d]             `_scatter`
 
 `find_fold` reads the left-hand form back into the right-hand one, which needs no division and touches no zeros.
@@ -49,7 +50,7 @@ def _split(body: Expr) -> tuple[list[Expr], list[Expr]]:
         while isinstance(f, Op) and f.op == "where" and f.args[2] == ZERO:
             conditions += list(f.args[0].args) if isinstance(f.args[0], Op) and f.args[0].op == "and" else [f.args[0]]
             f = f.args[1]
-        kept.append(f)
+        kept += factors(f)
     return conditions, kept
 
 
@@ -76,7 +77,11 @@ def _strided(program: Program, e: Equation, sum_: Reduce, conditions: list[Expr]
     summed = tuple(i for i in sum_.indices if i not in labels)
     values = where(conjunction(_settled(conditions, ranges)), product(body), ZERO)
     values = product([*others, Reduce("sum", summed, values)]) if summed else product([*others, *factors(values)])
-    order = (*labels, *summed)
+    # The axes that _fold walks through come first, so that what it adds lies together in memory.
+    walked = [i for i in labels if i in sum_.indices]
+    sliced = [a_axes[1][0][0] for a_axes in axes.values()]
+    kept = [i for i in labels if i not in walked and i not in sliced]
+    order = (*kept, *walked, *sliced, *summed)
     return Fold(values, order, {i: ranges[i] for i in order}, tuple(labels),
                 tuple(axes.get(i) for i in e.indices if i in e.ranges))
 
@@ -114,14 +119,18 @@ def _range_of(program: Program, sub: Int, body: list[Expr]) -> Range | None:
 
 
 def _shared(program: Program, a: str, body: list[Expr], ranges: Ranges, bound: tuple[str, ...]) -> Found | None:
-    """A factor read at a − u and, on another axis, at u: a window that no view can give, but a fold can: a = q + u."""
+    """A factor read at a − u, the adjoint of a window at i + u; or at a ± u and, on another axis, at u, which no view can give."""
     for f in body:
         if not isinstance(f, Read):
             continue
         for k, s in enumerate(f.subs):
-            shared = s.symbols() & set(bound) & {x for j, t in enumerate(f.subs) if j != k for x in t.symbols()}
             split = s.split(a)
-            if shared and split is not None and (split[0] == 1 or split[0] == -1) and not s.elements():
+            if split is None or not (split[0] == 1 or split[0] == -1) or s.elements():
+                continue
+            moving = [u for u in bound if u in s.symbols()]
+            backwards = any((c := s.split(u)) is not None and c[0] == -split[0] for u in moving)
+            elsewhere = {x for j, t in enumerate(f.subs) if j != k for x in t.symbols()}
+            if backwards or elsewhere & set(moving):
                 q = _new(a, ranges)
                 return q, program.hulls[f.tensor][k], (Int.symbol(q) - split[1]) * split[0], None
     return None

@@ -121,7 +121,7 @@ class _Lowering:
         outputs = [self.output(body, n) for n in self.forward.outputs]
         shown = outputs[0] if len(outputs) == 1 else f"Outputs(({', '.join(outputs)}))"
         body.line(f"return {shown}, ({', '.join(self.residuals)},)")
-        return "\n".join(body.lines)
+        return _quiet(body.lines)
 
     def backward_function(self) -> str:
         nodes = schedule(self.backward_program, self.backward_equations)
@@ -139,7 +139,7 @@ class _Lowering:
         body.run(nodes)
         outputs = [self.output(body, n) for n in self.backward.outputs]
         body.line(f"return Gradients(({', '.join(outputs)},))")
-        return "\n".join(body.lines)
+        return _quiet(body.lines)
 
     def output(self, body: Body, name: str) -> str:
         """The part of a tensor's storage that its dimensions cover."""
@@ -220,6 +220,13 @@ def _needed(program: Program, outputs: Sequence[str], available: frozenset[str])
         found.add(name)
         todo += [r for e in program.definitions[name] for r in e.reads if r not in available]
     return [e for e in program.equations if e.tensor in found]
+
+
+def _quiet(lines: list[str]) -> str:
+    """The text of a function; where a mask discards values, what they would have been is no reason for a warning."""
+    text = "\n".join(lines)
+    masked = "np.where(" in text or ".inf" in text or " else " in text
+    return f'@np.errstate(divide="ignore", invalid="ignore", over="ignore")\n{text}' if masked else text
 
 
 def _indented(text: str) -> str:

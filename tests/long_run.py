@@ -1,0 +1,101 @@
+"""Every law on many random programs: python -m tests.long_run --programs 10000 --seed 0 [--jobs 2] [--laws derived,emitted]
+
+Prints its progress, then each kind of failure once, with the smallest text that showed it. Exit code 1 on any failure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from random import Random
+
+from .laws import LAWS
+from .strategies import random_program
+
+BATCH = 20
+
+
+@dataclass(frozen=True)
+class Failure:
+    number: int
+    law: str
+    kind: str
+    text: str
+    message: str
+
+
+def attempt(seed: int, number: int, names: list[str]) -> list[Failure]:
+    """The laws on one random program; the program depends on (seed, number) only."""
+    text, found = "", []
+    for law in names:
+        try:
+            text = text or random_program(Random(f"{seed}/{number}"))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                LAWS[law](text, seed + number)
+        except Exception as error:
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            kind = f"{type(error).__name__} at {place.filename.rsplit('/', 1)[-1]}:{place.lineno}"
+            found.append(Failure(number, law, kind, text, str(error)))
+    return found
+
+
+def batch(seed: int, first: int, last: int, names: list[str]) -> list[Failure]:
+    return [f for number in range(first, last) for f in attempt(seed, number, names)]
+
+
+def run(seed: int, programs: int, jobs: int, names: list[str]) -> Iterator[tuple[int, list[Failure]]]:
+    """(programs done, failures) batch by batch."""
+    spans = [(k, min(k + BATCH, programs)) for k in range(0, programs, BATCH)]
+    if jobs == 1:
+        for first, last in spans:
+            yield last - first, batch(seed, first, last, names)
+        return
+    with ProcessPoolExecutor(jobs) as pool:
+        pending = [pool.submit(batch, seed, first, last, names) for first, last in spans]
+        for (first, last), future in zip(spans, pending, strict=True):
+            yield last - first, future.result()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.long_run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--programs", type=int, default=10_000, help="how many programs (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same programs (default: %(default)s)")
+    parser.add_argument("--jobs", type=int, default=1, help="processes (default: %(default)s)")
+    parser.add_argument("--laws", default=",".join(LAWS), help="which laws, by comma (default: %(default)s)")
+    options = parser.parse_args(arguments)
+    names = options.laws.split(",")
+    unknown = [n for n in names if n not in LAWS]
+    if unknown:
+        parser.error(f"there is no law {unknown[0]}; there are {', '.join(LAWS)}")
+    failures: list[Failure] = []
+    done, start = 0, time.monotonic()
+    for count, found in run(options.seed, options.programs, options.jobs, names):
+        done += count
+        failures += found
+        rate = done / max(time.monotonic() - start, 1e-9)
+        print(f"\r{done}/{options.programs} programs, {len(failures)} failures, {rate:.1f} a second", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    show(failures)
+    print(f"seed {options.seed}: {done} programs, laws {', '.join(names)}: {len(failures)} failures")
+    return 1 if failures else 0
+
+
+def show(failures: list[Failure]) -> None:
+    """Each kind once, with its smallest text."""
+    kinds: dict[tuple[str, str], list[Failure]] = {}
+    for f in failures:
+        kinds.setdefault((f.law, f.kind), []).append(f)
+    for (law, kind), found in kinds.items():
+        smallest = min(found, key=lambda f: len(f.text))
+        print(f"\n== {law}: {kind}, {len(found)} programs; the smallest is number {smallest.number}:\n{smallest.text}\n-- {smallest.message}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
