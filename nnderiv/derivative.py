@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from .bounds import inside
 from .errors import DerivationError
@@ -116,7 +117,7 @@ class _Reverse:
         # Names first: in a cycle, gradients refer to each other.
         for t in order:
             if t not in self.adjoint:
-                self.adjoint[t] = self.fresh(f"d{t}")
+                self.adjoint[t] = self.fresh(f"d{t}_total" if t in self.seeds else f"d{t}")
         for component in self._reverse_order():
             for t in component:
                 self._accumulate(t, alone=len(component) == 1 and t not in self.program.components)
@@ -198,7 +199,16 @@ class _Reverse:
                 self._accumulate_base(name, base, letters)
 
     def _all_contributions(self, name: str, targets: list[Int], dims: Ranges) -> list[Term]:
-        return [t for e in self.program.equations if e.tensor in self.active for t in self.contributions(e, name, targets, dims)]
+        return [t for e in self.readers.get(name, ()) if e.tensor in self.active for t in self.contributions(e, name, targets, dims)]
+
+    @cached_property
+    def readers(self) -> dict[str, list[Equation]]:
+        """The equations that read each tensor, in the order of the program."""
+        found: dict[str, list[Equation]] = {}
+        for e in self.program.equations:
+            for name in dict.fromkeys(r.tensor for r in reads(e.body)):
+                found.setdefault(name, []).append(e)
+        return found
 
     def _seed_terms(self, name: str, targets: list[Int]) -> list[Term]:
         if name not in self.outputs:
@@ -238,11 +248,11 @@ class _Reverse:
 
     def _letters(self, name: str) -> list[str]:
         """Index names for the axes of a tensor: those of its definition, or of its first plain read."""
-        equations = [e for e in self.program.equations if e.tensor == name and not e.is_base]
+        equations = [e for e in self.program.definitions.get(name, ()) if not e.is_base]
         if equations:
             return list(equations[0].indices)
         best: list[str | None] = [None] * len(self.program.dims[name])
-        for e in self.program.equations:
+        for e in self.readers.get(name, ()):
             for r in reads(e.body):
                 if r.tensor == name:
                     for k, s in enumerate(r.subs):
@@ -423,7 +433,7 @@ class _Reverse:
     def _may_leave(self, e: Expr, ranges: Ranges) -> bool:
         """Whether some read of a forward tensor in e may be out of range."""
         return any(
-            name not in self.adjoint.values() and readable(self._hull(name), subs, ranges, self.positive) for name, subs in accesses(e)
+            name not in self.tensor_of and readable(self._hull(name), subs, ranges, self.positive) for name, subs in accesses(e)
         )
 
     def _named(self, e: Expr, ranges: Ranges) -> Read:
@@ -446,13 +456,24 @@ class _Reverse:
         """The readable range of any tensor, seeds and gradients included; None where it is not known yet."""
         if name in self.program.hulls:
             return self.program.hulls[name]
-        for y, seed in self.seeds.items():
-            if name == seed:
-                return tuple(Range.upto(r.size) for r in self.program.dims[y])
-        for t, adjoint in self.adjoint.items():
-            if name == adjoint:
-                return self.program.hulls[t]
-        return None
+        if name in self.outputs_of_seeds:
+            return tuple(Range.upto(r.size) for r in self.program.dims[self.outputs_of_seeds[name]])
+        source = self.tensor_of.get(name)
+        return self.program.hulls[source] if source is not None else None
+
+    @cached_property
+    def outputs_of_seeds(self) -> dict[str, str]:
+        return {seed: y for y, seed in self.seeds.items()}
+
+    @cached_property
+    def tensor_of(self) -> dict[str, str]:
+        """The name of a gradient -> the tensor that it is the gradient of; asked only once all gradients have names."""
+        return {adjoint: t for t, adjoint in self.adjoint.items()}
+
+    @cached_property
+    def roles(self) -> frozenset[str]:
+        """Names that are no index letters."""
+        return frozenset({i.name for i in self.program.inputs} | set(self.program.sizes) | {e.tensor for e in self.program.equations})
 
 
 def _excluded(place: Int, r: Range, positive: frozenset[str]) -> bool:

@@ -169,6 +169,10 @@ def _bound_in(node: Node) -> set[str]:
 def _left_subscript(names: Names, reader: _Elaborator, left: Node, sub: Node) -> Int:
     is_index = sub.kind == "name" and names.role.get(str(sub.value)) == "index"
     reader.scope = {str(sub.value): str(sub.value)} if is_index else {}
+    role = names.role.get(str(sub.value)) if sub.kind == "name" else None
+    if role in ("tensor", "int tensor"):
+        names.fail(f"{sub.value} is {_ROLE[role]}, and stands where an index is needed.", "A name has one role: choose another letter for the index.",
+                   sub.position)
     if sub.kind != "name" and any(str(n.value) not in names.role or names.role[str(n.value)] == "index" for n in _names_in(sub)):
         names.fail(f"A subscript on the left of {left.value} is an index, a number or a size.",
                    "Shift the index instead: for Y[i+1] = X[i] write Y[i] = X[i-1].", sub.position)

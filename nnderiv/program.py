@@ -190,12 +190,18 @@ class Program:
         """(tensor, axis) of the inputs, and of every tensor whose range follows from them by plain subscripts alone."""
         settled = {(i.name, k) for i in self.inputs for k in range(len(i.dims))}
         settled |= {(e.tensor, k) for e in self.equations for k, s in enumerate(e.subs) if s.name in e.by_hand}
-        open_axes = [(e, k, n) for e in self.equations if not e.is_base for k, n in enumerate(e.indices) if n not in e.by_hand]
+        waiting = [((e.tensor, k), _plain_places(e, n)) for e in self.equations if not e.is_base
+                   for k, n in enumerate(e.indices) if n not in e.by_hand]
         while True:
-            found = {(e.tensor, k) for e, k, n in open_axes if any(place in settled for place in _plain_places(e.body, n))}
-            if found <= settled:
+            rest = []
+            for axis, places in waiting:
+                if any(place in settled for place in places):
+                    settled.add(axis)
+                else:
+                    rest.append((axis, places))
+            if len(rest) == len(waiting):
                 return settled
-            settled |= found
+            waiting = rest
 
     @cached_property
     def components(self) -> dict[str, frozenset[str]]:

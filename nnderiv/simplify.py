@@ -63,6 +63,7 @@ if TYPE_CHECKING:
         program: Program
         positive: frozenset[str]
         fresh: Fresh
+        roles: frozenset[str]
 
         def axes(self, name: str) -> tuple[Range, ...] | None: ...
 
@@ -228,6 +229,8 @@ def _drop_outside(term: Term, dims: Ranges, ctx: Context) -> Term | None:
     ranges = {**dims, **term.indices}
     for r in _decisive(term):
         for sub, axis in zip(r.subs, ctx.axes(r.tensor) or (), strict=False):
+            if sub.name is not None and ranges.get(sub.name) == axis:
+                continue
             if never_negative(axis.lo - 1 - sub, ranges, ctx.positive) or never_negative(sub - axis.hi, ranges, ctx.positive):
                 return None
     return term
@@ -240,12 +243,14 @@ def _decisive(term: Term) -> list[Read]:
 
 def _drop_implied(term: Term, dims: Ranges, ctx: Context) -> Term:
     """A range condition that a decisive read implies says nothing new: the seed guards its own range."""
+    if not term.conditions:
+        return term
     facts = []
     for r in dict.fromkeys(_decisive(term)):
         for sub, axis in zip(r.subs, ctx.axes(r.tensor) or (), strict=False):
             facts += [sub - axis.lo, axis.hi - 1 - sub]
     ranges = {**dims, **term.indices}
-    if not facts or not term.conditions or not term.indices and not _stays_finite(term.body, ranges, ctx):
+    if not facts or not term.indices and not _stays_finite(term.body, ranges, ctx):
         return term
     kept = tuple(c for c in term.conditions if not _implied(c, facts, ranges, ctx))
     return term if len(kept) == len(term.conditions) else Term(term.indices, kept, term.body, term.spare)
@@ -254,12 +259,19 @@ def _drop_implied(term: Term, dims: Ranges, ctx: Context) -> Term:
 def _stays_finite(body: Expr, ranges: Ranges, ctx: Context) -> bool:
     """Whether a factor 0 makes the body 0: no quotient or logarithm of something that is read out of range, where it is 0 too."""
     for node in walk(body):
-        if isinstance(node, Op) and node.op in ("/", "log", "**", "sqrt"):
+        if isinstance(node, Op) and may_be_infinite(node):
             for r in reads(node):
                 axes = ctx.axes(r.tensor) or ()
                 if len(axes) != len(r.subs) or not all(inside(s, a, ranges, ctx.positive) for s, a in zip(r.subs, axes, strict=True)):
                     return False
     return True
+
+
+def may_be_infinite(e: Op) -> bool:
+    """Whether this operation can make something infinite out of zeros."""
+    if e.op == "**":
+        return not (isinstance(e.args[1], Num) and e.args[1].value > 0)
+    return e.op in ("/", "log")
 
 
 def _implied(c: Expr, facts: list[Int], ranges: Ranges, ctx: Context) -> bool:
@@ -382,9 +394,7 @@ def _rename_bound(term: Term, left: Ranges, taken: Ranges, ctx: Context) -> Term
 
 def _may_name(wish: str, name: str, ctx: Context) -> bool:
     """Whether a letter is an index letter of the program, or new."""
-    program = ctx.program
-    roles = {i.name for i in program.inputs} | set(program.sizes) | {e.tensor for e in program.equations}
-    return wish == name or wish not in roles
+    return wish == name or wish not in ctx.roles
 
 
 def _merge(parts: list[Expr]) -> list[Expr]:

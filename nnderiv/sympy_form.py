@@ -4,9 +4,10 @@
 
 The law: for every program, `program_from_sympy(program_to_sympy(p), p.inputs, p.outputs)` means what p means, and its
 SymPy form is p's again. A name is always a plain symbol (E, I, S, N, O, Q are no constants); indices, sizes, integer
-parameters and integer tensors are marked as integers. What SymPy has no word for is a class of this module: `Maximum`,
-`Minimum`, `Mean`, `LogSumExp` bind their indices as `Sum` does, `Softmax(e, j)` and `LogSoftmax(e, j)` run along an
-index that stays free, `Where(c, a, b)` chooses. Facts (`given`) and titles have no SymPy form.
+parameters and integer tensors are marked as integers, all others as real. What SymPy has no word for is a class of this
+module: `Maximum`, `Minimum`, `Mean`, `LogSumExp` bind their indices as `Sum` does, `Softmax(e, j)` and
+`LogSoftmax(e, j)` run along an index that stays free, `Where(c, a, b)` chooses. Facts (`given`) and titles have no
+SymPy form.
 
 SymPy is read node by node; no text is ever evaluated.
 """
@@ -171,8 +172,8 @@ class _Writer:
 
     def element(self, tensor: str, subs: tuple[Int, ...]) -> Any:
         """An element of a tensor; the base knows the tensor's shape, and whether its elements are integers."""
-        kind = {"integer": True} if self.program.kinds.get(tensor) == "int" else {}
-        label = sp.Symbol(tensor, **kind)
+        kind = "integer" if self.program.kinds.get(tensor) == "int" else "real"
+        label = sp.Symbol(tensor, **{kind: True})
         if not subs:
             return label
         shape = tuple(self.integer(r.size) for r in self.program.dims[tensor])
@@ -206,15 +207,20 @@ def _index(name: str, r: Range, integer: Callable[[Int], Any]) -> Any:
     return sp.Idx(sp.Symbol(name, integer=True), (integer(r.lo), integer(r.hi - 1)))
 
 
+def _signed(a: Any) -> tuple[Any, ...]:
+    """A factor, -T - 2 as -1 and T + 2, so that a minus looks the same wherever it was written."""
+    return (sp.Integer(-1), -a) if isinstance(a, sp.Add) and a.is_integer and a.could_extract_minus_sign() else (a,)
+
+
 def _operation(op: str, args: list[Any]) -> Any:
     if op == "+":
         return sp.Add(*args)
     if op == "*":
-        return sp.Mul(*args)
+        return sp.Mul(*(f for a in args for f in _signed(a)))
     if op == "neg":
         return -args[0]
     if op == "/":
-        return args[0] / args[1]
+        return sp.Mul(*_signed(args[0]), sp.Pow(sp.Mul(*_signed(args[1])), -1))
     if op == "**":
         return args[0] ** args[1]
     if op in ("true", "false"):

@@ -15,8 +15,8 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from random import Random
 
-from .laws import LAWS
-from .strategies import random_program
+from tests.laws import LAWS
+from tests.strategies import random_program
 
 BATCH = 20
 

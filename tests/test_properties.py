@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from . import laws
-from .strategies import programs
+from tests import laws
+from tests.strategies import programs
 
 short = settings(
     max_examples=60, deadline=None, derandomize=True, database=None, phases=(Phase.generate,),

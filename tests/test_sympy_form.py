@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import sympy as sp
+from hypothesis import given, settings
 
 import nnderiv as nd
 from nnderiv.sympy_form import LogSumExp, Maximum, Softmax, Where
+from tests.strategies import programs
 from tests.test_matrix import CASES
 
 PROGRAMS = {
@@ -104,6 +106,13 @@ def test_every_layer_of_the_zoo_goes_there_and_back():
     for layer in ZOO:
         program = nd.parse(layer.text)
         assert both_ways(program).sympy() == program.sympy(), layer
+
+
+@settings(max_examples=40, deadline=None)
+@given(programs())
+def test_random_programs_go_there_and_back(text):
+    program = nd.parse(text)
+    assert both_ways(program).sympy() == program.sympy()
 
 
 def test_a_dense_layer_is_an_indexed_sum():

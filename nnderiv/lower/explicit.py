@@ -10,6 +10,7 @@ from ..evaluate import own_reads
 from ..expr import INF, ZERO, Expr, Op, Read, Reduce, conjunction, factors, map_children, neg, reads, where
 from ..normal import positive_names, readable
 from ..program import Equation, Program
+from ..simplify import may_be_infinite
 
 
 def make_explicit(program: Program) -> Program:
@@ -48,8 +49,8 @@ def _vanishing(body: Expr) -> set[tuple[str, tuple[object, ...]]]:
 def _stays_finite(e: Expr) -> bool:
     """Whether zeros in place of reads cannot make e infinite."""
     if isinstance(e, Op):
-        if e.op in ("/", "log", "**", "where"):
-            return not reads(e) or e.op == "where" and all(_stays_finite(a) for a in e.args[1:])
-        return all(_stays_finite(a) for a in e.args)
+        if e.op == "where":
+            return all(_stays_finite(a) for a in e.args[1:])
+        return (not may_be_infinite(e) or not reads(e)) and all(_stays_finite(a) for a in e.args)
     return e != INF
 

@@ -1,0 +1,293 @@
+"""The check accepts right gradients, and refuses every kind of wrong one: in the formula, in the emitted code."""
+
+from __future__ import annotations
+
+import re
+import types
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from fractions import Fraction
+from random import Random
+
+import pytest
+
+import nnderiv as nd
+from nnderiv.check import check
+from nnderiv.draw import draw, flat
+from nnderiv.expr import Expr, IntValue, Op, Read, Reduce, additive_terms, factors, signed
+from nnderiv.expr import product as multiply
+from nnderiv.numeric import Comparison, central_difference, difference_test, dot_test
+from nnderiv.program import Program
+
+LAYERS = {
+    "dense": """X[N,I], W[I,O], b[O] -> Y
+        Y[n,o] = tanh(sum[i](X[n,i]*W[i,o]) + b[o])""",
+    "elman": """x[T,I], U[H,I], W[H,H], h0[H] -> h
+        h[-1,k] = h0[k]
+        h[t,k] = tanh(sum[j](U[k,j]*x[t,j]) + sum[l](W[k,l]*h[t-1,l]))""",
+    "convolution": """X[C,H], W[O,C,U], int s, int p -> Y
+        Y[o,i] = sum[c,u](W[o,c,u]*X[c,s*i+u-p]) for i < (H + 2*p - U)//s + 1""",
+    "attention": """Q[N,D], K[M,D], V[M,E] -> Y
+        A[i,j] = softmax[j](sum[d](Q[i,d]*K[j,d])/sqrt(D))
+        Y[i,e] = sum[j](A[i,j]*V[j,e])""",
+    "embedding": """E[V,D], int tok[N] -> Y
+        Y[n,d] = E[tok[n],d]**2""",
+    "pooling": """X[N,H], int s -> Y
+        Y[n,i] = max[u](X[n,s*i+u]) for i < H//s, u < s""",
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_right_gradients_pass(name: str) -> None:
+    report = nd.derive(LAYERS[name]).check(seed=1)
+    assert report.ok, str(report)
+    assert report.worst < 1e-4
+
+
+# -- wrong formulas ------------------------------------------------------------------------------------------------------------
+def everywhere(e: Expr, change: Callable[[Expr], Expr | None]) -> Iterator[Expr]:
+    """The expression with one node changed, for each node that the change applies to."""
+    found = change(e)
+    if found is not None and found != e:
+        yield found
+    if isinstance(e, Reduce):
+        yield from (Reduce(e.op, e.indices, b) for b in everywhere(e.body, change))
+    if isinstance(e, Op):
+        for k, a in enumerate(e.args):
+            yield from (Op(e.op, (*e.args[:k], b, *e.args[k + 1 :])) for b in everywhere(a, change))
+
+
+def flip_a_sign(e: Expr) -> Iterator[Expr]:
+    terms = additive_terms(e)
+    for k in range(len(terms)):
+        yield signed([(-s if j == k else s, t) for j, (s, t) in enumerate(terms)])
+
+
+def drop_a_term(e: Expr) -> Iterator[Expr]:
+    terms = additive_terms(e)
+    if len(terms) > 1:
+        yield from (signed(terms[:k] + terms[k + 1 :]) for k in range(len(terms)))
+
+
+def forget_a_factor(e: Expr) -> Iterator[Expr]:
+    def change(node: Expr) -> Expr | None:
+        parts = factors(node) if isinstance(node, Op) and node.op in ("*", "/", "neg") else []
+        return multiply(parts[1:]) if len(parts) > 1 else None
+
+    yield from everywhere(e, change)
+
+
+def transpose(e: Expr) -> Iterator[Expr]:
+    def change(node: Expr) -> Expr | None:
+        return Read(node.tensor, node.subs[::-1]) if isinstance(node, Read) and len(node.subs) == 2 else None
+
+    yield from everywhere(e, change)
+
+
+def shift_an_index(e: Expr) -> Iterator[Expr]:
+    def change(node: Expr) -> Expr | None:
+        return Read(node.tensor, (*node.subs[:-1], node.subs[-1] + 1)) if isinstance(node, Read) and node.subs else None
+
+    yield from everywhere(e, change)
+
+
+def scatter_elsewhere(e: Expr) -> Iterator[Expr]:
+    def change(node: Expr) -> Expr | None:
+        if isinstance(node, Op) and node.op == "==" and all(isinstance(a, IntValue) for a in node.args):
+            a, b = node.args
+            assert isinstance(b, IntValue)
+            return Op("==", (a, IntValue(b.value + 1)))
+        return None
+
+    yield from everywhere(e, change)
+
+
+MISTAKES = {f.__name__: f for f in (flip_a_sign, drop_a_term, forget_a_factor, transpose, shift_an_index, scatter_elsewhere)}
+
+
+def wrong_programs(d: nd.Derivation, mistake: Callable[[Expr], Iterator[Expr]]) -> Iterator[Program]:
+    """The gradient program with one mistake in an equation that the forward program does not have."""
+    for k, e in enumerate(d.backward.equations):
+        if e.tensor not in d.gradients.forward.definitions:
+            for body in mistake(e.body):
+                equations = (*d.backward.equations[:k], e.with_body(body), *d.backward.equations[k + 1 :])
+                yield replace(d.backward, equations=equations)
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_wrong_formula_is_refused(name: str, mistake: str) -> None:
+    d = nd.derive(LAYERS[name])
+    for backward in wrong_programs(d, MISTAKES[mistake]):
+        wrong = replace(d, gradients=replace(d.gradients, backward=backward))
+        assert not check(wrong, seed=3, trials=6, code=False).ok, str(backward)
+
+
+def test_each_mistake_can_be_made_somewhere() -> None:
+    for mistake in MISTAKES.values():
+        assert any(list(wrong_programs(nd.derive(text), mistake)) for text in LAYERS.values())
+
+
+# -- wrong code ----------------------------------------------------------------------------------------------------------------
+def loaded(source: str) -> types.ModuleType:
+    module = types.ModuleType("emitted")
+    exec(compile(source, "<emitted>", "exec"), module.__dict__)
+    return module
+
+
+def in_backward(source: str, change: Callable[[str], str]) -> str:
+    head, mark, tail = source.partition("\ndef backward(")
+    return head + mark + change(tail)
+
+
+def returned(change: str) -> Callable[[str], str]:
+    """The first gradient changed as it is returned: g stands for it."""
+    return lambda text: re.sub(r"return Gradients\(\((\w+),", lambda m: "return Gradients((" + change.replace("g", m.group(1)) + ",", text)
+
+
+WRONG_RETURNS = {
+    "sign": "-g",
+    "factor": "2*g",
+    "missing": "0*g",
+    "transpose": "g.T",
+    "shifted": "np.roll(g, 1)",
+    "reversed": "g[::-1]",
+    "a little": "g*dtype.type(1.001)",
+    "dtype": "g.astype(np.float64)",
+    "broadcast": "g[None]",
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_RETURNS)
+@pytest.mark.parametrize("name", LAYERS)
+def test_wrong_code_is_refused(name: str, wrong: str) -> None:
+    d = nd.derive(LAYERS[name])
+    source = d.numpy()
+    if wrong == "a little" and " dtype" not in source.partition("\ndef backward(")[2]:
+        pytest.skip("this module does not name its dtype")
+    mutated = in_backward(source, returned(WRONG_RETURNS[wrong]))
+    assert mutated != source
+    assert not check(d, seed=2, trials=4, exact=False, module=loaded(mutated)).ok
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_every_lost_line_of_code_is_refused(name: str) -> None:
+    """A line of backward that does arithmetic, left out, breaks the module or the gradients."""
+    d = nd.derive(LAYERS[name])
+    head, mark, tail = d.numpy().partition("\ndef backward(")
+    lines = tail.splitlines()
+    for k, line in enumerate(lines):
+        if re.search(r"[-+*]=", line):
+            mutated = head + mark + "\n".join([*lines[:k], line[: len(line) - len(line.lstrip())] + "pass", *lines[k + 1 :]])
+            assert not check(d, seed=2, trials=4, exact=False, module=loaded(mutated)).ok, line
+
+
+def test_a_wrong_forward_is_refused() -> None:
+    d = nd.derive(LAYERS["dense"])
+    source = d.numpy()
+    mutated = re.sub(r"\n    return (\w+), \(", r"\n    return \1 + \1.dtype.type(1e-3), (", source, count=1)
+    assert mutated != source
+    assert not check(d, exact=False, module=loaded(mutated)).ok
+
+
+def test_code_that_changes_its_arguments_is_refused() -> None:
+    d = nd.derive(LAYERS["dense"])
+    mutated = in_backward(d.numpy(), lambda text: text.replace("\n    return Gradients(", "\n    dY *= 2\n    return Gradients("))
+    report = check(d, exact=False, module=loaded(mutated))
+    assert not report.ok
+    assert "dY" in str(report)
+
+
+def test_code_that_raises_is_refused_and_named() -> None:
+    d = nd.derive(LAYERS["dense"])
+    report = check(d, exact=False, module=loaded(in_backward(d.numpy(), returned("nothing(g)"))))
+    assert not report.ok
+    assert "NameError" in str(report)
+
+
+# -- inputs --------------------------------------------------------------------------------------------------------------------
+def test_given_sums_hold_for_the_drawn_inputs() -> None:
+    program = nd.parse("y[T,M] -> L\n L = sum[t,m](y[t,m]**2)\n given sum[m](y[t,m]) = 1")
+    for seed in range(5):
+        for dyadic in (False, True):
+            sample = draw(program, Random(seed), dyadic=dyadic)
+            assert all(sum(row) == 1 for row in sample.inputs["y"])
+
+
+def test_given_comparisons_are_met_by_drawing_again() -> None:
+    program = nd.parse("x[N] -> L\n L = sum[n](log(x[n]))\n given x[n] > 0")
+    assert all(v > 0 for v in draw(program, Random(0)).inputs["x"])
+
+
+def test_facts_that_nothing_honours_are_named() -> None:
+    d = nd.derive("x[N] -> L\n L = sum[n](x[n]**2)\n given x[n] > 0\n given x[n] < 0")
+    with pytest.raises(nd.CheckError, match="x"):
+        d.check(code=False)
+
+
+def test_logarithms_get_positive_arguments() -> None:
+    report = nd.derive("x[N] -> L\n L = sum[n](log(1 - x[n]) + sqrt(x[n]))").check()
+    assert report.ok, str(report)
+
+
+def test_integer_tensors_point_inside() -> None:
+    program = nd.parse(LAYERS["embedding"])
+    for seed in range(10):
+        sample = draw(program, Random(seed))
+        assert all(0 <= k < sample.sizes["V"] for k in sample.inputs["tok"])
+
+
+def test_a_program_without_room_says_so() -> None:
+    d = nd.derive("X[N], W[M] -> Y\n Y = sum[n](X[n]*W[n])")
+    assert d.check(code=False).ok  # N == M is required, and met
+    assert len(flat(draw(d.forward, Random(0)).inputs["X"])) == len(flat(draw(d.forward, Random(0)).inputs["W"]))
+
+
+# -- the report ----------------------------------------------------------------------------------------------------------------
+def test_the_same_seed_gives_the_same_report() -> None:
+    d = nd.derive(LAYERS["dense"])
+    assert str(d.check(seed=5)) == str(d.check(seed=5))
+
+
+def test_the_report_names_each_gradient_and_shows_both_values() -> None:
+    d = nd.derive(LAYERS["dense"])
+    report = d.check(code=False)
+    assert {r.name for r in report.results} == {"dX", "dW", "db"}
+    assert report["dW"][0].kind == "exact"
+    assert "<table>" in report._repr_html_()
+    wrong = next(wrong_programs(d, flip_a_sign))
+    text = str(check(replace(d, gradients=replace(d.gradients, backward=wrong)), code=False))
+    assert "WRONG" in text
+    assert "⟨dY, J v⟩" in text
+
+
+# -- plain callables -----------------------------------------------------------------------------------------------------------
+def test_the_dot_test_holds_for_a_matrix_and_its_transpose() -> None:
+    def jvp(v: list[Fraction]) -> list[Fraction]:
+        return [v[0] + 2 * v[1], 3 * v[0]]
+
+    def vjp(w: list[Fraction]) -> list[Fraction]:
+        return [w[0] + 3 * w[1], 2 * w[0]]
+
+    v, w = [Fraction(1, 3), Fraction(2)], [Fraction(5), Fraction(-7, 2)]
+    assert dot_test(jvp, vjp, v, w).error == 0
+    assert dot_test(jvp, jvp, v, w).error > 0
+
+
+def test_central_differences_are_exact_for_squares() -> None:
+    assert central_difference(lambda x: [x[0] ** 2], [Fraction(3)], [Fraction(1)], Fraction(1, 10)) == [6]
+
+
+def test_a_wrong_slope_agrees_at_no_step() -> None:
+    def cube(x: list[float]) -> list[float]:
+        return [x[0] ** 3]
+
+    assert difference_test(cube, lambda w: [12.0], [2.0], [1.0], [1.0]).error < 1e-8
+    assert difference_test(cube, lambda w: [12.1], [2.0], [1.0], [1.0]).error > 1e-3
+
+
+def test_nothing_is_close_to_what_is_not_a_number() -> None:
+    assert Comparison(float("nan"), 1.0, 1.0).error == float("inf")
+    assert Comparison(1.0, float("inf"), 1.0).error == float("inf")
+
+
