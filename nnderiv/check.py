@@ -189,13 +189,14 @@ class _Exact(_Trials):
         _require_finite(outputs)
         seeds = self.draw_seeds(outputs, sample.mode)
         gradients = evaluate(self.backward, {**sample.inputs, **seeds})
-        _require_finite(gradients)
         found: list[tuple[str, str, Comparison, float]] = []
         for name, gradient in self.names.items():
             v, weights = self.direction(sample, name), self.weights(seeds)
 
             def jvp(v: Sequence[Any], name: str = name) -> list[Any]:
-                return [_slope(y) for y in self.outputs({**sample.inputs, name: _zip(Dual, sample.inputs[name], v)})]
+                slopes = [_slope(y) for y in self.outputs({**sample.inputs, name: _zip(Dual, sample.inputs[name], v)})]
+                _require_finite({f"the slope along {name}": slopes})  # a gradient that is not finite where this is, is wrong
+                return slopes
 
             def vjp(_: Sequence[Any], gradient: str = gradient) -> list[Any]:
                 return flat(gradients[gradient])

@@ -22,6 +22,7 @@ from .program import Equation, Program
 if TYPE_CHECKING:
     from .check import Report
     from .lower.module import Module
+    from .steps import Step
 
 
 def derive(program: Program | str, wrt: Sequence[str] | None = None) -> Derivation:
@@ -122,6 +123,13 @@ class Gradient:
         from .sympy_form import equation_to_sympy
 
         return equation_to_sympy(self.derivation.backward, self.definition)
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """The derivation, from every place that reads the input to the final formula; each step is checked when it is made."""
+        from .steps import steps
+
+        return steps(self.derivation.forward, self.wrt)
 
     def latex(self, form: str = "index") -> str:
         """The formula; form: "index" or "matrix". Raises `MatrixFormError`, with the reason, where no matrix form exists."""

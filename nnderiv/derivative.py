@@ -62,6 +62,17 @@ class Gradients:
     seeds: dict[str, str]  # output -> name of its seed; a sole scalar output has none
 
 
+@dataclass(frozen=True)
+class Origin:
+    """How one term of a gradient came about: before α(i, r) = a was solved, after that, and after each law of `simplify`."""
+
+    equation: Equation
+    read: Read
+    raw: Term
+    solved: Term
+    laws: tuple[tuple[str, Term | None], ...]
+
+
 def differentiate(program: Program, wrt: Sequence[str] | None = None) -> Gradients:
     """The gradients of a program with respect to real inputs (all of them unless `wrt` names some).
 
@@ -74,7 +85,9 @@ def differentiate(program: Program, wrt: Sequence[str] | None = None) -> Gradien
 class _Reverse:
     """The state of one reverse pass over a program in normal form."""
 
-    def __init__(self, program: Program, wrt: Sequence[str] | None):
+    def __init__(self, program: Program, wrt: Sequence[str] | None, record: bool = False):
+        self.history: dict[str, list[Origin]] | None = {} if record else None  # gradient -> where its terms come from
+        self.trace: list[tuple[str, Term | None]] | None = None
         self.wrt = _checked(program, wrt)
         self.program = normalise(program)
         self.positive = positive_names(program)
@@ -87,6 +100,7 @@ class _Reverse:
         self.shapes: dict[str, tuple[Range, ...]] = {}
         self.helpers: list[Equation] = []  # forward quantities that only gradients need: the number of ties of a maximum
         self.exponentials = self._exponentials()
+        self._now = ""
 
     # -- what matters ------------------------------------------------------------------------------------------------
     def _active(self) -> set[str]:
@@ -192,6 +206,7 @@ class _Reverse:
         letters = self._letters(name)
         dims = dict(zip(letters, self.program.dims[name], strict=True))
         targets = [Int.symbol(a) for a in letters]
+        self._now = self.adjoint[name]
         terms = self._seed_terms(name, targets) + self._all_contributions(name, targets, dims)
         self._emit(name, letters, dims, terms, alone)
         for base in self.program.definitions.get(name, ()):
@@ -234,6 +249,7 @@ class _Reverse:
         at = {a: s for a, s in zip(letters, base.subs, strict=True) if s.name not in base.ranges}
         own = {a: base.ranges[str(s.name)] for a, s in zip(letters, base.subs, strict=True) if a not in at}
         subs = tuple(at.get(a, Int.symbol(a)) for a in letters)
+        self._now = ""  # the steps explain the general case
         terms = self._seed_terms(name, list(subs)) + self._all_contributions(name, list(subs), own)
         body, ranges = collect(terms, own, self)
         self.new.append(Equation(self.adjoint[name], subs, body, ranges))
@@ -290,14 +306,27 @@ class _Reverse:
         solution = solve([s.subst(rename) for s in read.subs], targets, outputs, bound, self.fresh, set(self.positive))
         values = {i: v.subst(solution.values) for i, v in rename.items()}
         ranges |= solution.extra
-        seed = self._seed(e, values, {**dims, **ranges})
-        body = product([f for part in (seed, weight, coefficient, slope) for f in factors(subst_indices(part, values) if part is not seed else part)])
-        conditions = [*solution.conditions, *(subst_indices(c, values) for c in needs), *self._own_range(e, values, solution.values, rename, ranges)]
-        remaining = {i: ranges[i] for i in [*outputs, *bound, *solution.extra] if i not in solution.values}
-        spare = tuple((i, r) for i, r in e.ranges.items() if rename[i].name == i and i in solution.values and i not in dims)
-        term = Term(remaining, tuple(conditions), body, spare)
-        term = self._protect(term, e, indices, values, {**dims, **ranges})
-        simplified = simplify(term, dims, self)
+
+        def term(at: dict[str, Int], solved: dict[str, Int], conditions: Sequence[Expr]) -> Term:
+            """The summand with its indices as `at` has them, summed over those that are not solved for."""
+            seed = self._seed(e, at, {**dims, **ranges})
+            others = [factors(subst_indices(part, at)) for part in (weight, coefficient, slope)]
+            holds = [*conditions, *(subst_indices(c, at) for c in needs), *self._own_range(e, at, solved, rename, ranges, dims)]
+            left = {i: ranges[i] for i in [*outputs, *bound, *(solution.extra if solved else ())] if i not in solved}
+            spare = tuple((i, r) for i, r in e.ranges.items() if rename[i].name == i and i in solved and i not in dims)
+            whole = Term(left, tuple(holds), product([*factors(seed), *(f for part in others for f in part)]), spare)
+            return self._protect(whole, e, indices, {**dims, **ranges})
+
+        result = term(values, solution.values, solution.conditions)
+        if self.history is not None:
+            unsolved = [compare("==", s.subst(rename), t) for s, t in zip(read.subs, targets, strict=True)]
+            self.trace = []
+            simplified = simplify(result, dims, self)
+            origin = Origin(e, read, term(rename, {}, unsolved), result, tuple(self.trace))
+            self.history.setdefault(self._now, []).append(origin)
+            self.trace = None
+        else:
+            simplified = simplify(result, dims, self)
         return [] if simplified is None else [simplified]
 
     def _weight(self, e: Equation, op: str, summand: Expr, indices: tuple[str, ...]) -> tuple[Expr, Equation]:
@@ -364,12 +393,16 @@ class _Reverse:
         self.new.append(Equation(self.adjoint[name], tuple(map(Int.symbol, letters)), body, dims))
         self.shapes[self.adjoint[name]] = self.program.dims[name]
 
-    def _own_range(self, e: Equation, values: dict[str, Int], solved: dict[str, Int], rename: dict[str, Int], ranges: Ranges) -> Iterator[Expr]:
+    def _own_range(
+        self, e: Equation, values: dict[str, Int], solved: dict[str, Int], rename: dict[str, Int], ranges: Ranges, ranges_of_targets: Ranges
+    ) -> Iterator[Expr]:
         """The ranges of the indices that were eliminated, and the base cases that the general equation leaves out."""
         for index in e.ranges:
             name = rename[index].name or index
             if name in solved:
                 r = ranges[name]
+                if solved[name].name is not None and ranges_of_targets.get(solved[name].name) == r:
+                    continue  # the target runs over the same range
                 yield compare("<=", r.lo, solved[name])
                 yield compare("<", solved[name], r.hi)
         if not e.is_base:
@@ -413,7 +446,7 @@ class _Reverse:
                     places.append(compare("==", here, theirs))
             yield Op("not", (conjunction(places),))
 
-    def _protect(self, term: Term, e: Equation, indices: tuple[str, ...], values: dict[str, Int], ranges: Ranges) -> Term:
+    def _protect(self, term: Term, e: Equation, indices: tuple[str, ...], ranges: Ranges) -> Term:
         """A read outside a reduction counts as 0 where it is out of range; inside the new sum the position would be dropped.
 
         So such a read, unless a zero of it makes the term vanish anyway, gets a name, whose elements are in range.

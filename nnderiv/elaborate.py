@@ -14,6 +14,7 @@ from .expr import (
     BINARY_FUNCTIONS,
     INF,
     NORMALISERS,
+    REDUCTIONS,
     UNARY,
     Const,
     Expr,
@@ -66,7 +67,7 @@ class Names:
         if known is not None and known != role:
             self.fail(f"'{name}' is already {_ROLE[known]}; it cannot be {_ROLE[role]} too.", "Choose another name.", token.position)
         if name in self.rank and self.rank[name] != rank:
-            self.fail(f"{name} has {_count(self.rank[name], 'subscript')} elsewhere, and {rank} here.", "", token.position)
+            self.fail(f"{name} has {_count(self.rank[name], 'subscript')} elsewhere, and {rank} here.", "Give it the same number in both places.", token.position)
         self.role[name] = role
         if role in ("tensor", "int tensor"):
             self.rank[name] = rank
@@ -160,6 +161,25 @@ def _equation(names: Names, statement: Statement) -> Draft:
     bounds = {b.name.text: _bound(names, reader, b) for b in statement.bounds}
     bounds |= {new: bounds[old] for new, old in reader.letter.items() if old in bounds}
     return Draft(Equation(str(left.value), subs, body, by_hand=frozenset(bounds), position=statement.position), bounds, reader.again)
+
+
+def _term_around(text: str, position: int, longest: int = 50) -> str:
+    """The summand of a right-hand side that a character belongs to, as it was written; an ellipsis where that is long."""
+    start, end = text.rfind("\n", 0, position) + 1, text.find("\n", position)
+    line = text[start : end if end >= 0 else len(text)].split("#")[0]
+    right = line.partition("=")[2].partition(" for ")[0]
+    first = start + len(line.partition("=")[0]) + 1
+    depth, begin, cut = 0, 0, len(right)
+    for k, c in enumerate(right):
+        depth += (c in "([") - (c in ")]")
+        if depth == 0 and c in "+-" and right[:k].rstrip()[-1:] not in ("", *"+-*/(,<>="):
+            if first + k > position:
+                cut = k
+                break
+            begin = k + 1
+    term = right[begin:cut].strip()
+    balanced = depth == 0 and term.count("(") == term.count(")")
+    return term if balanced and "=" in line and 0 < len(term) <= longest else "…"
 
 
 def _bound_in(node: Node) -> set[str]:
@@ -273,7 +293,8 @@ class _Elaborator:
                 self.scope[name] = name
             elif self.left and (self.names.role.get(name) == "index" or len(name) <= 2):
                 self.fail(f"{name} appears only on the right.",
-                          f"Sum over it, sum[{name}](…), or give {self.left.split('[')[0]} a subscript {name}.", node.position)
+                          f"Sum over it, sum[{name}]({_term_around(self.names.text, node.position)}), or give "
+                          f"{self.left.split('[')[0]} a subscript {name}.", node.position)
             else:
                 self.fail(f"{name} is not declared.", f"Add it to the signature (`{name}`, `int {name}` or `{name}[…]`), "
                           "define it by an equation, or sum over it.", node.position)
@@ -302,7 +323,8 @@ class _Elaborator:
             return Op("where", (self.condition(node.parts[0]), self.real(node.parts[1]), self.real(node.parts[2])))
         if name in BINARY_FUNCTIONS:
             if count < 2:
-                self.fail(f"{name}(…) takes two arguments; over an index it is {name}[i](…).", "", node.position)
+                self.fail(f"{name}(…) takes two arguments; over an index it is {name}[i](…).",
+                          f"Write {name}(a, b) or {name}[i](a).", node.position)
             values = [self.value(p) for p in node.parts]
             integers = [v for v in values if isinstance(v, Int)]
             if len(integers) == count:
@@ -312,11 +334,14 @@ class _Elaborator:
             for v in operands[1:]:
                 found = Op(name, (found, v))
             return found
+        if name in REDUCTIONS:
+            self.fail(f"{name} runs over indices, and none is named.", f"Write {name}[i](…) with the index that it runs over.", node.position)
         self.fail(f"'{name}' is not a function of the notation.", f"It has {', '.join(UNARY)}, max, min, where.", node.position)
 
     def _arity(self, node: Node, count: int) -> None:
         if len(node.parts) != count:
-            self.fail(f"{node.value} takes {_count(count, 'argument')}, not {len(node.parts)}.", "", node.position)
+            self.fail(f"{node.value} takes {_count(count, 'argument')}, not {len(node.parts)}.",
+                      f"Write {node.value}({', '.join(['condition', 'a', 'b'] if count == 3 else 'xyz'[:count])}).", node.position)
 
     def _reduce(self, node: Node) -> Expr:
         op, letters = str(node.value), [t.text for t in node.names]
@@ -385,7 +410,7 @@ class _Elaborator:
     def _quotient(self, top: Expr, bottom: Expr, node: Node) -> Expr:
         if isinstance(bottom, Num):
             if bottom.value == 0:
-                self.fail("Division by zero.", "", node.position)
+                self.fail("Division by zero.", "Divide by something else.", node.position)
             if isinstance(top, Num):
                 return Num(top.value / bottom.value)
         if isinstance(top, Op) and top.op == "neg":  # −a/b is −(a/b), however it is written
@@ -399,7 +424,7 @@ class _Elaborator:
         found = values[0] if node.value[0] != "-" else -values[0]
         for operator, v, part in zip(node.value[1:], values[1:], node.parts[1:], strict=True):
             if operator in ("//", "%") and v == 0:
-                self.fail("Division by zero.", "", part.position)
+                self.fail("Division by zero.", "Divide by something else.", part.position)
             found = (found + v if operator == "+" else found - v if operator == "-" else found * v if operator == "*"
                      else found // v if operator == "//" else found % v)
             if len(found.terms) > 200 or any(abs(c) > 10**60 or len(m) > 40 for m, c in found.terms.items()):
@@ -412,9 +437,9 @@ class _Elaborator:
             self.fail(f"An exponent of {exponent}.", f"Exponents go up to {MAX_POWER}.", node.parts[1].position)
         if isinstance(base, Num) and isinstance(exponent, Num) and exponent.value.denominator == 1:
             if base.value == 0 and exponent.value < 0:
-                self.fail("Division by zero.", "", node.position)
+                self.fail("Division by zero.", "Divide by something else.", node.position)
             if abs(exponent.value) > 64 or abs(base.value.numerator) > 10**12 or base.value.denominator > 10**12:
-                self.fail("This number is too large.", "", node.position)
+                self.fail("This number is too large.", "Use powers of up to 64 of numbers with up to 12 digits.", node.position)
             return Num(base.value ** int(exponent.value))
         return Op("**", (base, exponent))
 

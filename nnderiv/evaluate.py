@@ -18,7 +18,7 @@ from fractions import Fraction
 from typing import Any
 
 from .errors import DefinitionError, EvaluationError
-from .expr import NORMALISERS, Const, Expr, IntValue, Num, Op, Read, Reduce, children
+from .expr import NORMALISERS, Const, Expr, IntValue, Num, Op, Read, Reduce, additive_terms, children
 from .integer import Element, Int
 from .numbers import FUNCTIONS, INFINITY, as_number, combine, power
 from .program import Equation, Program
@@ -204,8 +204,8 @@ class _Run:
         return self.operate(e, eq, env)
 
     def operate(self, e: Op, eq: Equation, env: dict[str, int]) -> Any:
-        if e.op == "exp" and isinstance(e.args[0], Op) and e.args[0].op == "+" and self.value(e.args[0].args[0], eq, env) == -INFINITY:
-            return Fraction(0)  # exp(S − lse) where S is masked, even if all of its row is, and lse is −inf too
+        if e.op == "exp" and self.is_of_nothing(e.args[0], eq, env):
+            return Fraction(0)
         values = [self.value(a, eq, env) for a in e.args]
         if e.op == "neg":
             return -values[0]
@@ -220,6 +220,17 @@ class _Run:
             first_wins = combine("<", *values) == (e.op == "min")
             return values[0] if first_wins else values[1]
         return FUNCTIONS[e.op](values[0])
+
+    def is_of_nothing(self, e: Expr, eq: Equation, env: dict[str, int]) -> bool:
+        """S − lse with lse = −inf: a softmax over no position at all, or over masked ones only, is 0."""
+        return any(
+            s < 0 and isinstance(t, Read) and self.is_logsumexp(t.tensor) and self.value(t, eq, env) == -INFINITY
+            for s, t in additive_terms(e)
+        )
+
+    def is_logsumexp(self, name: str) -> bool:
+        definitions = self.program.definitions.get(name, ())
+        return any(isinstance(d.body, Reduce) and d.body.op == "logsumexp" for d in definitions)
 
     def truth(self, e: Expr, eq: Equation, env: dict[str, int]) -> bool:
         assert isinstance(e, Op)

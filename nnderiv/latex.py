@@ -38,9 +38,11 @@ from .expr import (
     Read,
     Reduce,
     decimal,
+    ints,
     map_children,
     mul,
     neg,
+    reads,
 )
 from .integer import Element, Extreme, FloorDiv, Int, Mod
 from .program import Equation, Program
@@ -70,8 +72,17 @@ def equation_latex(program: Program, e: Equation, align: bool = False) -> str:
 
 
 def _shows_range(program: Program, e: Equation, index: str) -> bool:
-    """Whether plain subscripts settle this range, so that a reader finds it there."""
-    return index not in e.by_hand and program._is_plain(e, index, program._uncut(e, index))
+    """Whether the range of an index can be seen: other tensors, read at the bare index, all have it as their extent."""
+    r = e.ranges[index]
+    if index in e.indices and not e.is_base:
+        r = program.dims[e.tensor][e.indices.index(index)]  # as it was before base cases were cut off
+    places: list[Read | Element] = [
+        *reads(e.body),
+        *(element for value in ints(e.body) for element in value.elements()),
+    ]
+    others = [place for place in places if place.tensor != e.tensor]
+    seen = [program.dims[p.tensor][k] for p in others for k, s in enumerate(p.subs) if s.name == index]
+    return bool(seen) and all(axis == r for axis in seen)
 
 
 def expression_latex(e: Expr, bounds: Bounds | None = None) -> str:

@@ -28,7 +28,8 @@ EMITTED = {"np", "range", "len", "slice", "tuple", "dict", "float", "int", "isin
 
 _TOKEN = re.compile(
     r"(?P<space>[ \t\r]+|\#[^\n]*)|(?P<newline>\n)|(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
-    r"|(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<op>->|\*\*|//|<=|>=|==|!=|[-+*/%<>=(),\[\]])"
+    r"|(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<op>->|\*\*|//|<=|>=|==|!=|[-+*/%<>=(),\[\]])",
+    re.ASCII,  # \d means 0-9, not the digits of all scripts
 )
 _CLOSING = {"(": ")", "[": "]"}
 
@@ -153,7 +154,7 @@ def _track(text: str, brackets: list[Token], token: Token) -> None:
             raise NotationError(f"'{token.text}' closes nothing.", "Remove it, or open a bracket before it.", text, token.position)
         if _CLOSING[brackets[-1].text] != token.text:
             raise NotationError(f"'{token.text}' stands where '{_CLOSING[brackets[-1].text]}' would close the bracket.",
-                                "", text, token.position)
+                                f"Close the bracket with '{_CLOSING[brackets[-1].text]}'.", text, token.position)
         brackets.pop()
 
 
@@ -246,7 +247,7 @@ class _Parser:
 
     def new_name(self, what: str) -> Token:
         if self.now.kind != "name":
-            self.fail(f"Expected the name of {what}, found {self.shown()}.")
+            self.fail(f"Expected the name of {what}, found {self.shown()}.", "A name begins with a letter, as W, x1 or eps do.")
         token = self.take()
         check_name(self.text, token)
         return token
@@ -358,7 +359,7 @@ class _Parser:
             self.expect(")", "to close the bracket")
             return inside
         if token.kind != "name" or token.text in ("for", "given", "int", "and", "or"):
-            self.fail(f"Expected an expression, found {self.shown()}.")
+            self.fail(f"Expected an expression, found {self.shown()}.", "Write a number, an element of a tensor, or a function here.")
         self.take()
         if self.at("("):
             return Node("call", token.position, token.text, self.arguments())
@@ -378,7 +379,8 @@ class _Parser:
             self.fail(f"{token.text}[…] needs what it runs over, in brackets.", f"Write {token.text}[{names[0].text}](…)")
         arguments = self.arguments()
         if len(arguments) != 1:
-            self.fail(f"{token.text}[…] takes one expression, not {len(arguments)}.", "", token.position)
+            self.fail(f"{token.text}[…] takes one expression, not {len(arguments)}.",
+                      f"Write {token.text}[{names[0].text}](…) for each.", token.position)
         return Node("reduce", token.position, token.text, arguments, tuple(names))
 
     def arguments(self) -> tuple[Node, ...]:

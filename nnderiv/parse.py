@@ -6,7 +6,7 @@ from .elaborate import elaborate
 from .notation import parse_syntax
 from .program import Program
 from .ranges import infer
-from .wellfounded import check_order
+from .wellfounded import check_order, check_same_places
 
 
 def parse(text: str) -> Program:
@@ -23,6 +23,7 @@ def parse(text: str) -> Program:
     """
     syntax = parse_syntax(text)
     inputs, drafts, givens = elaborate(syntax)
+    check_same_places((d.equation for d in drafts), text)
     program = infer(text, inputs, drafts, tuple(t.text for t in syntax.outputs), givens, syntax.title)
     check_order(program, text)
     return program

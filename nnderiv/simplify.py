@@ -64,6 +64,7 @@ if TYPE_CHECKING:
         positive: frozenset[str]
         fresh: Fresh
         roles: frozenset[str]
+        trace: list[tuple[str, Term | None]] | None  # the laws that changed a term, while somebody asks for them
 
         def axes(self, name: str) -> tuple[Range, ...] | None: ...
 
@@ -101,6 +102,8 @@ def simplify(term: Term, dims: Ranges, ctx: Context) -> Term | None:
         before = (tuple(term.indices), term.conditions, term.body)
         for law in (_split_where, _settle_conditions, _divide_exactly, _contract_delta, _drop_outside, _drop_implied, _sum_of_nothing, _use_givens):
             result = law(term, dims, ctx)
+            if ctx.trace is not None and result != term:
+                ctx.trace.append((law.__name__.strip("_"), result))
             if result is None:
                 return None
             term = result

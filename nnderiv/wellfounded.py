@@ -8,7 +8,7 @@ only reads that are certain to happen; a cycle found there is real. Nothing is r
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from .bounds import never_negative
@@ -39,6 +39,30 @@ def check_order(program: Program, text: str = "") -> None:
         edges = [(e, r) for e in program.equations if e.tensor in cycle for r in reads(e.body) if r.tensor in cycle]
         if not _ordered(edges, max(len(e.subs) for e, _ in edges)):
             _play_through(program, cycle, text)
+
+
+def check_same_places(equations: Iterable[Equation], text: str = "") -> None:
+    """Raise DefinitionError for a = b, b = a, which is plain before any range is known: a cycle of reads at the very same place."""
+    needs: dict[str, list[_Need]] = {}
+    for e in equations:
+        found = [r for r in _unconditional(e.body) if r.subs == e.subs]
+        needs.setdefault(e.tensor, []).extend(_Need(e, r) for r in found)
+    for cycle in dict.fromkeys(cycles({t: {n.read.tensor for n in ns} for t, ns in needs.items()}).values()):
+        tensor, path = min(cycle), list[tuple[Place, _Need]]()
+        while not any(n.equation.tensor == tensor for _, n in path):
+            need = next(n for n in needs[tensor] if n.read.tensor in cycle)
+            path.append(((tensor, ()), need))
+            tensor = need.read.tensor
+        _refuse([step for k, step in enumerate(path) if tensor in [s[1].equation.tensor for s in path[: k + 1]]], {}, text)
+
+
+def _unconditional(e: Expr) -> Iterator[Read]:
+    """The reads that no `where`, condition or reduction stands around."""
+    if isinstance(e, Read):
+        yield e
+    elif isinstance(e, Op) and e.op not in ("where", "and", "or"):
+        for child in children(e):
+            yield from _unconditional(child)
 
 
 # -- proof by distances ------------------------------------------------------------------------------------------------------

@@ -114,13 +114,20 @@ def wrong_programs(d: nd.Derivation, mistake: Callable[[Expr], Iterator[Expr]]) 
                 yield replace(d.backward, equations=equations)
 
 
+def refused(wrong: nd.Derivation) -> bool:
+    try:
+        return not check(wrong, seed=3, trials=6, code=False).ok
+    except nd.DefinitionError:  # read elsewhere, a recurrence may need itself
+        return True
+
+
 @pytest.mark.parametrize("mistake", MISTAKES)
 @pytest.mark.parametrize("name", LAYERS)
 def test_a_wrong_formula_is_refused(name: str, mistake: str) -> None:
     d = nd.derive(LAYERS[name])
     for backward in wrong_programs(d, MISTAKES[mistake]):
         wrong = replace(d, gradients=replace(d.gradients, backward=backward))
-        assert not check(wrong, seed=3, trials=6, code=False).ok, str(backward)
+        assert refused(wrong), str(backward)
 
 
 def test_each_mistake_can_be_made_somewhere() -> None:

@@ -1,6 +1,6 @@
 """A sum of products -> pairwise products: which factors are multiplied elementwise, which pairs go to matmul, in which order.
 
-Factors whose indices are among another's are multiplied into it. Indices of one operand only are summed at once. Then the pair
+Factors with the same indices are multiplied elementwise. Indices of one operand only are summed at once. Then the pair
 whose product touches the fewest elements is contracted, as a matrix product on (batch, rows, inner)·(batch, inner, columns) views,
 until one operand is left.
 """
@@ -71,9 +71,9 @@ def _operands(frame: Frame, body: Expr) -> tuple[list[Operand], list[Expr], list
     found: list[Operand] = []
     for f in sorted((f for f in parts if f not in scale), key=lambda f: -len(labels_of(frame, f))):
         labels = labels_of(frame, f)
-        hosts = [o for o in found if labels <= o.labels]
+        hosts = [o for o in found if labels == o.labels]
         if hosts:
-            min(hosts, key=lambda o: weight(frame, o.labels)).parts.append(f)
+            hosts[0].parts.append(f)
         else:
             found.append(Operand(labels, [f]))
     for c in conditions:
