@@ -58,7 +58,8 @@ def _record(name, *fields):
     """A class of tuples whose entries have names."""
     entries = {field: property(lambda self, k=k: self[k]) for k, field in enumerate(fields)}
     show = lambda self: f"{name}({', '.join(f'{f}={v!r}' for f, v in zip(fields, self))})"
-    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "__repr__": show, **entries})
+    as_dict = lambda self: dict(zip(fields, self))
+    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
 def _padded(A, axes):
@@ -89,21 +90,45 @@ def _windows(A, *axes):
     return np.lib.stride_tricks.as_strided(A[tuple(at)], shape, strides, writeable=False)
 
 
-def _gather(A, *indices):
-    """A[indices] along the first axes of A, and 0 where an index is outside its axis."""
-    indices = np.broadcast_arrays(*indices)
-    inside = np.logical_and.reduce([(0 <= i) & (i < n) for i, n in zip(indices, A.shape)])
-    if inside.all():
-        return A[tuple(indices)]
-    if 0 in A.shape:
-        return np.zeros(inside.shape + A.shape[len(indices):], A.dtype)
-    taken = A[tuple(np.where(inside, i, 0) for i in indices)]
-    return np.where(inside.reshape(inside.shape + (1,) * (taken.ndim - inside.ndim)), taken, A.dtype.type(0))
+def _fold(V, shape, *axes):
+    """The adjoint of _windows: an array of this shape, to which each entry of V is added where _windows would have read it."""
+    low = [min(0, a[0] + sum(min(0, (n - 1) * s) for n, s in a[1:])) if a else 0 for a in axes]
+    high = [max(n, a[0] + sum(max(0, (m - 1) * s) for m, s in a[1:]) + 1) if a else n for n, a in zip(shape, axes)]
+    out = np.zeros([h - l for l, h in zip(low, high)], V.dtype)
+    # The widest axis of each group is added as one slice; the others are walked through.
+    spans, loops = [], []
+    for axis, n in zip(axes, shape):
+        group = axis[1:] if axis else ((n, 1),)
+        first = len(spans)
+        spans += group
+        widest = max(range(len(group)), key=lambda k: group[k][0]) if group else None
+        loops += [first + k for k in range(len(group)) if k != widest]
+    for at in np.ndindex(*(spans[k][0] for k in loops)):
+        fixed, target, k = dict(zip(loops, at)), [], 0
+        for axis, n, l in zip(axes, shape, low):
+            start, *group = axis or (0, (n, 1))
+            position, free = start - l, None
+            for size, step in group:
+                if k in fixed:
+                    position += fixed[k] * step
+                else:
+                    free = (size, step)
+                k += 1
+            if free is None:
+                target.append(slice(position, position + 1))
+            else:
+                size, step = free
+                stop = position + (size - 1) * step + (1 if step > 0 else -1)
+                target.append(slice(position, stop if stop >= 0 else None, step) if size > 0 else slice(0, 0))
+        part = V[tuple(fixed.get(k, slice(None)) for k in range(V.ndim))]
+        out[tuple(target)] += part.reshape(out[tuple(target)].shape)
+    return out[tuple(slice(-l, n - l) for l, n in zip(low, shape))]
 
 
 Gradients = _record("Gradients", "dX")
 
 
+@np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def forward(*, X, U, V, s, p):
     """X[N,C,H,W], int U, int V, int s, int p -> (Y), residuals"""
     X, = _reals(X=X)
@@ -116,17 +141,17 @@ def forward(*, X, U, V, s, p):
     n_i = (H + 2*p - U)//s + 1  # values of i
     n_j = (W + 2*p - V)//s + 1  # values of j
     # Y_count[i,j] = sum[u,v](where(0 <= i*s + u - p and i*s + u - p < H and 0 <= j*s + v - p and j*s + v - p < W...
-    part = np.where(np.arange(n_i)[:, None]*(s) + np.arange(U) - (p) < H, (0 <= np.arange(n_i)[:, None]*(s) + np.arange(U) - (p)).astype(dtype), dtype.type(0)).sum(1)[:, None]*np.where(np.arange(n_j)[:, None]*(s) + np.arange(V) - (p) < W, (0 <= np.arange(n_j)[:, None]*(s) + np.arange(V) - (p)).astype(dtype), dtype.type(0)).sum(1)
-    Y_count = part                                  # (n_i, n_j)
+    Y_count = np.where(np.arange(n_i)[:, None]*(s) + np.arange(U) - (p) < H, (0 <= np.arange(n_i)[:, None]*(s) + np.arange(U) - (p)).astype(dtype), dtype.type(0)).sum(1)[:, None]*np.where(np.arange(n_j)[:, None]*(s) + np.arange(V) - (p) < W, (0 <= np.arange(n_j)[:, None]*(s) + np.arange(V) - (p)).astype(dtype), dtype.type(0)).sum(1)
     # Y[n,c,i,j] = sum[u,v](where(0 <= i*s + u - p and i*s + u - p < H and 0 <= j*s + v - p and j*s + v - p < W, ...
-    part2 = _windows(X, None, None, (-p, (n_i, s), (U, 1)), (-p, (n_j, s), (V, 1))).transpose(0, 1, 2, 4, 3, 5)
-    part3 = np.where((0 <= np.arange(n_i)[:, None]*(s) + np.arange(U) - (p))[:, None, :, None], part2/Y_count[:, :, None, None], dtype.type(0))
-    part4 = np.where((np.arange(n_i)[:, None]*(s) + np.arange(U) - (p) < H)[:, None, :, None], part3, dtype.type(0))
-    part5 = np.where((0 <= np.arange(n_j)[:, None]*(s) + np.arange(V) - (p))[:, None], part4, dtype.type(0))
-    Y = np.where((np.arange(n_j)[:, None]*(s) + np.arange(V) - (p) < W)[:, None], part5, dtype.type(0)).sum((4, 5))
+    part = _windows(X, None, None, (-p, (U, 1), (n_i, s)), (-p, (V, 1), (n_j, s))).transpose(0, 1, 3, 5, 2, 4)
+    part2 = np.where((0 <= np.arange(n_i)[:, None]*(s) + np.arange(U) - (p))[:, None, :, None], part, dtype.type(0))
+    part3 = np.where((np.arange(n_i)[:, None]*(s) + np.arange(U) - (p) < H)[:, None, :, None], part2, dtype.type(0))
+    part4 = np.where((0 <= np.arange(n_j)[:, None]*(s) + np.arange(V) - (p))[:, None], part3, dtype.type(0))
+    Y = 1/Y_count*np.where((np.arange(n_j)[:, None]*(s) + np.arange(V) - (p) < W)[:, None], part4, dtype.type(0)).sum((4, 5))
     return Y, (Y_count, N, C, H, W, U, V, s, p, dtype,)
 
 
+@np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def backward(residuals, *, dY):
     """residuals, dY[N,C,(H+2*p-U)//s+1,(W+2*p-V)//s+1] -> dX"""
     Y_count, N, C, H, W, U, V, s, p, dtype, = residuals
@@ -134,12 +159,9 @@ def backward(residuals, *, dY):
     _require(dY.dtype == dtype, f"dY is an array of {dY.dtype}; expected {dtype}")
     _shape("dY", dY, "dY[N, C, (H+2*p-U)//s+1, (W+2*p-V)//s+1]", N, C, (H + 2*p - U)//s + 1, (W + 2*p - V)//s + 1)
     # dX[n,c,a,b] = sum[u,v](where(0 <= (p + a - u)//s and (p + a - u)//s < (H + 2*p - U)//s + 1 and 0 <= (p + b ...
-    part = _gather(dY.transpose(2, 3, 0, 1), (((p) + np.arange(H)[:, None, None, None] - np.arange(U)[:, None]) // s), (((p) + np.arange(W)[:, None, None] - np.arange(V)) // s)).transpose(4, 5, 0, 1, 2, 3)
-    part2 = _gather(Y_count, (((p) + np.arange(H)[:, None, None, None] - np.arange(U)[:, None]) // s), (((p) + np.arange(W)[:, None, None] - np.arange(V)) // s))
-    part3 = np.where((0 <= (((p) + np.arange(H)[:, None] - np.arange(U)) // s))[:, None, :, None], part/part2, dtype.type(0))
-    part4 = np.where(((((p) + np.arange(H)[:, None] - np.arange(U)) // s) < (H + 2*p - U)//s + 1)[:, None, :, None], part3, dtype.type(0))
-    part5 = np.where((0 <= (((p) + np.arange(W)[:, None] - np.arange(V)) // s))[:, None], part4, dtype.type(0))
-    part6 = np.where(((((p) + np.arange(W)[:, None] - np.arange(V)) // s) < (W + 2*p - V)//s + 1)[:, None], part5, dtype.type(0))
-    part7 = np.where(((((p) + np.arange(H)[:, None] - np.arange(U)) % s) == 0)[:, None, :, None], part6, dtype.type(0))
-    dX = np.where(((((p) + np.arange(W)[:, None] - np.arange(V)) % s) == 0)[:, None], part7, dtype.type(0)).sum((4, 5))
+    n_a_q = (H + 2*p - U)//s + 1  # values of a_q
+    n_b_q = (W + 2*p - V)//s + 1  # values of b_q
+    part = np.where(((0 <= np.arange(n_a_q))[:, None]) & ((np.arange(n_a_q) < n_a_q)[:, None]) & (0 <= np.arange(n_b_q)) & (np.arange(n_b_q) < n_b_q), dY/Y_count, dtype.type(0))
+    part2 = _fold(np.broadcast_to(part[:, :, None, None], (N, C, U, V, n_a_q, n_b_q)).transpose(0, 1, 4, 2, 5, 3), (N, C, H, W), None, None, (-p, (n_a_q, s), (U, 1)), (-p, (n_b_q, s), (V, 1)))
+    dX = part2                                      # (N, C, H, W)
     return Gradients((dX,))

@@ -49,7 +49,8 @@ def _record(name, *fields):
     """A class of tuples whose entries have names."""
     entries = {field: property(lambda self, k=k: self[k]) for k, field in enumerate(fields)}
     show = lambda self: f"{name}({', '.join(f'{f}={v!r}' for f, v in zip(fields, self))})"
-    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "__repr__": show, **entries})
+    as_dict = lambda self: dict(zip(fields, self))
+    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
 Gradients = _record("Gradients", "dX", "dgamma", "dbeta", "deps")
@@ -80,16 +81,16 @@ def backward(residuals, *, dY):
     _shape("dY", dY, "dY[N, D]", N, D)
     # dvar[d] = -0.5*sum[n](dY[n,d]*gamma[d]*(X[n,d] - mu[d])/(var[d] + eps)**1.5)
     part = var + eps
-    dvar = -(gamma[:, None]*dY.T*(X.T - mu[:, None])/(part*np.sqrt(part))[:, None]).sum(1)/2  # (D,)
+    dvar = -(dY.T*(X.T - mu[:, None])).sum(1)*(gamma/(part*np.sqrt(part)))/2  # (D,)
     # dmu[d] = 2*sum[n](dvar[d]*(mu[d] - X[n,d]))/N - sum[n](dY[n,d]*gamma[d]/sqrt(var[d] + eps))
-    dmu = 2*(dvar[:, None]*(mu[:, None] - X.T)).sum(1)/N - (gamma[:, None]*dY.T/np.sqrt(var + eps)[:, None]).sum(1)  # (D,)
+    dmu = 2*(dvar*(mu[:, None] - X.T).sum(1))/N - dY.sum(0)*(gamma/np.sqrt(var + eps))  # (D,)
     # dX[n,d] = dmu[d]/N + 2*dvar[d]*(X[n,d] - mu[d])/N + dY[n,d]*gamma[d]/sqrt(var[d] + eps)
     dX = dmu/N + 2*dvar*(X - mu)/N + gamma*dY/np.sqrt(var + eps)  # (N, D)
     # dgamma[d] = sum[n](dY[n,d]*(X[n,d] - mu[d])/sqrt(var[d] + eps))
-    dgamma = (dY.T*(X.T - mu[:, None])/np.sqrt(var + eps)[:, None]).sum(1)  # (D,)
+    dgamma = (dY.T*(X.T - mu[:, None])).sum(1)*(1/np.sqrt(var + eps))  # (D,)
     # dbeta[d] = sum[n](dY[n,d])
     dbeta = dY.sum(0)                               # (D,)
     # deps = -0.5*sum[n,d](dY[n,d]*gamma[d]*(X[n,d] - mu[d])/(var[d] + eps)**1.5)
     part2 = var + eps
-    deps = dtype.type(-(gamma*dY*(X - mu)/(part2*np.sqrt(part2))).sum()/2)
+    deps = dtype.type(-(dY*(X - mu)).sum(0) @ (gamma/(part2*np.sqrt(part2)))/2)
     return Gradients((dX, dgamma, dbeta, deps,))

@@ -56,7 +56,8 @@ def _record(name, *fields):
     """A class of tuples whose entries have names."""
     entries = {field: property(lambda self, k=k: self[k]) for k, field in enumerate(fields)}
     show = lambda self: f"{name}({', '.join(f'{f}={v!r}' for f, v in zip(fields, self))})"
-    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "__repr__": show, **entries})
+    as_dict = lambda self: dict(zip(fields, self))
+    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
 def _padded(A, axes):
@@ -87,16 +88,39 @@ def _windows(A, *axes):
     return np.lib.stride_tricks.as_strided(A[tuple(at)], shape, strides, writeable=False)
 
 
-def _gather(A, *indices):
-    """A[indices] along the first axes of A, and 0 where an index is outside its axis."""
-    indices = np.broadcast_arrays(*indices)
-    inside = np.logical_and.reduce([(0 <= i) & (i < n) for i, n in zip(indices, A.shape)])
-    if inside.all():
-        return A[tuple(indices)]
-    if 0 in A.shape:
-        return np.zeros(inside.shape + A.shape[len(indices):], A.dtype)
-    taken = A[tuple(np.where(inside, i, 0) for i in indices)]
-    return np.where(inside.reshape(inside.shape + (1,) * (taken.ndim - inside.ndim)), taken, A.dtype.type(0))
+def _fold(V, shape, *axes):
+    """The adjoint of _windows: an array of this shape, to which each entry of V is added where _windows would have read it."""
+    low = [min(0, a[0] + sum(min(0, (n - 1) * s) for n, s in a[1:])) if a else 0 for a in axes]
+    high = [max(n, a[0] + sum(max(0, (m - 1) * s) for m, s in a[1:]) + 1) if a else n for n, a in zip(shape, axes)]
+    out = np.zeros([h - l for l, h in zip(low, high)], V.dtype)
+    # The widest axis of each group is added as one slice; the others are walked through.
+    spans, loops = [], []
+    for axis, n in zip(axes, shape):
+        group = axis[1:] if axis else ((n, 1),)
+        first = len(spans)
+        spans += group
+        widest = max(range(len(group)), key=lambda k: group[k][0]) if group else None
+        loops += [first + k for k in range(len(group)) if k != widest]
+    for at in np.ndindex(*(spans[k][0] for k in loops)):
+        fixed, target, k = dict(zip(loops, at)), [], 0
+        for axis, n, l in zip(axes, shape, low):
+            start, *group = axis or (0, (n, 1))
+            position, free = start - l, None
+            for size, step in group:
+                if k in fixed:
+                    position += fixed[k] * step
+                else:
+                    free = (size, step)
+                k += 1
+            if free is None:
+                target.append(slice(position, position + 1))
+            else:
+                size, step = free
+                stop = position + (size - 1) * step + (1 if step > 0 else -1)
+                target.append(slice(position, stop if stop >= 0 else None, step) if size > 0 else slice(0, 0))
+        part = V[tuple(fixed.get(k, slice(None)) for k in range(V.ndim))]
+        out[tuple(target)] += part.reshape(out[tuple(target)].shape)
+    return out[tuple(slice(-l, n - l) for l, n in zip(low, shape))]
 
 
 Gradients = _record("Gradients", "dX", "dK", "db")
@@ -114,7 +138,7 @@ def forward(*, X, K, b, s, d, p):
     _shape("b", b, "b[O]", O)
     n_i = (T + 2*p + d - U*d - 1)//s + 1  # values of i
     # Y[n,o,i] = sum[c,u](K[o,c,u]*X[n,c,i*s+d*u-p]) + b[o]
-    part = K.reshape(O, C*U) @ _windows(X, None, None, (-p, (n_i, s), (U, d))).swapaxes(-1, -2).reshape(N, C*U, n_i)
+    part = K.reshape(O, C*U) @ _windows(X, None, None, (-p, (U, d), (n_i, s))).reshape(N, C*U, n_i)
     Y = part + b[:, None]                           # (N, O, n_i)
     return Y, (X, K, N, C, T, O, U, s, d, p, dtype,)
 
@@ -126,15 +150,12 @@ def backward(residuals, *, dY):
     _require(dY.dtype == dtype, f"dY is an array of {dY.dtype}; expected {dtype}")
     _shape("dY", dY, "dY[N, O, (T+2*p+d-U*d-1)//s+1]", N, O, (T + 2*p + d - U*d - 1)//s + 1)
     n_i = (T + 2*p + d - U*d - 1)//s + 1  # values of i
-    # dX[n,c,a] = sum[o,u](where(0 <= (p + a - d*u)//s and (p + a - d*u)//s < (T + 2*p + d - U*d - 1)//s + 1, whe...
-    part = _gather(dY.transpose(2, 0, 1), (((p) + np.arange(T)[:, None] - (d)*np.arange(U)) // s)).transpose(2, 0, 3, 1)
-    part2 = np.where((0 <= (((p) + np.arange(T)[:, None] - (d)*np.arange(U)) // s))[:, None], part, dtype.type(0))
-    part3 = np.where(((((p) + np.arange(T)[:, None] - (d)*np.arange(U)) // s) < n_i)[:, None], part2, dtype.type(0))
-    part4 = np.where(((((p) + np.arange(T)[:, None] - (d)*np.arange(U)) % s) == 0)[:, None], part3, dtype.type(0))
-    dX = K.transpose(1, 0, 2).reshape(C, O*U) @ part4.reshape(N, T, O*U).swapaxes(-1, -2)  # (N, C, T)
+    # dX[n,c,a] = sum[o,u](where((p + a - d*u) % s == 0, dY[n,o,(p+a-d*u)//s]*K[o,c,u], 0))
+    part = _fold((K.reshape(O, C*U).T @ dY).reshape(N, C, U, n_i).swapaxes(-1, -2), (N, C, T), None, None, (-p, (n_i, s), (U, d)))
+    dX = part                                       # (N, C, T)
     # dK[o,c,u] = sum[n,i](dY[n,o,i]*X[n,c,i*s+d*u-p])
-    part5 = (dY.transpose(1, 0, 2).reshape(O, N*n_i) @ _windows(X, None, None, (-p, (U, d), (n_i, s))).transpose(0, 3, 1, 2).reshape(N*n_i, C*U)).reshape(O, C, U)
-    dK = part5                                      # (O, C, U)
+    part2 = (dY @ _windows(X, None, None, (-p, (U, d), (n_i, s))).reshape(N, C*U, n_i).swapaxes(-1, -2)).reshape(N, O, C, U)
+    dK = part2.sum(0)                               # (O, C, U)
     # db[o] = sum[n,i](dY[n,o,i])
     db = dY.sum((0, 2))                             # (O,)
     return Gradients((dX, dK, db,))

@@ -57,7 +57,8 @@ def _record(name, *fields):
     """A class of tuples whose entries have names."""
     entries = {field: property(lambda self, k=k: self[k]) for k, field in enumerate(fields)}
     show = lambda self: f"{name}({', '.join(f'{f}={v!r}' for f, v in zip(fields, self))})"
-    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "__repr__": show, **entries})
+    as_dict = lambda self: dict(zip(fields, self))
+    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
 def _padded(A, axes):
@@ -88,16 +89,39 @@ def _windows(A, *axes):
     return np.lib.stride_tricks.as_strided(A[tuple(at)], shape, strides, writeable=False)
 
 
-def _gather(A, *indices):
-    """A[indices] along the first axes of A, and 0 where an index is outside its axis."""
-    indices = np.broadcast_arrays(*indices)
-    inside = np.logical_and.reduce([(0 <= i) & (i < n) for i, n in zip(indices, A.shape)])
-    if inside.all():
-        return A[tuple(indices)]
-    if 0 in A.shape:
-        return np.zeros(inside.shape + A.shape[len(indices):], A.dtype)
-    taken = A[tuple(np.where(inside, i, 0) for i in indices)]
-    return np.where(inside.reshape(inside.shape + (1,) * (taken.ndim - inside.ndim)), taken, A.dtype.type(0))
+def _fold(V, shape, *axes):
+    """The adjoint of _windows: an array of this shape, to which each entry of V is added where _windows would have read it."""
+    low = [min(0, a[0] + sum(min(0, (n - 1) * s) for n, s in a[1:])) if a else 0 for a in axes]
+    high = [max(n, a[0] + sum(max(0, (m - 1) * s) for m, s in a[1:]) + 1) if a else n for n, a in zip(shape, axes)]
+    out = np.zeros([h - l for l, h in zip(low, high)], V.dtype)
+    # The widest axis of each group is added as one slice; the others are walked through.
+    spans, loops = [], []
+    for axis, n in zip(axes, shape):
+        group = axis[1:] if axis else ((n, 1),)
+        first = len(spans)
+        spans += group
+        widest = max(range(len(group)), key=lambda k: group[k][0]) if group else None
+        loops += [first + k for k in range(len(group)) if k != widest]
+    for at in np.ndindex(*(spans[k][0] for k in loops)):
+        fixed, target, k = dict(zip(loops, at)), [], 0
+        for axis, n, l in zip(axes, shape, low):
+            start, *group = axis or (0, (n, 1))
+            position, free = start - l, None
+            for size, step in group:
+                if k in fixed:
+                    position += fixed[k] * step
+                else:
+                    free = (size, step)
+                k += 1
+            if free is None:
+                target.append(slice(position, position + 1))
+            else:
+                size, step = free
+                stop = position + (size - 1) * step + (1 if step > 0 else -1)
+                target.append(slice(position, stop if stop >= 0 else None, step) if size > 0 else slice(0, 0))
+        part = V[tuple(fixed.get(k, slice(None)) for k in range(V.ndim))]
+        out[tuple(target)] += part.reshape(out[tuple(target)].shape)
+    return out[tuple(slice(-l, n - l) for l, n in zip(low, shape))]
 
 
 Gradients = _record("Gradients", "dX", "dK", "db")
@@ -116,7 +140,7 @@ def forward(*, X, K, b, s, d, p):
     n_i = (H + 2*p + d - U*d - 1)//s + 1  # values of i
     n_j = (W + 2*p + d - V*d - 1)//s + 1  # values of j
     # Y[n,o,i,j] = sum[c,u,v](K[o,c,u,v]*X[n,c,i*s+d*u-p,j*s+d*v-p]) + b[o]
-    part = _windows(X, None, None, (-p, (n_i, s), (U, d)), (-p, (n_j, s), (V, d))).transpose(0, 1, 3, 5, 2, 4)
+    part = _windows(X, None, None, (-p, (U, d), (n_i, s)), (-p, (V, d), (n_j, s))).transpose(0, 1, 2, 4, 3, 5)
     Y = (K.reshape(O, C*U*V) @ part.reshape(N, C*U*V, n_i*n_j)).reshape(N, O, n_i, n_j) + b[:, None, None]  # (N, O, n_i, n_j)
     return Y, (X, K, N, C, H, W, O, U, V, s, d, p, dtype,)
 
@@ -129,20 +153,14 @@ def backward(residuals, *, dY):
     _shape("dY", dY, "dY[N, O, (H+2*p+d-U*d-1)//s+1, (W+2*p+d-V*d-1)//s+1]", N, O, (H + 2*p + d - U*d - 1)//s + 1, (W + 2*p + d - V*d - 1)//s + 1)
     n_i = (H + 2*p + d - U*d - 1)//s + 1  # values of i
     n_j = (W + 2*p + d - V*d - 1)//s + 1  # values of j
-    # dX[n,c,a,e] = sum[o,u,v](where(0 <= (p + a - d*u)//s and (p + a - d*u)//s < (H + 2*p + d - U*d - 1)//s + 1 ...
-    part = _gather(dY.transpose(2, 3, 0, 1), (((p) + np.arange(H)[:, None, None, None] - (d)*np.arange(U)[:, None]) // s), (((p) + np.arange(W)[:, None, None] - (d)*np.arange(V)) // s)).transpose(4, 0, 1, 5, 2, 3)
-    part2 = np.where((0 <= (((p) + np.arange(H)[:, None] - (d)*np.arange(U)) // s))[:, None, None, :, None], part, dtype.type(0))
-    part3 = np.where(((((p) + np.arange(H)[:, None] - (d)*np.arange(U)) // s) < n_i)[:, None, None, :, None], part2, dtype.type(0))
-    part4 = np.where((0 <= (((p) + np.arange(W)[:, None] - (d)*np.arange(V)) // s))[:, None, None], part3, dtype.type(0))
-    part5 = np.where(((((p) + np.arange(W)[:, None] - (d)*np.arange(V)) // s) < n_j)[:, None, None], part4, dtype.type(0))
-    part6 = np.where(((((p) + np.arange(H)[:, None] - (d)*np.arange(U)) % s) == 0)[:, None, None, :, None], part5, dtype.type(0))
-    part7 = np.where(((((p) + np.arange(W)[:, None] - (d)*np.arange(V)) % s) == 0)[:, None, None], part6, dtype.type(0))
-    part8 = (K.transpose(1, 0, 2, 3).reshape(C, O*U*V) @ part7.reshape(N, H*W, O*U*V).swapaxes(-1, -2)).reshape(N, C, H, W)
-    dX = part8                                      # (N, C, H, W)
+    # dX[n,c,a,e] = sum[o,u,v](where((p + a - d*u) % s == 0 and (p + e - d*v) % s == 0, dY[n,o,(p+a-d*u)//s,(p+e-...
+    part = (K.reshape(O, C*U*V).T @ dY.reshape(N, O, n_i*n_j)).reshape(N, C, U, V, n_i, n_j)
+    part2 = _fold(part.transpose(0, 1, 4, 2, 5, 3), (N, C, H, W), None, None, (-p, (n_i, s), (U, d)), (-p, (n_j, s), (V, d)))
+    dX = part2                                      # (N, C, H, W)
     # dK[o,c,u,v] = sum[n,i,j](dY[n,o,i,j]*X[n,c,i*s+d*u-p,j*s+d*v-p])
-    part9 = _windows(X, None, None, (-p, (U, d), (n_i, s)), (-p, (V, d), (n_j, s))).transpose(0, 3, 5, 1, 2, 4)
-    part10 = (dY.transpose(1, 0, 2, 3).reshape(O, N*n_i*n_j) @ part9.reshape(N*n_i*n_j, C*U*V)).reshape(O, C, U, V)
-    dK = part10                                     # (O, C, U, V)
+    part3 = _windows(X, None, None, (-p, (U, d), (n_i, s)), (-p, (V, d), (n_j, s))).transpose(0, 1, 2, 4, 3, 5)
+    part4 = (dY.reshape(N, O, n_i*n_j) @ part3.reshape(N, C*U*V, n_i*n_j).swapaxes(-1, -2)).reshape(N, O, C, U, V)
+    dK = part4.sum(0)                               # (O, C, U, V)
     # db[o] = sum[n,i,j](dY[n,o,i,j])
     db = dY.sum((0, 2, 3))                          # (O,)
     return Gradients((dX, dK, db,))

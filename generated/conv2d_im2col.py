@@ -57,7 +57,8 @@ def _record(name, *fields):
     """A class of tuples whose entries have names."""
     entries = {field: property(lambda self, k=k: self[k]) for k, field in enumerate(fields)}
     show = lambda self: f"{name}({', '.join(f'{f}={v!r}' for f, v in zip(fields, self))})"
-    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "__repr__": show, **entries})
+    as_dict = lambda self: dict(zip(fields, self))
+    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
 def _padded(A, axes):
@@ -139,7 +140,7 @@ def forward(*, X, K, b, s, d, p):
     n_i = (H + 2*p + d - U*d - 1)//s + 1  # values of i
     n_j = (W + 2*p + d - V*d - 1)//s + 1  # values of j
     # cols[n,i,j,c,u,v] = X[n,c,i*s+d*u-p,j*s+d*v-p]
-    cols = _windows(X, None, None, (-p, (n_i, s), (U, d)), (-p, (n_j, s), (V, d))).transpose(0, 2, 4, 1, 3, 5)
+    cols = _windows(X, None, None, (-p, (U, d), (n_i, s)), (-p, (V, d), (n_j, s))).transpose(0, 3, 5, 1, 2, 4)
     # Y[n,o,i,j] = sum[c,u,v](cols[n,i,j,c,u,v]*K[o,c,u,v]) + b[o]
     part = (K.reshape(O, C*U*V) @ cols.reshape(N, n_i*n_j, C*U*V).swapaxes(-1, -2)).reshape(N, O, n_i, n_j)
     Y = part + b[:, None, None]                     # (N, O, n_i, n_j)
@@ -155,15 +156,13 @@ def backward(residuals, *, dY):
     n_i = (H + 2*p + d - U*d - 1)//s + 1  # values of i
     n_j = (W + 2*p + d - V*d - 1)//s + 1  # values of j
     # dcols[n,i,j,c,u,v] = sum[o](dY[n,o,i,j]*K[o,c,u,v])
-    part = (dY.transpose(0, 2, 3, 1).reshape(N*n_i*n_j, O) @ K.reshape(O, C*U*V)).reshape(N, n_i, n_j, C, U, V)
-    dcols = part                                    # (N, n_i, n_j, C, U, V)
-    # dX[n,c,a,e] = sum[u,v](where(0 <= (p + a - d*u)//s and (p + a - d*u)//s < (H + 2*p + d - U*d - 1)//s + 1 an...
-    part2 = np.where((((0 <= np.arange(n_i))[:, None]) & ((np.arange(n_i) < n_i)[:, None]) & (0 <= np.arange(n_j)) & (np.arange(n_j) < n_j))[:, None, :, None], dcols.transpose(0, 3, 1, 4, 2, 5), dtype.type(0))
-    part3 = _fold(part2, (N, C, H, W), None, None, (-p, (n_i, s), (U, d)), (-p, (n_j, s), (V, d)))
-    dX = part3                                      # (N, C, H, W)
+    dcols = (dY.transpose(1, 0, 2, 3).reshape(O, N*n_i*n_j).T @ K.reshape(O, C*U*V)).reshape(N, n_i, n_j, C, U, V)
+    # dX[n,c,a,e] = sum[u,v](where((p + a - d*u) % s == 0 and (p + e - d*v) % s == 0, dcols[n,(p+a-d*u)//s,(p+e-d...
+    part = _fold(dcols.transpose(0, 3, 1, 4, 2, 5), (N, C, H, W), None, None, (-p, (n_i, s), (U, d)), (-p, (n_j, s), (V, d)))
+    dX = part                                       # (N, C, H, W)
     # dK[o,c,u,v] = sum[n,i,j](dY[n,o,i,j]*cols[n,i,j,c,u,v])
-    part4 = (dY.transpose(1, 0, 2, 3).reshape(O, N*n_i*n_j) @ cols.reshape(N*n_i*n_j, C*U*V)).reshape(O, C, U, V)
-    dK = part4                                      # (O, C, U, V)
+    part2 = (dY.reshape(N, O, n_i*n_j) @ cols.reshape(N, n_i*n_j, C*U*V)).reshape(N, O, C, U, V)
+    dK = part2.sum(0)                               # (O, C, U, V)
     # db[o] = sum[n,i,j](dY[n,o,i,j])
     db = dY.sum((0, 2, 3))                          # (O,)
     return Gradients((dX, dK, db,))

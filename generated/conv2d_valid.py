@@ -47,7 +47,8 @@ def _record(name, *fields):
     """A class of tuples whose entries have names."""
     entries = {field: property(lambda self, k=k: self[k]) for k, field in enumerate(fields)}
     show = lambda self: f"{name}({', '.join(f'{f}={v!r}' for f, v in zip(fields, self))})"
-    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "__repr__": show, **entries})
+    as_dict = lambda self: dict(zip(fields, self))
+    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
 def _padded(A, axes):
@@ -78,6 +79,41 @@ def _windows(A, *axes):
     return np.lib.stride_tricks.as_strided(A[tuple(at)], shape, strides, writeable=False)
 
 
+def _fold(V, shape, *axes):
+    """The adjoint of _windows: an array of this shape, to which each entry of V is added where _windows would have read it."""
+    low = [min(0, a[0] + sum(min(0, (n - 1) * s) for n, s in a[1:])) if a else 0 for a in axes]
+    high = [max(n, a[0] + sum(max(0, (m - 1) * s) for m, s in a[1:]) + 1) if a else n for n, a in zip(shape, axes)]
+    out = np.zeros([h - l for l, h in zip(low, high)], V.dtype)
+    # The widest axis of each group is added as one slice; the others are walked through.
+    spans, loops = [], []
+    for axis, n in zip(axes, shape):
+        group = axis[1:] if axis else ((n, 1),)
+        first = len(spans)
+        spans += group
+        widest = max(range(len(group)), key=lambda k: group[k][0]) if group else None
+        loops += [first + k for k in range(len(group)) if k != widest]
+    for at in np.ndindex(*(spans[k][0] for k in loops)):
+        fixed, target, k = dict(zip(loops, at)), [], 0
+        for axis, n, l in zip(axes, shape, low):
+            start, *group = axis or (0, (n, 1))
+            position, free = start - l, None
+            for size, step in group:
+                if k in fixed:
+                    position += fixed[k] * step
+                else:
+                    free = (size, step)
+                k += 1
+            if free is None:
+                target.append(slice(position, position + 1))
+            else:
+                size, step = free
+                stop = position + (size - 1) * step + (1 if step > 0 else -1)
+                target.append(slice(position, stop if stop >= 0 else None, step) if size > 0 else slice(0, 0))
+        part = V[tuple(fixed.get(k, slice(None)) for k in range(V.ndim))]
+        out[tuple(target)] += part.reshape(out[tuple(target)].shape)
+    return out[tuple(slice(-l, n - l) for l, n in zip(low, shape))]
+
+
 Gradients = _record("Gradients", "dX", "dK", "db")
 
 
@@ -89,7 +125,7 @@ def forward(*, X, K, b):
     O, _, U, V = _shape("K", K, "K[O,C,U,V]", None, C, None, None)
     _shape("b", b, "b[O]", O)
     # Y[n,o,i,j] = sum[c,u,v](K[o,c,u,v]*X[n,c,i+u,j+v]) + b[o]
-    part = _windows(X, None, None, (0, (H - U + 1, 1), (U, 1)), (0, (W - V + 1, 1), (V, 1))).transpose(0, 1, 3, 5, 2, 4)
+    part = _windows(X, None, None, (0, (U, 1), (H - U + 1, 1)), (0, (V, 1), (W - V + 1, 1))).transpose(0, 1, 2, 4, 3, 5)
     part2 = (K.reshape(O, C*U*V) @ part.reshape(N, C*U*V, (H - U + 1)*(W - V + 1))).reshape(N, O, H - U + 1, W - V + 1)
     Y = part2 + b[:, None, None]                    # (N, O, H - U + 1, W - V + 1)
     return Y, (X, K, N, C, H, W, O, U, V, dtype,)
@@ -102,13 +138,13 @@ def backward(residuals, *, dY):
     _require(dY.dtype == dtype, f"dY is an array of {dY.dtype}; expected {dtype}")
     _shape("dY", dY, "dY[N, O, H-U+1, W-V+1]", N, O, H - U + 1, W - V + 1)
     # dX[n,c,a,d] = sum[o,u,v](dY[n,o,a-u,d-v]*K[o,c,u,v])
-    part = _windows(dY, None, None, (0, (H, 1), (U, -1)), (0, (W, 1), (V, -1))).transpose(0, 1, 3, 5, 2, 4)
-    part2 = (K.transpose(1, 0, 2, 3).reshape(C, O*U*V) @ part.reshape(N, O*U*V, H*W)).reshape(N, C, H, W)
+    part = (K.reshape(O, C*U*V).T @ dY.reshape(N, O, (H - U + 1)*(W - V + 1))).reshape(N, C, U, V, H - U + 1, W - V + 1)
+    part2 = _fold(part.transpose(0, 1, 4, 2, 5, 3), (N, C, H, W), None, None, (0, (H - U + 1, 1), (U, 1)), (0, (W - V + 1, 1), (V, 1)))
     dX = part2                                      # (N, C, H, W)
     # dK[o,c,u,v] = sum[n,i,j](dY[n,o,i,j]*X[n,c,i+u,j+v])
-    part3 = _windows(X, None, None, (0, (U, 1), (H - U + 1, 1)), (0, (V, 1), (W - V + 1, 1))).transpose(0, 3, 5, 1, 2, 4)
-    part4 = (dY.transpose(1, 0, 2, 3).reshape(O, N*(H - U + 1)*(W - V + 1)) @ part3.reshape(N*(H - U + 1)*(W - V + 1), C*U*V)).reshape(O, C, U, V)
-    dK = part4                                      # (O, C, U, V)
+    part3 = _windows(X, None, None, (0, (U, 1), (H - U + 1, 1)), (0, (V, 1), (W - V + 1, 1))).transpose(0, 1, 2, 4, 3, 5)
+    part4 = (dY.reshape(N, O, (H - U + 1)*(W - V + 1)) @ part3.reshape(N, C*U*V, (H - U + 1)*(W - V + 1)).swapaxes(-1, -2)).reshape(N, O, C, U, V)
+    dK = part4.sum(0)                               # (O, C, U, V)
     # db[o] = sum[n,i,j](dY[n,o,i,j])
     db = dY.sum((0, 2, 3))                          # (O,)
     return Gradients((dX, dK, db,))

@@ -47,7 +47,8 @@ def _record(name, *fields):
     """A class of tuples whose entries have names."""
     entries = {field: property(lambda self, k=k: self[k]) for k, field in enumerate(fields)}
     show = lambda self: f"{name}({', '.join(f'{f}={v!r}' for f, v in zip(fields, self))})"
-    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "__repr__": show, **entries})
+    as_dict = lambda self: dict(zip(fields, self))
+    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
 def _padded(A, axes):
@@ -78,6 +79,41 @@ def _windows(A, *axes):
     return np.lib.stride_tricks.as_strided(A[tuple(at)], shape, strides, writeable=False)
 
 
+def _fold(V, shape, *axes):
+    """The adjoint of _windows: an array of this shape, to which each entry of V is added where _windows would have read it."""
+    low = [min(0, a[0] + sum(min(0, (n - 1) * s) for n, s in a[1:])) if a else 0 for a in axes]
+    high = [max(n, a[0] + sum(max(0, (m - 1) * s) for m, s in a[1:]) + 1) if a else n for n, a in zip(shape, axes)]
+    out = np.zeros([h - l for l, h in zip(low, high)], V.dtype)
+    # The widest axis of each group is added as one slice; the others are walked through.
+    spans, loops = [], []
+    for axis, n in zip(axes, shape):
+        group = axis[1:] if axis else ((n, 1),)
+        first = len(spans)
+        spans += group
+        widest = max(range(len(group)), key=lambda k: group[k][0]) if group else None
+        loops += [first + k for k in range(len(group)) if k != widest]
+    for at in np.ndindex(*(spans[k][0] for k in loops)):
+        fixed, target, k = dict(zip(loops, at)), [], 0
+        for axis, n, l in zip(axes, shape, low):
+            start, *group = axis or (0, (n, 1))
+            position, free = start - l, None
+            for size, step in group:
+                if k in fixed:
+                    position += fixed[k] * step
+                else:
+                    free = (size, step)
+                k += 1
+            if free is None:
+                target.append(slice(position, position + 1))
+            else:
+                size, step = free
+                stop = position + (size - 1) * step + (1 if step > 0 else -1)
+                target.append(slice(position, stop if stop >= 0 else None, step) if size > 0 else slice(0, 0))
+        part = V[tuple(fixed.get(k, slice(None)) for k in range(V.ndim))]
+        out[tuple(target)] += part.reshape(out[tuple(target)].shape)
+    return out[tuple(slice(-l, n - l) for l, n in zip(low, shape))]
+
+
 Gradients = _record("Gradients", "dx", "dw")
 
 
@@ -88,7 +124,7 @@ def forward(*, x, w):
     T, = _shape("x", x, "x[T]", None)
     K, = _shape("w", w, "w[K]", None)
     # y[t] = sum[k](w[k]*x[t-k])
-    y = (w*_windows(x, (0, (T + K - 1, 1), (K, -1)))).sum(1)  # (T + K - 1,)
+    y = _fold((w[:, None]*x).T, (T + K - 1,), (0, (T, 1), (K, 1)))  # (T + K - 1,)
     return y, (x, w, T, K, dtype,)
 
 
@@ -99,7 +135,7 @@ def backward(residuals, *, dy):
     _require(dy.dtype == dtype, f"dy is an array of {dy.dtype}; expected {dtype}")
     _shape("dy", dy, "dy[T+K-1]", T + K - 1)
     # dx[a] = sum[k](dy[k+a]*w[k])
-    dx = (w*_windows(dy, (0, (T, 1), (K, 1)))).sum(1)  # (T,)
+    dx = _windows(dy, (0, (T, 1), (K, 1))) @ w      # (T,)
     # dw[k] = sum[t](dy[t]*x[t-k])
-    dw = (dy*_windows(x, (0, (K, -1), (T + K - 1, 1)))).sum(1)  # (K,)
+    dw = _fold((dy[:, None]*x).T, (K,), (0, (T, -1), (T + K - 1, 1)))  # (K,)
     return Gradients((dx, dw,))

@@ -47,7 +47,8 @@ def _record(name, *fields):
     """A class of tuples whose entries have names."""
     entries = {field: property(lambda self, k=k: self[k]) for k, field in enumerate(fields)}
     show = lambda self: f"{name}({', '.join(f'{f}={v!r}' for f, v in zip(fields, self))})"
-    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "__repr__": show, **entries})
+    as_dict = lambda self: dict(zip(fields, self))
+    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
 def _padded(A, axes):
@@ -78,6 +79,41 @@ def _windows(A, *axes):
     return np.lib.stride_tricks.as_strided(A[tuple(at)], shape, strides, writeable=False)
 
 
+def _fold(V, shape, *axes):
+    """The adjoint of _windows: an array of this shape, to which each entry of V is added where _windows would have read it."""
+    low = [min(0, a[0] + sum(min(0, (n - 1) * s) for n, s in a[1:])) if a else 0 for a in axes]
+    high = [max(n, a[0] + sum(max(0, (m - 1) * s) for m, s in a[1:]) + 1) if a else n for n, a in zip(shape, axes)]
+    out = np.zeros([h - l for l, h in zip(low, high)], V.dtype)
+    # The widest axis of each group is added as one slice; the others are walked through.
+    spans, loops = [], []
+    for axis, n in zip(axes, shape):
+        group = axis[1:] if axis else ((n, 1),)
+        first = len(spans)
+        spans += group
+        widest = max(range(len(group)), key=lambda k: group[k][0]) if group else None
+        loops += [first + k for k in range(len(group)) if k != widest]
+    for at in np.ndindex(*(spans[k][0] for k in loops)):
+        fixed, target, k = dict(zip(loops, at)), [], 0
+        for axis, n, l in zip(axes, shape, low):
+            start, *group = axis or (0, (n, 1))
+            position, free = start - l, None
+            for size, step in group:
+                if k in fixed:
+                    position += fixed[k] * step
+                else:
+                    free = (size, step)
+                k += 1
+            if free is None:
+                target.append(slice(position, position + 1))
+            else:
+                size, step = free
+                stop = position + (size - 1) * step + (1 if step > 0 else -1)
+                target.append(slice(position, stop if stop >= 0 else None, step) if size > 0 else slice(0, 0))
+        part = V[tuple(fixed.get(k, slice(None)) for k in range(V.ndim))]
+        out[tuple(target)] += part.reshape(out[tuple(target)].shape)
+    return out[tuple(slice(-l, n - l) for l, n in zip(low, shape))]
+
+
 Gradients = _record("Gradients", "dX", "dK")
 
 
@@ -88,8 +124,9 @@ def forward(*, X, K):
     H, W = _shape("X", X, "X[H,W]", None, None)
     U, V = _shape("K", K, "K[U,V]", None, None)
     # Y[i,j] = sum[u,v](K[u,v]*X[i+u,j+v])
-    part = _windows(X, (0, (H - U + 1, 1), (U, 1)), (0, (W - V + 1, 1), (V, 1))).transpose(0, 2, 1, 3)
-    Y = (K*part).sum((2, 3))                        # (H - U + 1, W - V + 1)
+    part = _windows(X, (0, (U, 1), (H - U + 1, 1)), (0, (V, 1), (W - V + 1, 1))).transpose(0, 2, 1, 3)
+    part2 = ((part.reshape(U, V, (H - U + 1)*(W - V + 1)).swapaxes(-1, -2) @ K[..., None])[..., 0]).reshape(U, H - U + 1, W - V + 1)
+    Y = part2.sum(0)                                # (H - U + 1, W - V + 1)
     return Y, (X, K, H, W, U, V, dtype,)
 
 
@@ -100,8 +137,9 @@ def backward(residuals, *, dY):
     _require(dY.dtype == dtype, f"dY is an array of {dY.dtype}; expected {dtype}")
     _shape("dY", dY, "dY[H-U+1, W-V+1]", H - U + 1, W - V + 1)
     # dX[a,b] = sum[u,v](dY[a-u,b-v]*K[u,v])
-    dX = (K*_windows(dY, (0, (H, 1), (U, -1)), (0, (W, 1), (V, -1))).transpose(0, 2, 1, 3)).sum((2, 3))  # (H, W)
+    part = _fold((dY*K[:, :, None, None]).transpose(2, 0, 3, 1), (H, W), (0, (H - U + 1, 1), (U, 1)), (0, (W - V + 1, 1), (V, 1)))
+    dX = part                                       # (H, W)
     # dK[u,v] = sum[i,j](dY[i,j]*X[i+u,j+v])
-    part = _windows(X, (0, (U, 1), (H - U + 1, 1)), (0, (V, 1), (W - V + 1, 1))).transpose(0, 2, 1, 3)
-    dK = (dY*part).sum((2, 3))                      # (U, V)
+    part2 = _windows(X, (0, (U, 1), (H - U + 1, 1)), (0, (V, 1), (W - V + 1, 1))).transpose(0, 2, 1, 3)
+    dK = (dY.reshape((H - U + 1)*(W - V + 1)) @ part2.reshape(U*V, (H - U + 1)*(W - V + 1)).T).reshape(U, V)  # (U, V)
     return Gradients((dX, dK,))

@@ -51,7 +51,8 @@ def _record(name, *fields):
     """A class of tuples whose entries have names."""
     entries = {field: property(lambda self, k=k: self[k]) for k, field in enumerate(fields)}
     show = lambda self: f"{name}({', '.join(f'{f}={v!r}' for f, v in zip(fields, self))})"
-    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "__repr__": show, **entries})
+    as_dict = lambda self: dict(zip(fields, self))
+    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
 def _gather(A, *indices):
@@ -66,22 +67,30 @@ def _gather(A, *indices):
     return np.where(inside.reshape(inside.shape + (1,) * (taken.ndim - inside.ndim)), taken, A.dtype.type(0))
 
 
+def _shift(x, axis):
+    """The maximum along the axes, or 0 where it is infinite: what exp(x - shift) can do without overflow."""
+    m = x.max(axis=axis, keepdims=True, initial=-np.inf)
+    return np.where(np.isfinite(m), m, x.dtype.type(0))
+
+
 def _logsumexp(x, axis):
     """log(sum(exp(x))) along the axes, shifted by the maximum; -inf where all entries are."""
-    m = x.max(axis=axis, keepdims=True, initial=-np.inf)
-    m = np.where(np.isfinite(m), m, x.dtype.type(0))
+    m = _shift(x, axis)
+    e = x - m
     with np.errstate(divide="ignore"):
-        return np.log(np.exp(x - m).sum(axis=axis)) + m.squeeze(axis)
+        return np.log(np.exp(e, out=e).sum(axis=axis)) + m.squeeze(axis)
 
 
 def _exp_difference(x, total):
     """exp(x - total), and 0 where x is -inf, also against a total of -inf."""
-    return np.exp(x - np.where(total == -np.inf, x.dtype.type(0), total))
+    e = x - np.where(total == -np.inf, x.dtype.type(0), total)
+    return np.exp(e, out=e) if e.ndim else np.exp(e)
 
 
 Gradients = _record("Gradients", "dZ")
 
 
+@np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def forward(*, Z, label):
     """Z[N,C], int label[N] -> (L), residuals"""
     Z, = _reals(Z=Z)
@@ -101,6 +110,7 @@ def forward(*, Z, label):
     return L, (Z, label, logp_lse, L_count, N, C, dtype,)
 
 
+@np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def backward(residuals):
     """residuals -> dZ"""
     Z, label, logp_lse, L_count, N, C, dtype, = residuals

@@ -47,7 +47,8 @@ def _record(name, *fields):
     """A class of tuples whose entries have names."""
     entries = {field: property(lambda self, k=k: self[k]) for k, field in enumerate(fields)}
     show = lambda self: f"{name}({', '.join(f'{f}={v!r}' for f, v in zip(fields, self))})"
-    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "__repr__": show, **entries})
+    as_dict = lambda self: dict(zip(fields, self))
+    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
 Gradients = _record("Gradients", "dX", "dw", "db")
@@ -60,7 +61,7 @@ def forward(*, X, w, b):
     N, I = _shape("X", X, "X[N,I]", None, None)
     _shape("w", w, "w[I]", I)
     # r_in[n] = sum[i](X[n,i]*w[i]) + b
-    r_in = (w*X).sum(1) + b                         # (N,)
+    r_in = X @ w + b                                # (N,)
     # r_sum = sum[i](w[i]**2)
     r_sum = dtype.type((w**2).sum())
     # r[n] = abs(r_in[n])/sqrt(r_sum)
@@ -81,7 +82,7 @@ def backward(residuals, *, dr):
     # dr_sum = -0.5*sum[n](dr[n]*abs(r_in[n])/r_sum**1.5)
     dr_sum = dtype.type(-1/r_sum**1.5*(dr*np.abs(r_in)).sum()/2)
     # dw[i] = 2*dr_sum*w[i] + sum[n](dr_in[n]*X[n,i])
-    dw = 2*dr_sum*w + (dr_in*X.T).sum(1)            # (I,)
+    dw = 2*dr_sum*w + dr_in @ X                     # (I,)
     # db = sum[n](dr_in[n])
     db = dtype.type(dr_in.sum())
     return Gradients((dX, dw, db,))

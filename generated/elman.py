@@ -49,7 +49,8 @@ def _record(name, *fields):
     """A class of tuples whose entries have names."""
     entries = {field: property(lambda self, k=k: self[k]) for k, field in enumerate(fields)}
     show = lambda self: f"{name}({', '.join(f'{f}={v!r}' for f, v in zip(fields, self))})"
-    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "__repr__": show, **entries})
+    as_dict = lambda self: dict(zip(fields, self))
+    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
 Gradients = _record("Gradients", "dx", "dU", "dW", "db", "dh0")
@@ -86,15 +87,15 @@ def backward(residuals, *, dh):
     # dz_pre[t,n,k] = 1 - h[t,n,k]**2
     part = h[1:]
     dz_pre = 1 - part**2                            # (T, N, H)
-    dh2 = np.zeros((T + 1, N, H), dtype)  # dh2[-1, 0, 0] stands first
+    dh_total = np.zeros((T + 1, N, H), dtype)  # dh_total[-1, 0, 0] stands first
     dz = np.zeros((T + 1, N, H), dtype)
     for t in range(T - 1, -1, -1):
-        # dh2[t,n,k] = dh[t,n,k] + sum[l](dz[t+1,n,l]*W[l,k])
-        dh2[t + 1] = dh[t] + dz[t + 1] @ W              # (N, H)
-        # dz[t,n,k] = dh2[t,n,k]*dz_pre[t,n,k]
-        dz[t] = dh2[t + 1]*dz_pre[t]                    # (N, H)
-    # dh2[-1,n,k] = sum[l](dz[0,n,l]*W[l,k])
-    dh2[0] = dz[0] @ W                              # (N, H)
+        # dh_total[t,n,k] = dh[t,n,k] + sum[l](dz[t+1,n,l]*W[l,k])
+        dh_total[t + 1] = dh[t] + dz[t + 1] @ W         # (N, H)
+        # dz[t,n,k] = dh_total[t,n,k]*dz_pre[t,n,k]
+        dz[t] = dh_total[t + 1]*dz_pre[t]               # (N, H)
+    # dh_total[-1,n,k] = sum[l](dz[0,n,l]*W[l,k])
+    dh_total[0] = dz[0] @ W                         # (N, H)
     # dx[t,n,j] = sum[k](dz[t,n,k]*U[k,j])
     dx = (dz[:T].reshape(T*N, H) @ U).reshape(T, N, I)  # (T, N, I)
     # dU[k,j] = sum[t,n](dz[t,n,k]*x[t,n,j])
@@ -103,6 +104,6 @@ def backward(residuals, *, dh):
     dW = dz[:T].reshape(T*N, H).T @ h[:T].reshape(T*N, H)  # (H, H)
     # db[k] = sum[t,n](dz[t,n,k])
     db = dz[:T].sum((0, 1))                         # (H,)
-    # dh0[n,k] = dh2[-1,n,k]
-    dh0 = dh2[0].copy()                             # (N, H)
+    # dh0[n,k] = dh_total[-1,n,k]
+    dh0 = dh_total[0].copy()                        # (N, H)
     return Gradients((dx, dU, dW, db, dh0,))

@@ -47,12 +47,14 @@ def _record(name, *fields):
     """A class of tuples whose entries have names."""
     entries = {field: property(lambda self, k=k: self[k]) for k, field in enumerate(fields)}
     show = lambda self: f"{name}({', '.join(f'{f}={v!r}' for f, v in zip(fields, self))})"
-    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "__repr__": show, **entries})
+    as_dict = lambda self: dict(zip(fields, self))
+    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
 Gradients = _record("Gradients", "dX", "dalpha")
 
 
+@np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def forward(*, X, alpha):
     """X[N,D], alpha -> (Y), residuals"""
     X, alpha, = _reals(X=X, alpha=alpha)
@@ -63,6 +65,7 @@ def forward(*, X, alpha):
     return Y, (X, alpha, N, D, dtype,)
 
 
+@np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def backward(residuals, *, dY):
     """residuals, dY[N,D] -> dX, dalpha"""
     X, alpha, N, D, dtype, = residuals

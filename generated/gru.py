@@ -51,7 +51,8 @@ def _record(name, *fields):
     """A class of tuples whose entries have names."""
     entries = {field: property(lambda self, k=k: self[k]) for k, field in enumerate(fields)}
     show = lambda self: f"{name}({', '.join(f'{f}={v!r}' for f, v in zip(fields, self))})"
-    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "__repr__": show, **entries})
+    as_dict = lambda self: dict(zip(fields, self))
+    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
 def _padded(A, axes):
@@ -145,39 +146,39 @@ def backward(residuals, *, dh):
     dc_in_pre = 1 - c**2                            # (T, N, H)
     # dc_pre[t,n,k] = 1 - z[t,n,k]
     dc_pre = 1 - z                                  # (T, N, H)
-    # dh2_pre[t,n,k] = z[t+1,n,k]
-    dh2_pre = _windows(z, (1, (T, 1)), None, None)  # (T, N, H)
-    # dh2_pre2[t,n,k] = r[t+1,n,k]
-    dh2_pre2 = _windows(r, (1, (T, 1)), None, None)  # (T, N, H)
+    # dh_total_pre[t,n,k] = z[t+1,n,k]
+    dh_total_pre = _windows(z, (1, (T, 1)), None, None)  # (T, N, H)
+    # dh_total_pre2[t,n,k] = r[t+1,n,k]
+    dh_total_pre2 = _windows(r, (1, (T, 1)), None, None)  # (T, N, H)
     # dr_in_pre[t,n,k] = 1 - r[t,n,k]
     dr_in_pre = 1 - r                               # (T, N, H)
     # dz_pre[t,n,k] = h[t-1,n,k] - c[t,n,k]
     dz_pre = h[:T] - c                              # (T, N, H)
-    dh2 = np.zeros((T + 2, N, H), dtype)  # dh2[-1, 0, 0] stands first
+    dh_total = np.zeros((T + 2, N, H), dtype)  # dh_total[-1, 0, 0] stands first
     dc_in = np.zeros((T + 1, N, H), dtype)
     dr_in = np.zeros((T + 1, N, H), dtype)
     dz_in = np.zeros((T + 1, N, H), dtype)
     for t in range(T - 1, -1, -1):
-        # dh2[t,n,k] = dh[t,n,k] + dh2[t+1,n,k]*dh2_pre[t,n,k] + sum[l](dr_in[t+1,n,l]*Wr[l,k]) + sum[l](dz_in[t+1,n,...
-        dh2[t + 1] = dh[t] + dh2[t + 2]*dh2_pre[t] + dr_in[t + 1] @ Wr + dz_in[t + 1] @ Wz + dh2_pre2[t]*(dc_in[t + 1] @ Wc)
-        # dc[t,n,k] = dh2[t,n,k]*dc_pre[t,n,k]
-        dc = dh2[t + 1]*dc_pre[t]                       # (N, H)
+        # dh_total[t,n,k] = dh[t,n,k] + dh_total[t+1,n,k]*dh_total_pre[t,n,k] + sum[l](dr_in[t+1,n,l]*Wr[l,k]) + sum[...
+        dh_total[t + 1] = dh[t] + dh_total[t + 2]*dh_total_pre[t] + dr_in[t + 1] @ Wr + dz_in[t + 1] @ Wz + dh_total_pre2[t]*(dc_in[t + 1] @ Wc)
+        # dc[t,n,k] = dh_total[t,n,k]*dc_pre[t,n,k]
+        dc = dh_total[t + 1]*dc_pre[t]                  # (N, H)
         # dc_in[t,n,k] = dc[t,n,k]*dc_in_pre[t,n,k]
         dc_in[t] = dc*dc_in_pre[t]                      # (N, H)
         # dr[t,n,k] = sum[l](dc_in[t,n,l]*Wc[l,k]*h[t-1,n,k])
         dr = h[t]*(dc_in[t] @ Wc)                       # (N, H)
         # dr_in[t,n,k] = dr[t,n,k]*r[t,n,k]*dr_in_pre[t,n,k]
         dr_in[t] = dr*r[t]*dr_in_pre[t]                 # (N, H)
-        # dz[t,n,k] = dh2[t,n,k]*dz_pre[t,n,k]
-        dz = dh2[t + 1]*dz_pre[t]                       # (N, H)
+        # dz[t,n,k] = dh_total[t,n,k]*dz_pre[t,n,k]
+        dz = dh_total[t + 1]*dz_pre[t]                  # (N, H)
         # dz_in[t,n,k] = dz[t,n,k]*z[t,n,k]*dc_pre[t,n,k]
         dz_in[t] = dz*z[t]*dc_pre[t]                    # (N, H)
-    # dh2[-1,n,k] = dh2[0,n,k]*z[0,n,k] + sum[l](dr_in[0,n,l]*Wr[l,k]) + sum[l](dz_in[0,n,l]*Wz[l,k]) + sum[l](dc...
-    dh2[0] = dh2[1]*z[0] + dr_in[0] @ Wr + dz_in[0] @ Wz + r[0]*(dc_in[0] @ Wc)  # (N, H)
+    # dh_total[-1,n,k] = dh_total[0,n,k]*z[0,n,k] + sum[l](dr_in[0,n,l]*Wr[l,k]) + sum[l](dz_in[0,n,l]*Wz[l,k]) +...
+    dh_total[0] = dh_total[1]*z[0] + dr_in[0] @ Wr + dz_in[0] @ Wz + r[0]*(dc_in[0] @ Wc)  # (N, H)
     # dx[t,n,j] = sum[k](dr_in[t,n,k]*Ur[k,j]) + sum[k](dz_in[t,n,k]*Uz[k,j]) + sum[k](dc_in[t,n,k]*Uc[k,j])
     dx = (dr_in[:T].reshape(T*N, H) @ Ur).reshape(T, N, I) + (dz_in[:T].reshape(T*N, H) @ Uz).reshape(T, N, I) + (dc_in[:T].reshape(T*N, H) @ Uc).reshape(T, N, I)
-    # dh0[n,k] = dh2[-1,n,k]
-    dh0 = dh2[0].copy()                             # (N, H)
+    # dh0[n,k] = dh_total[-1,n,k]
+    dh0 = dh_total[0].copy()                        # (N, H)
     # dUr[k,j] = sum[t,n](dr_in[t,n,k]*x[t,n,j])
     dUr = dr_in[:T].reshape(T*N, H).T @ x.reshape(T*N, I)  # (H, I)
     # dUz[k,j] = sum[t,n](dz_in[t,n,k]*x[t,n,j])
@@ -189,8 +190,7 @@ def backward(residuals, *, dh):
     # dWz[k,l] = sum[t,n](dz_in[t,n,k]*h[t-1,n,l])
     dWz = dz_in[:T].reshape(T*N, H).T @ h[:T].reshape(T*N, H)  # (H, H)
     # dWc[k,l] = sum[t,n](dc_in[t,n,k]*r[t,n,l]*h[t-1,n,l])
-    part = dc_in[:T].reshape(T*N, H).T @ (r.transpose(2, 0, 1)*h[:T].transpose(2, 0, 1)).reshape(H, T*N).T
-    dWc = part                                      # (H, H)
+    dWc = dc_in[:T].reshape(T*N, H).T @ (r.transpose(2, 0, 1)*h[:T].transpose(2, 0, 1)).reshape(H, T*N).T  # (H, H)
     # dbr[k] = sum[t,n](dr_in[t,n,k])
     dbr = dr_in[:T].sum((0, 1))                     # (H,)
     # dbz[k] = sum[t,n](dz_in[t,n,k])

@@ -56,7 +56,8 @@ def _record(name, *fields):
     """A class of tuples whose entries have names."""
     entries = {field: property(lambda self, k=k: self[k]) for k, field in enumerate(fields)}
     show = lambda self: f"{name}({', '.join(f'{f}={v!r}' for f, v in zip(fields, self))})"
-    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "__repr__": show, **entries})
+    as_dict = lambda self: dict(zip(fields, self))
+    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
 def _padded(A, axes):
@@ -138,7 +139,7 @@ def forward(*, X, U, V, s, d, p):
     n_i = (H + 2*p + d - U*d - 1)//s + 1  # values of i
     n_j = (W + 2*p + d - V*d - 1)//s + 1  # values of j
     # cols[n,i,j,c,u,v] = X[n,c,i*s+d*u-p,j*s+d*v-p]
-    cols = _windows(X, None, None, (-p, (n_i, s), (U, d)), (-p, (n_j, s), (V, d))).transpose(0, 2, 4, 1, 3, 5).copy()
+    cols = _windows(X, None, None, (-p, (U, d), (n_i, s)), (-p, (V, d), (n_j, s))).transpose(0, 3, 5, 1, 2, 4).copy()
     return cols, (N, C, H, W, U, V, s, d, p, dtype,)
 
 
@@ -148,10 +149,9 @@ def backward(residuals, *, dcols):
     dcols = np.asarray(dcols)
     _require(dcols.dtype == dtype, f"dcols is an array of {dcols.dtype}; expected {dtype}")
     _shape("dcols", dcols, "dcols[N, (H+2*p+d-U*d-1)//s+1, (W+2*p+d-V*d-1)//s+1, C, U, V]", N, (H + 2*p + d - U*d - 1)//s + 1, (W + 2*p + d - V*d - 1)//s + 1, C, U, V)
-    # dX[n,c,a,b] = sum[u,v](where(0 <= (p + a - d*u)//s and (p + a - d*u)//s < (H + 2*p + d - U*d - 1)//s + 1 an...
+    # dX[n,c,a,b] = sum[u,v](where((p + a - d*u) % s == 0 and (p + b - d*v) % s == 0, dcols[n,(p+a-d*u)//s,(p+b-d...
     n_a_q = (H + 2*p + d - U*d - 1)//s + 1  # values of a_q
     n_b_q = (W + 2*p + d - V*d - 1)//s + 1  # values of b_q
-    part = np.where((((0 <= np.arange(n_a_q))[:, None]) & ((np.arange(n_a_q) < n_a_q)[:, None]) & (0 <= np.arange(n_b_q)) & (np.arange(n_b_q) < n_b_q))[:, None, :, None], dcols.transpose(0, 3, 1, 4, 2, 5), dtype.type(0))
-    part2 = _fold(part, (N, C, H, W), None, None, (-p, (n_a_q, s), (U, d)), (-p, (n_b_q, s), (V, d)))
-    dX = part2                                      # (N, C, H, W)
+    part = _fold(dcols.transpose(0, 3, 1, 4, 2, 5), (N, C, H, W), None, None, (-p, (n_a_q, s), (U, d)), (-p, (n_b_q, s), (V, d)))
+    dX = part                                       # (N, C, H, W)
     return Gradients((dX,))

@@ -49,7 +49,8 @@ def _record(name, *fields):
     """A class of tuples whose entries have names."""
     entries = {field: property(lambda self, k=k: self[k]) for k, field in enumerate(fields)}
     show = lambda self: f"{name}({', '.join(f'{f}={v!r}' for f, v in zip(fields, self))})"
-    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "__repr__": show, **entries})
+    as_dict = lambda self: dict(zip(fields, self))
+    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
 Gradients = _record("Gradients", "dX", "dgamma", "dbeta", "deps")
@@ -80,16 +81,16 @@ def backward(residuals, *, dY):
     _shape("dY", dY, "dY[N, D]", N, D)
     # dvar[n] = -0.5*sum[d](dY[n,d]*gamma[d]*(X[n,d] - mu[n])/(var[n] + eps)**1.5)
     part = var + eps
-    dvar = -(gamma*dY*(X - mu[:, None])/(part*np.sqrt(part))[:, None]).sum(1)/2  # (N,)
+    dvar = -1/(part*np.sqrt(part))*((dY*(X - mu[:, None])) @ gamma)/2  # (N,)
     # dmu[n] = 2*sum[d](dvar[n]*(mu[n] - X[n,d]))/D - sum[d](dY[n,d]*gamma[d]/sqrt(var[n] + eps))
-    dmu = 2*(dvar[:, None]*(mu[:, None] - X)).sum(1)/D - (gamma*dY/np.sqrt(var + eps)[:, None]).sum(1)  # (N,)
+    dmu = 2*(dvar*(mu[:, None] - X).sum(1))/D - 1/np.sqrt(var + eps)*(dY @ gamma)  # (N,)
     # dX[n,d] = dmu[n]/D + 2*dvar[n]*(X[n,d] - mu[n])/D + dY[n,d]*gamma[d]/sqrt(var[n] + eps)
     dX = (dmu/D)[:, None] + 2*dvar[:, None]*(X - mu[:, None])/D + gamma*dY/np.sqrt(var + eps)[:, None]  # (N, D)
     # dgamma[d] = sum[n](dY[n,d]*(X[n,d] - mu[n])/sqrt(var[n] + eps))
-    dgamma = (dY.T*(X.T - mu)/np.sqrt(var + eps)).sum(1)  # (D,)
+    dgamma = (dY.T*(X.T - mu)) @ (1/np.sqrt(var + eps))  # (D,)
     # dbeta[d] = sum[n](dY[n,d])
     dbeta = dY.sum(0)                               # (D,)
     # deps = -0.5*sum[n,d](dY[n,d]*gamma[d]*(X[n,d] - mu[n])/(var[n] + eps)**1.5)
     part2 = var + eps
-    deps = dtype.type(-(gamma*dY*(X - mu[:, None])/(part2*np.sqrt(part2))[:, None]).sum()/2)
+    deps = dtype.type(-(1/(part2*np.sqrt(part2))) @ ((dY*(X - mu[:, None])) @ gamma)/2)
     return Gradients((dX, dgamma, dbeta, deps,))

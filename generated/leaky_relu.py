@@ -47,12 +47,14 @@ def _record(name, *fields):
     """A class of tuples whose entries have names."""
     entries = {field: property(lambda self, k=k: self[k]) for k, field in enumerate(fields)}
     show = lambda self: f"{name}({', '.join(f'{f}={v!r}' for f, v in zip(fields, self))})"
-    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "__repr__": show, **entries})
+    as_dict = lambda self: dict(zip(fields, self))
+    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
 Gradients = _record("Gradients", "dX", "dslope")
 
 
+@np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def forward(*, X, slope):
     """X[N,D], slope -> (Y), residuals"""
     X, slope, = _reals(X=X, slope=slope)
@@ -63,6 +65,7 @@ def forward(*, X, slope):
     return Y, (X, slope, N, D, dtype,)
 
 
+@np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def backward(residuals, *, dY):
     """residuals, dY[N,D] -> dX, dslope"""
     X, slope, N, D, dtype, = residuals

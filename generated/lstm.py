@@ -54,7 +54,8 @@ def _record(name, *fields):
     """A class of tuples whose entries have names."""
     entries = {field: property(lambda self, k=k: self[k]) for k, field in enumerate(fields)}
     show = lambda self: f"{name}({', '.join(f'{f}={v!r}' for f, v in zip(fields, self))})"
-    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "__repr__": show, **entries})
+    as_dict = lambda self: dict(zip(fields, self))
+    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
 def _padded(A, axes):
@@ -166,11 +167,11 @@ def backward(residuals, *, dh, dc):
     _shape("dc", dc, "dc[T, N, H]", T, N, H)
     # df_in_pre[t,n,k] = 1 - f[t,n,k]
     df_in_pre = 1 - f                               # (T, N, H)
-    # dc2_pre[t,n,k] = f[t+1,n,k]
-    dc2_pre = _windows(f, (1, (T, 1)), None, None)  # (T, N, H)
-    # dc2_pre2[t,n,k] = 1 - tanh(c[t,n,k])**2
+    # dc_total_pre[t,n,k] = f[t+1,n,k]
+    dc_total_pre = _windows(f, (1, (T, 1)), None, None)  # (T, N, H)
+    # dc_total_pre2[t,n,k] = 1 - tanh(c[t,n,k])**2
     part = np.tanh(c[1:])
-    dc2_pre2 = 1 - part**2                          # (T, N, H)
+    dc_total_pre2 = 1 - part**2                     # (T, N, H)
     # dg_in_pre[t,n,k] = 1 - g[t,n,k]**2
     dg_in_pre = 1 - g**2                            # (T, N, H)
     # di_in_pre[t,n,k] = 1 - i[t,n,k]
@@ -179,43 +180,43 @@ def backward(residuals, *, dh, dc):
     do_in_pre = 1 - o                               # (T, N, H)
     # do_pre[t,n,k] = tanh(c[t,n,k])
     do_pre = np.tanh(c[1:])                         # (T, N, H)
-    dh2 = np.zeros((T + 1, N, H), dtype)  # dh2[-1, 0, 0] stands first
-    dc2 = np.zeros((T + 2, N, H), dtype)  # dc2[-1, 0, 0] stands first
+    dh_total = np.zeros((T + 1, N, H), dtype)  # dh_total[-1, 0, 0] stands first
+    dc_total = np.zeros((T + 2, N, H), dtype)  # dc_total[-1, 0, 0] stands first
     df_in = np.zeros((T + 1, N, H), dtype)
     dg_in = np.zeros((T + 1, N, H), dtype)
     di_in = np.zeros((T + 1, N, H), dtype)
     do_in = np.zeros((T + 1, N, H), dtype)
     for t in range(T - 1, -1, -1):
-        # dh2[t,n,k] = dh[t,n,k] + sum[l](di_in[t+1,n,l]*Wi[l,k]) + sum[l](df_in[t+1,n,l]*Wf[l,k]) + sum[l](dg_in[t+1...
-        dh2[t + 1] = dh[t] + di_in[t + 1] @ Wi + df_in[t + 1] @ Wf + dg_in[t + 1] @ Wg + do_in[t + 1] @ Wo  # (N, H)
-        # dc2[t,n,k] = dc[t,n,k] + dc2[t+1,n,k]*dc2_pre[t,n,k] + dh2[t,n,k]*o[t,n,k]*dc2_pre2[t,n,k]
-        dc2[t + 1] = dc[t] + dc2[t + 2]*dc2_pre[t] + dh2[t + 1]*o[t]*dc2_pre2[t]  # (N, H)
-        # df[t,n,k] = dc2[t,n,k]*c[t-1,n,k]
-        df = dc2[t + 1]*c[t]                            # (N, H)
+        # dh_total[t,n,k] = dh[t,n,k] + sum[l](di_in[t+1,n,l]*Wi[l,k]) + sum[l](df_in[t+1,n,l]*Wf[l,k]) + sum[l](dg_i...
+        dh_total[t + 1] = dh[t] + di_in[t + 1] @ Wi + df_in[t + 1] @ Wf + dg_in[t + 1] @ Wg + do_in[t + 1] @ Wo  # (N, H)
+        # dc_total[t,n,k] = dc[t,n,k] + dc_total[t+1,n,k]*dc_total_pre[t,n,k] + dh_total[t,n,k]*o[t,n,k]*dc_total_pre...
+        dc_total[t + 1] = dc[t] + dc_total[t + 2]*dc_total_pre[t] + dh_total[t + 1]*o[t]*dc_total_pre2[t]  # (N, H)
+        # df[t,n,k] = dc_total[t,n,k]*c[t-1,n,k]
+        df = dc_total[t + 1]*c[t]                       # (N, H)
         # df_in[t,n,k] = df[t,n,k]*f[t,n,k]*df_in_pre[t,n,k]
         df_in[t] = df*f[t]*df_in_pre[t]                 # (N, H)
-        # dg[t,n,k] = dc2[t,n,k]*i[t,n,k]
-        dg = dc2[t + 1]*i[t]                            # (N, H)
+        # dg[t,n,k] = dc_total[t,n,k]*i[t,n,k]
+        dg = dc_total[t + 1]*i[t]                       # (N, H)
         # dg_in[t,n,k] = dg[t,n,k]*dg_in_pre[t,n,k]
         dg_in[t] = dg*dg_in_pre[t]                      # (N, H)
-        # di[t,n,k] = dc2[t,n,k]*g[t,n,k]
-        di = dc2[t + 1]*g[t]                            # (N, H)
+        # di[t,n,k] = dc_total[t,n,k]*g[t,n,k]
+        di = dc_total[t + 1]*g[t]                       # (N, H)
         # di_in[t,n,k] = di[t,n,k]*i[t,n,k]*di_in_pre[t,n,k]
         di_in[t] = di*i[t]*di_in_pre[t]                 # (N, H)
-        # do[t,n,k] = dh2[t,n,k]*do_pre[t,n,k]
-        do = dh2[t + 1]*do_pre[t]                       # (N, H)
+        # do[t,n,k] = dh_total[t,n,k]*do_pre[t,n,k]
+        do = dh_total[t + 1]*do_pre[t]                  # (N, H)
         # do_in[t,n,k] = do[t,n,k]*o[t,n,k]*do_in_pre[t,n,k]
         do_in[t] = do*o[t]*do_in_pre[t]                 # (N, H)
-    # dc2[-1,n,k] = dc2[0,n,k]*f[0,n,k]
-    dc2[0] = dc2[1]*f[0]                            # (N, H)
-    # dh2[-1,n,k] = sum[l](di_in[0,n,l]*Wi[l,k]) + sum[l](df_in[0,n,l]*Wf[l,k]) + sum[l](dg_in[0,n,l]*Wg[l,k]) + ...
-    dh2[0] = di_in[0] @ Wi + df_in[0] @ Wf + dg_in[0] @ Wg + do_in[0] @ Wo  # (N, H)
+    # dc_total[-1,n,k] = dc_total[0,n,k]*f[0,n,k]
+    dc_total[0] = dc_total[1]*f[0]                  # (N, H)
+    # dh_total[-1,n,k] = sum[l](di_in[0,n,l]*Wi[l,k]) + sum[l](df_in[0,n,l]*Wf[l,k]) + sum[l](dg_in[0,n,l]*Wg[l,k...
+    dh_total[0] = di_in[0] @ Wi + df_in[0] @ Wf + dg_in[0] @ Wg + do_in[0] @ Wo  # (N, H)
     # dx[t,n,j] = sum[k](di_in[t,n,k]*Ui[k,j]) + sum[k](df_in[t,n,k]*Uf[k,j]) + sum[k](dg_in[t,n,k]*Ug[k,j]) + su...
     dx = (di_in[:T].reshape(T*N, H) @ Ui).reshape(T, N, I) + (df_in[:T].reshape(T*N, H) @ Uf).reshape(T, N, I) + (dg_in[:T].reshape(T*N, H) @ Ug).reshape(T, N, I) + (do_in[:T].reshape(T*N, H) @ Uo).reshape(T, N, I)
-    # dh0[n,k] = dh2[-1,n,k]
-    dh0 = dh2[0].copy()                             # (N, H)
-    # dc0[n,k] = dc2[-1,n,k]
-    dc0 = dc2[0].copy()                             # (N, H)
+    # dh0[n,k] = dh_total[-1,n,k]
+    dh0 = dh_total[0].copy()                        # (N, H)
+    # dc0[n,k] = dc_total[-1,n,k]
+    dc0 = dc_total[0].copy()                        # (N, H)
     # dUi[k,j] = sum[t,n](di_in[t,n,k]*x[t,n,j])
     dUi = di_in[:T].reshape(T*N, H).T @ x.reshape(T*N, I)  # (H, I)
     # dUf[k,j] = sum[t,n](df_in[t,n,k]*x[t,n,j])

@@ -49,7 +49,8 @@ def _record(name, *fields):
     """A class of tuples whose entries have names."""
     entries = {field: property(lambda self, k=k: self[k]) for k, field in enumerate(fields)}
     show = lambda self: f"{name}({', '.join(f'{f}={v!r}' for f, v in zip(fields, self))})"
-    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "__repr__": show, **entries})
+    as_dict = lambda self: dict(zip(fields, self))
+    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
 Gradients = _record("Gradients", "dX", "dW1", "db1", "dW2", "db2", "dW3", "db3")
@@ -79,6 +80,7 @@ def forward(*, X, W1, b1, W2, b2, W3, b3):
     return Y, (X, W1, W2, W3, a1_in, a1, a2_in, a2, N, I, H, K, O, dtype,)
 
 
+@np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def backward(residuals, *, dY):
     """residuals, dY[N,O] -> dX, dW1, db1, dW2, db2, dW3, db3"""
     X, W1, W2, W3, a1_in, a1, a2_in, a2, N, I, H, K, O, dtype, = residuals

@@ -44,7 +44,8 @@ def _record(name, *fields):
     """A class of tuples whose entries have names."""
     entries = {field: property(lambda self, k=k: self[k]) for k, field in enumerate(fields)}
     show = lambda self: f"{name}({', '.join(f'{f}={v!r}' for f, v in zip(fields, self))})"
-    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "__repr__": show, **entries})
+    as_dict = lambda self: dict(zip(fields, self))
+    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
 def _sigmoid(x):
@@ -69,7 +70,7 @@ def forward(*, X, W1, b1, w2, b2, y):
     # a[n,h] = tanh(a_in[n,h])
     a = np.tanh(a_in)                               # (N, H)
     # z[n] = sum[h](a[n,h]*w2[h]) + b2
-    z = (w2*a).sum(1) + b2                          # (N,)
+    z = a @ w2 + b2                                 # (N,)
     # L = sum[n](softplus(z[n]) - y[n]*z[n])/N
     L = dtype.type((np.logaddexp(z, 0) - y*z).sum()/N)
     return L, (X, W1, w2, y, a, z, N, I, H, dtype,)
@@ -91,7 +92,7 @@ def backward(residuals):
     # db1[h] = sum[n](da_in[n,h])
     db1 = da_in.sum(0)                              # (H,)
     # dw2[h] = sum[n](dz[n]*a[n,h])
-    dw2 = (dz*a.T).sum(1)                           # (H,)
+    dw2 = dz @ a                                    # (H,)
     # db2 = sum[n](dz[n])
     db2 = dtype.type(dz.sum())
     # dy[n] = -z[n]/N

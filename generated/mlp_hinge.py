@@ -44,7 +44,8 @@ def _record(name, *fields):
     """A class of tuples whose entries have names."""
     entries = {field: property(lambda self, k=k: self[k]) for k, field in enumerate(fields)}
     show = lambda self: f"{name}({', '.join(f'{f}={v!r}' for f, v in zip(fields, self))})"
-    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "__repr__": show, **entries})
+    as_dict = lambda self: dict(zip(fields, self))
+    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
 Gradients = _record("Gradients", "dX", "dW1", "db1", "dw2", "db2", "dy")
@@ -64,12 +65,13 @@ def forward(*, X, W1, b1, w2, b2, y):
     # a[n,h] = tanh(a_in[n,h])
     a = np.tanh(a_in)                               # (N, H)
     # z[n] = sum[h](a[n,h]*w2[h]) + b2
-    z = (w2*a).sum(1) + b2                          # (N,)
+    z = a @ w2 + b2                                 # (N,)
     # L = sum[n](relu(1 - y[n]*z[n]))/N
     L = dtype.type(np.maximum(1 - y*z, 0).sum()/N)
     return L, (X, W1, w2, y, a, z, N, I, H, dtype,)
 
 
+@np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def backward(residuals):
     """residuals -> dX, dW1, db1, dw2, db2, dy"""
     X, W1, w2, y, a, z, N, I, H, dtype, = residuals
@@ -86,7 +88,7 @@ def backward(residuals):
     # db1[h] = sum[n](da_in[n,h])
     db1 = da_in.sum(0)                              # (H,)
     # dw2[h] = sum[n](dz[n]*a[n,h])
-    dw2 = (dz*a.T).sum(1)                           # (H,)
+    dw2 = dz @ a                                    # (H,)
     # db2 = sum[n](dz[n])
     db2 = dtype.type(dz.sum())
     # dy[n] = where(1 - y[n]*z[n] > 0, -z[n]/N, 0)

@@ -54,20 +54,21 @@ def _record(name, *fields):
     """A class of tuples whose entries have names."""
     entries = {field: property(lambda self, k=k: self[k]) for k, field in enumerate(fields)}
     show = lambda self: f"{name}({', '.join(f'{f}={v!r}' for f, v in zip(fields, self))})"
-    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "__repr__": show, **entries})
+    as_dict = lambda self: dict(zip(fields, self))
+    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
-def _logsumexp(x, axis):
-    """log(sum(exp(x))) along the axes, shifted by the maximum; -inf where all entries are."""
+def _shift(x, axis):
+    """The maximum along the axes, or 0 where it is infinite: what exp(x - shift) can do without overflow."""
     m = x.max(axis=axis, keepdims=True, initial=-np.inf)
-    m = np.where(np.isfinite(m), m, x.dtype.type(0))
-    with np.errstate(divide="ignore"):
-        return np.log(np.exp(x - m).sum(axis=axis)) + m.squeeze(axis)
+    return np.where(np.isfinite(m), m, x.dtype.type(0))
 
 
-def _exp_difference(x, total):
-    """exp(x - total), and 0 where x is -inf, also against a total of -inf."""
-    return np.exp(x - np.where(total == -np.inf, x.dtype.type(0), total))
+def _softmax(x, axis):
+    """exp(x)/sum(exp(x)) along the axes, shifted by the maximum; 0 where all entries are -inf."""
+    p = x - _shift(x, axis)
+    total = np.exp(p, out=p).sum(axis=axis, keepdims=True)
+    return np.divide(p, np.where(total == 0, x.dtype.type(1), total), out=p)
 
 
 Gradients = _record("Gradients", "dX", "dWq", "dWk", "dWv", "dWo")
@@ -83,25 +84,19 @@ def forward(*, X, Wq, Wk, Wv, Wo):
     _shape("Wv", Wv, "Wv[H,D,E]", H, D, E)
     _shape("Wo", Wo, "Wo[H,E,D]", H, E, D)
     # Q[n,h,i,e] = sum[d](X[n,i,d]*Wq[h,d,e])
-    part = (X.reshape(N*T, D) @ Wq.transpose(1, 0, 2).reshape(D, H*E)).reshape(N, T, H, E).transpose(0, 2, 1, 3)
-    Q = part                                        # (N, H, T, E)
+    Q = (X.reshape(N*T, D) @ Wq.transpose(1, 0, 2).reshape(D, H*E)).reshape(N, T, H, E).transpose(0, 2, 1, 3)  # (N, H, T, E)
     # K[n,h,j,e] = sum[d](X[n,j,d]*Wk[h,d,e])
-    part2 = (X.reshape(N*T, D) @ Wk.transpose(1, 0, 2).reshape(D, H*E)).reshape(N, T, H, E).transpose(0, 2, 1, 3)
-    K = part2                                       # (N, H, T, E)
+    K = (X.reshape(N*T, D) @ Wk.transpose(1, 0, 2).reshape(D, H*E)).reshape(N, T, H, E).transpose(0, 2, 1, 3)  # (N, H, T, E)
     # V[n,h,j,e] = sum[d](X[n,j,d]*Wv[h,d,e])
-    part3 = (X.reshape(N*T, D) @ Wv.transpose(1, 0, 2).reshape(D, H*E)).reshape(N, T, H, E).transpose(0, 2, 1, 3)
-    V = part3                                       # (N, H, T, E)
+    V = (X.reshape(N*T, D) @ Wv.transpose(1, 0, 2).reshape(D, H*E)).reshape(N, T, H, E).transpose(0, 2, 1, 3)  # (N, H, T, E)
     # S[n,h,i,j] = sum[e](Q[n,h,i,e]*K[n,h,j,e])/sqrt(E)
     S = Q @ K.swapaxes(-1, -2)/E**0.5               # (N, H, T, T)
-    # A_lse[n,h,i] = logsumexp[j](S[n,h,i,j])
-    A_lse = _logsumexp(S, 3)                        # (N, H, T)
     # A[n,h,i,j] = exp(S[n,h,i,j] - A_lse[n,h,i])
-    A = _exp_difference(S, A_lse[:, :, :, None])    # (N, H, T, T)
+    A = _softmax(S, 3)                              # (N, H, T, T)
     # Z[n,h,i,e] = sum[j](A[n,h,i,j]*V[n,h,j,e])
     Z = A @ V                                       # (N, H, T, E)
     # Y[n,i,d] = sum[h,e](Z[n,h,i,e]*Wo[h,e,d])
-    part4 = (Z.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wo.reshape(H*E, D)).reshape(N, T, D)
-    Y = part4                                       # (N, T, D)
+    Y = (Z.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wo.reshape(H*E, D)).reshape(N, T, D)  # (N, T, D)
     return Y, (X, Wq, Wk, Wv, Wo, Q, K, V, A, Z, N, T, D, H, E, dtype,)
 
 
@@ -112,8 +107,7 @@ def backward(residuals, *, dY):
     _require(dY.dtype == dtype, f"dY is an array of {dY.dtype}; expected {dtype}")
     _shape("dY", dY, "dY[N, T, D]", N, T, D)
     # dZ[n,h,i,e] = sum[d](dY[n,i,d]*Wo[h,e,d])
-    part = (dY.reshape(N*T, D) @ Wo.reshape(H*E, D).T).reshape(N, T, H, E).transpose(0, 2, 1, 3)
-    dZ = part                                       # (N, H, T, E)
+    dZ = (dY.reshape(N*T, D) @ Wo.reshape(H*E, D).T).reshape(N, T, H, E).transpose(0, 2, 1, 3)  # (N, H, T, E)
     # dA[n,h,i,j] = sum[e](dZ[n,h,i,e]*V[n,h,j,e])
     dA = dZ @ V.swapaxes(-1, -2)                    # (N, H, T, T)
     # dA_lse[n,h,i] = -sum[j](dA[n,h,i,j]*A[n,h,i,j])
@@ -127,17 +121,20 @@ def backward(residuals, *, dY):
     # dV[n,h,j,e] = sum[i](dZ[n,h,i,e]*A[n,h,i,j])
     dV = A.swapaxes(-1, -2) @ dZ                    # (N, H, T, E)
     # dX[n,i,d] = sum[h,e](dQ[n,h,i,e]*Wq[h,d,e]) + sum[h,e](dK[n,h,i,e]*Wk[h,d,e]) + sum[h,e](dV[n,h,i,e]*Wv[h,d...
-    part2 = (dQ.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wq.swapaxes(-1, -2).reshape(H*E, D)).reshape(N, T, D)
-    part3 = (dK.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wk.swapaxes(-1, -2).reshape(H*E, D)).reshape(N, T, D)
-    part4 = (dV.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wv.swapaxes(-1, -2).reshape(H*E, D)).reshape(N, T, D)
-    dX = part2 + part3 + part4                      # (N, T, D)
+    part = (dQ.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wq.transpose(1, 0, 2).reshape(D, H*E).T).reshape(N, T, D)
+    part2 = (dK.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wk.transpose(1, 0, 2).reshape(D, H*E).T).reshape(N, T, D)
+    part3 = (dV.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wv.transpose(1, 0, 2).reshape(D, H*E).T).reshape(N, T, D)
+    dX = part + part2 + part3                       # (N, T, D)
     # dWq[h,d,e] = sum[n,i](dQ[n,h,i,e]*X[n,i,d])
-    dWq = X.reshape(N*T, D).T @ dQ.transpose(1, 0, 2, 3).reshape(H, N*T, E)  # (H, D, E)
+    part4 = (dQ.transpose(0, 2, 1, 3).reshape(N, T, H*E).swapaxes(-1, -2) @ X).reshape(N, H, E, D).swapaxes(-1, -2)
+    dWq = part4.sum(0)                              # (H, D, E)
     # dWk[h,d,e] = sum[n,j](dK[n,h,j,e]*X[n,j,d])
-    dWk = X.reshape(N*T, D).T @ dK.transpose(1, 0, 2, 3).reshape(H, N*T, E)  # (H, D, E)
+    part5 = (dK.transpose(0, 2, 1, 3).reshape(N, T, H*E).swapaxes(-1, -2) @ X).reshape(N, H, E, D).swapaxes(-1, -2)
+    dWk = part5.sum(0)                              # (H, D, E)
     # dWv[h,d,e] = sum[n,j](dV[n,h,j,e]*X[n,j,d])
-    dWv = X.reshape(N*T, D).T @ dV.transpose(1, 0, 2, 3).reshape(H, N*T, E)  # (H, D, E)
+    part6 = (dV.transpose(0, 2, 1, 3).reshape(N, T, H*E).swapaxes(-1, -2) @ X).reshape(N, H, E, D).swapaxes(-1, -2)
+    dWv = part6.sum(0)                              # (H, D, E)
     # dWo[h,e,d] = sum[n,i](dY[n,i,d]*Z[n,h,i,e])
-    part5 = (Z.transpose(1, 3, 0, 2).reshape(H*E, N*T) @ dY.reshape(N*T, D)).reshape(H, E, D)
-    dWo = part5                                     # (H, E, D)
+    part7 = (Z.transpose(0, 2, 1, 3).reshape(N, T, H*E).swapaxes(-1, -2) @ dY).reshape(N, H, E, D)
+    dWo = part7.sum(0)                              # (H, E, D)
     return Gradients((dX, dWq, dWk, dWv, dWo,))

@@ -43,7 +43,8 @@ def _record(name, *fields):
     """A class of tuples whose entries have names."""
     entries = {field: property(lambda self, k=k: self[k]) for k, field in enumerate(fields)}
     show = lambda self: f"{name}({', '.join(f'{f}={v!r}' for f, v in zip(fields, self))})"
-    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "__repr__": show, **entries})
+    as_dict = lambda self: dict(zip(fields, self))
+    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
 Gradients = _record("Gradients", "dX", "dw", "dy")
@@ -57,12 +58,13 @@ def forward(*, X, w, y):
     _shape("w", w, "w[I]", I)
     _shape("y", y, "y[N]", N)
     # score[n] = sum[i](X[n,i]*w[i])
-    score = (w*X).sum(1)                            # (N,)
+    score = X @ w                                   # (N,)
     # L = sum[n](relu(-y[n]*score[n]))
     L = dtype.type(np.maximum(-y*score, 0).sum())
     return L, (X, w, y, score, N, I, dtype,)
 
 
+@np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def backward(residuals):
     """residuals -> dX, dw, dy"""
     X, w, y, score, N, I, dtype, = residuals
@@ -71,7 +73,7 @@ def backward(residuals):
     # dX[n,i] = dscore[n]*w[i]
     dX = dscore[:, None]*w                          # (N, I)
     # dw[i] = sum[n](dscore[n]*X[n,i])
-    dw = (dscore*X.T).sum(1)                        # (I,)
+    dw = dscore @ X                                 # (I,)
     # dy[n] = where(-y[n]*score[n] > 0, -score[n], 0)
     dy = np.where(-y*score > 0, -score, dtype.type(0))  # (N,)
     return Gradients((dX, dw, dy,))

@@ -48,7 +48,8 @@ def _record(name, *fields):
     """A class of tuples whose entries have names."""
     entries = {field: property(lambda self, k=k: self[k]) for k, field in enumerate(fields)}
     show = lambda self: f"{name}({', '.join(f'{f}={v!r}' for f, v in zip(fields, self))})"
-    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "__repr__": show, **entries})
+    as_dict = lambda self: dict(zip(fields, self))
+    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
 Gradients = _record("Gradients", "dG", "dalpha", "dy")
@@ -63,12 +64,13 @@ def forward(*, G, alpha, y):
     _shape("y", y, "y[N]", N)
     _require(G.shape[1] == N, f"dimension 1 of G is {G.shape[1]}; expected N = {N}")
     # score[n] = sum[m](alpha[m]*y[m]*G[m,n])
-    score = (alpha*y*G.T).sum(1)                    # (N,)
+    score = (alpha*y) @ G                           # (N,)
     # L = sum[n](relu(-y[n]*score[n]))
     L = dtype.type(np.maximum(-y*score, 0).sum())
     return L, (G, alpha, y, score, N, dtype,)
 
 
+@np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def backward(residuals):
     """residuals -> dG, dalpha, dy"""
     G, alpha, y, score, N, dtype, = residuals
@@ -77,7 +79,7 @@ def backward(residuals):
     # dG[m,n] = dscore[n]*alpha[m]*y[m]
     dG = dscore*alpha[:, None]*y[:, None]           # (N, N)
     # dalpha[m] = sum[n](dscore[n]*y[m]*G[m,n])
-    dalpha = (dscore*y[:, None]*G).sum(1)           # (N,)
+    dalpha = (G*(dscore*y[:, None])).sum(1)         # (N,)
     # dy[m] = sum[n](dscore[n]*alpha[m]*G[m,n]) + where(-y[m]*score[m] > 0, -score[m], 0)
-    dy = (dscore*alpha[:, None]*G).sum(1) + np.where(-y*score > 0, -score, dtype.type(0))  # (N,)
+    dy = (G*(dscore*alpha[:, None])).sum(1) + np.where(-y*score > 0, -score, dtype.type(0))  # (N,)
     return Gradients((dG, dalpha, dy,))

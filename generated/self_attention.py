@@ -50,20 +50,21 @@ def _record(name, *fields):
     """A class of tuples whose entries have names."""
     entries = {field: property(lambda self, k=k: self[k]) for k, field in enumerate(fields)}
     show = lambda self: f"{name}({', '.join(f'{f}={v!r}' for f, v in zip(fields, self))})"
-    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "__repr__": show, **entries})
+    as_dict = lambda self: dict(zip(fields, self))
+    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
-def _logsumexp(x, axis):
-    """log(sum(exp(x))) along the axes, shifted by the maximum; -inf where all entries are."""
+def _shift(x, axis):
+    """The maximum along the axes, or 0 where it is infinite: what exp(x - shift) can do without overflow."""
     m = x.max(axis=axis, keepdims=True, initial=-np.inf)
-    m = np.where(np.isfinite(m), m, x.dtype.type(0))
-    with np.errstate(divide="ignore"):
-        return np.log(np.exp(x - m).sum(axis=axis)) + m.squeeze(axis)
+    return np.where(np.isfinite(m), m, x.dtype.type(0))
 
 
-def _exp_difference(x, total):
-    """exp(x - total), and 0 where x is -inf, also against a total of -inf."""
-    return np.exp(x - np.where(total == -np.inf, x.dtype.type(0), total))
+def _softmax(x, axis):
+    """exp(x)/sum(exp(x)) along the axes, shifted by the maximum; 0 where all entries are -inf."""
+    p = x - _shift(x, axis)
+    total = np.exp(p, out=p).sum(axis=axis, keepdims=True)
+    return np.divide(p, np.where(total == 0, x.dtype.type(1), total), out=p)
 
 
 Gradients = _record("Gradients", "dX")
@@ -76,10 +77,8 @@ def forward(*, X):
     N, D = _shape("X", X, "X[N,D]", None, None)
     # S[i,j] = sum[d](X[i,d]*X[j,d])/sqrt(D)
     S = X @ X.T/D**0.5                              # (N, N)
-    # A_lse[i] = logsumexp[j](S[i,j])
-    A_lse = _logsumexp(S, 1)                        # (N,)
     # A[i,j] = exp(S[i,j] - A_lse[i])
-    A = _exp_difference(S, A_lse[:, None])          # (N, N)
+    A = _softmax(S, 1)                              # (N, N)
     # Y[i,d] = sum[j](A[i,j]*X[j,d])
     Y = A @ X                                       # (N, D)
     return Y, (X, A, N, D, dtype,)

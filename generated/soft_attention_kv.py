@@ -50,20 +50,21 @@ def _record(name, *fields):
     """A class of tuples whose entries have names."""
     entries = {field: property(lambda self, k=k: self[k]) for k, field in enumerate(fields)}
     show = lambda self: f"{name}({', '.join(f'{f}={v!r}' for f, v in zip(fields, self))})"
-    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "__repr__": show, **entries})
+    as_dict = lambda self: dict(zip(fields, self))
+    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
-def _logsumexp(x, axis):
-    """log(sum(exp(x))) along the axes, shifted by the maximum; -inf where all entries are."""
+def _shift(x, axis):
+    """The maximum along the axes, or 0 where it is infinite: what exp(x - shift) can do without overflow."""
     m = x.max(axis=axis, keepdims=True, initial=-np.inf)
-    m = np.where(np.isfinite(m), m, x.dtype.type(0))
-    with np.errstate(divide="ignore"):
-        return np.log(np.exp(x - m).sum(axis=axis)) + m.squeeze(axis)
+    return np.where(np.isfinite(m), m, x.dtype.type(0))
 
 
-def _exp_difference(x, total):
-    """exp(x - total), and 0 where x is -inf, also against a total of -inf."""
-    return np.exp(x - np.where(total == -np.inf, x.dtype.type(0), total))
+def _softmax(x, axis):
+    """exp(x)/sum(exp(x)) along the axes, shifted by the maximum; 0 where all entries are -inf."""
+    p = x - _shift(x, axis)
+    total = np.exp(p, out=p).sum(axis=axis, keepdims=True)
+    return np.divide(p, np.where(total == 0, x.dtype.type(1), total), out=p)
 
 
 Gradients = _record("Gradients", "dQ", "dK", "dV")
@@ -78,10 +79,8 @@ def forward(*, Q, K, V):
     _, E = _shape("V", V, "V[N,E]", N, None)
     # S[i,j] = sum[d](Q[i,d]*K[j,d])
     S = Q @ K.T                                     # (M, N)
-    # A_lse[i] = logsumexp[j](S[i,j])
-    A_lse = _logsumexp(S, 1)                        # (M,)
     # A[i,j] = exp(S[i,j] - A_lse[i])
-    A = _exp_difference(S, A_lse[:, None])          # (M, N)
+    A = _softmax(S, 1)                              # (M, N)
     # Y[i,e] = sum[j](A[i,j]*V[j,e])
     Y = A @ V                                       # (M, E)
     return Y, (Q, K, V, A, M, D, N, E, dtype,)

@@ -62,20 +62,21 @@ def _record(name, *fields):
     """A class of tuples whose entries have names."""
     entries = {field: property(lambda self, k=k: self[k]) for k, field in enumerate(fields)}
     show = lambda self: f"{name}({', '.join(f'{f}={v!r}' for f, v in zip(fields, self))})"
-    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "__repr__": show, **entries})
+    as_dict = lambda self: dict(zip(fields, self))
+    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
-def _logsumexp(x, axis):
-    """log(sum(exp(x))) along the axes, shifted by the maximum; -inf where all entries are."""
+def _shift(x, axis):
+    """The maximum along the axes, or 0 where it is infinite: what exp(x - shift) can do without overflow."""
     m = x.max(axis=axis, keepdims=True, initial=-np.inf)
-    m = np.where(np.isfinite(m), m, x.dtype.type(0))
-    with np.errstate(divide="ignore"):
-        return np.log(np.exp(x - m).sum(axis=axis)) + m.squeeze(axis)
+    return np.where(np.isfinite(m), m, x.dtype.type(0))
 
 
-def _exp_difference(x, total):
-    """exp(x - total), and 0 where x is -inf, also against a total of -inf."""
-    return np.exp(x - np.where(total == -np.inf, x.dtype.type(0), total))
+def _softmax(x, axis):
+    """exp(x)/sum(exp(x)) along the axes, shifted by the maximum; 0 where all entries are -inf."""
+    p = x - _shift(x, axis)
+    total = np.exp(p, out=p).sum(axis=axis, keepdims=True)
+    return np.divide(p, np.where(total == 0, x.dtype.type(1), total), out=p)
 
 
 def _erf(x):
@@ -101,6 +102,7 @@ _ERFC_SERIES = (
 Gradients = _record("Gradients", "dX", "dg1", "dc1", "dWq", "dWk", "dWv", "dWo", "dg2", "dc2", "dW1", "db1", "dW2", "db2", "deps")
 
 
+@np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def forward(*, X, g1, c1, Wq, Wk, Wv, Wo, g2, c2, W1, b1, W2, b2, eps):
     """X[N,T,D], g1[D], c1[D], Wq[H,D,E], Wk[H,D,E], Wv[H,D,E], Wo[H,E,D], g2[D], c2[D], W1[D,F], b1[F], W2[F,D], b2[D], eps -> (Y), residuals"""
     X, g1, c1, Wq, Wk, Wv, Wo, g2, c2, W1, b1, W2, b2, eps, = _reals(X=X, g1=g1, c1=c1, Wq=Wq, Wk=Wk, Wv=Wv, Wo=Wo, g2=g2, c2=c2, W1=W1, b1=b1, W2=W2, b2=b2, eps=eps)
@@ -126,32 +128,27 @@ def forward(*, X, g1, c1, Wq, Wk, Wv, Wo, g2, c2, W1, b1, W2, b2, eps):
     # X1[n,i,d] = g1[d]*(X[n,i,d] - m1[n,i])/sqrt(v1[n,i] + eps) + c1[d]
     X1 = g1*(X - m1[:, :, None])/np.sqrt(v1 + eps)[:, :, None] + c1  # (N, T, D)
     # Q[n,h,i,e] = sum[d](X1[n,i,d]*Wq[h,d,e])
-    part2 = (X1.reshape(N*T, D) @ Wq.transpose(1, 0, 2).reshape(D, H*E)).reshape(N, T, H, E).transpose(0, 2, 1, 3)
-    Q = part2                                       # (N, H, T, E)
+    Q = (X1.reshape(N*T, D) @ Wq.transpose(1, 0, 2).reshape(D, H*E)).reshape(N, T, H, E).transpose(0, 2, 1, 3)  # (N, H, T, E)
     # K[n,h,j,e] = sum[d](X1[n,j,d]*Wk[h,d,e])
-    part3 = (X1.reshape(N*T, D) @ Wk.transpose(1, 0, 2).reshape(D, H*E)).reshape(N, T, H, E).transpose(0, 2, 1, 3)
-    K = part3                                       # (N, H, T, E)
+    K = (X1.reshape(N*T, D) @ Wk.transpose(1, 0, 2).reshape(D, H*E)).reshape(N, T, H, E).transpose(0, 2, 1, 3)  # (N, H, T, E)
     # V[n,h,j,e] = sum[d](X1[n,j,d]*Wv[h,d,e])
-    part4 = (X1.reshape(N*T, D) @ Wv.transpose(1, 0, 2).reshape(D, H*E)).reshape(N, T, H, E).transpose(0, 2, 1, 3)
-    V = part4                                       # (N, H, T, E)
+    V = (X1.reshape(N*T, D) @ Wv.transpose(1, 0, 2).reshape(D, H*E)).reshape(N, T, H, E).transpose(0, 2, 1, 3)  # (N, H, T, E)
     # S[n,h,i,j] = sum[e](Q[n,h,i,e]*K[n,h,j,e])/sqrt(E)
     S = Q @ K.swapaxes(-1, -2)/E**0.5               # (N, H, T, T)
     # A_of[n,h,i,j] = where(j <= i, S[n,h,i,j], -inf)
     A_of = np.where(np.arange(T) <= np.arange(T)[:, None], S, dtype.type(-np.inf))  # (N, H, T, T)
-    # A_lse[n,h,i] = logsumexp[j](A_of[n,h,i,j])
-    A_lse = _logsumexp(A_of, 3)                     # (N, H, T)
     # A[n,h,i,j] = exp(A_of[n,h,i,j] - A_lse[n,h,i])
-    A = _exp_difference(A_of, A_lse[:, :, :, None])  # (N, H, T, T)
+    A = _softmax(A_of, 3)                           # (N, H, T, T)
     # Z[n,h,i,e] = sum[j](A[n,h,i,j]*V[n,h,j,e])
     Z = A @ V                                       # (N, H, T, E)
     # R[n,i,d] = X[n,i,d] + sum[h,e](Z[n,h,i,e]*Wo[h,e,d])
-    part5 = (Z.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wo.reshape(H*E, D)).reshape(N, T, D)
-    R = X + part5                                   # (N, T, D)
+    part2 = (Z.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wo.reshape(H*E, D)).reshape(N, T, D)
+    R = X + part2                                   # (N, T, D)
     # m2[n,i] = sum[d](R[n,i,d])/D
     m2 = R.sum(2)/D                                 # (N, T)
     # v2[n,i] = sum[d]((R[n,i,d] - m2[n,i])**2)/D
-    part6 = R - m2[:, :, None]
-    v2 = (part6**2).sum(2)/D                        # (N, T)
+    part3 = R - m2[:, :, None]
+    v2 = (part3**2).sum(2)/D                        # (N, T)
     # X2[n,i,d] = g2[d]*(R[n,i,d] - m2[n,i])/sqrt(v2[n,i] + eps) + c2[d]
     X2 = g2*(R - m2[:, :, None])/np.sqrt(v2 + eps)[:, :, None] + c2  # (N, T, D)
     # F1_in[n,i,f] = sum[d](X2[n,i,d]*W1[d,f]) + b1[f]
@@ -163,6 +160,7 @@ def forward(*, X, g1, c1, Wq, Wk, Wv, Wo, g2, c2, W1, b1, W2, b2, eps):
     return Y, (X, g1, Wq, Wk, Wv, Wo, g2, W1, W2, eps, m1, v1, X1, Q, K, V, A, Z, R, m2, v2, X2, F1_in, F1, N, T, D, H, E, F, dtype,)
 
 
+@np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def backward(residuals, *, dY):
     """residuals, dY[N,T,D] -> dX, dg1, dc1, dWq, dWk, dWv, dWo, dg2, dc2, dW1, db1, dW2, db2, deps"""
     X, g1, Wq, Wk, Wv, Wo, g2, W1, W2, eps, m1, v1, X1, Q, K, V, A, Z, R, m2, v2, X2, F1_in, F1, N, T, D, H, E, F, dtype, = residuals
@@ -177,14 +175,14 @@ def backward(residuals, *, dY):
     dX2 = (dF1_in.reshape(N*T, F) @ W1.T).reshape(N, T, D)  # (N, T, D)
     # dv2[n,i] = -0.5*sum[d](dX2[n,i,d]*g2[d]*(R[n,i,d] - m2[n,i])/(v2[n,i] + eps)**1.5)
     part = v2 + eps
-    dv2 = -(g2*dX2*(R - m2[:, :, None])/(part*np.sqrt(part))[:, :, None]).sum(2)/2  # (N, T)
+    part2 = 1/(part*np.sqrt(part))*((dX2*(R - m2[:, :, None])).reshape(N*T, D) @ g2).reshape(N, T)
+    dv2 = -part2/2                                  # (N, T)
     # dm2[n,i] = 2*sum[d](dv2[n,i]*(m2[n,i] - R[n,i,d]))/D - sum[d](dX2[n,i,d]*g2[d]/sqrt(v2[n,i] + eps))
-    dm2 = 2*(dv2[:, :, None]*(m2[:, :, None] - R)).sum(2)/D - (g2*dX2/np.sqrt(v2 + eps)[:, :, None]).sum(2)  # (N, T)
+    dm2 = 2*(dv2*(m2[:, :, None] - R).sum(2))/D - 1/np.sqrt(v2 + eps)*(dX2.reshape(N*T, D) @ g2).reshape(N, T)  # (N, T)
     # dR[n,i,d] = dm2[n,i]/D + 2*dv2[n,i]*(R[n,i,d] - m2[n,i])/D + dX2[n,i,d]*g2[d]/sqrt(v2[n,i] + eps) + dY[n,i,d]
     dR = (dm2/D)[:, :, None] + 2*dv2[:, :, None]*(R - m2[:, :, None])/D + g2*dX2/np.sqrt(v2 + eps)[:, :, None] + dY  # (N, T, D)
     # dZ[n,h,i,e] = sum[d](dR[n,i,d]*Wo[h,e,d])
-    part2 = (dR.reshape(N*T, D) @ Wo.reshape(H*E, D).T).reshape(N, T, H, E).transpose(0, 2, 1, 3)
-    dZ = part2                                      # (N, H, T, E)
+    dZ = (dR.reshape(N*T, D) @ Wo.reshape(H*E, D).T).reshape(N, T, H, E).transpose(0, 2, 1, 3)  # (N, H, T, E)
     # dA[n,h,i,j] = sum[e](dZ[n,h,i,e]*V[n,h,j,e])
     dA = dZ @ V.swapaxes(-1, -2)                    # (N, H, T, T)
     # dA_lse[n,h,i] = -sum[j](dA[n,h,i,j]*A[n,h,i,j])
@@ -200,32 +198,36 @@ def backward(residuals, *, dY):
     # dV[n,h,j,e] = sum[i](dZ[n,h,i,e]*A[n,h,i,j])
     dV = A.swapaxes(-1, -2) @ dZ                    # (N, H, T, E)
     # dX1[n,i,d] = sum[h,e](dQ[n,h,i,e]*Wq[h,d,e]) + sum[h,e](dK[n,h,i,e]*Wk[h,d,e]) + sum[h,e](dV[n,h,i,e]*Wv[h,...
-    part3 = (dQ.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wq.swapaxes(-1, -2).reshape(H*E, D)).reshape(N, T, D)
-    part4 = (dK.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wk.swapaxes(-1, -2).reshape(H*E, D)).reshape(N, T, D)
-    part5 = (dV.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wv.swapaxes(-1, -2).reshape(H*E, D)).reshape(N, T, D)
+    part3 = (dQ.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wq.transpose(1, 0, 2).reshape(D, H*E).T).reshape(N, T, D)
+    part4 = (dK.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wk.transpose(1, 0, 2).reshape(D, H*E).T).reshape(N, T, D)
+    part5 = (dV.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wv.transpose(1, 0, 2).reshape(D, H*E).T).reshape(N, T, D)
     dX1 = part3 + part4 + part5                     # (N, T, D)
     # dv1[n,i] = -0.5*sum[d](dX1[n,i,d]*g1[d]*(X[n,i,d] - m1[n,i])/(v1[n,i] + eps)**1.5)
     part6 = v1 + eps
-    dv1 = -(g1*dX1*(X - m1[:, :, None])/(part6*np.sqrt(part6))[:, :, None]).sum(2)/2  # (N, T)
+    part7 = 1/(part6*np.sqrt(part6))*((dX1*(X - m1[:, :, None])).reshape(N*T, D) @ g1).reshape(N, T)
+    dv1 = -part7/2                                  # (N, T)
     # dm1[n,i] = 2*sum[d](dv1[n,i]*(m1[n,i] - X[n,i,d]))/D - sum[d](dX1[n,i,d]*g1[d]/sqrt(v1[n,i] + eps))
-    dm1 = 2*(dv1[:, :, None]*(m1[:, :, None] - X)).sum(2)/D - (g1*dX1/np.sqrt(v1 + eps)[:, :, None]).sum(2)  # (N, T)
+    dm1 = 2*(dv1*(m1[:, :, None] - X).sum(2))/D - 1/np.sqrt(v1 + eps)*(dX1.reshape(N*T, D) @ g1).reshape(N, T)  # (N, T)
     # dX[n,i,d] = dm1[n,i]/D + 2*dv1[n,i]*(X[n,i,d] - m1[n,i])/D + dX1[n,i,d]*g1[d]/sqrt(v1[n,i] + eps) + dR[n,i,d]
     dX = (dm1/D)[:, :, None] + 2*dv1[:, :, None]*(X - m1[:, :, None])/D + g1*dX1/np.sqrt(v1 + eps)[:, :, None] + dR  # (N, T, D)
     # dg1[d] = sum[n,i](dX1[n,i,d]*(X[n,i,d] - m1[n,i])/sqrt(v1[n,i] + eps))
-    dg1 = (dX1.transpose(2, 0, 1)*(X.transpose(2, 0, 1) - m1)/np.sqrt(v1 + eps)).sum((1, 2))  # (D,)
+    dg1 = (dX1.transpose(2, 0, 1)*(X.transpose(2, 0, 1) - m1)).reshape(D, N*T) @ (1/np.sqrt(v1 + eps)).reshape(N*T)  # (D,)
     # dc1[d] = sum[n,i](dX1[n,i,d])
     dc1 = dX1.sum((0, 1))                           # (D,)
     # dWq[h,d,e] = sum[n,i](dQ[n,h,i,e]*X1[n,i,d])
-    dWq = X1.reshape(N*T, D).T @ dQ.transpose(1, 0, 2, 3).reshape(H, N*T, E)  # (H, D, E)
+    part8 = (dQ.transpose(0, 2, 1, 3).reshape(N, T, H*E).swapaxes(-1, -2) @ X1).reshape(N, H, E, D).swapaxes(-1, -2)
+    dWq = part8.sum(0)                              # (H, D, E)
     # dWk[h,d,e] = sum[n,j](dK[n,h,j,e]*X1[n,j,d])
-    dWk = X1.reshape(N*T, D).T @ dK.transpose(1, 0, 2, 3).reshape(H, N*T, E)  # (H, D, E)
+    part9 = (dK.transpose(0, 2, 1, 3).reshape(N, T, H*E).swapaxes(-1, -2) @ X1).reshape(N, H, E, D).swapaxes(-1, -2)
+    dWk = part9.sum(0)                              # (H, D, E)
     # dWv[h,d,e] = sum[n,j](dV[n,h,j,e]*X1[n,j,d])
-    dWv = X1.reshape(N*T, D).T @ dV.transpose(1, 0, 2, 3).reshape(H, N*T, E)  # (H, D, E)
+    part10 = (dV.transpose(0, 2, 1, 3).reshape(N, T, H*E).swapaxes(-1, -2) @ X1).reshape(N, H, E, D).swapaxes(-1, -2)
+    dWv = part10.sum(0)                             # (H, D, E)
     # dWo[h,e,d] = sum[n,i](dR[n,i,d]*Z[n,h,i,e])
-    part7 = (Z.transpose(1, 3, 0, 2).reshape(H*E, N*T) @ dR.reshape(N*T, D)).reshape(H, E, D)
-    dWo = part7                                     # (H, E, D)
+    part11 = (Z.transpose(0, 2, 1, 3).reshape(N, T, H*E).swapaxes(-1, -2) @ dR).reshape(N, H, E, D)
+    dWo = part11.sum(0)                             # (H, E, D)
     # dg2[d] = sum[n,i](dX2[n,i,d]*(R[n,i,d] - m2[n,i])/sqrt(v2[n,i] + eps))
-    dg2 = (dX2.transpose(2, 0, 1)*(R.transpose(2, 0, 1) - m2)/np.sqrt(v2 + eps)).sum((1, 2))  # (D,)
+    dg2 = (dX2.transpose(2, 0, 1)*(R.transpose(2, 0, 1) - m2)).reshape(D, N*T) @ (1/np.sqrt(v2 + eps)).reshape(N*T)  # (D,)
     # dc2[d] = sum[n,i](dX2[n,i,d])
     dc2 = dX2.sum((0, 1))                           # (D,)
     # dW1[d,f] = sum[n,i](dF1_in[n,i,f]*X2[n,i,d])
@@ -237,7 +239,9 @@ def backward(residuals, *, dY):
     # db2[d] = sum[n,i](dY[n,i,d])
     db2 = dY.sum((0, 1))                            # (D,)
     # deps = -0.5*sum[n,i,d](dX1[n,i,d]*g1[d]*(X[n,i,d] - m1[n,i])/(v1[n,i] + eps)**1.5) - 0.5*sum[n,i,d](dX2[n,i...
-    part8 = v1 + eps
-    part9 = v2 + eps
-    deps = dtype.type(-(g1*dX1*(X - m1[:, :, None])/(part8*np.sqrt(part8))[:, :, None]).sum()/2 - (g2*dX2*(R - m2[:, :, None])/(part9*np.sqrt(part9))[:, :, None]).sum()/2)
+    part12 = v1 + eps
+    part13 = (1/(part12*np.sqrt(part12))*((dX1*(X - m1[:, :, None])).reshape(N*T, D) @ g1).reshape(N, T)).sum()
+    part14 = v2 + eps
+    part15 = (1/(part14*np.sqrt(part14))*((dX2*(R - m2[:, :, None])).reshape(N*T, D) @ g2).reshape(N, T)).sum()
+    deps = dtype.type(-part13/2 - part15/2)
     return Gradients((dX, dg1, dc1, dWq, dWk, dWv, dWo, dg2, dc2, dW1, db1, dW2, db2, deps,))

@@ -275,8 +275,8 @@ class _Emitted(_Trials):
         """float32 in, float32 out; the values agree with those of float64 up to rounding."""
         try:
             rough, rough_gradients = self.call(sample.inputs, seeds, "float32")
-        except Exception as error:
-            self.note("forward", "float32", sample, float("inf"), SINGLE, f"{type(error).__name__}: {error}")
+        except Exception as problem:
+            self.note("forward", "float32", sample, float("inf"), SINGLE, f"{type(problem).__name__}: {problem}")
             return
         pairs = [("forward", y, rough[y], outputs[y]) for y in outputs]
         pairs += [(g, g, rough_gradients[g], gradients[g]) for g in gradients]
@@ -341,10 +341,11 @@ def _arrays(program: Program, inputs: Mapping[str, Any], dtype: str) -> dict[str
 
     found: dict[str, Any] = {}
     for i in program.inputs:
+        shape = _shape(inputs[i.name], len(i.dims))
         if i.kind == "real":
-            found[i.name] = _array(inputs[i.name], dtype).reshape(_shape(inputs[i.name], len(i.dims)))
+            found[i.name] = _array(inputs[i.name], dtype).reshape(shape)
         else:
-            found[i.name] = np.array(inputs[i.name], dtype=np.int64).reshape(_shape(inputs[i.name], len(i.dims))) if i.dims else inputs[i.name]
+            found[i.name] = np.array(inputs[i.name], dtype=np.int64).reshape(shape) if i.dims else inputs[i.name]
     return found
 
 

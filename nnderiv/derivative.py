@@ -118,7 +118,8 @@ class _Reverse:
         found: dict[tuple[str, str], Equation] = {}
         for e in self.program.equations:
             b = e.body
-            if isinstance(b, Op) and b.op == "exp" and not e.is_base and len(additive_terms(b.args[0])) == 2:
+            alone = len(self.program.definitions[e.tensor]) == 1  # a base case would put something else in some places
+            if alone and isinstance(b, Op) and b.op == "exp" and len(additive_terms(b.args[0])) == 2:
                 (s1, first), (s2, second) = additive_terms(b.args[0])
                 if s1 == 1 and s2 == -1 and isinstance(first, Read) and isinstance(second, Read) and first.subs == e.subs:
                     found.setdefault((first.tensor, second.tensor), e)
@@ -297,8 +298,8 @@ class _Reverse:
         if slope == ZERO:
             return []
         weight, e = self._weight(e, op, summand, indices)
-        needs = [] if not indices else [
-            c for n, s in own_reads(summand) if (n, s) != (read.tensor, read.subs) for c in readable(self.program.hulls[n], s, e.ranges, self.positive)]
+        others = [r for r in own_reads(summand) if r != (read.tensor, read.subs)] if indices else []
+        needs = [c for n, s in others for c in readable(self.program.hulls[n], s, e.ranges, self.positive)]
         # Rename first: the target's letters may be letters of this equation.
         ranges, rename = self._apart(e, dims)
         outputs = [rename[i].name or i for i in e.indices]
@@ -310,11 +311,11 @@ class _Reverse:
         def term(at: dict[str, Int], solved: dict[str, Int], conditions: Sequence[Expr]) -> Term:
             """The summand with its indices as `at` has them, summed over those that are not solved for."""
             seed = self._seed(e, at, {**dims, **ranges})
-            others = [factors(subst_indices(part, at)) for part in (weight, coefficient, slope)]
+            parts = [factors(subst_indices(part, at)) for part in (weight, coefficient, slope)]
             holds = [*conditions, *(subst_indices(c, at) for c in needs), *self._own_range(e, at, solved, rename, ranges, dims)]
             left = {i: ranges[i] for i in [*outputs, *bound, *(solution.extra if solved else ())] if i not in solved}
             spare = tuple((i, r) for i, r in e.ranges.items() if rename[i].name == i and i in solved and i not in dims)
-            whole = Term(left, tuple(holds), product([*factors(seed), *(f for part in others for f in part)]), spare)
+            whole = Term(left, tuple(holds), product([*factors(seed), *(f for part in parts for f in part)]), spare)
             return self._protect(whole, e, indices, {**dims, **ranges})
 
         result = term(values, solution.values, solution.conditions)
@@ -385,7 +386,8 @@ class _Reverse:
 
     def _is_alias(self, name: str, letters: tuple[str, ...], body: Expr) -> bool:
         """Whether the gradient is another tensor of the same extent, which is 0 outside in the same places."""
-        return body == tensor(body.tensor, *letters) and self.axes(body.tensor) == self.program.hulls[name] if isinstance(body, Read) else False
+        plain = isinstance(body, Read) and body == tensor(body.tensor, *letters)
+        return plain and isinstance(body, Read) and self.axes(body.tensor) == self.program.hulls[name]
 
     def _materialise(self, name: str) -> None:
         letters, body = self.inlined.pop(name)
@@ -401,7 +403,7 @@ class _Reverse:
             name = rename[index].name or index
             if name in solved:
                 r = ranges[name]
-                if solved[name].name is not None and ranges_of_targets.get(solved[name].name) == r:
+                if solved[name].name is not None and ranges_of_targets.get(str(solved[name].name)) == r:
                     continue  # the target runs over the same range
                 yield compare("<=", r.lo, solved[name])
                 yield compare("<", solved[name], r.hi)

@@ -55,13 +55,14 @@ def draw_sizes(program: Program, rng: Random, largest: int = 4) -> dict[str, int
     fallback = None
     for attempt in range(TRIES * 5):
         most = max(2, largest - attempt // TRIES)
-        env = small_sizes(program, lambda n: _wish(program, n, rng, most))
+        env = small_sizes(program, lambda n, most=most: _wish(program, n, rng, most))  # type: ignore[misc]
         if env is None:
             continue
         if _work(program, env) <= WORK * (1 + attempt // TRIES):
             return env
         fallback = env
-    fallback = fallback or next((env for k in (3, 6, 10, 16) if (env := small_sizes(program, lambda n: k if n in program.sizes else 1))), None)
+    for k in (3, 6, 10, 16):
+        fallback = fallback or small_sizes(program, lambda n, k=k: k if n in program.sizes else 1)  # type: ignore[misc]
     fallback = fallback or next((env for _ in range(500) if (env := small_sizes(program, lambda n: rng.randint(1, 16)))), None)
     if fallback is None:
         reasons = "; ".join(f"{r.left} {r.op} {r.right}" for r in program.requirements)
@@ -166,7 +167,8 @@ def sum_fact(fact: Expr, program: Program) -> SumFact | None:
     if not isinstance(r, Read) or r.tensor not in program.real_inputs or reads(value) or not isinstance(value, Num | IntValue):
         return None
     names = [s.name for s in r.subs]
-    plain = None not in names and len(set(names)) == len(names) and set(total.indices) <= set(names) and not symbols(value) & set(map(str, names))
+    once = None not in names and len(set(names)) == len(names) and set(total.indices) <= set(names)
+    plain = once and not symbols(value) & set(map(str, names))
     return SumFact(r.tensor, tuple(names.index(i) for i in total.indices), value) if plain else None
 
 

@@ -58,8 +58,10 @@ class Dual:
     def __pow__(self, other: Any) -> Dual:
         if not isinstance(other, Dual) or other.slope == 0:
             p = other.value if isinstance(other, Dual) else other
-            slope = combine("*", combine("*", p, power(self.value, combine("-", p, Fraction(1)))), self.slope) if self.slope != 0 else self.slope
-            return Dual(power(self.value, p), slope)
+            if self.slope == 0:
+                return Dual(power(self.value, p), self.slope)
+            derivative = combine("*", p, power(self.value, combine("-", p, Fraction(1))))
+            return Dual(power(self.value, p), combine("*", derivative, self.slope))
         value = power(self.value, other.value)
         inner = combine("+", combine("*", other.slope, FUNCTIONS["log"](self.value)),
                         combine("/", combine("*", other.value, self.slope), self.value))

@@ -67,7 +67,8 @@ class Names:
         if known is not None and known != role:
             self.fail(f"'{name}' is already {_ROLE[known]}; it cannot be {_ROLE[role]} too.", "Choose another name.", token.position)
         if name in self.rank and self.rank[name] != rank:
-            self.fail(f"{name} has {_count(self.rank[name], 'subscript')} elsewhere, and {rank} here.", "Give it the same number in both places.", token.position)
+            self.fail(f"{name} has {_count(self.rank[name], 'subscript')} elsewhere, and {rank} here.",
+                      "Give it the same number in both places.", token.position)
         self.role[name] = role
         if role in ("tensor", "int tensor"):
             self.rank[name] = rank
@@ -191,8 +192,8 @@ def _left_subscript(names: Names, reader: _Elaborator, left: Node, sub: Node) ->
     reader.scope = {str(sub.value): str(sub.value)} if is_index else {}
     role = names.role.get(str(sub.value)) if sub.kind == "name" else None
     if role in ("tensor", "int tensor"):
-        names.fail(f"{sub.value} is {_ROLE[role]}, and stands where an index is needed.", "A name has one role: choose another letter for the index.",
-                   sub.position)
+        names.fail(f"{sub.value} is {_ROLE[role]}, and stands where an index is needed.",
+                   "A name has one role: choose another letter for the index.", sub.position)
     if sub.kind != "name" and any(str(n.value) not in names.role or names.role[str(n.value)] == "index" for n in _names_in(sub)):
         names.fail(f"A subscript on the left of {left.value} is an index, a number or a size.",
                    "Shift the index instead: for Y[i+1] = X[i] write Y[i] = X[i-1].", sub.position)
@@ -335,7 +336,8 @@ class _Elaborator:
                 found = Op(name, (found, v))
             return found
         if name in REDUCTIONS:
-            self.fail(f"{name} runs over indices, and none is named.", f"Write {name}[i](…) with the index that it runs over.", node.position)
+            self.fail(f"{name} runs over indices, and none is named.", f"Write {name}[i](…) with the index that it runs over.",
+                      node.position)
         self.fail(f"'{name}' is not a function of the notation.", f"It has {', '.join(UNARY)}, max, min, where.", node.position)
 
     def _arity(self, node: Node, count: int) -> None:
@@ -394,10 +396,13 @@ class _Elaborator:
             if len(numbers) == len(operands):
                 return Num(sum(numbers, Fraction(0)))
             return add([v if sign == "+" else neg(v) for sign, v in zip(node.value, operands, strict=True)])
-        found = operands[0]
+        product = [operands[0]]
         for operator, v, part in zip(node.value[1:], operands[1:], node.parts[1:], strict=True):
-            found = mul([found, v]) if operator == "*" else self._quotient(found, v, part)
-        return found
+            if operator == "*":
+                product.append(v)
+            else:
+                product = [self._quotient(mul(product), v, part)]
+        return mul(product)
 
     def _as_real(self, value: Int | Expr, node: Node) -> Expr:
         """A value at hand as a real expression."""

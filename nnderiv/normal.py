@@ -25,8 +25,8 @@ from .expr import (
     Read,
     Reduce,
     additive_terms,
-    conjunction,
     compare,
+    conjunction,
     factors,
     free_symbols,
     has_reduction,
@@ -144,6 +144,8 @@ class _Normaliser:
             count = Int.of(1)
             for i in e.indices:
                 count = count * self.equation.ranges[i].size
+            if count == 0:
+                return ZERO
             total = self.sum_(Reduce("sum", e.indices, e.body))
             below = num(count.constant) if count.is_constant else IntValue(count)
             return product([Op("/", (ONE, below)), *factors(total)])

@@ -55,7 +55,7 @@ def combine(op: str, a: Any, b: Any) -> Any:
         return _OPERATORS[op](a, b)
     if op == "*" and (a == 0 and isinstance(b, float) or b == 0 and isinstance(a, float)):
         return float(a) * float(b)
-    if op == "/" and isinstance(a, float | Fraction) and isinstance(b, float | Fraction) and b == 0:
+    if op == "/" and b == 0:
         return _divide_by_zero(float(a), float(b))
     if op == "/" and isinstance(a, Fraction) and isinstance(b, float) and math.isinf(b):
         return Fraction(0)  # exactly, so that other exact numbers stay so

@@ -16,7 +16,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from .bounds import Range, Ranges, never_negative
+from .bounds import Range as Range
+from .bounds import Ranges as Ranges
+from .bounds import never_negative
 from .expr import NORMALISERS, Expr, Op, Reduce, ints, reads, tensors, walk
 from .integer import Int, compact
 
@@ -190,7 +192,7 @@ class Program:
         """(tensor, axis) of the inputs, and of every tensor whose range follows from them by plain subscripts alone."""
         settled = {(i.name, k) for i in self.inputs for k in range(len(i.dims))}
         settled |= {(e.tensor, k) for e in self.equations for k, s in enumerate(e.subs) if s.name in e.by_hand}
-        waiting = [((e.tensor, k), _plain_places(e, n)) for e in self.equations if not e.is_base
+        waiting = [((e.tensor, k), _plain_places(e.body, n)) for e in self.equations if not e.is_base
                    for k, n in enumerate(e.indices) if n not in e.by_hand]
         while True:
             rest = []
@@ -237,8 +239,8 @@ class Program:
 
 def _plain_places(body: Expr, name: str) -> list[tuple[str, int]]:
     """Where an expression reads the bare index: (tensor, axis)."""
-    places = [*reads(body), *(el for value in ints(body) for el in value.elements())]
-    return [(read.tensor, k) for read in places for k, sub in enumerate(read.subs) if sub.name == name]
+    places = [(r.tensor, r.subs) for r in reads(body)] + [(el.tensor, el.subs) for value in ints(body) for el in value.elements()]
+    return [(tensor, k) for tensor, subs in places for k, sub in enumerate(subs) if sub.name == name]
 
 
 def _given_text(fact: Expr) -> str:

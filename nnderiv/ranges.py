@@ -15,7 +15,7 @@ from .elaborate import Draft
 from .errors import NotationError
 from .expr import Expr, IntValue, Read, Reduce, ints, map_children, walk
 from .graph import cycles
-from .integer import Element, Extreme, FloorDiv, Int
+from .integer import FloorDiv, Int
 from .program import Equation, Input, Program, Range, Ranges, Requirement
 
 Access = tuple[str, tuple[Int, ...]]
@@ -79,7 +79,8 @@ class Inference:
                 for atom in value.atoms():
                     if isinstance(atom, FloorDiv):
                         found.update((a, None) for a in atom.bottom.symbols() if self.kinds.get(a) == "int")
-        self.requirements += [Requirement(Int.symbol(n), ">=", Int.of(1), f"the parameter {n} multiplies or divides an index") for n in found]
+        for n in found:
+            self.requirements.append(Requirement(Int.symbol(n), ">=", Int.of(1), f"the parameter {n} multiplies or divides an index"))
         return list(found)
 
     def _item(self, draft: Draft) -> _Item:

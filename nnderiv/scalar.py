@@ -6,11 +6,12 @@ differentiated once. Kinks follow the notation's rule 4: relu'(0) = abs'(0) = 0,
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import sympy as sp
 
+from .errors import DerivationError
 from .expr import FALSE, TRUE, Const, Expr, IntValue, Num, Op, Read, add, children, map_children, mul, num, product, replace, where
 
 INF = sp.Symbol("inf", extended_real=True)
@@ -135,7 +136,7 @@ def _is_condition(e: Expr) -> bool:
     return isinstance(e, Op) and e.op in ("<", "<=", ">", ">=", "==", "!=", "and", "or", "not", "true", "false")
 
 
-@lru_cache(maxsize=None)
+@cache
 def symbol(k: int) -> Any:
     return sp.Symbol(f"x{k:04d}", real=True)
 
@@ -196,6 +197,8 @@ def from_sympy(e: Any) -> Expr:
         return where(_condition(args[0]), args[1], args[2])
     if isinstance(e, greater):
         return Op("==" if isinstance(e, equal) else ">", args)
+    if type(e) not in FROM_SYMPY:  # 1/0 and its like, from a mean over nothing
+        raise DerivationError(f"The derivative is not a number everywhere: SymPy answers {e}.")
     return Op(FROM_SYMPY[type(e)], args)
 
 
@@ -236,8 +239,8 @@ def _power(e: Any) -> Expr:
 
 # -- the derivative ----------------------------------------------------------------------------------------------------------
 @lru_cache(maxsize=4096)
-def _abstract_partial(e: Expr, k: int) -> tuple[Expr, bool]:
-    """(∂e/∂slot k, whether it reuses e): the value of e itself, where it reappears, is slot −1."""
+def _abstract_partial(e: Expr, k: int) -> Expr:
+    """∂e/∂slot k; the value of e itself, where it reappears, is slot 9999."""
     expression = to_sympy(e)
     derivative = sp.diff(expression, symbol(k))
     own = sp.Symbol("x9999", real=True)
@@ -246,7 +249,7 @@ def _abstract_partial(e: Expr, k: int) -> tuple[Expr, bool]:
     if isinstance(expression, sp.Pow) and expression.exp == sp.Rational(1, 2):
         derivative = derivative.subs(expression, own)
     result = from_sympy(derivative)
-    return result, slot(9999) in leaves(result)
+    return result
 
 
 def partial(e: Expr, read: Read, own: Read | None = None) -> Expr:
@@ -255,7 +258,7 @@ def partial(e: Expr, read: Read, own: Read | None = None) -> Expr:
     if read not in found:  # it stands in a condition only
         return num(0)
     table = {leaf: slot(k) for k, leaf in enumerate(found)}
-    derivative, reuses = _abstract_partial(replace(e, table), found.index(read))
+    derivative = _abstract_partial(replace(e, table), found.index(read))
     back: dict[Expr, Expr] = {s: leaf for leaf, s in table.items()}
     back[slot(9999)] = own if own is not None else e
     return _put_back(derivative, back)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from .bounds import inside, never_negative
@@ -63,8 +64,10 @@ if TYPE_CHECKING:
         program: Program
         positive: frozenset[str]
         fresh: Fresh
-        roles: frozenset[str]
         trace: list[tuple[str, Term | None]] | None  # the laws that changed a term, while somebody asks for them
+
+        @property
+        def roles(self) -> frozenset[str]: ...
 
         def axes(self, name: str) -> tuple[Range, ...] | None: ...
 
@@ -100,7 +103,7 @@ def simplify(term: Term, dims: Ranges, ctx: Context) -> Term | None:
     """The term after all laws, or None where it is always 0."""
     for _ in range(50):
         before = (tuple(term.indices), term.conditions, term.body)
-        for law in (_split_where, _settle_conditions, _divide_exactly, _contract_delta, _drop_outside, _drop_implied, _sum_of_nothing, _use_givens):
+        for law in LAWS:
             result = law(term, dims, ctx)
             if ctx.trace is not None and result != term:
                 ctx.trace.append((law.__name__.strip("_"), result))
@@ -193,8 +196,9 @@ def _divide_exactly(term: Term, dims: Ranges, ctx: Context) -> Term:
             ((monomial, k), *others) = c.args[0].value.terms.items()
             if k == 1 and not others and len(monomial) == 1 and isinstance(monomial[0], Mod):
                 top, bottom = monomial[0].top, monomial[0].bottom
-                conditions = tuple(d if d is c else map_ints(lambda v: _multiply_back(v, top, bottom), d) for d in term.conditions)
-                term = Term(term.indices, conditions, map_ints(lambda v: _multiply_back(v, top, bottom), term.body), term.spare)
+                back = partial(_multiply_back, top=top, bottom=bottom)
+                conditions = tuple(d if d is c else map_ints(back, d) for d in term.conditions)
+                term = Term(term.indices, conditions, map_ints(back, term.body), term.spare)
     return term
 
 
@@ -328,6 +332,10 @@ def _match_given(term: Term, pattern: Reduce, value: Expr, dims: Ranges, ctx: Co
             indices = {i: r for i, r in term.indices.items() if i not in summed}
             return Term(indices, term.conditions, product([*factors(value), *others]), term.spare)
     return None
+
+
+LAWS = (_split_where, _settle_conditions, _divide_exactly, _contract_delta, _drop_outside, _drop_implied, _sum_of_nothing,
+        _use_givens)
 
 
 # -- putting terms together --------------------------------------------------------------------------------------------------

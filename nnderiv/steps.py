@@ -169,7 +169,7 @@ def _trial(program: Program, wide: Program, found: Sequence[Step], rng: Random, 
 
 
 def _is_finite(x: Any) -> bool:
-    return x == x and abs(x) != float("inf")
+    return bool(x == x and abs(x) != float("inf"))
 
 
 def _agree(a: Any, b: Any) -> bool:

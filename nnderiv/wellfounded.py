@@ -10,11 +10,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from .bounds import never_negative
 from .errors import DefinitionError
-from .expr import NORMALISERS, Expr, IntValue, Op, Read, Reduce, children, reads
 from .evaluate import own_reads
+from .expr import NORMALISERS, Expr, IntValue, Op, Read, Reduce, children, reads
 from .graph import cycles
 from .integer import Int, compact
 from .program import Equation, Program
@@ -48,12 +49,11 @@ def check_same_places(equations: Iterable[Equation], text: str = "") -> None:
         found = [r for r in _unconditional(e.body) if r.subs == e.subs]
         needs.setdefault(e.tensor, []).extend(_Need(e, r) for r in found)
     for cycle in dict.fromkeys(cycles({t: {n.read.tensor for n in ns} for t, ns in needs.items()}).values()):
-        tensor, path = min(cycle), list[tuple[Place, _Need]]()
-        while not any(n.equation.tensor == tensor for _, n in path):
-            need = next(n for n in needs[tensor] if n.read.tensor in cycle)
-            path.append(((tensor, ()), need))
-            tensor = need.read.tensor
-        _refuse([step for k, step in enumerate(path) if tensor in [s[1].equation.tensor for s in path[: k + 1]]], {}, text)
+        steps = [next(n for n in needs[min(cycle)] if n.read.tensor in cycle)]
+        while steps[-1].read.tensor not in [n.equation.tensor for n in steps]:
+            steps.append(next(n for n in needs[steps[-1].read.tensor] if n.read.tensor in cycle))
+        first = [n.equation.tensor for n in steps].index(steps[-1].read.tensor)
+        _refuse([n.equation.left for n in steps[first:]], steps[first].equation, "", text)
 
 
 def _unconditional(e: Expr) -> Iterator[Read]:
@@ -100,17 +100,22 @@ def _side(d: Int, sizes: set[str]) -> int | None:
     return 1 if never_negative(d - 1, {}, sizes) else -1 if never_negative(-d - 1, {}, sizes) else None
 
 
+def _of(given: dict[str, int], size: int, name: str) -> int:
+    return given.get(name, size)
+
+
 # -- proof of a cycle --------------------------------------------------------------------------------------------------------
 def _play_through(program: Program, cycle: frozenset[str], text: str) -> None:
     """Refuse if at some sizes there is a cycle whatever the parameters are."""
     for size in SIZES:
         found = []
         for parameter in PARAMETERS if program.parameters else (1,):
-            env = small_sizes(program, lambda name: parameter if name in program.parameters else size)
+            given = dict.fromkeys(program.parameters, parameter)
+            env = small_sizes(program, partial(_of, given, size))
             if env is not None:
                 found.append((_Elements(program, cycle, env).find(), env))
         if found and all(path for path, _ in found):
-            _refuse(*found[0], text)
+            _refuse_path(*found[0], text)
 
 
 class _Elements:
@@ -246,20 +251,21 @@ def _some(lo: int, hi: int) -> list[int]:
 
 
 # -- the answer --------------------------------------------------------------------------------------------------------------
-def _refuse(path: list[tuple[Place, _Need]], env: Mapping[str, int], text: str) -> None:
-    names = _letters(path)
-    if names is None:
-        names = [_shown(name, map(str, at)) for (name, at), _ in path]
-        names.append(names[0])
-    chain = f"{names[0]} needs {names[1]}" + "".join(f", which needs {n}" for n in names[2:])
-    if names[0] == names[1]:
-        chain = f"{names[0]} needs itself"
-    used = sorted({s for _, need in path for r in need.equation.ranges.values() for s in (r.lo.symbols() | r.hi.symbols()) & env.keys()})
-    where = f" (for {', '.join(f'{s} = {env[s]}' for s in used)})" if used and _letters(path) is None else ""
+def _refuse(names: list[str], equation: Equation, sizes: str, text: str) -> None:
+    """names: the elements of the cycle, each needing the next one, the last one the first."""
+    chain = f"{names[0]} needs itself" if len(names) == 1 else f"{names[0]} needs {', which needs '.join([*names[1:], names[0]])}"
     raise DefinitionError(
-        f"{chain}{where}: no order computes it.",
+        f"{chain}{sizes}: no order computes it.",
         "A tensor may refer to itself at other places, all before it or all after it: h[t-1], with a base case for the first.",
-        text, path[0][1].equation.position if text else None)
+        text, equation.position if text else None)
+
+
+def _refuse_path(path: list[tuple[Place, _Need]], env: Mapping[str, int], text: str) -> None:
+    letters = _letters(path)
+    names = letters or [_shown(name, map(str, at)) for (name, at), _ in path]
+    used = sorted({s for _, need in path for r in need.equation.ranges.values() for s in (r.lo.symbols() | r.hi.symbols()) & env.keys()})
+    sizes = f" (for {', '.join(f'{s} = {env[s]}' for s in used)})" if used and not letters else ""
+    _refuse(names, path[0][1].equation, sizes, text)
 
 
 def _letters(path: list[tuple[Place, _Need]]) -> list[str] | None:
@@ -272,7 +278,7 @@ def _letters(path: list[tuple[Place, _Need]]) -> list[str] | None:
         values = {str(s.name): v for s, v in zip(e.subs, at, strict=True) if s.name in e.ranges}
         at = tuple(s.subst(values) for s in need.read.subs)
         shown.append(_shown(need.read.tensor, map(compact, at)))
-    return shown if at == first.subs and not first.is_base else None
+    return shown[:-1] if at == first.subs and not first.is_base else None
 
 
 def _shown(name: str, subs: Iterator[str] | map[str]) -> str:

@@ -74,7 +74,8 @@ def _exact_shape(program: nd.Program, name: str, sample: Any) -> tuple[int, ...]
 
 
 def _hessian_times(second: nd.Derivation, first: nd.Derivation, inputs: dict[str, Any], u: dict[str, Any]) -> dict[str, Any]:
-    seeds = {second.gradients.seeds[first.gradients.names[x]]: u[x] for x in first.wrt if first.gradients.names[x] in second.gradients.seeds}
+    named = [(x, first.gradients.names[x]) for x in first.wrt]
+    seeds = {second.gradients.seeds[name]: u[x] for x, name in named if name in second.gradients.seeds}
     if len(first.wrt) == 1 and not seeds:  # a sole scalar gradient: the second derivative itself, times u
         (x,) = first.wrt
         found = evaluate(second.backward, inputs)[second.gradients.names[x]]

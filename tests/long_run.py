@@ -64,7 +64,8 @@ def run(seed: int, programs: int, jobs: int, names: list[str]) -> Iterator[tuple
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.long_run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.long_run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--programs", type=int, default=10_000, help="how many programs (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same programs (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=1, help="processes (default: %(default)s)")
@@ -94,7 +95,8 @@ def show(failures: list[Failure]) -> None:
         kinds.setdefault((f.law, f.kind), []).append(f)
     for (law, kind), found in kinds.items():
         smallest = min(found, key=lambda f: len(f.text))
-        print(f"\n== {law}: {kind}, {len(found)} programs; the smallest is number {smallest.number}:\n{smallest.text}\n-- {smallest.message}")
+        print(f"\n== {law}: {kind}, {len(found)} programs; the smallest is number {smallest.number}:")
+        print(f"{smallest.text}\n-- {smallest.message}")
 
 
 if __name__ == "__main__":

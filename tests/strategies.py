@@ -45,7 +45,7 @@ class _Writer:
     def program(self) -> str:
         self.declare()
         wanted = self.rng.choice((1, 1, 2, 2, 3))
-        for attempt in range(40):
+        for _ in range(40):
             if self.known is not None and len(self.known.definitions) >= wanted:
                 break
             self.extend()

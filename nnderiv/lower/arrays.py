@@ -6,7 +6,7 @@ stand in the order of `Frame.order`, so that arrays with different labels can be
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ..bounds import inside
@@ -59,7 +59,7 @@ class Frame:
     def known(self) -> Ranges:
         return {**self.loops, **self.ranges}
 
-    def sort(self, labels: Sequence[str]) -> tuple[str, ...]:
+    def sort(self, labels: Iterable[str]) -> tuple[str, ...]:
         return tuple(sorted(labels, key=self.order.index))
 
     def vectors(self, value: Int) -> list[str]:
@@ -213,7 +213,8 @@ def _gather(frame: Frame, store: Storage, relative: list[Int], kinds: list[str])
     rest = [k for k in range(len(kinds)) if k not in chosen]
     labels = frame.sort({i for k in chosen for i in frame.vectors(relative[k])})
     plain = Storage(store.variable, tuple(Range(Int.of(0), r.size) for r in store.axes))
-    base, behind = plain.variable, []
+    base = plain.variable
+    behind: list[str] = []
     if any(kinds[k] != "all" for k in rest):
         base, behind = _view_of_rest(frame, plain, relative, kinds, chosen)
     else:

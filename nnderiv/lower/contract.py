@@ -113,8 +113,9 @@ def weight(frame: Frame, labels: frozenset[str] | set[str]) -> float:
 
 
 def _presum(frame: Frame, array: Array, indices: list[str]) -> Array:
-    if len(array.origin.text) < len(array.text) and [x for x in array.origin.labels if x not in indices] == [x for x in array.labels if x not in indices]:
-        array = array.origin  # summing needs no transpose
+    origin = array.origin
+    if [x for x in origin.labels if x not in indices] == [x for x in array.labels if x not in indices]:
+        array = origin  # summing needs no transpose
     axes = [array.labels.index(i) for i in indices if i in array.labels]
     if not axes:
         return array
@@ -144,7 +145,8 @@ def matmul(frame: Frame, a: Array, b: Array, inner: list[str], keep: Keep) -> Ar
     wanted = [x for x in frame.order if x in {*both, *rows, *columns}]
     if not rows and not columns and (both or len(inner) > 1):
         labels = frame.sort([*both, *inner])
-        return _presum(frame, Array(f"({expand(permute(a, labels), labels).at_least(6)}*{expand(permute(b, labels), labels).at_least(7)})", labels), inner)
+        text = f"({permute(a, labels).at_least(6)}*{permute(b, labels).at_least(7)})"
+        return _presum(frame, Array(text, labels), inner)
     rest = [x for x in wanted if x not in both]
     if (batch := _summed_batch(a, b, both, inner)):
         # Σ_n A[n]·B[n]: one product for each n and a sum is cheaper than moving n next to the other summed axes.
@@ -165,11 +167,11 @@ def matmul(frame: Frame, a: Array, b: Array, inner: list[str], keep: Keep) -> Ar
     else:
         left, right = _grouped(frame, a, both, rows, inner, keep), _grouped(frame, b, both or batch_b, inner, columns, keep)
         text = f"{left} @ {right}"
-    labels = [*both, *batch_b, *rows, *columns]
+    labels = (*both, *batch_b, *rows, *columns)
     binding = 6
     if len(rows) > 1 or len(columns) > 1:
         text, binding = f"({text}).reshape({', '.join(frame.size(x) for x in labels)})", 9
-    return permute(Array(text, tuple(labels), binding if not text.endswith("0]") else 9), wanted)
+    return permute(Array(text, labels, binding if not text.endswith("0]") else 9), wanted)
 
 
 def _summed_batch(a: Array, b: Array, both: list[str], inner: list[str]) -> list[str]:

@@ -23,7 +23,6 @@ from ..expr import (
     Reduce,
     additive_terms,
     factors,
-    free_symbols,
     ints,
     reads,
     signed,
@@ -37,6 +36,7 @@ from ..ranges import bound_indices
 from .arrays import Array, Frame, Storage, expand, integer_value, permute, read, target
 from .contract import sum_of_products
 from .fold import Fold, find_fold
+from .fuse import Softmaxes
 from .schedule import Compute, Loop, Node, Sweep
 
 FUNCTIONS = {
@@ -49,15 +49,16 @@ WIDTH = 110
 class Body:
     """The statements of one function, and where every tensor is stored."""
 
-    def __init__(self, program: Program, storage: dict[str, Storage], exported: Iterable[str], dtype: str = "dtype", indent: str = "    "):
+    def __init__(self, program: Program, storage: dict[str, Storage], exported: Iterable[str], dtype: str = "dtype"):
         self.program, self.storage = program, storage
         self.positive = positive_names(program)
         self.exported = set(exported)  # handed to the caller: never a view of something else
         self.lines: list[str] = []
-        self.indent, self.dtype = indent, dtype
+        self.indent, self.dtype = "    ", dtype
         self.fresh = Fresh({*program.names, dtype, "np", "residuals"})
         self.sizes: dict[Int, str] = {}
         self.allocated: set[str] = set()
+        self.softmaxes: Softmaxes = {}
         self.loops: Ranges = {}
         self.repeated: Counter[Read] = Counter()  # how often the statement at hand reads each element
         self.made: dict[tuple[Read, tuple[str, ...]], Array] = {}
@@ -124,9 +125,9 @@ class Body:
         if name in self.allocated or not store.axes:
             return
         self.allocated.add(name)
-        shape = ", ".join(self.integer(r.size) for r in store.axes)
-        shifts = [f"{name}[{', '.join(str(r.lo) for r in store.axes)}] stands first" for _ in "1" if any(r.lo != 0 for r in store.axes)]
-        self.line(f"{store.variable} = np.zeros(({shape}{',' if len(store.axes) == 1 else ''}), {self.dtype})" + "".join(f"  # {s}" for s in shifts))
+        shape = tuple_text(self.integer(r.size) for r in store.axes)
+        first = f"  # {name}[{', '.join(str(r.lo) for r in store.axes)}] stands first" if any(r.lo != 0 for r in store.axes) else ""
+        self.line(f"{store.variable} = np.zeros({shape}, {self.dtype}){first}")
 
     def integer(self, value: Int) -> str:
         return self.sizes.get(value) or str(value)
@@ -138,6 +139,8 @@ class Body:
         return Frame(order, dict(e.ranges), self.positive, self.storage, self.sizes, dict(self.loops))
 
     def compute(self, e: Equation, guards: tuple[tuple[str, Range], ...]) -> None:
+        if any(e.tensor == total for total, _, _ in self.softmaxes.values()):
+            return  # it is computed with the softmax that needs it
         outer, around = self.indent, self.loops
         self.loops = {**self.loops, **dict(guards)}
         conditions = [self.guard(v, r) for v, r in guards]
@@ -172,7 +175,7 @@ class Body:
         self.line(f"# {shown}" if len(shown) <= WIDTH else f"# {shown[: WIDTH - 3]}...")
 
     def with_shape(self, text: str, frame: Frame, labels: Sequence[str]) -> str:
-        shape = f"({', '.join(frame.size(i) for i in labels)}{',' if len(labels) == 1 else ''})" if labels else ""
+        shape = tuple_text(frame.size(i) for i in labels) if labels else ""
         padded = f"{text:<46}" if len(text) < 46 else text
         return f"{padded}  # {shape}" if shape and len(self.indent + padded + shape) < 130 else text
 
@@ -186,7 +189,7 @@ class Body:
         """The array over all the labels, with memory of its own if it is handed out."""
         if not labels:
             return Array(f"{self.dtype}.type({array.text})")
-        shape = f"({', '.join(frame.size(i) for i in labels)}{',' if len(labels) == 1 else ''})"
+        shape = tuple_text(frame.size(i) for i in labels)
         if not array.labels:
             return Array(f"np.full({shape}, {array.text}, {self.dtype})")
         if array.labels != labels:
@@ -196,6 +199,10 @@ class Body:
     # -- right-hand sides --------------------------------------------------------------------------------------------
     def right(self, frame: Frame, e: Equation) -> Array:
         """The body; terms that scatter into the left-hand side are folded in."""
+        if e.tensor in self.softmaxes:
+            _, scores, along = self.softmaxes[e.tensor]
+            x = self.read(frame, scores)
+            return Array(f"_softmax({x.text}, {_axes(x, along)})", x.labels)
         parts: list[tuple[int, Expr]] = []
         folds: list[tuple[int, Fold]] = []
         for sign, term in additive_terms(e.body):
@@ -222,10 +229,10 @@ class Body:
         array = self.keep_long(self.value(inner, fold.values))
         array = permute(self.broadcast(inner, array, inner.sort(fold.labels)), fold.labels)
         labels = tuple(i for i in e.indices if i in e.ranges)
-        shape = f"({', '.join(frame.size(i) for i in labels)}{',' if len(labels) == 1 else ''})"
+        shape = tuple_text(frame.size(i) for i in labels)
         if fold.scatter is not None:
             indices = [integer_value(inner, v, fold.scatter_labels).text for v in fold.scatter]
-            text = f"_scatter({array.text}, ({', '.join(frame.size(i) for i in fold.moved)}{',' if len(fold.moved) == 1 else ''}), {', '.join(indices)})"
+            text = f"_scatter({array.text}, {tuple_text(frame.size(i) for i in fold.moved)}, {', '.join(indices)})"
             return permute(Array(text, fold.moved), labels)
         axes = [self.fold_axis(inner, a) for a in fold.axes]
         return Array(f"_fold({array.text}, {shape}, {', '.join(axes)})", labels)
@@ -238,12 +245,12 @@ class Body:
             return "None"
         start, spans = axis
         shown = [f"({inner.size(i)}, {inner.integer(step)})" for i, step in spans]
-        return f"({', '.join([inner.integer(start), *shown])}{',' if not shown else ''})"
+        return tuple_text([inner.integer(start), *shown])
 
     def broadcast(self, frame: Frame, array: Array, labels: tuple[str, ...]) -> Array:
         if array.labels == labels:
             return array
-        shape = f"({', '.join(frame.size(i) for i in labels)}{',' if len(labels) == 1 else ''})"
+        shape = tuple_text(frame.size(i) for i in labels)
         value = expand(array, labels).text if array.labels else f"{self.dtype}.type({array.text})"
         return Array(f"np.broadcast_to({value}, {shape})", labels)
 
@@ -438,13 +445,18 @@ class Body:
         labels = frame.sort(set(body.labels) | set(e.indices))
         if set(e.indices) - set(body.labels):
             body = self.broadcast(frame, body, labels)
-        axes = [body.labels.index(i) for i in frame.sort(e.indices)]
-        axis = str(axes[0]) if len(axes) == 1 else f"({', '.join(map(str, axes))})"
+        axis = _axes(body, frame.sort(e.indices))
         left = tuple(x for x in body.labels if x not in e.indices)
         if e.op == "logsumexp":
             return Array(f"_logsumexp({body.text}, {axis})", left)
         initial = "-np.inf" if e.op == "max" else "np.inf"
         return Array(f"{body.at_least(9)}.{e.op}({axis}, initial={initial})", left)
+
+
+def tuple_text(parts: Iterable[str]) -> str:
+    """(a, b), and (a,) for a single part."""
+    parts = list(parts)
+    return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
 
 
 def _equations(node: Node) -> list[Equation]:
@@ -453,6 +465,11 @@ def _equations(node: Node) -> list[Equation]:
     if isinstance(node, Loop):
         return [e for n in node.body for e in _equations(n)]
     return list(node.equations)
+
+
+def _axes(array: Array, indices: Sequence[str]) -> str:
+    axes = [array.labels.index(i) for i in indices]
+    return str(axes[0]) if len(axes) == 1 else f"({', '.join(map(str, axes))})"
 
 
 def _fraction(e: Op) -> tuple[list[Expr], list[Expr]]:

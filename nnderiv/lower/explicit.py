@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ..evaluate import own_reads
 from ..expr import INF, ZERO, Expr, Op, Read, Reduce, conjunction, factors, map_children, neg, reads, where
+from ..integer import Int
 from ..normal import positive_names, readable
 from ..program import Equation, Program
 from ..simplify import may_be_infinite
@@ -36,7 +37,7 @@ def _equation(program: Program, e: Equation, positive: frozenset[str]) -> Equati
     return e.with_body(rewrite(e.body))
 
 
-def _vanishing(body: Expr) -> set[tuple[str, tuple[object, ...]]]:
+def _vanishing(body: Expr) -> set[tuple[str, tuple[Int, ...]]]:
     """The reads that are factors of the body: a zero in one of them is a zero of the whole, as long as the rest is finite."""
     while isinstance(body, Op) and body.op == "where" and body.args[2] == ZERO:
         body = body.args[1]

@@ -9,9 +9,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..expr import ZERO, Expr, IntValue, Op, Read, Reduce, compare, conjunction, factors, free_symbols, ints, product, reads, subst_indices, where
+from ..expr import (
+    ZERO,
+    Expr,
+    IntValue,
+    Op,
+    Read,
+    Reduce,
+    compare,
+    conjunction,
+    factors,
+    free_symbols,
+    ints,
+    product,
+    reads,
+    subst_indices,
+    where,
+)
 from ..integer import FloorDiv, Int, Mod
 from ..program import Equation, Program, Range, Ranges
 
@@ -154,7 +171,7 @@ def _spans(value: Int, names: list[str], ranges: Ranges) -> tuple[Int, tuple[tup
     return start, tuple(spans)
 
 
-def _leftover(axes: dict[str, object], conditions: list[Expr], body: list[Expr]) -> bool:
+def _leftover(axes: Mapping[str, object], conditions: list[Expr], body: list[Expr]) -> bool:
     """Whether an index that was to disappear is still there, or a division that the fold was to undo."""
     everything = [*conditions, *body]
     if any(free_symbols(x) & axes.keys() for x in everything):
@@ -201,7 +218,8 @@ def _lookup(e: Equation, sum_: Reduce, conditions: list[Expr], body: list[Expr],
     values = where(conjunction(rest), product(body), ZERO)
     values = product([*others, Reduce("sum", summed, values)]) if summed else product([*others, *factors(values)])
     order = (*labels, *summed)
-    return Fold(values, order, {i: e.ranges[i] for i in order}, labels, scatter=tuple(places.values()), scatter_labels=tuple(bound), moved=moved)
+    ranges = {i: e.ranges[i] for i in order}
+    return Fold(values, order, ranges, labels, scatter=tuple(places.values()), scatter_labels=tuple(bound), moved=moved)
 
 
 def _data_place(c: Expr, vectors: list[str]) -> tuple[str, Int] | None:

@@ -18,6 +18,7 @@ from ..program import Equation, Input, Program
 from .arrays import Storage
 from .emit import Body
 from .explicit import make_explicit
+from .fuse import softmaxes
 from .hoist import hoist
 from .runtime import needed
 from .schedule import schedule
@@ -116,6 +117,7 @@ class _Lowering:
         body.lines.append(f"def forward(*, {names}):")
         body.line(f'"""{", ".join(map(str, self.original.inputs))} -> ({", ".join(self.original.outputs)}), residuals"""')
         self.entry(body)
+        body.softmaxes = softmaxes(self.forward_program, self.forward_equations, {*self.forward.outputs, *self.residuals})
         body.name_sizes(self.forward_equations)
         body.run(self.forward_nodes)
         outputs = [self.output(body, n) for n in self.forward.outputs]
@@ -135,6 +137,7 @@ class _Lowering:
         body.line(f"{', '.join(self.residuals)}, = residuals")
         for i in seeds:
             self.seed(body, i)
+        body.softmaxes = softmaxes(self.backward_program, self.backward_equations, self.backward.outputs)
         body.name_sizes(self.backward_equations)
         body.run(nodes)
         outputs = [self.output(body, n) for n in self.backward.outputs]

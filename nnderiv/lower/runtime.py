@@ -176,18 +176,34 @@ def _sigmoid(x):
 ''')
 
 _helper('''
+def _shift(x, axis):
+    """The maximum along the axes, or 0 where it is infinite: what exp(x - shift) can do without overflow."""
+    m = x.max(axis=axis, keepdims=True, initial=-np.inf)
+    return np.where(np.isfinite(m), m, x.dtype.type(0))
+''')
+
+_helper('''
 def _logsumexp(x, axis):
     """log(sum(exp(x))) along the axes, shifted by the maximum; -inf where all entries are."""
-    m = x.max(axis=axis, keepdims=True, initial=-np.inf)
-    m = np.where(np.isfinite(m), m, x.dtype.type(0))
+    m = _shift(x, axis)
+    e = x - m
     with np.errstate(divide="ignore"):
-        return np.log(np.exp(x - m).sum(axis=axis)) + m.squeeze(axis)
+        return np.log(np.exp(e, out=e).sum(axis=axis)) + m.squeeze(axis)
+''')
+
+_helper('''
+def _softmax(x, axis):
+    """exp(x)/sum(exp(x)) along the axes, shifted by the maximum; 0 where all entries are -inf."""
+    p = x - _shift(x, axis)
+    total = np.exp(p, out=p).sum(axis=axis, keepdims=True)
+    return np.divide(p, np.where(total == 0, x.dtype.type(1), total), out=p)
 ''')
 
 _helper('''
 def _exp_difference(x, total):
     """exp(x - total), and 0 where x is -inf, also against a total of -inf."""
-    return np.exp(x - np.where(total == -np.inf, x.dtype.type(0), total))
+    e = x - np.where(total == -np.inf, x.dtype.type(0), total)
+    return np.exp(e, out=e) if e.ndim else np.exp(e)
 ''')
 
 _helper('''

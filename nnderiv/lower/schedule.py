@@ -121,7 +121,8 @@ class _Scheduler:
             for a in ks:
                 for b in ks:
                     one, other = members[a].equation, members[b].equation
-                    if a != b and _rank(one, members[b].equation, order) and not self.never_meets(one, _Edge(a, one.tensor, one.subs, ()), other):
+                    place = _Edge(a, one.tensor, one.subs, ())
+                    if a != b and _rank(one, other, order) and not self.never_meets(one, place, other):
                         yield a, b
 
     def cycle(self, members: list[_Member], edges: list[_Edge]) -> list[Node]:
