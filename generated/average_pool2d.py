@@ -62,8 +62,8 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
-def _padded(A, axes):
-    """(A with zeros around it so that every entry that the axes name exists, the starts in it)."""
+def _padded(A, axes, outside):
+    """(A with a margin so that every entry that the axes name exists, the starts in it)."""
     pad, starts = [], []
     for n, axis in zip(A.shape, axes):
         start, *spans = axis or (0, (n, 1))
@@ -72,13 +72,13 @@ def _padded(A, axes):
         before, after = (max(0, -low), max(0, high - n + 1)) if all(size for size, _ in spans) else (0, 0)
         pad.append((before, after))
         starts.append(start + before)
-    return (np.pad(A, pad) if any(b or a for b, a in pad) else A), starts
+    return (np.pad(A, pad, constant_values=outside) if any(b or a for b, a in pad) else A), starts
 
 
-def _windows(A, *axes):
+def _windows(A, *axes, outside=0):
     """A view of A. Each axis is None (all of it), or (start, (size, step), ...): one new axis for each (size, step), whose
-    entries k1, k2, ... are A[start + k1*step1 + k2*step2 + ...], and 0 outside A."""
-    A, starts = _padded(A, axes)
+    entries k1, k2, ... are A[start + k1*step1 + k2*step2 + ...], and 0 (or another value) outside A."""
+    A, starts = _padded(A, axes, outside)
     shape, strides, at = [], [], []
     for n, stride, axis, start in zip(A.shape, A.strides, axes, starts):
         spans = axis[1:] if axis else ((n, 1),)
@@ -128,7 +128,6 @@ def _fold(V, shape, *axes):
 Gradients = _record("Gradients", "dX")
 
 
-@np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def forward(*, X, U, V, s, p):
     """X[N,C,H,W], int U, int V, int s, int p -> (Y), residuals"""
     X, = _reals(X=X)
@@ -140,28 +139,28 @@ def forward(*, X, U, V, s, p):
     N, C, H, W = _shape("X", X, "X[N,C,H,W]", None, None, None, None)
     n_i = (H + 2*p - U)//s + 1  # values of i
     n_j = (W + 2*p - V)//s + 1  # values of j
-    # Y_count[i,j] = sum[u,v](where(0 <= i*s + u - p and i*s + u - p < H and 0 <= j*s + v - p and j*s + v - p < W...
-    Y_count = np.where(np.arange(n_i)[:, None]*(s) + np.arange(U) - (p) < H, (0 <= np.arange(n_i)[:, None]*(s) + np.arange(U) - (p)).astype(dtype), dtype.type(0)).sum(1)[:, None]*np.where(np.arange(n_j)[:, None]*(s) + np.arange(V) - (p) < W, (0 <= np.arange(n_j)[:, None]*(s) + np.arange(V) - (p)).astype(dtype), dtype.type(0)).sum(1)
-    # Y[n,c,i,j] = sum[u,v](where(0 <= i*s + u - p and i*s + u - p < H and 0 <= j*s + v - p and j*s + v - p < W, ...
-    part = _windows(X, None, None, (-p, (U, 1), (n_i, s)), (-p, (V, 1), (n_j, s))).transpose(0, 1, 3, 5, 2, 4)
-    part2 = np.where((0 <= np.arange(n_i)[:, None]*(s) + np.arange(U) - (p))[:, None, :, None], part, dtype.type(0))
-    part3 = np.where((np.arange(n_i)[:, None]*(s) + np.arange(U) - (p) < H)[:, None, :, None], part2, dtype.type(0))
-    part4 = np.where((0 <= np.arange(n_j)[:, None]*(s) + np.arange(V) - (p))[:, None], part3, dtype.type(0))
-    Y = 1/Y_count*np.where((np.arange(n_j)[:, None]*(s) + np.arange(V) - (p) < W)[:, None], part4, dtype.type(0)).sum((4, 5))
+    # Y_count[i,j] = sum[u,v](where(0 <= i*s + u - p and i*s + u - p < H and 0 <= j*s + v - p and j*s + v - p < W, 1,
+    #     0))
+    part = (0 <= np.arange(n_i)[:, None]*s + np.arange(U) - p) & (np.arange(n_i)[:, None]*s + np.arange(U) - p < H)
+    part2 = (0 <= np.arange(n_j)[:, None]*s + np.arange(V) - p) & (np.arange(n_j)[:, None]*s + np.arange(V) - p < W)
+    Y_count = part.astype(dtype).sum(1)[:, None]*part2.astype(dtype).sum(1)  # (n_i, n_j)
+    # Y[n,c,i,j] = sum[u,v](X[n,c,i*s+u-p,j*s+v-p]/Y_count[i,j])
+    Y = _windows(X, None, None, (-p, (U, 1), (n_i, s)), (-p, (V, 1), (n_j, s))).sum((2, 4))/Y_count
     return Y, (Y_count, N, C, H, W, U, V, s, p, dtype,)
 
 
-@np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def backward(residuals, *, dY):
     """residuals, dY[N,C,(H+2*p-U)//s+1,(W+2*p-V)//s+1] -> dX"""
     Y_count, N, C, H, W, U, V, s, p, dtype, = residuals
     dY = np.asarray(dY)
     _require(dY.dtype == dtype, f"dY is an array of {dY.dtype}; expected {dtype}")
     _shape("dY", dY, "dY[N, C, (H+2*p-U)//s+1, (W+2*p-V)//s+1]", N, C, (H + 2*p - U)//s + 1, (W + 2*p - V)//s + 1)
-    # dX[n,c,a,b] = sum[u,v](where(0 <= (p + a - u)//s and (p + a - u)//s < (H + 2*p - U)//s + 1 and 0 <= (p + b ...
+    # dX[n,c,a,b] = sum[u,v](where((p + a - u) % s == 0 and (p + b - v) % s == 0,
+    #     dY[n,c,(p+a-u)//s,(p+b-v)//s]/Y_count[(p+a-u)//s,(p+b-v)//s], 0))
     n_a_q = (H + 2*p - U)//s + 1  # values of a_q
     n_b_q = (W + 2*p - V)//s + 1  # values of b_q
-    part = np.where(((0 <= np.arange(n_a_q))[:, None]) & ((np.arange(n_a_q) < n_a_q)[:, None]) & (0 <= np.arange(n_b_q)) & (np.arange(n_b_q) < n_b_q), dY/Y_count, dtype.type(0))
-    part2 = _fold(np.broadcast_to(part[:, :, None, None], (N, C, U, V, n_a_q, n_b_q)).transpose(0, 1, 4, 2, 5, 3), (N, C, H, W), None, None, (-p, (n_a_q, s), (U, 1)), (-p, (n_b_q, s), (V, 1)))
-    dX = part2                                      # (N, C, H, W)
+    dX = _fold(
+        np.broadcast_to((dY/Y_count)[:, :, None, None], (N, C, U, V, n_a_q, n_b_q)).transpose(0, 1, 4, 2, 5, 3),
+        (N, C, H, W), None, None, (-p, (n_a_q, s), (U, 1)), (-p, (n_b_q, s), (V, 1)),
+    )
     return Gradients((dX,))

@@ -60,8 +60,8 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
-def _padded(A, axes):
-    """(A with zeros around it so that every entry that the axes name exists, the starts in it)."""
+def _padded(A, axes, outside):
+    """(A with a margin so that every entry that the axes name exists, the starts in it)."""
     pad, starts = [], []
     for n, axis in zip(A.shape, axes):
         start, *spans = axis or (0, (n, 1))
@@ -70,13 +70,13 @@ def _padded(A, axes):
         before, after = (max(0, -low), max(0, high - n + 1)) if all(size for size, _ in spans) else (0, 0)
         pad.append((before, after))
         starts.append(start + before)
-    return (np.pad(A, pad) if any(b or a for b, a in pad) else A), starts
+    return (np.pad(A, pad, constant_values=outside) if any(b or a for b, a in pad) else A), starts
 
 
-def _windows(A, *axes):
+def _windows(A, *axes, outside=0):
     """A view of A. Each axis is None (all of it), or (start, (size, step), ...): one new axis for each (size, step), whose
-    entries k1, k2, ... are A[start + k1*step1 + k2*step2 + ...], and 0 outside A."""
-    A, starts = _padded(A, axes)
+    entries k1, k2, ... are A[start + k1*step1 + k2*step2 + ...], and 0 (or another value) outside A."""
+    A, starts = _padded(A, axes, outside)
     shape, strides, at = [], [], []
     for n, stride, axis, start in zip(A.shape, A.strides, axes, starts):
         spans = axis[1:] if axis else ((n, 1),)
@@ -151,11 +151,13 @@ def backward(residuals, *, dY):
     _shape("dY", dY, "dY[N, O, (T+2*p+d-U*d-1)//s+1]", N, O, (T + 2*p + d - U*d - 1)//s + 1)
     n_i = (T + 2*p + d - U*d - 1)//s + 1  # values of i
     # dX[n,c,a] = sum[o,u](where((p + a - d*u) % s == 0, dY[n,o,(p+a-d*u)//s]*K[o,c,u], 0))
-    part = _fold((K.reshape(O, C*U).T @ dY).reshape(N, C, U, n_i).swapaxes(-1, -2), (N, C, T), None, None, (-p, (n_i, s), (U, d)))
-    dX = part                                       # (N, C, T)
+    dX = _fold(
+        (K.reshape(O, C*U).T @ dY).reshape(N, C, U, n_i).swapaxes(-1, -2), (N, C, T), None, None,
+        (-p, (n_i, s), (U, d)),
+    )
     # dK[o,c,u] = sum[n,i](dY[n,o,i]*X[n,c,i*s+d*u-p])
-    part2 = (dY @ _windows(X, None, None, (-p, (U, d), (n_i, s))).reshape(N, C*U, n_i).swapaxes(-1, -2)).reshape(N, O, C, U)
-    dK = part2.sum(0)                               # (O, C, U)
+    part = (dY @ _windows(X, None, None, (-p, (U, d), (n_i, s))).reshape(N, C*U, n_i).swapaxes(-1, -2)).reshape(N, O, C, U)
+    dK = part.sum(0)                                # (O, C, U)
     # db[o] = sum[n,i](dY[n,o,i])
     db = dY.sum((0, 2))                             # (O,)
     return Gradients((dX, dK, db,))

@@ -61,8 +61,8 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
-def _padded(A, axes):
-    """(A with zeros around it so that every entry that the axes name exists, the starts in it)."""
+def _padded(A, axes, outside):
+    """(A with a margin so that every entry that the axes name exists, the starts in it)."""
     pad, starts = [], []
     for n, axis in zip(A.shape, axes):
         start, *spans = axis or (0, (n, 1))
@@ -71,13 +71,13 @@ def _padded(A, axes):
         before, after = (max(0, -low), max(0, high - n + 1)) if all(size for size, _ in spans) else (0, 0)
         pad.append((before, after))
         starts.append(start + before)
-    return (np.pad(A, pad) if any(b or a for b, a in pad) else A), starts
+    return (np.pad(A, pad, constant_values=outside) if any(b or a for b, a in pad) else A), starts
 
 
-def _windows(A, *axes):
+def _windows(A, *axes, outside=0):
     """A view of A. Each axis is None (all of it), or (start, (size, step), ...): one new axis for each (size, step), whose
-    entries k1, k2, ... are A[start + k1*step1 + k2*step2 + ...], and 0 outside A."""
-    A, starts = _padded(A, axes)
+    entries k1, k2, ... are A[start + k1*step1 + k2*step2 + ...], and 0 (or another value) outside A."""
+    A, starts = _padded(A, axes, outside)
     shape, strides, at = [], [], []
     for n, stride, axis, start in zip(A.shape, A.strides, axes, starts):
         spans = axis[1:] if axis else ((n, 1),)
@@ -141,7 +141,7 @@ def forward(*, X, K, b, s, d, p):
     n_j = (W + 2*p + d - V*d - 1)//s + 1  # values of j
     # Y[n,o,i,j] = sum[c,u,v](K[o,c,u,v]*X[n,c,i*s+d*u-p,j*s+d*v-p]) + b[o]
     part = _windows(X, None, None, (-p, (U, d), (n_i, s)), (-p, (V, d), (n_j, s))).transpose(0, 1, 2, 4, 3, 5)
-    Y = (K.reshape(O, C*U*V) @ part.reshape(N, C*U*V, n_i*n_j)).reshape(N, O, n_i, n_j) + b[:, None, None]  # (N, O, n_i, n_j)
+    Y = (K.reshape(O, C*U*V) @ part.reshape(N, C*U*V, n_i*n_j)).reshape(N, O, n_i, n_j) + b[:, None, None]
     return Y, (X, K, N, C, H, W, O, U, V, s, d, p, dtype,)
 
 
@@ -153,14 +153,16 @@ def backward(residuals, *, dY):
     _shape("dY", dY, "dY[N, O, (H+2*p+d-U*d-1)//s+1, (W+2*p+d-V*d-1)//s+1]", N, O, (H + 2*p + d - U*d - 1)//s + 1, (W + 2*p + d - V*d - 1)//s + 1)
     n_i = (H + 2*p + d - U*d - 1)//s + 1  # values of i
     n_j = (W + 2*p + d - V*d - 1)//s + 1  # values of j
-    # dX[n,c,a,e] = sum[o,u,v](where((p + a - d*u) % s == 0 and (p + e - d*v) % s == 0, dY[n,o,(p+a-d*u)//s,(p+e-...
+    # dX[n,c,a,e] = sum[o,u,v](where((p + a - d*u) % s == 0 and (p + e - d*v) % s == 0,
+    #     dY[n,o,(p+a-d*u)//s,(p+e-d*v)//s]*K[o,c,u,v], 0))
     part = (K.reshape(O, C*U*V).T @ dY.reshape(N, O, n_i*n_j)).reshape(N, C, U, V, n_i, n_j)
-    part2 = _fold(part.transpose(0, 1, 4, 2, 5, 3), (N, C, H, W), None, None, (-p, (n_i, s), (U, d)), (-p, (n_j, s), (V, d)))
-    dX = part2                                      # (N, C, H, W)
+    dX = _fold(
+        part.transpose(0, 1, 4, 2, 5, 3), (N, C, H, W), None, None, (-p, (n_i, s), (U, d)), (-p, (n_j, s), (V, d)),
+    )
     # dK[o,c,u,v] = sum[n,i,j](dY[n,o,i,j]*X[n,c,i*s+d*u-p,j*s+d*v-p])
-    part3 = _windows(X, None, None, (-p, (U, d), (n_i, s)), (-p, (V, d), (n_j, s))).transpose(0, 1, 2, 4, 3, 5)
-    part4 = (dY.reshape(N, O, n_i*n_j) @ part3.reshape(N, C*U*V, n_i*n_j).swapaxes(-1, -2)).reshape(N, O, C, U, V)
-    dK = part4.sum(0)                               # (O, C, U, V)
+    part2 = _windows(X, None, None, (-p, (U, d), (n_i, s)), (-p, (V, d), (n_j, s))).transpose(0, 1, 2, 4, 3, 5)
+    part3 = (dY.reshape(N, O, n_i*n_j) @ part2.reshape(N, C*U*V, n_i*n_j).swapaxes(-1, -2)).reshape(N, O, C, U, V)
+    dK = part3.sum(0)                               # (O, C, U, V)
     # db[o] = sum[n,i,j](dY[n,o,i,j])
     db = dY.sum((0, 2, 3))                          # (O,)
     return Gradients((dX, dK, db,))

@@ -61,8 +61,8 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
-def _padded(A, axes):
-    """(A with zeros around it so that every entry that the axes name exists, the starts in it)."""
+def _padded(A, axes, outside):
+    """(A with a margin so that every entry that the axes name exists, the starts in it)."""
     pad, starts = [], []
     for n, axis in zip(A.shape, axes):
         start, *spans = axis or (0, (n, 1))
@@ -71,13 +71,13 @@ def _padded(A, axes):
         before, after = (max(0, -low), max(0, high - n + 1)) if all(size for size, _ in spans) else (0, 0)
         pad.append((before, after))
         starts.append(start + before)
-    return (np.pad(A, pad) if any(b or a for b, a in pad) else A), starts
+    return (np.pad(A, pad, constant_values=outside) if any(b or a for b, a in pad) else A), starts
 
 
-def _windows(A, *axes):
+def _windows(A, *axes, outside=0):
     """A view of A. Each axis is None (all of it), or (start, (size, step), ...): one new axis for each (size, step), whose
-    entries k1, k2, ... are A[start + k1*step1 + k2*step2 + ...], and 0 outside A."""
-    A, starts = _padded(A, axes)
+    entries k1, k2, ... are A[start + k1*step1 + k2*step2 + ...], and 0 (or another value) outside A."""
+    A, starts = _padded(A, axes, outside)
     shape, strides, at = [], [], []
     for n, stride, axis, start in zip(A.shape, A.strides, axes, starts):
         spans = axis[1:] if axis else ((n, 1),)
@@ -157,12 +157,14 @@ def backward(residuals, *, dY):
     n_j = (W + 2*p + d - V*d - 1)//s + 1  # values of j
     # dcols[n,i,j,c,u,v] = sum[o](dY[n,o,i,j]*K[o,c,u,v])
     dcols = (dY.transpose(1, 0, 2, 3).reshape(O, N*n_i*n_j).T @ K.reshape(O, C*U*V)).reshape(N, n_i, n_j, C, U, V)
-    # dX[n,c,a,e] = sum[u,v](where((p + a - d*u) % s == 0 and (p + e - d*v) % s == 0, dcols[n,(p+a-d*u)//s,(p+e-d...
-    part = _fold(dcols.transpose(0, 3, 1, 4, 2, 5), (N, C, H, W), None, None, (-p, (n_i, s), (U, d)), (-p, (n_j, s), (V, d)))
-    dX = part                                       # (N, C, H, W)
+    # dX[n,c,a,e] = sum[u,v](where((p + a - d*u) % s == 0 and (p + e - d*v) % s == 0,
+    #     dcols[n,(p+a-d*u)//s,(p+e-d*v)//s,c,u,v], 0))
+    dX = _fold(
+        dcols.transpose(0, 3, 1, 4, 2, 5), (N, C, H, W), None, None, (-p, (n_i, s), (U, d)), (-p, (n_j, s), (V, d)),
+    )
     # dK[o,c,u,v] = sum[n,i,j](dY[n,o,i,j]*cols[n,i,j,c,u,v])
-    part2 = (dY.reshape(N, O, n_i*n_j) @ cols.reshape(N, n_i*n_j, C*U*V)).reshape(N, O, C, U, V)
-    dK = part2.sum(0)                               # (O, C, U, V)
+    part = (dY.reshape(N, O, n_i*n_j) @ cols.reshape(N, n_i*n_j, C*U*V)).reshape(N, O, C, U, V)
+    dK = part.sum(0)                                # (O, C, U, V)
     # db[o] = sum[n,i,j](dY[n,o,i,j])
     db = dY.sum((0, 2, 3))                          # (O,)
     return Gradients((dX, dK, db,))

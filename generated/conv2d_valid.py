@@ -51,8 +51,8 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
-def _padded(A, axes):
-    """(A with zeros around it so that every entry that the axes name exists, the starts in it)."""
+def _padded(A, axes, outside):
+    """(A with a margin so that every entry that the axes name exists, the starts in it)."""
     pad, starts = [], []
     for n, axis in zip(A.shape, axes):
         start, *spans = axis or (0, (n, 1))
@@ -61,13 +61,13 @@ def _padded(A, axes):
         before, after = (max(0, -low), max(0, high - n + 1)) if all(size for size, _ in spans) else (0, 0)
         pad.append((before, after))
         starts.append(start + before)
-    return (np.pad(A, pad) if any(b or a for b, a in pad) else A), starts
+    return (np.pad(A, pad, constant_values=outside) if any(b or a for b, a in pad) else A), starts
 
 
-def _windows(A, *axes):
+def _windows(A, *axes, outside=0):
     """A view of A. Each axis is None (all of it), or (start, (size, step), ...): one new axis for each (size, step), whose
-    entries k1, k2, ... are A[start + k1*step1 + k2*step2 + ...], and 0 outside A."""
-    A, starts = _padded(A, axes)
+    entries k1, k2, ... are A[start + k1*step1 + k2*step2 + ...], and 0 (or another value) outside A."""
+    A, starts = _padded(A, axes, outside)
     shape, strides, at = [], [], []
     for n, stride, axis, start in zip(A.shape, A.strides, axes, starts):
         spans = axis[1:] if axis else ((n, 1),)
@@ -139,12 +139,14 @@ def backward(residuals, *, dY):
     _shape("dY", dY, "dY[N, O, H-U+1, W-V+1]", N, O, H - U + 1, W - V + 1)
     # dX[n,c,a,d] = sum[o,u,v](dY[n,o,a-u,d-v]*K[o,c,u,v])
     part = (K.reshape(O, C*U*V).T @ dY.reshape(N, O, (H - U + 1)*(W - V + 1))).reshape(N, C, U, V, H - U + 1, W - V + 1)
-    part2 = _fold(part.transpose(0, 1, 4, 2, 5, 3), (N, C, H, W), None, None, (0, (H - U + 1, 1), (U, 1)), (0, (W - V + 1, 1), (V, 1)))
-    dX = part2                                      # (N, C, H, W)
+    dX = _fold(
+        part.transpose(0, 1, 4, 2, 5, 3), (N, C, H, W), None, None, (0, (H - U + 1, 1), (U, 1)),
+        (0, (W - V + 1, 1), (V, 1)),
+    )
     # dK[o,c,u,v] = sum[n,i,j](dY[n,o,i,j]*X[n,c,i+u,j+v])
-    part3 = _windows(X, None, None, (0, (U, 1), (H - U + 1, 1)), (0, (V, 1), (W - V + 1, 1))).transpose(0, 1, 2, 4, 3, 5)
-    part4 = (dY.reshape(N, O, (H - U + 1)*(W - V + 1)) @ part3.reshape(N, C*U*V, (H - U + 1)*(W - V + 1)).swapaxes(-1, -2)).reshape(N, O, C, U, V)
-    dK = part4.sum(0)                               # (O, C, U, V)
+    part2 = _windows(X, None, None, (0, (U, 1), (H - U + 1, 1)), (0, (V, 1), (W - V + 1, 1))).transpose(0, 1, 2, 4, 3, 5)
+    part3 = (dY.reshape(N, O, (H - U + 1)*(W - V + 1)) @ part2.reshape(N, C*U*V, (H - U + 1)*(W - V + 1)).swapaxes(-1, -2)).reshape(N, O, C, U, V)
+    dK = part3.sum(0)                               # (O, C, U, V)
     # db[o] = sum[n,i,j](dY[n,o,i,j])
     db = dY.sum((0, 2, 3))                          # (O,)
     return Gradients((dX, dK, db,))

@@ -51,8 +51,8 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
-def _padded(A, axes):
-    """(A with zeros around it so that every entry that the axes name exists, the starts in it)."""
+def _padded(A, axes, outside):
+    """(A with a margin so that every entry that the axes name exists, the starts in it)."""
     pad, starts = [], []
     for n, axis in zip(A.shape, axes):
         start, *spans = axis or (0, (n, 1))
@@ -61,13 +61,13 @@ def _padded(A, axes):
         before, after = (max(0, -low), max(0, high - n + 1)) if all(size for size, _ in spans) else (0, 0)
         pad.append((before, after))
         starts.append(start + before)
-    return (np.pad(A, pad) if any(b or a for b, a in pad) else A), starts
+    return (np.pad(A, pad, constant_values=outside) if any(b or a for b, a in pad) else A), starts
 
 
-def _windows(A, *axes):
+def _windows(A, *axes, outside=0):
     """A view of A. Each axis is None (all of it), or (start, (size, step), ...): one new axis for each (size, step), whose
-    entries k1, k2, ... are A[start + k1*step1 + k2*step2 + ...], and 0 outside A."""
-    A, starts = _padded(A, axes)
+    entries k1, k2, ... are A[start + k1*step1 + k2*step2 + ...], and 0 (or another value) outside A."""
+    A, starts = _padded(A, axes, outside)
     shape, strides, at = [], [], []
     for n, stride, axis, start in zip(A.shape, A.strides, axes, starts):
         spans = axis[1:] if axis else ((n, 1),)

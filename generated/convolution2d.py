@@ -51,8 +51,8 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
-def _padded(A, axes):
-    """(A with zeros around it so that every entry that the axes name exists, the starts in it)."""
+def _padded(A, axes, outside):
+    """(A with a margin so that every entry that the axes name exists, the starts in it)."""
     pad, starts = [], []
     for n, axis in zip(A.shape, axes):
         start, *spans = axis or (0, (n, 1))
@@ -61,13 +61,13 @@ def _padded(A, axes):
         before, after = (max(0, -low), max(0, high - n + 1)) if all(size for size, _ in spans) else (0, 0)
         pad.append((before, after))
         starts.append(start + before)
-    return (np.pad(A, pad) if any(b or a for b, a in pad) else A), starts
+    return (np.pad(A, pad, constant_values=outside) if any(b or a for b, a in pad) else A), starts
 
 
-def _windows(A, *axes):
+def _windows(A, *axes, outside=0):
     """A view of A. Each axis is None (all of it), or (start, (size, step), ...): one new axis for each (size, step), whose
-    entries k1, k2, ... are A[start + k1*step1 + k2*step2 + ...], and 0 outside A."""
-    A, starts = _padded(A, axes)
+    entries k1, k2, ... are A[start + k1*step1 + k2*step2 + ...], and 0 (or another value) outside A."""
+    A, starts = _padded(A, axes, outside)
     shape, strides, at = [], [], []
     for n, stride, axis, start in zip(A.shape, A.strides, axes, starts):
         spans = axis[1:] if axis else ((n, 1),)
@@ -124,8 +124,10 @@ def forward(*, X, K):
     H, W = _shape("X", X, "X[H,W]", None, None)
     U, V = _shape("K", K, "K[U,V]", None, None)
     # Y[i,j] = sum[u,v](K[u,v]*X[i+U-u-1,j+V-v-1])
-    part = _fold((K[:, :, None, None]*X).transpose(2, 0, 3, 1), (H - U + 1, W - V + 1), (-U + 1, (H, 1), (U, 1)), (-V + 1, (W, 1), (V, 1)))
-    Y = part                                        # (H - U + 1, W - V + 1)
+    Y = _fold(
+        (K[:, :, None, None]*X).transpose(2, 0, 3, 1), (H - U + 1, W - V + 1), (-U + 1, (H, 1), (U, 1)),
+        (-V + 1, (W, 1), (V, 1)),
+    )
     return Y, (X, K, H, W, U, V, dtype,)
 
 
@@ -139,6 +141,8 @@ def backward(residuals, *, dY):
     part = _windows(dY, (-U + 1, (H, 1), (U, 1)), (-V + 1, (W, 1), (V, 1))).transpose(0, 2, 1, 3)
     dX = (part.reshape(H*W, U*V) @ K.reshape(U*V)).reshape(H, W)  # (H, W)
     # dK[u,v] = sum[i,j](dY[i,j]*X[i+U-u-1,j+V-v-1])
-    part2 = _fold((dY[:, :, None, None]*X).transpose(2, 0, 3, 1), (U, V), (U - 1, (H, -1), (H - U + 1, 1)), (V - 1, (W, -1), (W - V + 1, 1)))
-    dK = part2                                      # (U, V)
+    dK = _fold(
+        (dY[:, :, None, None]*X).transpose(2, 0, 3, 1), (U, V), (U - 1, (H, -1), (H - U + 1, 1)),
+        (V - 1, (W, -1), (W - V + 1, 1)),
+    )
     return Gradients((dX, dK,))

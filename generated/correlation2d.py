@@ -51,8 +51,8 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
-def _padded(A, axes):
-    """(A with zeros around it so that every entry that the axes name exists, the starts in it)."""
+def _padded(A, axes, outside):
+    """(A with a margin so that every entry that the axes name exists, the starts in it)."""
     pad, starts = [], []
     for n, axis in zip(A.shape, axes):
         start, *spans = axis or (0, (n, 1))
@@ -61,13 +61,13 @@ def _padded(A, axes):
         before, after = (max(0, -low), max(0, high - n + 1)) if all(size for size, _ in spans) else (0, 0)
         pad.append((before, after))
         starts.append(start + before)
-    return (np.pad(A, pad) if any(b or a for b, a in pad) else A), starts
+    return (np.pad(A, pad, constant_values=outside) if any(b or a for b, a in pad) else A), starts
 
 
-def _windows(A, *axes):
+def _windows(A, *axes, outside=0):
     """A view of A. Each axis is None (all of it), or (start, (size, step), ...): one new axis for each (size, step), whose
-    entries k1, k2, ... are A[start + k1*step1 + k2*step2 + ...], and 0 outside A."""
-    A, starts = _padded(A, axes)
+    entries k1, k2, ... are A[start + k1*step1 + k2*step2 + ...], and 0 (or another value) outside A."""
+    A, starts = _padded(A, axes, outside)
     shape, strides, at = [], [], []
     for n, stride, axis, start in zip(A.shape, A.strides, axes, starts):
         spans = axis[1:] if axis else ((n, 1),)
@@ -137,9 +137,11 @@ def backward(residuals, *, dY):
     _require(dY.dtype == dtype, f"dY is an array of {dY.dtype}; expected {dtype}")
     _shape("dY", dY, "dY[H-U+1, W-V+1]", H - U + 1, W - V + 1)
     # dX[a,b] = sum[u,v](dY[a-u,b-v]*K[u,v])
-    part = _fold((dY*K[:, :, None, None]).transpose(2, 0, 3, 1), (H, W), (0, (H - U + 1, 1), (U, 1)), (0, (W - V + 1, 1), (V, 1)))
-    dX = part                                       # (H, W)
+    dX = _fold(
+        (dY*K[:, :, None, None]).transpose(2, 0, 3, 1), (H, W), (0, (H - U + 1, 1), (U, 1)),
+        (0, (W - V + 1, 1), (V, 1)),
+    )
     # dK[u,v] = sum[i,j](dY[i,j]*X[i+u,j+v])
-    part2 = _windows(X, (0, (U, 1), (H - U + 1, 1)), (0, (V, 1), (W - V + 1, 1))).transpose(0, 2, 1, 3)
-    dK = (dY.reshape((H - U + 1)*(W - V + 1)) @ part2.reshape(U*V, (H - U + 1)*(W - V + 1)).T).reshape(U, V)  # (U, V)
+    part = _windows(X, (0, (U, 1), (H - U + 1, 1)), (0, (V, 1), (W - V + 1, 1))).transpose(0, 2, 1, 3)
+    dK = (dY.reshape((H - U + 1)*(W - V + 1)) @ part.reshape(U*V, (H - U + 1)*(W - V + 1)).T).reshape(U, V)  # (U, V)
     return Gradients((dX, dK,))

@@ -55,16 +55,16 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
-def _gather(A, *indices):
-    """A[indices] along the first axes of A, and 0 where an index is outside its axis."""
+def _gather(A, *indices, outside=0):
+    """A[indices] along the first axes of A, and 0 (or another value) where an index is outside its axis."""
     indices = np.broadcast_arrays(*indices)
     inside = np.logical_and.reduce([(0 <= i) & (i < n) for i, n in zip(indices, A.shape)])
     if inside.all():
         return A[tuple(indices)]
     if 0 in A.shape:
-        return np.zeros(inside.shape + A.shape[len(indices):], A.dtype)
+        return np.full(inside.shape + A.shape[len(indices):], outside, A.dtype)
     taken = A[tuple(np.where(inside, i, 0) for i in indices)]
-    return np.where(inside.reshape(inside.shape + (1,) * (taken.ndim - inside.ndim)), taken, A.dtype.type(0))
+    return np.where(inside.reshape(inside.shape + (1,) * (taken.ndim - inside.ndim)), taken, A.dtype.type(outside))
 
 
 def _shift(x, axis):
@@ -90,7 +90,6 @@ def _exp_difference(x, total):
 Gradients = _record("Gradients", "dZ")
 
 
-@np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def forward(*, Z, label):
     """Z[N,C], int label[N] -> (L), residuals"""
     Z, = _reals(Z=Z)
@@ -103,10 +102,9 @@ def forward(*, Z, label):
     # logp[n,c] = Z[n,c] - logp_lse[n]
     logp = Z - logp_lse[:, None]                    # (N, C)
     # L_count = sum[n](where(0 <= label[n] and label[n] < C, 1, 0))
-    L_count = dtype.type(np.where(label < C, (0 <= label).astype(dtype), dtype.type(0)).sum())
-    # L = -sum[n](where(0 <= label[n] and label[n] < C, logp[n,label[n]]/L_count, 0))
-    part = 1/L_count*np.where(label < C, np.where(0 <= label, _gather(logp, np.arange(N), label), dtype.type(0)), dtype.type(0)).sum()
-    L = dtype.type(-part)
+    L_count = dtype.type(((0 <= label) & (label < C)).astype(dtype).sum())
+    # L = -sum[n](logp[n,label[n]]/L_count)
+    L = dtype.type(-1/L_count*_gather(logp, np.arange(N), label).sum())
     return L, (Z, label, logp_lse, L_count, N, C, dtype,)
 
 

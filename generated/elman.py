@@ -72,9 +72,9 @@ def forward(*, x, U, W, b, h0):
     z_pre = (x.reshape(T*N, I) @ U.T).reshape(T, N, H) + b  # (T, N, H)
     for t in range(T):
         # z[t,n,k] = z_pre[t,n,k] + sum[l](W[k,l]*h[t-1,n,l])
-        z = z_pre[t] + h[t] @ W.T                       # (N, H)
+        z = z_pre[t] + h[t] @ W.T                   # (N, H)
         # h[t,n,k] = tanh(z[t,n,k])
-        h[t + 1] = np.tanh(z)                           # (N, H)
+        h[t + 1] = np.tanh(z)                       # (N, H)
     return h[1:, :, :], (x, U, W, h, T, N, I, H, dtype,)
 
 
@@ -91,9 +91,9 @@ def backward(residuals, *, dh):
     dz = np.zeros((T + 1, N, H), dtype)
     for t in range(T - 1, -1, -1):
         # dh_total[t,n,k] = dh[t,n,k] + sum[l](dz[t+1,n,l]*W[l,k])
-        dh_total[t + 1] = dh[t] + dz[t + 1] @ W         # (N, H)
+        dh_total[t + 1] = dh[t] + dz[t + 1] @ W     # (N, H)
         # dz[t,n,k] = dh_total[t,n,k]*dz_pre[t,n,k]
-        dz[t] = dh_total[t + 1]*dz_pre[t]               # (N, H)
+        dz[t] = dh_total[t + 1]*dz_pre[t]           # (N, H)
     # dh_total[-1,n,k] = sum[l](dz[0,n,l]*W[l,k])
     dh_total[0] = dz[0] @ W                         # (N, H)
     # dx[t,n,j] = sum[k](dz[t,n,k]*U[k,j])

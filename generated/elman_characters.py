@@ -65,16 +65,16 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
-def _gather(A, *indices):
-    """A[indices] along the first axes of A, and 0 where an index is outside its axis."""
+def _gather(A, *indices, outside=0):
+    """A[indices] along the first axes of A, and 0 (or another value) where an index is outside its axis."""
     indices = np.broadcast_arrays(*indices)
     inside = np.logical_and.reduce([(0 <= i) & (i < n) for i, n in zip(indices, A.shape)])
     if inside.all():
         return A[tuple(indices)]
     if 0 in A.shape:
-        return np.zeros(inside.shape + A.shape[len(indices):], A.dtype)
+        return np.full(inside.shape + A.shape[len(indices):], outside, A.dtype)
     taken = A[tuple(np.where(inside, i, 0) for i in indices)]
-    return np.where(inside.reshape(inside.shape + (1,) * (taken.ndim - inside.ndim)), taken, A.dtype.type(0))
+    return np.where(inside.reshape(inside.shape + (1,) * (taken.ndim - inside.ndim)), taken, A.dtype.type(outside))
 
 
 def _scatter(V, shape, *indices):
@@ -111,7 +111,6 @@ Outputs = _record("Outputs", "L", "last")
 Gradients = _record("Gradients", "dU", "dW", "dV", "db", "dc", "dh0")
 
 
-@np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def forward(*, x, y, U, W, V, b, c, h0):
     """int x[T,N], int y[T,N], U[H,A], W[H,H], V[A,H], b[H], c[A], h0[N,H] -> (L, last), residuals"""
     U, W, V, b, c, h0, = _reals(U=U, W=W, V=V, b=b, c=c, h0=h0)
@@ -133,9 +132,9 @@ def forward(*, x, y, U, W, V, b, c, h0):
     z_pre = _gather(U.transpose(1, 0), x) + b       # (T, N, H)
     for t in range(T):
         # z[t,n,k] = z_pre[t,n,k] + sum[l](W[k,l]*h[t-1,n,l])
-        z = z_pre[t] + h[t] @ W.T                       # (N, H)
+        z = z_pre[t] + h[t] @ W.T                   # (N, H)
         # h[t,n,k] = tanh(z[t,n,k])
-        h[t + 1] = np.tanh(z)                           # (N, H)
+        h[t + 1] = np.tanh(z)                       # (N, H)
     # o[t,n,m] = sum[k](V[m,k]*h[t,n,k]) + c[m]
     o = (h[1:].reshape(T*N, H) @ V.T).reshape(T, N, A) + c  # (T, N, A)
     # p_lse[t,n] = logsumexp[m](o[t,n,m])
@@ -143,10 +142,9 @@ def forward(*, x, y, U, W, V, b, c, h0):
     # p[t,n,m] = o[t,n,m] - p_lse[t,n]
     p = o - p_lse[:, :, None]                       # (T, N, A)
     # L_count = sum[t,n](where(0 <= y[t,n] and y[t,n] < A, 1, 0))
-    L_count = dtype.type(np.where(y < A, (0 <= y).astype(dtype), dtype.type(0)).sum())
-    # L = -sum[t,n](where(0 <= y[t,n] and y[t,n] < A, p[t,n,y[t,n]]/L_count, 0))
-    part = np.where(0 <= y, _gather(p, np.arange(T)[:, None], np.arange(N), y), dtype.type(0))
-    L = dtype.type(-1/L_count*np.where(y < A, part, dtype.type(0)).sum())
+    L_count = dtype.type(((0 <= y) & (y < A)).astype(dtype).sum())
+    # L = -sum[t,n](p[t,n,y[t,n]]/L_count)
+    L = dtype.type(-1/L_count*_gather(p, np.arange(T)[:, None], np.arange(N), y).sum())
     # last[n,k] = h[T-1,n,k]
     last = h[T].copy()                              # (N, H)
     return Outputs((L, last)), (x, y, W, V, h, o, p_lse, L_count, T, N, H, A, dtype,)
@@ -170,14 +168,17 @@ def backward(residuals, *, dL, dlast):
     part = h[1:]
     dz_pre = 1 - part**2                            # (T, N, H)
     # dh_pre[t,n,k] = sum[m](do[t,n,m]*V[m,k]) + where(T == t + 1, dlast[n,k], 0)
-    dh_pre = (do.reshape(T*N, A) @ V).reshape(T, N, H) + np.where((T == np.arange(T) + 1)[:, None, None], dlast, dtype.type(0))
+    dh_pre = (
+        (do.reshape(T*N, A) @ V).reshape(T, N, H)
+        + np.where((T == np.arange(T) + 1)[:, None, None], dlast, dtype.type(0))
+    )
     dh = np.zeros((T + 1, N, H), dtype)  # dh[-1, 0, 0] stands first
     dz = np.zeros((T + 1, N, H), dtype)
     for t in range(T - 1, -1, -1):
         # dh[t,n,k] = dh_pre[t,n,k] + sum[l](dz[t+1,n,l]*W[l,k])
-        dh[t + 1] = dh_pre[t] + dz[t + 1] @ W           # (N, H)
+        dh[t + 1] = dh_pre[t] + dz[t + 1] @ W       # (N, H)
         # dz[t,n,k] = dh[t,n,k]*dz_pre[t,n,k]
-        dz[t] = dh[t + 1]*dz_pre[t]                     # (N, H)
+        dz[t] = dh[t + 1]*dz_pre[t]                 # (N, H)
     # dh[-1,n,k] = sum[l](dz[0,n,l]*W[l,k])
     dh[0] = dz[0] @ W                               # (N, H)
     # dU[k,a] = sum[t,n](where(x[t,n] == a, dz[t,n,k], 0))

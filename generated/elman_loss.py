@@ -93,9 +93,9 @@ def forward(*, x, U, W, V, b, c, h0, y):
     z_pre = (x.reshape(T*N, I) @ U.T).reshape(T, N, H) + b  # (T, N, H)
     for t in range(T):
         # z[t,n,k] = z_pre[t,n,k] + sum[l](W[k,l]*h[t-1,n,l])
-        z = z_pre[t] + h[t] @ W.T                       # (N, H)
+        z = z_pre[t] + h[t] @ W.T                   # (N, H)
         # h[t,n,k] = tanh(z[t,n,k])
-        h[t + 1] = np.tanh(z)                           # (N, H)
+        h[t + 1] = np.tanh(z)                       # (N, H)
     # o[t,n,m] = sum[k](V[m,k]*h[t,n,k]) + c[m]
     o = (h[1:].reshape(T*N, H) @ V.T).reshape(T, N, O) + c  # (T, N, O)
     # L_lse[t,n] = logsumexp[m](o[t,n,m])
@@ -119,9 +119,9 @@ def backward(residuals):
     dz = np.zeros((T + 1, N, H), dtype)
     for t in range(T - 1, -1, -1):
         # dh[t,n,k] = dh_pre[t,n,k] + sum[l](dz[t+1,n,l]*W[l,k])
-        dh[t + 1] = dh_pre[t] + dz[t + 1] @ W           # (N, H)
+        dh[t + 1] = dh_pre[t] + dz[t + 1] @ W       # (N, H)
         # dz[t,n,k] = dh[t,n,k]*dz_pre[t,n,k]
-        dz[t] = dh[t + 1]*dz_pre[t]                     # (N, H)
+        dz[t] = dh[t + 1]*dz_pre[t]                 # (N, H)
     # dh[-1,n,k] = sum[l](dz[0,n,l]*W[l,k])
     dh[0] = dz[0] @ W                               # (N, H)
     # dx[t,n,j] = sum[k](dz[t,n,k]*U[k,j])

@@ -59,16 +59,16 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
-def _gather(A, *indices):
-    """A[indices] along the first axes of A, and 0 where an index is outside its axis."""
+def _gather(A, *indices, outside=0):
+    """A[indices] along the first axes of A, and 0 (or another value) where an index is outside its axis."""
     indices = np.broadcast_arrays(*indices)
     inside = np.logical_and.reduce([(0 <= i) & (i < n) for i, n in zip(indices, A.shape)])
     if inside.all():
         return A[tuple(indices)]
     if 0 in A.shape:
-        return np.zeros(inside.shape + A.shape[len(indices):], A.dtype)
+        return np.full(inside.shape + A.shape[len(indices):], outside, A.dtype)
     taken = A[tuple(np.where(inside, i, 0) for i in indices)]
-    return np.where(inside.reshape(inside.shape + (1,) * (taken.ndim - inside.ndim)), taken, A.dtype.type(0))
+    return np.where(inside.reshape(inside.shape + (1,) * (taken.ndim - inside.ndim)), taken, A.dtype.type(outside))
 
 
 def _scatter(V, shape, *indices):

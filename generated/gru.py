@@ -55,8 +55,8 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
-def _padded(A, axes):
-    """(A with zeros around it so that every entry that the axes name exists, the starts in it)."""
+def _padded(A, axes, outside):
+    """(A with a margin so that every entry that the axes name exists, the starts in it)."""
     pad, starts = [], []
     for n, axis in zip(A.shape, axes):
         start, *spans = axis or (0, (n, 1))
@@ -65,13 +65,13 @@ def _padded(A, axes):
         before, after = (max(0, -low), max(0, high - n + 1)) if all(size for size, _ in spans) else (0, 0)
         pad.append((before, after))
         starts.append(start + before)
-    return (np.pad(A, pad) if any(b or a for b, a in pad) else A), starts
+    return (np.pad(A, pad, constant_values=outside) if any(b or a for b, a in pad) else A), starts
 
 
-def _windows(A, *axes):
+def _windows(A, *axes, outside=0):
     """A view of A. Each axis is None (all of it), or (start, (size, step), ...): one new axis for each (size, step), whose
-    entries k1, k2, ... are A[start + k1*step1 + k2*step2 + ...], and 0 outside A."""
-    A, starts = _padded(A, axes)
+    entries k1, k2, ... are A[start + k1*step1 + k2*step2 + ...], and 0 (or another value) outside A."""
+    A, starts = _padded(A, axes, outside)
     shape, strides, at = [], [], []
     for n, stride, axis, start in zip(A.shape, A.strides, axes, starts):
         spans = axis[1:] if axis else ((n, 1),)
@@ -120,19 +120,19 @@ def forward(*, x, h0, Ur, Uz, Uc, Wr, Wz, Wc, br, bz, bc):
     c = np.zeros((T, N, H), dtype)
     for t in range(T):
         # r_in[t,n,k] = r_in_pre[t,n,k] + sum[l](Wr[k,l]*h[t-1,n,l])
-        r_in = r_in_pre[t] + h[t] @ Wr.T                # (N, H)
+        r_in = r_in_pre[t] + h[t] @ Wr.T            # (N, H)
         # r[t,n,k] = sigmoid(r_in[t,n,k])
-        r[t] = _sigmoid(r_in)                           # (N, H)
+        r[t] = _sigmoid(r_in)                       # (N, H)
         # z_in[t,n,k] = z_in_pre[t,n,k] + sum[l](Wz[k,l]*h[t-1,n,l])
-        z_in = z_in_pre[t] + h[t] @ Wz.T                # (N, H)
+        z_in = z_in_pre[t] + h[t] @ Wz.T            # (N, H)
         # z[t,n,k] = sigmoid(z_in[t,n,k])
-        z[t] = _sigmoid(z_in)                           # (N, H)
+        z[t] = _sigmoid(z_in)                       # (N, H)
         # c_in[t,n,k] = c_in_pre[t,n,k] + sum[l](Wc[k,l]*r[t,n,l]*h[t-1,n,l])
-        c_in = c_in_pre[t] + (r[t]*h[t]) @ Wc.T         # (N, H)
+        c_in = c_in_pre[t] + (r[t]*h[t]) @ Wc.T     # (N, H)
         # c[t,n,k] = tanh(c_in[t,n,k])
-        c[t] = np.tanh(c_in)                            # (N, H)
+        c[t] = np.tanh(c_in)                        # (N, H)
         # h[t,n,k] = z[t,n,k]*h[t-1,n,k] + (1 - z[t,n,k])*c[t,n,k]
-        h[t + 1] = z[t]*h[t] + (1 - z[t])*c[t]          # (N, H)
+        h[t + 1] = z[t]*h[t] + (1 - z[t])*c[t]      # (N, H)
     return h[1:, :, :], (x, Ur, Uz, Uc, Wr, Wz, Wc, h, r, z, c, T, N, I, H, dtype,)
 
 
@@ -159,24 +159,32 @@ def backward(residuals, *, dh):
     dr_in = np.zeros((T + 1, N, H), dtype)
     dz_in = np.zeros((T + 1, N, H), dtype)
     for t in range(T - 1, -1, -1):
-        # dh_total[t,n,k] = dh[t,n,k] + dh_total[t+1,n,k]*dh_total_pre[t,n,k] + sum[l](dr_in[t+1,n,l]*Wr[l,k]) + sum[...
-        dh_total[t + 1] = dh[t] + dh_total[t + 2]*dh_total_pre[t] + dr_in[t + 1] @ Wr + dz_in[t + 1] @ Wz + dh_total_pre2[t]*(dc_in[t + 1] @ Wc)
+        # dh_total[t,n,k] = dh[t,n,k] + dh_total[t+1,n,k]*dh_total_pre[t,n,k] + sum[l](dr_in[t+1,n,l]*Wr[l,k]) +
+        #     sum[l](dz_in[t+1,n,l]*Wz[l,k]) + sum[l](dc_in[t+1,n,l]*Wc[l,k]*dh_total_pre2[t,n,k])
+        dh_total[t + 1] = (
+            dh[t] + dh_total[t + 2]*dh_total_pre[t] + dr_in[t + 1] @ Wr + dz_in[t + 1] @ Wz
+            + dc_in[t + 1] @ Wc*dh_total_pre2[t]
+        )
         # dc[t,n,k] = dh_total[t,n,k]*dc_pre[t,n,k]
-        dc = dh_total[t + 1]*dc_pre[t]                  # (N, H)
+        dc = dh_total[t + 1]*dc_pre[t]              # (N, H)
         # dc_in[t,n,k] = dc[t,n,k]*dc_in_pre[t,n,k]
-        dc_in[t] = dc*dc_in_pre[t]                      # (N, H)
+        dc_in[t] = dc*dc_in_pre[t]                  # (N, H)
         # dr[t,n,k] = sum[l](dc_in[t,n,l]*Wc[l,k]*h[t-1,n,k])
-        dr = h[t]*(dc_in[t] @ Wc)                       # (N, H)
+        dr = dc_in[t] @ Wc*h[t]                     # (N, H)
         # dr_in[t,n,k] = dr[t,n,k]*r[t,n,k]*dr_in_pre[t,n,k]
-        dr_in[t] = dr*r[t]*dr_in_pre[t]                 # (N, H)
+        dr_in[t] = dr*r[t]*dr_in_pre[t]             # (N, H)
         # dz[t,n,k] = dh_total[t,n,k]*dz_pre[t,n,k]
-        dz = dh_total[t + 1]*dz_pre[t]                  # (N, H)
+        dz = dh_total[t + 1]*dz_pre[t]              # (N, H)
         # dz_in[t,n,k] = dz[t,n,k]*z[t,n,k]*dc_pre[t,n,k]
-        dz_in[t] = dz*z[t]*dc_pre[t]                    # (N, H)
-    # dh_total[-1,n,k] = dh_total[0,n,k]*z[0,n,k] + sum[l](dr_in[0,n,l]*Wr[l,k]) + sum[l](dz_in[0,n,l]*Wz[l,k]) +...
-    dh_total[0] = dh_total[1]*z[0] + dr_in[0] @ Wr + dz_in[0] @ Wz + r[0]*(dc_in[0] @ Wc)  # (N, H)
+        dz_in[t] = dz*z[t]*dc_pre[t]                # (N, H)
+    # dh_total[-1,n,k] = dh_total[0,n,k]*z[0,n,k] + sum[l](dr_in[0,n,l]*Wr[l,k]) + sum[l](dz_in[0,n,l]*Wz[l,k]) +
+    #     sum[l](dc_in[0,n,l]*Wc[l,k]*r[0,n,k])
+    dh_total[0] = dh_total[1]*z[0] + dr_in[0] @ Wr + dz_in[0] @ Wz + dc_in[0] @ Wc*r[0]  # (N, H)
     # dx[t,n,j] = sum[k](dr_in[t,n,k]*Ur[k,j]) + sum[k](dz_in[t,n,k]*Uz[k,j]) + sum[k](dc_in[t,n,k]*Uc[k,j])
-    dx = (dr_in[:T].reshape(T*N, H) @ Ur).reshape(T, N, I) + (dz_in[:T].reshape(T*N, H) @ Uz).reshape(T, N, I) + (dc_in[:T].reshape(T*N, H) @ Uc).reshape(T, N, I)
+    dx = (
+        (dr_in[:T].reshape(T*N, H) @ Ur).reshape(T, N, I) + (dz_in[:T].reshape(T*N, H) @ Uz).reshape(T, N, I)
+        + (dc_in[:T].reshape(T*N, H) @ Uc).reshape(T, N, I)
+    )
     # dh0[n,k] = dh_total[-1,n,k]
     dh0 = dh_total[0].copy()                        # (N, H)
     # dUr[k,j] = sum[t,n](dr_in[t,n,k]*x[t,n,j])

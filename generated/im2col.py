@@ -60,8 +60,8 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
-def _padded(A, axes):
-    """(A with zeros around it so that every entry that the axes name exists, the starts in it)."""
+def _padded(A, axes, outside):
+    """(A with a margin so that every entry that the axes name exists, the starts in it)."""
     pad, starts = [], []
     for n, axis in zip(A.shape, axes):
         start, *spans = axis or (0, (n, 1))
@@ -70,13 +70,13 @@ def _padded(A, axes):
         before, after = (max(0, -low), max(0, high - n + 1)) if all(size for size, _ in spans) else (0, 0)
         pad.append((before, after))
         starts.append(start + before)
-    return (np.pad(A, pad) if any(b or a for b, a in pad) else A), starts
+    return (np.pad(A, pad, constant_values=outside) if any(b or a for b, a in pad) else A), starts
 
 
-def _windows(A, *axes):
+def _windows(A, *axes, outside=0):
     """A view of A. Each axis is None (all of it), or (start, (size, step), ...): one new axis for each (size, step), whose
-    entries k1, k2, ... are A[start + k1*step1 + k2*step2 + ...], and 0 outside A."""
-    A, starts = _padded(A, axes)
+    entries k1, k2, ... are A[start + k1*step1 + k2*step2 + ...], and 0 (or another value) outside A."""
+    A, starts = _padded(A, axes, outside)
     shape, strides, at = [], [], []
     for n, stride, axis, start in zip(A.shape, A.strides, axes, starts):
         spans = axis[1:] if axis else ((n, 1),)
@@ -149,9 +149,12 @@ def backward(residuals, *, dcols):
     dcols = np.asarray(dcols)
     _require(dcols.dtype == dtype, f"dcols is an array of {dcols.dtype}; expected {dtype}")
     _shape("dcols", dcols, "dcols[N, (H+2*p+d-U*d-1)//s+1, (W+2*p+d-V*d-1)//s+1, C, U, V]", N, (H + 2*p + d - U*d - 1)//s + 1, (W + 2*p + d - V*d - 1)//s + 1, C, U, V)
-    # dX[n,c,a,b] = sum[u,v](where((p + a - d*u) % s == 0 and (p + b - d*v) % s == 0, dcols[n,(p+a-d*u)//s,(p+b-d...
+    # dX[n,c,a,b] = sum[u,v](where((p + a - d*u) % s == 0 and (p + b - d*v) % s == 0,
+    #     dcols[n,(p+a-d*u)//s,(p+b-d*v)//s,c,u,v], 0))
     n_a_q = (H + 2*p + d - U*d - 1)//s + 1  # values of a_q
     n_b_q = (W + 2*p + d - V*d - 1)//s + 1  # values of b_q
-    part = _fold(dcols.transpose(0, 3, 1, 4, 2, 5), (N, C, H, W), None, None, (-p, (n_a_q, s), (U, d)), (-p, (n_b_q, s), (V, d)))
-    dX = part                                       # (N, C, H, W)
+    dX = _fold(
+        dcols.transpose(0, 3, 1, 4, 2, 5), (N, C, H, W), None, None, (-p, (n_a_q, s), (U, d)),
+        (-p, (n_b_q, s), (V, d)),
+    )
     return Gradients((dX,))

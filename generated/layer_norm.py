@@ -81,9 +81,9 @@ def backward(residuals, *, dY):
     _shape("dY", dY, "dY[N, D]", N, D)
     # dvar[n] = -0.5*sum[d](dY[n,d]*gamma[d]*(X[n,d] - mu[n])/(var[n] + eps)**1.5)
     part = var + eps
-    dvar = -1/(part*np.sqrt(part))*((dY*(X - mu[:, None])) @ gamma)/2  # (N,)
+    dvar = -(dY*(X - mu[:, None])) @ gamma/(part*np.sqrt(part))/2  # (N,)
     # dmu[n] = 2*sum[d](dvar[n]*(mu[n] - X[n,d]))/D - sum[d](dY[n,d]*gamma[d]/sqrt(var[n] + eps))
-    dmu = 2*(dvar*(mu[:, None] - X).sum(1))/D - 1/np.sqrt(var + eps)*(dY @ gamma)  # (N,)
+    dmu = 2*((mu[:, None] - X).sum(1)*dvar)/D - dY @ gamma/np.sqrt(var + eps)  # (N,)
     # dX[n,d] = dmu[n]/D + 2*dvar[n]*(X[n,d] - mu[n])/D + dY[n,d]*gamma[d]/sqrt(var[n] + eps)
     dX = (dmu/D)[:, None] + 2*dvar[:, None]*(X - mu[:, None])/D + gamma*dY/np.sqrt(var + eps)[:, None]  # (N, D)
     # dgamma[d] = sum[n](dY[n,d]*(X[n,d] - mu[n])/sqrt(var[n] + eps))

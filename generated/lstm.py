@@ -58,8 +58,8 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
-def _padded(A, axes):
-    """(A with zeros around it so that every entry that the axes name exists, the starts in it)."""
+def _padded(A, axes, outside):
+    """(A with a margin so that every entry that the axes name exists, the starts in it)."""
     pad, starts = [], []
     for n, axis in zip(A.shape, axes):
         start, *spans = axis or (0, (n, 1))
@@ -68,13 +68,13 @@ def _padded(A, axes):
         before, after = (max(0, -low), max(0, high - n + 1)) if all(size for size, _ in spans) else (0, 0)
         pad.append((before, after))
         starts.append(start + before)
-    return (np.pad(A, pad) if any(b or a for b, a in pad) else A), starts
+    return (np.pad(A, pad, constant_values=outside) if any(b or a for b, a in pad) else A), starts
 
 
-def _windows(A, *axes):
+def _windows(A, *axes, outside=0):
     """A view of A. Each axis is None (all of it), or (start, (size, step), ...): one new axis for each (size, step), whose
-    entries k1, k2, ... are A[start + k1*step1 + k2*step2 + ...], and 0 outside A."""
-    A, starts = _padded(A, axes)
+    entries k1, k2, ... are A[start + k1*step1 + k2*step2 + ...], and 0 (or another value) outside A."""
+    A, starts = _padded(A, axes, outside)
     shape, strides, at = [], [], []
     for n, stride, axis, start in zip(A.shape, A.strides, axes, starts):
         spans = axis[1:] if axis else ((n, 1),)
@@ -134,25 +134,25 @@ def forward(*, x, h0, c0, Ui, Uf, Ug, Uo, Wi, Wf, Wg, Wo, bi, bf, bg, bo):
     o = np.zeros((T, N, H), dtype)
     for t in range(T):
         # i_in[t,n,k] = i_in_pre[t,n,k] + sum[l](Wi[k,l]*h[t-1,n,l])
-        i_in = i_in_pre[t] + h[t] @ Wi.T                # (N, H)
+        i_in = i_in_pre[t] + h[t] @ Wi.T            # (N, H)
         # i[t,n,k] = sigmoid(i_in[t,n,k])
-        i[t] = _sigmoid(i_in)                           # (N, H)
+        i[t] = _sigmoid(i_in)                       # (N, H)
         # f_in[t,n,k] = f_in_pre[t,n,k] + sum[l](Wf[k,l]*h[t-1,n,l])
-        f_in = f_in_pre[t] + h[t] @ Wf.T                # (N, H)
+        f_in = f_in_pre[t] + h[t] @ Wf.T            # (N, H)
         # f[t,n,k] = sigmoid(f_in[t,n,k])
-        f[t] = _sigmoid(f_in)                           # (N, H)
+        f[t] = _sigmoid(f_in)                       # (N, H)
         # g_in[t,n,k] = g_in_pre[t,n,k] + sum[l](Wg[k,l]*h[t-1,n,l])
-        g_in = g_in_pre[t] + h[t] @ Wg.T                # (N, H)
+        g_in = g_in_pre[t] + h[t] @ Wg.T            # (N, H)
         # g[t,n,k] = tanh(g_in[t,n,k])
-        g[t] = np.tanh(g_in)                            # (N, H)
+        g[t] = np.tanh(g_in)                        # (N, H)
         # o_in[t,n,k] = o_in_pre[t,n,k] + sum[l](Wo[k,l]*h[t-1,n,l])
-        o_in = o_in_pre[t] + h[t] @ Wo.T                # (N, H)
+        o_in = o_in_pre[t] + h[t] @ Wo.T            # (N, H)
         # o[t,n,k] = sigmoid(o_in[t,n,k])
-        o[t] = _sigmoid(o_in)                           # (N, H)
+        o[t] = _sigmoid(o_in)                       # (N, H)
         # c[t,n,k] = f[t,n,k]*c[t-1,n,k] + i[t,n,k]*g[t,n,k]
-        c[t + 1] = f[t]*c[t] + i[t]*g[t]                # (N, H)
+        c[t + 1] = f[t]*c[t] + i[t]*g[t]            # (N, H)
         # h[t,n,k] = o[t,n,k]*tanh(c[t,n,k])
-        h[t + 1] = o[t]*np.tanh(c[t + 1])               # (N, H)
+        h[t + 1] = o[t]*np.tanh(c[t + 1])           # (N, H)
     return Outputs((h[1:, :, :], c[1:, :, :])), (x, Ui, Uf, Ug, Uo, Wi, Wf, Wg, Wo, h, c, i, f, g, o, T, N, I, H, dtype,)
 
 
@@ -187,32 +187,39 @@ def backward(residuals, *, dh, dc):
     di_in = np.zeros((T + 1, N, H), dtype)
     do_in = np.zeros((T + 1, N, H), dtype)
     for t in range(T - 1, -1, -1):
-        # dh_total[t,n,k] = dh[t,n,k] + sum[l](di_in[t+1,n,l]*Wi[l,k]) + sum[l](df_in[t+1,n,l]*Wf[l,k]) + sum[l](dg_i...
-        dh_total[t + 1] = dh[t] + di_in[t + 1] @ Wi + df_in[t + 1] @ Wf + dg_in[t + 1] @ Wg + do_in[t + 1] @ Wo  # (N, H)
-        # dc_total[t,n,k] = dc[t,n,k] + dc_total[t+1,n,k]*dc_total_pre[t,n,k] + dh_total[t,n,k]*o[t,n,k]*dc_total_pre...
+        # dh_total[t,n,k] = dh[t,n,k] + sum[l](di_in[t+1,n,l]*Wi[l,k]) + sum[l](df_in[t+1,n,l]*Wf[l,k]) +
+        #     sum[l](dg_in[t+1,n,l]*Wg[l,k]) + sum[l](do_in[t+1,n,l]*Wo[l,k])
+        dh_total[t + 1] = dh[t] + di_in[t + 1] @ Wi + df_in[t + 1] @ Wf + dg_in[t + 1] @ Wg + do_in[t + 1] @ Wo
+        # dc_total[t,n,k] = dc[t,n,k] + dc_total[t+1,n,k]*dc_total_pre[t,n,k] +
+        #     dh_total[t,n,k]*o[t,n,k]*dc_total_pre2[t,n,k]
         dc_total[t + 1] = dc[t] + dc_total[t + 2]*dc_total_pre[t] + dh_total[t + 1]*o[t]*dc_total_pre2[t]  # (N, H)
         # df[t,n,k] = dc_total[t,n,k]*c[t-1,n,k]
-        df = dc_total[t + 1]*c[t]                       # (N, H)
+        df = dc_total[t + 1]*c[t]                   # (N, H)
         # df_in[t,n,k] = df[t,n,k]*f[t,n,k]*df_in_pre[t,n,k]
-        df_in[t] = df*f[t]*df_in_pre[t]                 # (N, H)
+        df_in[t] = df*f[t]*df_in_pre[t]             # (N, H)
         # dg[t,n,k] = dc_total[t,n,k]*i[t,n,k]
-        dg = dc_total[t + 1]*i[t]                       # (N, H)
+        dg = dc_total[t + 1]*i[t]                   # (N, H)
         # dg_in[t,n,k] = dg[t,n,k]*dg_in_pre[t,n,k]
-        dg_in[t] = dg*dg_in_pre[t]                      # (N, H)
+        dg_in[t] = dg*dg_in_pre[t]                  # (N, H)
         # di[t,n,k] = dc_total[t,n,k]*g[t,n,k]
-        di = dc_total[t + 1]*g[t]                       # (N, H)
+        di = dc_total[t + 1]*g[t]                   # (N, H)
         # di_in[t,n,k] = di[t,n,k]*i[t,n,k]*di_in_pre[t,n,k]
-        di_in[t] = di*i[t]*di_in_pre[t]                 # (N, H)
+        di_in[t] = di*i[t]*di_in_pre[t]             # (N, H)
         # do[t,n,k] = dh_total[t,n,k]*do_pre[t,n,k]
-        do = dh_total[t + 1]*do_pre[t]                  # (N, H)
+        do = dh_total[t + 1]*do_pre[t]              # (N, H)
         # do_in[t,n,k] = do[t,n,k]*o[t,n,k]*do_in_pre[t,n,k]
-        do_in[t] = do*o[t]*do_in_pre[t]                 # (N, H)
+        do_in[t] = do*o[t]*do_in_pre[t]             # (N, H)
     # dc_total[-1,n,k] = dc_total[0,n,k]*f[0,n,k]
     dc_total[0] = dc_total[1]*f[0]                  # (N, H)
-    # dh_total[-1,n,k] = sum[l](di_in[0,n,l]*Wi[l,k]) + sum[l](df_in[0,n,l]*Wf[l,k]) + sum[l](dg_in[0,n,l]*Wg[l,k...
+    # dh_total[-1,n,k] = sum[l](di_in[0,n,l]*Wi[l,k]) + sum[l](df_in[0,n,l]*Wf[l,k]) + sum[l](dg_in[0,n,l]*Wg[l,k]) +
+    #     sum[l](do_in[0,n,l]*Wo[l,k])
     dh_total[0] = di_in[0] @ Wi + df_in[0] @ Wf + dg_in[0] @ Wg + do_in[0] @ Wo  # (N, H)
-    # dx[t,n,j] = sum[k](di_in[t,n,k]*Ui[k,j]) + sum[k](df_in[t,n,k]*Uf[k,j]) + sum[k](dg_in[t,n,k]*Ug[k,j]) + su...
-    dx = (di_in[:T].reshape(T*N, H) @ Ui).reshape(T, N, I) + (df_in[:T].reshape(T*N, H) @ Uf).reshape(T, N, I) + (dg_in[:T].reshape(T*N, H) @ Ug).reshape(T, N, I) + (do_in[:T].reshape(T*N, H) @ Uo).reshape(T, N, I)
+    # dx[t,n,j] = sum[k](di_in[t,n,k]*Ui[k,j]) + sum[k](df_in[t,n,k]*Uf[k,j]) + sum[k](dg_in[t,n,k]*Ug[k,j]) +
+    #     sum[k](do_in[t,n,k]*Uo[k,j])
+    dx = (
+        (di_in[:T].reshape(T*N, H) @ Ui).reshape(T, N, I) + (df_in[:T].reshape(T*N, H) @ Uf).reshape(T, N, I)
+        + (dg_in[:T].reshape(T*N, H) @ Ug).reshape(T, N, I) + (do_in[:T].reshape(T*N, H) @ Uo).reshape(T, N, I)
+    )
     # dh0[n,k] = dh_total[-1,n,k]
     dh0 = dh_total[0].copy()                        # (N, H)
     # dc0[n,k] = dc_total[-1,n,k]

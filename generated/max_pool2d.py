@@ -62,8 +62,8 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
-def _padded(A, axes):
-    """(A with zeros around it so that every entry that the axes name exists, the starts in it)."""
+def _padded(A, axes, outside):
+    """(A with a margin so that every entry that the axes name exists, the starts in it)."""
     pad, starts = [], []
     for n, axis in zip(A.shape, axes):
         start, *spans = axis or (0, (n, 1))
@@ -72,13 +72,13 @@ def _padded(A, axes):
         before, after = (max(0, -low), max(0, high - n + 1)) if all(size for size, _ in spans) else (0, 0)
         pad.append((before, after))
         starts.append(start + before)
-    return (np.pad(A, pad) if any(b or a for b, a in pad) else A), starts
+    return (np.pad(A, pad, constant_values=outside) if any(b or a for b, a in pad) else A), starts
 
 
-def _windows(A, *axes):
+def _windows(A, *axes, outside=0):
     """A view of A. Each axis is None (all of it), or (start, (size, step), ...): one new axis for each (size, step), whose
-    entries k1, k2, ... are A[start + k1*step1 + k2*step2 + ...], and 0 outside A."""
-    A, starts = _padded(A, axes)
+    entries k1, k2, ... are A[start + k1*step1 + k2*step2 + ...], and 0 (or another value) outside A."""
+    A, starts = _padded(A, axes, outside)
     shape, strides, at = [], [], []
     for n, stride, axis, start in zip(A.shape, A.strides, axes, starts):
         spans = axis[1:] if axis else ((n, 1),)
@@ -140,10 +140,9 @@ def forward(*, X, U, V, s, p):
     N, C, H, W = _shape("X", X, "X[N,C,H,W]", None, None, None, None)
     n_i = (H + 2*p - U)//s + 1  # values of i
     n_j = (W + 2*p - V)//s + 1  # values of j
-    # Y[n,c,i,j] = max[u,v](where(0 <= i*s + u - p and i*s + u - p < H and 0 <= j*s + v - p and j*s + v - p < W, ...
-    part = _windows(X, None, None, (-p, (U, 1), (n_i, s)), (-p, (V, 1), (n_j, s))).transpose(0, 1, 3, 5, 2, 4)
-    part2 = np.where(((0 <= np.arange(n_i)[:, None]*(s) + np.arange(U) - (p))[:, None, :, None]) & ((np.arange(n_i)[:, None]*(s) + np.arange(U) - (p) < H)[:, None, :, None]) & ((0 <= np.arange(n_j)[:, None]*(s) + np.arange(V) - (p))[:, None]) & ((np.arange(n_j)[:, None]*(s) + np.arange(V) - (p) < W)[:, None]), part, dtype.type(-np.inf))
-    Y = part2.max((4, 5), initial=-np.inf)          # (N, C, n_i, n_j)
+    # Y[n,c,i,j] = max[u,v](X[n,c,i*s+u-p,j*s+v-p])
+    part = _windows(X, None, None, (-p, (U, 1), (n_i, s)), (-p, (V, 1), (n_j, s)), outside=-np.inf).transpose(0, 1, 3, 5, 2, 4)
+    Y = part.max((4, 5), initial=-np.inf)           # (N, C, n_i, n_j)
     return Y, (X, Y, N, C, H, W, U, V, s, p, dtype,)
 
 
@@ -156,12 +155,22 @@ def backward(residuals, *, dY):
     _shape("dY", dY, "dY[N, C, (H+2*p-U)//s+1, (W+2*p-V)//s+1]", N, C, (H + 2*p - U)//s + 1, (W + 2*p - V)//s + 1)
     n_i = (H + 2*p - U)//s + 1  # values of i
     n_j = (W + 2*p - V)//s + 1  # values of j
-    # Y_ties[n,c,i,j] = sum[u,v](where(0 <= i*s + u - p and i*s + u - p < H and 0 <= j*s + v - p and j*s + v - p ...
-    part = np.where(np.arange(n_i)[:, None]*(s) + np.arange(U) - (p) < H, (0 <= np.arange(n_i)[:, None]*(s) + np.arange(U) - (p)).astype(dtype), dtype.type(0))[:, None, :, None]*np.where(np.arange(n_j)[:, None]*(s) + np.arange(V) - (p) < W, (0 <= np.arange(n_j)[:, None]*(s) + np.arange(V) - (p)).astype(dtype), dtype.type(0))[:, None]
-    part2 = (_windows(X, None, None, (-p, (U, 1), (n_i, s)), (-p, (V, 1), (n_j, s))).transpose(0, 1, 3, 5, 2, 4) == Y[:, :, :, :, None, None]).astype(dtype).transpose(2, 3, 0, 1, 4, 5)
-    Y_ties = ((part2.reshape(n_i, n_j, N*C, U*V) @ part.reshape(n_i, n_j, U*V)[..., None])[..., 0]).reshape(n_i, n_j, N, C).transpose(2, 3, 0, 1)
-    # dX[n,c,a,b] = sum[u,v](where(0 <= (p + a - u)//s and (p + a - u)//s < (H + 2*p - U)//s + 1 and 0 <= (p + b ...
-    part3 = np.where(((0 <= np.arange(n_i))[:, None]) & ((np.arange(n_i) < n_i)[:, None]) & (0 <= np.arange(n_j)) & (np.arange(n_j) < n_j) & (_windows(X, None, None, (-p, (U, 1), (n_i, s)), (-p, (V, 1), (n_j, s))).transpose(0, 1, 2, 4, 3, 5) == Y[:, :, None, None]), (dY/Y_ties)[:, :, None, None], dtype.type(0))
-    part4 = _fold(part3.transpose(0, 1, 4, 2, 5, 3), (N, C, H, W), None, None, (-p, (n_i, s), (U, 1)), (-p, (n_j, s), (V, 1)))
-    dX = part4                                      # (N, C, H, W)
+    # Y_ties[n,c,i,j] = sum[u,v](where(X[n,c,i*s+u-p,j*s+v-p] == Y[n,c,i,j], 1, 0))
+    part = (
+        ((0 <= np.arange(n_i)[:, None]*s + np.arange(U) - p)[:, None, :, None])
+        & ((np.arange(n_i)[:, None]*s + np.arange(U) - p < H)[:, None, :, None])
+        & ((0 <= np.arange(n_j)[:, None]*s + np.arange(V) - p)[:, None])
+        & ((np.arange(n_j)[:, None]*s + np.arange(V) - p < W)[:, None])
+        & (_windows(X, None, None, (-p, (U, 1), (n_i, s)), (-p, (V, 1), (n_j, s))).transpose(0, 1, 3, 5, 2, 4) == Y[:, :, :, :, None, None])
+    )
+    Y_ties = part.astype(dtype).sum((4, 5))         # (N, C, n_i, n_j)
+    # dX[n,c,a,b] = sum[u,v](where((p + a - u) % s == 0 and (p + b - v) % s == 0 and X[n,c,a,b] ==
+    #     Y[n,c,(p+a-u)//s,(p+b-v)//s], dY[n,c,(p+a-u)//s,(p+b-v)//s]/Y_ties[n,c,(p+a-u)//s,(p+b-v)//s], 0))
+    part2 = np.where(
+        _windows(X, None, None, (-p, (U, 1), (n_i, s)), (-p, (V, 1), (n_j, s))).transpose(0, 1, 2, 4, 3, 5) == Y[:, :, None, None],
+        (dY/Y_ties)[:, :, None, None], dtype.type(0),
+    )
+    dX = _fold(
+        part2.transpose(0, 1, 4, 2, 5, 3), (N, C, H, W), None, None, (-p, (n_i, s), (U, 1)), (-p, (n_j, s), (V, 1)),
+    )
     return Gradients((dX,))

@@ -79,7 +79,7 @@ def backward(residuals):
     # dG[m,n] = dscore[n]*alpha[m]*y[m]
     dG = dscore*alpha[:, None]*y[:, None]           # (N, N)
     # dalpha[m] = sum[n](dscore[n]*y[m]*G[m,n])
-    dalpha = (G*(dscore*y[:, None])).sum(1)         # (N,)
+    dalpha = dscore @ G.T*y                         # (N,)
     # dy[m] = sum[n](dscore[n]*alpha[m]*G[m,n]) + where(-y[m]*score[m] > 0, -score[m], 0)
-    dy = (G*(dscore*alpha[:, None])).sum(1) + np.where(-y*score > 0, -score, dtype.type(0))  # (N,)
+    dy = dscore @ G.T*alpha + np.where(-y*score > 0, -score, dtype.type(0))  # (N,)
     return Gradients((dG, dalpha, dy,))

@@ -128,11 +128,11 @@ def forward(*, X, g1, c1, Wq, Wk, Wv, Wo, g2, c2, W1, b1, W2, b2, eps):
     # X1[n,i,d] = g1[d]*(X[n,i,d] - m1[n,i])/sqrt(v1[n,i] + eps) + c1[d]
     X1 = g1*(X - m1[:, :, None])/np.sqrt(v1 + eps)[:, :, None] + c1  # (N, T, D)
     # Q[n,h,i,e] = sum[d](X1[n,i,d]*Wq[h,d,e])
-    Q = (X1.reshape(N*T, D) @ Wq.transpose(1, 0, 2).reshape(D, H*E)).reshape(N, T, H, E).transpose(0, 2, 1, 3)  # (N, H, T, E)
+    Q = (X1.reshape(N*T, D) @ Wq.transpose(1, 0, 2).reshape(D, H*E)).reshape(N, T, H, E).transpose(0, 2, 1, 3)
     # K[n,h,j,e] = sum[d](X1[n,j,d]*Wk[h,d,e])
-    K = (X1.reshape(N*T, D) @ Wk.transpose(1, 0, 2).reshape(D, H*E)).reshape(N, T, H, E).transpose(0, 2, 1, 3)  # (N, H, T, E)
+    K = (X1.reshape(N*T, D) @ Wk.transpose(1, 0, 2).reshape(D, H*E)).reshape(N, T, H, E).transpose(0, 2, 1, 3)
     # V[n,h,j,e] = sum[d](X1[n,j,d]*Wv[h,d,e])
-    V = (X1.reshape(N*T, D) @ Wv.transpose(1, 0, 2).reshape(D, H*E)).reshape(N, T, H, E).transpose(0, 2, 1, 3)  # (N, H, T, E)
+    V = (X1.reshape(N*T, D) @ Wv.transpose(1, 0, 2).reshape(D, H*E)).reshape(N, T, H, E).transpose(0, 2, 1, 3)
     # S[n,h,i,j] = sum[e](Q[n,h,i,e]*K[n,h,j,e])/sqrt(E)
     S = Q @ K.swapaxes(-1, -2)/E**0.5               # (N, H, T, T)
     # A_of[n,h,i,j] = where(j <= i, S[n,h,i,j], -inf)
@@ -169,18 +169,19 @@ def backward(residuals, *, dY):
     _shape("dY", dY, "dY[N, T, D]", N, T, D)
     # dF1[n,i,f] = sum[d](dY[n,i,d]*W2[f,d])
     dF1 = (dY.reshape(N*T, D) @ W2.T).reshape(N, T, F)  # (N, T, F)
-    # dF1_in[n,i,f] = 0.5*dF1[n,i,f]*(1 + F1_in[n,i,f]*exp(-F1_in[n,i,f]**2/2)*sqrt(2)/sqrt(pi) + erf(F1_in[n,i,f...
+    # dF1_in[n,i,f] = 0.5*dF1[n,i,f]*(1 + F1_in[n,i,f]*exp(-F1_in[n,i,f]**2/2)*sqrt(2)/sqrt(pi) +
+    #     erf(F1_in[n,i,f]*sqrt(2)/2))
     dF1_in = dF1*(1 + 2**0.5*F1_in*np.exp(-F1_in**2/2)/np.pi**0.5 + _erf(2**0.5*F1_in/2))/2  # (N, T, F)
     # dX2[n,i,d] = sum[f](dF1_in[n,i,f]*W1[d,f])
     dX2 = (dF1_in.reshape(N*T, F) @ W1.T).reshape(N, T, D)  # (N, T, D)
     # dv2[n,i] = -0.5*sum[d](dX2[n,i,d]*g2[d]*(R[n,i,d] - m2[n,i])/(v2[n,i] + eps)**1.5)
     part = v2 + eps
-    part2 = 1/(part*np.sqrt(part))*((dX2*(R - m2[:, :, None])).reshape(N*T, D) @ g2).reshape(N, T)
+    part2 = ((dX2*(R - m2[:, :, None])).reshape(N*T, D) @ g2).reshape(N, T)/(part*np.sqrt(part))
     dv2 = -part2/2                                  # (N, T)
     # dm2[n,i] = 2*sum[d](dv2[n,i]*(m2[n,i] - R[n,i,d]))/D - sum[d](dX2[n,i,d]*g2[d]/sqrt(v2[n,i] + eps))
-    dm2 = 2*(dv2*(m2[:, :, None] - R).sum(2))/D - 1/np.sqrt(v2 + eps)*(dX2.reshape(N*T, D) @ g2).reshape(N, T)  # (N, T)
+    dm2 = 2*((m2[:, :, None] - R).sum(2)*dv2)/D - (dX2.reshape(N*T, D) @ g2).reshape(N, T)/np.sqrt(v2 + eps)  # (N, T)
     # dR[n,i,d] = dm2[n,i]/D + 2*dv2[n,i]*(R[n,i,d] - m2[n,i])/D + dX2[n,i,d]*g2[d]/sqrt(v2[n,i] + eps) + dY[n,i,d]
-    dR = (dm2/D)[:, :, None] + 2*dv2[:, :, None]*(R - m2[:, :, None])/D + g2*dX2/np.sqrt(v2 + eps)[:, :, None] + dY  # (N, T, D)
+    dR = (dm2/D)[:, :, None] + 2*dv2[:, :, None]*(R - m2[:, :, None])/D + g2*dX2/np.sqrt(v2 + eps)[:, :, None] + dY
     # dZ[n,h,i,e] = sum[d](dR[n,i,d]*Wo[h,e,d])
     dZ = (dR.reshape(N*T, D) @ Wo.reshape(H*E, D).T).reshape(N, T, H, E).transpose(0, 2, 1, 3)  # (N, H, T, E)
     # dA[n,h,i,j] = sum[e](dZ[n,h,i,e]*V[n,h,j,e])
@@ -197,21 +198,21 @@ def backward(residuals, *, dY):
     dQ = dS @ K/E**0.5                              # (N, H, T, E)
     # dV[n,h,j,e] = sum[i](dZ[n,h,i,e]*A[n,h,i,j])
     dV = A.swapaxes(-1, -2) @ dZ                    # (N, H, T, E)
-    # dX1[n,i,d] = sum[h,e](dQ[n,h,i,e]*Wq[h,d,e]) + sum[h,e](dK[n,h,i,e]*Wk[h,d,e]) + sum[h,e](dV[n,h,i,e]*Wv[h,...
+    # dX1[n,i,d] = sum[h,e](dQ[n,h,i,e]*Wq[h,d,e]) + sum[h,e](dK[n,h,i,e]*Wk[h,d,e]) + sum[h,e](dV[n,h,i,e]*Wv[h,d,e])
     part3 = (dQ.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wq.transpose(1, 0, 2).reshape(D, H*E).T).reshape(N, T, D)
     part4 = (dK.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wk.transpose(1, 0, 2).reshape(D, H*E).T).reshape(N, T, D)
     part5 = (dV.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wv.transpose(1, 0, 2).reshape(D, H*E).T).reshape(N, T, D)
     dX1 = part3 + part4 + part5                     # (N, T, D)
     # dv1[n,i] = -0.5*sum[d](dX1[n,i,d]*g1[d]*(X[n,i,d] - m1[n,i])/(v1[n,i] + eps)**1.5)
     part6 = v1 + eps
-    part7 = 1/(part6*np.sqrt(part6))*((dX1*(X - m1[:, :, None])).reshape(N*T, D) @ g1).reshape(N, T)
+    part7 = ((dX1*(X - m1[:, :, None])).reshape(N*T, D) @ g1).reshape(N, T)/(part6*np.sqrt(part6))
     dv1 = -part7/2                                  # (N, T)
     # dm1[n,i] = 2*sum[d](dv1[n,i]*(m1[n,i] - X[n,i,d]))/D - sum[d](dX1[n,i,d]*g1[d]/sqrt(v1[n,i] + eps))
-    dm1 = 2*(dv1*(m1[:, :, None] - X).sum(2))/D - 1/np.sqrt(v1 + eps)*(dX1.reshape(N*T, D) @ g1).reshape(N, T)  # (N, T)
+    dm1 = 2*((m1[:, :, None] - X).sum(2)*dv1)/D - (dX1.reshape(N*T, D) @ g1).reshape(N, T)/np.sqrt(v1 + eps)  # (N, T)
     # dX[n,i,d] = dm1[n,i]/D + 2*dv1[n,i]*(X[n,i,d] - m1[n,i])/D + dX1[n,i,d]*g1[d]/sqrt(v1[n,i] + eps) + dR[n,i,d]
-    dX = (dm1/D)[:, :, None] + 2*dv1[:, :, None]*(X - m1[:, :, None])/D + g1*dX1/np.sqrt(v1 + eps)[:, :, None] + dR  # (N, T, D)
+    dX = (dm1/D)[:, :, None] + 2*dv1[:, :, None]*(X - m1[:, :, None])/D + g1*dX1/np.sqrt(v1 + eps)[:, :, None] + dR
     # dg1[d] = sum[n,i](dX1[n,i,d]*(X[n,i,d] - m1[n,i])/sqrt(v1[n,i] + eps))
-    dg1 = (dX1.transpose(2, 0, 1)*(X.transpose(2, 0, 1) - m1)).reshape(D, N*T) @ (1/np.sqrt(v1 + eps)).reshape(N*T)  # (D,)
+    dg1 = (dX1.transpose(2, 0, 1)*(X.transpose(2, 0, 1) - m1)).reshape(D, N*T) @ (1/np.sqrt(v1 + eps)).reshape(N*T)
     # dc1[d] = sum[n,i](dX1[n,i,d])
     dc1 = dX1.sum((0, 1))                           # (D,)
     # dWq[h,d,e] = sum[n,i](dQ[n,h,i,e]*X1[n,i,d])
@@ -227,7 +228,7 @@ def backward(residuals, *, dY):
     part11 = (Z.transpose(0, 2, 1, 3).reshape(N, T, H*E).swapaxes(-1, -2) @ dR).reshape(N, H, E, D)
     dWo = part11.sum(0)                             # (H, E, D)
     # dg2[d] = sum[n,i](dX2[n,i,d]*(R[n,i,d] - m2[n,i])/sqrt(v2[n,i] + eps))
-    dg2 = (dX2.transpose(2, 0, 1)*(R.transpose(2, 0, 1) - m2)).reshape(D, N*T) @ (1/np.sqrt(v2 + eps)).reshape(N*T)  # (D,)
+    dg2 = (dX2.transpose(2, 0, 1)*(R.transpose(2, 0, 1) - m2)).reshape(D, N*T) @ (1/np.sqrt(v2 + eps)).reshape(N*T)
     # dc2[d] = sum[n,i](dX2[n,i,d])
     dc2 = dX2.sum((0, 1))                           # (D,)
     # dW1[d,f] = sum[n,i](dF1_in[n,i,f]*X2[n,i,d])
@@ -238,7 +239,8 @@ def backward(residuals, *, dY):
     dW2 = F1.reshape(N*T, F).T @ dY.reshape(N*T, D)  # (F, D)
     # db2[d] = sum[n,i](dY[n,i,d])
     db2 = dY.sum((0, 1))                            # (D,)
-    # deps = -0.5*sum[n,i,d](dX1[n,i,d]*g1[d]*(X[n,i,d] - m1[n,i])/(v1[n,i] + eps)**1.5) - 0.5*sum[n,i,d](dX2[n,i...
+    # deps = -0.5*sum[n,i,d](dX1[n,i,d]*g1[d]*(X[n,i,d] - m1[n,i])/(v1[n,i] + eps)**1.5) -
+    #     0.5*sum[n,i,d](dX2[n,i,d]*g2[d]*(R[n,i,d] - m2[n,i])/(v2[n,i] + eps)**1.5)
     part12 = v1 + eps
     part13 = (1/(part12*np.sqrt(part12))*((dX1*(X - m1[:, :, None])).reshape(N*T, D) @ g1).reshape(N, T)).sum()
     part14 = v2 + eps

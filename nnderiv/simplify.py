@@ -155,11 +155,11 @@ def _settle(c: Expr, ranges: Ranges, ctx: Context) -> Expr:
     settled = compare(c.op, a, b)
     if settled in (TRUE, FALSE):
         return settled
-    truth = _truth(c.op, a - b, ranges, ctx.positive)
-    return settled if truth is None else TRUE if truth else FALSE
+    known = truth(c.op, a - b, ranges, ctx.positive)
+    return settled if known is None else TRUE if known else FALSE
 
 
-def _truth(op: str, d: Int, ranges: Ranges, positive: frozenset[str]) -> bool | None:
+def truth(op: str, d: Int, ranges: Ranges, positive: frozenset[str]) -> bool | None:
     """Whether d op 0, provably."""
     if op in ("<", ">="):
         holds, fails = (-d - 1, d) if op == "<" else (d, -d - 1)

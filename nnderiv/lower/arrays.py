@@ -107,8 +107,8 @@ def expand(array: Array, labels: Sequence[str]) -> Array:
 
 
 # -- reads -------------------------------------------------------------------------------------------------------------------
-def read(frame: Frame, tensor: str, subs: Sequence[Int]) -> Array:
-    """A[subs] as an array over the array indices in subs; 0 where a subscript is out of range."""
+def read(frame: Frame, tensor: str, subs: Sequence[Int], outside: str = "") -> Array:
+    """A[subs] as an array over the array indices in subs; 0, or what `outside` says, where a subscript is out of range."""
     store = frame.storage[tensor]
     subs = [s for k, s in enumerate(subs) if k not in store.dropped]
     if not store.axes:
@@ -116,9 +116,9 @@ def read(frame: Frame, tensor: str, subs: Sequence[Int]) -> Array:
     relative = [s - r.lo for s, r in zip(subs, store.axes, strict=True)]
     kinds = [_kind(frame, tensor, k, subs) for k in range(len(subs))]
     if "gather" in kinds:
-        return _gather(frame, store, relative, kinds)
+        return _gather(frame, store, relative, kinds, outside)
     if "window" in kinds:
-        return _windows(frame, store, relative, kinds)
+        return _windows(frame, store, relative, kinds, outside)
     return _slices(frame, store, subs, relative, kinds)
 
 
@@ -183,8 +183,8 @@ def _slice(frame: Frame, relative: Int, index: str, axis: Range) -> str:
     return f"{'' if start == 0 else frame.integer(start)}:{'' if stop == axis.size else frame.integer(stop)}"
 
 
-def _windows(frame: Frame, store: Storage, relative: list[Int], kinds: list[str]) -> Array:
-    """_windows(A, …): strided views, zero-padded where they leave the array."""
+def _windows(frame: Frame, store: Storage, relative: list[Int], kinds: list[str], outside: str = "") -> Array:
+    """_windows(A, …): strided views, padded where they leave the array."""
     axes, labels = [], []
     for sub, kind in zip(relative, kinds, strict=True):
         # The output index of a window goes last: along it lies what is copied together.
@@ -200,11 +200,12 @@ def _windows(frame: Frame, store: Storage, relative: list[Int], kinds: list[str]
             spans.append(f"({frame.size(i)}, {frame.integer(split[0])})")
             start = start.subst({i: frame.ranges[i].lo})
         axes.append(f"({', '.join([frame.integer(start), *spans])}{',' if not spans else ''})")
-    array = Array(f"_windows({', '.join([store.variable, *axes])})", tuple(labels), 9, True)
+    last = [f"outside={outside}"] if outside else []
+    array = Array(f"_windows({', '.join([store.variable, *axes, *last])})", tuple(labels), 9, True)
     return permute(array, frame.sort(labels))
 
 
-def _gather(frame: Frame, store: Storage, relative: list[Int], kinds: list[str]) -> Array:
+def _gather(frame: Frame, store: Storage, relative: list[Int], kinds: list[str], outside: str = "") -> Array:
     """_gather(A, …): index arrays for the axes that need them, in front; views of the others behind."""
     chosen = [k for k, kind in enumerate(kinds) if kind == "gather"]
     indices = {i for k in chosen for i in frame.vectors(relative[k])}
@@ -216,16 +217,19 @@ def _gather(frame: Frame, store: Storage, relative: list[Int], kinds: list[str])
     base = plain.variable
     behind: list[str] = []
     if any(kinds[k] != "all" for k in rest):
-        base, behind = _view_of_rest(frame, plain, relative, kinds, chosen)
+        base, behind = _view_of_rest(frame, plain, relative, kinds, chosen, outside)
     else:
         behind = [frame.vectors(relative[k])[0] for k in rest]
     moved = _front(base, store, kinds, chosen, rest, relative, frame)
     arrays = [integer_array(frame, relative[k], labels) for k in chosen]
-    array = Array(f"_gather({', '.join([moved, *arrays])})", (*labels, *behind), 9)
+    last = [f"outside={outside}"] if outside else []
+    array = Array(f"_gather({', '.join([moved, *arrays, *last])})", (*labels, *behind), 9)
     return permute(array, frame.sort((*labels, *behind)))
 
 
-def _view_of_rest(frame: Frame, store: Storage, relative: list[Int], kinds: list[str], chosen: list[int]) -> tuple[str, list[str]]:
+def _view_of_rest(
+    frame: Frame, store: Storage, relative: list[Int], kinds: list[str], chosen: list[int], outside: str
+) -> tuple[str, list[str]]:
     axes, behind = [], []
     for k, sub in enumerate(relative):
         if k in chosen or kinds[k] == "all":
@@ -240,7 +244,8 @@ def _view_of_rest(frame: Frame, store: Storage, relative: list[Int], kinds: list
             start = start.subst({i: frame.ranges[i].lo})
             behind.append(i)
         axes.append(f"({', '.join([frame.integer(start), *spans])}{',' if not spans else ''})")
-    return f"_windows({', '.join([store.variable, *axes])})", behind
+    last = [f"outside={outside}"] if outside else []
+    return f"_windows({', '.join([store.variable, *axes, *last])})", behind
 
 
 def _front(base: str, store: Storage, kinds: list[str], chosen: list[int], rest: list[int], relative: list[Int], frame: Frame) -> str:
@@ -273,7 +278,7 @@ def integer_value(frame: Frame, value: Int, labels: Sequence[str]) -> Array:
 
 def _atom(frame: Frame, atom: Atom, labels: Sequence[str]) -> str:
     if isinstance(atom, str):
-        return f"({frame.integer(Int.symbol(atom))})" if atom not in frame.order else _arange(frame, atom, labels)
+        return _arange(frame, atom, labels) if atom in frame.order else atom
     if isinstance(atom, Element):
         return expand(read(frame, atom.tensor, atom.subs), labels).at_least(9)
     if isinstance(atom, FloorDiv | Mod):

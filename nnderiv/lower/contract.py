@@ -8,9 +8,9 @@ until one operand is left.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from ..expr import ZERO, Expr, Op, conjunction, factors, free_symbols, product, where
+from ..expr import ONE, ZERO, Expr, Op, conjunction, factors, free_symbols, product, where
 from .arrays import Array, Frame, expand, permute
 
 TYPICAL = 32  # what a size that is a name counts as, when costs are compared
@@ -24,6 +24,7 @@ class Operand:
 
     labels: frozenset[str]
     parts: list[Expr]
+    conditions: list[Expr] = field(default_factory=list)
 
 
 def labels_of(frame: Frame, e: Expr) -> frozenset[str]:
@@ -35,6 +36,8 @@ def sum_of_products(
 ) -> Array:
     """Σ over bound of body."""
     operands, scale, always = _operands(frame, body)
+    after = [p for o in operands if not o.conditions and not o.labels & set(bound) for p in o.parts]
+    operands = [o for o in operands if o.conditions or o.labels & set(bound)]
     missing = [i for i in bound if not any(i in o.labels for o in operands)]
     arrays = [_presum(frame, _array(emit, o), [i for i in bound if _only_in(i, o, operands)]) for o in operands]
     open_ = [i for i in bound if i not in missing]
@@ -50,13 +53,26 @@ def sum_of_products(
     if scale:
         text = emit(product(scale))
         result = text if result.text == "1" else Array(f"{text.at_least(6)}*{result.at_least(7)}", result.labels, 6)
+    for f in after:
+        result = _times(frame, result, f, emit)
     if always:
         result = choose(conjunction(always), result)
     return result
 
 
+def _times(frame: Frame, result: Array, f: Expr, emit: Emit) -> Array:
+    """The sum times a factor that does not run over what is summed, or over its denominator."""
+    below = isinstance(f, Op) and f.op == "/" and f.args[0] == ONE
+    factor = emit(f.args[1] if below and isinstance(f, Op) else f)
+    labels = frame.sort({*result.labels, *factor.labels})
+    left, right = expand(result, labels), expand(factor, labels)
+    if below:
+        return Array(f"{left.at_least(6)}/{right.at_least(7)}", labels, 6)
+    return Array(right.text if left.text == "1" else f"{left.at_least(6)}*{right.at_least(7)}", labels, 6)
+
+
 def _array(emit: Emit, o: Operand) -> Array:
-    return emit(product(o.parts))
+    return emit(where(conjunction(o.conditions), product(o.parts), ZERO))
 
 
 def _only_in(i: str, o: Operand, operands: list[Operand]) -> bool:
@@ -76,14 +92,13 @@ def _operands(frame: Frame, body: Expr) -> tuple[list[Operand], list[Expr], list
             hosts[0].parts.append(f)
         else:
             found.append(Operand(labels, [f]))
-    for c in conditions:
+    for c in sorted(conditions, key=lambda c: -len(labels_of(frame, c))):
         labels = labels_of(frame, c)
         hosts = [o for o in found if labels and labels <= o.labels]
         if hosts:
-            host = min(hosts, key=lambda o: weight(frame, o.labels))
-            host.parts = [where(c, product(host.parts), ZERO)]
+            min(hosts, key=lambda o: weight(frame, o.labels)).conditions.append(c)
         elif labels:
-            found.append(Operand(labels, [where(c, product([]), ZERO)]))
+            found.append(Operand(labels, [], [c]))
         else:
             always.append(c)
     order = {id(f): k for k, f in enumerate(parts)}

@@ -37,13 +37,15 @@ from .arrays import Array, Frame, Storage, expand, integer_value, permute, read,
 from .contract import sum_of_products
 from .fold import Fold, find_fold
 from .fuse import Softmaxes
+from .layout import WIDTH as LINE
+from .layout import assignment, comment
 from .schedule import Compute, Loop, Node, Sweep
 
 FUNCTIONS = {
     "exp": "np.exp", "log": "np.log", "sqrt": "np.sqrt", "tanh": "np.tanh", "sin": "np.sin", "cos": "np.cos", "abs": "np.abs",
     "sign": "np.sign", "erf": "_erf", "sigmoid": "_sigmoid",
 }
-WIDTH = 110
+LONG = 80  # an operand with a longer text gets a name
 
 
 class Body:
@@ -59,6 +61,7 @@ class Body:
         self.sizes: dict[Int, str] = {}
         self.allocated: set[str] = set()
         self.softmaxes: Softmaxes = {}
+        self.shown: dict[tuple[object, ...], str] = {}  # equations by (tensor, subs, body), as they are to be read
         self.loops: Ranges = {}
         self.repeated: Counter[Read] = Counter()  # how often the statement at hand reads each element
         self.made: dict[tuple[Read, tuple[str, ...]], Array] = {}
@@ -162,22 +165,24 @@ class Body:
         self.comment(e)
         if self.storage[e.tensor].dropped or self.is_whole(e):
             array = self.fill(frame, self.right(frame, e), labels, e.tensor in self.exported)
-            self.line(self.with_shape(f"{self.storage[e.tensor].variable} = {array.text}", frame, labels))
+            self.assign(self.storage[e.tensor].variable, array.text, frame, labels)
             return
         self.allocate(e.tensor)
         array = self.right(frame, e)
         if labels and array.labels and array.labels != labels:
             array = expand(array, labels)
-        self.line(self.with_shape(f"{target(frame, e.tensor, e.subs)} = {array.text}", frame, labels))
+        self.assign(target(frame, e.tensor, e.subs), array.text, frame, labels)
 
     def comment(self, e: Equation) -> None:
-        shown = str(e)
-        self.line(f"# {shown}" if len(shown) <= WIDTH else f"# {shown[: WIDTH - 3]}...")
+        self.lines += comment(self.shown.get((e.tensor, e.subs, e.body), str(e)), self.indent)
 
-    def with_shape(self, text: str, frame: Frame, labels: Sequence[str]) -> str:
-        shape = tuple_text(frame.size(i) for i in labels) if labels else ""
-        padded = f"{text:<46}" if len(text) < 46 else text
-        return f"{padded}  # {shape}" if shape and len(self.indent + padded + shape) < 130 else text
+    def assign(self, place: str, value: str, frame: Frame, labels: Sequence[str]) -> None:
+        """The assignment, with the shape of the result as a comment where there is room."""
+        lines = assignment(place, value, self.indent)
+        shape = f"  # {tuple_text(frame.size(i) for i in labels)}" if labels else ""
+        if len(lines) == 1 and len(lines[0]) + len(shape) <= LINE:
+            lines[0] = f"{lines[0]:<50}{shape}" if shape else lines[0]
+        self.lines += lines
 
     def is_whole(self, e: Equation) -> bool:
         """Whether this equation alone fills its tensor's storage, at once."""
@@ -213,7 +218,9 @@ class Body:
         if total is not None and folds:
             total = self.keep_long(total)
         for sign, fold in folds:
-            folded = self.keep_long(self.folded(frame, e, fold))
+            folded = self.folded(frame, e, fold)
+            if parts or len(folds) > 1:
+                folded = self.keep_long(folded)
             if total is None:
                 total = folded if sign > 0 else Array(f"-{folded.at_least(6)}", folded.labels, 5)
             else:
@@ -255,7 +262,7 @@ class Body:
         return Array(f"np.broadcast_to({value}, {shape})", labels)
 
     # -- expressions -------------------------------------------------------------------------------------------------
-    def keep_long(self, array: Array, limit: int = WIDTH - 30) -> Array:
+    def keep_long(self, array: Array, limit: int = LONG) -> Array:
         """A long expression gets a line and a name of its own."""
         return self.keep(array) if len(array.text) > limit else array
 
@@ -263,7 +270,7 @@ class Body:
         if array.text.isidentifier():
             return array
         name = self.fresh("part")
-        self.line(f"{name} = {array.text}")
+        self.lines += assignment(name, array.text, self.indent)
         return Array(name, array.labels, 9, array.is_view)
 
     def value(self, frame: Frame, e: Expr) -> Array:
@@ -415,7 +422,7 @@ class Body:
             arrays, labels = self.aligned(frame, parts)
             if not labels:
                 return Array(f" {e.op} ".join(f"({a.text})" for a in arrays), (), 2)
-            return Array((" & " if e.op == "and" else " | ").join(f"({a.text})" for a in arrays), labels, 4)
+            return self.keep_long(Array((" & " if e.op == "and" else " | ").join(f"({a.text})" for a in arrays), labels, 4))
         if e.op == "not":
             inner = self.condition(frame, e.args[0])
             return Array(f"~({inner.text})" if inner.labels else f"not ({inner.text})", inner.labels, 4)
@@ -441,7 +448,11 @@ class Body:
         if e.op == "sum":
             return sum_of_products(frame, e.body, e.indices, lambda x: self.value(frame, x), self.keep_long,
                                    lambda c, a: self.only_where(frame, c, a))
-        body = self.keep_long(self.value(frame, e.body))
+        edge = {"max": "-np.inf", "min": "np.inf"}.get(e.op, "")
+        if edge and isinstance(e.body, Read) and not any(s.elements() for s in e.body.subs):
+            body = self.keep_long(read(frame, e.body.tensor, e.body.subs, edge))
+        else:
+            body = self.keep_long(self.value(frame, e.body))
         labels = frame.sort(set(body.labels) | set(e.indices))
         if set(e.indices) - set(body.labels):
             body = self.broadcast(frame, body, labels)
@@ -449,8 +460,7 @@ class Body:
         left = tuple(x for x in body.labels if x not in e.indices)
         if e.op == "logsumexp":
             return Array(f"_logsumexp({body.text}, {axis})", left)
-        initial = "-np.inf" if e.op == "max" else "np.inf"
-        return Array(f"{body.at_least(9)}.{e.op}({axis}, initial={initial})", left)
+        return Array(f"{body.at_least(9)}.{e.op}({axis}, initial={edge})", left)
 
 
 def tuple_text(parts: Iterable[str]) -> str:

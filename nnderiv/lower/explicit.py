@@ -1,7 +1,7 @@
 """Program -> program in which every position that a reduction must leave out is left out by a condition, not by the meaning of reads.
 
 Afterwards a read outside its tensor may simply be 0: in a sum of products it makes the term vanish, and wherever that is not
-enough (a maximum, a sum of exponentials, a quotient) a `where` stands around the body.
+enough (a sum of exponentials, a quotient, a maximum of more than a lone read) a `where` stands around the body.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ def _equation(program: Program, e: Equation, positive: frozenset[str]) -> Equati
     def rewrite(node: Expr) -> Expr:
         if not isinstance(node, Reduce):
             return map_children(rewrite, node)
-        implied = _vanishing(node.body) if node.op == "sum" else set()
+        if node.op in ("max", "min") and isinstance(node.body, Read) and not any(s.elements() for s in node.body.subs):
+            return node  # the emitter reads −inf (inf) outside
+        implied = _vanishing(program, e, node.body, positive) if node.op == "sum" else set()
         conditions = [
             c for name, subs in own_reads(node.body) if (name, subs) not in implied
             for c in readable(program.hulls[name], subs, e.ranges, positive)
@@ -37,13 +39,17 @@ def _equation(program: Program, e: Equation, positive: frozenset[str]) -> Equati
     return e.with_body(rewrite(e.body))
 
 
-def _vanishing(body: Expr) -> set[tuple[str, tuple[Int, ...]]]:
+def _vanishing(program: Program, e: Equation, body: Expr, positive: frozenset[str]) -> set[tuple[str, tuple[Int, ...]]]:
     """The reads that are factors of the body: a zero in one of them is a zero of the whole, as long as the rest is finite."""
+
+    def may_leave(f: Expr) -> bool:
+        return any(readable(program.hulls[r.tensor], r.subs, e.ranges, positive) for r in reads(f))
+
     while isinstance(body, Op) and body.op == "where" and body.args[2] == ZERO:
         body = body.args[1]
     parts = factors(body)
     plain = {(f.tensor, f.subs) for f in parts if isinstance(f, Read)}
-    risky = [f for f in parts if not isinstance(f, Read) and reads(f) and not _stays_finite(f)]
+    risky = [f for f in parts if not isinstance(f, Read) and may_leave(f) and not _stays_finite(f)]
     return set() if risky else plain
 
 

@@ -30,7 +30,9 @@ from ..expr import (
     where,
 )
 from ..integer import FloorDiv, Int, Mod
+from ..normal import positive_names
 from ..program import Equation, Program, Range, Ranges
+from ..simplify import truth
 
 Axis = tuple[Int, tuple[tuple[str, Int], ...]] | None
 
@@ -92,7 +94,7 @@ def _strided(program: Program, e: Equation, sum_: Reduce, conditions: list[Expr]
     if len(set(labels)) != len(labels):
         return None
     summed = tuple(i for i in sum_.indices if i not in labels)
-    values = where(conjunction(_settled(conditions, ranges)), product(body), ZERO)
+    values = where(conjunction(_settled(conditions, ranges, positive_names(program))), product(body), ZERO)
     values = product([*others, Reduce("sum", summed, values)]) if summed else product([*others, *factors(values)])
     # The axes that _fold walks through come first, so that what it adds lies together in memory.
     walked = [i for i in labels if i in sum_.indices]
@@ -179,11 +181,14 @@ def _leftover(axes: Mapping[str, object], conditions: list[Expr], body: list[Exp
     return any(isinstance(atom, FloorDiv) for x in body for v in ints(x) for atom in v.atoms())
 
 
-def _settled(conditions: list[Expr], ranges: Ranges) -> list[Expr]:
+def _settled(conditions: list[Expr], ranges: Ranges, positive: frozenset[str]) -> list[Expr]:
+    """The conditions without those that the new ranges make certain."""
     kept = []
     for c in conditions:
         if isinstance(c, Op) and len(c.args) == 2 and all(isinstance(x, IntValue) for x in c.args):
             a, b = (x.value for x in c.args if isinstance(x, IntValue))
+            if truth(c.op, a - b, ranges, positive):
+                continue
             c = compare(c.op, a, b)
         kept.append(c)
     return kept

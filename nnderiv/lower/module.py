@@ -117,6 +117,7 @@ class _Lowering:
         body.lines.append(f"def forward(*, {names}):")
         body.line(f'"""{", ".join(map(str, self.original.inputs))} -> ({", ".join(self.original.outputs)}), residuals"""')
         self.entry(body)
+        body.shown = _as_written(self.forward)
         body.softmaxes = softmaxes(self.forward_program, self.forward_equations, {*self.forward.outputs, *self.residuals})
         body.name_sizes(self.forward_equations)
         body.run(self.forward_nodes)
@@ -137,6 +138,7 @@ class _Lowering:
         body.line(f"{', '.join(self.residuals)}, = residuals")
         for i in seeds:
             self.seed(body, i)
+        body.shown = _as_written(self.backward)
         body.softmaxes = softmaxes(self.backward_program, self.backward_equations, self.backward.outputs)
         body.name_sizes(self.backward_equations)
         body.run(nodes)
@@ -210,6 +212,12 @@ class _Lowering:
         body.line(f"{i.name} = np.asarray({i.name})")
         body.line(f'_require({i.name}.dtype == {self.dtype}, f"{i.name} is an array of {{{i.name}.dtype}}; expected {{{self.dtype}}}")')
         body.line(f'_shape("{i.name}", {i.name}, "{i.name}[{", ".join(compact(d) for d in i.dims)}]", {", ".join(map(str, i.dims))})')
+
+
+def _as_written(program: Program) -> dict[tuple[object, ...], str]:
+    """What to show for equations that were made explicit: the equation itself, without the conditions that its reads imply."""
+    explicit = make_explicit(program).equations
+    return {(x.tensor, x.subs, x.body): str(e) for e, x in zip(program.equations, explicit, strict=True)}
 
 
 def _needed(program: Program, outputs: Sequence[str], available: frozenset[str]) -> list[Equation]:

@@ -1,0 +1,67 @@
+"""Long lines of emitted code and of its comments, broken where a person would break them."""
+
+from __future__ import annotations
+
+import textwrap
+
+WIDTH = 118
+
+
+def assignment(target: str, value: str, indent: str) -> list[str]:
+    """`target = value`; too long, it is broken between the terms of a sum or the arguments of a call."""
+    line = f"{indent}{target} = {value}"
+    if len(line) <= WIDTH:
+        return [line]
+    inner = indent + "    "
+    for separators, keep_leading in (((" + ", " - "), True), ((" & ",), True), ((", ",), False)):
+        pieces, opening, closing = _pieces(value, separators, call=not keep_leading)
+        if len(pieces) > 1:
+            lines = _filled([*pieces] if keep_leading else [f"{p}," for p in pieces], inner)
+            return [f"{indent}{target} = {opening}", *lines, f"{indent}{closing}"]
+    return [line]
+
+
+def _pieces(value: str, separators: tuple[str, ...], call: bool) -> tuple[list[str], str, str]:
+    """The value cut at separators outside all brackets, or for a call, inside its own brackets: (pieces, opening, closing)."""
+    if not call:
+        return _cut(value, separators), "(", ")"
+    opening = value.find("(")
+    if opening < 0 or not value.endswith(")") or _closing(value, opening) != len(value) - 1:
+        return [], "", ""
+    return [p.removeprefix(", ") for p in _cut(value[opening + 1 : -1], separators)], value[: opening + 1], ")"
+
+
+def _closing(value: str, opening: int) -> int:
+    depth = 0
+    for k in range(opening, len(value)):
+        depth += (value[k] in "([{") - (value[k] in ")]}")
+        if depth == 0:
+            return k
+    return -1
+
+
+def _cut(value: str, separators: tuple[str, ...]) -> list[str]:
+    """The value cut before each separator that stands outside all brackets."""
+    pieces, depth, start = [], 0, 0
+    for k, c in enumerate(value):
+        depth += (c in "([{") - (c in ")]}")
+        if depth == 0 and k > start and any(value.startswith(s, k) for s in separators):
+            pieces.append(value[start:k])
+            start = k
+    return [*pieces, value[start:]]
+
+
+def _filled(pieces: list[str], indent: str) -> list[str]:
+    """As many pieces to a line as fit."""
+    lines: list[str] = []
+    for p in pieces:
+        if lines and len(lines[-1]) + len(p) + 1 <= WIDTH:
+            lines[-1] += p if p.startswith(" ") else f" {p}"
+        else:
+            lines.append(indent + p.strip())
+    return lines
+
+
+def comment(text: str, indent: str) -> list[str]:
+    """# text, over as many lines as it takes."""
+    return [f"{indent}# {line}" for line in textwrap.wrap(text, WIDTH - len(indent) - 2, subsequent_indent="    ", break_long_words=False)]
