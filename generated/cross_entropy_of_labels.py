@@ -103,8 +103,8 @@ def forward(*, Z, label):
     logp = Z - logp_lse[:, None]                    # (N, C)
     # L_count = sum[n](where(0 <= label[n] and label[n] < C, 1, 0))
     L_count = dtype.type(((0 <= label) & (label < C)).astype(dtype).sum())
-    # L = -sum[n](logp[n,label[n]]/L_count)
-    L = dtype.type(-1/L_count*_gather(logp, np.arange(N), label).sum())
+    # L = -sum[n](logp[n,label[n]]/max(L_count, 1))
+    L = dtype.type(-_gather(logp, np.arange(N), label).sum()/np.maximum(L_count, 1))
     return L, (Z, label, logp_lse, L_count, N, C, dtype,)
 
 
@@ -112,8 +112,8 @@ def forward(*, Z, label):
 def backward(residuals):
     """residuals -> dZ"""
     Z, label, logp_lse, L_count, N, C, dtype, = residuals
-    # dlogp[n,c] = where(label[n] == c, -1/L_count, 0)
-    dlogp = np.where(label[:, None] == np.arange(C), dtype.type(-1/L_count), dtype.type(0))  # (N, C)
+    # dlogp[n,c] = where(label[n] == c, -1/max(L_count, 1), 0)
+    dlogp = np.where(label[:, None] == np.arange(C), dtype.type(-1/np.maximum(L_count, 1)), dtype.type(0))  # (N, C)
     # dlogp_lse[n] = -sum[c](dlogp[n,c])
     dlogp_lse = -dlogp.sum(1)                       # (N,)
     # dZ[n,c] = dlogp_lse[n]*exp(Z[n,c] - logp_lse[n]) + dlogp[n,c]

@@ -80,7 +80,7 @@ def backward(residuals, *, dr):
     # dX[n,i] = dr_in[n]*w[i]
     dX = dr_in[:, None]*w                           # (N, I)
     # dr_sum = -0.5*sum[n](dr[n]*abs(r_in[n])/r_sum**1.5)
-    dr_sum = dtype.type(-1/r_sum**1.5*(dr*np.abs(r_in)).sum()/2)
+    dr_sum = dtype.type(-(dr*np.abs(r_in)).sum()/r_sum**1.5/2)
     # dw[i] = 2*dr_sum*w[i] + sum[n](dr_in[n]*X[n,i])
     dw = 2*dr_sum*w + dr_in @ X                     # (I,)
     # db = sum[n](dr_in[n])

@@ -143,8 +143,8 @@ def forward(*, x, y, U, W, V, b, c, h0):
     p = o - p_lse[:, :, None]                       # (T, N, A)
     # L_count = sum[t,n](where(0 <= y[t,n] and y[t,n] < A, 1, 0))
     L_count = dtype.type(((0 <= y) & (y < A)).astype(dtype).sum())
-    # L = -sum[t,n](p[t,n,y[t,n]]/L_count)
-    L = dtype.type(-1/L_count*_gather(p, np.arange(T)[:, None], np.arange(N), y).sum())
+    # L = -sum[t,n](p[t,n,y[t,n]]/max(L_count, 1))
+    L = dtype.type(-_gather(p, np.arange(T)[:, None], np.arange(N), y).sum()/np.maximum(L_count, 1))
     # last[n,k] = h[T-1,n,k]
     last = h[T].copy()                              # (N, H)
     return Outputs((L, last)), (x, y, W, V, h, o, p_lse, L_count, T, N, H, A, dtype,)
@@ -158,8 +158,8 @@ def backward(residuals, *, dL, dlast):
     dlast = np.asarray(dlast)
     _require(dlast.dtype == dtype, f"dlast is an array of {dlast.dtype}; expected {dtype}")
     _shape("dlast", dlast, "dlast[N, H]", N, H)
-    # dp[t,n,m] = where(y[t,n] == m, -dL/L_count, 0)
-    dp = np.where(y[:, :, None] == np.arange(A), dtype.type(-dL/L_count), dtype.type(0))  # (T, N, A)
+    # dp[t,n,m] = where(y[t,n] == m, -dL/max(L_count, 1), 0)
+    dp = np.where(y[:, :, None] == np.arange(A), dtype.type(-dL/np.maximum(L_count, 1)), dtype.type(0))  # (T, N, A)
     # dp_lse[t,n] = -sum[m](dp[t,n,m])
     dp_lse = -dp.sum(2)                             # (T, N)
     # do[t,n,m] = dp_lse[t,n]*exp(o[t,n,m] - p_lse[t,n]) + dp[t,n,m]

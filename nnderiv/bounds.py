@@ -69,8 +69,8 @@ def never_negative(
         if never_negative(e - fact, ranges, positive, facts[:k] + facts[k + 1 :], depth - 1):
             return True
     lowest = extreme(e, ranges, upper=False, positive=positive)
-    if lowest is None:
-        return False
+    if lowest is None:  # an index inside a division: bound the division away first
+        return any(never_negative(f, ranges, positive, (), depth - 1) for f in _below(e, positive))
     if lowest != e:
         return never_negative(lowest, {}, positive, (), depth)
     return any(never_negative(f, {}, positive, (), depth - 1) for f in _below(e, positive)) or _all_cases(e, positive, depth)

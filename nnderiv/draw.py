@@ -90,11 +90,11 @@ def _work(program: Program, env: Mapping[str, int]) -> int:
 
 # -- numbers -----------------------------------------------------------------------------------------------------------------
 def number(rng: Random, mode: str = "any", dyadic: bool = False) -> Fraction:
-    """A generic rational: not 0, and rarely equal to another one."""
+    """A generic rational between −2 and 2: no whole number, and rarely equal to another one."""
     below = 64 if dyadic else rng.choice((7, 11, 13, 17, 19))
     if mode == "fraction":
         return Fraction(rng.randint(1, below - 1), below)
-    value = Fraction(rng.randint(1, 2 * below), below)
+    value = Fraction(rng.choice([k for k in range(1, 2 * below) if k != below]), below)
     return -value if mode == "any" and rng.random() < 0.5 else value
 
 

@@ -96,6 +96,8 @@ class Dual:
 
     def apply_function(self, name: str) -> Dual:
         x, y = self.value, FUNCTIONS[name](self.value)
+        if name in ("relu", "abs", "sign") and combine("==", x, Fraction(0)) and not combine("==", self.slope, Fraction(0)):
+            raise Kink(f"{name}({x})")
         return Dual(y, combine("*", _SLOPES[name](x, y), self.slope) if self.slope != 0 else self.slope)
 
 

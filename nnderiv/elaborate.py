@@ -407,7 +407,9 @@ class _Elaborator:
     def _as_real(self, value: Int | Expr, node: Node) -> Expr:
         """A value at hand as a real expression."""
         if isinstance(value, Int):
-            return num(value.constant) if value.is_constant else IntValue(value)
+            if value.is_constant:
+                return num(value.constant)
+            return neg(IntValue(-value)) if all(c < 0 for c in value.terms.values()) else IntValue(value)
         if isinstance(value, Op) and value.op in _CONDITIONS:
             self.fail("A condition stands where a number is needed.", "Write where(condition, 1, 0).", node.position)
         return value

@@ -13,6 +13,7 @@ The four rules of the notation, and where they stand below:
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
@@ -217,6 +218,8 @@ class _Run:
                 result = combine(e.op, result, v)
             return result
         if e.op in ("max", "min"):
+            if any(combine("!=", v, v) for v in values):
+                return math.nan
             first_wins = combine("<", *values) == (e.op == "min")
             return values[0] if first_wins else values[1]
         return FUNCTIONS[e.op](values[0])
@@ -282,12 +285,12 @@ def own_reads(e: Expr) -> list[tuple[str, tuple[Int, ...]]]:
 
 
 def fold(op: str, values: list[Any]) -> Any:
-    """sum, mean, max, min or logsumexp of some numbers; of none, 0, 0, −inf, inf, −inf."""
+    """sum, mean, max, min or logsumexp of some numbers; of none, 0, not a number, −inf, inf, −inf."""
     if op in ("sum", "mean"):
         total: Any = Fraction(0)
         for v in values:
             total = combine("+", total, v)
-        return total if op == "sum" else combine("/", total, Fraction(len(values))) if values else total
+        return total if op == "sum" else combine("/", total, Fraction(len(values))) if values else math.nan
     if op == "min":
         return -fold("max", [-v for v in values])
     best: Any = -INFINITY

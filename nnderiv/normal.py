@@ -144,13 +144,13 @@ class _Normaliser:
             count = Int.of(1)
             for i in e.indices:
                 count = count * self.equation.ranges[i].size
-            if count == 0:
-                return ZERO
             total = self.sum_(Reduce("sum", e.indices, e.body))
+            if not never_negative(count - 1, {}, self.positive):
+                count = Int.extreme("max", count, Int.of(1))  # the mean of nothing is 0
             below = num(count.constant) if count.is_constant else IntValue(count)
             return product([Op("/", (ONE, below)), *factors(total)])
         number = self.name("count", Reduce("sum", e.indices, where(conjunction(conditions), ONE, ZERO)))
-        return self.sum_(Reduce("sum", e.indices, e.body / number))
+        return self.sum_(Reduce("sum", e.indices, e.body / Op("max", (number, ONE))))
 
     def scalar(self, e: Expr) -> Expr:
         """e without reductions: each is named, or for a linear combination of them, the whole combination."""

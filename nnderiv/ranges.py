@@ -113,10 +113,17 @@ class Inference:
             assert all(d is not None for d in dims), name
         shapes = {name: tuple(d for d in self.dims[name] if d is not None) for name in self.by_tensor}
         for item in self.items:
+            self._refuse_negative(item)
             self._require_equal(item)
             _share_letters(item)
         equations = tuple(_cut(item, self.by_tensor[item.equation.tensor], shapes[item.equation.tensor]) for item in self.items)
         return equations, shapes, tuple(dict.fromkeys(self.requirements))
+
+    def _refuse_negative(self, item: _Item) -> None:
+        for name, r in item.ranges.items():
+            if r.size.is_constant and r.size.constant < 0:
+                self.fail(f"{name} can take no value in the equation of {item.equation.tensor}: it would run over {r}.",
+                          f"Shift the subscript in which {name} stands, or set its range: … for {name} < …", item.equation)
 
     def _sweep(self, queue: list[_Item], rule: object) -> list[_Item]:
         """Apply the plain rule to each item; return those that read a tensor whose dimensions just became known."""

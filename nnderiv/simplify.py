@@ -6,7 +6,7 @@ A term is  Σ over indices, where the conditions hold, of body.  Laws, each with
     condition that never holds             drops the term
     where(c, a, 0) as a factor             becomes the factor a and the condition c
     Σ_x [x = v] e                          = e with v for x, where v is in the range of x          (contracting a delta)
-    ⌊…⌋ mod s = q, q in 0 … s−1            q itself
+    e mod s = e, ⌊e/s⌋ = 0                 where 0 ≤ e < s
     s·⌊e/s⌋ = e, where s divides e
     Σ_x e, e free of x                     = size(x) · e
     Σ_m y[m] · e, e free of m              = c · e, where a `given` says Σ_m y[m] = c
@@ -49,7 +49,7 @@ from .expr import (
     walk,
     where,
 )
-from .integer import FloorDiv, Int, Mod
+from .integer import Atom, FloorDiv, Int, Mod
 from .program import Range, Ranges
 
 if TYPE_CHECKING:
@@ -100,18 +100,23 @@ def _is_free_of_data(e: Expr) -> bool:
 
 
 def simplify(term: Term, dims: Ranges, ctx: Context) -> Term | None:
-    """The term after all laws, or None where it is always 0."""
-    for _ in range(50):
-        before = (tuple(term.indices), term.conditions, term.body)
-        for law in LAWS:
-            result = law(term, dims, ctx)
-            if ctx.trace is not None and result != term:
-                ctx.trace.append((law.__name__.strip("_"), result))
-            if result is None:
-                return None
-            term = result
-        if (tuple(term.indices), term.conditions, term.body) == before:
-            return term
+    """The term after all laws, or None where it is always 0.
+
+    What reads imply is dropped last: under a sum every read implies its range, in a lone product only the factors do, so no index
+    may disappear after that.
+    """
+    for laws in (LAWS, (_drop_implied,)):
+        for _ in range(50):
+            before = term
+            for law in laws:
+                result = law(term, dims, ctx)
+                if ctx.trace is not None and result != term:
+                    ctx.trace.append((law.__name__.strip("_"), result))
+                if result is None:
+                    return None
+                term = result
+            if term == before:
+                break
     return term
 
 
@@ -174,19 +179,26 @@ def truth(op: str, d: Int, ranges: Ranges, positive: frozenset[str]) -> bool | N
 
 
 def _reduce_mod(value: Int, ranges: Ranges, ctx: Context) -> Int:
-    """e mod s is e itself where 0 ≤ e < s."""
-    if not any(isinstance(a, Mod) for a in value.atoms()):
+    """e mod s is e itself, and ⌊e/s⌋ is 0, where 0 ≤ e < s."""
+    if not any(isinstance(a, Mod | FloorDiv) for a in value.atoms()):
         return value
 
-    def settle(atom: object) -> Int:
-        if isinstance(atom, Mod):
+    def settle(atom: Atom) -> Int:
+        if isinstance(atom, Mod | FloorDiv):
             top, bottom = _reduce_mod(atom.top, ranges, ctx), atom.bottom
             if never_negative(top, ranges, ctx.positive) and never_negative(bottom - 1 - top, ranges, ctx.positive):
-                return top
-            return top % bottom
-        return Int.atom(atom)  # type: ignore[arg-type]
+                return top if isinstance(atom, Mod) else Int.of(0)
+            return top % bottom if isinstance(atom, Mod) else top // bottom
+        return Int.atom(atom)
 
     return value.map_atoms(settle)
+
+
+def _settle_divisions(term: Term, dims: Ranges, ctx: Context) -> Term:
+    """Small quotients and remainders in the body."""
+    ranges = {**dims, **term.indices}
+    body = map_ints(lambda v: _reduce_mod(v, ranges, ctx), term.body)
+    return term if body == term.body else Term(term.indices, term.conditions, body, term.spare)
 
 
 def _divide_exactly(term: Term, dims: Ranges, ctx: Context) -> Term:
@@ -334,7 +346,7 @@ def _match_given(term: Term, pattern: Reduce, value: Expr, dims: Ranges, ctx: Co
     return None
 
 
-LAWS = (_split_where, _settle_conditions, _divide_exactly, _contract_delta, _drop_outside, _drop_implied, _sum_of_nothing,
+LAWS = (_split_where, _settle_conditions, _settle_divisions, _divide_exactly, _contract_delta, _drop_outside, _sum_of_nothing,
         _use_givens)
 
 

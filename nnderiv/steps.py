@@ -32,6 +32,7 @@ REASONS = {
     "solve the subscript": "One index is determined by the others wherever the element in question is read; it is eliminated, "
                            "and its range remains as a condition.",
     "split_where": "A factor that is 0 unless a condition holds is the factor and the condition.",
+    "settle_divisions": "A quotient of something smaller than its divisor is 0, and the remainder is that something itself.",
     "settle_conditions": "Conditions that the ranges of the indices decide are settled.",
     "divide_exactly": "Where the stride divides, quotient times stride is the dividend.",
     "contract_delta": "Summing over an index that must equal an expression puts the expression in its place (the Kronecker delta).",
@@ -43,6 +44,7 @@ REASONS = {
 }
 NAMES = {
     "split_where": "condition of a factor", "settle_conditions": "ranges decide", "divide_exactly": "exact division",
+    "settle_divisions": "small quotients",
     "contract_delta": "contract the delta", "drop_outside": "outside its range", "drop_implied": "out of range is 0",
     "sum_of_nothing": "constant summand", "use_givens": "use what is given",
 }

@@ -292,7 +292,7 @@ class _Facts:
 
     def _integers(self, values: Iterable[Any]) -> None:
         for v in values:
-            self.integers |= {s.name for s in sp.sympify(v).free_symbols if isinstance(s, sp.Symbol)}
+            self.integers |= {s.name for s in sp.sympify(v, strict=True).free_symbols if isinstance(s, sp.Symbol)}
 
     def _tensor(self, node: Any, spans: Mapping[str, tuple[Any, Any]]) -> None:
         name = _name(node)
@@ -611,7 +611,7 @@ def _wanted(facts: _Facts, e: Equation) -> Ranges:
 
 def _is_place(facts: _Facts, name: str, e: Equation) -> bool:
     """Whether a name on the left is a size (a base case at that place): it is part of some tensor's shape."""
-    shapes = [sp.sympify(d) for shape in facts.shapes.values() for d in shape or ()]
+    shapes = [sp.sympify(d, strict=True) for shape in facts.shapes.values() for d in shape or ()]
     return any(name in {str(s) for s in d.free_symbols} for d in shapes)
 
 

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from nnderiv.bounds import extreme, inside, never_negative
 from nnderiv.integer import Int
 from nnderiv.program import Range
-
 from tests.test_integer import ints
 
 i, j, s, u, N, K = (Int.symbol(x) for x in "ijsuNK")

@@ -5,8 +5,27 @@ from __future__ import annotations
 from fractions import Fraction
 
 from nnderiv.expr import (
-    ONE, TRUE, ZERO, IntValue, Op, Reduce, add, additive_terms, compare, conjunction, factors, free_symbols, mul, neg, num, product, signed,
-    subst_indices, tensor, text, where,
+    ONE,
+    TRUE,
+    ZERO,
+    IntValue,
+    Op,
+    Reduce,
+    add,
+    additive_terms,
+    compare,
+    conjunction,
+    factors,
+    free_symbols,
+    mul,
+    neg,
+    num,
+    product,
+    signed,
+    subst_indices,
+    tensor,
+    text,
+    where,
 )
 from nnderiv.integer import Int
 

@@ -211,8 +211,10 @@ SEEDS = (
     "x[N], a -> y, m\nm = max[n](abs(x[n]))\ny[n] = a*x[N-1-n]/m + where(n % 2 == 0 and not x[n] > 0, n//2, 1/3)",
 )
 ALPHABET = "XYZWNMabijkn0123459.,:;()[]+-*/%<>=!#_ \n\t\0\u0425\u03b1\"'\\e"
-WORDS = ["sum[i](", "max(", "where(", "for", "given", "int", "not", "inf", "->", "**", "//", "softmax[j](", "-1", "N-1-n", "[", "]", ")", "=", "tok[n]",
-         "exp(", "1e9", "0", "h[t-1]", "and", "==", "\n"]
+WORDS = (
+    "sum[i](", "max(", "where(", "for", "given", "int", "not", "inf", "->", "**", "//", "softmax[j](", "-1", "N-1-n", "[", "]", ")", "=",
+    "tok[n]", "exp(", "1e9", "0", "h[t-1]", "and", "==", "\n",
+)
 
 
 def mutated(rng: random.Random) -> str:

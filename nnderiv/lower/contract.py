@@ -50,9 +50,9 @@ def sum_of_products(
     result = arrays[0] if arrays else Array("1")
     for i in missing:
         result = Array(f"{frame.size(i)}*{result.at_least(6)}" if result.text != "1" else frame.size(i), result.labels, 6)
-    if scale:
-        text = emit(product(scale))
-        result = text if result.text == "1" else Array(f"{text.at_least(6)}*{result.at_least(7)}", result.labels, 6)
+    # One by one, so that a division by an empty size is NumPy's and not Python's.
+    for f in sorted(scale, key=_is_reciprocal):
+        result = _times(frame, result, f, emit)
     for f in after:
         result = _times(frame, result, f, emit)
     if always:
@@ -62,13 +62,21 @@ def sum_of_products(
 
 def _times(frame: Frame, result: Array, f: Expr, emit: Emit) -> Array:
     """The sum times a factor that does not run over what is summed, or over its denominator."""
-    below = isinstance(f, Op) and f.op == "/" and f.args[0] == ONE
+    below = _is_reciprocal(f)
     factor = emit(f.args[1] if below and isinstance(f, Op) else f)
     labels = frame.sort({*result.labels, *factor.labels})
     left, right = expand(result, labels), expand(factor, labels)
     if below:
         return Array(f"{left.at_least(6)}/{right.at_least(7)}", labels, 6)
-    return Array(right.text if left.text == "1" else f"{left.at_least(6)}*{right.at_least(7)}", labels, 6)
+    if left.text == "1":
+        return right
+    if not factor.labels:
+        return Array(f"{right.at_least(6)}*{left.at_least(7)}", labels, 6)
+    return Array(f"{left.at_least(6)}*{right.at_least(7)}", labels, 6)
+
+
+def _is_reciprocal(f: Expr) -> bool:
+    return isinstance(f, Op) and f.op == "/" and f.args[0] == ONE
 
 
 def _array(emit: Emit, o: Operand) -> Array:

@@ -39,7 +39,7 @@ Axis = tuple[Int, tuple[tuple[str, Int], ...]] | None
 
 @dataclass(frozen=True)
 class Fold:
-    """values over labels, to be added at the places that axes (or scatter) name on the left-hand side."""
+    """values over labels, to be added at the places that axes (or scatter) name on the left-hand side, counted from its first."""
 
     values: Expr
     order: tuple[str, ...]
@@ -85,9 +85,11 @@ def _strided(program: Program, e: Equation, sum_: Reduce, conditions: list[Expr]
         conditions = [subst_indices(c, {a: value}) for c in conditions if c is not drop]
         body = [subst_indices(f, {a: value}) for f in body]
         ranges[name] = r
-        axes[a] = _spans(value, [name, *sum_.indices], ranges)
+        axes[a] = _spans(value - e.ranges[a].lo, [name, *sum_.indices], ranges)
     if not axes or _leftover(axes, conditions, body):
         return None
+    if any(start.symbols() & ranges.keys() or start.elements() for start, _ in axes.values()):
+        return None  # where the window begins varies with another index
     labels: list[str] = []
     for i in (i for i in e.indices if i in e.ranges):
         labels += [x for x, _ in axes[i][1]] if i in axes else [i]
@@ -224,7 +226,8 @@ def _lookup(e: Equation, sum_: Reduce, conditions: list[Expr], body: list[Expr],
     values = product([*others, Reduce("sum", summed, values)]) if summed else product([*others, *factors(values)])
     order = (*labels, *summed)
     ranges = {i: e.ranges[i] for i in order}
-    return Fold(values, order, ranges, labels, scatter=tuple(places.values()), scatter_labels=tuple(bound), moved=moved)
+    at = tuple(v - e.ranges[a].lo for a, v in places.items())
+    return Fold(values, order, ranges, labels, scatter=at, scatter_labels=tuple(bound), moved=moved)
 
 
 def _data_place(c: Expr, vectors: list[str]) -> tuple[str, Int] | None:

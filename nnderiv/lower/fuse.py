@@ -48,6 +48,8 @@ def _normalises(definition: Equation, scores: Read, total: Read, e: Equation) ->
         return False
     inner = body.body
     plain = all(s.name in e.ranges for s in scores.subs) and all(s.name in definition.ranges for s in inner.subs)
+    if not set(body.indices) <= {s.name for s in inner.subs}:
+        return False
     if not plain or len(set(scores.subs)) != len(scores.subs) or len(set(inner.subs)) != len(inner.subs):
         return False
     rows = [(a, b) for a, b in zip(inner.subs, scores.subs, strict=True) if a.name not in body.indices]

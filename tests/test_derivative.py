@@ -1,0 +1,152 @@
+"""The one rule: every row of its table, what others get wrong without a word, and its size for every length."""
+
+from __future__ import annotations
+
+import pytest
+
+import nnderiv as nd
+
+TABLE = {
+    "the kernel is turned by 180 degrees": (
+        "X[N,C,H,W], K[O,C,U,V] -> Y\nY[n,o,i,j] = sum[c,u,v](X[n,c,i+u,j+v]*K[o,c,u,v])", "X",
+        "dX[n,c,a,b] = sum[o,u,v](dY[n,o,a-u,b-v]*K[o,c,u,v])"),
+    "zeros stand between the entries of dY": (
+        "X[H], K[U], int s, int p -> Y\nY[i] = sum[u](X[s*i+u-p]*K[u]) for i < (H + 2*p - U)//s + 1", "X",
+        "dX[a] = sum[u](where((p + a - u) % s == 0, dY[(p+a-u)//s]*K[u], 0))"),
+    "time runs backwards": (
+        "x[T,H], W[H,H] -> h\nh[t,k] = x[t,k] + sum[l](W[k,l]*h[t-1,l])", "x", "dx[t,k] = dh_total[t,k]"),
+    "the gradient of a bias is a sum over the batch": (
+        "X[N,O], b[O] -> Y\nY[n,o] = X[n,o] + b[o]", "b", "db[o] = sum[n](dY[n,o])"),
+    "the adjoint of im2col is col2im": (
+        "X[H] -> cols\ncols[i,u] = X[i+u] for i < H - 2, u < 3", "X", "dX[a] = sum[u](dcols[a-u,u])"),
+    "dK is dS transposed times Q": (
+        "Q[N,D], K[M,D] -> S\nS[i,j] = sum[d](Q[i,d]*K[j,d])", "K", "dK[j,d] = sum[i](dS[i,j]*Q[i,d])"),
+    "only the diagonal receives": (
+        "A[N,N] -> t\nt[i] = A[i,i]", "A", "dA[i,a] = where(i == a, dt[i], 0)"),
+    "an index that is data scatters": (
+        "E[V,D], int tok[N] -> Y\nY[n,d] = E[tok[n],d]", "E", "dE[a,d] = sum[n](where(tok[n] == a, dY[n,d], 0))"),
+}
+
+
+@pytest.mark.parametrize("row", TABLE)
+def test_row_of_the_table(row: str) -> None:
+    text, name, expected = TABLE[row]
+    d = nd.derive(text)
+    assert str(d[name]) == expected
+    assert d.check(code=False).ok
+
+
+def test_backpropagation_through_time_is_a_recurrence_ahead() -> None:
+    text, _, _ = TABLE["time runs backwards"]
+    assert "dh_total[t,k] = dh[t,k] + sum[l](dh_total[t+1,l]*W[l,k])" in str(nd.derive(text).backward)
+
+
+# Wrong or zero, without a word, in SymPy 1.14.
+SILENT = {
+    "log of a sum of exponentials": "s[N] -> y\ny = log(sum[i](exp(s[i])))",
+    "log of a trace": "S[N,N] -> y\ny = log(sum[i](S[i,i]**2))",
+    "exp of the trace of a square": "S[N,N] -> y\ny = exp(sum[i,j](S[i,j]*S[j,i]))",
+    "tanh of a dot product": "a[N], s[N] -> y\ny = tanh(sum[i](a[i]*s[i]))",
+    "square of a trace": "S[N,N] -> y\ny = sum[i](S[i,i])**2",
+    "sum of traces": "S[N,N], R[N,N] -> y\ny = sum[i](S[i,i]) + sum[i,j](S[i,j]*R[j,i])",
+    "row softmax": "S[N,M] -> P\nP[i,j] = exp(S[i,j])/sum[k](exp(S[i,k]))",
+    "every second entry": "y[M], x[N] -> L\nL = sum[i](y[i]*x[2*i])",
+    "stride 2 with dilation 3": "x[N], w[K] -> y\ny[i] = sum[k](w[k]*x[2*i+3*k])",
+    "a padded convolution": "x[N], w[K] -> y\ny[i] = sum[k](w[k]*x[i+k-1]) for i < N",
+    "a read at the bound index": "x[N], a -> L\nL = sum[a2](x[a2]**2)*a",
+    "sum of squares": "x[N] -> L\nL = sum[a](x[a]**2)",
+}
+
+
+@pytest.mark.parametrize("name", SILENT)
+def test_what_others_get_wrong_in_silence_is_right(name: str) -> None:
+    report = nd.derive(SILENT[name]).check(code=False, trials=4)
+    assert report.ok, str(report)
+
+
+def test_every_second_entry_has_its_parity_condition() -> None:
+    assert "a % 2 == 0" in str(nd.derive(SILENT["every second entry"])["x"])
+
+
+ORDERS = {
+    "dense": "X[N,I], W[I,O], b[O] -> Y\nY[n,o] = tanh(sum[i](X[n,i]*W[i,o]) + b[o])",
+    "attention": "Q[N,D], K[M,D], V[M,E] -> Y\nA[i,j] = softmax[j](sum[d](Q[i,d]*K[j,d]))\nY[i,e] = sum[j](A[i,j]*V[j,e])",
+    "second order recurrence": "x[T] -> y\ny[t] = tanh(x[t] + y[t-1]*y[t-2])",
+    "base case on a line": "x[T,H], h0[H] -> h\nh[-1,k] = h0[k]\nh[t,k] = tanh(x[t,k] + h[t-1,k])",
+    "base case at a point": "c[N,M] -> D\nD[0,0] = c[0,0]**2\nD[i,j] = c[i,j] + D[i-1,j]*D[i,j-1]",
+    "base case inside": "x[N], b -> y\ny[2] = b**3\ny[n] = x[n]**2 + x[n]*y[n-1]",
+    "coupled subscripts": "x[M,K] -> y\ny[i,j] = x[i+j,i-j]**2 for i < 3, j < 3",
+    "several reads": "x[N] -> y\ny[n] = x[n]*x[n-1]*x[N-1-n]",
+    "functions inside reductions inside functions": "x[N,M] -> y\ny[n] = sigmoid(sum[m](exp(-x[n,m]**2)*max[k](x[k,m])))",
+    "masked softmax": "S[N,N] -> P\nP[i,j] = softmax[j](where(j <= i, S[i,j]**2, -inf))",
+    "mean of a padded window": "x[N] -> y\ny[n] = mean[u](x[n+u-1]**3) for n < N, u < 3",
+    "softmax over a padded window": "x[N] -> y\ny[n] = sum[u](softmax[u](x[n+u-1]**2)*x[n]*u) for n < N, u < 3",
+    "scalars": "a, b -> y\ny = a**2*b + sin(a*b)",
+    "softmax with a base case": "A[K] -> Y\nY[i] = softmax[i](softmax[i](A[i])) for i < K\nY[1] = A[0]*A[1]",
+    "ties": "x[N] -> y\ny = max[n](relu(x[n]))**2",
+}
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_first_and_second_derivatives_are_exact(name: str) -> None:
+    first = nd.derive(ORDERS[name])
+    assert first.check(code=False).ok
+    assert nd.derive(first.backward, wrt=first.wrt).check(code=False, trials=2).ok
+
+
+RNN = """x[{T},N,I], U[H,I], W[H,H], b[H], h0[N,H] -> h
+h[-1,n,k] = h0[n,k]
+h[t,n,k] = tanh(sum[j](U[k,j]*x[t,n,j]) + sum[l](W[k,l]*h[t-1,n,l]) + b[k])"""
+
+
+def test_backpropagation_through_time_has_one_text_for_every_length() -> None:
+    texts = {str(nd.derive(RNN.format(T=length)).backward).replace(f"[{length},", "[T,") for length in (2, 5, 50, 5000)}
+    assert len(texts) == 1
+    assert texts == {str(nd.derive(RNN.format(T="T")).backward)}
+
+
+def chain(depth: int) -> nd.Derivation:
+    weights = ", ".join(f"W{k}[I,I]" for k in range(depth))
+    lines = [f"h{k + 1}[n,i] = tanh(sum[j](W{k}[i,j]*h{k}[n,j]))" for k in range(depth)]
+    return nd.derive(f"h0[N,I], {weights} -> h{depth}\n" + "\n".join(lines))
+
+
+def test_a_chain_of_layers_has_a_number_of_equations_linear_in_its_depth() -> None:
+    counts = [len(chain(depth).backward.equations) for depth in (4, 8, 16, 32)]
+    steps = [(b - a) / (y - x) for a, b, x, y in zip(counts, counts[1:], (4, 8, 16), (8, 16, 32), strict=False)]
+    assert len(set(steps)) == 1
+    assert len(str(chain(32).backward)) < 8.5 * len(str(chain(4).backward)) + 400
+
+
+def test_wrt_narrows_the_gradients() -> None:
+    d = nd.derive(ORDERS["dense"], wrt=("W",))
+    assert d.wrt == ("W",)
+    assert d.backward.outputs == ("dW",)
+    assert nd.derive(ORDERS["dense"], wrt="W").wrt == ("W",)
+
+
+def test_an_input_that_does_not_matter_has_the_gradient_zero() -> None:
+    assert nd.evaluate(nd.derive("x[N], y[N] -> L\nL = sum[n](x[n])").backward, {"x": [1, 2], "y": [3, 4]})["dy"] == [0, 0]
+
+
+def test_a_sole_scalar_output_is_seeded_with_one() -> None:
+    assert [i.name for i in nd.derive("x -> y\ny = x**2").backward.inputs] == ["x"]
+    assert [i.name for i in nd.derive("x -> y, z\ny = x**2\nz = x").backward.inputs] == ["x", "dy", "dz"]
+
+
+def test_what_cannot_be_derived_is_refused_with_the_reason() -> None:
+    with pytest.raises(nd.DerivationError, match="integer"):
+        nd.derive("x[N], int k -> y\ny[n] = k*x[n]", wrt=("k",))
+    with pytest.raises(nd.DerivationError, match="not an input"):
+        nd.derive("x[N] -> y\ny[n] = x[n]", wrt=("z",))
+    with pytest.raises(nd.DerivationError, match="no real input"):
+        nd.derive("int k -> y\ny = k")
+
+
+def test_names_of_gradients_give_way_to_inputs_only() -> None:
+    d = nd.derive("x[N], dx[N] -> y\ny[n] = x[n]*dx[n]")
+    assert set(d.gradients.names.values()) == set(d.backward.outputs)
+    assert d.check(code=False).ok
+    inner = nd.derive("x[N] -> y\ndx[n] = x[n]**2\ny[n] = dx[n]*x[n]")
+    assert inner.backward.outputs == ("dx",)
+    assert inner.check(code=False).ok

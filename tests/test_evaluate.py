@@ -1,0 +1,145 @@
+"""The meaning: four rules, shown one by one on the interpreter."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import mpmath
+import pytest
+
+import nnderiv as nd
+
+
+def run(text: str, **inputs: object) -> object:
+    found = nd.evaluate(text, inputs)
+    return next(iter(found.values())) if len(found) == 1 else found
+
+
+# -- rule 1: a read outside its tensor's range is 0 ----------------------------------------------------------------------------
+def test_a_read_outside_is_zero() -> None:
+    assert run("x[N] -> y\ny[n] = 10*x[n-1] + x[n+1] for n < N", x=[1, 2, 3]) == [2, 13, 20]
+
+
+def test_outside_a_reduction_a_function_sees_the_zero() -> None:
+    assert run("x[N] -> y\ny[n] = (x[n-1] + 2)**2 for n < N", x=[1, 5]) == [4, 9]
+
+
+# -- rule 2: a reduction runs where every read inside is in range --------------------------------------------------------------
+def test_a_sum_of_products_is_zero_padded() -> None:
+    assert run("x[N], w[3] -> y\ny[n] = sum[u](w[u]*x[n+u-1]) for n < N", x=[1, 2, 3], w=[1, 10, 100]) == [210, 321, 32]
+
+
+def test_a_maximum_ignores_the_padding() -> None:
+    assert run("x[N] -> y\ny[n] = max[u](x[n+u-1]) for n < N, u < 3", x=[-1, -2, -3]) == [-1, -1, -2]
+
+
+def test_a_mean_counts_what_exists() -> None:
+    assert run("x[N] -> y\ny[n] = mean[u](x[n+u-1]) for n < N, u < 3", x=[2, 4, 9]) == [3, 5, Fraction(13, 2)]
+
+
+def test_a_window_of_exponentials_counts_only_what_exists() -> None:
+    found = run("x[N] -> y\ny[n] = sum[u](exp(x[n+u-1])) for n < N, u < 3", x=[0, 0, 0])
+    assert found == [2, 3, 2]
+
+
+def test_a_nested_reduction_has_its_own_positions() -> None:
+    assert run("x[N] -> y\ny = sum[i](1 + sum[j](x[i+j-1])) for i < N, j < N", x=[1, 1]) == 5
+
+
+def test_a_softmax_gives_zero_where_it_does_not_run() -> None:
+    found = run("x[N] -> y\ny[n] = softmax[n](x[n-1]) for n < N", x=[0, 0, 0])
+    assert found == [0, Fraction(1, 2), Fraction(1, 2)]
+
+
+def test_a_row_that_is_masked_altogether_is_zero() -> None:
+    found = run("x[N] -> P\nP[i,j] = softmax[j](where(j < i, x[j], -inf)) for i < N", x=[0, 0])
+    assert found == [[0, 0], [1, 0]]
+
+
+# -- rule 3: the order of equations does not matter ----------------------------------------------------------------------------
+def test_the_order_of_equations_does_not_matter() -> None:
+    a = "x[N] -> z\ny[n] = x[n] + 1\nz[n] = y[n]*2"
+    b = "x[N] -> z\nz[n] = y[n]*2\ny[n] = x[n] + 1"
+    assert run(a, x=[1, 2]) == run(b, x=[1, 2]) == [4, 6]
+
+
+def test_recurrences_run_forwards_backwards_and_over_two_axes() -> None:
+    assert run("x[T] -> h\nh[t] = x[t] + 2*h[t-1]", x=[1, 1, 1]) == [1, 3, 7]
+    assert run("x[T] -> e\ne[t] = x[t] + 2*e[t+1]", x=[1, 1, 1]) == [7, 3, 1]
+    assert run("x[T] -> f\nf[0] = x[0]\nf[t] = x[t] + f[t-1] + f[t-2]", x=[1, 0, 0, 0, 0]) == [1, 1, 2, 3, 5]
+    paths = run("c[N,M] -> D\nD[0,0] = c[0,0]\nD[i,j] = D[i-1,j] + D[i,j-1] for i < N, j < M", c=[[1] * 3] * 3)
+    assert paths == [[1, 1, 1], [1, 2, 3], [1, 3, 6]]
+
+
+def test_a_recurrence_may_be_longer_than_pythons_stack() -> None:
+    assert run("x[T] -> h\nh[t] = x[t] + h[t-1]", x=[1] * 3000)[-1] == 3000  # type: ignore[index]
+
+
+def test_a_base_case_wins_over_the_general_equation() -> None:
+    assert run("x[N] -> y\ny[1] = 100*x[0]\ny[n] = x[n]", x=[1, 2, 3]) == [1, 100, 3]
+
+
+# -- rule 4: kinks -------------------------------------------------------------------------------------------------------------
+def gradient(text: str, **inputs: object) -> object:
+    (result,) = nd.evaluate(nd.derive(text).backward, inputs).values()
+    return result
+
+
+def test_kinks_have_slope_zero() -> None:
+    assert gradient("x[N] -> L\nL = sum[n](relu(x[n]))", x=[-1, 0, 2]) == [0, 0, 1]
+    assert gradient("x[N] -> L\nL = sum[n](abs(x[n]))", x=[-1, 0, 2]) == [-1, 0, 1]
+
+
+def test_a_shared_maximum_shares_its_gradient() -> None:
+    assert gradient("x[N] -> L\nL = max[n](x[n])", x=[3, 1, 3]) == [Fraction(1, 2), 0, Fraction(1, 2)]
+    assert gradient("x[N] -> L\nL = min[n](x[n])", x=[3, 1, 1, 1]) == [0, *[Fraction(1, 3)] * 3]
+    assert gradient("x[N] -> L\nL = max(x[0], x[1])", x=[2, 2]) == [Fraction(1, 2)] * 2
+
+
+# -- numbers -------------------------------------------------------------------------------------------------------------------
+def test_number_types_pass_through() -> None:
+    text = "x -> y\ny = x**2/3"
+    assert run(text, x=Fraction(1, 2)) == Fraction(1, 12)
+    assert run(text, x=0.5) == pytest.approx(1 / 12)
+    assert isinstance(run(text, x=0.5), float)
+    assert mpmath.almosteq(run(text, x=mpmath.mpf("0.5")), mpmath.mpf(1) / 12)
+
+
+def test_functions_of_fractions_have_fifty_digits() -> None:
+    found = run("x -> y\ny = exp(x)", x=1)
+    with mpmath.workdps(60):
+        assert abs(mpmath.mpf(found) - mpmath.e) < mpmath.mpf(10) ** -48
+
+
+def test_reductions_of_nothing() -> None:
+    text = "x[N] -> a, b, c, d, e\n" + "\n".join(
+        f"{n} = {op}[i](x[i+9]) for i < N" for n, op in zip("abcde", ("sum", "mean", "max", "min", "logsumexp"), strict=True))
+    found = nd.evaluate(text, {"x": [1]})
+    assert math.isnan(found.pop("b"))
+    assert found == {"a": 0, "c": -math.inf, "d": math.inf, "e": -math.inf}
+
+
+def test_integer_parameters_and_tensors_are_values_too() -> None:
+    assert run("x[N], int k -> y\ny[n] = x[n]*k + n", x=[1, 1], k=3) == [3, 4]
+    assert run("E[V], int tok[N] -> y\ny[n] = E[tok[n]]*tok[n]", E=[5, 6, 7], tok=[2, 0, 9]) == [14, 0, 0]
+
+
+# -- inputs that do not fit ----------------------------------------------------------------------------------------------------
+def test_inputs_that_do_not_fit_are_named() -> None:
+    text = "X[N,I], W[I,O] -> Y\nY[n,o] = sum[i](X[n,i]*W[i,o])"
+    with pytest.raises(nd.EvaluationError, match="W"):
+        nd.evaluate(text, {"X": [[1]]})
+    with pytest.raises(nd.EvaluationError, match="Q"):
+        nd.evaluate(text, {"X": [[1]], "W": [[1]], "Q": 1})
+    with pytest.raises(nd.EvaluationError, match="dimensions"):
+        nd.evaluate(text, {"X": [1], "W": [[1]]})
+    with pytest.raises(nd.EvaluationError, match="I"):
+        nd.evaluate(text, {"X": [[1, 2]], "W": [[1]]})
+    with pytest.raises(nd.EvaluationError, match="ragged"):
+        nd.evaluate(text, {"X": [[1, 2], [3]], "W": [[1], [1]]})
+
+
+def test_an_element_that_data_make_need_itself_is_refused() -> None:
+    with pytest.raises(nd.DefinitionError, match="needs itself"):
+        nd.evaluate("x[T], int q[T] -> y\ny[t] = x[t] + y[q[t]]", {"x": [1, 2], "q": [1, 0]})

@@ -1,0 +1,77 @@
+"""Ranges: plain subscripts settle them, what is left takes the most that stays inside, a `for` clause wins."""
+
+from __future__ import annotations
+
+import pytest
+
+import nnderiv as nd
+
+
+def dims(text: str) -> str:
+    p = nd.parse(text)
+    return str(p.dims[p.outputs[0]])
+
+
+def test_a_plain_subscript_settles_the_range() -> None:
+    assert dims("X[N,I], W[I,O] -> Y\nY[n,o] = sum[i](X[n,i]*W[i,o])") == "(0 .. N - 1, 0 .. O - 1)"
+
+
+def test_a_shift_settles_it_where_nothing_plain_does() -> None:
+    assert dims("X[H], W[U] -> Y\nY[i] = sum[u](W[u]*X[i+u])") == "(0 .. H - U,)"
+    assert dims("X[H] -> Y\nY[i] = X[i+2] - X[i]") == "(0 .. H - 1,)"
+    assert dims("X[H] -> Y\nY[i] = X[i+2] - X[i+1]") == "(0 .. H - 3,)"
+
+
+def test_a_stride_settles_it_by_floor_division() -> None:
+    assert dims("X[H], W[U], int s -> Y\nY[i] = sum[u](W[u]*X[s*i+u])") == "(0 .. (H - U)//s,)"
+
+
+def test_a_mirror_settles_it() -> None:
+    assert dims("x[N] -> y\ny[n] = x[N-1-n]") == "(0 .. N - 1,)"
+
+
+def test_a_for_clause_wins() -> None:
+    assert dims("X[H] -> Y\nY[i] = X[i] for i < 3") == "(0 .. 2,)"
+    assert dims("X[H], int p -> Y\nY[i] = X[i-p] for i < H + 2*p") == "(0 .. H + 2*p - 1,)"
+    assert dims("X[H] -> Y\nY[i] = X[i] for 1 <= i <= 2") == "(1 .. 2,)"
+
+
+def test_sizes_that_one_index_unifies_are_required_to_be_equal() -> None:
+    p = nd.parse("X[N], Y[M] -> z\nz = sum[i](X[i]*Y[i])")
+    (r,) = p.requirements
+    assert {str(r.left), str(r.right)} == {"N", "M"}
+    with pytest.raises(nd.EvaluationError, match="N == M"):
+        nd.evaluate(p, {"X": [1, 2], "Y": [1, 2, 3]})
+
+
+def test_literal_sizes_that_disagree_are_refused_at_once() -> None:
+    with pytest.raises(nd.NotationError, match="disagree"):
+        nd.parse("X[3], Y[4] -> z\nz = sum[i](X[i]*Y[i])")
+
+
+def test_a_for_clause_reads_a_prefix() -> None:
+    p = nd.parse("X[N], Y[M] -> z\nz = sum[i](X[i]*Y[i]) for i < M")
+    assert not p.requirements
+    assert nd.evaluate(p, {"X": [1, 2, 3], "Y": [1, 1]})["z"] == 3
+
+
+def test_a_base_case_outside_widens_what_can_be_read_only() -> None:
+    p = nd.parse("x[T], h0 -> h\nh[-1] = h0\nh[t] = x[t] + h[t-1]")
+    assert str(p.dims["h"]) == "(0 .. T - 1,)"
+    assert str(p.hulls["h"]) == "(-1 .. T - 1,)"
+
+
+def test_a_base_case_inside_is_cut_out_of_the_general_range() -> None:
+    p = nd.parse("x[T] -> h\nh[0] = 2*x[0]\nh[t] = x[t] + h[t-1]")
+    assert str(p.definitions["h"][-1].ranges["t"]) == "1 .. T - 1"
+    assert str(p.dims["h"]) == "(0 .. T - 1,)"
+
+
+def test_a_range_that_nothing_settles_is_asked_for() -> None:
+    with pytest.raises(nd.NotationError, match="Nothing settles the range of n"):
+        nd.parse("X[N] -> Y\nY[n] = 1")
+
+
+def test_ranges_flow_through_programs_in_any_order() -> None:
+    text = "x[T,I], W[I,H] -> y\ny[t,k] = z[t,k]**2\nz[t,k] = sum[i](x[t,i]*W[i,k])"
+    assert dims(text) == "(0 .. T - 1, 0 .. H - 1)"

@@ -1,0 +1,82 @@
+"""∂e/∂A of scalar expressions: each function's derivative against a numerical one, kinks as rule 4 says."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import mpmath
+import pytest
+
+import nnderiv as nd
+from nnderiv.expr import BINARY_FUNCTIONS, UNARY, Op, num, tensor
+from nnderiv.numbers import FUNCTIONS
+from nnderiv.scalar import partial
+
+KINKED = ("relu", "abs", "sign")
+
+
+def slope(e: str, x: Fraction, order: int = 1) -> object:
+    program = nd.parse(f"x -> y\ny = {e}")
+    for _ in range(order):
+        program = nd.derive(program).backward
+    (value,) = nd.evaluate(program, {"x": x}).values()
+    return value
+
+
+@pytest.mark.parametrize("name", UNARY)
+@pytest.mark.parametrize("x", [Fraction(1, 7), Fraction(5, 3), Fraction(-4, 5)])
+def test_a_functions_derivative_is_its_slope(name: str, x: Fraction) -> None:
+    x = abs(x) if name in ("log", "sqrt") else x
+    with mpmath.workdps(50):
+        h = Fraction(1, 10**12)
+        rise = mpmath.mpf(0) + FUNCTIONS[name](x + h) - FUNCTIONS[name](x - h)
+        assert abs(mpmath.mpf(1) * slope(f"{name}(x)", x) - rise / (2 * mpmath.mpf(10) ** -12)) < 1e-15
+
+
+@pytest.mark.parametrize("name", [n for n in UNARY if n not in KINKED])
+def test_a_second_derivative_is_the_slope_of_the_first(name: str) -> None:
+    x, h = Fraction(3, 7), Fraction(1, 10**12)
+    with mpmath.workdps(50):
+        rise = mpmath.mpf(1) * slope(f"{name}(x)", x + h) - mpmath.mpf(1) * slope(f"{name}(x)", x - h)
+        assert abs(mpmath.mpf(1) * slope(f"{name}(x)", x, 2) - rise / (2 * mpmath.mpf(10) ** -12)) < 1e-15
+
+
+OPERATORS = ("x**3", "x**-2", "2**x", "x**0.5", "1/(1 + x)", "(x + 1)*(x - 1)/x", "x**x", "exp(-x**2)*sin(x)", "log(x)**2")
+
+
+@pytest.mark.parametrize("e", OPERATORS)
+def test_operators_have_their_slopes(e: str) -> None:
+    x, h = Fraction(4, 3), Fraction(1, 10**12)
+    program = nd.parse(f"x -> y\ny = {e}")
+    with mpmath.workdps(50):
+        ahead, behind = (mpmath.mpf(1) * nd.evaluate(program, {"x": v})["y"] for v in (x + h, x - h))
+        assert abs(mpmath.mpf(1) * slope(e, x) - (ahead - behind) / (2 * mpmath.mpf(10) ** -12)) < 1e-15
+
+
+@pytest.mark.parametrize("name", BINARY_FUNCTIONS)
+def test_a_tie_of_two_is_shared(name: str) -> None:
+    e = Op(name, (tensor("x"), tensor("y")))
+    assert slope(f"{name}(x, 2)", Fraction(2)) == Fraction(1, 2)
+    assert partial(e, tensor("z")) == num(0)
+
+
+def test_kinks_have_slope_zero() -> None:
+    for name in KINKED:
+        assert slope(f"{name}(x)", Fraction(0)) == 0
+
+
+def test_a_branch_that_is_not_taken_contributes_nothing() -> None:
+    assert slope("where(x > 0, x**2, 5)", Fraction(-1)) == 0
+    assert slope("where(x > 0, x**2, 5)", Fraction(3)) == 6
+
+
+def test_a_derivative_reuses_the_value_of_the_function() -> None:
+    own = tensor("Y")
+    assert str(partial(Op("tanh", (tensor("x"),)), tensor("x"), own)) == "1 - Y**2"
+    assert str(partial(Op("exp", (tensor("x"),)), tensor("x"), own)) == "Y"
+    assert str(partial(Op("sigmoid", (tensor("x"),)), tensor("x"), own)) == "Y*(1 - Y)"
+
+
+def test_several_reads_of_one_tensor_are_told_apart() -> None:
+    e = tensor("x", "i") * tensor("x", "j")
+    assert partial(e, tensor("x", "i")) == tensor("x", "j")

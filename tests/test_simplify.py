@@ -1,0 +1,50 @@
+"""The laws of sums with conditions: each alone, and none changes a value."""
+
+from __future__ import annotations
+
+import pytest
+
+import nnderiv as nd
+
+
+def gradient(text: str, name: str) -> str:
+    return str(nd.derive(text)[name])
+
+
+CASES = {
+    "contracting a delta renames the index":
+        ("W[I,O], x[I] -> y\ny[o] = sum[i](W[i,o]*x[i])", "W", "dW[i,o] = dy[o]*x[i]"),
+    "an index that occurs nowhere multiplies by its size":
+        ("x[N], b -> y\ny[n] = x[n] + b", "b", "db = sum[n](dy[n])"),
+    "a sum over a constant is a multiple":
+        ("b, x[N] -> L\nL = sum[n](b**2)  for n < N", "b", "db = 2*N*b"),
+    "the seed guards its own range":
+        ("X[H], W[U] -> Y\nY[i] = sum[u](W[u]*X[i+u])", "X", "dX[a] = sum[u](dY[a-u]*W[u])"),
+    "a stride leaves a parity condition":
+        ("x[N], y[M] -> L\nL = sum[i](y[i]*x[2*i]) for i < M", "x", "dx[a] = where(a % 2 == 0, y[a//2], 0)"),
+    "a diagonal keeps its delta":
+        ("A[N,N] -> t\nt = sum[i](A[i,i])", "A", "dA[i,a] = where(i == a, 1, 0)"),
+    "a trace of a product is a transpose":
+        ("A[N,M], B[M,N] -> t\nt = sum[i,j](A[i,j]*B[j,i])", "A", "dA[i,j] = B[j,i]"),
+}
+
+
+@pytest.mark.parametrize("law", CASES)
+def test_law(law: str) -> None:
+    text, name, expected = CASES[law]
+    assert gradient(text, name) == expected
+    assert nd.derive(text).check(code=False).ok
+
+
+def test_a_given_sum_is_used() -> None:
+    text = "o[N,M], y[N,M] -> L\nL = -sum[n,m](y[n,m]*log_softmax[m](o[n,m]))"
+    with_fact = str(nd.derive(text + "\ngiven sum[m](y[n,m]) = 1").backward)
+    without = str(nd.derive(text).backward)
+    assert len(with_fact) < len(without)
+    assert nd.derive(text + "\ngiven sum[m](y[n,m]) = 1").check(code=False).ok
+
+
+def test_simplifying_is_idempotent_on_what_is_printed() -> None:
+    for text, _, _ in CASES.values():
+        printed = str(nd.derive(text).backward)
+        assert str(nd.parse(printed)) == printed
