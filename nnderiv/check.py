@@ -23,6 +23,7 @@ from .draw import MODES, Sample, draw, flat, number, tangent
 from .dual import Dual, Kink
 from .errors import CheckError
 from .evaluate import evaluate
+from .expr import INF, Expr, Reduce, walk
 from .numbers import is_mpf
 from .numeric import Comparison, closeness, difference_test, dot_test
 from .program import Program
@@ -189,6 +190,7 @@ class _Exact(_Trials):
         _require_finite(outputs)
         seeds = self.draw_seeds(outputs, sample.mode)
         gradients = evaluate(self.backward, {**sample.inputs, **seeds})
+        self.refuse_extremes_of_nothing(sample, gradients)
         found: list[tuple[str, str, Comparison, float]] = []
         for name, gradient in self.names.items():
             v, weights = self.direction(sample, name), self.weights(seeds)
@@ -211,6 +213,18 @@ class _Exact(_Trials):
         # Noted together, so that a kink met on the way leaves nothing behind.
         for gradient, kind, comparison, tolerance in found:
             self.note(gradient, kind, sample, comparison.error, _tolerance(comparison, tolerance), _both(comparison))
+
+
+    def refuse_extremes_of_nothing(self, sample: Sample, gradients: Mapping[str, Any]) -> None:
+        """Gradients that are not finite are evidence against the formula, unless some inner value was infinite before them.
+
+        A maximum over no position is; a written −inf is a mask, and its gradients must be finite.
+        """
+        if all(_is_finite(v) for g in gradients.values() for v in flat(g)):
+            return
+        inner = self.derivation.gradients.forward
+        plain = [n for n, es in inner.definitions.items() if not any(_is_masked(x) for e in es for x in walk(e.body))]
+        _require_finite(evaluate(inner, sample.inputs, plain))
 
 
 class _Emitted(_Trials):
@@ -306,10 +320,18 @@ def _slope(value: Any) -> Any:
     return value.slope if isinstance(value, Dual) else Fraction(0)
 
 
+def _is_finite(v: Any) -> bool:
+    return not hasattr(v, "_mpc_") and not isinstance(v, complex) and abs(float(v)) < 1e100
+
+
+def _is_masked(e: Expr) -> bool:
+    return e == INF or isinstance(e, Reduce) and e.op == "logsumexp"
+
+
 def _require_finite(values: Mapping[str, Any]) -> None:
     for name, value in values.items():
         for v in flat(value):
-            if hasattr(v, "_mpc_") or isinstance(v, complex) or not abs(float(v)) < 1e100:
+            if not _is_finite(v):
                 raise _Unusable(f"{name} is {float(v) if not hasattr(v, '_mpc_') else 'complex'}")
 
 

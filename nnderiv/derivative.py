@@ -467,9 +467,8 @@ class _Reverse:
 
     def _may_leave(self, e: Expr, ranges: Ranges) -> bool:
         """Whether some read of a forward tensor in e may be out of range."""
-        return any(
-            name not in self.tensor_of and readable(self._hull(name), subs, ranges, self.positive) for name, subs in accesses(e)
-        )
+        forward = ((name, subs) for name, subs in accesses(e) if name not in self.tensor_of and name not in self.outputs_of_seeds)
+        return any(readable(self._hull(name), subs, ranges, self.positive) for name, subs in forward)
 
     def _named(self, e: Expr, ranges: Ranges) -> Read:
         """t[i] = e for the indices of e: an element of t is in range wherever i is."""

@@ -127,9 +127,10 @@ def mul(factors: list[Expr]) -> Expr:
 
 
 def where(condition: Expr, a: Expr, b: Expr) -> Expr:
-    if condition == TRUE or a == b:
+    """where(…); a branch that is never taken disappears only if it reads nothing, since what is read restricts a reduction."""
+    if a == b or condition == TRUE and not reads(b):
         return a
-    return b if condition == FALSE else Op("where", (condition, a, b))
+    return b if condition == FALSE and not reads(a) else Op("where", (condition, a, b))
 
 
 def conjunction(conditions: list[Expr]) -> Expr:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from ..expr import ONE, ZERO, Expr, Op, conjunction, factors, free_symbols, product, where
+from ..expr import INF, ONE, ZERO, Expr, Op, conjunction, factors, free_symbols, product, reads, walk, where
+from ..simplify import may_be_infinite
 from .arrays import Array, Frame, expand, permute
 
 TYPICAL = 32  # what a size that is a name counts as, when costs are compared
@@ -90,9 +91,16 @@ def _only_in(i: str, o: Operand, operands: list[Operand]) -> bool:
 def _operands(frame: Frame, body: Expr) -> tuple[list[Operand], list[Expr], list[Expr]]:
     """(operands, factors without array indices, conditions without). A condition stays with a factor that runs over its indices."""
     conditions, parts = _split(body)
-    scale = [f for f in parts if not labels_of(frame, f)]
-    always: list[Expr] = []
+    always = [c for c in conditions if not labels_of(frame, c)]
+    conditions = [c for c in conditions if labels_of(frame, c)]
     found: list[Operand] = []
+    # A factor that may be infinite where a condition fails must stand inside the where, since 0·inf is not 0.
+    risky = [f for f in parts if _may_be_infinite(f)] if conditions else []
+    if risky:
+        labels = frozenset(i for e in (*risky, *conditions) for i in labels_of(frame, e))
+        found, conditions = [Operand(labels, risky, conditions)], []
+    parts = [f for f in parts if f not in risky]
+    scale = [f for f in parts if not labels_of(frame, f)]
     for f in sorted((f for f in parts if f not in scale), key=lambda f: -len(labels_of(frame, f))):
         labels = labels_of(frame, f)
         hosts = [o for o in found if labels == o.labels]
@@ -102,16 +110,18 @@ def _operands(frame: Frame, body: Expr) -> tuple[list[Operand], list[Expr], list
             found.append(Operand(labels, [f]))
     for c in sorted(conditions, key=lambda c: -len(labels_of(frame, c))):
         labels = labels_of(frame, c)
-        hosts = [o for o in found if labels and labels <= o.labels]
+        hosts = [o for o in found if labels <= o.labels]
         if hosts:
             min(hosts, key=lambda o: weight(frame, o.labels)).conditions.append(c)
-        elif labels:
-            found.append(Operand(labels, [], [c]))
         else:
-            always.append(c)
+            found.append(Operand(labels, [], [c]))
     order = {id(f): k for k, f in enumerate(parts)}
     found.sort(key=lambda o: min((order.get(id(p), len(parts)) for p in o.parts), default=0))
     return found, scale, always
+
+
+def _may_be_infinite(f: Expr) -> bool:
+    return any(node == INF or isinstance(node, Op) and may_be_infinite(node) and reads(node) for node in walk(f))
 
 
 def _split(body: Expr) -> tuple[list[Expr], list[Expr]]:
@@ -184,17 +194,16 @@ def matmul(frame: Frame, a: Array, b: Array, inner: list[str], keep: Keep) -> Ar
     columns = [x for x in columns if x not in batch_b]
     simpler = a.origin if len(a.labels) <= len(b.labels) else b.origin
     inner = [x for x in simpler.labels if x in inner]
+    labels = (*both, *batch_b, *rows, *columns)
     if not columns and both:
         left, right = _grouped(frame, a, both, rows, inner, keep), _grouped(frame, b, both, inner, [], keep)
-        text = f"({left} @ {right}[..., None])[..., 0]"
+        text, binding = f"({left} @ {right}[..., None])[..., 0]", 9
     else:
         left, right = _grouped(frame, a, both, rows, inner, keep), _grouped(frame, b, both or batch_b, inner, columns, keep)
-        text = f"{left} @ {right}"
-    labels = (*both, *batch_b, *rows, *columns)
-    binding = 6
+        text, binding = f"{left} @ {right}", 6
     if len(rows) > 1 or len(columns) > 1:
         text, binding = f"({text}).reshape({', '.join(frame.size(x) for x in labels)})", 9
-    return permute(Array(text, labels, binding if not text.endswith("0]") else 9), wanted)
+    return permute(Array(text, labels, binding), wanted)
 
 
 def _summed_batch(a: Array, b: Array, both: list[str], inner: list[str]) -> list[str]:

@@ -224,7 +224,7 @@ class Body:
             if total is None:
                 total = folded if sign > 0 else Array(f"-{folded.at_least(6)}", folded.labels, 5)
             else:
-                operator = "+" if sign > 0 else "-"
+                operator, total = "+" if sign > 0 else "-", expand(total, folded.labels)
                 total = Array(f"{total.at_least(5)} {operator} {folded.at_least(6)}", folded.labels, 5)
         assert total is not None
         return total
