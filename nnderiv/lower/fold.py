@@ -226,8 +226,8 @@ def _lookup(e: Equation, sum_: Reduce, conditions: list[Expr], body: list[Expr],
     values = product([*others, Reduce("sum", summed, values)]) if summed else product([*others, *factors(values)])
     order = (*labels, *summed)
     ranges = {i: e.ranges[i] for i in order}
-    at = tuple(v - e.ranges[a].lo for a, v in places.items())
-    return Fold(values, order, ranges, labels, scatter=at, scatter_labels=tuple(bound), moved=moved)
+    scattered = tuple(v - e.ranges[a].lo for a, v in places.items())
+    return Fold(values, order, ranges, labels, scatter=scattered, scatter_labels=tuple(bound), moved=moved)
 
 
 def _data_place(c: Expr, vectors: list[str]) -> tuple[str, Int] | None:
