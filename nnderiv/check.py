@@ -222,9 +222,9 @@ class _Exact(_Trials):
         """
         if all(_is_finite(v) for g in gradients.values() for v in flat(g)):
             return
-        inner = self.derivation.gradients.forward
-        plain = [n for n, es in inner.definitions.items() if not any(_is_masked(x) for e in es for x in walk(e.body))]
-        _require_finite(evaluate(inner, sample.inputs, plain))
+        for program in (self.forward, self.derivation.gradients.forward):
+            masked = {n for n, es in program.definitions.items() if any(_is_masked(x) for e in es for x in walk(e.body))}
+            _require_finite(evaluate(program, sample.inputs, [n for n in program.definitions if n not in masked]))
 
 
 class _Emitted(_Trials):

@@ -316,7 +316,9 @@ class _Reverse:
             left = {i: ranges[i] for i in [*outputs, *bound, *(solution.extra if solved else ())] if i not in solved}
             spare = tuple((i, r) for i, r in e.ranges.items() if rename[i].name == i and i in solved and i not in dims)
             whole = Term(left, tuple(holds), product([*factors(seed), *(f for part in parts for f in part)]), spare)
-            return self._protect(whole, e, indices, {**dims, **ranges})
+            # The equation's own value is in range wherever its seed is.
+            itself = subst_indices(tensor(e.tensor, *e.subs), at)
+            return whole if indices else self._protect(whole, itself, {**dims, **ranges})
 
         result = term(values, solution.values, solution.conditions)
         if self.history is not None:
@@ -448,14 +450,14 @@ class _Reverse:
                     places.append(compare("==", here, theirs))
             yield Op("not", (conjunction(places),))
 
-    def _protect(self, term: Term, e: Equation, indices: tuple[str, ...], ranges: Ranges) -> Term:
+    def _protect(self, term: Term, itself: Expr, ranges: Ranges) -> Term:
         """A read outside a reduction counts as 0 where it is out of range; inside the new sum the position would be dropped.
 
         So such a read, unless a zero of it makes the term vanish anyway, gets a name, whose elements are in range.
         """
-        if indices or not term.indices:
+        if not term.indices:
             return term
-        plain = {f for f in factors(term.body) if isinstance(f, Read) and not any(s.elements() for s in f.subs)}
+        plain = {f for f in factors(term.body) if isinstance(f, Read) and not any(s.elements() for s in f.subs)} | {itself}
 
         def shield(node: Expr) -> Expr:
             exposed = node if isinstance(node, Read | IntValue) else node.args[0] if isinstance(node, Op) and node.op == "where" else None

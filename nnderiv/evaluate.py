@@ -285,12 +285,12 @@ def own_reads(e: Expr) -> list[tuple[str, tuple[Int, ...]]]:
 
 
 def fold(op: str, values: list[Any]) -> Any:
-    """sum, mean, max, min or logsumexp of some numbers; of none, 0, not a number, −inf, inf, −inf."""
+    """sum, mean, max, min or logsumexp of some numbers; of none, 0, 0, −inf, inf, −inf."""
     if op in ("sum", "mean"):
         total: Any = Fraction(0)
         for v in values:
             total = combine("+", total, v)
-        return total if op == "sum" else combine("/", total, Fraction(len(values))) if values else math.nan
+        return total if op == "sum" else combine("/", total, Fraction(len(values))) if values else total
     if op == "min":
         return -fold("max", [-v for v in values])
     best: Any = -INFINITY

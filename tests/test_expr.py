@@ -56,7 +56,8 @@ def test_terms_and_factors_have_inverses() -> None:
 def test_conditions_on_numbers_are_decided() -> None:
     i = Int.symbol("i")
     assert compare("<", i, i + 1) == TRUE
-    assert where(TRUE, x, y) == x
+    assert where(TRUE, x, num(1)) == x
+    assert where(TRUE, x, y) == Op("where", (TRUE, x, y)), "what is read restricts a reduction, taken or not"
     assert conjunction([TRUE, TRUE]) == TRUE
     assert conjunction([compare("<", i, Int.of(3)), compare("<", i, Int.of(3))]) == compare("<", i, Int.of(3))
 
