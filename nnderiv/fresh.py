@@ -10,10 +10,12 @@ class Fresh:
 
     def __init__(self, taken: Iterable[str]):
         self.taken = set(taken)
+        self.next: dict[str, int] = {}  # where to go on counting, so that many names cost no more than a few
 
     def __call__(self, wish: str) -> str:
-        name, k = wish, 2
+        name, k = wish, self.next.get(wish, 2)
         while name in self.taken:
             name, k = f"{wish}_{k}" if wish[-1].isdigit() else f"{wish}{k}", k + 1
+        self.next[wish] = k
         self.taken.add(name)
         return name
