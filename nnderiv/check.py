@@ -24,6 +24,7 @@ from .dual import Dual, Kink
 from .errors import CheckError
 from .evaluate import evaluate
 from .expr import INF, Expr, Reduce, walk
+from .normal import normalise
 from .numbers import is_mpf
 from .numeric import Comparison, closeness, difference_test, dot_test
 from .program import Program
@@ -149,6 +150,12 @@ class _Trials:
     def direction(self, sample: Sample, name: str, dyadic: bool = False) -> Any:
         return tangent(self.forward, sample, name, _like(sample.inputs[name], lambda: number(self.rng, "any", dyadic)))
 
+    def refuse_hidden_infinities(self, sample: Sample) -> None:
+        """Raise where a tensor is infinite although nobody wrote `inf`: the maximum of nothing, say. No slope is defined there."""
+        normal = normalise(self.forward)
+        if not any(node == INF for e in self.forward.equations for node in walk(e.body)):
+            _require_finite(evaluate(normal, sample.inputs, tuple(normal.definitions)))
+
     def refuse_kinks(self, sample: Sample, directions: Mapping[str, Any]) -> None:
         """Raise Kink where a step along the directions, however small, would change which branch is taken."""
         self.outputs({**sample.inputs, **{n: _zip(Dual, sample.inputs[n], flat(v)) for n, v in directions.items()}})
@@ -188,6 +195,7 @@ class _Exact(_Trials):
     def trial(self, sample: Sample, differences: bool) -> None:
         outputs = evaluate(self.forward, sample.inputs)
         _require_finite(outputs)
+        self.refuse_hidden_infinities(sample)
         seeds = self.draw_seeds(outputs, sample.mode)
         gradients = evaluate(self.backward, {**sample.inputs, **seeds})
         self.refuse_extremes_of_nothing(sample, gradients)
@@ -245,6 +253,7 @@ class _Emitted(_Trials):
         seeds = self.draw_seeds(expected, sample.mode, dyadic=True)
         truth = evaluate(self.backward, {**sample.inputs, **seeds})
         _require_finite(truth)
+        self.refuse_hidden_infinities(sample)
         directions = {name: self.direction(sample, name, dyadic=True) for name in self.names}
         self.refuse_kinks(sample, directions)
         try:

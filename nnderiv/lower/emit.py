@@ -356,6 +356,8 @@ class Body:
     def function(self, frame: Frame, e: Op) -> Array:
         if e.op in ("max", "min") and len(e.args) == 2:
             (a, b), labels = self.aligned(frame, [self.keep_long(self.value(frame, x)) for x in e.args])
+            if not labels and not _is_numpy(e):
+                return Array(f"{e.op}({a.text}, {b.text})")  # of Python numbers: NumPy's would widen float32
             return Array(f"np.{e.op}imum({a.text}, {b.text})", labels)
         if e.op == "exp" and (difference := self.difference_from_lse(frame, e.args[0])) is not None:
             return difference
