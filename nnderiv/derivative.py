@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from .bounds import inside
+from .bounds import inside, never_negative
 from .errors import DerivationError
 from .evaluate import own_reads
 from .expr import (
@@ -27,12 +27,13 @@ from .expr import (
     Op,
     Read,
     Reduce,
+    add,
     additive_terms,
     compare,
+    conjunction,
     factors,
     free_symbols,
     map_children,
-    mul,
     num,
     product,
     reads,
@@ -427,14 +428,10 @@ class _Reverse:
             if s.name in base.ranges and base.ranges[str(s.name)] != e.ranges[i]:
                 r = base.ranges[str(s.name)]
                 places += [compare("<=", r.lo, values[i]), compare("<", values[i], r.hi)]
-        from .expr import conjunction
-
         yield Op("not", (conjunction(places),))
 
     def _overruled(self, e: Equation, values: dict[str, Int]) -> Iterator[Expr]:
         """A base case gives way to a more literal one (D[i,0] to D[0,0]), or to an earlier one that is as literal."""
-        from .expr import conjunction
-
         for other in self.program.definitions[e.tensor]:
             if other is e:
                 return
@@ -513,8 +510,6 @@ class _Reverse:
 
 
 def _excluded(place: Int, r: Range, positive: frozenset[str]) -> bool:
-    from .bounds import never_negative
-
     return never_negative(r.lo - 1 - place, {}, positive) or never_negative(place - r.hi, {}, positive)
 
 
@@ -533,8 +528,6 @@ def _summands(body: Expr) -> Iterator[tuple[Expr, tuple[str, ...], Expr, str]]:
         else:
             plain.append(term if sign > 0 else product([num(-1), *parts]))
     if plain:
-        from .expr import add
-
         yield ONE, (), add(plain), "sum"
 
 
@@ -588,4 +581,3 @@ def rename_tensors(program: Program, names: dict[str, str]) -> Program:
                    shapes={names.get(n, n): s for n, s in program.shapes.items()})
 
 
-__all__ = ["Gradients", "differentiate", "mul", "rename_tensors"]

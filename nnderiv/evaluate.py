@@ -20,7 +20,7 @@ from typing import Any
 
 from .errors import DefinitionError, EvaluationError
 from .expr import NORMALISERS, Const, Expr, IntValue, Num, Op, Read, Reduce, additive_terms, children
-from .integer import Element, Int
+from .integer import Int
 from .numbers import FUNCTIONS, INFINITY, as_number, combine, power
 from .program import Equation, Program
 
@@ -305,4 +305,3 @@ def _shown(key: tuple[str, Index]) -> str:
     return f"{key[0]}[{','.join(map(str, key[1]))}]"
 
 
-__all__ = ["Element", "evaluate"]

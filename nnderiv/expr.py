@@ -331,6 +331,19 @@ def product(parts: list[Expr]) -> Expr:
     return neg(result) if sign < 0 else result
 
 
+def guarded_factors(e: Expr) -> tuple[list[Expr], list[Expr]]:
+    """(conditions, factors) of a product in which factors may stand as where(condition, factor, 0)."""
+    conditions: list[Expr] = []
+    found: list[Expr] = []
+    for f in factors(e):
+        while isinstance(f, Op) and f.op == "where" and f.args[2] == ZERO:
+            c = f.args[0]
+            conditions += c.args if isinstance(c, Op) and c.op == "and" else [c]
+            f = f.args[1]
+        found += factors(f)
+    return conditions, found
+
+
 def _is_reciprocal(e: Expr) -> bool:
     return isinstance(e, Op) and e.op == "/" and e.args[0] == ONE
 

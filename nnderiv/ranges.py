@@ -6,7 +6,7 @@ settles takes the largest interval of non-negative indices for which every read 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
@@ -44,6 +44,9 @@ class _Item:
     ranges: Ranges
     open: list[str]
     again: dict[str, str]
+
+
+Rule = Callable[[_Item, str], Range | None]
 
 
 class Inference:
@@ -104,7 +107,7 @@ class Inference:
         while pending:
             queue = pending
             while queue:
-                queue = self._sweep(queue, self._plain)
+                queue = self._sweep(queue)
             pending = [i for i in self.items if i.open]
             if pending and not any(self._try(i, rule) for rule in self._rules for i in pending):
                 self._unsettled(pending[0])
@@ -125,7 +128,7 @@ class Inference:
                 self.fail(f"{name} can take no value in the equation of {item.equation.tensor}: it would run over {r}.",
                           f"Shift the subscript in which {name} stands, or set its range: … for {name} < …", item.equation)
 
-    def _sweep(self, queue: list[_Item], rule: object) -> list[_Item]:
+    def _sweep(self, queue: list[_Item]) -> list[_Item]:
         """Apply the plain rule to each item; return those that read a tensor whose dimensions just became known."""
         changed: dict[str, None] = {}
         for item in queue:
@@ -138,10 +141,10 @@ class Inference:
                     woken[id(item)] = item
         return list(woken.values())
 
-    def _try(self, item: _Item, rule: object) -> bool:
+    def _try(self, item: _Item, rule: Rule) -> bool:
         progress = False
         for name in list(item.open):
-            r = rule(item, name)  # type: ignore[operator]
+            r = rule(item, name)
             if r is not None:
                 item.ranges[name] = r
                 item.open.remove(name)
@@ -250,8 +253,8 @@ class Inference:
         return any(s.name is None or s.name in self.kinds or s.name in self.positive for s in e.subs)
 
     # -- dimensions --------------------------------------------------------------------------------------------------
-    def _settle_dims(self, names: object) -> None:
-        for name in names:  # type: ignore[attr-defined]
+    def _settle_dims(self, names: Iterable[str]) -> None:
+        for name in names:
             if name in self.by_tensor:
                 items = self.by_tensor[name]
                 self.dims[name] = tuple(self._axis(items, k) for k in range(len(items[0].equation.subs)))
@@ -347,6 +350,8 @@ def _cut(item: _Item, siblings: list[_Item], dims: tuple[Range, ...]) -> Equatio
         name = str(e.subs[k].name)
         others = [j for j in range(len(b.subs)) if j not in literal]
         covers = all(base.ranges[str(b.subs[j].name)] in (ranges[str(e.subs[j].name)], dims[j]) for j in others)
+        if ranges[name].size.is_constant and ranges[name].size.constant <= 0:
+            continue  # there is nothing to cut off
         if covers and at == ranges[name].lo:
             ranges[name] = Range(at + 1, ranges[name].hi)
         elif covers and at == ranges[name].hi - 1:

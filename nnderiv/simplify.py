@@ -39,13 +39,11 @@ from .expr import (
     ints,
     map_ints,
     mul,
-    neg,
     num,
     product,
     reads,
     subst_indices,
     symbols,
-    tensor,
     walk,
     where,
 )
@@ -453,4 +451,3 @@ def _without(parts: list[Expr], shared: list[Expr]) -> list[Expr]:
     return rest
 
 
-__all__ = ["Context", "Term", "collect", "neg", "simplify", "tensor"]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from .bounds import never_negative
-from .expr import Expr, compare
+from .expr import Expr, compare, subst_indices
 from .integer import FloorDiv, Int
 from .program import Range, Ranges
 
@@ -49,8 +49,6 @@ def solve(
         if name in solution.extra:
             bound = [*bound, name]
     # A later elimination may stand in an earlier condition.
-    from .expr import subst_indices
-
     solution.conditions = [subst_indices(c, solution.values) for c in solution.conditions]
     solution.conditions += [compare("==", *_sides(e)) for e in equations]
     return solution

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from ..expr import INF, ONE, ZERO, Expr, Op, conjunction, factors, free_symbols, product, reads, walk, where
+from ..expr import INF, ONE, ZERO, Expr, Op, conjunction, free_symbols, guarded_factors, product, reads, walk, where
 from ..simplify import may_be_infinite
 from .arrays import Array, Frame, expand, permute
 
@@ -90,7 +90,7 @@ def _only_in(i: str, o: Operand, operands: list[Operand]) -> bool:
 
 def _operands(frame: Frame, body: Expr) -> tuple[list[Operand], list[Expr], list[Expr]]:
     """(operands, factors without array indices, conditions without). A condition stays with a factor that runs over its indices."""
-    conditions, parts = _split(body)
+    conditions, parts = guarded_factors(body)
     always = [c for c in conditions if not labels_of(frame, c)]
     conditions = [c for c in conditions if labels_of(frame, c)]
     found: list[Operand] = []
@@ -122,18 +122,6 @@ def _operands(frame: Frame, body: Expr) -> tuple[list[Operand], list[Expr], list
 
 def _may_be_infinite(f: Expr) -> bool:
     return any(node == INF or isinstance(node, Op) and may_be_infinite(node) and reads(node) for node in walk(f))
-
-
-def _split(body: Expr) -> tuple[list[Expr], list[Expr]]:
-    """(conditions, factors) of a body that may be where(c, product, 0)."""
-    conditions, kept = [], []
-    for f in factors(body):
-        while isinstance(f, Op) and f.op == "where" and f.args[2] == ZERO:
-            c = f.args[0]
-            conditions += list(c.args) if isinstance(c, Op) and c.op == "and" else [c]
-            f = f.args[1]
-        kept += factors(f)
-    return conditions, kept
 
 
 def weight(frame: Frame, labels: frozenset[str] | set[str]) -> float:

@@ -23,6 +23,7 @@ from ..expr import (
     conjunction,
     factors,
     free_symbols,
+    guarded_factors,
     ints,
     product,
     reads,
@@ -58,19 +59,8 @@ def find_fold(program: Program, e: Equation, term: Expr) -> Fold | None:
     if len(sums) != 1 or sums[0].op != "sum" or any(reads(f) for f in parts if f is not sums[0]):
         return None
     others = [f for f in parts if f is not sums[0]]
-    conditions, body = _split(sums[0].body)
+    conditions, body = guarded_factors(sums[0].body)
     return _strided(program, e, sums[0], conditions, body, others) or _lookup(e, sums[0], conditions, body, others)
-
-
-def _split(body: Expr) -> tuple[list[Expr], list[Expr]]:
-    conditions: list[Expr] = []
-    kept: list[Expr] = []
-    for f in factors(body):
-        while isinstance(f, Op) and f.op == "where" and f.args[2] == ZERO:
-            conditions += list(f.args[0].args) if isinstance(f.args[0], Op) and f.args[0].op == "and" else [f.args[0]]
-            f = f.args[1]
-        kept += factors(f)
-    return conditions, kept
 
 
 # -- strided windows ---------------------------------------------------------------------------------------------------------

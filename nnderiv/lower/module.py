@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import types
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from ..derivative import Gradients
 from ..fresh import Fresh
-from ..integer import Int, compact
+from ..integer import compact
 from ..program import Equation, Input, Program
 from .arrays import Storage
 from .emit import Body
@@ -244,4 +244,3 @@ def _indented(text: str) -> str:
     return "\n".join(f"    {line}" if line else "" for line in text.splitlines())
 
 
-__all__ = ["Int", "Module", "lower", "replace"]

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..bounds import never_negative
-from ..expr import Expr, IntValue, Op, Read, children, subst_indices
+from ..expr import Expr, IntValue, Op, Read, Reduce, children, map_children, subst_indices
 from ..graph import components
-from ..integer import Element, Int
+from ..integer import Int
 from ..normal import positive_names
-from ..program import Equation, Program, Range, Ranges
+from ..program import Equation, Program, Range
 
 
 @dataclass(frozen=True)
@@ -274,8 +274,6 @@ def _renamed(edge: _Edge, e: Equation, axes: Mapping[str, int], variable: str) -
 
 
 def _rename_bound(e: Expr, names: Mapping[str, str]) -> Expr:
-    from ..expr import Reduce, map_children
-
     if not names:
         return e
     if isinstance(e, Reduce):
@@ -320,4 +318,3 @@ def _facts(c: Expr) -> list[Int]:
 
 _OPPOSITE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
 
-__all__ = ["Compute", "Element", "Loop", "Node", "Ranges", "Sweep", "schedule"]
