@@ -150,3 +150,11 @@ def inside(sub: Int, axis: Range, ranges: Mapping[str, Range], positive: Collect
         return False
     facts = list(facts)
     return never_negative(sub - axis.lo, ranges, positive, facts) and never_negative(axis.hi - 1 - sub, ranges, positive, facts)
+
+
+def smaller_or_greater(op: str, a: Int, b: Int, positive: Collection[str]) -> Int:
+    """min or max of two, decided where that is provable."""
+    d = b - a if op == "min" else a - b
+    if never_negative(d, {}, positive):
+        return a
+    return b if never_negative(-d, {}, positive) else Int.extreme(op, a, b)

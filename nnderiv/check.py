@@ -152,8 +152,8 @@ class _Trials:
 
     def refuse_hidden_infinities(self, sample: Sample) -> None:
         """Raise where a tensor is infinite although nobody wrote `inf`: the maximum of nothing, say. No slope is defined there."""
-        normal = normalise(self.forward)
         if not any(node == INF for e in self.forward.equations for node in walk(e.body)):
+            normal = normalise(self.forward)
             _require_finite(evaluate(normal, sample.inputs, tuple(normal.definitions)))
 
     def refuse_kinks(self, sample: Sample, directions: Mapping[str, Any]) -> None:

@@ -320,8 +320,8 @@ def factors(e: Expr) -> list[Expr]:
 
 def product(parts: list[Expr]) -> Expr:
     """The inverse of factors: one fraction, reciprocals gathered in its denominator."""
-    above = [f for f in parts if not _is_reciprocal(f)]
-    below = [f.args[1] for f in parts if isinstance(f, Op) and _is_reciprocal(f)]
+    above = [f for f in parts if not is_reciprocal(f)]
+    below = [f.args[1] for f in parts if isinstance(f, Op) and is_reciprocal(f)]
     top, sign = mul(above), 1
     if isinstance(top, Op) and top.op == "neg":
         top, sign = top.args[0], -1
@@ -344,7 +344,7 @@ def guarded_factors(e: Expr) -> tuple[list[Expr], list[Expr]]:
     return conditions, found
 
 
-def _is_reciprocal(e: Expr) -> bool:
+def is_reciprocal(e: Expr) -> bool:
     return isinstance(e, Op) and e.op == "/" and e.args[0] == ONE
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from .bounds import Range as Range
 from .bounds import Ranges as Ranges
-from .bounds import never_negative
+from .bounds import smaller_or_greater
 from .expr import NORMALISERS, Expr, Op, Reduce, ints, reads, tensors, walk
 from .integer import Int, compact
 
@@ -256,14 +256,6 @@ def _hull(r: Range, equations: tuple[Equation, ...], axis: int, sizes: Collectio
         s = e.subs[axis]
         name = s.name
         other = e.ranges[name] if name is not None and name in e.ranges else Range(s, s + 1)
-        lo = _extreme("min", lo, other.lo, sizes)
-        hi = _extreme("max", hi, other.hi, sizes)
+        lo = smaller_or_greater("min", lo, other.lo, sizes)
+        hi = smaller_or_greater("max", hi, other.hi, sizes)
     return Range(lo, hi)
-
-
-def _extreme(op: str, a: Int, b: Int, sizes: Collection[str]) -> Int:
-    """The smaller or greater one, decided where that is provable."""
-    d = b - a if op == "min" else a - b
-    if never_negative(d, {}, sizes):
-        return a
-    return b if never_negative(-d, {}, sizes) else Int.extreme(op, a, b)

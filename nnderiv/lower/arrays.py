@@ -183,6 +183,23 @@ def _slice(frame: Frame, relative: Int, index: str, axis: Range) -> str:
     return f"{'' if start == 0 else frame.integer(start)}:{'' if stop == axis.size else frame.integer(stop)}"
 
 
+def tuple_text(parts: Iterable[str]) -> str:
+    """(a, b), and (a,) for a single part."""
+    parts = list(parts)
+    return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
+
+
+def _axis(frame: Frame, sub: Int, indices: Sequence[str]) -> str:
+    """One axis of _windows: (start, (size, step), …)."""
+    start, spans = sub, []
+    for i in indices:
+        split = sub.split(i)
+        assert split is not None
+        spans.append(f"({frame.size(i)}, {frame.integer(split[0])})")
+        start = start.subst({i: frame.ranges[i].lo})
+    return tuple_text([frame.integer(start), *spans])
+
+
 def _windows(frame: Frame, store: Storage, relative: list[Int], kinds: list[str], outside: str = "") -> Array:
     """_windows(A, …): strided views, padded where they leave the array."""
     axes, labels = [], []
@@ -193,13 +210,7 @@ def _windows(frame: Frame, store: Storage, relative: list[Int], kinds: list[str]
         if kind == "all":
             axes.append("None")
             continue
-        start, spans = sub, []
-        for i in indices:
-            split = sub.split(i)
-            assert split is not None
-            spans.append(f"({frame.size(i)}, {frame.integer(split[0])})")
-            start = start.subst({i: frame.ranges[i].lo})
-        axes.append(f"({', '.join([frame.integer(start), *spans])}{',' if not spans else ''})")
+        axes.append(_axis(frame, sub, indices))
     last = [f"outside={outside}"] if outside else []
     array = Array(f"_windows({', '.join([store.variable, *axes, *last])})", tuple(labels), 9, True)
     return permute(array, frame.sort(labels))
@@ -213,14 +224,13 @@ def _gather(frame: Frame, store: Storage, relative: list[Int], kinds: list[str],
     chosen.sort()
     rest = [k for k in range(len(kinds)) if k not in chosen]
     labels = frame.sort({i for k in chosen for i in frame.vectors(relative[k])})
-    plain = Storage(store.variable, tuple(Range(Int.of(0), r.size) for r in store.axes))
-    base = plain.variable
+    base = store.variable
     behind: list[str] = []
     if any(kinds[k] != "all" for k in rest):
-        base, behind = _view_of_rest(frame, plain, relative, kinds, chosen, outside)
+        base, behind = _view_of_rest(frame, store, relative, kinds, chosen, outside)
     else:
         behind = [frame.vectors(relative[k])[0] for k in rest]
-    moved = _front(base, store, kinds, chosen, rest, relative, frame)
+    moved = _front(base, kinds, chosen, rest, relative, frame)
     arrays = [integer_array(frame, relative[k], labels) for k in chosen]
     last = [f"outside={outside}"] if outside else []
     array = Array(f"_gather({', '.join([moved, *arrays, *last])})", (*labels, *behind), 9)
@@ -236,19 +246,13 @@ def _view_of_rest(
             axes.append("None")
             behind += frame.vectors(sub) if k not in chosen else []
             continue
-        start, spans = sub, []
-        for i in frame.vectors(sub):
-            split = sub.split(i)
-            assert split is not None
-            spans.append(f"({frame.size(i)}, {frame.integer(split[0])})")
-            start = start.subst({i: frame.ranges[i].lo})
-            behind.append(i)
-        axes.append(f"({', '.join([frame.integer(start), *spans])}{',' if not spans else ''})")
+        axes.append(_axis(frame, sub, frame.vectors(sub)))
+        behind += frame.vectors(sub)
     last = [f"outside={outside}"] if outside else []
     return f"_windows({', '.join([store.variable, *axes, *last])})", behind
 
 
-def _front(base: str, store: Storage, kinds: list[str], chosen: list[int], rest: list[int], relative: list[Int], frame: Frame) -> str:
+def _front(base: str, kinds: list[str], chosen: list[int], rest: list[int], relative: list[Int], frame: Frame) -> str:
     """The array with the chosen axes in front. A window axis has as many axes as it has indices."""
     counts = [1 if k in chosen or kinds[k] == "all" else len(frame.vectors(relative[k])) for k in range(len(kinds))]
     first = [sum(counts[:k]) for k in range(len(kinds))]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from ..expr import INF, ONE, ZERO, Expr, Op, conjunction, free_symbols, guarded_factors, product, reads, walk, where
+from ..expr import INF, ZERO, Expr, Op, conjunction, free_symbols, guarded_factors, is_reciprocal, product, reads, walk, where
 from ..simplify import may_be_infinite
 from .arrays import Array, Frame, expand, permute
 
@@ -52,7 +52,7 @@ def sum_of_products(
     for i in missing:
         result = Array(f"{frame.size(i)}*{result.at_least(6)}" if result.text != "1" else frame.size(i), result.labels, 6)
     # One by one, so that a division by an empty size is NumPy's and not Python's.
-    for f in sorted(scale, key=_is_reciprocal):
+    for f in sorted(scale, key=is_reciprocal):
         result = _times(frame, result, f, emit)
     for f in after:
         result = _times(frame, result, f, emit)
@@ -63,7 +63,7 @@ def sum_of_products(
 
 def _times(frame: Frame, result: Array, f: Expr, emit: Emit) -> Array:
     """The sum times a factor that does not run over what is summed, or over its denominator."""
-    below = _is_reciprocal(f)
+    below = is_reciprocal(f)
     factor = emit(f.args[1] if below and isinstance(f, Op) else f)
     labels = frame.sort({*result.labels, *factor.labels})
     left, right = expand(result, labels), expand(factor, labels)
@@ -74,10 +74,6 @@ def _times(frame: Frame, result: Array, f: Expr, emit: Emit) -> Array:
     if not factor.labels:
         return Array(f"{right.at_least(6)}*{left.at_least(7)}", labels, 6)
     return Array(f"{left.at_least(6)}*{right.at_least(7)}", labels, 6)
-
-
-def _is_reciprocal(f: Expr) -> bool:
-    return isinstance(f, Op) and f.op == "/" and f.args[0] == ONE
 
 
 def _array(emit: Emit, o: Operand) -> Array:

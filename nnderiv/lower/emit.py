@@ -33,13 +33,14 @@ from ..integer import Int
 from ..normal import positive_names
 from ..program import Equation, Program, Range, Ranges
 from ..ranges import bound_indices
-from .arrays import Array, Frame, Storage, expand, integer_value, permute, read, target
+from .arrays import Array, Frame, Storage, expand, integer_value, permute, read, target, tuple_text
 from .contract import sum_of_products
 from .fold import Fold, find_fold
 from .fuse import Softmaxes
 from .layout import WIDTH as LINE
 from .layout import assignment, comment
 from .schedule import Compute, Loop, Node, Sweep
+from .storage import equations_of
 
 FUNCTIONS = {
     "exp": "np.exp", "log": "np.log", "sqrt": "np.sqrt", "tanh": "np.tanh", "sin": "np.sin", "cos": "np.cos", "abs": "np.abs",
@@ -89,7 +90,7 @@ class Body:
                 self.sweep(node)
 
     def loop(self, node: Loop) -> None:
-        for e in _equations(node):
+        for e in equations_of(node):
             if not self.storage[e.tensor].dropped:
                 self.allocate(e.tensor)
         lo, hi = self.integer(node.range.lo), self.integer(node.range.hi)
@@ -463,20 +464,6 @@ class Body:
         if e.op == "logsumexp":
             return Array(f"_logsumexp({body.text}, {axis})", left)
         return Array(f"{body.at_least(9)}.{e.op}({axis}, initial={edge})", left)
-
-
-def tuple_text(parts: Iterable[str]) -> str:
-    """(a, b), and (a,) for a single part."""
-    parts = list(parts)
-    return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
-
-
-def _equations(node: Node) -> list[Equation]:
-    if isinstance(node, Compute):
-        return [node.equation]
-    if isinstance(node, Loop):
-        return [e for n in node.body for e in _equations(n)]
-    return list(node.equations)
 
 
 def _axes(array: Array, indices: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ..bounds import never_negative
+from ..bounds import never_negative, smaller_or_greater
 from ..expr import Expr, IntValue, Op, Read, Reduce, children, map_children, subst_indices
 from ..graph import components
 from ..integer import Int
@@ -224,15 +224,12 @@ class _Scheduler:
         for m in members:
             place = m.equation.subs[plan.axes[m.equation.tensor]]
             r = m.equation.ranges[place.name] if place.name in m.equation.ranges and place.name else Range(place, place + 1)
-            span = r if span is None else Range(self._least(span.lo, r.lo, "min"), self._least(span.hi, r.hi, "max"))
+            span = r if span is None else self._joined(span, r)
         assert span is not None
         return span
 
-    def _least(self, a: Int, b: Int, op: str) -> Int:
-        d = b - a if op == "min" else a - b
-        if never_negative(d, {}, self.positive):
-            return a
-        return b if never_negative(-d, {}, self.positive) else Int.extreme(op, a, b)
+    def _joined(self, a: Range, b: Range) -> Range:
+        return Range(smaller_or_greater("min", a.lo, b.lo, self.positive), smaller_or_greater("max", a.hi, b.hi, self.positive))
 
     def enter(self, m: _Member, axis: int, variable: str, span: Range) -> _Member:
         """The member inside the loop: its index along the axis is the loop variable now."""
