@@ -89,7 +89,7 @@ class Derivation:
 
     def latex(self, form: str = "index") -> str:
         """All gradients, aligned."""
-        from .latex import derivation_latex
+        from .forms import derivation_latex
 
         return derivation_latex(self, form)
 
@@ -133,7 +133,7 @@ class Gradient:
 
     def latex(self, form: str = "index") -> str:
         """The formula; form: "index" or "matrix". Raises `MatrixFormError`, with the reason, where no matrix form exists."""
-        from .latex import gradient_latex
+        from .forms import gradient_latex
 
         return gradient_latex(self, form)
 

@@ -17,14 +17,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache, singledispatch
-from typing import TYPE_CHECKING
 
 from sympy import Symbol
 from sympy import latex as sympy_latex
 
-from . import matrix as mx
 from .bounds import Range
-from .errors import MatrixFormError
 from .expr import (
     COMPARISONS,
     NORMALISERS,
@@ -39,16 +36,12 @@ from .expr import (
     Reduce,
     decimal,
     ints,
-    map_children,
     mul,
     neg,
     reads,
 )
 from .integer import Element, Extreme, FloorDiv, Int, Mod
 from .program import Equation, Program
-
-if TYPE_CHECKING:
-    from .derivation import Derivation, Gradient
 
 # Binding strengths. A FRACTION or an APPLICATION stands in a product as it is, but not as the base of a power.
 OR, AND, NOT, COMPARISON, SUM, HADAMARD, PRODUCT, FRACTION, APPLICATION, ATOM = range(1, 11)
@@ -64,14 +57,14 @@ def program_latex(program: Program) -> str:
 
 def equation_latex(program: Program, e: Equation, align: bool = False) -> str:
     """One equation in index form, followed by the ranges that no subscript shows."""
-    hidden = {i: r for i, r in e.ranges.items() if not _shows_range(program, e, i)}
+    hidden = {i: r for i, r in e.ranges.items() if not shows_range(program, e, i)}
     shown = [f"{tex_range(r)}".replace("?", name_latex(i)) for i, r in hidden.items() if i in e.indices]
     clause = r",\quad " + r",\ ".join(shown) if shown else ""
-    right = _tex(e.body, {i: r for i, r in hidden.items() if i not in e.indices}).text
+    right = tex(e.body, {i: r for i, r in hidden.items() if i not in e.indices}).text
     return f"{_read(e.tensor, e.subs).text} {'&' if align else ''}= {right}{clause}"
 
 
-def _shows_range(program: Program, e: Equation, index: str) -> bool:
+def shows_range(program: Program, e: Equation, index: str) -> bool:
     """Whether the range of an index can be seen: other tensors, read at the bare index, all have it as their extent."""
     r = e.ranges[index]
     if index in e.indices and not e.is_base:
@@ -87,27 +80,7 @@ def _shows_range(program: Program, e: Equation, index: str) -> bool:
 
 def expression_latex(e: Expr, bounds: Bounds | None = None) -> str:
     """One expression in index form; `bounds` holds the ranges to be written at reductions."""
-    return _tex(e, bounds or {}).text
-
-
-def derivation_latex(derivation: Derivation, form: str = "index") -> str:
-    """The equations that the derivation adds to the forward program, aligned."""
-    known = derivation.forward.definitions
-    added = [e for e in derivation.backward.equations if e.tensor not in known]
-    return aligned([_in_form(derivation.backward, e, form, align=True) for e in added])
-
-
-def gradient_latex(gradient: Gradient, form: str = "index") -> str:
-    """One gradient's equation; form: "index" or "matrix"."""
-    return _in_form(gradient.derivation.backward, gradient.definition, form)
-
-
-def _in_form(program: Program, e: Equation, form: str, align: bool = False) -> str:
-    if form == "index":
-        return equation_latex(program, e, align)
-    if form == "matrix":
-        return matrix_latex(mx.matrix_form(program, e), align)
-    raise MatrixFormError(f"There is no form {form!r}; the forms are 'index' and 'matrix'.")
+    return tex(e, bounds or {}).text
 
 
 def aligned(lines: Iterable[str]) -> str:
@@ -282,7 +255,7 @@ _UPRIGHT = {
     "gelu": r"\operatorname{GELU}",
     "silu": r"\operatorname{SiLU}",
 }
-_RELATION = {"<": "<", "<=": r"\le", ">": ">", ">=": r"\ge", "==": "=", "!=": r"\ne"}
+RELATION = {"<": "<", "<=": r"\le", ">": ">", ">=": r"\ge", "==": "=", "!=": r"\ne"}
 
 
 def function_latex(name: str) -> str:
@@ -290,11 +263,11 @@ def function_latex(name: str) -> str:
 
 
 @singledispatch
-def _tex(e: Expr, bounds: Bounds) -> Piece:
+def tex(e: Expr, bounds: Bounds) -> Piece:
     raise TypeError(f"no LaTeX for {type(e).__name__}")
 
 
-@_tex.register
+@tex.register
 def _(e: Num, bounds: Bounds) -> Piece:
     return number_piece(e.value)
 
@@ -310,17 +283,17 @@ def number_piece(value: Fraction) -> Piece:
     return Piece(decimal(value)[0])
 
 
-@_tex.register
+@tex.register
 def _(e: Const, bounds: Bounds) -> Piece:
     return Piece({"inf": r"\infty", "pi": r"\pi"}[e.name])
 
 
-@_tex.register
+@tex.register
 def _(e: IntValue, bounds: Bounds) -> Piece:
     return int_piece(e.value)
 
 
-@_tex.register
+@tex.register
 def _(e: Read, bounds: Bounds) -> Piece:
     return _read(e.tensor, e.subs)
 
@@ -330,22 +303,22 @@ def _read(tensor: str, subs: tuple[Int, ...]) -> Piece:
     return Piece(name.text(",".join(map(subscript, subs))), APPLICATION if name.above else ATOM)
 
 
-@_tex.register
+@tex.register
 def _(e: Reduce, bounds: Bounds) -> Piece:
     if e.op == "sum":
-        body = _tex(e.body, bounds)
-        return Piece(f"{_sum_signs(e.indices, bounds)} {body.within(PRODUCT)}", PRODUCT, open=True)
+        body = tex(e.body, bounds)
+        return Piece(f"{sum_signs(e.indices, bounds)} {body.within(PRODUCT)}", PRODUCT, open=True)
     below = ",".join(name_latex(i) for i in e.indices if i not in bounds or e.op in NORMALISERS)
     ranges = [
         tex_range(bounds[i]).replace("?", name_latex(i)) for i in e.indices if i in bounds and e.op not in NORMALISERS
     ]
     return Piece(
-        f"{function_latex(e.op)}_{{{', '.join(filter(None, [below, *ranges]))}}}{brackets(_tex(e.body, bounds).text)}",
+        f"{function_latex(e.op)}_{{{', '.join(filter(None, [below, *ranges]))}}}{brackets(tex(e.body, bounds).text)}",
         APPLICATION,
     )
 
 
-def _sum_signs(indices: tuple[str, ...], bounds: Bounds) -> str:
+def sum_signs(indices: tuple[str, ...], bounds: Bounds) -> str:
     """One Σ for all indices whose ranges are evident, one with limits for each other."""
     plain = ",".join(name_latex(i) for i in indices if i not in bounds)
     signs = [rf"\sum_{{{plain}}}"] if plain else []
@@ -353,13 +326,13 @@ def _sum_signs(indices: tuple[str, ...], bounds: Bounds) -> str:
     return " ".join([*signs, *(rf"\sum_{{{i}={subscript(r.lo)}}}^{{{subscript(r.hi - 1)}}}" for i, r in limits)])
 
 
-@_tex.register
+@tex.register
 def _(e: Op, bounds: Bounds) -> Piece:
     if e.op in _OPERATORS:
         return _OPERATORS[e.op](e, bounds)
     if e.op in COMPARISONS:
         return _comparison(e, bounds)
-    arguments = ", ".join(_tex(a, bounds).text for a in e.args)
+    arguments = ", ".join(tex(a, bounds).text for a in e.args)
     return Piece(function_latex(e.op) + brackets(arguments), APPLICATION)
 
 
@@ -368,13 +341,13 @@ def _sum(e: Op, bounds: Bounds) -> Piece:
     parts = e.args if e.op == "+" else (e,)
     minus = [(isinstance(a, Op) and a.op == "neg") or (isinstance(a, Num) and a.value < 0) for a in parts]
     return add_up(
-        [(-1, _tex(neg(a), bounds)) if m else (1, _tex(a, bounds)) for a, m in zip(parts, minus, strict=True)]
+        [(-1, tex(neg(a), bounds)) if m else (1, tex(a, bounds)) for a, m in zip(parts, minus, strict=True)]
     )
 
 
 def _product(e: Op, bounds: Bounds) -> Piece:
     """Factors in their order, sums last."""
-    return juxtapose(sorted((_tex(a, bounds) for a in e.args), key=lambda piece: piece.open))
+    return juxtapose(sorted((tex(a, bounds) for a in e.args), key=lambda piece: piece.open))
 
 
 def _quotient(e: Op, bounds: Bounds) -> Piece:
@@ -383,41 +356,41 @@ def _quotient(e: Op, bounds: Bounds) -> Piece:
     if isinstance(top, Op) and top.op == "neg":
         return add_up([(-1, _quotient(Op("/", (top.args[0], bottom)), bounds))])
     parts = list(top.args) if isinstance(top, Op) and top.op == "*" else [top]
-    sums = [p for p in parts if _tex(p, bounds).open]
+    sums = [p for p in parts if tex(p, bounds).open]
     if len(sums) == 1:
         parts.remove(sums[0])
-        front = rf"\frac{{{_tex(mul(parts), bounds).text}}}{{{_tex(bottom, bounds).text}}}"
-        return juxtapose([Piece(front, FRACTION), _tex(sums[0], bounds)])
-    return Piece(rf"\frac{{{_tex(top, bounds).text}}}{{{_tex(bottom, bounds).text}}}", FRACTION)
+        front = rf"\frac{{{tex(mul(parts), bounds).text}}}{{{tex(bottom, bounds).text}}}"
+        return juxtapose([Piece(front, FRACTION), tex(sums[0], bounds)])
+    return Piece(rf"\frac{{{tex(top, bounds).text}}}{{{tex(bottom, bounds).text}}}", FRACTION)
 
 
 def _power(e: Op, bounds: Bounds) -> Piece:
-    base, exponent = (_tex(a, bounds) for a in e.args)
+    base, exponent = (tex(a, bounds) for a in e.args)
     if isinstance(e.args[1], Num) and e.args[1].value.denominator != 1:
         exponent = Piece(str(e.args[1].value))
     return Piece(f"{base.within(ATOM)}^{{{exponent.text}}}", APPLICATION)
 
 
 def _sqrt(e: Op, bounds: Bounds) -> Piece:
-    return Piece(rf"\sqrt{{{_tex(e.args[0], bounds).text}}}", APPLICATION)
+    return Piece(rf"\sqrt{{{tex(e.args[0], bounds).text}}}", APPLICATION)
 
 
 def _abs(e: Op, bounds: Bounds) -> Piece:
-    return Piece(rf"\lvert {_tex(e.args[0], bounds).text} \rvert")
+    return Piece(rf"\lvert {tex(e.args[0], bounds).text} \rvert")
 
 
 def _where(e: Op, bounds: Bounds) -> Piece:
     """[c] a where the other branch is 0; else cases, one row for each condition of a chain."""
     condition, a, b = e.args
     if b == ZERO:
-        bracket = Piece(f"[{_tex(condition, bounds).text}]")
-        return bracket if a == ONE else juxtapose([bracket, _tex(a, bounds)])
+        bracket = Piece(f"[{tex(condition, bounds).text}]")
+        return bracket if a == ONE else juxtapose([bracket, tex(a, bounds)])
     rows: list[str] = []
     rest: Expr = e
     while isinstance(rest, Op) and rest.op == "where" and rest.args[2] != ZERO:
-        rows.append(rf"{_tex(rest.args[1], bounds).text} & \text{{if }} {_tex(rest.args[0], bounds).text}")
+        rows.append(rf"{tex(rest.args[1], bounds).text} & \text{{if }} {tex(rest.args[0], bounds).text}")
         rest = rest.args[2]
-    rows.append(rf"{_tex(rest, bounds).text} & \text{{otherwise}}")
+    rows.append(rf"{tex(rest, bounds).text} & \text{{otherwise}}")
     body = r" \\ ".join(rows)
     return Piece(rf"\begin{{cases}} {body} \end{{cases}}", COMPARISON)
 
@@ -431,7 +404,7 @@ def _comparison(e: Op, bounds: Bounds) -> Piece:
         return Piece(
             f"{int_piece(found.bottom).within(FRACTION)} {sign} {int_piece(found.top).within(SUM)}", COMPARISON
         )
-    return Piece(f"{_tex(a, bounds).within(SUM)} {_RELATION[e.op]} {_tex(b, bounds).within(SUM)}", COMPARISON)
+    return Piece(f"{tex(a, bounds).within(SUM)} {RELATION[e.op]} {tex(b, bounds).within(SUM)}", COMPARISON)
 
 
 def _remainder(value: Int) -> Mod | None:
@@ -448,19 +421,19 @@ def _and(e: Op, bounds: Bounds) -> Piece:
     for c in e.args:
         chained = isinstance(c, Op) and c.op in ("<", "<=") and last is not None and c.args[0] == last
         if chained and isinstance(c, Op):
-            shown[-1] += f" {_RELATION[c.op]} {_tex(c.args[1], bounds).within(SUM)}"
+            shown[-1] += f" {RELATION[c.op]} {tex(c.args[1], bounds).within(SUM)}"
         else:
-            shown.append(_tex(c, bounds).within(NOT))
+            shown.append(tex(c, bounds).within(NOT))
         last = c.args[1] if isinstance(c, Op) and c.op in ("<", "<=") else None
     return Piece(r" \land ".join(shown), AND if len(shown) > 1 else COMPARISON)
 
 
 def _or(e: Op, bounds: Bounds) -> Piece:
-    return Piece(r" \lor ".join(_tex(c, bounds).within(NOT) for c in e.args), OR)
+    return Piece(r" \lor ".join(tex(c, bounds).within(NOT) for c in e.args), OR)
 
 
 def _not(e: Op, bounds: Bounds) -> Piece:
-    inner = _tex(e.args[0], bounds)
+    inner = tex(e.args[0], bounds)
     return Piece(rf"\lnot {brackets(inner.text)}", NOT)
 
 
@@ -483,146 +456,3 @@ _OPERATORS = {
     "true": _truth,
     "false": _truth,
 }
-
-
-# -- matrices ----------------------------------------------------------------------------------------------------------
-def matrix_latex(form: mx.MatrixForm, align: bool = False) -> str:
-    r"""left = right, with a note on the axes that are left out: \qquad \text{for every } b."""
-    note = r",\ ".join(map(name_latex, form.for_every))
-    clause = rf" \qquad \text{{for every }} {note}" if note else ""
-    return f"{_mat(form.left, form).text} {'&' if align else ''}= {_mat(form.right, form).text}{clause}"
-
-
-@singledispatch
-def _mat(a: mx.Node, form: mx.MatrixForm) -> Piece:
-    raise TypeError(f"no LaTeX for {type(a).__name__}")
-
-
-@_mat.register
-def _(a: mx.Leaf, form: mx.MatrixForm) -> Piece:
-    return _leaf(a, form)
-
-
-def _leaf(a: mx.Leaf, form: mx.MatrixForm, transpose: bool = False) -> Piece:
-    r"""h^{(t-1)}, W^{\top}, h^{(t)\top}; a number for each superscript keeps them as subscripts: s_{t}."""
-    kept = [subscript(s) for k, s in enumerate(a.subs) if s is not None and (a.tensor, k) not in form.silent]
-    name = typeset(a.tensor)
-    if None not in a.subs:
-        return Piece(name.text(",".join(kept)), APPLICATION if name.above else ATOM)
-    above = (f"({','.join(kept)})" if kept else "") + (r"\top" if transpose else "")
-    return Piece(name.text(superscript=above), APPLICATION if name.above or above else ATOM)
-
-
-@_mat.register
-def _(a: mx.Scalar, form: mx.MatrixForm) -> Piece:
-    return _tex(_without_silent(a.value, form), {})
-
-
-def _without_silent(e: Expr, form: mx.MatrixForm) -> Expr:
-    """Reads without the superscripts that are left out."""
-    if isinstance(e, Read):
-        return Read(e.tensor, tuple(s for k, s in enumerate(e.subs) if (e.tensor, k) not in form.silent))
-    return map_children(lambda c: _without_silent(c, form), e)
-
-
-@_mat.register
-def _(a: mx.Fill, form: mx.MatrixForm) -> Piece:
-    """A number beside matrices means each of their elements; another scalar is written out."""
-    value = _tex(_without_silent(a.value, form), {})
-    if isinstance(a.value, Num | Const):
-        return value
-    ones = Piece(_ONE + (rf"\,{_ONE}^{{\top}}" if a.column else ""), PRODUCT)
-    return juxtapose([value, ones])
-
-
-_ONE = r"\mathbf{1}"
-
-
-@_mat.register
-def _(a: mx.Ones, form: mx.MatrixForm) -> Piece:
-    return Piece(_ONE)
-
-
-@_mat.register
-def _(a: mx.Identity, form: mx.MatrixForm) -> Piece:
-    return Piece(r"\mathbf{I}")
-
-
-@_mat.register
-def _(a: mx.Transpose, form: mx.MatrixForm) -> Piece:
-    if isinstance(a.of, mx.Leaf):
-        return _leaf(a.of, form, transpose=True)
-    return Piece(f"{_mat(a.of, form).within(ATOM)}^{{\\top}}", APPLICATION)
-
-
-@_mat.register
-def _(a: mx.Times, form: mx.MatrixForm) -> Piece:
-    pieces = [_mat(p, form) for p in a.parts]
-    shown = [brackets(p.text) if p.open and k < len(pieces) - 1 else p.within(PRODUCT) for k, p in enumerate(pieces)]
-    return Piece(r"\,".join(shown), PRODUCT, pieces[-1].open)
-
-
-@_mat.register
-def _(a: mx.Hadamard, form: mx.MatrixForm) -> Piece:
-    return Piece(r" \odot ".join(_mat(p, form).within(FRACTION) for p in a.parts), HADAMARD)
-
-
-@_mat.register
-def _(a: mx.Plus, form: mx.MatrixForm) -> Piece:
-    return add_up([(sign, _mat(t, form)) for sign, t in a.terms])
-
-
-@_mat.register
-def _(a: mx.Scale, form: mx.MatrixForm) -> Piece:
-    return juxtapose([_mat(p, form) for p in mx.parts_of(a)])
-
-
-@_mat.register
-def _(a: mx.Diag, form: mx.MatrixForm) -> Piece:
-    r"""\operatorname{diag}(a), and its inverse where a is a column of reciprocals."""
-    reciprocal = mx.is_reciprocal(a.of)
-    inner = a.of.args[1] if reciprocal and isinstance(a.of, mx.Elementwise) else a.of
-    shown = rf"\operatorname{{diag}}{brackets(_mat(inner, form).text)}"
-    return Piece(shown + ("^{-1}" if reciprocal else ""), APPLICATION)
-
-
-@_mat.register
-def _(a: mx.Diagonal, form: mx.MatrixForm) -> Piece:
-    return Piece(rf"\operatorname{{diag}}{brackets(_mat(a.of, form).text)}", APPLICATION)
-
-
-@_mat.register
-def _(a: mx.Trace, form: mx.MatrixForm) -> Piece:
-    return Piece(rf"\operatorname{{tr}}{brackets(_mat(a.of, form).text)}", APPLICATION)
-
-
-@_mat.register
-def _(a: mx.Along, form: mx.MatrixForm) -> Piece:
-    by = "" if a.is_column else r"_{\mathrm{row}}"
-    return Piece(f"{function_latex(a.op)}{by}{brackets(_mat(a.of, form).text)}", APPLICATION)
-
-
-@_mat.register
-def _(a: mx.SumOver, form: mx.MatrixForm) -> Piece:
-    hidden = {i: form.equation.ranges[i] for i in a.indices if not _shows_range(form.program, form.equation, i)}
-    return Piece(f"{_sum_signs(a.indices, hidden)} {_mat(a.of, form).within(PRODUCT)}", PRODUCT, open=True)
-
-
-@_mat.register
-def _(a: mx.Elementwise, form: mx.MatrixForm) -> Piece:
-    args = [_mat(p, form) for p in a.args]
-    if a.op == "[]":
-        return Piece(f"[{args[0].text}]")
-    if a.op in COMPARISONS:
-        return Piece(f"[{args[0].within(SUM)} {_RELATION[a.op]} {args[1].within(SUM)}]")
-    if a.op == "/" and isinstance(a.args[0], mx.Scalar):
-        return Piece(rf"\frac{{{args[0].text}}}{{{args[1].text}}}", FRACTION)
-    if a.op == "/":
-        return Piece(rf"{args[0].within(FRACTION)} \oslash {args[1].within(FRACTION)}", HADAMARD)
-    if a.op == "**":
-        return Piece(rf"{args[0].within(ATOM)}^{{\odot {args[1].text}}}", APPLICATION)
-    if a.op == "sqrt":
-        return Piece(rf"\sqrt{{{args[0].text}}}", APPLICATION)
-    if a.op == "abs":
-        return Piece(rf"\lvert {args[0].text} \rvert")
-    return Piece(function_latex(a.op) + brackets(", ".join(p.text for p in args)), APPLICATION)

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 import nnderiv as nd
 from nnderiv.expr import Const, Expr, IntValue, Num, Op, Read, Reduce, num
+from nnderiv.forms import derivation_latex
 from nnderiv.integer import Element, Int
 from nnderiv.latex import (
-    derivation_latex,
     equation_latex,
     expression_latex,
     int_latex,

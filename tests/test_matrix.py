@@ -12,7 +12,7 @@ import pytest
 import nnderiv as nd
 from nnderiv import matrix as mx
 from nnderiv.evaluate import _Run
-from nnderiv.latex import matrix_latex
+from nnderiv.matrix.typeset import matrix_latex
 from nnderiv.numbers import FUNCTIONS
 from nnderiv.program import Equation, Program
 from tests.running import lists

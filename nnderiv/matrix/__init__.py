@@ -1,0 +1,61 @@
+"""Matrix form: an equation in index form as a tree of matrices, its LaTeX, its SymPy expression, and the way back.
+
+    nodes       the tree                             axes      which axes are superscripts
+    build       laws of the algebra                  graph     sums of products
+    recognise   an equation -> its form
+"""
+
+from .axes import superscripts
+from .build import hadamard, is_reciprocal, scaled, times, transposed
+from .nodes import (
+    Along,
+    Diag,
+    Diagonal,
+    Elementwise,
+    Fill,
+    Hadamard,
+    Identity,
+    Leaf,
+    Node,
+    Ones,
+    Plus,
+    Scalar,
+    Scale,
+    SumOver,
+    Times,
+    Trace,
+    Transpose,
+    parts_of,
+    transposes,
+)
+from .recognise import MatrixForm, matrix_form
+
+__all__ = [
+    "Along",
+    "Diag",
+    "Diagonal",
+    "Elementwise",
+    "Fill",
+    "Hadamard",
+    "Identity",
+    "Leaf",
+    "MatrixForm",
+    "Node",
+    "Ones",
+    "Plus",
+    "Scalar",
+    "Scale",
+    "SumOver",
+    "Times",
+    "Trace",
+    "Transpose",
+    "hadamard",
+    "is_reciprocal",
+    "matrix_form",
+    "parts_of",
+    "scaled",
+    "superscripts",
+    "times",
+    "transposed",
+    "transposes",
+]

@@ -1,0 +1,68 @@
+"""Which axes are superscripts: the axis along which a recurrence runs, and the leading axes of tensors with more than two.
+
+Axes that one index reads belong together: they are all superscripts or all rows and columns. A class of superscripts that no
+equation sums over or shifts is silent: it is left out, with a note.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..expr import reads
+from ..integer import Int
+from ..program import Equation, Program
+
+Axis = tuple[str, int]
+
+
+def superscripts(program: Program) -> dict[Axis, Axis]:
+    """The axes that are no rows or columns, each with the representative of its class (axes that share an index)."""
+    classes = _axis_classes(program)
+    chosen: set[Axis] = {classes[a] for a in _recurrent_axes(program)}
+    for tensor, dims in program.dims.items():
+        rest = [k for k in range(len(dims)) if classes[tensor, k] not in chosen]
+        chosen |= {classes[tensor, k] for k in rest[: max(0, len(rest) - 2)]}
+    return {a: c for a, c in classes.items() if c in chosen}
+
+
+def places(e: Equation) -> Iterator[tuple[Axis, Int]]:
+    """Every subscript of an equation with the axis at which it stands."""
+    for tensor, subs in [(e.tensor, e.subs), *((r.tensor, r.subs) for r in reads(e.body))]:
+        yield from (((tensor, k), s) for k, s in enumerate(subs))
+
+
+def _axis_classes(program: Program) -> dict[Axis, Axis]:
+    """Axes that one index reads plainly belong together; each with its class's representative."""
+    parent: dict[Axis, Axis] = {(t, k): (t, k) for t, dims in program.dims.items() for k in range(len(dims))}
+
+    def find(a: Axis) -> Axis:
+        while parent[a] != a:
+            a = parent[a]
+        return a
+
+    for e in program.equations:
+        first: dict[str, Axis] = {}
+        for axis, s in places(e):
+            if s.name in e.ranges and axis in parent:
+                parent[find(axis)] = find(first.setdefault(str(s.name), axis))
+    return {a: find(a) for a in parent}
+
+
+def _recurrent_axes(program: Program) -> list[Axis]:
+    """Where a tensor of a cycle is read at a shifted place, and where a base case has a literal."""
+    found: list[Axis] = []
+    for e in program.equations:
+        cycle = program.components.get(e.tensor, frozenset())
+        shifted = [a for a, s in places(e) if a[0] in cycle and s.name not in e.ranges]
+        literal = [(e.tensor, k) for k, s in enumerate(e.subs) if s.name not in e.ranges]
+        found += [*shifted, *literal]
+    return found
+
+
+def is_moved(program: Program, group: Axis, axes: dict[Axis, Axis]) -> bool:
+    """Whether some equation sums over this class, shifts it, or uses two of its indices at once."""
+    for e in program.equations:
+        subs = {s for a, s in places(e) if axes.get(a) == group}
+        if len(subs) > 1 or any(s.name not in e.indices for s in subs):
+            return True
+    return False
