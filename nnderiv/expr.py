@@ -379,9 +379,10 @@ def _text(e: Expr) -> tuple[str, int]:
 
 
 def _operator_text(e: Op) -> str:
+    """Brackets keep together what is one operand: an integer i - j that is added to a real number is not two terms."""
     level = _LEVEL[e.op]
     if e.op == "+":
-        shown = [_wrap(e.args[0], level)]
+        shown = [_wrap(e.args[0], level + isinstance(e.args[0], IntValue))]
         for a in e.args[1:]:
             minus = isinstance(a, Op) and a.op == "neg" or isinstance(a, Num) and a.value < 0
             shown.append(f" - {_wrap(neg(a), level + 1)}" if minus else f" + {_wrap(a, level + 1)}")
@@ -395,7 +396,7 @@ def _operator_text(e: Op) -> str:
     if e.op == "/":
         return f"{_wrap(e.args[0], level)}/{_wrap(e.args[1], level + 1)}"
     joiner = "*" if e.op == "*" else f" {e.op} "
-    return joiner.join(_wrap(a, level + (k > 0 or e.op in COMPARISONS)) for k, a in enumerate(e.args))
+    return joiner.join(_wrap(a, level + (k > 0 or e.op in COMPARISONS or isinstance(a, IntValue))) for k, a in enumerate(e.args))
 
 
 def _wrap(e: Expr, level: int) -> str:

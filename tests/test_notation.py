@@ -82,6 +82,9 @@ PRINTED = (
     "x[N], a -> y, m\n\nm = max[n](abs(x[n]))\ny[n] = a*x[N-n-1]/m + where(n % 2 == 0 and x[n] > 0, n//2, 1/3)",
     "A[N,M] -> P\n\nP[i,j] = softmax[j](where(j <= i, A[i,j], -inf))",
     "x[N] -> y\n\ny[n] = x[n]**2 - (x[n] - 1)*(-x[n] + 2)/(3*x[n])",
+    "B[M] -> y\n\ny[i,j] = (i - j) + B[i]  for j < M",
+    "B[M] -> y\n\ny[i,j] = i - j + B[i]  for j < M",
+    "B[M] -> y\n\ny[i,j] = (i*j)*B[i]  for j < M",
 )
 
 
