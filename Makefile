@@ -2,6 +2,7 @@
 # (a stamp there remembers it); after that, no target touches the network.
 #
 #   make book    build the book, and say where it is
+#   make page PAGE=rnn   one page of it, while writing
 #   make test    lint, types, and all tests
 #   make browser look at every page of the book in headless Chromium
 #   make fuzz    the long run of random programs
@@ -16,7 +17,7 @@ MATHJAX := _build/vendor/mathjax/.complete
 PROGRAMS ?= 10000
 SEED     ?= 0
 
-.PHONY: help book test browser fuzz bench clean distclean
+.PHONY: help book page test browser fuzz bench clean distclean
 # Two targets install into the same .venv: one after the other.
 .NOTPARALLEL:
 
@@ -27,6 +28,11 @@ help:
 book: .venv/.book $(MATHJAX)
 	$(SPHINX) -b html docs _build/html
 	@printf '\nThe book is ready: file://%s/_build/html/index.html\n' '$(CURDIR)'
+
+page: export NNDERIV_PAGE = $(PAGE)
+page: .venv/.book $(MATHJAX)
+	$(PY) -m sphinx --keep-going -E -q -c . -d _build/page-doctrees -b html docs _build/page || true
+	@printf '\nfile://%s/_build/page/%s.html\n' '$(CURDIR)' '$(PAGE)'
 
 # One thread for each worker's linear algebra: the workers already fill the cores.
 test: export OMP_NUM_THREADS = 1

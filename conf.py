@@ -13,6 +13,7 @@ from pathlib import Path
 from jupyter_cache.cache.db import create_db
 
 ROOT = Path(__file__).resolve().parent
+sys.path.insert(0, str(ROOT / "docs" / "_ext"))
 VENDOR = ROOT / "_build" / "vendor"
 
 if not (VENDOR / "mathjax" / ".complete").exists():
@@ -35,7 +36,7 @@ author = "The nnderiv developers"
 copyright = "The nnderiv developers"
 release = version = metadata.version("nnderiv")
 
-extensions = ["myst_nb", "sphinx_design", "sphinx_copybutton", "sphinxcontrib.bibtex"]
+extensions = ["myst_nb", "sphinx_design", "sphinx_copybutton", "sphinxcontrib.bibtex", "rendering"]
 exclude_patterns = ["_ext", "_static"]
 nitpicky = True
 
@@ -53,8 +54,12 @@ nb_execution_cache_path = str(ROOT / "_build" / "cache" / fingerprint())
 Path(nb_execution_cache_path).mkdir(parents=True, exist_ok=True)
 create_db(nb_execution_cache_path)
 nb_execution_timeout = 300
+# `make page PAGE=rnn` executes one page, for those who write it.
+if only := os.environ.get("NNDERIV_PAGE"):
+    nb_execution_excludepatterns = [f"{path.stem}.md" for path in ROOT.glob("docs/*.md") if path.stem != only]
 nb_execution_show_tb = True
 nb_merge_streams = True
+nb_render_markdown_format = "myst"  # what a helper hands over is a directive
 
 # The kernels start in the folder of their page and find `figures` and its siblings by this.
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT / "docs" / "_ext"), os.environ.get("PYTHONPATH")]))
@@ -76,7 +81,7 @@ html_copy_source = False
 html_show_sourcelink = False
 pygments_style = "default"
 pygments_dark_style = "github-dark"
-copybutton_exclude = ".linenos, .gp, .go"
+copybutton_exclude = ".linenos, .gp, .go, .equation-number"
 
 # ---- mathematics: MathJax and its fonts from the book's own folder. Screen readers get MathML in the page, because
 # MathJax's speech needs a Worker, which browsers do not start for a page opened from a folder.

@@ -1,4 +1,9 @@
-"""What the pages share: formulas from a derivation, and emitted source in the page's own colours.
+"""What the pages share. Everything a page needs beside the engine can be imported from here:
+
+    from book import check, emitted, equation, equations, erratum, listing, oracle, steps, try_it
+
+This module itself has formulas without a number, and source in the page's own colours. ``README.md`` in this folder is the
+guide for writers.
 
 >>> from book import python
 >>> python("x = 1")
@@ -6,6 +11,7 @@
 """
 
 import ast
+import importlib
 import inspect
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +32,15 @@ class Listing:
     def __repr__(self) -> str:
         lines = self.text.count("\n") + 1
         return f"<{self.language}, {lines} line{'s' * (lines > 1)}>"
+
+
+def __getattr__(name: str) -> Any:
+    """The helpers of the neighbouring modules, loaded when they are asked for."""
+    homes = {"equation": "equations", "equations": "equations", "check": "equations", "oracle": "evidence", "steps": "derivations",
+             "listing": "listings", "erratum": "errata", "try_it": "live"}
+    if name not in homes:
+        raise AttributeError(f"module 'book' has no attribute {name!r}")
+    return getattr(importlib.import_module(homes[name]), name)
 
 
 def python(text: str) -> Listing:
