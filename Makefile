@@ -6,7 +6,7 @@
 #   make test    lint, types, and all tests
 #   make browser look at every page of the book in headless Chromium
 #   make fuzz    the long run of random programs
-#   make bench   compare the speed with others
+#   make bench   compare the speed with others (BENCH="rows --json run.json" for one table, recorded)
 #   make clean   remove what was built, keep what was installed (make distclean removes that too)
 
 PYTHON  ?= python3
@@ -51,7 +51,7 @@ fuzz: .venv/.test
 	$(PY) -m tests.long_run --programs $(PROGRAMS) --seed $(SEED)
 
 bench: .venv/.bench
-	$(PY) -m benchmarks
+	$(PY) -m benchmarks $(BENCH)
 
 clean:
 	rm -rf _build/html _build/doctrees _build/cache _build/jupyter_execute dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

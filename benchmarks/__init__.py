@@ -1,1 +1,1 @@
-"""How fast: `python -m benchmarks` prints the time of deriving, and of the emitted code beside PyTorch. Never part of the tests."""
+"""How fast: `python -m benchmarks` times emitted modules beside hand-written NumPy and other libraries. Never part of the tests."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from itertools import pairwise
+from typing import Any
 
 import nnderiv as nd
 
@@ -18,8 +20,8 @@ def chain(layers: int) -> str:
     return f"{', '.join(inputs)} -> h{layers - 1}\n" + "\n".join(equations)
 
 
-def seconds(layers: int) -> tuple[float, float, float]:
-    """(parse, derive, emit), each once: what a user waits for."""
+def seconds(layers: int) -> dict[str, float]:
+    """Each stage once: what a user waits for."""
     text, marks = chain(layers), [time.perf_counter()]
     program = nd.parse(text)
     marks.append(time.perf_counter())
@@ -27,17 +29,11 @@ def seconds(layers: int) -> tuple[float, float, float]:
     marks.append(time.perf_counter())
     derivation.numpy()
     marks.append(time.perf_counter())
-    parse, derive, emit = (b - a for a, b in pairwise(marks))
-    return parse, derive, emit
+    return dict(zip(("parse", "derive", "emit"), (b - a for a, b in pairwise(marks)), strict=True))
 
 
-def table() -> str:
-    """A row for each length; the ratio compares the time of deriving per equation with that of the shortest chain."""
+def records() -> Iterator[dict[str, Any]]:
+    """A record for each length, in milliseconds per equation."""
     seconds(3)  # SymPy's first derivatives fill caches
-    lines, first = ["layers   parse   derive     emit   ms per equation   ratio (derive)"], None
     for layers in LENGTHS:
-        milliseconds = [1e3 * s / layers for s in seconds(layers)]
-        first = first or milliseconds[1]
-        each = "".join(f"{m:9.2f}" for m in milliseconds)
-        lines.append(f"{layers:6d}{each}{milliseconds[1] / first:35.2f}")
-    return "\n".join(lines)
+        yield {"row": f"{layers} layers, per layer", "milliseconds": {k: 1e3 * s / layers for k, s in seconds(layers).items()}}
