@@ -26,9 +26,10 @@ from .errors import (
 from .evaluate import evaluate
 from .parse import parse
 from .program import Program
+from .prove import Proof, prove
 
 __version__ = "0.1.0"
 __all__ = [
     "CheckError", "DefinitionError", "Derivation", "DerivationError", "EvaluationError", "Gradient", "MatrixFormError",
-    "NNDerivError", "NotationError", "Program", "derive", "evaluate", "layers", "parse",
+    "NNDerivError", "NotationError", "Program", "Proof", "derive", "evaluate", "layers", "parse", "prove",
 ]

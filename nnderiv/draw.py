@@ -8,7 +8,7 @@ A fact Σ_m y[…,m,…] = c about an input is honoured by construction; any oth
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from random import Random
@@ -23,6 +23,7 @@ from .ranges import accesses, bound_indices
 from .sizes import small_sizes
 
 MODES = ("any", "positive", "fraction")  # all signs; above 0; between 0 and 1, for log(1 − x) and its like
+PRIME = 10_007  # the denominator of what is drawn
 WORK = 3000  # evaluations of a right-hand side in one run of the interpreter
 TRIES = 40
 
@@ -40,13 +41,22 @@ def draw(program: Program, rng: Random, mode: str = "any", dyadic: bool = False,
     """One sample; dyadic numbers are exact in float32 too. CheckError where no sizes fit, or no draw honours the givens."""
     for _ in range(TRIES):
         sizes = draw_sizes(program, rng, largest)
-        inputs = {i.name: _input(program, i, sizes, rng, mode, dyadic) for i in program.inputs}
-        for fact in program.givens:
-            _make_hold(fact, program, inputs, sizes, mode, rng, dyadic)
-        if all(holds(fact, program, inputs) for fact in program.givens):
+        inputs = fill(program, sizes, rng, mode, dyadic)
+        if inputs is not None:
             return Sample(sizes, inputs, mode)
     facts = "; ".join(str(g) for g in program.givens)
     raise CheckError(f"No random inputs honour what is given ({facts}) in {TRIES} draws.")
+
+
+def fill(
+    program: Program, sizes: Mapping[str, int], rng: Random, mode: str = "any", dyadic: bool = False, make: Callable[[], Any] | None = None
+) -> dict[str, Any] | None:
+    """Inputs at these sizes, their numbers by `make` where it is given; None where they do not honour the givens."""
+    make = make or (lambda: number(rng, mode, dyadic))
+    inputs = {i.name: _input(program, i, sizes, rng, make) for i in program.inputs}
+    for fact in program.givens:
+        _make_hold(fact, program, inputs, sizes, mode, rng, dyadic)
+    return inputs if all(holds(fact, program, inputs) for fact in program.givens) else None
 
 
 # -- sizes -------------------------------------------------------------------------------------------------------------------
@@ -58,7 +68,7 @@ def draw_sizes(program: Program, rng: Random, largest: int = 4) -> dict[str, int
         env = small_sizes(program, lambda n, most=most: _wish(program, n, rng, most))  # type: ignore[misc]
         if env is None:
             continue
-        if _work(program, env) <= WORK * (1 + attempt // TRIES):
+        if work(program, env) <= WORK * (1 + attempt // TRIES):
             return env
         fallback = env
     for k in (3, 6, 10, 16):
@@ -77,7 +87,7 @@ def _wish(program: Program, name: str, rng: Random, largest: int) -> int:
     return rng.randint(1, largest) if rng.random() < 0.25 else rng.randint(min(2, largest), largest)
 
 
-def _work(program: Program, env: Mapping[str, int]) -> int:
+def work(program: Program, env: Mapping[str, int]) -> int:
     """The number of times that the interpreter evaluates a right-hand side's innermost expression."""
     total = 0
     for e in program.equations:
@@ -91,11 +101,17 @@ def _work(program: Program, env: Mapping[str, int]) -> int:
 # -- numbers -----------------------------------------------------------------------------------------------------------------
 def number(rng: Random, mode: str = "any", dyadic: bool = False) -> Fraction:
     """A generic rational between −2 and 2: no whole number, and rarely equal to another one."""
-    below = 64 if dyadic else rng.choice((7, 11, 13, 17, 19))
+    below = 64 if dyadic else PRIME
     if mode == "fraction":
         return Fraction(rng.randint(1, below - 1), below)
-    value = Fraction(rng.choice([k for k in range(1, 2 * below) if k != below]), below)
+    above = rng.randint(1, 2 * below - 2)
+    value = Fraction(above + (above >= below), below)
     return -value if mode == "any" and rng.random() < 0.5 else value
+
+
+def how_many(mode: str) -> int:
+    """From how many numbers, all equally likely, `number` draws one."""
+    return {"any": 4 * PRIME - 4, "positive": 2 * PRIME - 2, "fraction": PRIME - 1}[mode]
 
 
 def nested(shape: tuple[int, ...], make: Any) -> Any:
@@ -103,10 +119,10 @@ def nested(shape: tuple[int, ...], make: Any) -> Any:
     return [nested(shape[1:], make) for _ in range(shape[0])] if shape else make()
 
 
-def _input(program: Program, i: Input, env: Mapping[str, int], rng: Random, mode: str, dyadic: bool) -> Any:
+def _input(program: Program, i: Input, env: Mapping[str, int], rng: Random, make: Callable[[], Any]) -> Any:
     shape = tuple(d.value(env) for d in i.dims)
     if i.kind == "real":
-        return nested(shape, lambda: number(rng, mode, dyadic))
+        return nested(shape, make)
     if not shape:
         return env[i.name]
     lo, hi = _integer_range(program, i.name, env)

@@ -28,6 +28,11 @@ def exact(value: Fraction) -> Any:
     return _CONTEXT.mpf(value.numerator) / value.denominator
 
 
+def shown(value: Any) -> str:
+    """A fraction as it is, another number to six digits."""
+    return str(value) if isinstance(value, Fraction | int) else f"{float(value):.6g}"
+
+
 def is_mpf(value: Any) -> bool:
     return hasattr(value, "_mpf_")
 

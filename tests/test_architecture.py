@@ -20,7 +20,7 @@ FLOORS = (
     ("errors", "fresh", "graph", "integer"),
     ("expr", "bounds", "numbers"),
     ("program",),
-    ("notation", "evaluate", "solve", "scalar", "dual", "numeric", "sizes"),
+    ("notation", "evaluate", "solve", "scalar", "dual", "degree", "numeric", "sizes"),
     ("elaborate", "simplify"),
     ("ranges", "wellfounded"),
     ("parse", "normal", "draw"),

@@ -1,0 +1,528 @@
+"""`prove`: whether two programs, or two expressions, mean the same; the answer is a Proof, which says how it is known.
+
+    proved      both sides have one canonical form (see `canonical`): equal for all sizes and inputs
+    verified    equal at random sizes and inputs; with what probability a false identity would have passed, or to how many digits
+    refuted     they differ, and here is where: the smallest sizes and the plainest numbers that were found, and both values
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cached_property
+from math import inf, isinf
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from .canonical import Builder, TooLarge, same_totals
+from .degree import Degree, of_difference, plain
+from .draw import MODES, draw_sizes, fill, flat, from_dict, holds, how_many, sum_fact, to_dict
+from .errors import CheckError, DerivationError, EvaluationError, NotationError
+from .evaluate import evaluate, shape_of
+from .expr import NORMALISERS, Op, Reduce, reads, walk
+from .fresh import Fresh
+from .normal import normalise, positive_names
+from .notation import Node, Statement, parse_syntax, tokenize
+from .numbers import DIGITS, combine
+from .numbers import shown as number
+from .parse import parse
+from .program import Equation, Program
+from .sizes import fits, small_sizes
+
+if TYPE_CHECKING:
+    from .derivation import Gradient
+
+TRIALS, TRIES, SMALLEST, LARGEST = 10, 60, 400, 3
+
+
+def prove(
+    lhs: Program | Gradient | str, rhs: Program | Gradient | str, given: str | Sequence[str] = (), *, where: str | Program = "",
+    seed: int = 0, trials: int = TRIALS,
+) -> Proof:
+    """lhs = rhs for all sizes and inputs?
+
+    Each side is a program (or its text, or a gradient), or an expression whose letters mean what `where` says, or the
+    program on the other side: a signature, and definitions if there are any. given: facts about the inputs.
+
+    >>> print(prove("sum[m](P[n,m]*dP[n,m])", "sum[d](O[n,d]*dO[n,d])", where='''
+    ...     P[N,M], V[M,D], dO[N,D]
+    ...     O[n,d]  = sum[m](P[n,m]*V[m,d])
+    ...     dP[n,m] = sum[d](dO[n,d]*V[m,d])
+    ... ''').verdict)
+    proved
+    >>> bool(prove("a[n] - b[n]", "b[n] - a[n]", where="a[N], b[N]"))
+    False
+
+    Raises `NotationError` for a text that does not parse or an expression without its `where`, `DerivationError` for sides that
+    have different inputs or outputs, `CheckError` where no inputs can be drawn.
+    """
+    left, right = _sides(lhs, rhs, where, [given] if isinstance(given, str) and given else list(given))
+    _refuse_other_inputs(left, right)
+    return _Prover(left, right, (_shown(lhs, left), _shown(rhs, right)), Random(seed), trials).run()
+
+
+# -- the answer --------------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Counterexample:
+    """Where two sides differ: sizes and inputs, an output and a place in it, and the two values (None where one has no such place)."""
+
+    sizes: dict[str, int]
+    inputs: dict[str, Any]
+    output: str = ""
+    at: tuple[int, ...] = ()
+    left: Any = None
+    right: Any = None
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What is known of an identity; true where it holds.
+
+    verdict: "proved", "verified" or "refuted". trials: on how many random samples both sides were evaluated and found equal.
+    probability: at most with what probability a false identity would have passed them at their sizes, where that can be said;
+    digits: to how many digits the sides agree, where functions such as exp make them inexact.
+    """
+
+    verdict: str
+    left: str
+    right: str
+    given: tuple[str, ...] = ()
+    reason: str = ""
+    trials: int = 0
+    probability: Fraction | None = None
+    digits: int | None = None
+    counterexample: Counterexample | None = None
+    sides: tuple[Program, Program] | None = None
+
+    def __bool__(self) -> bool:
+        return self.verdict != "refuted"
+
+    def __str__(self) -> str:
+        from .display import proof_text
+
+        return proof_text(self)
+
+    __repr__ = __str__
+
+    def latex(self) -> str:
+        """The identity in index form."""
+        from .display import proof_latex
+
+        return proof_latex(self)
+
+    def _repr_markdown_(self) -> str:
+        from .display import proof_markdown
+
+        return proof_markdown(self)
+
+
+# -- the two sides -----------------------------------------------------------------------------------------------------------
+def _sides(lhs: Any, rhs: Any, where: str | Program, given: list[str]) -> tuple[Program, Program]:
+    """Both sides as programs, the facts added to each."""
+    texts = [_program_text(s) for s in (lhs, rhs)]
+    if all(t is not None for t in texts) and where:
+        raise NotationError("Both sides are programs, so `where` has nothing to explain.", "Leave it out, or give expressions.")
+    context = _context(where if where else next((t for t in texts if t is not None), None))
+    expressions = [str(s) for s, t in zip((lhs, rhs), texts, strict=True) if t is None]
+    letters = next((parse(t).definitions[parse(t).outputs[0]][-1].indices for t in texts if t is not None), None)
+    if letters is None:
+        longest = max((_free(context, e) for e in expressions), key=len)
+        letters = tuple(longest)
+    for e in expressions:
+        _refuse_other_letters(e, _free(context, e), letters)
+    facts = "".join(f"\ngiven {g}" for g in given)
+    known = [None if t is None else parse(t + facts) for t in texts]
+    for k in (0, 1, 0):  # a side that does not show how far a letter runs waits for the other one
+        if known[k] is None:
+            known[k] = _parse_expression(context, str((lhs, rhs)[k]), letters, facts, known[1 - k])
+    left, right = (p or parse(_equation_text(context, str(s), letters) + facts) for p, s in zip(known, (lhs, rhs), strict=True))
+    givens = tuple(dict.fromkeys([*left.givens, *right.givens]))
+    return replace(left, givens=givens), replace(right, givens=givens)
+
+
+def _refuse_other_letters(expression: str, free: Sequence[str], letters: Sequence[str]) -> None:
+    """A side may lack letters, as 0 does; it cannot have some that the other side lacks."""
+    if not set(free) <= set(letters):
+        shown = [", ".join(x) or "none" for x in (letters, free)]
+        raise NotationError(f"The free letters of one side are {shown[0]}, those of {expression.strip()} are {shown[1]}.",
+                            "Both sides need the same ones; bind the others: sum[k](…).")
+
+
+def _parse_expression(context: _Context, expression: str, letters: Sequence[str], facts: str, other: Program | None) -> Program | None:
+    """The program of an expression, or None: letters whose ranges it does not show run as far as on the other side."""
+    missing = [i for i in letters if i not in _free(context, expression)]
+    ranges = dict(zip(letters, other.dims[other.outputs[0]], strict=False)) if other is not None else {}
+    for hidden in (missing, letters):
+        if not ranges and hidden:
+            return None
+        bounds = ", ".join(f"{ranges[i].lo} <= {i} < {ranges[i].hi}" for i in hidden)
+        clause = f"{',' if _has_clause(expression) else ' for'} {bounds}" if bounds else ""
+        try:
+            return parse(_equation_text(context, expression, letters, clause) + facts)
+        except NotationError as error:
+            if not error.reason.startswith("Nothing settles"):
+                raise
+    return None
+
+
+def _has_clause(expression: str) -> bool:
+    return any(t.kind == "name" and t.text == "for" for t in tokenize(expression))
+
+
+def _program_text(side: Any) -> str | None:
+    """The text of a program; None for an expression."""
+    if isinstance(side, Program):
+        return str(side)
+    if isinstance(side, str):
+        return side if any(t.text == "->" for t in tokenize(side)) else None
+    backward = side.derivation.backward  # a gradient
+    return str(replace(backward, outputs=(side.name,), equations=_needed(backward, side.name), title=""))
+
+
+def _needed(program: Program, name: str) -> tuple[Equation, ...]:
+    """The equations on which one tensor rests."""
+    found, todo = {name}, [name]
+    while todo:
+        for e in program.definitions.get(todo.pop(), ()):
+            todo += e.reads - found
+            found |= e.reads
+    return tuple(e for e in program.equations if e.tensor in found)
+
+
+@dataclass(frozen=True)
+class _Context:
+    """What the letters of an expression mean: a signature without its arrow, and the lines below it."""
+
+    signature: str
+    rest: str
+
+    def text(self, output: str, left: str, right: str) -> str:
+        return f"{self.signature.rstrip()} -> {output}\n{self.rest.rstrip()}\n{left} = {right.strip()}"
+
+    @cached_property
+    def names(self) -> set[str]:
+        """Names that are no index letters, and those that letters of the equations have."""
+        return {t.text for t in tokenize(f"{self.signature}\n{self.rest}") if t.kind == "name"}
+
+
+def _context(where: str | Program | None) -> _Context:
+    if where is None:
+        raise NotationError("Nothing says what the letters of these expressions mean.",
+                            'Add the inputs with their sizes: where="A[I,J], B[J,I]"')
+    text = str(where)
+    tokens = [t for t in tokenize(text) if t.kind != "end"]
+    arrow = next((k for k, t in enumerate(tokens) if t.text == "->"), None)
+    if arrow is not None:
+        end = next((t.position for t in tokens[arrow:] if t.kind == "newline"), len(text))
+        return _Context(text[: tokens[arrow].position], text[end:])
+    for before, t in itertools.pairwise(tokens):
+        if t.kind == "newline" and before.kind != "newline" and before.text != ",":
+            return _Context(text[: t.position], text[t.position :])
+    return _Context(text, "")
+
+
+def _equation_text(context: _Context, expression: str, letters: Sequence[str], clause: str = "") -> str:
+    """A program whose output is the expression, with these letters on the left."""
+    name = _output_name(context, expression)
+    return context.text(name, f"{name}[{','.join(letters)}]" if letters else name, expression.strip() + clause)
+
+
+def _output_name(context: _Context, expression: str) -> str:
+    return Fresh(context.names | {t.text for t in tokenize(expression) if t.kind == "name"})("value")
+
+
+def _free(context: _Context, expression: str) -> list[str]:
+    """The letters of an expression that it does not bind, in order."""
+    name = _output_name(context, expression)
+    syntax = parse_syntax(context.text(name, name, expression))
+    known = {d.name.text for d in syntax.inputs} | {str(s.left.value) for s in syntax.statements if s.left is not None}
+    known |= {str(n.value) for d in syntax.inputs for dim in d.dims for n in _nodes(dim) if n.kind == "name"}
+    last: Statement = next(s for s in syntax.statements if s.left is not None and s.left.value == name)
+    bounds = [n for b in last.bounds for n in _free_names(b.upper, frozenset())]
+    return [n for n in dict.fromkeys([*_free_names(last.right, frozenset()), *bounds]) if n not in known and n not in ("pi", "inf")]
+
+
+def _nodes(node: Node) -> Iterator[Node]:
+    yield node
+    for part in node.parts:
+        yield from _nodes(part)
+
+
+def _free_names(node: Node, bound: frozenset[str]) -> Iterator[str]:
+    if node.kind == "name":
+        if node.value not in bound:
+            yield str(node.value)
+        return
+    if node.kind == "reduce":
+        own = frozenset(t.text for t in node.names)
+        if node.value in NORMALISERS:
+            yield from (t.text for t in node.names if t.text not in bound)
+        else:
+            bound = bound | own
+    for part in node.parts:
+        yield from _free_names(part, bound)
+
+
+def _refuse_other_inputs(left: Program, right: Program) -> None:
+    mine, other = {i.name: i for i in left.inputs}, {i.name: i for i in right.inputs}
+    for a, b, side, there in ((mine, other, "left", "right"), (other, mine, "right", "left")):
+        for name in a:
+            if name not in b:
+                raise DerivationError(f"{a[name]} is an input of the {side} side only. Add it to the signature of the {there} side, "
+                                      "even if it is not read there.")
+            if a[name] != b[name]:
+                raise DerivationError(f"The {side} side has {a[name]}, the {there} side {b[name]}. Write the same sizes on both sides.")
+    if len(left.outputs) != len(right.outputs) or len(left.outputs) > 1 and set(left.outputs) != set(right.outputs):
+        raise DerivationError(f"The outputs of the left side are {', '.join(left.outputs)}, those of the right side "
+                              f"{', '.join(right.outputs)}. Give both sides the same ones.")
+
+
+def _shown(side: Any, program: Program) -> str:
+    """A side as a person would quote it: the expression, or the right-hand side of the only equation, or the output."""
+    if isinstance(side, str) and _program_text(side) is None:
+        return " ".join(side.split())
+    name = program.outputs[0]
+    if len(program.outputs) == 1:
+        e = program.definitions[name][-1]
+        return e.left if len(program.equations) > 1 else str(e.body)
+    return ", ".join(program.outputs)
+
+
+# -- the search for an answer ------------------------------------------------------------------------------------------------
+class _Prover:
+    def __init__(self, left: Program, right: Program, shown: tuple[str, str], rng: Random, trials: int):
+        self.left, self.right, self.shown, self.rng, self.trials = left, right, shown, rng, trials
+        self.pairs = [(left.outputs[0], right.outputs[0])] if len(left.outputs) == 1 else [(y, y) for y in left.outputs]
+        self.requirements = tuple(dict.fromkeys([*left.requirements, *right.requirements]))
+        self.both = replace(left, requirements=self.requirements)
+        self.bound: Fraction | None = Fraction(1)
+        self.exact = True
+
+    def run(self) -> Proof:
+        by_shape = self.shapes()
+        if by_shape is not None:
+            return by_shape
+        for _ in range(self.trials):
+            found = self.trial()
+            if found is not None:
+                return self.answer("refuted", self.difference(found), counterexample=found)
+        if self.same_form():
+            return self.answer("proved", "Definitions put in and sums multiplied out, both sides are the same up to the names of indices.",
+                               trials=self.trials)
+        if not self.exact:
+            return self.answer("verified", self.where_it_was_equal(), trials=self.trials, digits=DIGITS - 10)
+        return self.answer("verified", self.where_it_was_equal(), trials=self.trials, probability=self.bound)
+
+    def answer(self, verdict: str, reason: str, **more: Any) -> Proof:
+        given = tuple(str(g) for g in self.left.givens)
+        return Proof(verdict, *self.shown, given, reason, sides=(self.left, self.right), **more)
+
+    def where_it_was_equal(self) -> str:
+        kinks = any(_has_kinks(p) for p in (self.left, self.right))
+        return f"Both sides are equal at random sizes and numbers{', in the cases of their comparisons that these met' if kinks else ''}."
+
+    # -- shapes ------------------------------------------------------------------------------------------------------
+    def shapes(self) -> Proof | None:
+        """A refutation where one side asks for equal sizes and the other does not, or where the shapes differ."""
+        for side, name, other in ((self.right, "right", self.left), (self.left, "left", self.right)):
+            for r in side.requirements:
+                if r.op == "==" and r not in other.requirements:
+                    sizes = self.sizes_at(other, lambda env, r=r: r.left.value(env) != r.right.value(env))
+                    if sizes is not None:
+                        return self.answer("refuted", f"The {name} side exists only where {r.left} = {r.right}: {r.reason}.",
+                                           counterexample=Counterexample(sizes, {}))
+        for a, b in self.pairs:
+            mine, other_dims = self.left.dims[a], self.right.dims[b]
+            shown = [_shape([str(r.size) for r in dims]) for dims in (mine, other_dims)]
+            if len(mine) != len(other_dims):
+                return self.answer("refuted", f"The left side is {shown[0]}, the right side is {shown[1]}.",
+                                   counterexample=Counterexample({}, {}))
+            sizes = self.sizes_at(self.both, lambda env: any(r.size.value(env) != s.size.value(env)
+                                                             for r, s in zip(mine, other_dims, strict=True)))  # noqa: B023
+            if sizes is not None:
+                at = ", ".join(f"{n}={k}" for n, k in sizes.items())
+                return self.answer("refuted", f"The left side is {shown[0]}, the right side is {shown[1]}; they differ at {at}.",
+                                   counterexample=Counterexample(sizes, {}))
+        return None
+
+    def sizes_at(self, program: Program, holds_there: Any) -> dict[str, int] | None:
+        """The smallest sizes that a program (and the facts about sizes) allows, where something holds."""
+        for env in self.small(program):
+            if holds_there(env) and fill(program, env, Random(0)) is not None:
+                return env
+        return None
+
+    def small(self, program: Program) -> Iterator[dict[str, int]]:
+        """Sizes from 1 and parameters from 0, the smallest first."""
+        names = [*program.sizes, *program.parameters]
+        choices = [range(1, 4) if n in program.sizes else range(4) for n in names]
+        wishes = sorted(itertools.islice(itertools.product(*choices), 20_000), key=lambda w: (sum(w), w))
+        seen = set()
+        for wish in wishes[:SMALLEST]:
+            env = small_sizes(program, dict(zip(names, wish, strict=True)).__getitem__)
+            if env is not None and tuple(env.values()) not in seen:
+                seen.add(tuple(env.values()))
+                yield env
+
+    # -- numbers -----------------------------------------------------------------------------------------------------
+    def trial(self) -> Counterexample | None:
+        """One random sample: None if both sides agree at it, else a counterexample, made as small as can be."""
+        for attempt in range(TRIES):
+            mode = MODES[min(attempt * len(MODES) // TRIES, len(MODES) - 1)]
+            sizes = draw_sizes(self.both, self.rng)
+            if not fits(self.right, sizes):
+                continue
+            inputs = fill(self.both, sizes, self.rng, mode)
+            values = None if inputs is None else self.values(self.lifted(inputs))
+            if inputs is None or values is None:
+                continue
+            if self.agree(values, mode):
+                return None
+            found = self.counterexample(sizes, inputs)
+            assert found is not None
+            return self.smaller(found)
+        raise CheckError("No random inputs were found at which both sides are finite and what is given holds.")
+
+    def lifted(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """The inputs as numbers that know their degrees; what a fact was made to hold for is a quotient."""
+        facts = {f.tensor for g in self.left.givens if (f := sum_fact(g, self.left)) is not None}
+
+        def lift(name: str, v: Any) -> Any:
+            return [lift(name, x) for x in v] if isinstance(v, list) else Degree(v, 1, float(name in facts))
+
+        return {n: lift(n, v) if n in self.left.real_inputs else v for n, v in inputs.items()}
+
+    def values(self, inputs: dict[str, Any]) -> list[tuple[Any, Any]] | None:
+        """Outputs of both sides in pairs; None where one is not a finite number."""
+        try:
+            found = evaluate(self.left, inputs), evaluate(self.right, inputs)
+        except (EvaluationError, ZeroDivisionError):
+            return None
+        pairs = [(found[0][a], found[1][b]) for a, b in self.pairs]
+        return pairs if all(_is_finite(plain(x)) for pair in pairs for side in pair for x in flat(side)) else None
+
+    def agree(self, pairs: list[tuple[Any, Any]], mode: str) -> bool:
+        worst = 0.0
+        for a, b in ((x, y) for p in pairs for x, y in zip(flat(p[0]), flat(p[1]), strict=True)):
+            if not equal(plain(a), plain(b)):
+                return False
+            self.exact &= isinstance(plain(a), Fraction) and isinstance(plain(b), Fraction)
+            worst = max(worst, chance(*of_difference(a, b), how_many(mode)))
+        rejected = any(sum_fact(g, self.left) is None and reads(g) for g in self.left.givens)
+        self.bound = None if self.bound is None or isinf(worst) or rejected else self.bound * Fraction(min(worst, 1.0))
+        return True
+
+    # -- counterexamples ---------------------------------------------------------------------------------------------
+    def counterexample(self, sizes: dict[str, int], inputs: dict[str, Any]) -> Counterexample | None:
+        """The first place at which the two sides differ, if there is one."""
+        pairs = self.values(inputs)
+        for (a, b), (output, _) in zip(pairs or [], self.pairs, strict=False):
+            shape = shape_of(a)
+            mine, other = to_dict(a, shape), to_dict(b, shape)
+            for at in itertools.product(*map(range, shape)):
+                if not equal(mine[at], other[at]):
+                    return Counterexample(sizes, inputs, output, at, mine[at], other[at])
+        return None
+
+    def smaller(self, found: Counterexample) -> Counterexample:
+        """The smallest sizes and small whole numbers at which the sides still differ, as many of them 0 and 1 as possible."""
+        rng = Random(0)
+        for sizes in self.small(self.both):
+            if not fits(self.right, sizes) or sum(sizes.values()) > sum(found.sizes.values()):
+                continue
+            for top in (1, 2, 2, 3, 3):
+                inputs = fill(self.both, sizes, rng, make=lambda top=top: Fraction(rng.randint(-1 if top > 1 else 0, top)))  # type: ignore[misc]
+                one = None if inputs is None else self.counterexample(sizes, inputs)
+                if one is not None:
+                    return self.plainer(one)
+        return self.plainer(found)
+
+    def plainer(self, found: Counterexample) -> Counterexample:
+        for name in self.left.real_inputs:
+            shape = shape_of(found.inputs[name])
+            for at in itertools.product(*map(range, shape)):
+                for wish in (Fraction(0), Fraction(1), Fraction(2)):
+                    values = to_dict(found.inputs[name], shape)
+                    if values[at] == wish:
+                        break
+                    inputs = {**found.inputs, name: from_dict({**values, at: wish}, shape)}
+                    one = self.counterexample(found.sizes, inputs) if all(holds(g, self.both, inputs) for g in self.both.givens) else None
+                    if one is not None:
+                        found = one
+                        break
+        return found
+
+    def difference(self, found: Counterexample) -> str:
+        """Where they differ and by what, in a sentence."""
+        letters = self.left.definitions[found.output][-1].indices
+        at = [f"{n}={k}" for n, k in found.sizes.items()]
+        place = [f"{i}={k}" for i, k in zip(letters, found.at, strict=False)]
+        output = f" of {found.output}" if len(self.pairs) > 1 else ""
+        where = "; ".join(filter(None, [", ".join(at), ", ".join(place)]))
+        return (f"The left side{output} is {number(found.left)} and the right side is {number(found.right)}"
+                + (f" at {where}" if where else "") + (", with these inputs:" if found.inputs.keys() - found.sizes.keys() else "."))
+
+    # -- canonical form ----------------------------------------------------------------------------------------------
+    def same_form(self) -> bool:
+        left, right = normalise(self.left), normalise(self.right)
+        fresh = Fresh(left.names | right.names)
+        shared = _shared(left, right)
+        builders = [Builder(p, fresh, shared, side) for p, side in ((left, "left"), (right, "right"))]
+        try:
+            for a, b in self.pairs:
+                letters = [fresh(i) for i in left.definitions[a][-1].indices]
+                if len(letters) < len(left.dims[a]):
+                    return False
+                forms = [builder.output(name, letters) for builder, name in zip(builders, (a, b), strict=True)]
+                if not same_totals(forms[0], forms[1], positive_names(self.both)):
+                    return False
+        except TooLarge:
+            return False
+        return True
+
+
+def _shared(left: Program, right: Program) -> set[str]:
+    """Tensors in recurrences that are defined in the same way on both sides, down to the inputs."""
+    same = {n for n, es in left.definitions.items() if right.definitions.get(n) == es and right.hulls[n] == left.hulls[n]}
+    while True:
+        kept = {n for n in same if all(r in same or r in left.kinds for e in left.definitions[n] for r in e.reads)}
+        if kept == same:
+            return {n for n in kept if n in left.components}
+        same = kept
+
+
+def chance(top: float, bottom: float, numbers: int) -> float:
+    """At most how likely a difference of this degree, that is not 0, is 0 at a random point where it is defined."""
+    return top / (numbers - bottom) if top + bottom < numbers else inf if isinf(top + bottom) else 1.0
+
+
+def equal(a: Any, b: Any) -> bool:
+    """Equal as fractions; to 40 of 50 digits as mpf; to rounding where a float came in."""
+    difference = combine("-", a, b)
+    if isinstance(a, float) or isinstance(b, float):
+        return bool(abs(float(difference)) <= 1e-9 * (1 + abs(float(a))))
+    if hasattr(a, "_mpf_") or hasattr(b, "_mpf_"):
+        return bool(abs(difference) <= combine("*", 1 + abs(a), combine("/", Fraction(1), Fraction(10 ** (DIGITS - 10)))))
+    return bool(difference == 0)
+
+
+def _is_finite(x: Any) -> bool:
+    return bool(x == x and abs(x) != float("inf"))
+
+
+def _has_kinks(program: Program) -> bool:
+    """Whether a comparison of data decides what a program computes."""
+    for node in (n for e in program.equations for n in walk(e.body)):
+        if isinstance(node, Reduce) and node.op in ("max", "min"):
+            return True
+        if isinstance(node, Op) and (node.op in ("relu", "abs", "sign", "max", "min") or node.op == "where" and reads(node.args[0])):
+            return True
+    return False
+
+
+def _shape(sizes: list[str]) -> str:
+    if len(sizes) < 2:
+        return f"a vector of {sizes[0]}" if sizes else "a number"
+    return " × ".join(f"({s})" if " " in s else s for s in sizes)
