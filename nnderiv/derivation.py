@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -67,19 +67,28 @@ class Derivation:
     def __len__(self) -> int:
         return len(self.gradients.names)
 
-    @cached_property
-    def _module(self) -> Module:
+    def _module(self, without: Collection[str]) -> Module:
         from .lower.module import lower
 
-        return lower(self.gradients, self.forward)
+        key = frozenset({without} if isinstance(without, str) else without)
+        if key not in self._modules:
+            self._modules[key] = lower(self.gradients, self.forward, without)
+        return self._modules[key]
 
-    def numpy(self) -> str:
-        """The text of a standalone module with forward(...) and backward(...), which imports numpy and nothing else."""
-        return self._module.source
+    @cached_property
+    def _modules(self) -> dict[frozenset[str], Module]:
+        return {}
 
-    def compile(self) -> Any:
+    def numpy(self, without: Collection[str] = ()) -> str:
+        """The text of a standalone module with forward(...) and backward(...), which imports numpy and nothing else.
+
+        `without` names optimisations to leave out; `nnderiv.lower.passes` says which there are.
+        """
+        return self._module(without).source
+
+    def compile(self, without: Collection[str] = ()) -> Any:
         """The emitted module, loaded: `.forward`, `.backward`, `.source`."""
-        return self._module.load()
+        return self._module(without).load()
 
     def check(self, seed: int = 0, **options: Any) -> Report:
         """Evidence, per gradient, that formula, code and forward pass agree; see `nnderiv.check`."""

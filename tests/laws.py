@@ -4,6 +4,7 @@
     derived    derive answers, or refuses with a DerivationError; the gradients agree with dual numbers, exactly
     symmetric  ⟨H u, v⟩ = ⟨u, H v⟩ for the second derivative
     emitted    the emitted module agrees with the interpreter, and its backward with its forward's slopes
+    switched   every optimisation left out alone, or all of them, changes no result; backward gives the same twice
 """
 
 from __future__ import annotations
@@ -13,10 +14,13 @@ from fractions import Fraction
 from random import Random
 from typing import Any
 
+import numpy as np
+
 import nnderiv as nd
 from nnderiv.check import Report, check
 from nnderiv.draw import draw, flat, nested, number
 from nnderiv.evaluate import evaluate, shape_of
+from nnderiv.lower.passes import PASSES
 
 
 def holds(report: Report) -> None:
@@ -92,4 +96,49 @@ def emitted(text: str, seed: int) -> None:
             raise
 
 
-LAWS: dict[str, Callable[[str, int], None]] = {"printed": printed, "derived": derived, "symmetric": symmetric, "emitted": emitted}
+def switched(text: str, seed: int) -> None:
+    d = nd.derive(text)
+    rng = Random(seed)
+    try:
+        sample = draw(d.forward, rng, "any", dyadic=True)
+    except nd.CheckError:
+        return
+    inputs = {i.name: _as_array(sample.inputs[i.name], i.kind, len(i.dims)) for i in d.forward.inputs}
+    with np.errstate(all="ignore"):
+        everything = _results(d.compile(), d, inputs, seed)
+        for without in [PASSES, *((name,) for name in PASSES)]:
+            found = _results(d.compile(without=without), d, inputs, seed)
+            for name, value in everything.items():
+                assert np.shape(value) == np.shape(found[name]), f"{name} without {', '.join(without)}: {np.shape(found[name])}"
+                assert np.allclose(value, found[name], rtol=1e-9, atol=1e-9, equal_nan=True), \
+                    f"{name} without {', '.join(without)}: {found[name]}, and {value} with all passes"
+
+
+def _as_array(value: Any, kind: str, rank: int) -> Any:
+    if kind == "int":
+        return np.asarray(value, np.int64) if rank else int(value)
+    array = np.asarray(value, dtype=object).astype(np.float64)
+    return array.reshape((*array.shape, 0)) if array.ndim < rank else array
+
+
+def _results(module: Any, d: Any, inputs: dict[str, Any], seed: int) -> dict[str, Any]:
+    """Outputs and gradients by name; calling backward again with the same residuals gives the same."""
+    rng = np.random.default_rng(seed)
+    before = {name: np.copy(x) for name, x in inputs.items()}
+    result, residuals = module.forward(**inputs)
+    outputs = dict(zip(d.forward.outputs, [result] if len(d.forward.outputs) == 1 else result, strict=True))
+    kept = {name: np.copy(y) for name, y in outputs.items()}
+    seeds = {dy: rng.normal(size=np.shape(outputs[y])) for y, dy in d.gradients.seeds.items()}
+    first = module.backward(residuals, **seeds)._asdict()
+    copied = {name: np.copy(g) for name, g in first.items()}
+    again = module.backward(residuals, **seeds)._asdict()
+    for name, g in again.items():
+        assert np.array_equal(g, copied[name], equal_nan=True), f"{name} changes when backward is called again"
+        assert np.array_equal(first[name], copied[name], equal_nan=True), f"{name} is overwritten by the next call of backward"
+    for name, x in {**inputs, **outputs}.items():
+        assert np.array_equal(x, {**before, **kept}[name], equal_nan=True), f"{name} is overwritten"
+    return {**outputs, **first}
+
+
+LAWS: dict[str, Callable[[str, int], None]] = {"printed": printed, "derived": derived, "symmetric": symmetric, "emitted": emitted,
+                                              "switched": switched}

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from ..bounds import inside
 from ..integer import Atom, Element, Extreme, FloorDiv, Int, Mod
 from ..program import Range, Ranges
+from .form import Code, Operation, Term, call, is_variable
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,10 @@ class Array:
     @property
     def origin(self) -> Array:
         return self.plain or self
+
+    @property
+    def term(self) -> Term:
+        return Term(self.text, self.binding)
 
     def at_least(self, binding: int) -> str:
         return self.text if self.binding >= binding else f"({self.text})"
@@ -54,6 +59,7 @@ class Frame:
     storage: dict[str, Storage]
     sizes: dict[Int, str] = field(default_factory=dict)
     loops: Ranges = field(default_factory=dict)  # what the loop variables run over
+    code: Code = field(default_factory=Code)  # where the statements go
 
     @property
     def known(self) -> Ranges:
@@ -74,6 +80,30 @@ class Frame:
     def integer(self, value: Int) -> str:
         """The text of an integer expression without array indices: by the name that the function gave it, if it has one."""
         return self.sizes.get(value) or str(value)
+
+    # -- statements ----------------------------------------------------------------------------------------------------------
+    def shape(self, labels: Iterable[str]) -> tuple[Int, ...]:
+        return tuple(self.ranges[i].size for i in labels)
+
+    def make(self, operation: Operation, operands: Iterable[Array], labels: tuple[str, ...], real: bool = True) -> Array:
+        """The result of an operation as a statement of its own; a scalar stays an expression."""
+        terms = [a.term for a in operands]
+        if not labels:
+            return Array(operation.text(terms), (), operation.binding)
+        return Array(self.code.make(operation, terms, self.shape(labels), real), labels)
+
+    def combine(self, operation: Operation, a: Array, b: Array, real: bool = True) -> Array:
+        """An elementwise operation on two arrays, aligned."""
+        labels = self.sort({*a.labels, *b.labels})
+        return self.make(operation, [expand(a, labels), expand(b, labels)], labels, real)
+
+    def keep(self, array: Array, owns: bool = False, real: bool = True) -> Array:
+        """An expression that is more than a variable as a statement of its own."""
+        if is_variable(array.text) or not array.labels:
+            return array
+        kept = Array(self.code.make(call("{0}", 0, binding=array.binding, owns=owns), [array.term], self.shape(array.labels), real),
+                     array.labels, 9, array.is_view)
+        return kept
 
 
 def permute(array: Array, labels: Sequence[str]) -> Array:

@@ -11,12 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..expr import INF, ZERO, Expr, Op, conjunction, free_symbols, guarded_factors, is_reciprocal, product, reads, walk, where
+from ..integer import Int
 from ..simplify import may_be_infinite
-from .arrays import Array, Frame, expand, permute
+from .arrays import Array, Frame, permute
+from .form import DIVIDE, MATMUL, MULTIPLY, call
 
 TYPICAL = 32  # what a size that is a name counts as, when costs are compared
 Emit = Callable[[Expr], Array]
-Keep = Callable[[Array], Array]  # gives a long expression a name of its own
 
 
 @dataclass
@@ -33,7 +34,7 @@ def labels_of(frame: Frame, e: Expr) -> frozenset[str]:
 
 
 def sum_of_products(
-    frame: Frame, body: Expr, bound: Sequence[str], emit: Emit, keep: Keep, choose: Callable[[Expr, Array], Array]
+    frame: Frame, body: Expr, bound: Sequence[str], emit: Emit, choose: Callable[[Expr, Array], Array]
 ) -> Array:
     """Σ over bound of body."""
     operands, scale, always = _operands(frame, body)
@@ -46,11 +47,11 @@ def sum_of_products(
         a, b = _cheapest(frame, arrays)
         others = [x for k, x in enumerate(arrays) if k not in (a, b)]
         closing = [i for i in open_ if i in arrays[a].labels and i in arrays[b].labels and all(i not in o.labels for o in others)]
-        result = _pair(frame, arrays[a], arrays[b], closing, keep)
-        arrays = [*others, keep(result) if others else result]
+        arrays = [*others, _pair(frame, arrays[a], arrays[b], closing)]
     result = arrays[0] if arrays else Array("1")
     for i in missing:
-        result = Array(f"{frame.size(i)}*{result.at_least(6)}" if result.text != "1" else frame.size(i), result.labels, 6)
+        size = Array(frame.size(i), (), 9 if frame.size(i).isidentifier() or frame.size(i).isdigit() else 5)
+        result = frame.combine(MULTIPLY, size, result) if result.text != "1" else size
     # One by one, so that a division by an empty size is NumPy's and not Python's.
     for f in sorted(scale, key=is_reciprocal):
         result = _times(frame, result, f, emit)
@@ -65,15 +66,11 @@ def _times(frame: Frame, result: Array, f: Expr, emit: Emit) -> Array:
     """The sum times a factor that does not run over what is summed, or over its denominator."""
     below = is_reciprocal(f)
     factor = emit(f.args[1] if below and isinstance(f, Op) else f)
-    labels = frame.sort({*result.labels, *factor.labels})
-    left, right = expand(result, labels), expand(factor, labels)
     if below:
-        return Array(f"{left.at_least(6)}/{right.at_least(7)}", labels, 6)
-    if left.text == "1":
-        return right
-    if not factor.labels:
-        return Array(f"{right.at_least(6)}*{left.at_least(7)}", labels, 6)
-    return Array(f"{left.at_least(6)}*{right.at_least(7)}", labels, 6)
+        return frame.combine(DIVIDE, result, factor)
+    if result.text == "1":
+        return factor
+    return frame.combine(MULTIPLY, result, factor) if factor.labels else frame.combine(MULTIPLY, factor, result)
 
 
 def _array(emit: Emit, o: Operand) -> Array:
@@ -138,7 +135,7 @@ def _presum(frame: Frame, array: Array, indices: list[str]) -> Array:
         return array
     left = tuple(x for x in array.labels if x not in indices)
     shown = str(axes[0]) if len(axes) == 1 else f"({', '.join(map(str, axes))})"
-    return Array(f"{array.at_least(9)}.sum({shown if left else ''})", left)
+    return frame.make(call(f"{{0}}.sum({shown if left else ''})", 9), [array], left)
 
 
 def _cheapest(frame: Frame, arrays: list[Array]) -> tuple[int, int]:
@@ -147,14 +144,11 @@ def _cheapest(frame: Frame, arrays: list[Array]) -> tuple[int, int]:
     return min(pairs, key=lambda p: weight(frame, set(arrays[p[0]].labels) | set(arrays[p[1]].labels)))
 
 
-def _pair(frame: Frame, a: Array, b: Array, closing: list[str], keep: Keep) -> Array:
-    if not closing:
-        labels = frame.sort(set(a.labels) | set(b.labels))
-        return Array(f"{expand(a, labels).at_least(6)}*{expand(b, labels).at_least(7)}", labels, 6)
-    return matmul(frame, a, b, closing, keep)
+def _pair(frame: Frame, a: Array, b: Array, closing: list[str]) -> Array:
+    return matmul(frame, a, b, closing) if closing else frame.combine(MULTIPLY, a, b)
 
 
-def matmul(frame: Frame, a: Array, b: Array, inner: list[str], keep: Keep) -> Array:
+def matmul(frame: Frame, a: Array, b: Array, inner: list[str]) -> Array:
     """Σ over inner of a·b as one matrix product; the axes of the result stand in the frame's order, by a transpose only if need be."""
     both = [x for x in frame.order if x in a.labels and x in b.labels and x not in inner]
     rows = [x for x in a.labels if x not in both and x not in inner]
@@ -162,14 +156,13 @@ def matmul(frame: Frame, a: Array, b: Array, inner: list[str], keep: Keep) -> Ar
     wanted = [x for x in frame.order if x in {*both, *rows, *columns}]
     if not rows and not columns and (both or len(inner) > 1):
         labels = frame.sort([*both, *inner])
-        text = f"({permute(a, labels).at_least(6)}*{permute(b, labels).at_least(7)})"
-        return _presum(frame, Array(text, labels), inner)
+        return _presum(frame, frame.make(MULTIPLY, [permute(a, labels), permute(b, labels)], labels), inner)
     rest = [x for x in wanted if x not in both]
     if (batch := _summed_batch(a, b, both, inner)):
         # Σ_n A[n]·B[n]: one product for each n and a sum is cheaper than moving n next to the other summed axes.
         product = matmul(replace(frame, order=(*batch, *(x for x in frame.order if x not in batch))),
-                         a, b, [x for x in inner if x not in batch], keep)
-        return permute(_presum(frame, keep(product), batch), wanted)
+                         a, b, [x for x in inner if x not in batch])
+        return permute(_presum(frame, product, batch), wanted)
     if not rows and columns and both or rest == columns + rows and rows and columns:
         a, b, rows, columns = b, a, columns, rows
     batch_b = _own_batch(rest, rows, columns) if not both else []
@@ -179,15 +172,32 @@ def matmul(frame: Frame, a: Array, b: Array, inner: list[str], keep: Keep) -> Ar
     simpler = a.origin if len(a.labels) <= len(b.labels) else b.origin
     inner = [x for x in simpler.labels if x in inner]
     labels = (*both, *batch_b, *rows, *columns)
+    left = _grouped(frame, a, both, rows, inner)
     if not columns and both:
-        left, right = _grouped(frame, a, both, rows, inner, keep), _grouped(frame, b, both, inner, [], keep)
-        text, binding = f"({left} @ {right}[..., None])[..., 0]", 9
+        right = _grouped(frame, b, both, inner, [])
+        result = frame.make(call("({0} @ {1}[..., None])[..., 0]", 6, 9), [left, right], (*both, *rows))
     else:
-        left, right = _grouped(frame, a, both, rows, inner, keep), _grouped(frame, b, both or batch_b, inner, columns, keep)
-        text, binding = f"{left} @ {right}", 6
+        right = _grouped(frame, b, both or batch_b, inner, columns)
+        result = _product(frame, left, right, [*both, *batch_b], rows, columns)
     if len(rows) > 1 or len(columns) > 1:
-        text, binding = f"({text}).reshape({', '.join(frame.size(x) for x in labels)})", 9
-    return permute(Array(text, labels, binding), wanted)
+        result = frame.make(call(f"{{0}}.reshape({', '.join(frame.size(x) for x in labels)})", 9, owns=False), [result], labels)
+    return permute(Array(result.text, labels, result.binding), wanted)
+
+
+def _product(frame: Frame, left: Array, right: Array, batch: list[str], rows: list[str], columns: list[str]) -> Array:
+    """left @ right, with rows and columns each merged into one axis."""
+    merged = [_count(frame, g) for g in (rows, columns) if g]
+    shape = (*frame.shape(batch), *merged)
+    if not shape:
+        return Array(MATMUL.text([left.term, right.term]), (), MATMUL.binding)
+    return Array(frame.code.make(MATMUL, [left.term, right.term], shape), (*batch, *rows, *columns))
+
+
+def _count(frame: Frame, group: list[str]) -> Int:
+    total = Int.of(1)
+    for x in group:
+        total = total * frame.ranges[x].size
+    return total
 
 
 def _summed_batch(a: Array, b: Array, both: list[str], inner: list[str]) -> list[str]:
@@ -209,7 +219,7 @@ def _own_batch(wanted: list[str], rows: list[str], columns: list[str]) -> list[s
     return wanted[:k] if mixed else []
 
 
-def _grouped(frame: Frame, array: Array, batch: list[str], first: list[str], second: list[str], keep: Keep) -> str:
+def _grouped(frame: Frame, array: Array, batch: list[str], first: list[str], second: list[str]) -> Array:
     """The text of the array as (batch, first, second), each group of axes merged into one; transposed without a copy if it can be."""
     natural = array.origin.labels
     as_is = natural in ((*batch, *first, *second), (*batch, *second, *first))
@@ -218,15 +228,13 @@ def _grouped(frame: Frame, array: Array, batch: list[str], first: list[str], sec
     transposed = tail and bool(first) and bool(second)
     groups = [second, first] if transposed else [first, second]
     array = permute(array, (*batch, *second, *first) if transposed else (*batch, *first, *second))
-    if len(array.text) > 60:
-        array = keep(array)
-    text = array.at_least(9)
+    text, binding = array.text, array.binding
     if any(len(g) > 1 for g in groups):
         sizes = [frame.size(x) for x in batch] + ["*".join(_bracketed(frame.size(x)) for x in g) for g in groups if g]
-        text = f"{text}.reshape({', '.join(sizes)})"
+        text, binding = f"{array.at_least(9)}.reshape({', '.join(sizes)})", 9
     if transposed:
-        text += ".swapaxes(-1, -2)" if batch else ".T"
-    return text
+        text = (text if binding == 9 else f"({text})") + (".swapaxes(-1, -2)" if batch else ".T")
+    return Array(text, array.labels, 9 if transposed else binding)
 
 
 def _bracketed(size: str) -> str:

@@ -1,12 +1,12 @@
-"""Scheduled equations -> lines of NumPy: one statement for an equation, a Python loop for a true cycle.
+"""Scheduled equations -> statements (`form`), one array operation each; a Python loop for a true cycle.
 
-`Body` writes the body of one function. Each statement carries the equation it computes as a comment, with the shape of the result.
+`Body` writes the body of one function. Each statement knows the equation that it computes, and the shape of its result.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from ..expr import (
@@ -36,17 +36,33 @@ from ..ranges import bound_indices
 from .arrays import Array, Frame, Storage, expand, integer_value, permute, read, target, tuple_text
 from .contract import sum_of_products
 from .fold import Fold, find_fold
+from .form import (
+    ADD,
+    DIVIDE,
+    MULTIPLY,
+    NEGATIVE,
+    POWER,
+    SQUARE,
+    SUBTRACT,
+    Block,
+    Code,
+    Operation,
+    Statement,
+    call,
+    function,
+    is_variable,
+)
 from .fuse import Softmaxes
-from .layout import WIDTH as LINE
-from .layout import assignment, comment
 from .schedule import Compute, Loop, Node, Sweep
 from .storage import equations_of
 
 FUNCTIONS = {
-    "exp": "np.exp", "log": "np.log", "sqrt": "np.sqrt", "tanh": "np.tanh", "sin": "np.sin", "cos": "np.cos", "abs": "np.abs",
-    "sign": "np.sign", "erf": "_erf", "sigmoid": "_sigmoid",
+    **{name: function(f"np.{name}") for name in ("exp", "log", "sqrt", "tanh", "sin", "cos", "abs", "sign")},
+    "erf": call("_erf({0})", 0),
+    "sigmoid": function("_sigmoid"),
+    "relu": function("np.maximum", 1, ", 0"),
+    "softplus": function("np.logaddexp", 1, ", 0"),
 }
-LONG = 80  # an operand with a longer text gets a name
 
 
 class Body:
@@ -56,19 +72,23 @@ class Body:
         self.program, self.storage = program, storage
         self.positive = positive_names(program)
         self.exported = set(exported)  # handed to the caller: never a view of something else
-        self.lines: list[str] = []
-        self.indent, self.dtype = "    ", dtype
+        self.code, self.dtype = Code(), dtype
         self.fresh = Fresh({*program.names, dtype, "np", "residuals"})
         self.sizes: dict[Int, str] = {}
         self.allocated: set[str] = set()
         self.softmaxes: Softmaxes = {}
         self.shown: dict[tuple[object, ...], str] = {}  # equations by (tensor, subs, body), as they are to be read
         self.loops: Ranges = {}
-        self.repeated: Counter[Read] = Counter()  # how often the statement at hand reads each element
-        self.made: dict[tuple[Read, tuple[str, ...]], Array] = {}
 
-    def line(self, text: str = "") -> None:
-        self.lines.append(self.indent + text if text else "")
+    def line(self, text: str, binds: str = "") -> None:
+        self.code.line(text, binds)
+
+    @contextmanager
+    def inside(self, head: str, binds: str = "") -> Iterator[None]:
+        """What is written meanwhile stands inside a block."""
+        outer, self.code.items = self.code.items, []
+        yield
+        self.code.items = [*outer, Block(head, tuple(self.code.items), binds)]
 
     # -- nodes -------------------------------------------------------------------------------------------------------
     def name_sizes(self, equations: Sequence[Equation]) -> None:
@@ -98,29 +118,26 @@ class Body:
             span = hi if node.range.lo == 0 else f"{lo}, {hi}"
         else:
             span = f"{self.integer(node.range.hi - 1)}, {self.integer(node.range.lo - 1)}, -1"
-        self.line(f"for {node.variable} in range({span}):")
-        outer, self.indent = self.indent, self.indent + "    "
         around, self.loops = self.loops, {**self.loops, node.variable: node.range}
-        self.run(node.body)
-        self.indent, self.loops = outer, around
+        with self.inside(f"for {node.variable} in range({span}):", node.variable):
+            self.run(node.body)
+        self.loops = around
 
     def sweep(self, node: Sweep) -> None:
         names = list(dict.fromkeys(e.tensor for e in node.equations))
         for name in names:
             self.allocate(name)
         function = self.fresh("sweep")
-        self.line(f"def {function}():")
-        outer, self.indent = self.indent, self.indent + "    "
         # All read what the last sweep left; what is written meanwhile may yet be overwritten by a base case.
         written = dict(self.storage)
-        for name in names:
-            before = self.fresh(f"{name}_before")
-            self.line(f"{before} = {name}.copy()" if self.storage[name].axes else f"{before} = {name}")
-            self.storage[name] = replace(self.storage[name], variable=before)
-        for e in sorted(node.equations, key=lambda e: -len(e.indices)):  # base cases last: they rule
-            self.compute(e, ())
+        with self.inside(f"def {function}():"):
+            for name in names:
+                before = self.fresh(f"{name}_before")
+                self.line(f"{before} = {name}.copy()" if self.storage[name].axes else f"{before} = {name}", before)
+                self.storage[name] = replace(self.storage[name], variable=before)
+            for e in sorted(node.equations, key=lambda e: -len(e.indices)):  # base cases last: they rule
+                self.compute(e, ())
         self.storage.update(written)
-        self.indent = outer
         self.line("with np.errstate(all=\"ignore\"):")
         self.line(f"    _until_settled({function}, [{', '.join(names)}])")
 
@@ -131,7 +148,7 @@ class Body:
         self.allocated.add(name)
         shape = tuple_text(self.integer(r.size) for r in store.axes)
         first = f"  # {name}[{', '.join(str(r.lo) for r in store.axes)}] stands first" if any(r.lo != 0 for r in store.axes) else ""
-        self.line(f"{store.variable} = np.zeros({shape}, {self.dtype}){first}")
+        self.line(f"{store.variable} = np.zeros({shape}, {self.dtype}){first}", store.variable)
 
     def integer(self, value: Int) -> str:
         return self.sizes.get(value) or str(value)
@@ -140,19 +157,19 @@ class Body:
     def frame(self, e: Equation) -> Frame:
         vectors = [i for i in e.indices if i in e.ranges]
         order = (*vectors, *(i for i in bound_indices(e.body) if i not in vectors))
-        return Frame(order, dict(e.ranges), self.positive, self.storage, self.sizes, dict(self.loops))
+        return Frame(order, dict(e.ranges), self.positive, self.storage, self.sizes, dict(self.loops), self.code)
 
     def compute(self, e: Equation, guards: tuple[tuple[str, Range], ...]) -> None:
         if any(e.tensor == total for total, _, _ in self.softmaxes.values()):
             return  # it is computed with the softmax that needs it
-        outer, around = self.indent, self.loops
-        self.loops = {**self.loops, **dict(guards)}
+        around, self.loops = self.loops, {**self.loops, **dict(guards)}
         conditions = [self.guard(v, r) for v, r in guards]
         if conditions:
-            self.line(f"if {' and '.join(conditions)}:")
-            self.indent += "    "
-        self.statement(e)
-        self.indent, self.loops = outer, around
+            with self.inside(f"if {' and '.join(conditions)}:"):
+                self.statement(e)
+        else:
+            self.statement(e)
+        self.loops = around
 
     def guard(self, variable: str, r: Range) -> str:
         if r.size == 1:
@@ -161,29 +178,30 @@ class Body:
 
     def statement(self, e: Equation) -> None:
         frame = self.frame(e)
-        self.repeated, self.made = Counter(reads(e.body)), {}
         labels = tuple(i for i in e.indices if i in e.ranges)
-        self.comment(e)
         if self.storage[e.tensor].dropped or self.is_whole(e):
+            self.code.begin(self.shown.get((e.tensor, e.subs, e.body), str(e)))
             array = self.fill(frame, self.right(frame, e), labels, e.tensor in self.exported)
-            self.assign(self.storage[e.tensor].variable, array.text, frame, labels)
+            self.assign(self.storage[e.tensor].variable, array, frame, labels)
             return
         self.allocate(e.tensor)
+        self.code.begin(self.shown.get((e.tensor, e.subs, e.body), str(e)))
         array = self.right(frame, e)
         if labels and array.labels and array.labels != labels:
             array = expand(array, labels)
-        self.assign(target(frame, e.tensor, e.subs), array.text, frame, labels)
+        self.assign(target(frame, e.tensor, e.subs), array, frame, labels)
 
-    def comment(self, e: Equation) -> None:
-        self.lines += comment(self.shown.get((e.tensor, e.subs, e.body), str(e)), self.indent)
-
-    def assign(self, place: str, value: str, frame: Frame, labels: Sequence[str]) -> None:
-        """The assignment, with the shape of the result as a comment where there is room."""
-        lines = assignment(place, value, self.indent)
-        shape = f"  # {tuple_text(frame.size(i) for i in labels)}" if labels else ""
-        if len(lines) == 1 and len(lines[0]) + len(shape) <= LINE:
-            lines[0] = f"{lines[0]:<50}{shape}" if shape else lines[0]
-        self.lines += lines
+    def assign(self, place: str, array: Array, frame: Frame, labels: tuple[str, ...]) -> None:
+        """The array to a variable or a place; the statement that computes it is the one that writes it."""
+        shape, code = frame.shape(labels), self.code
+        remark = tuple_text(frame.size(i) for i in labels) if labels else ""
+        is_place = not is_variable(place)
+        last = code.items[-1] if code.items else None
+        if isinstance(last, Statement) and last.target == array.text and last.shape == shape and last.note == code.note:
+            code.items[-1] = replace(last, target=place, is_place=is_place, remark=remark)
+            return
+        copies = call("{0}", 0, binding=array.binding, owns=not array.labels or array.text.endswith(".copy()"))
+        code.items.append(Statement(place, copies, (array.term,), shape, True, code.note, is_place=is_place, remark=remark))
 
     def is_whole(self, e: Equation) -> bool:
         """Whether this equation alone fills its tensor's storage, at once."""
@@ -197,9 +215,9 @@ class Body:
             return Array(f"{self.dtype}.type({array.text})")
         shape = tuple_text(frame.size(i) for i in labels)
         if not array.labels:
-            return Array(f"np.full({shape}, {array.text}, {self.dtype})")
+            return frame.make(call(f"np.full({shape}, {{0}}, {self.dtype})", 0), [array], labels)
         if array.labels != labels:
-            return Array(f"np.broadcast_to({expand(array, labels).text}, {shape}).copy()", labels)
+            return frame.make(call(f"np.broadcast_to({{0}}, {shape}).copy()", 0), [expand(array, labels)], labels)
         return Array(f"{array.at_least(9)}.copy()", labels) if array.is_view and exported else array
 
     # -- right-hand sides --------------------------------------------------------------------------------------------
@@ -208,7 +226,7 @@ class Body:
         if e.tensor in self.softmaxes:
             _, scores, along = self.softmaxes[e.tensor]
             x = self.read(frame, scores)
-            return Array(f"_softmax({x.text}, {_axes(x, along)})", x.labels)
+            return frame.make(function("_softmax", 1, f", {_axes(x, along)}"), [x], x.labels)
         parts: list[tuple[int, Expr]] = []
         folds: list[tuple[int, Fold]] = []
         for sign, term in additive_terms(e.body):
@@ -216,34 +234,30 @@ class Body:
             folds += [(sign, fold)] if fold else []
             parts += [] if fold else [(sign, term)]
         total = self.value(frame, signed(parts)) if parts or not folds else None
-        if total is not None and folds:
-            total = self.keep_long(total)
         for sign, fold in folds:
             folded = self.folded(frame, e, fold)
-            if parts or len(folds) > 1:
-                folded = self.keep_long(folded)
             if total is None:
-                total = folded if sign > 0 else Array(f"-{folded.at_least(6)}", folded.labels, 5)
+                total = folded if sign > 0 else frame.make(NEGATIVE, [folded], folded.labels)
             else:
-                operator, total = "+" if sign > 0 else "-", expand(total, folded.labels)
-                total = Array(f"{total.at_least(5)} {operator} {folded.at_least(6)}", folded.labels, 5)
+                total = frame.combine(ADD if sign > 0 else SUBTRACT, total, folded)
         assert total is not None
         return total
 
     def folded(self, frame: Frame, e: Equation, fold: Fold) -> Array:
         """_fold(V, shape, …) or _scatter(V, shape, …): the adjoint of reading at subscripts that are not plain."""
-        inner = Frame(fold.order, fold.ranges, self.positive, self.storage, self.sizes, dict(self.loops))
+        inner = Frame(fold.order, fold.ranges, self.positive, self.storage, self.sizes, dict(self.loops), self.code)
         self.name_new_sizes(fold.ranges)
-        array = self.keep_long(self.value(inner, fold.values))
+        array = self.value(inner, fold.values)
         array = permute(self.broadcast(inner, array, inner.sort(fold.labels)), fold.labels)
         labels = tuple(i for i in e.indices if i in e.ranges)
         shape = tuple_text(frame.size(i) for i in labels)
         if fold.scatter is not None:
-            indices = [integer_value(inner, v, fold.scatter_labels).text for v in fold.scatter]
-            text = f"_scatter({array.text}, {tuple_text(frame.size(i) for i in fold.moved)}, {', '.join(indices)})"
-            return permute(Array(text, fold.moved), labels)
+            indices = [integer_value(inner, v, fold.scatter_labels) for v in fold.scatter]
+            shown = ", ".join(f"{{{k + 1}}}" for k in range(len(indices)))
+            scatter = call(f"_scatter({{0}}, {tuple_text(frame.size(i) for i in fold.moved)}, {shown})", *[0] * (len(indices) + 1))
+            return permute(frame.make(scatter, [array, *indices], fold.moved), labels)
         axes = [self.fold_axis(inner, a) for a in fold.axes]
-        return Array(f"_fold({array.text}, {shape}, {', '.join(axes)})", labels)
+        return frame.make(call(f"_fold({{0}}, {shape}, {', '.join(axes)})", 0), [array], labels)
 
     def name_new_sizes(self, ranges: dict[str, Range]) -> None:
         self.name_sizes([Equation("", (), ZERO, ranges)])
@@ -260,20 +274,9 @@ class Body:
             return array
         shape = tuple_text(frame.size(i) for i in labels)
         value = expand(array, labels).text if array.labels else f"{self.dtype}.type({array.text})"
-        return Array(f"np.broadcast_to({value}, {shape})", labels)
+        return frame.keep(Array(f"np.broadcast_to({value}, {shape})", labels, 9, True))
 
     # -- expressions -------------------------------------------------------------------------------------------------
-    def keep_long(self, array: Array, limit: int = LONG) -> Array:
-        """A long expression gets a line and a name of its own."""
-        return self.keep(array) if len(array.text) > limit else array
-
-    def keep(self, array: Array) -> Array:
-        if array.text.isidentifier():
-            return array
-        name = self.fresh("part")
-        self.lines += assignment(name, array.text, self.indent)
-        return Array(name, array.labels, 9, array.is_view)
-
     def value(self, frame: Frame, e: Expr) -> Array:
         if isinstance(e, Num):
             return _number(e)
@@ -297,14 +300,9 @@ class Body:
         return self.function(frame, e)
 
     def read(self, frame: Frame, e: Read) -> Array:
-        """A read; one that is more than basic indexing, and stands there several times, is made once."""
+        """A read; one that is more than basic indexing is a statement of its own, so that it is made once."""
         array = read(frame, e.tensor, e.subs)
-        if self.repeated.get(e, 0) < 2 or "(" not in array.origin.text:
-            return array
-        if (e, frame.order) not in self.made:
-            kept = self.keep(array.origin)
-            self.made[e, frame.order] = permute(kept, array.labels)
-        return self.made[e, frame.order]
+        return permute(frame.keep(array.origin), array.labels) if "(" in array.origin.text else array
 
     def integer_as_real(self, frame: Frame, value: Int) -> Array:
         labels = tuple(frame.vectors(value))
@@ -312,63 +310,104 @@ class Body:
             text = frame.integer(value)
             return Array(text, (), 9 if text.isidentifier() or text.isdigit() else 5)
         array = integer_value(frame, value, labels)
-        return Array(f"{array.at_least(9)}.astype({self.dtype})", labels)
+        return frame.make(call(f"{{0}}.astype({self.dtype})", 9), [array], labels)
 
     def aligned(self, frame: Frame, arrays: Sequence[Array]) -> tuple[list[Array], tuple[str, ...]]:
         labels = frame.sort({x for a in arrays for x in a.labels})
         return [expand(a, labels) for a in arrays], labels
 
     def sum_(self, frame: Frame, e: Op) -> Array:
+        """Terms over the same indices first, so that small sums stay small."""
         terms = additive_terms(e)
-        arrays = [self.keep_long(self.value(frame, t)) for _, t in terms]
-        arrays, labels = self.aligned(frame, arrays)
-        text = ""
-        for (sign, _), a in zip(terms, arrays, strict=True):
-            shown = a.at_least(6)
-            text += (f" + {shown}" if sign > 0 else f" - {shown}") if text else (shown if sign > 0 else f"-{shown}")
-        return Array(text, labels, 5)
+        groups: dict[frozenset[str], Array] = {}
+        minus: set[frozenset[str]] = set()  # groups whose sum is to be subtracted
+        for sign, t in sorted(terms, key=lambda t: -t[0]):
+            a = self.value(frame, t)
+            labels = frozenset(a.labels)
+            if labels not in groups:
+                groups[labels] = a
+                minus |= {labels} if sign < 0 else set()
+            else:
+                same = (sign < 0) == (labels in minus)
+                groups[labels] = frame.combine(ADD if same else SUBTRACT, groups[labels], a)
+        total: Array | None = None
+        for labels, a in sorted(groups.items(), key=lambda g: g[0] in minus):
+            if total is None:
+                total = frame.make(NEGATIVE, [a], a.labels) if labels in minus else a
+            else:
+                total = frame.combine(SUBTRACT if labels in minus else ADD, total, a)
+        assert total is not None
+        return total
 
     def product(self, frame: Frame, e: Op) -> Array:
-        """Factors with few axes first, so that small products stay small."""
+        """Factors over few indices first, where they are among those of another, so that small products stay small."""
         above, below = _fraction(e)
-        arrays = sorted((self.keep_long(self.value(frame, f)) for f in above), key=lambda a: len(a.labels))
-        under = [self.keep_long(self.value(frame, f)) for f in below]
-        everything, labels = self.aligned(frame, [*arrays, *under])
-        top = "*".join(a.at_least(6 if k == 0 else 7) for k, a in enumerate(everything[: len(arrays)])) or "1"
-        if not below:
-            return Array(top, labels, 6)
-        bottom = everything[len(arrays):]
-        shown = bottom[0].at_least(7) if len(bottom) == 1 else f"({'*'.join(a.at_least(7) for a in bottom)})"
-        return Array(f"{top}/{shown}", labels, 6)
+        found = [(self.value(frame, f), MULTIPLY) for f in above] + [(self.value(frame, f), DIVIDE) for f in below]
+        groups: dict[frozenset[str], list[tuple[Array, Operation]]] = {}
+        for x in sorted(found, key=lambda x: x[1] is DIVIDE):
+            groups.setdefault(frozenset(x[0].labels), []).append(x)
+        for labels in sorted(groups, key=len):
+            wider = [g for g in groups if labels < g and groups[g][0][1] is MULTIPLY]
+            if wider:
+                host, members = min(wider, key=len), groups.pop(labels)
+                groups[host] = self.beside(frame, members, groups[host])
+        total: Array | None = None
+        for array, operation in sorted((x for g in groups.values() for x in g), key=lambda x: x[1] is DIVIDE):
+            if total is None:
+                total = array if operation is MULTIPLY else frame.combine(DIVIDE, Array("1"), array)
+            else:
+                total = frame.combine(operation, total, array)
+        assert total is not None
+        return total
+
+    def beside(
+        self, frame: Frame, few: list[tuple[Array, Operation]], many: list[tuple[Array, Operation]]
+    ) -> list[tuple[Array, Operation]]:
+        """The factors of both: those over few indices multiplied among themselves, and numbers into the first of the many."""
+        first, operation = few[0]
+        for x, o in few[1:] if first.labels and operation is MULTIPLY else ():
+            first = frame.combine(o, first, x)
+        if first.labels:
+            return [many[0], (first, operation), *(few[1:] if operation is DIVIDE else ()), *many[1:]]
+        total = many[0][0]
+        for x, o in few:
+            total = frame.combine(o, x, total) if o is MULTIPLY else frame.combine(o, total, x)
+        return [(total, MULTIPLY), *many[1:]]
 
     def power(self, frame: Frame, e: Op) -> Array:
         base, exponent = self.value(frame, e.args[0]), e.args[1]
         if isinstance(exponent, Num) and base.labels:
-            base = self.keep(base) if not base.text.replace("[", "").replace("]", "").isalnum() else base
-            b = base.at_least(9)
+            if exponent.value == 2:
+                return frame.make(SQUARE, [base], base.labels)
             if exponent.value == 3:
-                return Array(f"{b}*{b}*{b}", base.labels, 6)
+                return frame.combine(MULTIPLY, frame.make(SQUARE, [base], base.labels), base)
             if exponent.value.denominator == 2 and 0 < exponent.value < 4:
-                whole = int(exponent.value)
-                return Array("*".join([*([b] * whole), f"np.sqrt({base.text})"]), base.labels, 6)
-        (a, b2), labels = self.aligned(frame, [base, self.value(frame, exponent)])
-        return Array(f"{a.at_least(9)}**{b2.at_least(9)}", labels, 8)
+                total = frame.make(FUNCTIONS["sqrt"], [base], base.labels)
+                for _ in range(int(exponent.value)):
+                    total = frame.combine(MULTIPLY, base, total)
+                return total
+        return frame.combine(POWER, base, self.value(frame, exponent))
 
     def function(self, frame: Frame, e: Op) -> Array:
         if e.op in ("max", "min") and len(e.args) == 2:
-            (a, b), labels = self.aligned(frame, [self.keep_long(self.value(frame, x)) for x in e.args])
-            if not labels and not _is_numpy(e):
+            a, b = (self.value(frame, x) for x in e.args)
+            if not a.labels and not b.labels and not _is_numpy(e):
                 return Array(f"{e.op}({a.text}, {b.text})")  # of Python numbers: NumPy's would widen float32
-            return Array(f"np.{e.op}imum({a.text}, {b.text})", labels)
+            return frame.combine(function(f"np.{e.op}imum", 2), a, b)
         if e.op == "exp" and (difference := self.difference_from_lse(frame, e.args[0])) is not None:
             return difference
-        x = self.keep_long(self.value(frame, e.args[0]))
-        if not x.labels and not _is_numpy(e.args[0]):  # a Python number in, a Python number out: it must not widen float32
-            return Array(f"{x.at_least(9)}**0.5" if e.op == "sqrt" else f"float({_call(e.op, x.text)})", (), 8 if e.op == "sqrt" else 9)
-        if e.op in ("gelu", "silu", "softplus") and not x.text.isidentifier():
-            x = self.keep(x)
-        text = _call(e.op, x.text if e.op != "gelu" else x.at_least(9))
-        return Array(text, x.labels, 9 if e.op not in ("gelu", "silu") else 6)
+        x = self.value(frame, e.args[0])
+        if e.op == "silu":
+            total = frame.combine(MULTIPLY, x, frame.make(FUNCTIONS["sigmoid"], [x], x.labels))
+        elif e.op == "gelu":
+            inner = frame.make(FUNCTIONS["erf"], [frame.combine(MULTIPLY, x, Array("0.5**0.5", (), 8))], x.labels)
+            total = frame.combine(MULTIPLY, frame.combine(MULTIPLY, Array("0.5"), x), frame.combine(ADD, Array("1"), inner))
+        elif e.op == "sqrt" and not x.labels and not _is_numpy(e.args[0]):
+            return Array(f"{x.at_least(9)}**0.5", (), 8)
+        else:
+            total = frame.make(FUNCTIONS[e.op], [x], x.labels)
+        # A Python number in, a Python number out: it must not widen float32.
+        return total if x.labels or _is_numpy(e.args[0]) else Array(f"float({total.text})")
 
     def difference_from_lse(self, frame: Frame, e: Expr) -> Array | None:
         """exp(S − lse) where rows of S may be −inf altogether."""
@@ -379,8 +418,7 @@ class Body:
         rest = signed([(s, t) for s, t in terms if t is not lse[0]])
         if not self.may_be_infinite(lse[0].tensor):
             return None
-        (a, b), labels = self.aligned(frame, [self.value(frame, rest), self.value(frame, lse[0])])
-        return Array(f"_exp_difference({a.text}, {b.text})", labels)
+        return frame.combine(function("_exp_difference", 2), self.value(frame, rest), self.value(frame, lse[0]))
 
     def is_lse(self, name: str) -> bool:
         return any(isinstance(d.body, Reduce) and d.body.op == "logsumexp" for d in self.program.definitions.get(name, ()))
@@ -401,69 +439,79 @@ class Body:
     def where(self, frame: Frame, e: Op) -> Array:
         condition = self.condition(frame, e.args[0])
         if e.args[1:] == (ONE, ZERO) and condition.labels:
-            return Array(f"{condition.at_least(9)}.astype({self.dtype})", condition.labels)
-        a, b = (self.keep_long(self.value(frame, x)) for x in e.args[1:])
+            return frame.make(call(f"{{0}}.astype({self.dtype})", 9), [condition], condition.labels)
+        a, b = (self.value(frame, x) for x in e.args[1:])
         if not condition.labels and a.labels == b.labels:
-            return Array(f"({a.text} if {condition.text} else {b.text})", a.labels)
+            return Array(f"({a.text} if {condition.text} else {b.text})", a.labels, 9, True)
         (c, a, b), labels = self.aligned(frame, [condition, a, b])
-        shown = [f"{self.dtype}.type({x.text})" if not x.labels else x.text for x in (a, b)]
-        return Array(f"np.where({c.text}, {shown[0]}, {shown[1]})", labels)
+        shown = [x if x.labels else Array(f"{self.dtype}.type({x.text})") for x in (a, b)]
+        return frame.make(WHERE, [c, *shown], labels)
 
     def only_where(self, frame: Frame, e: Expr, array: Array) -> Array:
         """The array where a condition without array indices holds, and 0 otherwise, whatever the array holds then."""
         condition = self.condition(frame, e)
         if not array.labels:
             return Array(f"({array.text} if {condition.text} else 0)")
-        return Array(f"np.where({condition.text}, {array.text}, {self.dtype}.type(0))", array.labels)
+        return frame.make(WHERE, [condition, array, Array(f"{self.dtype}.type(0)")], array.labels)
 
     def condition(self, frame: Frame, e: Expr) -> Array:
         assert isinstance(e, Op)
         if e.op in ("true", "false"):
             return Array("True" if e.op == "true" else "False")
         if e.op in ("and", "or"):
-            parts = sorted((self.condition(frame, a) for a in e.args), key=lambda a: len(a.labels))
-            arrays, labels = self.aligned(frame, parts)
-            if not labels:
-                return Array(f" {e.op} ".join(f"({a.text})" for a in arrays), (), 2)
-            return self.keep_long(Array((" & " if e.op == "and" else " | ").join(f"({a.text})" for a in arrays), labels, 4))
+            return self.junction(frame, e)
         if e.op == "not":
             inner = self.condition(frame, e.args[0])
-            return Array(f"~({inner.text})" if inner.labels else f"not ({inner.text})", inner.labels, 4)
+            if not inner.labels:
+                return Array(f"not ({inner.text})", (), 4)
+            return frame.make(call("~{0}", 9, binding=7), [inner], inner.labels, real=False)
         assert e.op in COMPARISONS
         if all(isinstance(x, IntValue | Num) for x in e.args):
             return self.integer_comparison(frame, e)
-        (a, b), labels = self.aligned(frame, [self.value(frame, x) for x in e.args])
-        return Array(f"{a.at_least(5)} {e.op} {b.at_least(5)}", labels, 4)
+        a, b = (self.value(frame, x) for x in e.args)
+        return frame.combine(call(f"{{0}} {e.op} {{1}}", 5, 5, binding=4), a, b, real=False)
+
+    def junction(self, frame: Frame, e: Op) -> Array:
+        """and, or: conditions over few indices first."""
+        parts = sorted((self.condition(frame, a) for a in e.args), key=lambda a: len(a.labels))
+        if not parts[-1].labels:
+            return Array(f" {e.op} ".join(f"({a.text})" for a in parts), (), 2)
+        total, both = parts[0], call(f"{{0}} {'&' if e.op == 'and' else '|'} {{1}}", 9, 9, binding=4)
+        for a in parts[1:]:
+            total = frame.combine(both, total, a, real=False)
+        return total
 
     def integer_comparison(self, frame: Frame, e: Op) -> Array:
         values = [x.value for x in e.args if isinstance(x, IntValue | Num)]
         labels = frame.sort({i for v in values if isinstance(v, Int) for i in frame.vectors(v)})
-        texts = []
+        operands = []
         for v in values:
             if isinstance(v, Int):
-                texts.append(integer_value(frame, v, labels if frame.vectors(v) else ()).at_least(5))
+                operands.append(integer_value(frame, v, labels if frame.vectors(v) else ()))
             else:
-                texts.append(str(v) if v.denominator == 1 else repr(float(v)))
-        return Array(f"{texts[0]} {e.op} {texts[1]}", labels, 4)
+                operands.append(Array(str(v) if v.denominator == 1 else repr(float(v)), (), 9 if v >= 0 else 5))
+        return frame.make(call(f"{{0}} {e.op} {{1}}", 5, 5, binding=4), operands, labels, real=False)
 
     # -- reductions --------------------------------------------------------------------------------------------------
     def reduce(self, frame: Frame, e: Reduce) -> Array:
         if e.op == "sum":
-            return sum_of_products(frame, e.body, e.indices, lambda x: self.value(frame, x), self.keep_long,
-                                   lambda c, a: self.only_where(frame, c, a))
+            return sum_of_products(frame, e.body, e.indices, lambda x: self.value(frame, x), lambda c, a: self.only_where(frame, c, a))
         edge = {"max": "-np.inf", "min": "np.inf"}.get(e.op, "")
         if edge and isinstance(e.body, Read) and not any(s.elements() for s in e.body.subs):
-            body = self.keep_long(read(frame, e.body.tensor, e.body.subs, edge))
+            body = read(frame, e.body.tensor, e.body.subs, edge)
         else:
-            body = self.keep_long(self.value(frame, e.body))
+            body = self.value(frame, e.body)
         labels = frame.sort(set(body.labels) | set(e.indices))
         if set(e.indices) - set(body.labels):
             body = self.broadcast(frame, body, labels)
         axis = _axes(body, frame.sort(e.indices))
         left = tuple(x for x in body.labels if x not in e.indices)
         if e.op == "logsumexp":
-            return Array(f"_logsumexp({body.text}, {axis})", left)
-        return Array(f"{body.at_least(9)}.{e.op}({axis}, initial={edge})", left)
+            return frame.make(call(f"_logsumexp({{0}}, {axis})", 0), [body], left)
+        return frame.make(call(f"{{0}}.{e.op}({axis}, initial={edge})", 9), [body], left)
+
+
+WHERE = call("np.where({0}, {1}, {2})", 0, 0, 0)
 
 
 def _axes(array: Array, indices: Sequence[str]) -> str:
@@ -493,15 +541,3 @@ def _number(e: Num) -> Array:
 def _is_numpy(e: Expr) -> bool:
     """Whether the value of e comes from arrays rather than from Python numbers alone."""
     return bool(reads(e)) or any(v.elements() for v in ints(e))
-
-
-def _call(op: str, x: str) -> str:
-    if op == "relu":
-        return f"np.maximum({x}, 0)"
-    if op == "softplus":
-        return f"np.logaddexp({x}, 0)"
-    if op == "silu":
-        return f"{x}*_sigmoid({x})"
-    if op == "gelu":
-        return f"0.5*{x}*(1 + _erf({x}*0.5**0.5))"
-    return f"{FUNCTIONS[op]}({x})"

@@ -7,9 +7,9 @@ import textwrap
 WIDTH = 118
 
 
-def assignment(target: str, value: str, indent: str) -> list[str]:
+def assignment(target: str, value: str, indent: str, sign: str = "=") -> list[str]:
     """`target = value`; too long, it is broken between the terms of a sum or the arguments of a call."""
-    line = f"{indent}{target} = {value}"
+    line = f"{indent}{target} {sign} {value}"
     if len(line) <= WIDTH:
         return [line]
     inner = indent + "    "
@@ -17,7 +17,7 @@ def assignment(target: str, value: str, indent: str) -> list[str]:
         pieces, opening, closing = _pieces(value, separators, call=not keep_leading)
         if len(pieces) > 1:
             lines = _filled([*pieces] if keep_leading else [f"{p}," for p in pieces], inner)
-            return [f"{indent}{target} = {opening}", *lines, f"{indent}{closing}"]
+            return [f"{indent}{target} {sign} {opening}", *lines, f"{indent}{closing}"]
     return [line]
 
 

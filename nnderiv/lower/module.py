@@ -6,7 +6,7 @@ forward keeps as residuals what backward reads of it; whatever only backward nee
 from __future__ import annotations
 
 import types
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -20,6 +20,8 @@ from .emit import Body
 from .explicit import make_explicit
 from .fuse import softmaxes
 from .hoist import hoist
+from .passes import checked, optimise
+from .render import named, render
 from .runtime import needed
 from .schedule import schedule
 from .storage import place
@@ -39,14 +41,17 @@ class Module:
         return module
 
 
-def lower(gradients: Gradients, original: Program) -> Module:
-    """The module of a derivation; the same text for the same program, always."""
-    return Module(_Lowering(gradients, original).source)
+def lower(gradients: Gradients, original: Program, without: Collection[str] = ()) -> Module:
+    """The module of a derivation; the same text for the same program and the same passes, always.
+
+    `without` names passes to leave out (`passes`).
+    """
+    return Module(_Lowering(gradients, original, checked(without)).source)
 
 
 class _Lowering:
-    def __init__(self, gradients: Gradients, original: Program):
-        self.gradients, self.original = gradients, original
+    def __init__(self, gradients: Gradients, original: Program, without: frozenset[str]):
+        self.gradients, self.original, self.without = gradients, original, without
         self.forward = gradients.forward
         self.public = dict(zip(self.forward.outputs, original.outputs, strict=True))
         self.backward = gradients.backward
@@ -114,7 +119,7 @@ class _Lowering:
     def forward_function(self) -> str:
         body = Body(self.forward_program, self.forward_storage, self.forward.outputs, self.dtype)
         names = ", ".join(i.name for i in self.original.inputs)
-        body.lines.append(f"def forward(*, {names}):")
+        head = f"def forward(*, {names}):"
         body.line(f'"""{", ".join(map(str, self.original.inputs))} -> ({", ".join(self.original.outputs)}), residuals"""')
         self.entry(body)
         body.shown = _as_written(self.forward)
@@ -124,7 +129,12 @@ class _Lowering:
         outputs = [self.output(body, n) for n in self.forward.outputs]
         shown = outputs[0] if len(outputs) == 1 else f"Outputs(({', '.join(outputs)}))"
         body.line(f"return {shown}, ({', '.join(self.residuals)},)")
-        return _quiet(body.lines)
+        return _quiet([head, *self.finish(body, {*self.forward.outputs, *self.residuals})])
+
+    def finish(self, body: Body, kept: set[str]) -> list[str]:
+        """The lines of a function, after all passes; nothing may be written to what is kept."""
+        items = optimise(body.code.items, frozenset(kept), self.without)
+        return render(named(items, body.fresh), body.code.notes)
 
     def backward_function(self) -> str:
         nodes = schedule(self.backward_program, self.backward_equations)
@@ -133,7 +143,7 @@ class _Lowering:
         body = Body(self.backward_program, storage, self.backward.outputs, self.dtype)
         seeds = self.backward.inputs[len(self.original.inputs):]
         signature = "".join(f", {i.name}" for i in seeds)
-        body.lines.append(f"def backward(residuals{', *' if seeds else ''}{signature}):")
+        head = f"def backward(residuals{', *' if seeds else ''}{signature}):"
         body.line(f'"""residuals{"".join(f", {i}" for i in seeds)} -> {", ".join(self.backward.outputs)}"""')
         body.line(f"{', '.join(self.residuals)}, = residuals")
         for i in seeds:
@@ -144,7 +154,7 @@ class _Lowering:
         body.run(nodes)
         outputs = [self.output(body, n) for n in self.backward.outputs]
         body.line(f"return Gradients(({', '.join(outputs)},))")
-        return _quiet(body.lines)
+        return _quiet([head, *self.finish(body, {*self.backward.outputs, *self.residuals})])
 
     def output(self, body: Body, name: str) -> str:
         """The part of a tensor's storage that its dimensions cover."""

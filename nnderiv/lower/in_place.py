@@ -1,0 +1,137 @@
+"""Results take the memory of operands that nobody needs any more: Z = X @ W; Z += b; np.tanh(Z, out=Z).
+
+Only memory that this function made for itself is written to, and only after its last use, views of it included: what the
+caller handed in, what is handed out, and what is kept for backward stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from .form import NEGATIVE, SQUARE, Block, Item, Statement, Term, names, read_by, renamed, statements, uses
+
+
+def in_place(items: Sequence[Item], kept: frozenset[str]) -> tuple[Item, ...]:
+    """See the module's docstring; `kept` are the variables that somebody else reads later."""
+    return _Rewriter(Memory(items), kept, uses(items)).run(items, frozenset())
+
+
+class Memory:
+    """Whose memory a variable stands for: itself, or those that it may be a view of."""
+
+    def __init__(self, items: Sequence[Item]):
+        self.roots: dict[str, frozenset[str]] = {}
+        self.bound: dict[str, int] = {}
+        self.made: dict[str, Statement] = {}
+        for s in statements(items):
+            if not s.is_place:
+                self.bound[s.target] = self.bound.get(s.target, 0) + 1
+                self.made[s.target] = s
+                self.roots[s.target] = self._roots(s)
+
+    def _roots(self, s: Statement) -> frozenset[str]:
+        if s.out:
+            return self.of(s.out)
+        if s.operation.owns:
+            return frozenset({s.target})
+        found = frozenset(x for o in s.operands for name in names(o.text) for x in self.of(name))
+        return found if self.bound[s.target] == 1 else found | {s.target}
+
+    def of(self, variable: str) -> frozenset[str]:
+        return self.roots.get(variable, frozenset({variable}))
+
+    def is_own(self, variable: str) -> bool:
+        """Whether all the memory of a variable comes from operations of this function, each the only one to bind its variable."""
+        return all(x in self.made and self.bound[x] == 1 and self.made[x].operation.owns for x in self.of(variable))
+
+    def behind(self, text_names: frozenset[str]) -> set[str]:
+        return {x for name in text_names for x in self.of(name)}
+
+
+@dataclass
+class _Rewriter:
+    memory: Memory
+    kept: frozenset[str]
+    uses: Counter[str]
+
+    def run(self, items: Sequence[Item], outside: frozenset[str]) -> tuple[Item, ...]:
+        """`outside`: the names that are read outside these items."""
+        done = list(items)
+        later = _read_later(done)
+        for k, item in enumerate(done):
+            if isinstance(item, Block):
+                others = frozenset[str]().union(outside, *(read_by(x) for j, x in enumerate(done) if j != k))
+                done[k] = replace(item, items=self.run(item.items, others))
+            elif isinstance(item, Statement) and item.is_place:
+                if item.operation.into and item.real:
+                    done[k] = replace(item, out=item.target)
+            elif isinstance(item, Statement):
+                self.reuse(done, k, item, later[k] | outside)
+        return tuple(done)
+
+    def reuse(self, done: list[Item], k: int, s: Statement, later: frozenset[str]) -> None:
+        """Let statement k write to an operand that is not needed later.
+
+        Arithmetic in the middle of an expression stays: NumPy works in the memory of its intermediate results by itself.
+        """
+        if s.target.startswith("§") and self.uses[s.target] == 1 and (s.operation.sign or s.operation in (NEGATIVE, SQUARE)):
+            return
+        if not (s.operation.into and s.operation.aligned and s.real and len(s.shape) > 1 and self.memory.bound[s.target] == 1):
+            return
+        needed = self.memory.behind(later | self.kept)
+        here = {x.target for x in done[:k] if isinstance(x, Statement) and not x.is_place}
+        for j, operand in enumerate(s.operands):
+            v = operand.text
+            if v in here and self.fits(v, s) and self.memory.of(v).isdisjoint(needed) and self.others_apart(s, j):
+                self.write(done, k, s, j)
+                return
+
+    def fits(self, v: str, s: Statement) -> bool:
+        made = self.memory.made[v]
+        return made.shape == s.shape and made.real and self.memory.is_own(v) and (made.operation.owns or _reshapes(made))
+
+    def others_apart(self, s: Statement, j: int) -> bool:
+        """Whether no other operand looks at the memory of this one through another window."""
+        mine = self.memory.of(s.operands[j].text)
+        return all(o.text == s.operands[j].text or self.memory.behind(names(o.text)).isdisjoint(mine)
+                   for i, o in enumerate(s.operands) if i != j)
+
+    def write(self, done: list[Item], k: int, s: Statement, j: int) -> None:
+        v = s.operands[j].text
+        operands = s.operands
+        if j == 1 and s.operation.commutes:
+            operands = (operands[1], operands[0])
+        roots = self.memory.of(v)
+        if v.startswith("§") and self.memory.made[v].note == s.note:
+            # The operand takes the name of the result: one variable, updated.
+            done[:k] = renamed(done[:k], {v: s.target})
+            done[k] = replace(s, operands=tuple(Term(s.target) if o.text == v else o for o in operands), out=s.target)
+            self.rename(v, s.target, done)
+        else:
+            done[k] = replace(s, operands=operands, out=v)
+            self.memory.roots[s.target] = roots
+            self.memory.made[s.target] = replace(s, out=v)
+
+    def rename(self, v: str, target: str, done: list[Item]) -> None:
+        memory = self.memory
+        memory.roots = {a: frozenset(target if x == v else x for x in roots) for a, roots in memory.roots.items()}
+        memory.roots[target] = frozenset({target}) if memory.made[v].operation.owns and not memory.made[v].out else memory.roots.pop(v)
+        memory.made[target] = memory.made.pop(v)
+        memory.bound[target] = 1
+
+
+def _reshapes(s: Statement) -> bool:
+    """A view that shows each entry once."""
+    return s.operation.template.startswith("{0}.reshape(") or bool(s.out)
+
+
+def _read_later(items: Sequence[Item]) -> list[frozenset[str]]:
+    """For each item, the names that the items after it read."""
+    found: list[frozenset[str]] = []
+    after: frozenset[str] = frozenset()
+    for item in reversed(items):
+        found.append(after)
+        after |= read_by(item)
+    return found[::-1]

@@ -1,0 +1,60 @@
+"""Statements -> lines of text: the equation as a comment above what computes it, the shape of the result behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from .form import Block, Item, Line, Statement, Term, renamed, statements
+from .layout import WIDTH, assignment, comment
+
+
+def render(items: Iterable[Item], notes: Sequence[str], indent: str = "    ") -> list[str]:
+    """The lines of a function's body."""
+    lines: list[str] = []
+    shown = -1
+    for item in items:
+        if isinstance(item, Block):
+            lines += [f"{indent}{item.head}", *render(item.items, notes, indent + "    ")]
+        elif isinstance(item, Line):
+            lines.append(indent + item.text)
+        else:
+            if item.note not in (shown, -1):
+                lines += comment(notes[item.note], indent)
+            shown = item.note
+            lines += _statement(item, indent)
+    return lines
+
+
+def _statement(s: Statement, indent: str) -> list[str]:
+    lines = _update(s, indent) or _into(s, indent) or assignment(s.target, value(s).text, indent)
+    remark = f"  # {s.remark}" if s.remark else ""
+    if remark and len(lines) == 1 and len(lines[0]) + len(remark) <= WIDTH:
+        lines[0] = f"{lines[0]:<50}{remark}"
+    return lines
+
+
+def _update(s: Statement, indent: str) -> list[str]:
+    """target op= operand, where the first operand is the target itself."""
+    if s.out != s.target or not s.operation.sign or s.operands[0].text != s.target:
+        return []
+    return assignment(s.target, s.operands[1].text, indent, f"{s.operation.sign}=")
+
+
+def _into(s: Statement, indent: str) -> list[str]:
+    """np.f(…, out=target), with a name for the result if that is another one."""
+    if not s.out or not s.operation.into:
+        return []
+    text = s.operation.into.format(*(o.text for o in s.operands), out=s.out)
+    return [f"{indent}{text}"] if s.out == s.target else assignment(s.target, text, indent)
+
+
+def value(s: Statement) -> Term:
+    """The right-hand side."""
+    return Term(s.operation.text(s.operands), s.operation.binding)
+
+
+def named(items: Iterable[Item], fresh: Callable[[str], str]) -> tuple[Item, ...]:
+    """A name for every intermediate result that has none."""
+    items = tuple(items)
+    hints = {s.target: s.hint for s in statements(items) if s.target.startswith("§")}
+    return renamed(items, {target: fresh(hint or "part") for target, hint in hints.items()})

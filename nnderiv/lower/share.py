@@ -1,0 +1,41 @@
+"""What is computed twice is computed once: equal operations on equal operands are one statement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from .form import Block, Item, Line, Statement, names, renamed, written_by
+
+Key = tuple[str, tuple[str, ...]]
+
+
+def share(items: Sequence[Item]) -> tuple[Item, ...]:
+    """See the module's docstring. Only results without a name are replaced: a tensor of the program keeps its own."""
+    return _share(items, {})
+
+
+def _share(items: Sequence[Item], around: Mapping[Key, str]) -> tuple[Item, ...]:
+    known, table = dict(around), dict[str, str]()
+    done: list[Item] = []
+    for item in items:
+        (item,) = renamed([item], table)
+        if isinstance(item, Block):
+            changed = set(written_by(item))
+            inner = {} if item.head.startswith("def") else {k: v for k, v in known.items() if _untouched(k, v, changed)}
+            item = replace(item, items=_share(item.items, inner))
+        elif isinstance(item, Statement) and not item.is_place and not item.out:
+            key = (item.operation.template, tuple(o.text for o in item.operands))
+            if key in known and item.target.startswith("§"):
+                table[item.target] = known[key]
+                continue
+            known.setdefault(key, item.target)
+        if not isinstance(item, Line) and (not isinstance(item, Statement) or item.is_place or item.out):
+            changed = set(written_by(item))
+            known = {k: v for k, v in known.items() if _untouched(k, v, changed)}
+        done.append(item)
+    return tuple(done)
+
+
+def _untouched(key: Key, variable: str, changed: set[str]) -> bool:
+    return variable not in changed and all(names(text).isdisjoint(changed) for text in key[1])
