@@ -145,7 +145,8 @@ def forward(*, X, U, V, s, p):
     part2 = (0 <= np.arange(n_j)[:, None]*s + np.arange(V) - p) & (np.arange(n_j)[:, None]*s + np.arange(V) - p < W)
     Y_count = part.astype(dtype).sum(1)[:, None]*part2.astype(dtype).sum(1)  # (n_i, n_j)
     # Y[n,c,i,j] = sum[u,v](X[n,c,i*s+u-p,j*s+v-p]/max(Y_count[i,j], 1))
-    Y = _windows(X, None, None, (-p, (U, 1), (n_i, s)), (-p, (V, 1), (n_j, s))).sum((2, 4))/np.maximum(Y_count, 1)
+    Y = _windows(X, None, None, (-p, (U, 1), (n_i, s)), (-p, (V, 1), (n_j, s))).sum((2, 4))
+    Y /= np.maximum(Y_count, 1)                     # (N, C, n_i, n_j)
     return Y, (Y_count, N, C, H, W, U, V, s, p, dtype,)
 
 
@@ -155,12 +156,13 @@ def backward(residuals, *, dY):
     dY = np.asarray(dY)
     _require(dY.dtype == dtype, f"dY is an array of {dY.dtype}; expected {dtype}")
     _shape("dY", dY, "dY[N, C, (H+2*p-U)//s+1, (W+2*p-V)//s+1]", N, C, (H + 2*p - U)//s + 1, (W + 2*p - V)//s + 1)
-    # dX[n,c,a,b] = sum[u,v](where((p + a - u) % s == 0 and (p + b - v) % s == 0,
-    #     dY[n,c,(p+a-u)//s,(p+b-v)//s]/max(Y_count[(p+a-u)//s,(p+b-v)//s], 1), 0))
     n_a_q = (H + 2*p - U)//s + 1  # values of a_q
     n_b_q = (W + 2*p - V)//s + 1  # values of b_q
+    # dX[n,c,a,b] = sum[u,v](where((p + a - u) % s == 0 and (p + b - v) % s == 0,
+    #     dY[n,c,(p+a-u)//s,(p+b-v)//s]/max(Y_count[(p+a-u)//s,(p+b-v)//s], 1), 0))
+    part = np.broadcast_to((dY/np.maximum(Y_count, 1))[:, :, None, None], (N, C, U, V, n_a_q, n_b_q))
     dX = _fold(
-        np.broadcast_to((dY/np.maximum(Y_count, 1))[:, :, None, None], (N, C, U, V, n_a_q, n_b_q)).transpose(0, 1, 4, 2, 5, 3),
-        (N, C, H, W), None, None, (-p, (n_a_q, s), (U, 1)), (-p, (n_b_q, s), (V, 1)),
+        part.transpose(0, 1, 4, 2, 5, 3), (N, C, H, W), None, None, (-p, (n_a_q, s), (U, 1)),
+        (-p, (n_b_q, s), (V, 1)),
     )
     return Gradients((dX,))

@@ -66,10 +66,9 @@ def forward(*, X, gamma, beta, eps):
     # mu[d] = sum[n](X[n,d])/N
     mu = X.sum(0)/N                                 # (D,)
     # var[d] = sum[n]((X[n,d] - mu[d])**2)/N
-    part = X.T - mu[:, None]
-    var = (part**2).sum(1)/N                        # (D,)
+    var = ((X.T - mu[:, None])**2).sum(1)/N         # (D,)
     # Y[n,d] = gamma[d]*(X[n,d] - mu[d])/sqrt(var[d] + eps) + beta[d]
-    Y = gamma*(X - mu)/np.sqrt(var + eps) + beta    # (N, D)
+    Y = (X - mu)*(gamma/np.sqrt(var + eps)) + beta  # (N, D)
     return Y, (X, gamma, eps, mu, var, N, D, dtype,)
 
 
@@ -80,17 +79,20 @@ def backward(residuals, *, dY):
     _require(dY.dtype == dtype, f"dY is an array of {dY.dtype}; expected {dtype}")
     _shape("dY", dY, "dY[N, D]", N, D)
     # dvar[d] = -0.5*sum[n](dY[n,d]*gamma[d]*(X[n,d] - mu[d])/(var[d] + eps)**1.5)
-    part = var + eps
-    dvar = -(dY.T*(X.T - mu[:, None])).sum(1)*gamma/(part*np.sqrt(part))/2  # (D,)
+    part = (dY.T*(X.T - mu[:, None])).sum(1)
+    part2 = var + eps
+    part3 = np.sqrt(part2)
+    part4 = part2*part3
+    dvar = -(part*gamma/part4/2)                    # (D,)
     # dmu[d] = 2*sum[n](dvar[d]*(mu[d] - X[n,d]))/N - sum[n](dY[n,d]*gamma[d]/sqrt(var[d] + eps))
-    dmu = 2*((mu[:, None] - X.T).sum(1)*dvar)/N - dY.sum(0)*gamma/np.sqrt(var + eps)  # (D,)
+    dmu = 2*((mu[:, None] - X.T).sum(1)*dvar)/N - dY.sum(0)*gamma/part3  # (D,)
     # dX[n,d] = dmu[d]/N + 2*dvar[d]*(X[n,d] - mu[d])/N + dY[n,d]*gamma[d]/sqrt(var[d] + eps)
-    dX = dmu/N + 2*dvar*(X - mu)/N + gamma*dY/np.sqrt(var + eps)  # (N, D)
+    part5 = X - mu
+    dX = part5*(2*dvar/N) + dY*(gamma/part3) + dmu/N  # (N, D)
     # dgamma[d] = sum[n](dY[n,d]*(X[n,d] - mu[d])/sqrt(var[d] + eps))
-    dgamma = (dY.T*(X.T - mu[:, None])).sum(1)/np.sqrt(var + eps)  # (D,)
+    dgamma = part/part3                             # (D,)
     # dbeta[d] = sum[n](dY[n,d])
     dbeta = dY.sum(0)                               # (D,)
     # deps = -0.5*sum[n,d](dY[n,d]*gamma[d]*(X[n,d] - mu[d])/(var[d] + eps)**1.5)
-    part2 = var + eps
-    deps = dtype.type(-(dY*(X - mu)).sum(0) @ (gamma/(part2*np.sqrt(part2)))/2)
+    deps = dtype.type(-((dY*part5).sum(0) @ (gamma/part4)/2))
     return Gradients((dX, dgamma, dbeta, deps,))

@@ -47,9 +47,15 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
-def _sigmoid(x):
+def _sigmoid(x, out=None):
     """1 / (1 + exp(-x)), without overflow."""
-    return 0.5 * np.tanh(0.5 * x) + 0.5
+    y = np.multiply(x, 0.5, out=out)
+    if not np.ndim(y):
+        return 0.5 * np.tanh(y) + 0.5
+    np.tanh(y, out=y)
+    y *= 0.5
+    y += 0.5
+    return y
 
 
 Gradients = _record("Gradients", "dz", "dy")
@@ -72,5 +78,5 @@ def backward(residuals):
     # dz[n] = (sigmoid(z[n]) - y[n])/N
     dz = (_sigmoid(z) - y)/N                        # (N,)
     # dy[n] = -z[n]/N
-    dy = -z/N                                       # (N,)
+    dy = -(z/N)                                     # (N,)
     return Gradients((dz, dy,))

@@ -60,9 +60,9 @@ def _shift(x, axis):
     return np.where(np.isfinite(m), m, x.dtype.type(0))
 
 
-def _softmax(x, axis):
+def _softmax(x, axis, out=None):
     """exp(x)/sum(exp(x)) along the axes, shifted by the maximum; 0 where all entries are -inf."""
-    p = x - _shift(x, axis)
+    p = np.subtract(x, _shift(x, axis), out=out)
     total = np.exp(p, out=p).sum(axis=axis, keepdims=True)
     return np.divide(p, np.where(total == 0, x.dtype.type(1), total), out=p)
 
@@ -79,11 +79,12 @@ def forward(*, Q, K, V):
     _shape("K", K, "K[N,D]", N, D)
     _, E = _shape("V", V, "V[N,E]", N, None)
     # S[i,j] = sum[d](Q[i,d]*K[j,d])/sqrt(D)
-    S = Q @ K.T/D**0.5                              # (N, N)
+    S = Q @ K.T
+    S /= D**0.5                                     # (N, N)
     # A_of[i,j] = where(j <= i, S[i,j], -inf)
     A_of = np.where(np.arange(N) <= np.arange(N)[:, None], S, dtype.type(-np.inf))  # (N, N)
     # A[i,j] = exp(A_of[i,j] - A_lse[i])
-    A = _softmax(A_of, 1)                           # (N, N)
+    A = _softmax(A_of, 1, out=A_of)                 # (N, N)
     # Y[i,e] = sum[j](A[i,j]*V[j,e])
     Y = A @ V                                       # (N, E)
     return Y, (Q, K, V, A, N, D, E, dtype,)
@@ -101,13 +102,15 @@ def backward(residuals, *, dY):
     # dA_lse[i] = -sum[j](dA[i,j]*A[i,j])
     dA_lse = -(dA*A).sum(1)                         # (N,)
     # dA_of[i,j] = A[i,j]*(dA_lse[i] + dA[i,j])
-    dA_of = A*(dA_lse[:, None] + dA)                # (N, N)
+    dA_of = (dA_lse[:, None] + dA)*A                # (N, N)
     # dS[i,j] = where(j <= i, dA_of[i,j], 0)
     dS = np.where(np.arange(N) <= np.arange(N)[:, None], dA_of, dtype.type(0))  # (N, N)
     # dQ[i,d] = sum[j](dS[i,j]*K[j,d])/sqrt(D)
-    dQ = dS @ K/D**0.5                              # (N, D)
+    dQ = dS @ K
+    dQ /= D**0.5                                    # (N, D)
     # dK[j,d] = sum[i](dS[i,j]*Q[i,d])/sqrt(D)
-    dK = dS.T @ Q/D**0.5                            # (N, D)
+    dK = dS.T @ Q
+    dK /= D**0.5                                    # (N, D)
     # dV[j,e] = sum[i](dY[i,e]*A[i,j])
     dV = A.T @ dY                                   # (N, E)
     return Gradients((dQ, dK, dV,))

@@ -138,8 +138,8 @@ def forward(*, X, K, b, s, d, p):
     _shape("b", b, "b[O]", O)
     n_i = (T + 2*p + d - U*d - 1)//s + 1  # values of i
     # Y[n,o,i] = sum[c,u](K[o,c,u]*X[n,c,i*s+d*u-p]) + b[o]
-    part = K.reshape(O, C*U) @ _windows(X, None, None, (-p, (U, d), (n_i, s))).reshape(N, C*U, n_i)
-    Y = part + b[:, None]                           # (N, O, n_i)
+    Y = K.reshape(O, C*U) @ _windows(X, None, None, (-p, (U, d), (n_i, s))).reshape(N, C*U, n_i)
+    Y += b[:, None]                                 # (N, O, n_i)
     return Y, (X, K, N, C, T, O, U, s, d, p, dtype,)
 
 
@@ -156,8 +156,8 @@ def backward(residuals, *, dY):
         (-p, (n_i, s), (U, d)),
     )
     # dK[o,c,u] = sum[n,i](dY[n,o,i]*X[n,c,i*s+d*u-p])
-    part = (dY @ _windows(X, None, None, (-p, (U, d), (n_i, s))).reshape(N, C*U, n_i).swapaxes(-1, -2)).reshape(N, O, C, U)
-    dK = part.sum(0)                                # (O, C, U)
+    part = dY @ _windows(X, None, None, (-p, (U, d), (n_i, s))).reshape(N, C*U, n_i).swapaxes(-1, -2)
+    dK = part.reshape(N, O, C, U).sum(0)            # (O, C, U)
     # db[o] = sum[n,i](dY[n,o,i])
     db = dY.sum((0, 2))                             # (O,)
     return Gradients((dX, dK, db,))

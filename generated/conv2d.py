@@ -140,8 +140,10 @@ def forward(*, X, K, b, s, d, p):
     n_i = (H + 2*p + d - U*d - 1)//s + 1  # values of i
     n_j = (W + 2*p + d - V*d - 1)//s + 1  # values of j
     # Y[n,o,i,j] = sum[c,u,v](K[o,c,u,v]*X[n,c,i*s+d*u-p,j*s+d*v-p]) + b[o]
-    part = _windows(X, None, None, (-p, (U, d), (n_i, s)), (-p, (V, d), (n_j, s))).transpose(0, 1, 2, 4, 3, 5)
-    Y = (K.reshape(O, C*U*V) @ part.reshape(N, C*U*V, n_i*n_j)).reshape(N, O, n_i, n_j) + b[:, None, None]
+    part = _windows(X, None, None, (-p, (U, d), (n_i, s)), (-p, (V, d), (n_j, s)))
+    part2 = K.reshape(O, C*U*V) @ part.transpose(0, 1, 2, 4, 3, 5).reshape(N, C*U*V, n_i*n_j)
+    Y = part2.reshape(N, O, n_i, n_j)
+    Y += b[:, None, None]                           # (N, O, n_i, n_j)
     return Y, (X, K, N, C, H, W, O, U, V, s, d, p, dtype,)
 
 
@@ -160,9 +162,9 @@ def backward(residuals, *, dY):
         part.transpose(0, 1, 4, 2, 5, 3), (N, C, H, W), None, None, (-p, (n_i, s), (U, d)), (-p, (n_j, s), (V, d)),
     )
     # dK[o,c,u,v] = sum[n,i,j](dY[n,o,i,j]*X[n,c,i*s+d*u-p,j*s+d*v-p])
-    part2 = _windows(X, None, None, (-p, (U, d), (n_i, s)), (-p, (V, d), (n_j, s))).transpose(0, 1, 2, 4, 3, 5)
-    part3 = (dY.reshape(N, O, n_i*n_j) @ part2.reshape(N, C*U*V, n_i*n_j).swapaxes(-1, -2)).reshape(N, O, C, U, V)
-    dK = part3.sum(0)                               # (O, C, U, V)
+    part2 = _windows(X, None, None, (-p, (U, d), (n_i, s)), (-p, (V, d), (n_j, s)))
+    part3 = dY.reshape(N, O, n_i*n_j) @ part2.transpose(0, 1, 2, 4, 3, 5).reshape(N, C*U*V, n_i*n_j).swapaxes(-1, -2)
+    dK = part3.reshape(N, O, C, U, V).sum(0)        # (O, C, U, V)
     # db[o] = sum[n,i,j](dY[n,o,i,j])
     db = dY.sum((0, 2, 3))                          # (O,)
     return Gradients((dX, dK, db,))

@@ -142,8 +142,8 @@ def forward(*, X, K, b, s, d, p):
     # cols[n,i,j,c,u,v] = X[n,c,i*s+d*u-p,j*s+d*v-p]
     cols = _windows(X, None, None, (-p, (U, d), (n_i, s)), (-p, (V, d), (n_j, s))).transpose(0, 3, 5, 1, 2, 4)
     # Y[n,o,i,j] = sum[c,u,v](cols[n,i,j,c,u,v]*K[o,c,u,v]) + b[o]
-    part = (K.reshape(O, C*U*V) @ cols.reshape(N, n_i*n_j, C*U*V).swapaxes(-1, -2)).reshape(N, O, n_i, n_j)
-    Y = part + b[:, None, None]                     # (N, O, n_i, n_j)
+    Y = (K.reshape(O, C*U*V) @ cols.reshape(N, n_i*n_j, C*U*V).swapaxes(-1, -2)).reshape(N, O, n_i, n_j)
+    Y += b[:, None, None]                           # (N, O, n_i, n_j)
     return Y, (K, cols, N, C, H, W, O, U, V, s, d, p, dtype,)
 
 

@@ -125,9 +125,10 @@ def forward(*, X, K, b):
     O, _, U, V = _shape("K", K, "K[O,C,U,V]", None, C, None, None)
     _shape("b", b, "b[O]", O)
     # Y[n,o,i,j] = sum[c,u,v](K[o,c,u,v]*X[n,c,i+u,j+v]) + b[o]
-    part = _windows(X, None, None, (0, (U, 1), (H - U + 1, 1)), (0, (V, 1), (W - V + 1, 1))).transpose(0, 1, 2, 4, 3, 5)
-    part2 = (K.reshape(O, C*U*V) @ part.reshape(N, C*U*V, (H - U + 1)*(W - V + 1))).reshape(N, O, H - U + 1, W - V + 1)
-    Y = part2 + b[:, None, None]                    # (N, O, H - U + 1, W - V + 1)
+    part = _windows(X, None, None, (0, (U, 1), (H - U + 1, 1)), (0, (V, 1), (W - V + 1, 1)))
+    part2 = K.reshape(O, C*U*V) @ part.transpose(0, 1, 2, 4, 3, 5).reshape(N, C*U*V, (H - U + 1)*(W - V + 1))
+    Y = part2.reshape(N, O, H - U + 1, W - V + 1)
+    Y += b[:, None, None]                           # (N, O, H - U + 1, W - V + 1)
     return Y, (X, K, N, C, H, W, O, U, V, dtype,)
 
 
@@ -144,9 +145,9 @@ def backward(residuals, *, dY):
         (0, (W - V + 1, 1), (V, 1)),
     )
     # dK[o,c,u,v] = sum[n,i,j](dY[n,o,i,j]*X[n,c,i+u,j+v])
-    part2 = _windows(X, None, None, (0, (U, 1), (H - U + 1, 1)), (0, (V, 1), (W - V + 1, 1))).transpose(0, 1, 2, 4, 3, 5)
-    part3 = (dY.reshape(N, O, (H - U + 1)*(W - V + 1)) @ part2.reshape(N, C*U*V, (H - U + 1)*(W - V + 1)).swapaxes(-1, -2)).reshape(N, O, C, U, V)
-    dK = part3.sum(0)                               # (O, C, U, V)
+    part2 = _windows(X, None, None, (0, (U, 1), (H - U + 1, 1)), (0, (V, 1), (W - V + 1, 1)))
+    part3 = dY.reshape(N, O, (H - U + 1)*(W - V + 1)) @ part2.transpose(0, 1, 2, 4, 3, 5).reshape(N, C*U*V, (H - U + 1)*(W - V + 1)).swapaxes(-1, -2)
+    dK = part3.reshape(N, O, C, U, V).sum(0)        # (O, C, U, V)
     # db[o] = sum[n,i,j](dY[n,o,i,j])
     db = dY.sum((0, 2, 3))                          # (O,)
     return Gradients((dX, dK, db,))

@@ -138,8 +138,8 @@ def backward(residuals, *, dY):
     _require(dY.dtype == dtype, f"dY is an array of {dY.dtype}; expected {dtype}")
     _shape("dY", dY, "dY[H-U+1, W-V+1]", H - U + 1, W - V + 1)
     # dX[a,b] = sum[u,v](dY[u+a-U+1,v+b-V+1]*K[u,v])
-    part = _windows(dY, (-U + 1, (H, 1), (U, 1)), (-V + 1, (W, 1), (V, 1))).transpose(0, 2, 1, 3)
-    dX = (part.reshape(H*W, U*V) @ K.reshape(U*V)).reshape(H, W)  # (H, W)
+    part = _windows(dY, (-U + 1, (H, 1), (U, 1)), (-V + 1, (W, 1), (V, 1))).transpose(0, 2, 1, 3).reshape(H*W, U*V) @ K.reshape(U*V)
+    dX = part.reshape(H, W)                         # (H, W)
     # dK[u,v] = sum[i,j](dY[i,j]*X[i+U-u-1,j+V-v-1])
     dK = _fold(
         (dY[:, :, None, None]*X).transpose(2, 0, 3, 1), (U, V), (U - 1, (H, -1), (H - U + 1, 1)),

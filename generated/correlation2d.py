@@ -124,9 +124,9 @@ def forward(*, X, K):
     H, W = _shape("X", X, "X[H,W]", None, None)
     U, V = _shape("K", K, "K[U,V]", None, None)
     # Y[i,j] = sum[u,v](K[u,v]*X[i+u,j+v])
-    part = _windows(X, (0, (U, 1), (H - U + 1, 1)), (0, (V, 1), (W - V + 1, 1))).transpose(0, 2, 1, 3)
-    part2 = ((part.reshape(U, V, (H - U + 1)*(W - V + 1)).swapaxes(-1, -2) @ K[..., None])[..., 0]).reshape(U, H - U + 1, W - V + 1)
-    Y = part2.sum(0)                                # (H - U + 1, W - V + 1)
+    part = _windows(X, (0, (U, 1), (H - U + 1, 1)), (0, (V, 1), (W - V + 1, 1)))
+    part2 = (part.transpose(0, 2, 1, 3).reshape(U, V, (H - U + 1)*(W - V + 1)).swapaxes(-1, -2) @ K[..., None])[..., 0]
+    Y = part2.reshape(U, H - U + 1, W - V + 1).sum(0)  # (H - U + 1, W - V + 1)
     return Y, (X, K, H, W, U, V, dtype,)
 
 
@@ -142,6 +142,7 @@ def backward(residuals, *, dY):
         (0, (W - V + 1, 1), (V, 1)),
     )
     # dK[u,v] = sum[i,j](dY[i,j]*X[i+u,j+v])
-    part = _windows(X, (0, (U, 1), (H - U + 1, 1)), (0, (V, 1), (W - V + 1, 1))).transpose(0, 2, 1, 3)
-    dK = (dY.reshape((H - U + 1)*(W - V + 1)) @ part.reshape(U*V, (H - U + 1)*(W - V + 1)).T).reshape(U, V)  # (U, V)
+    part = _windows(X, (0, (U, 1), (H - U + 1, 1)), (0, (V, 1), (W - V + 1, 1)))
+    part2 = dY.reshape((H - U + 1)*(W - V + 1)) @ part.transpose(0, 2, 1, 3).reshape(U*V, (H - U + 1)*(W - V + 1)).T
+    dK = part2.reshape(U, V)                        # (U, V)
     return Gradients((dX, dK,))

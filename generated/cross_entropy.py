@@ -61,10 +61,10 @@ def _logsumexp(x, axis):
         return np.log(np.exp(e, out=e).sum(axis=axis)) + m.squeeze(axis)
 
 
-def _exp_difference(x, total):
+def _exp_difference(x, total, out=None):
     """exp(x - total), and 0 where x is -inf, also against a total of -inf."""
-    e = x - np.where(total == -np.inf, x.dtype.type(0), total)
-    return np.exp(e, out=e) if e.ndim else np.exp(e)
+    e = np.subtract(x, np.where(total == -np.inf, x.dtype.type(0), total), out=out)
+    return np.exp(e, out=e) if np.ndim(e) else np.exp(e)
 
 
 Gradients = _record("Gradients", "dZ", "dy")
@@ -79,7 +79,7 @@ def forward(*, Z, y):
     # L_lse[n] = logsumexp[c](Z[n,c])
     L_lse = _logsumexp(Z, 1)                        # (N,)
     # L = -sum[n,c](y[n,c]*(Z[n,c] - L_lse[n]))/N
-    L = dtype.type(-(y*(Z - L_lse[:, None])).sum()/N)
+    L = dtype.type(-((y*(Z - L_lse[:, None])).sum()/N))
     return L, (Z, y, L_lse, N, C, dtype,)
 
 
@@ -89,5 +89,6 @@ def backward(residuals):
     # dZ[n,c] = (exp(Z[n,c] - L_lse[n]) - y[n,c])/N
     dZ = (_exp_difference(Z, L_lse[:, None]) - y)/N  # (N, C)
     # dy[n,c] = -(Z[n,c] - L_lse[n])/N
-    dy = -(Z - L_lse[:, None])/N                    # (N, C)
+    dy = (Z - L_lse[:, None])/N
+    np.negative(dy, out=dy)                         # (N, C)
     return Gradients((dZ, dy,))

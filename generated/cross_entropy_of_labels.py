@@ -81,10 +81,10 @@ def _logsumexp(x, axis):
         return np.log(np.exp(e, out=e).sum(axis=axis)) + m.squeeze(axis)
 
 
-def _exp_difference(x, total):
+def _exp_difference(x, total, out=None):
     """exp(x - total), and 0 where x is -inf, also against a total of -inf."""
-    e = x - np.where(total == -np.inf, x.dtype.type(0), total)
-    return np.exp(e, out=e) if e.ndim else np.exp(e)
+    e = np.subtract(x, np.where(total == -np.inf, x.dtype.type(0), total), out=out)
+    return np.exp(e, out=e) if np.ndim(e) else np.exp(e)
 
 
 Gradients = _record("Gradients", "dZ")
@@ -104,7 +104,7 @@ def forward(*, Z, label):
     # L_count = sum[n](where(0 <= label[n] and label[n] < C, 1, 0))
     L_count = dtype.type(((0 <= label) & (label < C)).astype(dtype).sum())
     # L = -sum[n](logp[n,label[n]]/max(L_count, 1))
-    L = dtype.type(-_gather(logp, np.arange(N), label).sum()/np.maximum(L_count, 1))
+    L = dtype.type(-(_gather(logp, np.arange(N), label).sum()/np.maximum(L_count, 1)))
     return L, (Z, label, logp_lse, L_count, N, C, dtype,)
 
 
@@ -113,9 +113,9 @@ def backward(residuals):
     """residuals -> dZ"""
     Z, label, logp_lse, L_count, N, C, dtype, = residuals
     # dlogp[n,c] = where(label[n] == c, -1/max(L_count, 1), 0)
-    dlogp = np.where(label[:, None] == np.arange(C), dtype.type(-1/np.maximum(L_count, 1)), dtype.type(0))  # (N, C)
+    dlogp = np.where(label[:, None] == np.arange(C), dtype.type(-(1/np.maximum(L_count, 1))), dtype.type(0))  # (N, C)
     # dlogp_lse[n] = -sum[c](dlogp[n,c])
     dlogp_lse = -dlogp.sum(1)                       # (N,)
     # dZ[n,c] = dlogp_lse[n]*exp(Z[n,c] - logp_lse[n]) + dlogp[n,c]
-    dZ = dlogp_lse[:, None]*_exp_difference(Z, logp_lse[:, None]) + dlogp  # (N, C)
+    dZ = _exp_difference(Z, logp_lse[:, None])*dlogp_lse[:, None] + dlogp  # (N, C)
     return Gradients((dZ,))

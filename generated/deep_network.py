@@ -93,14 +93,15 @@ def forward(*, X, W, b):
     N, D = _shape("X", X, "X[N,D]", None, None)
     L, _, _ = _shape("W", W, "W[L,D,D]", None, D, D)
     _shape("b", b, "b[L,D]", L, D)
-    # a[-1,n,d] = X[n,d]
     a = np.zeros((L + 1, N, D), dtype)  # a[-1, 0, 0] stands first
+    # a[-1,n,d] = X[n,d]
     a[0] = X                                        # (N, D)
     for l in range(L):
         # z[l,n,d] = b[l,d] + sum[e](a[l-1,n,e]*W[l,e,d])
-        z = b[l] + a[l] @ W[l]                      # (N, D)
+        z = a[l] @ W[l]
+        z += b[l]                                   # (N, D)
         # a[l,n,d] = tanh(z[l,n,d])
-        a[l + 1] = np.tanh(z)                       # (N, D)
+        np.tanh(z, out=a[l + 1])                    # (N, D)
     # Y[n,d] = a[L-1,n,d]
     Y = a[L].copy()                                 # (N, D)
     return Y, (W, a, N, D, L, dtype,)
@@ -118,17 +119,17 @@ def backward(residuals, *, dY):
     # da_pre2[l,n,d] = where(L == l + 1, dY[n,d], 0)
     da_pre2 = np.where((L == np.arange(L) + 1)[:, None, None], dY, dtype.type(0))  # (L, N, D)
     # dz_pre[l,n,d] = 1 - a[l,n,d]**2
-    part = a[1:]
-    dz_pre = 1 - part**2                            # (L, N, D)
+    dz_pre = a[1:]**2
+    np.subtract(1, dz_pre, out=dz_pre)              # (L, N, D)
     da = np.zeros((L + 1, N, D), dtype)  # da[-1, 0, 0] stands first
     dz = np.zeros((L + 1, N, D), dtype)
     for l in range(L - 1, -1, -1):
         # da[l,n,d] = da_pre2[l,n,d] + sum[e](dz[l+1,n,e]*da_pre[l,d,e])
-        da[l + 1] = da_pre2[l] + dz[l + 1] @ da_pre[l].T  # (N, D)
+        np.add(da_pre2[l], dz[l + 1] @ da_pre[l].T, out=da[l + 1])  # (N, D)
         # dz[l,n,d] = da[l,n,d]*dz_pre[l,n,d]
-        dz[l] = da[l + 1]*dz_pre[l]                 # (N, D)
+        np.multiply(da[l + 1], dz_pre[l], out=dz[l])  # (N, D)
     # da[-1,n,d] = sum[e](dz[0,n,e]*W[0,d,e])
-    da[0] = dz[0] @ W[0].T                          # (N, D)
+    np.matmul(dz[0], W[0].T, out=da[0])             # (N, D)
     # dX[n,d] = da[-1,n,d]
     dX = da[0].copy()                               # (N, D)
     # dW[l,e,d] = sum[n](dz[l,n,d]*a[l-1,n,e])

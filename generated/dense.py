@@ -62,7 +62,8 @@ def forward(*, X, W, b):
     _, O = _shape("W", W, "W[I,O]", I, None)
     _shape("b", b, "b[O]", O)
     # Y[n,o] = sum[i](X[n,i]*W[i,o]) + b[o]
-    Y = X @ W + b                                   # (N, O)
+    Y = X @ W
+    Y += b                                          # (N, O)
     return Y, (X, W, N, I, O, dtype,)
 
 

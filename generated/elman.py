@@ -65,16 +65,18 @@ def forward(*, x, U, W, b, h0):
     _shape("W", W, "W[H,H]", H, H)
     _shape("b", b, "b[H]", H)
     _shape("h0", h0, "h0[N,H]", N, H)
-    # h[-1,n,k] = h0[n,k]
     h = np.zeros((T + 1, N, H), dtype)  # h[-1, 0, 0] stands first
+    # h[-1,n,k] = h0[n,k]
     h[0] = h0                                       # (N, H)
     # z_pre[t,n,k] = sum[j](U[k,j]*x[t,n,j]) + b[k]
-    z_pre = (x.reshape(T*N, I) @ U.T).reshape(T, N, H) + b  # (T, N, H)
+    z_pre = (x.reshape(T*N, I) @ U.T).reshape(T, N, H)
+    z_pre += b                                      # (T, N, H)
     for t in range(T):
         # z[t,n,k] = z_pre[t,n,k] + sum[l](W[k,l]*h[t-1,n,l])
-        z = z_pre[t] + h[t] @ W.T                   # (N, H)
+        z = h[t] @ W.T
+        z += z_pre[t]                               # (N, H)
         # h[t,n,k] = tanh(z[t,n,k])
-        h[t + 1] = np.tanh(z)                       # (N, H)
+        np.tanh(z, out=h[t + 1])                    # (N, H)
     return h[1:, :, :], (x, U, W, h, T, N, I, H, dtype,)
 
 
@@ -85,17 +87,17 @@ def backward(residuals, *, dh):
     _require(dh.dtype == dtype, f"dh is an array of {dh.dtype}; expected {dtype}")
     _shape("dh", dh, "dh[T, N, H]", T, N, H)
     # dz_pre[t,n,k] = 1 - h[t,n,k]**2
-    part = h[1:]
-    dz_pre = 1 - part**2                            # (T, N, H)
+    dz_pre = h[1:]**2
+    np.subtract(1, dz_pre, out=dz_pre)              # (T, N, H)
     dh_total = np.zeros((T + 1, N, H), dtype)  # dh_total[-1, 0, 0] stands first
     dz = np.zeros((T + 1, N, H), dtype)
     for t in range(T - 1, -1, -1):
         # dh_total[t,n,k] = dh[t,n,k] + sum[l](dz[t+1,n,l]*W[l,k])
-        dh_total[t + 1] = dh[t] + dz[t + 1] @ W     # (N, H)
+        np.add(dh[t], dz[t + 1] @ W, out=dh_total[t + 1])  # (N, H)
         # dz[t,n,k] = dh_total[t,n,k]*dz_pre[t,n,k]
-        dz[t] = dh_total[t + 1]*dz_pre[t]           # (N, H)
+        np.multiply(dh_total[t + 1], dz_pre[t], out=dz[t])  # (N, H)
     # dh_total[-1,n,k] = sum[l](dz[0,n,l]*W[l,k])
-    dh_total[0] = dz[0] @ W                         # (N, H)
+    np.matmul(dz[0], W, out=dh_total[0])            # (N, H)
     # dx[t,n,j] = sum[k](dz[t,n,k]*U[k,j])
     dx = (dz[:T].reshape(T*N, H) @ U).reshape(T, N, I)  # (T, N, I)
     # dU[k,j] = sum[t,n](dz[t,n,k]*x[t,n,j])

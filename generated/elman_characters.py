@@ -101,10 +101,10 @@ def _logsumexp(x, axis):
         return np.log(np.exp(e, out=e).sum(axis=axis)) + m.squeeze(axis)
 
 
-def _exp_difference(x, total):
+def _exp_difference(x, total, out=None):
     """exp(x - total), and 0 where x is -inf, also against a total of -inf."""
-    e = x - np.where(total == -np.inf, x.dtype.type(0), total)
-    return np.exp(e, out=e) if e.ndim else np.exp(e)
+    e = np.subtract(x, np.where(total == -np.inf, x.dtype.type(0), total), out=out)
+    return np.exp(e, out=e) if np.ndim(e) else np.exp(e)
 
 
 Outputs = _record("Outputs", "L", "last")
@@ -125,18 +125,20 @@ def forward(*, x, y, U, W, V, b, c, h0):
     _shape("b", b, "b[H]", H)
     _shape("c", c, "c[A]", A)
     _shape("h0", h0, "h0[N,H]", N, H)
-    # h[-1,n,k] = h0[n,k]
     h = np.zeros((T + 1, N, H), dtype)  # h[-1, 0, 0] stands first
+    # h[-1,n,k] = h0[n,k]
     h[0] = h0                                       # (N, H)
     # z_pre[t,n,k] = U[k,x[t,n]] + b[k]
     z_pre = _gather(U.transpose(1, 0), x) + b       # (T, N, H)
     for t in range(T):
         # z[t,n,k] = z_pre[t,n,k] + sum[l](W[k,l]*h[t-1,n,l])
-        z = z_pre[t] + h[t] @ W.T                   # (N, H)
+        z = h[t] @ W.T
+        z += z_pre[t]                               # (N, H)
         # h[t,n,k] = tanh(z[t,n,k])
-        h[t + 1] = np.tanh(z)                       # (N, H)
+        np.tanh(z, out=h[t + 1])                    # (N, H)
     # o[t,n,m] = sum[k](V[m,k]*h[t,n,k]) + c[m]
-    o = (h[1:].reshape(T*N, H) @ V.T).reshape(T, N, A) + c  # (T, N, A)
+    o = (h[1:].reshape(T*N, H) @ V.T).reshape(T, N, A)
+    o += c                                          # (T, N, A)
     # p_lse[t,n] = logsumexp[m](o[t,n,m])
     p_lse = _logsumexp(o, 2)                        # (T, N)
     # p[t,n,m] = o[t,n,m] - p_lse[t,n]
@@ -144,7 +146,7 @@ def forward(*, x, y, U, W, V, b, c, h0):
     # L_count = sum[t,n](where(0 <= y[t,n] and y[t,n] < A, 1, 0))
     L_count = dtype.type(((0 <= y) & (y < A)).astype(dtype).sum())
     # L = -sum[t,n](p[t,n,y[t,n]]/max(L_count, 1))
-    L = dtype.type(-_gather(p, np.arange(T)[:, None], np.arange(N), y).sum()/np.maximum(L_count, 1))
+    L = dtype.type(-(_gather(p, np.arange(T)[:, None], np.arange(N), y).sum()/np.maximum(L_count, 1)))
     # last[n,k] = h[T-1,n,k]
     last = h[T].copy()                              # (N, H)
     return Outputs((L, last)), (x, y, W, V, h, o, p_lse, L_count, T, N, H, A, dtype,)
@@ -159,28 +161,27 @@ def backward(residuals, *, dL, dlast):
     _require(dlast.dtype == dtype, f"dlast is an array of {dlast.dtype}; expected {dtype}")
     _shape("dlast", dlast, "dlast[N, H]", N, H)
     # dp[t,n,m] = where(y[t,n] == m, -dL/max(L_count, 1), 0)
-    dp = np.where(y[:, :, None] == np.arange(A), dtype.type(-dL/np.maximum(L_count, 1)), dtype.type(0))  # (T, N, A)
+    dp = np.where(y[:, :, None] == np.arange(A), dtype.type(-(dL/np.maximum(L_count, 1))), dtype.type(0))  # (T, N, A)
     # dp_lse[t,n] = -sum[m](dp[t,n,m])
-    dp_lse = -dp.sum(2)                             # (T, N)
+    dp_lse = dp.sum(2)
+    np.negative(dp_lse, out=dp_lse)                 # (T, N)
     # do[t,n,m] = dp_lse[t,n]*exp(o[t,n,m] - p_lse[t,n]) + dp[t,n,m]
-    do = dp_lse[:, :, None]*_exp_difference(o, p_lse[:, :, None]) + dp  # (T, N, A)
+    do = _exp_difference(o, p_lse[:, :, None])*dp_lse[:, :, None] + dp  # (T, N, A)
     # dz_pre[t,n,k] = 1 - h[t,n,k]**2
-    part = h[1:]
-    dz_pre = 1 - part**2                            # (T, N, H)
+    dz_pre = h[1:]**2
+    np.subtract(1, dz_pre, out=dz_pre)              # (T, N, H)
     # dh_pre[t,n,k] = sum[m](do[t,n,m]*V[m,k]) + where(T == t + 1, dlast[n,k], 0)
-    dh_pre = (
-        (do.reshape(T*N, A) @ V).reshape(T, N, H)
-        + np.where((T == np.arange(T) + 1)[:, None, None], dlast, dtype.type(0))
-    )
+    dh_pre = (do.reshape(T*N, A) @ V).reshape(T, N, H)
+    dh_pre += np.where((T == np.arange(T) + 1)[:, None, None], dlast, dtype.type(0))  # (T, N, H)
     dh = np.zeros((T + 1, N, H), dtype)  # dh[-1, 0, 0] stands first
     dz = np.zeros((T + 1, N, H), dtype)
     for t in range(T - 1, -1, -1):
         # dh[t,n,k] = dh_pre[t,n,k] + sum[l](dz[t+1,n,l]*W[l,k])
-        dh[t + 1] = dh_pre[t] + dz[t + 1] @ W       # (N, H)
+        np.add(dh_pre[t], dz[t + 1] @ W, out=dh[t + 1])  # (N, H)
         # dz[t,n,k] = dh[t,n,k]*dz_pre[t,n,k]
-        dz[t] = dh[t + 1]*dz_pre[t]                 # (N, H)
+        np.multiply(dh[t + 1], dz_pre[t], out=dz[t])  # (N, H)
     # dh[-1,n,k] = sum[l](dz[0,n,l]*W[l,k])
-    dh[0] = dz[0] @ W                               # (N, H)
+    np.matmul(dz[0], W, out=dh[0])                  # (N, H)
     # dU[k,a] = sum[t,n](where(x[t,n] == a, dz[t,n,k], 0))
     dU = _scatter(dz[:T], (A, H), x).T              # (H, A)
     # dW[k,l] = sum[t,n](dz[t,n,k]*h[t-1,n,l])

@@ -65,10 +65,10 @@ def _logsumexp(x, axis):
         return np.log(np.exp(e, out=e).sum(axis=axis)) + m.squeeze(axis)
 
 
-def _exp_difference(x, total):
+def _exp_difference(x, total, out=None):
     """exp(x - total), and 0 where x is -inf, also against a total of -inf."""
-    e = x - np.where(total == -np.inf, x.dtype.type(0), total)
-    return np.exp(e, out=e) if e.ndim else np.exp(e)
+    e = np.subtract(x, np.where(total == -np.inf, x.dtype.type(0), total), out=out)
+    return np.exp(e, out=e) if np.ndim(e) else np.exp(e)
 
 
 Gradients = _record("Gradients", "dx", "dU", "dW", "dV", "db", "dc", "dh0", "dy")
@@ -86,18 +86,21 @@ def forward(*, x, U, W, V, b, c, h0, y):
     _shape("c", c, "c[O]", O)
     _shape("h0", h0, "h0[N,H]", N, H)
     _shape("y", y, "y[T,N,O]", T, N, O)
-    # h[-1,n,k] = h0[n,k]
     h = np.zeros((T + 1, N, H), dtype)  # h[-1, 0, 0] stands first
+    # h[-1,n,k] = h0[n,k]
     h[0] = h0                                       # (N, H)
     # z_pre[t,n,k] = sum[j](U[k,j]*x[t,n,j]) + b[k]
-    z_pre = (x.reshape(T*N, I) @ U.T).reshape(T, N, H) + b  # (T, N, H)
+    z_pre = (x.reshape(T*N, I) @ U.T).reshape(T, N, H)
+    z_pre += b                                      # (T, N, H)
     for t in range(T):
         # z[t,n,k] = z_pre[t,n,k] + sum[l](W[k,l]*h[t-1,n,l])
-        z = z_pre[t] + h[t] @ W.T                   # (N, H)
+        z = h[t] @ W.T
+        z += z_pre[t]                               # (N, H)
         # h[t,n,k] = tanh(z[t,n,k])
-        h[t + 1] = np.tanh(z)                       # (N, H)
+        np.tanh(z, out=h[t + 1])                    # (N, H)
     # o[t,n,m] = sum[k](V[m,k]*h[t,n,k]) + c[m]
-    o = (h[1:].reshape(T*N, H) @ V.T).reshape(T, N, O) + c  # (T, N, O)
+    o = (h[1:].reshape(T*N, H) @ V.T).reshape(T, N, O)
+    o += c                                          # (T, N, O)
     # L_lse[t,n] = logsumexp[m](o[t,n,m])
     L_lse = _logsumexp(o, 2)                        # (T, N)
     # L = -sum[t,n,m](y[t,n,m]*(o[t,n,m] - L_lse[t,n]))
@@ -109,21 +112,22 @@ def backward(residuals):
     """residuals -> dx, dU, dW, dV, db, dc, dh0, dy"""
     x, U, W, V, y, h, o, L_lse, T, N, I, H, O, dtype, = residuals
     # do[t,n,m] = exp(o[t,n,m] - L_lse[t,n]) - y[t,n,m]
-    do = _exp_difference(o, L_lse[:, :, None]) - y  # (T, N, O)
+    do = _exp_difference(o, L_lse[:, :, None])
+    do -= y                                         # (T, N, O)
     # dz_pre[t,n,k] = 1 - h[t,n,k]**2
-    part = h[1:]
-    dz_pre = 1 - part**2                            # (T, N, H)
+    dz_pre = h[1:]**2
+    np.subtract(1, dz_pre, out=dz_pre)              # (T, N, H)
     # dh_pre[t,n,k] = sum[m](do[t,n,m]*V[m,k])
     dh_pre = (do.reshape(T*N, O) @ V).reshape(T, N, H)  # (T, N, H)
     dh = np.zeros((T + 1, N, H), dtype)  # dh[-1, 0, 0] stands first
     dz = np.zeros((T + 1, N, H), dtype)
     for t in range(T - 1, -1, -1):
         # dh[t,n,k] = dh_pre[t,n,k] + sum[l](dz[t+1,n,l]*W[l,k])
-        dh[t + 1] = dh_pre[t] + dz[t + 1] @ W       # (N, H)
+        np.add(dh_pre[t], dz[t + 1] @ W, out=dh[t + 1])  # (N, H)
         # dz[t,n,k] = dh[t,n,k]*dz_pre[t,n,k]
-        dz[t] = dh[t + 1]*dz_pre[t]                 # (N, H)
+        np.multiply(dh[t + 1], dz_pre[t], out=dz[t])  # (N, H)
     # dh[-1,n,k] = sum[l](dz[0,n,l]*W[l,k])
-    dh[0] = dz[0] @ W                               # (N, H)
+    np.matmul(dz[0], W, out=dh[0])                  # (N, H)
     # dx[t,n,j] = sum[k](dz[t,n,k]*U[k,j])
     dx = (dz[:T].reshape(T*N, H) @ U).reshape(T, N, I)  # (T, N, I)
     # dU[k,j] = sum[t,n](dz[t,n,k]*x[t,n,j])
@@ -139,5 +143,5 @@ def backward(residuals):
     # dh0[n,k] = dh[-1,n,k]
     dh0 = dh[0].copy()                              # (N, H)
     # dy[t,n,m] = -(o[t,n,m] - L_lse[t,n])
-    dy = -o + L_lse[:, :, None]                     # (T, N, O)
+    dy = L_lse[:, :, None] - o                      # (T, N, O)
     return Gradients((dx, dU, dW, dV, db, dc, dh0, dy,))

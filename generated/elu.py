@@ -73,7 +73,10 @@ def backward(residuals, *, dY):
     _require(dY.dtype == dtype, f"dY is an array of {dY.dtype}; expected {dtype}")
     _shape("dY", dY, "dY[N, D]", N, D)
     # dX[n,d] = dY[n,d]*where(X[n,d] > 0, 1, alpha*exp(X[n,d]))
-    dX = dY*np.where(X > 0, dtype.type(1), alpha*np.exp(X))  # (N, D)
+    part = X > 0
+    part2 = np.exp(X)
+    dX = np.where(part, dtype.type(1), alpha*part2)
+    dX *= dY                                        # (N, D)
     # dalpha = sum[n,d](dY[n,d]*where(X[n,d] > 0, 0, exp(X[n,d]) - 1))
-    dalpha = dtype.type((dY*np.where(X > 0, dtype.type(0), np.exp(X) + (-1))).sum())
+    dalpha = dtype.type((dY*np.where(part, dtype.type(0), part2 + (-1))).sum())
     return Gradients((dX, dalpha,))

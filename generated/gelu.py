@@ -91,5 +91,8 @@ def backward(residuals, *, dY):
     _require(dY.dtype == dtype, f"dY is an array of {dY.dtype}; expected {dtype}")
     _shape("dY", dY, "dY[N, D]", N, D)
     # dX[n,d] = 0.5*dY[n,d]*(1 + X[n,d]*exp(-X[n,d]**2/2)*sqrt(2)/sqrt(pi) + erf(X[n,d]*sqrt(2)/2))
-    dX = dY*(1 + 2**0.5*X*np.exp(-X**2/2)/np.pi**0.5 + _erf(2**0.5*X/2))/2  # (N, D)
+    part = -(X**2/2)
+    np.exp(part, out=part)
+    part2 = 2**0.5*X
+    dX = dY/2*(1 + (part2/np.pi**0.5*part + _erf(part2/2)))  # (N, D)
     return Gradients((dX,))

@@ -71,5 +71,6 @@ def backward(residuals, *, dG):
     _require(dG.dtype == dtype, f"dG is an array of {dG.dtype}; expected {dtype}")
     _shape("dG", dG, "dG[N, N]", N, N)
     # dX[n,i] = sum[m](dG[n,m]*X[m,i]) + sum[m](dG[m,n]*X[m,i])
-    dX = dG @ X + dG.T @ X                          # (N, I)
+    dX = dG @ X
+    dX += dG.T @ X                                  # (N, I)
     return Gradients((dX,))

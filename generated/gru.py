@@ -83,9 +83,15 @@ def _windows(A, *axes, outside=0):
     return np.lib.stride_tricks.as_strided(A[tuple(at)], shape, strides, writeable=False)
 
 
-def _sigmoid(x):
+def _sigmoid(x, out=None):
     """1 / (1 + exp(-x)), without overflow."""
-    return 0.5 * np.tanh(0.5 * x) + 0.5
+    y = np.multiply(x, 0.5, out=out)
+    if not np.ndim(y):
+        return 0.5 * np.tanh(y) + 0.5
+    np.tanh(y, out=y)
+    y *= 0.5
+    y += 0.5
+    return y
 
 
 Gradients = _record("Gradients", "dx", "dh0", "dUr", "dUz", "dUc", "dWr", "dWz", "dWc", "dbr", "dbz", "dbc")
@@ -106,33 +112,39 @@ def forward(*, x, h0, Ur, Uz, Uc, Wr, Wz, Wc, br, bz, bc):
     _shape("br", br, "br[H]", H)
     _shape("bz", bz, "bz[H]", H)
     _shape("bc", bc, "bc[H]", H)
-    # h[-1,n,k] = h0[n,k]
     h = np.zeros((T + 1, N, H), dtype)  # h[-1, 0, 0] stands first
+    # h[-1,n,k] = h0[n,k]
     h[0] = h0                                       # (N, H)
     # r_in_pre[t,n,k] = sum[j](Ur[k,j]*x[t,n,j]) + br[k]
-    r_in_pre = (x.reshape(T*N, I) @ Ur.T).reshape(T, N, H) + br  # (T, N, H)
+    r_in_pre = (x.reshape(T*N, I) @ Ur.T).reshape(T, N, H)
+    r_in_pre += br                                  # (T, N, H)
     # z_in_pre[t,n,k] = sum[j](Uz[k,j]*x[t,n,j]) + bz[k]
-    z_in_pre = (x.reshape(T*N, I) @ Uz.T).reshape(T, N, H) + bz  # (T, N, H)
+    z_in_pre = (x.reshape(T*N, I) @ Uz.T).reshape(T, N, H)
+    z_in_pre += bz                                  # (T, N, H)
     # c_in_pre[t,n,k] = sum[j](Uc[k,j]*x[t,n,j]) + bc[k]
-    c_in_pre = (x.reshape(T*N, I) @ Uc.T).reshape(T, N, H) + bc  # (T, N, H)
+    c_in_pre = (x.reshape(T*N, I) @ Uc.T).reshape(T, N, H)
+    c_in_pre += bc                                  # (T, N, H)
     r = np.zeros((T, N, H), dtype)
     z = np.zeros((T, N, H), dtype)
     c = np.zeros((T, N, H), dtype)
     for t in range(T):
         # r_in[t,n,k] = r_in_pre[t,n,k] + sum[l](Wr[k,l]*h[t-1,n,l])
-        r_in = r_in_pre[t] + h[t] @ Wr.T            # (N, H)
+        r_in = h[t] @ Wr.T
+        r_in += r_in_pre[t]                         # (N, H)
         # r[t,n,k] = sigmoid(r_in[t,n,k])
-        r[t] = _sigmoid(r_in)                       # (N, H)
+        _sigmoid(r_in, out=r[t])                    # (N, H)
         # z_in[t,n,k] = z_in_pre[t,n,k] + sum[l](Wz[k,l]*h[t-1,n,l])
-        z_in = z_in_pre[t] + h[t] @ Wz.T            # (N, H)
+        z_in = h[t] @ Wz.T
+        z_in += z_in_pre[t]                         # (N, H)
         # z[t,n,k] = sigmoid(z_in[t,n,k])
-        z[t] = _sigmoid(z_in)                       # (N, H)
+        _sigmoid(z_in, out=z[t])                    # (N, H)
         # c_in[t,n,k] = c_in_pre[t,n,k] + sum[l](Wc[k,l]*r[t,n,l]*h[t-1,n,l])
-        c_in = c_in_pre[t] + (r[t]*h[t]) @ Wc.T     # (N, H)
+        c_in = r[t]*h[t] @ Wc.T
+        c_in += c_in_pre[t]                         # (N, H)
         # c[t,n,k] = tanh(c_in[t,n,k])
-        c[t] = np.tanh(c_in)                        # (N, H)
+        np.tanh(c_in, out=c[t])                     # (N, H)
         # h[t,n,k] = z[t,n,k]*h[t-1,n,k] + (1 - z[t,n,k])*c[t,n,k]
-        h[t + 1] = z[t]*h[t] + (1 - z[t])*c[t]      # (N, H)
+        np.add(z[t]*h[t], (1 - z[t])*c[t], out=h[t + 1])  # (N, H)
     return h[1:, :, :], (x, Ur, Uz, Uc, Wr, Wz, Wc, h, r, z, c, T, N, I, H, dtype,)
 
 
@@ -143,7 +155,8 @@ def backward(residuals, *, dh):
     _require(dh.dtype == dtype, f"dh is an array of {dh.dtype}; expected {dtype}")
     _shape("dh", dh, "dh[T, N, H]", T, N, H)
     # dc_in_pre[t,n,k] = 1 - c[t,n,k]**2
-    dc_in_pre = 1 - c**2                            # (T, N, H)
+    dc_in_pre = c**2
+    np.subtract(1, dc_in_pre, out=dc_in_pre)        # (T, N, H)
     # dc_pre[t,n,k] = 1 - z[t,n,k]
     dc_pre = 1 - z                                  # (T, N, H)
     # dh_total_pre[t,n,k] = z[t+1,n,k]
@@ -161,30 +174,27 @@ def backward(residuals, *, dh):
     for t in range(T - 1, -1, -1):
         # dh_total[t,n,k] = dh[t,n,k] + dh_total[t+1,n,k]*dh_total_pre[t,n,k] + sum[l](dr_in[t+1,n,l]*Wr[l,k]) +
         #     sum[l](dz_in[t+1,n,l]*Wz[l,k]) + sum[l](dc_in[t+1,n,l]*Wc[l,k]*dh_total_pre2[t,n,k])
-        dh_total[t + 1] = (
-            dh[t] + dh_total[t + 2]*dh_total_pre[t] + dr_in[t + 1] @ Wr + dz_in[t + 1] @ Wz
-            + dc_in[t + 1] @ Wc*dh_total_pre2[t]
-        )
+        part = dh[t] + dh_total[t + 2]*dh_total_pre[t] + dr_in[t + 1] @ Wr + dz_in[t + 1] @ Wz
+        np.add(part, dc_in[t + 1] @ Wc*dh_total_pre2[t], out=dh_total[t + 1])  # (N, H)
         # dc[t,n,k] = dh_total[t,n,k]*dc_pre[t,n,k]
         dc = dh_total[t + 1]*dc_pre[t]              # (N, H)
         # dc_in[t,n,k] = dc[t,n,k]*dc_in_pre[t,n,k]
-        dc_in[t] = dc*dc_in_pre[t]                  # (N, H)
+        np.multiply(dc, dc_in_pre[t], out=dc_in[t])  # (N, H)
         # dr[t,n,k] = sum[l](dc_in[t,n,l]*Wc[l,k]*h[t-1,n,k])
-        dr = dc_in[t] @ Wc*h[t]                     # (N, H)
+        dr = dc_in[t] @ Wc
+        dr *= h[t]                                  # (N, H)
         # dr_in[t,n,k] = dr[t,n,k]*r[t,n,k]*dr_in_pre[t,n,k]
-        dr_in[t] = dr*r[t]*dr_in_pre[t]             # (N, H)
+        np.multiply(dr*r[t], dr_in_pre[t], out=dr_in[t])  # (N, H)
         # dz[t,n,k] = dh_total[t,n,k]*dz_pre[t,n,k]
         dz = dh_total[t + 1]*dz_pre[t]              # (N, H)
         # dz_in[t,n,k] = dz[t,n,k]*z[t,n,k]*dc_pre[t,n,k]
-        dz_in[t] = dz*z[t]*dc_pre[t]                # (N, H)
+        np.multiply(dz*z[t], dc_pre[t], out=dz_in[t])  # (N, H)
     # dh_total[-1,n,k] = dh_total[0,n,k]*z[0,n,k] + sum[l](dr_in[0,n,l]*Wr[l,k]) + sum[l](dz_in[0,n,l]*Wz[l,k]) +
     #     sum[l](dc_in[0,n,l]*Wc[l,k]*r[0,n,k])
-    dh_total[0] = dh_total[1]*z[0] + dr_in[0] @ Wr + dz_in[0] @ Wz + dc_in[0] @ Wc*r[0]  # (N, H)
+    np.add(dh_total[1]*z[0] + dr_in[0] @ Wr + dz_in[0] @ Wz, dc_in[0] @ Wc*r[0], out=dh_total[0])  # (N, H)
     # dx[t,n,j] = sum[k](dr_in[t,n,k]*Ur[k,j]) + sum[k](dz_in[t,n,k]*Uz[k,j]) + sum[k](dc_in[t,n,k]*Uc[k,j])
-    dx = (
-        (dr_in[:T].reshape(T*N, H) @ Ur).reshape(T, N, I) + (dz_in[:T].reshape(T*N, H) @ Uz).reshape(T, N, I)
-        + (dc_in[:T].reshape(T*N, H) @ Uc).reshape(T, N, I)
-    )
+    dx = (dr_in[:T].reshape(T*N, H) @ Ur).reshape(T, N, I) + (dz_in[:T].reshape(T*N, H) @ Uz).reshape(T, N, I)
+    dx += (dc_in[:T].reshape(T*N, H) @ Uc).reshape(T, N, I)  # (T, N, I)
     # dh0[n,k] = dh_total[-1,n,k]
     dh0 = dh_total[0].copy()                        # (N, H)
     # dUr[k,j] = sum[t,n](dr_in[t,n,k]*x[t,n,j])

@@ -65,7 +65,8 @@ def backward(residuals):
     """residuals -> dz, dy"""
     z, y, N, dtype, = residuals
     # dz[n] = where(1 - y[n]*z[n] > 0, -y[n]/N, 0)
-    dz = np.where(1 - y*z > 0, -y/N, dtype.type(0))  # (N,)
+    part = 1 - y*z > 0
+    dz = np.where(part, -(y/N), dtype.type(0))      # (N,)
     # dy[n] = where(1 - y[n]*z[n] > 0, -z[n]/N, 0)
-    dy = np.where(1 - y*z > 0, -z/N, dtype.type(0))  # (N,)
+    dy = np.where(part, -(z/N), dtype.type(0))      # (N,)
     return Gradients((dz, dy,))

@@ -149,10 +149,10 @@ def backward(residuals, *, dcols):
     dcols = np.asarray(dcols)
     _require(dcols.dtype == dtype, f"dcols is an array of {dcols.dtype}; expected {dtype}")
     _shape("dcols", dcols, "dcols[N, (H+2*p+d-U*d-1)//s+1, (W+2*p+d-V*d-1)//s+1, C, U, V]", N, (H + 2*p + d - U*d - 1)//s + 1, (W + 2*p + d - V*d - 1)//s + 1, C, U, V)
-    # dX[n,c,a,b] = sum[u,v](where((p + a - d*u) % s == 0 and (p + b - d*v) % s == 0,
-    #     dcols[n,(p+a-d*u)//s,(p+b-d*v)//s,c,u,v], 0))
     n_a_q = (H + 2*p + d - U*d - 1)//s + 1  # values of a_q
     n_b_q = (W + 2*p + d - V*d - 1)//s + 1  # values of b_q
+    # dX[n,c,a,b] = sum[u,v](where((p + a - d*u) % s == 0 and (p + b - d*v) % s == 0,
+    #     dcols[n,(p+a-d*u)//s,(p+b-d*v)//s,c,u,v], 0))
     dX = _fold(
         dcols.transpose(0, 3, 1, 4, 2, 5), (N, C, H, W), None, None, (-p, (n_a_q, s), (U, d)),
         (-p, (n_b_q, s), (V, d)),

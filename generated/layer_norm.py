@@ -69,7 +69,7 @@ def forward(*, X, gamma, beta, eps):
     part = X - mu[:, None]
     var = (part**2).sum(1)/D                        # (N,)
     # Y[n,d] = gamma[d]*(X[n,d] - mu[n])/sqrt(var[n] + eps) + beta[d]
-    Y = gamma*(X - mu[:, None])/np.sqrt(var + eps)[:, None] + beta  # (N, D)
+    Y = part*gamma/np.sqrt(var + eps)[:, None] + beta  # (N, D)
     return Y, (X, gamma, eps, mu, var, N, D, dtype,)
 
 
@@ -80,17 +80,20 @@ def backward(residuals, *, dY):
     _require(dY.dtype == dtype, f"dY is an array of {dY.dtype}; expected {dtype}")
     _shape("dY", dY, "dY[N, D]", N, D)
     # dvar[n] = -0.5*sum[d](dY[n,d]*gamma[d]*(X[n,d] - mu[n])/(var[n] + eps)**1.5)
-    part = var + eps
-    dvar = -(dY*(X - mu[:, None])) @ gamma/(part*np.sqrt(part))/2  # (N,)
+    part = X - mu[:, None]
+    part2 = dY*part @ gamma
+    part3 = var + eps
+    part4 = np.sqrt(part3)
+    part5 = part3*part4
+    dvar = -(part2/part5/2)                         # (N,)
     # dmu[n] = 2*sum[d](dvar[n]*(mu[n] - X[n,d]))/D - sum[d](dY[n,d]*gamma[d]/sqrt(var[n] + eps))
-    dmu = 2*((mu[:, None] - X).sum(1)*dvar)/D - dY @ gamma/np.sqrt(var + eps)  # (N,)
+    dmu = 2*((mu[:, None] - X).sum(1)*dvar)/D - dY @ gamma/part4  # (N,)
     # dX[n,d] = dmu[n]/D + 2*dvar[n]*(X[n,d] - mu[n])/D + dY[n,d]*gamma[d]/sqrt(var[n] + eps)
-    dX = (dmu/D)[:, None] + 2*dvar[:, None]*(X - mu[:, None])/D + gamma*dY/np.sqrt(var + eps)[:, None]  # (N, D)
+    dX = part*(2*dvar/D)[:, None] + dY*gamma/part4[:, None] + (dmu/D)[:, None]  # (N, D)
     # dgamma[d] = sum[n](dY[n,d]*(X[n,d] - mu[n])/sqrt(var[n] + eps))
-    dgamma = (dY.T*(X.T - mu)) @ (1/np.sqrt(var + eps))  # (D,)
+    dgamma = dY.T*(X.T - mu) @ (1/part4)            # (D,)
     # dbeta[d] = sum[n](dY[n,d])
     dbeta = dY.sum(0)                               # (D,)
     # deps = -0.5*sum[n,d](dY[n,d]*gamma[d]*(X[n,d] - mu[n])/(var[n] + eps)**1.5)
-    part2 = var + eps
-    deps = dtype.type(-(1/(part2*np.sqrt(part2))) @ ((dY*(X - mu[:, None])) @ gamma)/2)
+    deps = dtype.type(-((1/part5) @ part2/2))
     return Gradients((dX, dgamma, dbeta, deps,))

@@ -73,7 +73,9 @@ def backward(residuals, *, dY):
     _require(dY.dtype == dtype, f"dY is an array of {dY.dtype}; expected {dtype}")
     _shape("dY", dY, "dY[N, D]", N, D)
     # dX[n,d] = dY[n,d]*where(X[n,d] > 0, 1, slope)
-    dX = dY*np.where(X > 0, dtype.type(1), dtype.type(slope))  # (N, D)
+    part = X > 0
+    dX = np.where(part, dtype.type(1), dtype.type(slope))
+    dX *= dY                                        # (N, D)
     # dslope = sum[n,d](dY[n,d]*where(X[n,d] > 0, 0, X[n,d]))
-    dslope = dtype.type((dY*np.where(X > 0, dtype.type(0), X)).sum())
+    dslope = dtype.type((dY*np.where(part, dtype.type(0), X)).sum())
     return Gradients((dX, dslope,))

@@ -65,10 +65,10 @@ def _logsumexp(x, axis):
         return np.log(np.exp(e, out=e).sum(axis=axis)) + m.squeeze(axis)
 
 
-def _exp_difference(x, total):
+def _exp_difference(x, total, out=None):
     """exp(x - total), and 0 where x is -inf, also against a total of -inf."""
-    e = x - np.where(total == -np.inf, x.dtype.type(0), total)
-    return np.exp(e, out=e) if e.ndim else np.exp(e)
+    e = np.subtract(x, np.where(total == -np.inf, x.dtype.type(0), total), out=out)
+    return np.exp(e, out=e) if np.ndim(e) else np.exp(e)
 
 
 Gradients = _record("Gradients", "dX")
@@ -95,5 +95,5 @@ def backward(residuals, *, dP):
     # dP_lse[n] = -sum[c](dP[n,c])
     dP_lse = -dP.sum(1)                             # (N,)
     # dX[n,c] = dP_lse[n]*exp(X[n,c] - P_lse[n]) + dP[n,c]
-    dX = dP_lse[:, None]*_exp_difference(X, P_lse[:, None]) + dP  # (N, C)
+    dX = _exp_difference(X, P_lse[:, None])*dP_lse[:, None] + dP  # (N, C)
     return Gradients((dX,))

@@ -86,9 +86,15 @@ def _windows(A, *axes, outside=0):
     return np.lib.stride_tricks.as_strided(A[tuple(at)], shape, strides, writeable=False)
 
 
-def _sigmoid(x):
+def _sigmoid(x, out=None):
     """1 / (1 + exp(-x)), without overflow."""
-    return 0.5 * np.tanh(0.5 * x) + 0.5
+    y = np.multiply(x, 0.5, out=out)
+    if not np.ndim(y):
+        return 0.5 * np.tanh(y) + 0.5
+    np.tanh(y, out=y)
+    y *= 0.5
+    y += 0.5
+    return y
 
 
 Outputs = _record("Outputs", "h", "c")
@@ -114,45 +120,53 @@ def forward(*, x, h0, c0, Ui, Uf, Ug, Uo, Wi, Wf, Wg, Wo, bi, bf, bg, bo):
     _shape("bf", bf, "bf[H]", H)
     _shape("bg", bg, "bg[H]", H)
     _shape("bo", bo, "bo[H]", H)
-    # h[-1,n,k] = h0[n,k]
     h = np.zeros((T + 1, N, H), dtype)  # h[-1, 0, 0] stands first
+    # h[-1,n,k] = h0[n,k]
     h[0] = h0                                       # (N, H)
-    # c[-1,n,k] = c0[n,k]
     c = np.zeros((T + 1, N, H), dtype)  # c[-1, 0, 0] stands first
+    # c[-1,n,k] = c0[n,k]
     c[0] = c0                                       # (N, H)
     # i_in_pre[t,n,k] = sum[j](Ui[k,j]*x[t,n,j]) + bi[k]
-    i_in_pre = (x.reshape(T*N, I) @ Ui.T).reshape(T, N, H) + bi  # (T, N, H)
+    i_in_pre = (x.reshape(T*N, I) @ Ui.T).reshape(T, N, H)
+    i_in_pre += bi                                  # (T, N, H)
     # o_in_pre[t,n,k] = sum[j](Uo[k,j]*x[t,n,j]) + bo[k]
-    o_in_pre = (x.reshape(T*N, I) @ Uo.T).reshape(T, N, H) + bo  # (T, N, H)
+    o_in_pre = (x.reshape(T*N, I) @ Uo.T).reshape(T, N, H)
+    o_in_pre += bo                                  # (T, N, H)
     # f_in_pre[t,n,k] = sum[j](Uf[k,j]*x[t,n,j]) + bf[k]
-    f_in_pre = (x.reshape(T*N, I) @ Uf.T).reshape(T, N, H) + bf  # (T, N, H)
+    f_in_pre = (x.reshape(T*N, I) @ Uf.T).reshape(T, N, H)
+    f_in_pre += bf                                  # (T, N, H)
     # g_in_pre[t,n,k] = sum[j](Ug[k,j]*x[t,n,j]) + bg[k]
-    g_in_pre = (x.reshape(T*N, I) @ Ug.T).reshape(T, N, H) + bg  # (T, N, H)
+    g_in_pre = (x.reshape(T*N, I) @ Ug.T).reshape(T, N, H)
+    g_in_pre += bg                                  # (T, N, H)
     i = np.zeros((T, N, H), dtype)
     f = np.zeros((T, N, H), dtype)
     g = np.zeros((T, N, H), dtype)
     o = np.zeros((T, N, H), dtype)
     for t in range(T):
         # i_in[t,n,k] = i_in_pre[t,n,k] + sum[l](Wi[k,l]*h[t-1,n,l])
-        i_in = i_in_pre[t] + h[t] @ Wi.T            # (N, H)
+        i_in = h[t] @ Wi.T
+        i_in += i_in_pre[t]                         # (N, H)
         # i[t,n,k] = sigmoid(i_in[t,n,k])
-        i[t] = _sigmoid(i_in)                       # (N, H)
+        _sigmoid(i_in, out=i[t])                    # (N, H)
         # f_in[t,n,k] = f_in_pre[t,n,k] + sum[l](Wf[k,l]*h[t-1,n,l])
-        f_in = f_in_pre[t] + h[t] @ Wf.T            # (N, H)
+        f_in = h[t] @ Wf.T
+        f_in += f_in_pre[t]                         # (N, H)
         # f[t,n,k] = sigmoid(f_in[t,n,k])
-        f[t] = _sigmoid(f_in)                       # (N, H)
+        _sigmoid(f_in, out=f[t])                    # (N, H)
         # g_in[t,n,k] = g_in_pre[t,n,k] + sum[l](Wg[k,l]*h[t-1,n,l])
-        g_in = g_in_pre[t] + h[t] @ Wg.T            # (N, H)
+        g_in = h[t] @ Wg.T
+        g_in += g_in_pre[t]                         # (N, H)
         # g[t,n,k] = tanh(g_in[t,n,k])
-        g[t] = np.tanh(g_in)                        # (N, H)
+        np.tanh(g_in, out=g[t])                     # (N, H)
         # o_in[t,n,k] = o_in_pre[t,n,k] + sum[l](Wo[k,l]*h[t-1,n,l])
-        o_in = o_in_pre[t] + h[t] @ Wo.T            # (N, H)
+        o_in = h[t] @ Wo.T
+        o_in += o_in_pre[t]                         # (N, H)
         # o[t,n,k] = sigmoid(o_in[t,n,k])
-        o[t] = _sigmoid(o_in)                       # (N, H)
+        _sigmoid(o_in, out=o[t])                    # (N, H)
         # c[t,n,k] = f[t,n,k]*c[t-1,n,k] + i[t,n,k]*g[t,n,k]
-        c[t + 1] = f[t]*c[t] + i[t]*g[t]            # (N, H)
+        np.add(f[t]*c[t], i[t]*g[t], out=c[t + 1])  # (N, H)
         # h[t,n,k] = o[t,n,k]*tanh(c[t,n,k])
-        h[t + 1] = o[t]*np.tanh(c[t + 1])           # (N, H)
+        np.multiply(o[t], np.tanh(c[t + 1]), out=h[t + 1])  # (N, H)
     return Outputs((h[1:, :, :], c[1:, :, :])), (x, Ui, Uf, Ug, Uo, Wi, Wf, Wg, Wo, h, c, i, f, g, o, T, N, I, H, dtype,)
 
 
@@ -170,10 +184,11 @@ def backward(residuals, *, dh, dc):
     # dc_total_pre[t,n,k] = f[t+1,n,k]
     dc_total_pre = _windows(f, (1, (T, 1)), None, None)  # (T, N, H)
     # dc_total_pre2[t,n,k] = 1 - tanh(c[t,n,k])**2
-    part = np.tanh(c[1:])
-    dc_total_pre2 = 1 - part**2                     # (T, N, H)
+    dc_total_pre2 = np.tanh(c[1:])**2
+    np.subtract(1, dc_total_pre2, out=dc_total_pre2)  # (T, N, H)
     # dg_in_pre[t,n,k] = 1 - g[t,n,k]**2
-    dg_in_pre = 1 - g**2                            # (T, N, H)
+    dg_in_pre = g**2
+    np.subtract(1, dg_in_pre, out=dg_in_pre)        # (T, N, H)
     # di_in_pre[t,n,k] = 1 - i[t,n,k]
     di_in_pre = 1 - i                               # (T, N, H)
     # do_in_pre[t,n,k] = 1 - o[t,n,k]
@@ -189,37 +204,36 @@ def backward(residuals, *, dh, dc):
     for t in range(T - 1, -1, -1):
         # dh_total[t,n,k] = dh[t,n,k] + sum[l](di_in[t+1,n,l]*Wi[l,k]) + sum[l](df_in[t+1,n,l]*Wf[l,k]) +
         #     sum[l](dg_in[t+1,n,l]*Wg[l,k]) + sum[l](do_in[t+1,n,l]*Wo[l,k])
-        dh_total[t + 1] = dh[t] + di_in[t + 1] @ Wi + df_in[t + 1] @ Wf + dg_in[t + 1] @ Wg + do_in[t + 1] @ Wo
+        np.add(dh[t] + di_in[t + 1] @ Wi + df_in[t + 1] @ Wf + dg_in[t + 1] @ Wg, do_in[t + 1] @ Wo, out=dh_total[t + 1])
         # dc_total[t,n,k] = dc[t,n,k] + dc_total[t+1,n,k]*dc_total_pre[t,n,k] +
         #     dh_total[t,n,k]*o[t,n,k]*dc_total_pre2[t,n,k]
-        dc_total[t + 1] = dc[t] + dc_total[t + 2]*dc_total_pre[t] + dh_total[t + 1]*o[t]*dc_total_pre2[t]  # (N, H)
+        np.add(dc[t] + dc_total[t + 2]*dc_total_pre[t], dh_total[t + 1]*o[t]*dc_total_pre2[t], out=dc_total[t + 1])
         # df[t,n,k] = dc_total[t,n,k]*c[t-1,n,k]
         df = dc_total[t + 1]*c[t]                   # (N, H)
         # df_in[t,n,k] = df[t,n,k]*f[t,n,k]*df_in_pre[t,n,k]
-        df_in[t] = df*f[t]*df_in_pre[t]             # (N, H)
+        np.multiply(df*f[t], df_in_pre[t], out=df_in[t])  # (N, H)
         # dg[t,n,k] = dc_total[t,n,k]*i[t,n,k]
         dg = dc_total[t + 1]*i[t]                   # (N, H)
         # dg_in[t,n,k] = dg[t,n,k]*dg_in_pre[t,n,k]
-        dg_in[t] = dg*dg_in_pre[t]                  # (N, H)
+        np.multiply(dg, dg_in_pre[t], out=dg_in[t])  # (N, H)
         # di[t,n,k] = dc_total[t,n,k]*g[t,n,k]
         di = dc_total[t + 1]*g[t]                   # (N, H)
         # di_in[t,n,k] = di[t,n,k]*i[t,n,k]*di_in_pre[t,n,k]
-        di_in[t] = di*i[t]*di_in_pre[t]             # (N, H)
+        np.multiply(di*i[t], di_in_pre[t], out=di_in[t])  # (N, H)
         # do[t,n,k] = dh_total[t,n,k]*do_pre[t,n,k]
         do = dh_total[t + 1]*do_pre[t]              # (N, H)
         # do_in[t,n,k] = do[t,n,k]*o[t,n,k]*do_in_pre[t,n,k]
-        do_in[t] = do*o[t]*do_in_pre[t]             # (N, H)
+        np.multiply(do*o[t], do_in_pre[t], out=do_in[t])  # (N, H)
     # dc_total[-1,n,k] = dc_total[0,n,k]*f[0,n,k]
-    dc_total[0] = dc_total[1]*f[0]                  # (N, H)
+    np.multiply(dc_total[1], f[0], out=dc_total[0])  # (N, H)
     # dh_total[-1,n,k] = sum[l](di_in[0,n,l]*Wi[l,k]) + sum[l](df_in[0,n,l]*Wf[l,k]) + sum[l](dg_in[0,n,l]*Wg[l,k]) +
     #     sum[l](do_in[0,n,l]*Wo[l,k])
-    dh_total[0] = di_in[0] @ Wi + df_in[0] @ Wf + dg_in[0] @ Wg + do_in[0] @ Wo  # (N, H)
+    np.add(di_in[0] @ Wi + df_in[0] @ Wf + dg_in[0] @ Wg, do_in[0] @ Wo, out=dh_total[0])  # (N, H)
     # dx[t,n,j] = sum[k](di_in[t,n,k]*Ui[k,j]) + sum[k](df_in[t,n,k]*Uf[k,j]) + sum[k](dg_in[t,n,k]*Ug[k,j]) +
     #     sum[k](do_in[t,n,k]*Uo[k,j])
-    dx = (
-        (di_in[:T].reshape(T*N, H) @ Ui).reshape(T, N, I) + (df_in[:T].reshape(T*N, H) @ Uf).reshape(T, N, I)
-        + (dg_in[:T].reshape(T*N, H) @ Ug).reshape(T, N, I) + (do_in[:T].reshape(T*N, H) @ Uo).reshape(T, N, I)
-    )
+    part = (di_in[:T].reshape(T*N, H) @ Ui).reshape(T, N, I) + (df_in[:T].reshape(T*N, H) @ Uf).reshape(T, N, I)
+    dx = part + (dg_in[:T].reshape(T*N, H) @ Ug).reshape(T, N, I)
+    dx += (do_in[:T].reshape(T*N, H) @ Uo).reshape(T, N, I)  # (T, N, I)
     # dh0[n,k] = dh_total[-1,n,k]
     dh0 = dh_total[0].copy()                        # (N, H)
     # dc0[n,k] = dc_total[-1,n,k]

@@ -141,8 +141,7 @@ def forward(*, X, U, V, s, p):
     n_i = (H + 2*p - U)//s + 1  # values of i
     n_j = (W + 2*p - V)//s + 1  # values of j
     # Y[n,c,i,j] = max[u,v](X[n,c,i*s+u-p,j*s+v-p])
-    part = _windows(X, None, None, (-p, (U, 1), (n_i, s)), (-p, (V, 1), (n_j, s)), outside=-np.inf).transpose(0, 1, 3, 5, 2, 4)
-    Y = part.max((4, 5), initial=-np.inf)           # (N, C, n_i, n_j)
+    Y = _windows(X, None, None, (-p, (U, 1), (n_i, s)), (-p, (V, 1), (n_j, s)), outside=-np.inf).transpose(0, 1, 3, 5, 2, 4).max((4, 5), initial=-np.inf)
     return Y, (X, Y, N, C, H, W, U, V, s, p, dtype,)
 
 
@@ -156,21 +155,20 @@ def backward(residuals, *, dY):
     n_i = (H + 2*p - U)//s + 1  # values of i
     n_j = (W + 2*p - V)//s + 1  # values of j
     # Y_ties[n,c,i,j] = sum[u,v](where(X[n,c,i*s+u-p,j*s+v-p] == Y[n,c,i,j], 1, 0))
-    part = (
-        ((0 <= np.arange(n_i)[:, None]*s + np.arange(U) - p)[:, None, :, None])
-        & ((np.arange(n_i)[:, None]*s + np.arange(U) - p < H)[:, None, :, None])
-        & ((0 <= np.arange(n_j)[:, None]*s + np.arange(V) - p)[:, None])
-        & ((np.arange(n_j)[:, None]*s + np.arange(V) - p < W)[:, None])
-        & (_windows(X, None, None, (-p, (U, 1), (n_i, s)), (-p, (V, 1), (n_j, s))).transpose(0, 1, 3, 5, 2, 4) == Y[:, :, :, :, None, None])
+    part = _windows(X, None, None, (-p, (U, 1), (n_i, s)), (-p, (V, 1), (n_j, s)))
+    part2 = (0 <= np.arange(n_i)[:, None]*s + np.arange(U) - p) & (np.arange(n_i)[:, None]*s + np.arange(U) - p < H)
+    part3 = part2[:, None, :, None] & (0 <= np.arange(n_j)[:, None]*s + np.arange(V) - p)[:, None]
+    part4 = (
+        (part3 & (np.arange(n_j)[:, None]*s + np.arange(V) - p < W)[:, None])
+        & (part.transpose(0, 1, 3, 5, 2, 4) == Y[:, :, :, :, None, None])
     )
-    Y_ties = part.astype(dtype).sum((4, 5))         # (N, C, n_i, n_j)
+    Y_ties = part4.astype(dtype).sum((4, 5))        # (N, C, n_i, n_j)
     # dX[n,c,a,b] = sum[u,v](where((p + a - u) % s == 0 and (p + b - v) % s == 0 and X[n,c,a,b] ==
     #     Y[n,c,(p+a-u)//s,(p+b-v)//s], dY[n,c,(p+a-u)//s,(p+b-v)//s]/Y_ties[n,c,(p+a-u)//s,(p+b-v)//s], 0))
-    part2 = np.where(
-        _windows(X, None, None, (-p, (U, 1), (n_i, s)), (-p, (V, 1), (n_j, s))).transpose(0, 1, 2, 4, 3, 5) == Y[:, :, None, None],
-        (dY/Y_ties)[:, :, None, None], dtype.type(0),
+    part5 = np.where(
+        part.transpose(0, 1, 2, 4, 3, 5) == Y[:, :, None, None], (dY/Y_ties)[:, :, None, None], dtype.type(0),
     )
     dX = _fold(
-        part2.transpose(0, 1, 4, 2, 5, 3), (N, C, H, W), None, None, (-p, (n_i, s), (U, 1)), (-p, (n_j, s), (V, 1)),
+        part5.transpose(0, 1, 4, 2, 5, 3), (N, C, H, W), None, None, (-p, (n_i, s), (U, 1)), (-p, (n_j, s), (V, 1)),
     )
     return Gradients((dX,))

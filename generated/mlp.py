@@ -68,15 +68,18 @@ def forward(*, X, W1, b1, W2, b2, W3, b3):
     _, O = _shape("W3", W3, "W3[K,O]", K, None)
     _shape("b3", b3, "b3[O]", O)
     # a1_in[n,h] = sum[i](X[n,i]*W1[i,h]) + b1[h]
-    a1_in = X @ W1 + b1                             # (N, H)
+    a1_in = X @ W1
+    a1_in += b1                                     # (N, H)
     # a1[n,h] = relu(a1_in[n,h])
     a1 = np.maximum(a1_in, 0)                       # (N, H)
     # a2_in[n,k] = sum[h](a1[n,h]*W2[h,k]) + b2[k]
-    a2_in = a1 @ W2 + b2                            # (N, K)
+    a2_in = a1 @ W2
+    a2_in += b2                                     # (N, K)
     # a2[n,k] = relu(a2_in[n,k])
     a2 = np.maximum(a2_in, 0)                       # (N, K)
     # Y[n,o] = sum[k](a2[n,k]*W3[k,o]) + b3[o]
-    Y = a2 @ W3 + b3                                # (N, O)
+    Y = a2 @ W3
+    Y += b3                                         # (N, O)
     return Y, (X, W1, W2, W3, a1_in, a1, a2_in, a2, N, I, H, K, O, dtype,)
 
 

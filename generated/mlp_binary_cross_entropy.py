@@ -48,9 +48,15 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
-def _sigmoid(x):
+def _sigmoid(x, out=None):
     """1 / (1 + exp(-x)), without overflow."""
-    return 0.5 * np.tanh(0.5 * x) + 0.5
+    y = np.multiply(x, 0.5, out=out)
+    if not np.ndim(y):
+        return 0.5 * np.tanh(y) + 0.5
+    np.tanh(y, out=y)
+    y *= 0.5
+    y += 0.5
+    return y
 
 
 Gradients = _record("Gradients", "dX", "dW1", "db1", "dw2", "db2", "dy")
@@ -66,9 +72,10 @@ def forward(*, X, W1, b1, w2, b2, y):
     _shape("w2", w2, "w2[H]", H)
     _shape("y", y, "y[N]", N)
     # a_in[n,h] = sum[i](X[n,i]*W1[i,h]) + b1[h]
-    a_in = X @ W1 + b1                              # (N, H)
+    a_in = X @ W1
+    a_in += b1                                      # (N, H)
     # a[n,h] = tanh(a_in[n,h])
-    a = np.tanh(a_in)                               # (N, H)
+    a = np.tanh(a_in, out=a_in)                     # (N, H)
     # z[n] = sum[h](a[n,h]*w2[h]) + b2
     z = a @ w2 + b2                                 # (N,)
     # L = sum[n](softplus(z[n]) - y[n]*z[n])/N
@@ -84,7 +91,7 @@ def backward(residuals):
     # da[n,h] = dz[n]*w2[h]
     da = dz[:, None]*w2                             # (N, H)
     # da_in[n,h] = da[n,h]*(1 - a[n,h]**2)
-    da_in = da*(1 - a**2)                           # (N, H)
+    da_in = np.multiply(da, 1 - a**2, out=da)       # (N, H)
     # dX[n,i] = sum[h](da_in[n,h]*W1[i,h])
     dX = da_in @ W1.T                               # (N, I)
     # dW1[i,h] = sum[n](da_in[n,h]*X[n,i])
@@ -96,5 +103,5 @@ def backward(residuals):
     # db2 = sum[n](dz[n])
     db2 = dtype.type(dz.sum())
     # dy[n] = -z[n]/N
-    dy = -z/N                                       # (N,)
+    dy = -(z/N)                                     # (N,)
     return Gradients((dX, dW1, db1, dw2, db2, dy,))

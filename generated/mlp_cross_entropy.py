@@ -63,10 +63,10 @@ def _logsumexp(x, axis):
         return np.log(np.exp(e, out=e).sum(axis=axis)) + m.squeeze(axis)
 
 
-def _exp_difference(x, total):
+def _exp_difference(x, total, out=None):
     """exp(x - total), and 0 where x is -inf, also against a total of -inf."""
-    e = x - np.where(total == -np.inf, x.dtype.type(0), total)
-    return np.exp(e, out=e) if e.ndim else np.exp(e)
+    e = np.subtract(x, np.where(total == -np.inf, x.dtype.type(0), total), out=out)
+    return np.exp(e, out=e) if np.ndim(e) else np.exp(e)
 
 
 Gradients = _record("Gradients", "dX", "dW1", "db1", "dW2", "db2", "dy")
@@ -83,15 +83,17 @@ def forward(*, X, W1, b1, W2, b2, y):
     _shape("b2", b2, "b2[C]", C)
     _shape("y", y, "y[N,C]", N, C)
     # a_in[n,h] = sum[i](X[n,i]*W1[i,h]) + b1[h]
-    a_in = X @ W1 + b1                              # (N, H)
+    a_in = X @ W1
+    a_in += b1                                      # (N, H)
     # a[n,h] = relu(a_in[n,h])
     a = np.maximum(a_in, 0)                         # (N, H)
     # Z[n,c] = sum[h](a[n,h]*W2[h,c]) + b2[c]
-    Z = a @ W2 + b2                                 # (N, C)
+    Z = a @ W2
+    Z += b2                                         # (N, C)
     # L_lse[n] = logsumexp[c](Z[n,c])
     L_lse = _logsumexp(Z, 1)                        # (N,)
     # L = -sum[n,c](y[n,c]*(Z[n,c] - L_lse[n]))/N
-    L = dtype.type(-(y*(Z - L_lse[:, None])).sum()/N)
+    L = dtype.type(-((y*(Z - L_lse[:, None])).sum()/N))
     return L, (X, W1, W2, y, a_in, a, Z, L_lse, N, I, H, C, dtype,)
 
 
@@ -116,5 +118,6 @@ def backward(residuals):
     # db2[c] = sum[n](dZ[n,c])
     db2 = dZ.sum(0)                                 # (C,)
     # dy[n,c] = -(Z[n,c] - L_lse[n])/N
-    dy = -(Z - L_lse[:, None])/N                    # (N, C)
+    dy = (Z - L_lse[:, None])/N
+    np.negative(dy, out=dy)                         # (N, C)
     return Gradients((dX, dW1, db1, dW2, db2, dy,))

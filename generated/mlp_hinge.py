@@ -61,9 +61,10 @@ def forward(*, X, W1, b1, w2, b2, y):
     _shape("w2", w2, "w2[H]", H)
     _shape("y", y, "y[N]", N)
     # a_in[n,h] = sum[i](X[n,i]*W1[i,h]) + b1[h]
-    a_in = X @ W1 + b1                              # (N, H)
+    a_in = X @ W1
+    a_in += b1                                      # (N, H)
     # a[n,h] = tanh(a_in[n,h])
-    a = np.tanh(a_in)                               # (N, H)
+    a = np.tanh(a_in, out=a_in)                     # (N, H)
     # z[n] = sum[h](a[n,h]*w2[h]) + b2
     z = a @ w2 + b2                                 # (N,)
     # L = sum[n](relu(1 - y[n]*z[n]))/N
@@ -76,11 +77,12 @@ def backward(residuals):
     """residuals -> dX, dW1, db1, dw2, db2, dy"""
     X, W1, w2, y, a, z, N, I, H, dtype, = residuals
     # dz[n] = where(1 - y[n]*z[n] > 0, -y[n]/N, 0)
-    dz = np.where(1 - y*z > 0, -y/N, dtype.type(0))  # (N,)
+    part = 1 - y*z > 0
+    dz = np.where(part, -(y/N), dtype.type(0))      # (N,)
     # da[n,h] = dz[n]*w2[h]
     da = dz[:, None]*w2                             # (N, H)
     # da_in[n,h] = da[n,h]*(1 - a[n,h]**2)
-    da_in = da*(1 - a**2)                           # (N, H)
+    da_in = np.multiply(da, 1 - a**2, out=da)       # (N, H)
     # dX[n,i] = sum[h](da_in[n,h]*W1[i,h])
     dX = da_in @ W1.T                               # (N, I)
     # dW1[i,h] = sum[n](da_in[n,h]*X[n,i])
@@ -92,5 +94,5 @@ def backward(residuals):
     # db2 = sum[n](dz[n])
     db2 = dtype.type(dz.sum())
     # dy[n] = where(1 - y[n]*z[n] > 0, -z[n]/N, 0)
-    dy = np.where(1 - y*z > 0, -z/N, dtype.type(0))  # (N,)
+    dy = np.where(part, -(z/N), dtype.type(0))      # (N,)
     return Gradients((dX, dW1, db1, dw2, db2, dy,))

@@ -62,14 +62,15 @@ def forward(*, X, W1, b1, W2, b2, y):
     _shape("b2", b2, "b2[O]", O)
     _shape("y", y, "y[N,O]", N, O)
     # a_in[n,h] = sum[i](X[n,i]*W1[i,h]) + b1[h]
-    a_in = X @ W1 + b1                              # (N, H)
+    a_in = X @ W1
+    a_in += b1                                      # (N, H)
     # a[n,h] = tanh(a_in[n,h])
-    a = np.tanh(a_in)                               # (N, H)
+    a = np.tanh(a_in, out=a_in)                     # (N, H)
     # Y[n,o] = sum[h](a[n,h]*W2[h,o]) + b2[o]
-    Y = a @ W2 + b2                                 # (N, O)
+    Y = a @ W2
+    Y += b2                                         # (N, O)
     # L = 0.5*sum[n,o]((Y[n,o] - y[n,o])**2)/N
-    part = Y - y
-    L = dtype.type((part**2).sum()/(2*N))
+    L = dtype.type(((Y - y)**2).sum()/2/N)
     return L, (X, W1, W2, y, a, Y, N, I, H, O, dtype,)
 
 
@@ -81,7 +82,7 @@ def backward(residuals):
     # da[n,h] = sum[o](dY[n,o]*W2[h,o])
     da = dY @ W2.T                                  # (N, H)
     # da_in[n,h] = da[n,h]*(1 - a[n,h]**2)
-    da_in = da*(1 - a**2)                           # (N, H)
+    da_in = np.multiply(da, 1 - a**2, out=da)       # (N, H)
     # dX[n,i] = sum[h](da_in[n,h]*W1[i,h])
     dX = da_in @ W1.T                               # (N, I)
     # dW1[i,h] = sum[n](da_in[n,h]*X[n,i])

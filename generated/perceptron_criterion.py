@@ -60,7 +60,7 @@ def forward(*, X, w, y):
     # score[n] = sum[i](X[n,i]*w[i])
     score = X @ w                                   # (N,)
     # L = sum[n](relu(-y[n]*score[n]))
-    L = dtype.type(np.maximum(-y*score, 0).sum())
+    L = dtype.type(np.maximum(-(y*score), 0).sum())
     return L, (X, w, y, score, N, I, dtype,)
 
 
@@ -69,11 +69,12 @@ def backward(residuals):
     """residuals -> dX, dw, dy"""
     X, w, y, score, N, I, dtype, = residuals
     # dscore[n] = where(-y[n]*score[n] > 0, -y[n], 0)
-    dscore = np.where(-y*score > 0, -y, dtype.type(0))  # (N,)
+    part = -(y*score) > 0
+    dscore = np.where(part, -y, dtype.type(0))      # (N,)
     # dX[n,i] = dscore[n]*w[i]
     dX = dscore[:, None]*w                          # (N, I)
     # dw[i] = sum[n](dscore[n]*X[n,i])
     dw = dscore @ X                                 # (I,)
     # dy[n] = where(-y[n]*score[n] > 0, -score[n], 0)
-    dy = np.where(-y*score > 0, -score, dtype.type(0))  # (N,)
+    dy = np.where(part, -score, dtype.type(0))      # (N,)
     return Gradients((dX, dw, dy,))

@@ -64,9 +64,9 @@ def forward(*, G, alpha, y):
     _shape("y", y, "y[N]", N)
     _require(G.shape[1] == N, f"dimension 1 of G is {G.shape[1]}; expected N = {N}")
     # score[n] = sum[m](alpha[m]*y[m]*G[m,n])
-    score = (alpha*y) @ G                           # (N,)
+    score = alpha*y @ G                             # (N,)
     # L = sum[n](relu(-y[n]*score[n]))
-    L = dtype.type(np.maximum(-y*score, 0).sum())
+    L = dtype.type(np.maximum(-(y*score), 0).sum())
     return L, (G, alpha, y, score, N, dtype,)
 
 
@@ -75,11 +75,13 @@ def backward(residuals):
     """residuals -> dG, dalpha, dy"""
     G, alpha, y, score, N, dtype, = residuals
     # dscore[n] = where(-y[n]*score[n] > 0, -y[n], 0)
-    dscore = np.where(-y*score > 0, -y, dtype.type(0))  # (N,)
+    part = -(y*score) > 0
+    dscore = np.where(part, -y, dtype.type(0))      # (N,)
     # dG[m,n] = dscore[n]*alpha[m]*y[m]
     dG = dscore*alpha[:, None]*y[:, None]           # (N, N)
     # dalpha[m] = sum[n](dscore[n]*y[m]*G[m,n])
-    dalpha = dscore @ G.T*y                         # (N,)
+    part2 = dscore @ G.T
+    dalpha = part2*y                                # (N,)
     # dy[m] = sum[n](dscore[n]*alpha[m]*G[m,n]) + where(-y[m]*score[m] > 0, -score[m], 0)
-    dy = dscore @ G.T*alpha + np.where(-y*score > 0, -score, dtype.type(0))  # (N,)
+    dy = part2*alpha + np.where(part, -score, dtype.type(0))  # (N,)
     return Gradients((dG, dalpha, dy,))

@@ -60,9 +60,9 @@ def _shift(x, axis):
     return np.where(np.isfinite(m), m, x.dtype.type(0))
 
 
-def _softmax(x, axis):
+def _softmax(x, axis, out=None):
     """exp(x)/sum(exp(x)) along the axes, shifted by the maximum; 0 where all entries are -inf."""
-    p = x - _shift(x, axis)
+    p = np.subtract(x, _shift(x, axis), out=out)
     total = np.exp(p, out=p).sum(axis=axis, keepdims=True)
     return np.divide(p, np.where(total == 0, x.dtype.type(1), total), out=p)
 
@@ -76,9 +76,10 @@ def forward(*, X):
     dtype = X.dtype
     N, D = _shape("X", X, "X[N,D]", None, None)
     # S[i,j] = sum[d](X[i,d]*X[j,d])/sqrt(D)
-    S = X @ X.T/D**0.5                              # (N, N)
+    S = X @ X.T
+    S /= D**0.5                                     # (N, N)
     # A[i,j] = exp(S[i,j] - A_lse[i])
-    A = _softmax(S, 1)                              # (N, N)
+    A = _softmax(S, 1, out=S)                       # (N, N)
     # Y[i,d] = sum[j](A[i,j]*X[j,d])
     Y = A @ X                                       # (N, D)
     return Y, (X, A, N, D, dtype,)
@@ -95,7 +96,7 @@ def backward(residuals, *, dY):
     # dA_lse[i] = -sum[j](dA[i,j]*A[i,j])
     dA_lse = -(dA*A).sum(1)                         # (N,)
     # dS[i,j] = A[i,j]*(dA_lse[i] + dA[i,j])
-    dS = A*(dA_lse[:, None] + dA)                   # (N, N)
+    dS = (dA_lse[:, None] + dA)*A                   # (N, N)
     # dX[i,d] = sum[j](dS[i,j]*X[j,d])/sqrt(D) + sum[j](dS[j,i]*X[j,d])/sqrt(D) + sum[j](dY[j,d]*A[j,i])
     dX = dS @ X/D**0.5 + dS.T @ X/D**0.5 + A.T @ dY  # (N, D)
     return Gradients((dX,))

@@ -51,9 +51,15 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
-def _sigmoid(x):
+def _sigmoid(x, out=None):
     """1 / (1 + exp(-x)), without overflow."""
-    return 0.5 * np.tanh(0.5 * x) + 0.5
+    y = np.multiply(x, 0.5, out=out)
+    if not np.ndim(y):
+        return 0.5 * np.tanh(y) + 0.5
+    np.tanh(y, out=y)
+    y *= 0.5
+    y += 0.5
+    return y
 
 
 Gradients = _record("Gradients", "dX")
@@ -65,7 +71,8 @@ def forward(*, X):
     dtype = X.dtype
     N, D = _shape("X", X, "X[N,D]", None, None)
     # Y[n,d] = silu(X[n,d])
-    Y = X*_sigmoid(X)                               # (N, D)
+    Y = _sigmoid(X)
+    Y *= X                                          # (N, D)
     return Y, (X, N, D, dtype,)
 
 
@@ -76,5 +83,6 @@ def backward(residuals, *, dY):
     _require(dY.dtype == dtype, f"dY is an array of {dY.dtype}; expected {dtype}")
     _shape("dY", dY, "dY[N, D]", N, D)
     # dX[n,d] = dY[n,d]*sigmoid(X[n,d])*(1 + X[n,d]*(1 - sigmoid(X[n,d])))
-    dX = dY*_sigmoid(X)*(1 + X*(1 - _sigmoid(X)))   # (N, D)
+    part = _sigmoid(X)
+    dX = dY*part*(1 + X*(1 - part))                 # (N, D)
     return Gradients((dX,))

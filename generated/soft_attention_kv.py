@@ -60,9 +60,9 @@ def _shift(x, axis):
     return np.where(np.isfinite(m), m, x.dtype.type(0))
 
 
-def _softmax(x, axis):
+def _softmax(x, axis, out=None):
     """exp(x)/sum(exp(x)) along the axes, shifted by the maximum; 0 where all entries are -inf."""
-    p = x - _shift(x, axis)
+    p = np.subtract(x, _shift(x, axis), out=out)
     total = np.exp(p, out=p).sum(axis=axis, keepdims=True)
     return np.divide(p, np.where(total == 0, x.dtype.type(1), total), out=p)
 
@@ -80,7 +80,7 @@ def forward(*, Q, K, V):
     # S[i,j] = sum[d](Q[i,d]*K[j,d])
     S = Q @ K.T                                     # (M, N)
     # A[i,j] = exp(S[i,j] - A_lse[i])
-    A = _softmax(S, 1)                              # (M, N)
+    A = _softmax(S, 1, out=S)                       # (M, N)
     # Y[i,e] = sum[j](A[i,j]*V[j,e])
     Y = A @ V                                       # (M, E)
     return Y, (Q, K, V, A, M, D, N, E, dtype,)
@@ -97,7 +97,7 @@ def backward(residuals, *, dY):
     # dA_lse[i] = -sum[j](dA[i,j]*A[i,j])
     dA_lse = -(dA*A).sum(1)                         # (M,)
     # dS[i,j] = A[i,j]*(dA_lse[i] + dA[i,j])
-    dS = A*(dA_lse[:, None] + dA)                   # (M, N)
+    dS = (dA_lse[:, None] + dA)*A                   # (M, N)
     # dQ[i,d] = sum[j](dS[i,j]*K[j,d])
     dQ = dS @ K                                     # (M, D)
     # dK[j,d] = sum[i](dS[i,j]*Q[i,d])

@@ -57,9 +57,9 @@ def _shift(x, axis):
     return np.where(np.isfinite(m), m, x.dtype.type(0))
 
 
-def _softmax(x, axis):
+def _softmax(x, axis, out=None):
     """exp(x)/sum(exp(x)) along the axes, shifted by the maximum; 0 where all entries are -inf."""
-    p = x - _shift(x, axis)
+    p = np.subtract(x, _shift(x, axis), out=out)
     total = np.exp(p, out=p).sum(axis=axis, keepdims=True)
     return np.divide(p, np.where(total == 0, x.dtype.type(1), total), out=p)
 
@@ -86,5 +86,5 @@ def backward(residuals, *, dP):
     # dP_lse[n] = -sum[c](dP[n,c]*P[n,c])
     dP_lse = -(dP*P).sum(1)                         # (N,)
     # dX[n,c] = P[n,c]*(dP_lse[n] + dP[n,c])
-    dX = P*(dP_lse[:, None] + dP)                   # (N, C)
+    dX = (dP_lse[:, None] + dP)*P                   # (N, C)
     return Gradients((dX,))

@@ -51,9 +51,15 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
-def _sigmoid(x):
+def _sigmoid(x, out=None):
     """1 / (1 + exp(-x)), without overflow."""
-    return 0.5 * np.tanh(0.5 * x) + 0.5
+    y = np.multiply(x, 0.5, out=out)
+    if not np.ndim(y):
+        return 0.5 * np.tanh(y) + 0.5
+    np.tanh(y, out=y)
+    y *= 0.5
+    y += 0.5
+    return y
 
 
 Gradients = _record("Gradients", "dX")
@@ -76,5 +82,6 @@ def backward(residuals, *, dY):
     _require(dY.dtype == dtype, f"dY is an array of {dY.dtype}; expected {dtype}")
     _shape("dY", dY, "dY[N, D]", N, D)
     # dX[n,d] = dY[n,d]*sigmoid(X[n,d])
-    dX = dY*_sigmoid(X)                             # (N, D)
+    dX = _sigmoid(X)
+    dX *= dY                                        # (N, D)
     return Gradients((dX,))

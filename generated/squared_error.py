@@ -56,8 +56,7 @@ def forward(*, Y, y):
     N, O = _shape("Y", Y, "Y[N,O]", None, None)
     _shape("y", y, "y[N,O]", N, O)
     # L = 0.5*sum[n,o]((Y[n,o] - y[n,o])**2)/N
-    part = Y - y
-    L = dtype.type((part**2).sum()/(2*N))
+    L = dtype.type(((Y - y)**2).sum()/2/N)
     return L, (Y, y, N, O, dtype,)
 
 

@@ -71,5 +71,5 @@ def backward(residuals, *, dY):
     _require(dY.dtype == dtype, f"dY is an array of {dY.dtype}; expected {dtype}")
     _shape("dY", dY, "dY[N, D]", N, D)
     # dX[n,d] = dY[n,d]*(1 - Y[n,d]**2)
-    dX = dY*(1 - Y**2)                              # (N, D)
+    dX = (1 - Y**2)*dY                              # (N, D)
     return Gradients((dX,))

@@ -72,9 +72,9 @@ def _shift(x, axis):
     return np.where(np.isfinite(m), m, x.dtype.type(0))
 
 
-def _softmax(x, axis):
+def _softmax(x, axis, out=None):
     """exp(x)/sum(exp(x)) along the axes, shifted by the maximum; 0 where all entries are -inf."""
-    p = x - _shift(x, axis)
+    p = np.subtract(x, _shift(x, axis), out=out)
     total = np.exp(p, out=p).sum(axis=axis, keepdims=True)
     return np.divide(p, np.where(total == 0, x.dtype.type(1), total), out=p)
 
@@ -121,38 +121,51 @@ def forward(*, X, g1, c1, Wq, Wk, Wv, Wo, g2, c2, W1, b1, W2, b2, eps):
     _shape("W2", W2, "W2[F,D]", F, D)
     _shape("b2", b2, "b2[D]", D)
     # m1[n,i] = sum[d](X[n,i,d])/D
-    m1 = X.sum(2)/D                                 # (N, T)
+    m1 = X.sum(2)
+    m1 /= D                                         # (N, T)
     # v1[n,i] = sum[d]((X[n,i,d] - m1[n,i])**2)/D
     part = X - m1[:, :, None]
-    v1 = (part**2).sum(2)/D                         # (N, T)
+    v1 = (part**2).sum(2)
+    v1 /= D                                         # (N, T)
     # X1[n,i,d] = g1[d]*(X[n,i,d] - m1[n,i])/sqrt(v1[n,i] + eps) + c1[d]
-    X1 = g1*(X - m1[:, :, None])/np.sqrt(v1 + eps)[:, :, None] + c1  # (N, T, D)
+    part2 = v1 + eps
+    np.sqrt(part2, out=part2)
+    X1 = part*g1/part2[:, :, None] + c1             # (N, T, D)
     # Q[n,h,i,e] = sum[d](X1[n,i,d]*Wq[h,d,e])
-    Q = (X1.reshape(N*T, D) @ Wq.transpose(1, 0, 2).reshape(D, H*E)).reshape(N, T, H, E).transpose(0, 2, 1, 3)
+    part3 = (X1.reshape(N*T, D) @ Wq.transpose(1, 0, 2).reshape(D, H*E)).reshape(N, T, H, E)
+    Q = part3.transpose(0, 2, 1, 3)                 # (N, H, T, E)
     # K[n,h,j,e] = sum[d](X1[n,j,d]*Wk[h,d,e])
-    K = (X1.reshape(N*T, D) @ Wk.transpose(1, 0, 2).reshape(D, H*E)).reshape(N, T, H, E).transpose(0, 2, 1, 3)
+    part4 = (X1.reshape(N*T, D) @ Wk.transpose(1, 0, 2).reshape(D, H*E)).reshape(N, T, H, E)
+    K = part4.transpose(0, 2, 1, 3)                 # (N, H, T, E)
     # V[n,h,j,e] = sum[d](X1[n,j,d]*Wv[h,d,e])
-    V = (X1.reshape(N*T, D) @ Wv.transpose(1, 0, 2).reshape(D, H*E)).reshape(N, T, H, E).transpose(0, 2, 1, 3)
+    part5 = (X1.reshape(N*T, D) @ Wv.transpose(1, 0, 2).reshape(D, H*E)).reshape(N, T, H, E)
+    V = part5.transpose(0, 2, 1, 3)                 # (N, H, T, E)
     # S[n,h,i,j] = sum[e](Q[n,h,i,e]*K[n,h,j,e])/sqrt(E)
-    S = Q @ K.swapaxes(-1, -2)/E**0.5               # (N, H, T, T)
+    S = Q @ K.swapaxes(-1, -2)
+    S /= E**0.5                                     # (N, H, T, T)
     # A_of[n,h,i,j] = where(j <= i, S[n,h,i,j], -inf)
     A_of = np.where(np.arange(T) <= np.arange(T)[:, None], S, dtype.type(-np.inf))  # (N, H, T, T)
     # A[n,h,i,j] = exp(A_of[n,h,i,j] - A_lse[n,h,i])
-    A = _softmax(A_of, 3)                           # (N, H, T, T)
+    A = _softmax(A_of, 3, out=A_of)                 # (N, H, T, T)
     # Z[n,h,i,e] = sum[j](A[n,h,i,j]*V[n,h,j,e])
     Z = A @ V                                       # (N, H, T, E)
     # R[n,i,d] = X[n,i,d] + sum[h,e](Z[n,h,i,e]*Wo[h,e,d])
-    part2 = (Z.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wo.reshape(H*E, D)).reshape(N, T, D)
-    R = X + part2                                   # (N, T, D)
+    R = (Z.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wo.reshape(H*E, D)).reshape(N, T, D)
+    R += X                                          # (N, T, D)
     # m2[n,i] = sum[d](R[n,i,d])/D
-    m2 = R.sum(2)/D                                 # (N, T)
+    m2 = R.sum(2)
+    m2 /= D                                         # (N, T)
     # v2[n,i] = sum[d]((R[n,i,d] - m2[n,i])**2)/D
-    part3 = R - m2[:, :, None]
-    v2 = (part3**2).sum(2)/D                        # (N, T)
+    part6 = R - m2[:, :, None]
+    v2 = (part6**2).sum(2)
+    v2 /= D                                         # (N, T)
     # X2[n,i,d] = g2[d]*(R[n,i,d] - m2[n,i])/sqrt(v2[n,i] + eps) + c2[d]
-    X2 = g2*(R - m2[:, :, None])/np.sqrt(v2 + eps)[:, :, None] + c2  # (N, T, D)
+    part7 = v2 + eps
+    np.sqrt(part7, out=part7)
+    X2 = part6*g2/part7[:, :, None] + c2            # (N, T, D)
     # F1_in[n,i,f] = sum[d](X2[n,i,d]*W1[d,f]) + b1[f]
-    F1_in = (X2.reshape(N*T, D) @ W1).reshape(N, T, F) + b1  # (N, T, F)
+    F1_in = (X2.reshape(N*T, D) @ W1).reshape(N, T, F)
+    F1_in += b1                                     # (N, T, F)
     # F1[n,i,f] = gelu(F1_in[n,i,f])
     F1 = 0.5*F1_in*(1 + _erf(F1_in*0.5**0.5))       # (N, T, F)
     # Y[n,i,d] = R[n,i,d] + sum[f](F1[n,i,f]*W2[f,d]) + b2[d]
@@ -171,64 +184,83 @@ def backward(residuals, *, dY):
     dF1 = (dY.reshape(N*T, D) @ W2.T).reshape(N, T, F)  # (N, T, F)
     # dF1_in[n,i,f] = 0.5*dF1[n,i,f]*(1 + F1_in[n,i,f]*exp(-F1_in[n,i,f]**2/2)*sqrt(2)/sqrt(pi) +
     #     erf(F1_in[n,i,f]*sqrt(2)/2))
-    dF1_in = dF1*(1 + 2**0.5*F1_in*np.exp(-F1_in**2/2)/np.pi**0.5 + _erf(2**0.5*F1_in/2))/2  # (N, T, F)
+    part = -(F1_in**2/2)
+    np.exp(part, out=part)
+    part2 = 2**0.5*F1_in
+    dF1_in = dF1/2*(1 + (part2/np.pi**0.5*part + _erf(part2/2)))  # (N, T, F)
     # dX2[n,i,d] = sum[f](dF1_in[n,i,f]*W1[d,f])
     dX2 = (dF1_in.reshape(N*T, F) @ W1.T).reshape(N, T, D)  # (N, T, D)
     # dv2[n,i] = -0.5*sum[d](dX2[n,i,d]*g2[d]*(R[n,i,d] - m2[n,i])/(v2[n,i] + eps)**1.5)
-    part = v2 + eps
-    part2 = ((dX2*(R - m2[:, :, None])).reshape(N*T, D) @ g2).reshape(N, T)/(part*np.sqrt(part))
-    dv2 = -part2/2                                  # (N, T)
+    part3 = R - m2[:, :, None]
+    part4 = ((dX2*part3).reshape(N*T, D) @ g2).reshape(N, T)
+    part5 = v2 + eps
+    part6 = np.sqrt(part5)
+    part5 *= part6
+    dv2 = part4/part5/2
+    np.negative(dv2, out=dv2)                       # (N, T)
     # dm2[n,i] = 2*sum[d](dv2[n,i]*(m2[n,i] - R[n,i,d]))/D - sum[d](dX2[n,i,d]*g2[d]/sqrt(v2[n,i] + eps))
-    dm2 = 2*((m2[:, :, None] - R).sum(2)*dv2)/D - (dX2.reshape(N*T, D) @ g2).reshape(N, T)/np.sqrt(v2 + eps)  # (N, T)
+    dm2 = 2*((m2[:, :, None] - R).sum(2)*dv2)/D
+    dm2 -= (dX2.reshape(N*T, D) @ g2).reshape(N, T)/part6  # (N, T)
     # dR[n,i,d] = dm2[n,i]/D + 2*dv2[n,i]*(R[n,i,d] - m2[n,i])/D + dX2[n,i,d]*g2[d]/sqrt(v2[n,i] + eps) + dY[n,i,d]
-    dR = (dm2/D)[:, :, None] + 2*dv2[:, :, None]*(R - m2[:, :, None])/D + g2*dX2/np.sqrt(v2 + eps)[:, :, None] + dY
+    dR = part3*(2*dv2/D)[:, :, None] + dX2*g2/part6[:, :, None] + dY
+    dR += (dm2/D)[:, :, None]                       # (N, T, D)
     # dZ[n,h,i,e] = sum[d](dR[n,i,d]*Wo[h,e,d])
     dZ = (dR.reshape(N*T, D) @ Wo.reshape(H*E, D).T).reshape(N, T, H, E).transpose(0, 2, 1, 3)  # (N, H, T, E)
     # dA[n,h,i,j] = sum[e](dZ[n,h,i,e]*V[n,h,j,e])
     dA = dZ @ V.swapaxes(-1, -2)                    # (N, H, T, T)
     # dA_lse[n,h,i] = -sum[j](dA[n,h,i,j]*A[n,h,i,j])
-    dA_lse = -(dA*A).sum(3)                         # (N, H, T)
+    dA_lse = (dA*A).sum(3)
+    np.negative(dA_lse, out=dA_lse)                 # (N, H, T)
     # dA_of[n,h,i,j] = A[n,h,i,j]*(dA_lse[n,h,i] + dA[n,h,i,j])
-    dA_of = A*(dA_lse[:, :, :, None] + dA)          # (N, H, T, T)
+    dA_of = (dA_lse[:, :, :, None] + dA)*A          # (N, H, T, T)
     # dS[n,h,i,j] = where(j <= i, dA_of[n,h,i,j], 0)
     dS = np.where(np.arange(T) <= np.arange(T)[:, None], dA_of, dtype.type(0))  # (N, H, T, T)
     # dK[n,h,j,e] = sum[i](dS[n,h,i,j]*Q[n,h,i,e])/sqrt(E)
-    dK = dS.swapaxes(-1, -2) @ Q/E**0.5             # (N, H, T, E)
+    dK = dS.swapaxes(-1, -2) @ Q
+    dK /= E**0.5                                    # (N, H, T, E)
     # dQ[n,h,i,e] = sum[j](dS[n,h,i,j]*K[n,h,j,e])/sqrt(E)
-    dQ = dS @ K/E**0.5                              # (N, H, T, E)
+    dQ = dS @ K
+    dQ /= E**0.5                                    # (N, H, T, E)
     # dV[n,h,j,e] = sum[i](dZ[n,h,i,e]*A[n,h,i,j])
     dV = A.swapaxes(-1, -2) @ dZ                    # (N, H, T, E)
     # dX1[n,i,d] = sum[h,e](dQ[n,h,i,e]*Wq[h,d,e]) + sum[h,e](dK[n,h,i,e]*Wk[h,d,e]) + sum[h,e](dV[n,h,i,e]*Wv[h,d,e])
-    part3 = (dQ.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wq.transpose(1, 0, 2).reshape(D, H*E).T).reshape(N, T, D)
-    part4 = (dK.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wk.transpose(1, 0, 2).reshape(D, H*E).T).reshape(N, T, D)
-    part5 = (dV.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wv.transpose(1, 0, 2).reshape(D, H*E).T).reshape(N, T, D)
-    dX1 = part3 + part4 + part5                     # (N, T, D)
+    part7 = dQ.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wq.transpose(1, 0, 2).reshape(D, H*E).T
+    part8 = dK.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wk.transpose(1, 0, 2).reshape(D, H*E).T
+    dX1 = part7.reshape(N, T, D) + part8.reshape(N, T, D)
+    part9 = dV.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wv.transpose(1, 0, 2).reshape(D, H*E).T
+    dX1 += part9.reshape(N, T, D)                   # (N, T, D)
     # dv1[n,i] = -0.5*sum[d](dX1[n,i,d]*g1[d]*(X[n,i,d] - m1[n,i])/(v1[n,i] + eps)**1.5)
-    part6 = v1 + eps
-    part7 = ((dX1*(X - m1[:, :, None])).reshape(N*T, D) @ g1).reshape(N, T)/(part6*np.sqrt(part6))
-    dv1 = -part7/2                                  # (N, T)
+    part10 = X - m1[:, :, None]
+    part11 = ((dX1*part10).reshape(N*T, D) @ g1).reshape(N, T)
+    part12 = v1 + eps
+    part13 = np.sqrt(part12)
+    part12 *= part13
+    dv1 = part11/part12/2
+    np.negative(dv1, out=dv1)                       # (N, T)
     # dm1[n,i] = 2*sum[d](dv1[n,i]*(m1[n,i] - X[n,i,d]))/D - sum[d](dX1[n,i,d]*g1[d]/sqrt(v1[n,i] + eps))
-    dm1 = 2*((m1[:, :, None] - X).sum(2)*dv1)/D - (dX1.reshape(N*T, D) @ g1).reshape(N, T)/np.sqrt(v1 + eps)  # (N, T)
+    dm1 = 2*((m1[:, :, None] - X).sum(2)*dv1)/D
+    dm1 -= (dX1.reshape(N*T, D) @ g1).reshape(N, T)/part13  # (N, T)
     # dX[n,i,d] = dm1[n,i]/D + 2*dv1[n,i]*(X[n,i,d] - m1[n,i])/D + dX1[n,i,d]*g1[d]/sqrt(v1[n,i] + eps) + dR[n,i,d]
-    dX = (dm1/D)[:, :, None] + 2*dv1[:, :, None]*(X - m1[:, :, None])/D + g1*dX1/np.sqrt(v1 + eps)[:, :, None] + dR
+    dX = part10*(2*dv1/D)[:, :, None] + dX1*g1/part13[:, :, None] + dR
+    dX += (dm1/D)[:, :, None]                       # (N, T, D)
     # dg1[d] = sum[n,i](dX1[n,i,d]*(X[n,i,d] - m1[n,i])/sqrt(v1[n,i] + eps))
-    dg1 = (dX1.transpose(2, 0, 1)*(X.transpose(2, 0, 1) - m1)).reshape(D, N*T) @ (1/np.sqrt(v1 + eps)).reshape(N*T)
+    dg1 = (dX1.transpose(2, 0, 1)*(X.transpose(2, 0, 1) - m1)).reshape(D, N*T) @ (1/part13).reshape(N*T)  # (D,)
     # dc1[d] = sum[n,i](dX1[n,i,d])
     dc1 = dX1.sum((0, 1))                           # (D,)
     # dWq[h,d,e] = sum[n,i](dQ[n,h,i,e]*X1[n,i,d])
-    part8 = (dQ.transpose(0, 2, 1, 3).reshape(N, T, H*E).swapaxes(-1, -2) @ X1).reshape(N, H, E, D).swapaxes(-1, -2)
-    dWq = part8.sum(0)                              # (H, D, E)
+    part14 = (dQ.transpose(0, 2, 1, 3).reshape(N, T, H*E).swapaxes(-1, -2) @ X1).reshape(N, H, E, D)
+    dWq = part14.swapaxes(-1, -2).sum(0)            # (H, D, E)
     # dWk[h,d,e] = sum[n,j](dK[n,h,j,e]*X1[n,j,d])
-    part9 = (dK.transpose(0, 2, 1, 3).reshape(N, T, H*E).swapaxes(-1, -2) @ X1).reshape(N, H, E, D).swapaxes(-1, -2)
-    dWk = part9.sum(0)                              # (H, D, E)
+    part15 = (dK.transpose(0, 2, 1, 3).reshape(N, T, H*E).swapaxes(-1, -2) @ X1).reshape(N, H, E, D)
+    dWk = part15.swapaxes(-1, -2).sum(0)            # (H, D, E)
     # dWv[h,d,e] = sum[n,j](dV[n,h,j,e]*X1[n,j,d])
-    part10 = (dV.transpose(0, 2, 1, 3).reshape(N, T, H*E).swapaxes(-1, -2) @ X1).reshape(N, H, E, D).swapaxes(-1, -2)
-    dWv = part10.sum(0)                             # (H, D, E)
+    part16 = (dV.transpose(0, 2, 1, 3).reshape(N, T, H*E).swapaxes(-1, -2) @ X1).reshape(N, H, E, D)
+    dWv = part16.swapaxes(-1, -2).sum(0)            # (H, D, E)
     # dWo[h,e,d] = sum[n,i](dR[n,i,d]*Z[n,h,i,e])
-    part11 = (Z.transpose(0, 2, 1, 3).reshape(N, T, H*E).swapaxes(-1, -2) @ dR).reshape(N, H, E, D)
-    dWo = part11.sum(0)                             # (H, E, D)
+    part17 = (Z.transpose(0, 2, 1, 3).reshape(N, T, H*E).swapaxes(-1, -2) @ dR).reshape(N, H, E, D)
+    dWo = part17.sum(0)                             # (H, E, D)
     # dg2[d] = sum[n,i](dX2[n,i,d]*(R[n,i,d] - m2[n,i])/sqrt(v2[n,i] + eps))
-    dg2 = (dX2.transpose(2, 0, 1)*(R.transpose(2, 0, 1) - m2)).reshape(D, N*T) @ (1/np.sqrt(v2 + eps)).reshape(N*T)
+    dg2 = (dX2.transpose(2, 0, 1)*(R.transpose(2, 0, 1) - m2)).reshape(D, N*T) @ (1/part6).reshape(N*T)  # (D,)
     # dc2[d] = sum[n,i](dX2[n,i,d])
     dc2 = dX2.sum((0, 1))                           # (D,)
     # dW1[d,f] = sum[n,i](dF1_in[n,i,f]*X2[n,i,d])
@@ -241,9 +273,5 @@ def backward(residuals, *, dY):
     db2 = dY.sum((0, 1))                            # (D,)
     # deps = -0.5*sum[n,i,d](dX1[n,i,d]*g1[d]*(X[n,i,d] - m1[n,i])/(v1[n,i] + eps)**1.5) -
     #     0.5*sum[n,i,d](dX2[n,i,d]*g2[d]*(R[n,i,d] - m2[n,i])/(v2[n,i] + eps)**1.5)
-    part12 = v1 + eps
-    part13 = (1/(part12*np.sqrt(part12))*((dX1*(X - m1[:, :, None])).reshape(N*T, D) @ g1).reshape(N, T)).sum()
-    part14 = v2 + eps
-    part15 = (1/(part14*np.sqrt(part14))*((dX2*(R - m2[:, :, None])).reshape(N*T, D) @ g2).reshape(N, T)).sum()
-    deps = dtype.type(-part13/2 - part15/2)
+    deps = dtype.type(-((1/part12*part11).sum()/2 + (1/part5*part4).sum()/2))
     return Gradients((dX, dg1, dc1, dWq, dWk, dWv, dWo, dg2, dc2, dW1, db1, dW2, db2, deps,))
