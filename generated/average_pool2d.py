@@ -14,20 +14,21 @@ import numpy as np
 
 
 def _reals(**arrays):
-    """The arrays, all of one floating dtype; numbers take the dtype of the arrays."""
+    """The arrays, all of one floating dtype."""
+    dtypes = [a.dtype if type(a) is np.ndarray else None for a in arrays.values()]
+    first = dtypes[0]
+    if first is not None and first.kind == "f" and dtypes.count(first) == len(dtypes):
+        return arrays.values()
     arrays = {name: np.asarray(a) for name, a in arrays.items()}
-    whole = {name: a for name, a in arrays.items() if a.ndim} or arrays
+    leading, dtype = next((name, a.dtype) for name, a in arrays.items())
     for name, a in arrays.items():
-        if name in whole and a.dtype.kind != "f":
+        if a.dtype.kind != "f" and a.ndim:
             raise TypeError(f"{name} is an array of {a.dtype}; expected floating point, for example {name}.astype(float)")
         if a.dtype.kind not in "fiu":
             raise TypeError(f"{name} is of {a.dtype}; expected a real number")
-    dtypes = {name: a.dtype for name, a in whole.items()}
-    first = next(iter(dtypes))
-    for name, dtype in dtypes.items():
-        if dtype != dtypes[first]:
-            raise TypeError(f"{name} is an array of {dtype}, and {first} of {dtypes[first]}; expected one dtype")
-    return [a if name in whole else dtypes[first].type(a) for name, a in arrays.items()]
+        if a.dtype != dtype and a.ndim:
+            raise TypeError(f"{name} is an array of {a.dtype}, and {leading} of {dtype}; expected one dtype")
+    return arrays.values()
 
 
 def _integer(name, value, least=None):
@@ -39,19 +40,33 @@ def _integer(name, value, least=None):
     return int(value)
 
 
-def _shape(name, array, declared, *sizes):
-    """The shape of an array, checked against the sizes that are known (None: not yet)."""
-    if array.ndim != len(sizes):
-        raise ValueError(f"{name} has shape {array.shape}; expected {len(sizes)} dimensions, {declared}")
-    for k, (n, size) in enumerate(zip(array.shape, sizes)):
-        if size is not None and n != size:
-            raise ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
+def _shape(array, dimensions, declared):
+    """The shape of an array with so many dimensions."""
+    if array.ndim != dimensions:
+        raise _misfit((array, (None,) * dimensions, declared))
     return array.shape
 
 
-def _require(holds, message):
-    if not holds:
-        raise ValueError(message)
+def _misfit(*arrays):
+    """The error that says which of the (array, shape, declared) does not fit, and where."""
+    for array, shape, declared in arrays:
+        name = declared.partition("[")[0]
+        if array.ndim != len(shape):
+            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimensions, {declared}")
+        for k, (n, size) in enumerate(zip(array.shape, shape)):
+            if n != size:
+                return ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
+
+
+def _seed(array, dtype, shape, declared):
+    """What the loss changes by with an output: an array of the output's dtype and shape."""
+    array = np.asarray(array)
+    if array.dtype != dtype:
+        name = declared.partition("[")[0]
+        raise TypeError(f"{name} is an array of {array.dtype}; expected {dtype}")
+    if array.shape != shape:
+        raise _misfit((array, shape, declared))
+    return array
 
 
 def _record(name, *fields):
@@ -136,7 +151,7 @@ def forward(*, X, U, V, s, p):
     V = _integer("V", V)
     s = _integer("s", s, 1)
     p = _integer("p", p)
-    N, C, H, W = _shape("X", X, "X[N,C,H,W]", None, None, None, None)
+    N, C, H, W = _shape(X, 4, "X[N,C,H,W]")
     n_i = (H + 2*p - U)//s + 1  # values of i
     n_j = (W + 2*p - V)//s + 1  # values of j
     # Y_count[i,j] = sum[u,v](where(0 <= i*s + u - p and i*s + u - p < H and 0 <= j*s + v - p and j*s + v - p < W, 1,
@@ -153,9 +168,7 @@ def forward(*, X, U, V, s, p):
 def backward(residuals, *, dY):
     """residuals, dY[N,C,(H+2*p-U)//s+1,(W+2*p-V)//s+1] -> dX"""
     Y_count, N, C, H, W, U, V, s, p, dtype, = residuals
-    dY = np.asarray(dY)
-    _require(dY.dtype == dtype, f"dY is an array of {dY.dtype}; expected {dtype}")
-    _shape("dY", dY, "dY[N, C, (H+2*p-U)//s+1, (W+2*p-V)//s+1]", N, C, (H + 2*p - U)//s + 1, (W + 2*p - V)//s + 1)
+    dY = _seed(dY, dtype, (N, C, (H + 2*p - U)//s + 1, (W + 2*p - V)//s + 1), "dY[N, C, (H+2*p-U)//s+1, (W+2*p-V)//s+1]")
     n_a_q = (H + 2*p - U)//s + 1  # values of a_q
     n_b_q = (W + 2*p - V)//s + 1  # values of b_q
     # dX[n,c,a,b] = sum[u,v](where((p + a - u) % s == 0 and (p + b - v) % s == 0,

@@ -13,30 +13,39 @@ import numpy as np
 
 
 def _reals(**arrays):
-    """The arrays, all of one floating dtype; numbers take the dtype of the arrays."""
+    """The arrays, all of one floating dtype."""
+    dtypes = [a.dtype if type(a) is np.ndarray else None for a in arrays.values()]
+    first = dtypes[0]
+    if first is not None and first.kind == "f" and dtypes.count(first) == len(dtypes):
+        return arrays.values()
     arrays = {name: np.asarray(a) for name, a in arrays.items()}
-    whole = {name: a for name, a in arrays.items() if a.ndim} or arrays
+    leading, dtype = next((name, a.dtype) for name, a in arrays.items())
     for name, a in arrays.items():
-        if name in whole and a.dtype.kind != "f":
+        if a.dtype.kind != "f" and a.ndim:
             raise TypeError(f"{name} is an array of {a.dtype}; expected floating point, for example {name}.astype(float)")
         if a.dtype.kind not in "fiu":
             raise TypeError(f"{name} is of {a.dtype}; expected a real number")
-    dtypes = {name: a.dtype for name, a in whole.items()}
-    first = next(iter(dtypes))
-    for name, dtype in dtypes.items():
-        if dtype != dtypes[first]:
-            raise TypeError(f"{name} is an array of {dtype}, and {first} of {dtypes[first]}; expected one dtype")
-    return [a if name in whole else dtypes[first].type(a) for name, a in arrays.items()]
+        if a.dtype != dtype and a.ndim:
+            raise TypeError(f"{name} is an array of {a.dtype}, and {leading} of {dtype}; expected one dtype")
+    return arrays.values()
 
 
-def _shape(name, array, declared, *sizes):
-    """The shape of an array, checked against the sizes that are known (None: not yet)."""
-    if array.ndim != len(sizes):
-        raise ValueError(f"{name} has shape {array.shape}; expected {len(sizes)} dimensions, {declared}")
-    for k, (n, size) in enumerate(zip(array.shape, sizes)):
-        if size is not None and n != size:
-            raise ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
+def _shape(array, dimensions, declared):
+    """The shape of an array with so many dimensions."""
+    if array.ndim != dimensions:
+        raise _misfit((array, (None,) * dimensions, declared))
     return array.shape
+
+
+def _misfit(*arrays):
+    """The error that says which of the (array, shape, declared) does not fit, and where."""
+    for array, shape, declared in arrays:
+        name = declared.partition("[")[0]
+        if array.ndim != len(shape):
+            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimensions, {declared}")
+        for k, (n, size) in enumerate(zip(array.shape, shape)):
+            if n != size:
+                return ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
 
 
 def _record(name, *fields):
@@ -63,10 +72,11 @@ Gradients = _record("Gradients", "dz", "dy")
 
 def forward(*, z, y):
     """z[N], y[N] -> (L), residuals"""
-    z, y, = _reals(z=z, y=y)
+    z, y = _reals(z=z, y=y)
     dtype = z.dtype
-    N, = _shape("z", z, "z[N]", None)
-    _shape("y", y, "y[N]", N)
+    N, = _shape(z, 1, "z[N]")
+    if not (y.shape == (N,)):
+        raise _misfit((y, (N,), "y[N]"))
     # L = sum[n](softplus(z[n]) - y[n]*z[n])/N
     L = dtype.type((np.logaddexp(z, 0) - y*z).sum()/N)
     return L, (z, y, N, dtype,)

@@ -13,20 +13,21 @@ import numpy as np
 
 
 def _reals(**arrays):
-    """The arrays, all of one floating dtype; numbers take the dtype of the arrays."""
+    """The arrays, all of one floating dtype."""
+    dtypes = [a.dtype if type(a) is np.ndarray else None for a in arrays.values()]
+    first = dtypes[0]
+    if first is not None and first.kind == "f" and dtypes.count(first) == len(dtypes):
+        return arrays.values()
     arrays = {name: np.asarray(a) for name, a in arrays.items()}
-    whole = {name: a for name, a in arrays.items() if a.ndim} or arrays
+    leading, dtype = next((name, a.dtype) for name, a in arrays.items())
     for name, a in arrays.items():
-        if name in whole and a.dtype.kind != "f":
+        if a.dtype.kind != "f" and a.ndim:
             raise TypeError(f"{name} is an array of {a.dtype}; expected floating point, for example {name}.astype(float)")
         if a.dtype.kind not in "fiu":
             raise TypeError(f"{name} is of {a.dtype}; expected a real number")
-    dtypes = {name: a.dtype for name, a in whole.items()}
-    first = next(iter(dtypes))
-    for name, dtype in dtypes.items():
-        if dtype != dtypes[first]:
-            raise TypeError(f"{name} is an array of {dtype}, and {first} of {dtypes[first]}; expected one dtype")
-    return [a if name in whole else dtypes[first].type(a) for name, a in arrays.items()]
+        if a.dtype != dtype and a.ndim:
+            raise TypeError(f"{name} is an array of {a.dtype}, and {leading} of {dtype}; expected one dtype")
+    return arrays.values()
 
 
 def _integer(name, value, least=None):
@@ -38,19 +39,33 @@ def _integer(name, value, least=None):
     return int(value)
 
 
-def _shape(name, array, declared, *sizes):
-    """The shape of an array, checked against the sizes that are known (None: not yet)."""
-    if array.ndim != len(sizes):
-        raise ValueError(f"{name} has shape {array.shape}; expected {len(sizes)} dimensions, {declared}")
-    for k, (n, size) in enumerate(zip(array.shape, sizes)):
-        if size is not None and n != size:
-            raise ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
+def _shape(array, dimensions, declared):
+    """The shape of an array with so many dimensions."""
+    if array.ndim != dimensions:
+        raise _misfit((array, (None,) * dimensions, declared))
     return array.shape
 
 
-def _require(holds, message):
-    if not holds:
-        raise ValueError(message)
+def _misfit(*arrays):
+    """The error that says which of the (array, shape, declared) does not fit, and where."""
+    for array, shape, declared in arrays:
+        name = declared.partition("[")[0]
+        if array.ndim != len(shape):
+            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimensions, {declared}")
+        for k, (n, size) in enumerate(zip(array.shape, shape)):
+            if n != size:
+                return ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
+
+
+def _seed(array, dtype, shape, declared):
+    """What the loss changes by with an output: an array of the output's dtype and shape."""
+    array = np.asarray(array)
+    if array.dtype != dtype:
+        name = declared.partition("[")[0]
+        raise TypeError(f"{name} is an array of {array.dtype}; expected {dtype}")
+    if array.shape != shape:
+        raise _misfit((array, shape, declared))
+    return array
 
 
 def _record(name, *fields):
@@ -129,14 +144,15 @@ Gradients = _record("Gradients", "dX", "dK", "db")
 
 def forward(*, X, K, b, s, d, p):
     """X[N,C,H,W], K[O,C,U,V], b[O], int s, int d, int p -> (Y), residuals"""
-    X, K, b, = _reals(X=X, K=K, b=b)
+    X, K, b = _reals(X=X, K=K, b=b)
     dtype = X.dtype
     s = _integer("s", s, 1)
     d = _integer("d", d, 1)
     p = _integer("p", p)
-    N, C, H, W = _shape("X", X, "X[N,C,H,W]", None, None, None, None)
-    O, _, U, V = _shape("K", K, "K[O,C,U,V]", None, C, None, None)
-    _shape("b", b, "b[O]", O)
+    N, C, H, W = _shape(X, 4, "X[N,C,H,W]")
+    O, _, U, V = _shape(K, 4, "K[O,C,U,V]")
+    if not (K.shape == (O, C, U, V) and b.shape == (O,)):
+        raise _misfit((K, (O, C, U, V), "K[O,C,U,V]"), (b, (O,), "b[O]"))
     n_i = (H + 2*p + d - U*d - 1)//s + 1  # values of i
     n_j = (W + 2*p + d - V*d - 1)//s + 1  # values of j
     # cols[n,i,j,c,u,v] = X[n,c,i*s+d*u-p,j*s+d*v-p]
@@ -150,9 +166,7 @@ def forward(*, X, K, b, s, d, p):
 def backward(residuals, *, dY):
     """residuals, dY[N,O,(H+2*p+d-U*d-1)//s+1,(W+2*p+d-V*d-1)//s+1] -> dX, dK, db"""
     K, cols, N, C, H, W, O, U, V, s, d, p, dtype, = residuals
-    dY = np.asarray(dY)
-    _require(dY.dtype == dtype, f"dY is an array of {dY.dtype}; expected {dtype}")
-    _shape("dY", dY, "dY[N, O, (H+2*p+d-U*d-1)//s+1, (W+2*p+d-V*d-1)//s+1]", N, O, (H + 2*p + d - U*d - 1)//s + 1, (W + 2*p + d - V*d - 1)//s + 1)
+    dY = _seed(dY, dtype, (N, O, (H + 2*p + d - U*d - 1)//s + 1, (W + 2*p + d - V*d - 1)//s + 1), "dY[N, O, (H+2*p+d-U*d-1)//s+1, (W+2*p+d-V*d-1)//s+1]")
     n_i = (H + 2*p + d - U*d - 1)//s + 1  # values of i
     n_j = (W + 2*p + d - V*d - 1)//s + 1  # values of j
     # dcols[n,i,j,c,u,v] = sum[o](dY[n,o,i,j]*K[o,c,u,v])

@@ -12,35 +12,50 @@ import numpy as np
 
 
 def _reals(**arrays):
-    """The arrays, all of one floating dtype; numbers take the dtype of the arrays."""
+    """The arrays, all of one floating dtype."""
+    dtypes = [a.dtype if type(a) is np.ndarray else None for a in arrays.values()]
+    first = dtypes[0]
+    if first is not None and first.kind == "f" and dtypes.count(first) == len(dtypes):
+        return arrays.values()
     arrays = {name: np.asarray(a) for name, a in arrays.items()}
-    whole = {name: a for name, a in arrays.items() if a.ndim} or arrays
+    leading, dtype = next((name, a.dtype) for name, a in arrays.items())
     for name, a in arrays.items():
-        if name in whole and a.dtype.kind != "f":
+        if a.dtype.kind != "f" and a.ndim:
             raise TypeError(f"{name} is an array of {a.dtype}; expected floating point, for example {name}.astype(float)")
         if a.dtype.kind not in "fiu":
             raise TypeError(f"{name} is of {a.dtype}; expected a real number")
-    dtypes = {name: a.dtype for name, a in whole.items()}
-    first = next(iter(dtypes))
-    for name, dtype in dtypes.items():
-        if dtype != dtypes[first]:
-            raise TypeError(f"{name} is an array of {dtype}, and {first} of {dtypes[first]}; expected one dtype")
-    return [a if name in whole else dtypes[first].type(a) for name, a in arrays.items()]
+        if a.dtype != dtype and a.ndim:
+            raise TypeError(f"{name} is an array of {a.dtype}, and {leading} of {dtype}; expected one dtype")
+    return arrays.values()
 
 
-def _shape(name, array, declared, *sizes):
-    """The shape of an array, checked against the sizes that are known (None: not yet)."""
-    if array.ndim != len(sizes):
-        raise ValueError(f"{name} has shape {array.shape}; expected {len(sizes)} dimensions, {declared}")
-    for k, (n, size) in enumerate(zip(array.shape, sizes)):
-        if size is not None and n != size:
-            raise ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
+def _shape(array, dimensions, declared):
+    """The shape of an array with so many dimensions."""
+    if array.ndim != dimensions:
+        raise _misfit((array, (None,) * dimensions, declared))
     return array.shape
 
 
-def _require(holds, message):
-    if not holds:
-        raise ValueError(message)
+def _misfit(*arrays):
+    """The error that says which of the (array, shape, declared) does not fit, and where."""
+    for array, shape, declared in arrays:
+        name = declared.partition("[")[0]
+        if array.ndim != len(shape):
+            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimensions, {declared}")
+        for k, (n, size) in enumerate(zip(array.shape, shape)):
+            if n != size:
+                return ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
+
+
+def _seed(array, dtype, shape, declared):
+    """What the loss changes by with an output: an array of the output's dtype and shape."""
+    array = np.asarray(array)
+    if array.dtype != dtype:
+        name = declared.partition("[")[0]
+        raise TypeError(f"{name} is an array of {array.dtype}; expected {dtype}")
+    if array.shape != shape:
+        raise _misfit((array, shape, declared))
+    return array
 
 
 def _record(name, *fields):
@@ -119,10 +134,10 @@ Gradients = _record("Gradients", "dX", "dK")
 
 def forward(*, X, K):
     """X[H,W], K[U,V] -> (Y), residuals"""
-    X, K, = _reals(X=X, K=K)
+    X, K = _reals(X=X, K=K)
     dtype = X.dtype
-    H, W = _shape("X", X, "X[H,W]", None, None)
-    U, V = _shape("K", K, "K[U,V]", None, None)
+    H, W = _shape(X, 2, "X[H,W]")
+    U, V = _shape(K, 2, "K[U,V]")
     # Y[i,j] = sum[u,v](K[u,v]*X[i+U-u-1,j+V-v-1])
     Y = _fold(
         (K[:, :, None, None]*X).transpose(2, 0, 3, 1), (H - U + 1, W - V + 1), (-U + 1, (H, 1), (U, 1)),
@@ -134,9 +149,7 @@ def forward(*, X, K):
 def backward(residuals, *, dY):
     """residuals, dY[H-U+1,W-V+1] -> dX, dK"""
     X, K, H, W, U, V, dtype, = residuals
-    dY = np.asarray(dY)
-    _require(dY.dtype == dtype, f"dY is an array of {dY.dtype}; expected {dtype}")
-    _shape("dY", dY, "dY[H-U+1, W-V+1]", H - U + 1, W - V + 1)
+    dY = _seed(dY, dtype, (H - U + 1, W - V + 1), "dY[H-U+1, W-V+1]")
     # dX[a,b] = sum[u,v](dY[u+a-U+1,v+b-V+1]*K[u,v])
     part = _windows(dY, (-U + 1, (H, 1), (U, 1)), (-V + 1, (W, 1), (V, 1))).transpose(0, 2, 1, 3).reshape(H*W, U*V) @ K.reshape(U*V)
     dX = part.reshape(H, W)                         # (H, W)

@@ -13,20 +13,21 @@ import numpy as np
 
 
 def _reals(**arrays):
-    """The arrays, all of one floating dtype; numbers take the dtype of the arrays."""
+    """The arrays, all of one floating dtype."""
+    dtypes = [a.dtype if type(a) is np.ndarray else None for a in arrays.values()]
+    first = dtypes[0]
+    if first is not None and first.kind == "f" and dtypes.count(first) == len(dtypes):
+        return arrays.values()
     arrays = {name: np.asarray(a) for name, a in arrays.items()}
-    whole = {name: a for name, a in arrays.items() if a.ndim} or arrays
+    leading, dtype = next((name, a.dtype) for name, a in arrays.items())
     for name, a in arrays.items():
-        if name in whole and a.dtype.kind != "f":
+        if a.dtype.kind != "f" and a.ndim:
             raise TypeError(f"{name} is an array of {a.dtype}; expected floating point, for example {name}.astype(float)")
         if a.dtype.kind not in "fiu":
             raise TypeError(f"{name} is of {a.dtype}; expected a real number")
-    dtypes = {name: a.dtype for name, a in whole.items()}
-    first = next(iter(dtypes))
-    for name, dtype in dtypes.items():
-        if dtype != dtypes[first]:
-            raise TypeError(f"{name} is an array of {dtype}, and {first} of {dtypes[first]}; expected one dtype")
-    return [a if name in whole else dtypes[first].type(a) for name, a in arrays.items()]
+        if a.dtype != dtype and a.ndim:
+            raise TypeError(f"{name} is an array of {a.dtype}, and {leading} of {dtype}; expected one dtype")
+    return arrays.values()
 
 
 def _integers(name, array):
@@ -37,14 +38,22 @@ def _integers(name, array):
     return array.astype(np.int64, copy=False)
 
 
-def _shape(name, array, declared, *sizes):
-    """The shape of an array, checked against the sizes that are known (None: not yet)."""
-    if array.ndim != len(sizes):
-        raise ValueError(f"{name} has shape {array.shape}; expected {len(sizes)} dimensions, {declared}")
-    for k, (n, size) in enumerate(zip(array.shape, sizes)):
-        if size is not None and n != size:
-            raise ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
+def _shape(array, dimensions, declared):
+    """The shape of an array with so many dimensions."""
+    if array.ndim != dimensions:
+        raise _misfit((array, (None,) * dimensions, declared))
     return array.shape
+
+
+def _misfit(*arrays):
+    """The error that says which of the (array, shape, declared) does not fit, and where."""
+    for array, shape, declared in arrays:
+        name = declared.partition("[")[0]
+        if array.ndim != len(shape):
+            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimensions, {declared}")
+        for k, (n, size) in enumerate(zip(array.shape, shape)):
+            if n != size:
+                return ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
 
 
 def _record(name, *fields):
@@ -67,23 +76,20 @@ def _gather(A, *indices, outside=0):
     return np.where(inside.reshape(inside.shape + (1,) * (taken.ndim - inside.ndim)), taken, A.dtype.type(outside))
 
 
-def _shift(x, axis):
-    """The maximum along the axes, or 0 where it is infinite: what exp(x - shift) can do without overflow."""
-    m = x.max(axis=axis, keepdims=True, initial=-np.inf)
-    return np.where(np.isfinite(m), m, x.dtype.type(0))
+_LOWEST = {np.dtype(d): np.finfo(d).min for d in "efdg"}
 
 
 def _logsumexp(x, axis):
     """log(sum(exp(x))) along the axes, shifted by the maximum; -inf where all entries are."""
-    m = _shift(x, axis)
-    e = x - m
-    with np.errstate(divide="ignore"):
-        return np.log(np.exp(e, out=e).sum(axis=axis)) + m.squeeze(axis)
+    m = x.max(axis, keepdims=True, initial=-np.inf)
+    e = x - np.clip(m, _LOWEST[x.dtype], -_LOWEST[x.dtype])
+    total = np.exp(e, out=e).sum(axis)  # at least 1, from the maximum itself
+    return np.log(np.maximum(total, 1)) + m.squeeze(axis)
 
 
 def _exp_difference(x, total, out=None):
     """exp(x - total), and 0 where x is -inf, also against a total of -inf."""
-    e = np.subtract(x, np.where(total == -np.inf, x.dtype.type(0), total), out=out)
+    e = np.subtract(x, np.maximum(total, _LOWEST[x.dtype]), out=out)
     return np.exp(e, out=e) if np.ndim(e) else np.exp(e)
 
 
@@ -95,8 +101,9 @@ def forward(*, Z, label):
     Z, = _reals(Z=Z)
     dtype = Z.dtype
     label = _integers("label", label)
-    N, C = _shape("Z", Z, "Z[N,C]", None, None)
-    _shape("label", label, "int label[N]", N)
+    N, C = _shape(Z, 2, "Z[N,C]")
+    if not (label.shape == (N,)):
+        raise _misfit((label, (N,), "int label[N]"))
     # logp_lse[n] = logsumexp[c](Z[n,c])
     logp_lse = _logsumexp(Z, 1)                     # (N,)
     # logp[n,c] = Z[n,c] - logp_lse[n]

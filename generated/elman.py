@@ -14,35 +14,50 @@ import numpy as np
 
 
 def _reals(**arrays):
-    """The arrays, all of one floating dtype; numbers take the dtype of the arrays."""
+    """The arrays, all of one floating dtype."""
+    dtypes = [a.dtype if type(a) is np.ndarray else None for a in arrays.values()]
+    first = dtypes[0]
+    if first is not None and first.kind == "f" and dtypes.count(first) == len(dtypes):
+        return arrays.values()
     arrays = {name: np.asarray(a) for name, a in arrays.items()}
-    whole = {name: a for name, a in arrays.items() if a.ndim} or arrays
+    leading, dtype = next((name, a.dtype) for name, a in arrays.items())
     for name, a in arrays.items():
-        if name in whole and a.dtype.kind != "f":
+        if a.dtype.kind != "f" and a.ndim:
             raise TypeError(f"{name} is an array of {a.dtype}; expected floating point, for example {name}.astype(float)")
         if a.dtype.kind not in "fiu":
             raise TypeError(f"{name} is of {a.dtype}; expected a real number")
-    dtypes = {name: a.dtype for name, a in whole.items()}
-    first = next(iter(dtypes))
-    for name, dtype in dtypes.items():
-        if dtype != dtypes[first]:
-            raise TypeError(f"{name} is an array of {dtype}, and {first} of {dtypes[first]}; expected one dtype")
-    return [a if name in whole else dtypes[first].type(a) for name, a in arrays.items()]
+        if a.dtype != dtype and a.ndim:
+            raise TypeError(f"{name} is an array of {a.dtype}, and {leading} of {dtype}; expected one dtype")
+    return arrays.values()
 
 
-def _shape(name, array, declared, *sizes):
-    """The shape of an array, checked against the sizes that are known (None: not yet)."""
-    if array.ndim != len(sizes):
-        raise ValueError(f"{name} has shape {array.shape}; expected {len(sizes)} dimensions, {declared}")
-    for k, (n, size) in enumerate(zip(array.shape, sizes)):
-        if size is not None and n != size:
-            raise ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
+def _shape(array, dimensions, declared):
+    """The shape of an array with so many dimensions."""
+    if array.ndim != dimensions:
+        raise _misfit((array, (None,) * dimensions, declared))
     return array.shape
 
 
-def _require(holds, message):
-    if not holds:
-        raise ValueError(message)
+def _misfit(*arrays):
+    """The error that says which of the (array, shape, declared) does not fit, and where."""
+    for array, shape, declared in arrays:
+        name = declared.partition("[")[0]
+        if array.ndim != len(shape):
+            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimensions, {declared}")
+        for k, (n, size) in enumerate(zip(array.shape, shape)):
+            if n != size:
+                return ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
+
+
+def _seed(array, dtype, shape, declared):
+    """What the loss changes by with an output: an array of the output's dtype and shape."""
+    array = np.asarray(array)
+    if array.dtype != dtype:
+        name = declared.partition("[")[0]
+        raise TypeError(f"{name} is an array of {array.dtype}; expected {dtype}")
+    if array.shape != shape:
+        raise _misfit((array, shape, declared))
+    return array
 
 
 def _record(name, *fields):
@@ -58,13 +73,12 @@ Gradients = _record("Gradients", "dx", "dU", "dW", "db", "dh0")
 
 def forward(*, x, U, W, b, h0):
     """x[T,N,I], U[H,I], W[H,H], b[H], h0[N,H] -> (h), residuals"""
-    x, U, W, b, h0, = _reals(x=x, U=U, W=W, b=b, h0=h0)
+    x, U, W, b, h0 = _reals(x=x, U=U, W=W, b=b, h0=h0)
     dtype = x.dtype
-    T, N, I = _shape("x", x, "x[T,N,I]", None, None, None)
-    H, _ = _shape("U", U, "U[H,I]", None, I)
-    _shape("W", W, "W[H,H]", H, H)
-    _shape("b", b, "b[H]", H)
-    _shape("h0", h0, "h0[N,H]", N, H)
+    T, N, I = _shape(x, 3, "x[T,N,I]")
+    H, _ = _shape(U, 2, "U[H,I]")
+    if not (U.shape == (H, I) and W.shape == (H, H) and b.shape == (H,) and h0.shape == (N, H)):
+        raise _misfit((U, (H, I), "U[H,I]"), (W, (H, H), "W[H,H]"), (b, (H,), "b[H]"), (h0, (N, H), "h0[N,H]"))
     h = np.zeros((T + 1, N, H), dtype)  # h[-1, 0, 0] stands first
     # h[-1,n,k] = h0[n,k]
     h[0] = h0                                       # (N, H)
@@ -83,9 +97,7 @@ def forward(*, x, U, W, b, h0):
 def backward(residuals, *, dh):
     """residuals, dh[T,N,H] -> dx, dU, dW, db, dh0"""
     x, U, W, h, T, N, I, H, dtype, = residuals
-    dh = np.asarray(dh)
-    _require(dh.dtype == dtype, f"dh is an array of {dh.dtype}; expected {dtype}")
-    _shape("dh", dh, "dh[T, N, H]", T, N, H)
+    dh = _seed(dh, dtype, (T, N, H), "dh[T, N, H]")
     # dz_pre[t,n,k] = 1 - h[t,n,k]**2
     dz_pre = h[1:]**2
     np.subtract(1, dz_pre, out=dz_pre)              # (T, N, H)

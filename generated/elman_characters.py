@@ -18,20 +18,21 @@ import numpy as np
 
 
 def _reals(**arrays):
-    """The arrays, all of one floating dtype; numbers take the dtype of the arrays."""
+    """The arrays, all of one floating dtype."""
+    dtypes = [a.dtype if type(a) is np.ndarray else None for a in arrays.values()]
+    first = dtypes[0]
+    if first is not None and first.kind == "f" and dtypes.count(first) == len(dtypes):
+        return arrays.values()
     arrays = {name: np.asarray(a) for name, a in arrays.items()}
-    whole = {name: a for name, a in arrays.items() if a.ndim} or arrays
+    leading, dtype = next((name, a.dtype) for name, a in arrays.items())
     for name, a in arrays.items():
-        if name in whole and a.dtype.kind != "f":
+        if a.dtype.kind != "f" and a.ndim:
             raise TypeError(f"{name} is an array of {a.dtype}; expected floating point, for example {name}.astype(float)")
         if a.dtype.kind not in "fiu":
             raise TypeError(f"{name} is of {a.dtype}; expected a real number")
-    dtypes = {name: a.dtype for name, a in whole.items()}
-    first = next(iter(dtypes))
-    for name, dtype in dtypes.items():
-        if dtype != dtypes[first]:
-            raise TypeError(f"{name} is an array of {dtype}, and {first} of {dtypes[first]}; expected one dtype")
-    return [a if name in whole else dtypes[first].type(a) for name, a in arrays.items()]
+        if a.dtype != dtype and a.ndim:
+            raise TypeError(f"{name} is an array of {a.dtype}, and {leading} of {dtype}; expected one dtype")
+    return arrays.values()
 
 
 def _integers(name, array):
@@ -42,19 +43,33 @@ def _integers(name, array):
     return array.astype(np.int64, copy=False)
 
 
-def _shape(name, array, declared, *sizes):
-    """The shape of an array, checked against the sizes that are known (None: not yet)."""
-    if array.ndim != len(sizes):
-        raise ValueError(f"{name} has shape {array.shape}; expected {len(sizes)} dimensions, {declared}")
-    for k, (n, size) in enumerate(zip(array.shape, sizes)):
-        if size is not None and n != size:
-            raise ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
+def _shape(array, dimensions, declared):
+    """The shape of an array with so many dimensions."""
+    if array.ndim != dimensions:
+        raise _misfit((array, (None,) * dimensions, declared))
     return array.shape
 
 
-def _require(holds, message):
-    if not holds:
-        raise ValueError(message)
+def _misfit(*arrays):
+    """The error that says which of the (array, shape, declared) does not fit, and where."""
+    for array, shape, declared in arrays:
+        name = declared.partition("[")[0]
+        if array.ndim != len(shape):
+            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimensions, {declared}")
+        for k, (n, size) in enumerate(zip(array.shape, shape)):
+            if n != size:
+                return ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
+
+
+def _seed(array, dtype, shape, declared):
+    """What the loss changes by with an output: an array of the output's dtype and shape."""
+    array = np.asarray(array)
+    if array.dtype != dtype:
+        name = declared.partition("[")[0]
+        raise TypeError(f"{name} is an array of {array.dtype}; expected {dtype}")
+    if array.shape != shape:
+        raise _misfit((array, shape, declared))
+    return array
 
 
 def _record(name, *fields):
@@ -87,23 +102,20 @@ def _scatter(V, shape, *indices):
     return out
 
 
-def _shift(x, axis):
-    """The maximum along the axes, or 0 where it is infinite: what exp(x - shift) can do without overflow."""
-    m = x.max(axis=axis, keepdims=True, initial=-np.inf)
-    return np.where(np.isfinite(m), m, x.dtype.type(0))
+_LOWEST = {np.dtype(d): np.finfo(d).min for d in "efdg"}
 
 
 def _logsumexp(x, axis):
     """log(sum(exp(x))) along the axes, shifted by the maximum; -inf where all entries are."""
-    m = _shift(x, axis)
-    e = x - m
-    with np.errstate(divide="ignore"):
-        return np.log(np.exp(e, out=e).sum(axis=axis)) + m.squeeze(axis)
+    m = x.max(axis, keepdims=True, initial=-np.inf)
+    e = x - np.clip(m, _LOWEST[x.dtype], -_LOWEST[x.dtype])
+    total = np.exp(e, out=e).sum(axis)  # at least 1, from the maximum itself
+    return np.log(np.maximum(total, 1)) + m.squeeze(axis)
 
 
 def _exp_difference(x, total, out=None):
     """exp(x - total), and 0 where x is -inf, also against a total of -inf."""
-    e = np.subtract(x, np.where(total == -np.inf, x.dtype.type(0), total), out=out)
+    e = np.subtract(x, np.maximum(total, _LOWEST[x.dtype]), out=out)
     return np.exp(e, out=e) if np.ndim(e) else np.exp(e)
 
 
@@ -113,18 +125,20 @@ Gradients = _record("Gradients", "dU", "dW", "dV", "db", "dc", "dh0")
 
 def forward(*, x, y, U, W, V, b, c, h0):
     """int x[T,N], int y[T,N], U[H,A], W[H,H], V[A,H], b[H], c[A], h0[N,H] -> (L, last), residuals"""
-    U, W, V, b, c, h0, = _reals(U=U, W=W, V=V, b=b, c=c, h0=h0)
+    U, W, V, b, c, h0 = _reals(U=U, W=W, V=V, b=b, c=c, h0=h0)
     dtype = U.dtype
     x = _integers("x", x)
     y = _integers("y", y)
-    T, N = _shape("x", x, "int x[T,N]", None, None)
-    _shape("y", y, "int y[T,N]", T, N)
-    H, A = _shape("U", U, "U[H,A]", None, None)
-    _shape("W", W, "W[H,H]", H, H)
-    _shape("V", V, "V[A,H]", A, H)
-    _shape("b", b, "b[H]", H)
-    _shape("c", c, "c[A]", A)
-    _shape("h0", h0, "h0[N,H]", N, H)
+    T, N = _shape(x, 2, "int x[T,N]")
+    H, A = _shape(U, 2, "U[H,A]")
+    if not (
+        y.shape == (T, N) and W.shape == (H, H) and V.shape == (A, H) and b.shape == (H,) and c.shape == (A,)
+        and h0.shape == (N, H)
+    ):
+        raise _misfit(
+            (y, (T, N), "int y[T,N]"), (W, (H, H), "W[H,H]"), (V, (A, H), "V[A,H]"), (b, (H,), "b[H]"), (c, (A,), "c[A]"),
+            (h0, (N, H), "h0[N,H]"),
+        )
     h = np.zeros((T + 1, N, H), dtype)  # h[-1, 0, 0] stands first
     # h[-1,n,k] = h0[n,k]
     h[0] = h0                                       # (N, H)
@@ -157,9 +171,7 @@ def backward(residuals, *, dL, dlast):
     """residuals, dL, dlast[N,H] -> dU, dW, dV, db, dc, dh0"""
     x, y, W, V, h, o, p_lse, L_count, T, N, H, A, dtype, = residuals
     dL = dtype.type(dL)
-    dlast = np.asarray(dlast)
-    _require(dlast.dtype == dtype, f"dlast is an array of {dlast.dtype}; expected {dtype}")
-    _shape("dlast", dlast, "dlast[N, H]", N, H)
+    dlast = _seed(dlast, dtype, (N, H), "dlast[N, H]")
     # dp[t,n,m] = where(y[t,n] == m, -dL/max(L_count, 1), 0)
     dp = np.where(y[:, :, None] == np.arange(A), dtype.type(-(dL/np.maximum(L_count, 1))), dtype.type(0))  # (T, N, A)
     # dp_lse[t,n] = -sum[m](dp[t,n,m])

@@ -17,30 +17,39 @@ import numpy as np
 
 
 def _reals(**arrays):
-    """The arrays, all of one floating dtype; numbers take the dtype of the arrays."""
+    """The arrays, all of one floating dtype."""
+    dtypes = [a.dtype if type(a) is np.ndarray else None for a in arrays.values()]
+    first = dtypes[0]
+    if first is not None and first.kind == "f" and dtypes.count(first) == len(dtypes):
+        return arrays.values()
     arrays = {name: np.asarray(a) for name, a in arrays.items()}
-    whole = {name: a for name, a in arrays.items() if a.ndim} or arrays
+    leading, dtype = next((name, a.dtype) for name, a in arrays.items())
     for name, a in arrays.items():
-        if name in whole and a.dtype.kind != "f":
+        if a.dtype.kind != "f" and a.ndim:
             raise TypeError(f"{name} is an array of {a.dtype}; expected floating point, for example {name}.astype(float)")
         if a.dtype.kind not in "fiu":
             raise TypeError(f"{name} is of {a.dtype}; expected a real number")
-    dtypes = {name: a.dtype for name, a in whole.items()}
-    first = next(iter(dtypes))
-    for name, dtype in dtypes.items():
-        if dtype != dtypes[first]:
-            raise TypeError(f"{name} is an array of {dtype}, and {first} of {dtypes[first]}; expected one dtype")
-    return [a if name in whole else dtypes[first].type(a) for name, a in arrays.items()]
+        if a.dtype != dtype and a.ndim:
+            raise TypeError(f"{name} is an array of {a.dtype}, and {leading} of {dtype}; expected one dtype")
+    return arrays.values()
 
 
-def _shape(name, array, declared, *sizes):
-    """The shape of an array, checked against the sizes that are known (None: not yet)."""
-    if array.ndim != len(sizes):
-        raise ValueError(f"{name} has shape {array.shape}; expected {len(sizes)} dimensions, {declared}")
-    for k, (n, size) in enumerate(zip(array.shape, sizes)):
-        if size is not None and n != size:
-            raise ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
+def _shape(array, dimensions, declared):
+    """The shape of an array with so many dimensions."""
+    if array.ndim != dimensions:
+        raise _misfit((array, (None,) * dimensions, declared))
     return array.shape
+
+
+def _misfit(*arrays):
+    """The error that says which of the (array, shape, declared) does not fit, and where."""
+    for array, shape, declared in arrays:
+        name = declared.partition("[")[0]
+        if array.ndim != len(shape):
+            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimensions, {declared}")
+        for k, (n, size) in enumerate(zip(array.shape, shape)):
+            if n != size:
+                return ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
 
 
 def _record(name, *fields):
@@ -51,23 +60,20 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
-def _shift(x, axis):
-    """The maximum along the axes, or 0 where it is infinite: what exp(x - shift) can do without overflow."""
-    m = x.max(axis=axis, keepdims=True, initial=-np.inf)
-    return np.where(np.isfinite(m), m, x.dtype.type(0))
+_LOWEST = {np.dtype(d): np.finfo(d).min for d in "efdg"}
 
 
 def _logsumexp(x, axis):
     """log(sum(exp(x))) along the axes, shifted by the maximum; -inf where all entries are."""
-    m = _shift(x, axis)
-    e = x - m
-    with np.errstate(divide="ignore"):
-        return np.log(np.exp(e, out=e).sum(axis=axis)) + m.squeeze(axis)
+    m = x.max(axis, keepdims=True, initial=-np.inf)
+    e = x - np.clip(m, _LOWEST[x.dtype], -_LOWEST[x.dtype])
+    total = np.exp(e, out=e).sum(axis)  # at least 1, from the maximum itself
+    return np.log(np.maximum(total, 1)) + m.squeeze(axis)
 
 
 def _exp_difference(x, total, out=None):
     """exp(x - total), and 0 where x is -inf, also against a total of -inf."""
-    e = np.subtract(x, np.where(total == -np.inf, x.dtype.type(0), total), out=out)
+    e = np.subtract(x, np.maximum(total, _LOWEST[x.dtype]), out=out)
     return np.exp(e, out=e) if np.ndim(e) else np.exp(e)
 
 
@@ -76,16 +82,19 @@ Gradients = _record("Gradients", "dx", "dU", "dW", "dV", "db", "dc", "dh0", "dy"
 
 def forward(*, x, U, W, V, b, c, h0, y):
     """x[T,N,I], U[H,I], W[H,H], V[O,H], b[H], c[O], h0[N,H], y[T,N,O] -> (L), residuals"""
-    x, U, W, V, b, c, h0, y, = _reals(x=x, U=U, W=W, V=V, b=b, c=c, h0=h0, y=y)
+    x, U, W, V, b, c, h0, y = _reals(x=x, U=U, W=W, V=V, b=b, c=c, h0=h0, y=y)
     dtype = x.dtype
-    T, N, I = _shape("x", x, "x[T,N,I]", None, None, None)
-    H, _ = _shape("U", U, "U[H,I]", None, I)
-    _shape("W", W, "W[H,H]", H, H)
-    O, _ = _shape("V", V, "V[O,H]", None, H)
-    _shape("b", b, "b[H]", H)
-    _shape("c", c, "c[O]", O)
-    _shape("h0", h0, "h0[N,H]", N, H)
-    _shape("y", y, "y[T,N,O]", T, N, O)
+    T, N, I = _shape(x, 3, "x[T,N,I]")
+    H, _ = _shape(U, 2, "U[H,I]")
+    O, _ = _shape(V, 2, "V[O,H]")
+    if not (
+        U.shape == (H, I) and W.shape == (H, H) and V.shape == (O, H) and b.shape == (H,) and c.shape == (O,)
+        and h0.shape == (N, H) and y.shape == (T, N, O)
+    ):
+        raise _misfit(
+            (U, (H, I), "U[H,I]"), (W, (H, H), "W[H,H]"), (V, (O, H), "V[O,H]"), (b, (H,), "b[H]"), (c, (O,), "c[O]"),
+            (h0, (N, H), "h0[N,H]"), (y, (T, N, O), "y[T,N,O]"),
+        )
     h = np.zeros((T + 1, N, H), dtype)  # h[-1, 0, 0] stands first
     # h[-1,n,k] = h0[n,k]
     h[0] = h0                                       # (N, H)

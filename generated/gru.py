@@ -16,35 +16,50 @@ import numpy as np
 
 
 def _reals(**arrays):
-    """The arrays, all of one floating dtype; numbers take the dtype of the arrays."""
+    """The arrays, all of one floating dtype."""
+    dtypes = [a.dtype if type(a) is np.ndarray else None for a in arrays.values()]
+    first = dtypes[0]
+    if first is not None and first.kind == "f" and dtypes.count(first) == len(dtypes):
+        return arrays.values()
     arrays = {name: np.asarray(a) for name, a in arrays.items()}
-    whole = {name: a for name, a in arrays.items() if a.ndim} or arrays
+    leading, dtype = next((name, a.dtype) for name, a in arrays.items())
     for name, a in arrays.items():
-        if name in whole and a.dtype.kind != "f":
+        if a.dtype.kind != "f" and a.ndim:
             raise TypeError(f"{name} is an array of {a.dtype}; expected floating point, for example {name}.astype(float)")
         if a.dtype.kind not in "fiu":
             raise TypeError(f"{name} is of {a.dtype}; expected a real number")
-    dtypes = {name: a.dtype for name, a in whole.items()}
-    first = next(iter(dtypes))
-    for name, dtype in dtypes.items():
-        if dtype != dtypes[first]:
-            raise TypeError(f"{name} is an array of {dtype}, and {first} of {dtypes[first]}; expected one dtype")
-    return [a if name in whole else dtypes[first].type(a) for name, a in arrays.items()]
+        if a.dtype != dtype and a.ndim:
+            raise TypeError(f"{name} is an array of {a.dtype}, and {leading} of {dtype}; expected one dtype")
+    return arrays.values()
 
 
-def _shape(name, array, declared, *sizes):
-    """The shape of an array, checked against the sizes that are known (None: not yet)."""
-    if array.ndim != len(sizes):
-        raise ValueError(f"{name} has shape {array.shape}; expected {len(sizes)} dimensions, {declared}")
-    for k, (n, size) in enumerate(zip(array.shape, sizes)):
-        if size is not None and n != size:
-            raise ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
+def _shape(array, dimensions, declared):
+    """The shape of an array with so many dimensions."""
+    if array.ndim != dimensions:
+        raise _misfit((array, (None,) * dimensions, declared))
     return array.shape
 
 
-def _require(holds, message):
-    if not holds:
-        raise ValueError(message)
+def _misfit(*arrays):
+    """The error that says which of the (array, shape, declared) does not fit, and where."""
+    for array, shape, declared in arrays:
+        name = declared.partition("[")[0]
+        if array.ndim != len(shape):
+            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimensions, {declared}")
+        for k, (n, size) in enumerate(zip(array.shape, shape)):
+            if n != size:
+                return ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
+
+
+def _seed(array, dtype, shape, declared):
+    """What the loss changes by with an output: an array of the output's dtype and shape."""
+    array = np.asarray(array)
+    if array.dtype != dtype:
+        name = declared.partition("[")[0]
+        raise TypeError(f"{name} is an array of {array.dtype}; expected {dtype}")
+    if array.shape != shape:
+        raise _misfit((array, shape, declared))
+    return array
 
 
 def _record(name, *fields):
@@ -99,19 +114,19 @@ Gradients = _record("Gradients", "dx", "dh0", "dUr", "dUz", "dUc", "dWr", "dWz",
 
 def forward(*, x, h0, Ur, Uz, Uc, Wr, Wz, Wc, br, bz, bc):
     """x[T,N,I], h0[N,H], Ur[H,I], Uz[H,I], Uc[H,I], Wr[H,H], Wz[H,H], Wc[H,H], br[H], bz[H], bc[H] -> (h), residuals"""
-    x, h0, Ur, Uz, Uc, Wr, Wz, Wc, br, bz, bc, = _reals(x=x, h0=h0, Ur=Ur, Uz=Uz, Uc=Uc, Wr=Wr, Wz=Wz, Wc=Wc, br=br, bz=bz, bc=bc)
+    x, h0, Ur, Uz, Uc, Wr, Wz, Wc, br, bz, bc = _reals(x=x, h0=h0, Ur=Ur, Uz=Uz, Uc=Uc, Wr=Wr, Wz=Wz, Wc=Wc, br=br, bz=bz, bc=bc)
     dtype = x.dtype
-    T, N, I = _shape("x", x, "x[T,N,I]", None, None, None)
-    _, H = _shape("h0", h0, "h0[N,H]", N, None)
-    _shape("Ur", Ur, "Ur[H,I]", H, I)
-    _shape("Uz", Uz, "Uz[H,I]", H, I)
-    _shape("Uc", Uc, "Uc[H,I]", H, I)
-    _shape("Wr", Wr, "Wr[H,H]", H, H)
-    _shape("Wz", Wz, "Wz[H,H]", H, H)
-    _shape("Wc", Wc, "Wc[H,H]", H, H)
-    _shape("br", br, "br[H]", H)
-    _shape("bz", bz, "bz[H]", H)
-    _shape("bc", bc, "bc[H]", H)
+    T, N, I = _shape(x, 3, "x[T,N,I]")
+    _, H = _shape(h0, 2, "h0[N,H]")
+    if not (
+        h0.shape == (N, H) and Ur.shape == (H, I) and Uz.shape == (H, I) and Uc.shape == (H, I) and Wr.shape == (H, H)
+        and Wz.shape == (H, H) and Wc.shape == (H, H) and br.shape == (H,) and bz.shape == (H,) and bc.shape == (H,)
+    ):
+        raise _misfit(
+            (h0, (N, H), "h0[N,H]"), (Ur, (H, I), "Ur[H,I]"), (Uz, (H, I), "Uz[H,I]"), (Uc, (H, I), "Uc[H,I]"),
+            (Wr, (H, H), "Wr[H,H]"), (Wz, (H, H), "Wz[H,H]"), (Wc, (H, H), "Wc[H,H]"), (br, (H,), "br[H]"),
+            (bz, (H,), "bz[H]"), (bc, (H,), "bc[H]"),
+        )
     h = np.zeros((T + 1, N, H), dtype)  # h[-1, 0, 0] stands first
     # h[-1,n,k] = h0[n,k]
     h[0] = h0                                       # (N, H)
@@ -151,9 +166,7 @@ def forward(*, x, h0, Ur, Uz, Uc, Wr, Wz, Wc, br, bz, bc):
 def backward(residuals, *, dh):
     """residuals, dh[T,N,H] -> dx, dh0, dUr, dUz, dUc, dWr, dWz, dWc, dbr, dbz, dbc"""
     x, Ur, Uz, Uc, Wr, Wz, Wc, h, r, z, c, T, N, I, H, dtype, = residuals
-    dh = np.asarray(dh)
-    _require(dh.dtype == dtype, f"dh is an array of {dh.dtype}; expected {dtype}")
-    _shape("dh", dh, "dh[T, N, H]", T, N, H)
+    dh = _seed(dh, dtype, (T, N, H), "dh[T, N, H]")
     # dc_in_pre[t,n,k] = 1 - c[t,n,k]**2
     dc_in_pre = c**2
     np.subtract(1, dc_in_pre, out=dc_in_pre)        # (T, N, H)

@@ -19,35 +19,50 @@ import numpy as np
 
 
 def _reals(**arrays):
-    """The arrays, all of one floating dtype; numbers take the dtype of the arrays."""
+    """The arrays, all of one floating dtype."""
+    dtypes = [a.dtype if type(a) is np.ndarray else None for a in arrays.values()]
+    first = dtypes[0]
+    if first is not None and first.kind == "f" and dtypes.count(first) == len(dtypes):
+        return arrays.values()
     arrays = {name: np.asarray(a) for name, a in arrays.items()}
-    whole = {name: a for name, a in arrays.items() if a.ndim} or arrays
+    leading, dtype = next((name, a.dtype) for name, a in arrays.items())
     for name, a in arrays.items():
-        if name in whole and a.dtype.kind != "f":
+        if a.dtype.kind != "f" and a.ndim:
             raise TypeError(f"{name} is an array of {a.dtype}; expected floating point, for example {name}.astype(float)")
         if a.dtype.kind not in "fiu":
             raise TypeError(f"{name} is of {a.dtype}; expected a real number")
-    dtypes = {name: a.dtype for name, a in whole.items()}
-    first = next(iter(dtypes))
-    for name, dtype in dtypes.items():
-        if dtype != dtypes[first]:
-            raise TypeError(f"{name} is an array of {dtype}, and {first} of {dtypes[first]}; expected one dtype")
-    return [a if name in whole else dtypes[first].type(a) for name, a in arrays.items()]
+        if a.dtype != dtype and a.ndim:
+            raise TypeError(f"{name} is an array of {a.dtype}, and {leading} of {dtype}; expected one dtype")
+    return arrays.values()
 
 
-def _shape(name, array, declared, *sizes):
-    """The shape of an array, checked against the sizes that are known (None: not yet)."""
-    if array.ndim != len(sizes):
-        raise ValueError(f"{name} has shape {array.shape}; expected {len(sizes)} dimensions, {declared}")
-    for k, (n, size) in enumerate(zip(array.shape, sizes)):
-        if size is not None and n != size:
-            raise ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
+def _shape(array, dimensions, declared):
+    """The shape of an array with so many dimensions."""
+    if array.ndim != dimensions:
+        raise _misfit((array, (None,) * dimensions, declared))
     return array.shape
 
 
-def _require(holds, message):
-    if not holds:
-        raise ValueError(message)
+def _misfit(*arrays):
+    """The error that says which of the (array, shape, declared) does not fit, and where."""
+    for array, shape, declared in arrays:
+        name = declared.partition("[")[0]
+        if array.ndim != len(shape):
+            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimensions, {declared}")
+        for k, (n, size) in enumerate(zip(array.shape, shape)):
+            if n != size:
+                return ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
+
+
+def _seed(array, dtype, shape, declared):
+    """What the loss changes by with an output: an array of the output's dtype and shape."""
+    array = np.asarray(array)
+    if array.dtype != dtype:
+        name = declared.partition("[")[0]
+        raise TypeError(f"{name} is an array of {array.dtype}; expected {dtype}")
+    if array.shape != shape:
+        raise _misfit((array, shape, declared))
+    return array
 
 
 def _record(name, *fields):
@@ -103,23 +118,21 @@ Gradients = _record("Gradients", "dx", "dh0", "dc0", "dUi", "dUf", "dUg", "dUo",
 
 def forward(*, x, h0, c0, Ui, Uf, Ug, Uo, Wi, Wf, Wg, Wo, bi, bf, bg, bo):
     """x[T,N,I], h0[N,H], c0[N,H], Ui[H,I], Uf[H,I], Ug[H,I], Uo[H,I], Wi[H,H], Wf[H,H], Wg[H,H], Wo[H,H], bi[H], bf[H], bg[H], bo[H] -> (h, c), residuals"""
-    x, h0, c0, Ui, Uf, Ug, Uo, Wi, Wf, Wg, Wo, bi, bf, bg, bo, = _reals(x=x, h0=h0, c0=c0, Ui=Ui, Uf=Uf, Ug=Ug, Uo=Uo, Wi=Wi, Wf=Wf, Wg=Wg, Wo=Wo, bi=bi, bf=bf, bg=bg, bo=bo)
+    x, h0, c0, Ui, Uf, Ug, Uo, Wi, Wf, Wg, Wo, bi, bf, bg, bo = _reals(x=x, h0=h0, c0=c0, Ui=Ui, Uf=Uf, Ug=Ug, Uo=Uo, Wi=Wi, Wf=Wf, Wg=Wg, Wo=Wo, bi=bi, bf=bf, bg=bg, bo=bo)
     dtype = x.dtype
-    T, N, I = _shape("x", x, "x[T,N,I]", None, None, None)
-    _, H = _shape("h0", h0, "h0[N,H]", N, None)
-    _shape("c0", c0, "c0[N,H]", N, H)
-    _shape("Ui", Ui, "Ui[H,I]", H, I)
-    _shape("Uf", Uf, "Uf[H,I]", H, I)
-    _shape("Ug", Ug, "Ug[H,I]", H, I)
-    _shape("Uo", Uo, "Uo[H,I]", H, I)
-    _shape("Wi", Wi, "Wi[H,H]", H, H)
-    _shape("Wf", Wf, "Wf[H,H]", H, H)
-    _shape("Wg", Wg, "Wg[H,H]", H, H)
-    _shape("Wo", Wo, "Wo[H,H]", H, H)
-    _shape("bi", bi, "bi[H]", H)
-    _shape("bf", bf, "bf[H]", H)
-    _shape("bg", bg, "bg[H]", H)
-    _shape("bo", bo, "bo[H]", H)
+    T, N, I = _shape(x, 3, "x[T,N,I]")
+    _, H = _shape(h0, 2, "h0[N,H]")
+    if not (
+        h0.shape == (N, H) and c0.shape == (N, H) and Ui.shape == (H, I) and Uf.shape == (H, I) and Ug.shape == (H, I)
+        and Uo.shape == (H, I) and Wi.shape == (H, H) and Wf.shape == (H, H) and Wg.shape == (H, H)
+        and Wo.shape == (H, H) and bi.shape == (H,) and bf.shape == (H,) and bg.shape == (H,) and bo.shape == (H,)
+    ):
+        raise _misfit(
+            (h0, (N, H), "h0[N,H]"), (c0, (N, H), "c0[N,H]"), (Ui, (H, I), "Ui[H,I]"), (Uf, (H, I), "Uf[H,I]"),
+            (Ug, (H, I), "Ug[H,I]"), (Uo, (H, I), "Uo[H,I]"), (Wi, (H, H), "Wi[H,H]"), (Wf, (H, H), "Wf[H,H]"),
+            (Wg, (H, H), "Wg[H,H]"), (Wo, (H, H), "Wo[H,H]"), (bi, (H,), "bi[H]"), (bf, (H,), "bf[H]"),
+            (bg, (H,), "bg[H]"), (bo, (H,), "bo[H]"),
+        )
     h = np.zeros((T + 1, N, H), dtype)  # h[-1, 0, 0] stands first
     # h[-1,n,k] = h0[n,k]
     h[0] = h0                                       # (N, H)
@@ -173,12 +186,8 @@ def forward(*, x, h0, c0, Ui, Uf, Ug, Uo, Wi, Wf, Wg, Wo, bi, bf, bg, bo):
 def backward(residuals, *, dh, dc):
     """residuals, dh[T,N,H], dc[T,N,H] -> dx, dh0, dc0, dUi, dUf, dUg, dUo, dWi, dWf, dWg, dWo, dbi, dbf, dbg, dbo"""
     x, Ui, Uf, Ug, Uo, Wi, Wf, Wg, Wo, h, c, i, f, g, o, T, N, I, H, dtype, = residuals
-    dh = np.asarray(dh)
-    _require(dh.dtype == dtype, f"dh is an array of {dh.dtype}; expected {dtype}")
-    _shape("dh", dh, "dh[T, N, H]", T, N, H)
-    dc = np.asarray(dc)
-    _require(dc.dtype == dtype, f"dc is an array of {dc.dtype}; expected {dtype}")
-    _shape("dc", dc, "dc[T, N, H]", T, N, H)
+    dh = _seed(dh, dtype, (T, N, H), "dh[T, N, H]")
+    dc = _seed(dc, dtype, (T, N, H), "dc[T, N, H]")
     # df_in_pre[t,n,k] = 1 - f[t,n,k]
     df_in_pre = 1 - f                               # (T, N, H)
     # dc_total_pre[t,n,k] = f[t+1,n,k]

@@ -15,30 +15,39 @@ import numpy as np
 
 
 def _reals(**arrays):
-    """The arrays, all of one floating dtype; numbers take the dtype of the arrays."""
+    """The arrays, all of one floating dtype."""
+    dtypes = [a.dtype if type(a) is np.ndarray else None for a in arrays.values()]
+    first = dtypes[0]
+    if first is not None and first.kind == "f" and dtypes.count(first) == len(dtypes):
+        return arrays.values()
     arrays = {name: np.asarray(a) for name, a in arrays.items()}
-    whole = {name: a for name, a in arrays.items() if a.ndim} or arrays
+    leading, dtype = next((name, a.dtype) for name, a in arrays.items())
     for name, a in arrays.items():
-        if name in whole and a.dtype.kind != "f":
+        if a.dtype.kind != "f" and a.ndim:
             raise TypeError(f"{name} is an array of {a.dtype}; expected floating point, for example {name}.astype(float)")
         if a.dtype.kind not in "fiu":
             raise TypeError(f"{name} is of {a.dtype}; expected a real number")
-    dtypes = {name: a.dtype for name, a in whole.items()}
-    first = next(iter(dtypes))
-    for name, dtype in dtypes.items():
-        if dtype != dtypes[first]:
-            raise TypeError(f"{name} is an array of {dtype}, and {first} of {dtypes[first]}; expected one dtype")
-    return [a if name in whole else dtypes[first].type(a) for name, a in arrays.items()]
+        if a.dtype != dtype and a.ndim:
+            raise TypeError(f"{name} is an array of {a.dtype}, and {leading} of {dtype}; expected one dtype")
+    return arrays.values()
 
 
-def _shape(name, array, declared, *sizes):
-    """The shape of an array, checked against the sizes that are known (None: not yet)."""
-    if array.ndim != len(sizes):
-        raise ValueError(f"{name} has shape {array.shape}; expected {len(sizes)} dimensions, {declared}")
-    for k, (n, size) in enumerate(zip(array.shape, sizes)):
-        if size is not None and n != size:
-            raise ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
+def _shape(array, dimensions, declared):
+    """The shape of an array with so many dimensions."""
+    if array.ndim != dimensions:
+        raise _misfit((array, (None,) * dimensions, declared))
     return array.shape
+
+
+def _misfit(*arrays):
+    """The error that says which of the (array, shape, declared) does not fit, and where."""
+    for array, shape, declared in arrays:
+        name = declared.partition("[")[0]
+        if array.ndim != len(shape):
+            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimensions, {declared}")
+        for k, (n, size) in enumerate(zip(array.shape, shape)):
+            if n != size:
+                return ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
 
 
 def _record(name, *fields):
@@ -49,23 +58,20 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
-def _shift(x, axis):
-    """The maximum along the axes, or 0 where it is infinite: what exp(x - shift) can do without overflow."""
-    m = x.max(axis=axis, keepdims=True, initial=-np.inf)
-    return np.where(np.isfinite(m), m, x.dtype.type(0))
+_LOWEST = {np.dtype(d): np.finfo(d).min for d in "efdg"}
 
 
 def _logsumexp(x, axis):
     """log(sum(exp(x))) along the axes, shifted by the maximum; -inf where all entries are."""
-    m = _shift(x, axis)
-    e = x - m
-    with np.errstate(divide="ignore"):
-        return np.log(np.exp(e, out=e).sum(axis=axis)) + m.squeeze(axis)
+    m = x.max(axis, keepdims=True, initial=-np.inf)
+    e = x - np.clip(m, _LOWEST[x.dtype], -_LOWEST[x.dtype])
+    total = np.exp(e, out=e).sum(axis)  # at least 1, from the maximum itself
+    return np.log(np.maximum(total, 1)) + m.squeeze(axis)
 
 
 def _exp_difference(x, total, out=None):
     """exp(x - total), and 0 where x is -inf, also against a total of -inf."""
-    e = np.subtract(x, np.where(total == -np.inf, x.dtype.type(0), total), out=out)
+    e = np.subtract(x, np.maximum(total, _LOWEST[x.dtype]), out=out)
     return np.exp(e, out=e) if np.ndim(e) else np.exp(e)
 
 
@@ -74,14 +80,18 @@ Gradients = _record("Gradients", "dX", "dW1", "db1", "dW2", "db2", "dy")
 
 def forward(*, X, W1, b1, W2, b2, y):
     """X[N,I], W1[I,H], b1[H], W2[H,C], b2[C], y[N,C] -> (L), residuals"""
-    X, W1, b1, W2, b2, y, = _reals(X=X, W1=W1, b1=b1, W2=W2, b2=b2, y=y)
+    X, W1, b1, W2, b2, y = _reals(X=X, W1=W1, b1=b1, W2=W2, b2=b2, y=y)
     dtype = X.dtype
-    N, I = _shape("X", X, "X[N,I]", None, None)
-    _, H = _shape("W1", W1, "W1[I,H]", I, None)
-    _shape("b1", b1, "b1[H]", H)
-    _, C = _shape("W2", W2, "W2[H,C]", H, None)
-    _shape("b2", b2, "b2[C]", C)
-    _shape("y", y, "y[N,C]", N, C)
+    N, I = _shape(X, 2, "X[N,I]")
+    _, H = _shape(W1, 2, "W1[I,H]")
+    _, C = _shape(W2, 2, "W2[H,C]")
+    if not (
+        W1.shape == (I, H) and b1.shape == (H,) and W2.shape == (H, C) and b2.shape == (C,) and y.shape == (N, C)
+    ):
+        raise _misfit(
+            (W1, (I, H), "W1[I,H]"), (b1, (H,), "b1[H]"), (W2, (H, C), "W2[H,C]"), (b2, (C,), "b2[C]"),
+            (y, (N, C), "y[N,C]"),
+        )
     # a_in[n,h] = sum[i](X[n,i]*W1[i,h]) + b1[h]
     a_in = X @ W1
     a_in += b1                                      # (N, H)

@@ -14,30 +14,46 @@ import numpy as np
 
 
 def _reals(**arrays):
-    """The arrays, all of one floating dtype; numbers take the dtype of the arrays."""
+    """The arrays, all of one floating dtype."""
+    dtypes = [a.dtype if type(a) is np.ndarray else None for a in arrays.values()]
+    first = dtypes[0]
+    if first is not None and first.kind == "f" and dtypes.count(first) == len(dtypes):
+        return arrays.values()
     arrays = {name: np.asarray(a) for name, a in arrays.items()}
-    whole = {name: a for name, a in arrays.items() if a.ndim} or arrays
+    leading, dtype = next((name, a.dtype) for name, a in arrays.items())
     for name, a in arrays.items():
-        if name in whole and a.dtype.kind != "f":
+        if a.dtype.kind != "f" and a.ndim:
             raise TypeError(f"{name} is an array of {a.dtype}; expected floating point, for example {name}.astype(float)")
         if a.dtype.kind not in "fiu":
             raise TypeError(f"{name} is of {a.dtype}; expected a real number")
-    dtypes = {name: a.dtype for name, a in whole.items()}
-    first = next(iter(dtypes))
-    for name, dtype in dtypes.items():
-        if dtype != dtypes[first]:
-            raise TypeError(f"{name} is an array of {dtype}, and {first} of {dtypes[first]}; expected one dtype")
-    return [a if name in whole else dtypes[first].type(a) for name, a in arrays.items()]
+        if a.dtype != dtype and a.ndim:
+            raise TypeError(f"{name} is an array of {a.dtype}, and {leading} of {dtype}; expected one dtype")
+    return arrays.values()
 
 
-def _shape(name, array, declared, *sizes):
-    """The shape of an array, checked against the sizes that are known (None: not yet)."""
-    if array.ndim != len(sizes):
-        raise ValueError(f"{name} has shape {array.shape}; expected {len(sizes)} dimensions, {declared}")
-    for k, (n, size) in enumerate(zip(array.shape, sizes)):
-        if size is not None and n != size:
-            raise ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
+def _real(name, value, dtype):
+    """A real number, in the dtype of the arrays."""
+    if type(value) is not float and (np.ndim(value) or np.asarray(value).dtype.kind not in "fiu"):
+        raise TypeError(f"{name} is {value!r}; expected a real number")
+    return dtype.type(value)
+
+
+def _shape(array, dimensions, declared):
+    """The shape of an array with so many dimensions."""
+    if array.ndim != dimensions:
+        raise _misfit((array, (None,) * dimensions, declared))
     return array.shape
+
+
+def _misfit(*arrays):
+    """The error that says which of the (array, shape, declared) does not fit, and where."""
+    for array, shape, declared in arrays:
+        name = declared.partition("[")[0]
+        if array.ndim != len(shape):
+            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimensions, {declared}")
+        for k, (n, size) in enumerate(zip(array.shape, shape)):
+            if n != size:
+                return ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
 
 
 def _record(name, *fields):
@@ -53,13 +69,13 @@ Gradients = _record("Gradients", "dX", "dW1", "db1", "dw2", "db2", "dy")
 
 def forward(*, X, W1, b1, w2, b2, y):
     """X[N,I], W1[I,H], b1[H], w2[H], b2, y[N] -> (L), residuals"""
-    X, W1, b1, w2, b2, y, = _reals(X=X, W1=W1, b1=b1, w2=w2, b2=b2, y=y)
+    X, W1, b1, w2, y = _reals(X=X, W1=W1, b1=b1, w2=w2, y=y)
     dtype = X.dtype
-    N, I = _shape("X", X, "X[N,I]", None, None)
-    _, H = _shape("W1", W1, "W1[I,H]", I, None)
-    _shape("b1", b1, "b1[H]", H)
-    _shape("w2", w2, "w2[H]", H)
-    _shape("y", y, "y[N]", N)
+    b2 = _real("b2", b2, dtype)
+    N, I = _shape(X, 2, "X[N,I]")
+    _, H = _shape(W1, 2, "W1[I,H]")
+    if not (W1.shape == (I, H) and b1.shape == (H,) and w2.shape == (H,) and y.shape == (N,)):
+        raise _misfit((W1, (I, H), "W1[I,H]"), (b1, (H,), "b1[H]"), (w2, (H,), "w2[H]"), (y, (N,), "y[N]"))
     # a_in[n,h] = sum[i](X[n,i]*W1[i,h]) + b1[h]
     a_in = X @ W1
     a_in += b1                                      # (N, H)

@@ -14,30 +14,39 @@ import numpy as np
 
 
 def _reals(**arrays):
-    """The arrays, all of one floating dtype; numbers take the dtype of the arrays."""
+    """The arrays, all of one floating dtype."""
+    dtypes = [a.dtype if type(a) is np.ndarray else None for a in arrays.values()]
+    first = dtypes[0]
+    if first is not None and first.kind == "f" and dtypes.count(first) == len(dtypes):
+        return arrays.values()
     arrays = {name: np.asarray(a) for name, a in arrays.items()}
-    whole = {name: a for name, a in arrays.items() if a.ndim} or arrays
+    leading, dtype = next((name, a.dtype) for name, a in arrays.items())
     for name, a in arrays.items():
-        if name in whole and a.dtype.kind != "f":
+        if a.dtype.kind != "f" and a.ndim:
             raise TypeError(f"{name} is an array of {a.dtype}; expected floating point, for example {name}.astype(float)")
         if a.dtype.kind not in "fiu":
             raise TypeError(f"{name} is of {a.dtype}; expected a real number")
-    dtypes = {name: a.dtype for name, a in whole.items()}
-    first = next(iter(dtypes))
-    for name, dtype in dtypes.items():
-        if dtype != dtypes[first]:
-            raise TypeError(f"{name} is an array of {dtype}, and {first} of {dtypes[first]}; expected one dtype")
-    return [a if name in whole else dtypes[first].type(a) for name, a in arrays.items()]
+        if a.dtype != dtype and a.ndim:
+            raise TypeError(f"{name} is an array of {a.dtype}, and {leading} of {dtype}; expected one dtype")
+    return arrays.values()
 
 
-def _shape(name, array, declared, *sizes):
-    """The shape of an array, checked against the sizes that are known (None: not yet)."""
-    if array.ndim != len(sizes):
-        raise ValueError(f"{name} has shape {array.shape}; expected {len(sizes)} dimensions, {declared}")
-    for k, (n, size) in enumerate(zip(array.shape, sizes)):
-        if size is not None and n != size:
-            raise ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
+def _shape(array, dimensions, declared):
+    """The shape of an array with so many dimensions."""
+    if array.ndim != dimensions:
+        raise _misfit((array, (None,) * dimensions, declared))
     return array.shape
+
+
+def _misfit(*arrays):
+    """The error that says which of the (array, shape, declared) does not fit, and where."""
+    for array, shape, declared in arrays:
+        name = declared.partition("[")[0]
+        if array.ndim != len(shape):
+            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimensions, {declared}")
+        for k, (n, size) in enumerate(zip(array.shape, shape)):
+            if n != size:
+                return ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
 
 
 def _record(name, *fields):
@@ -53,14 +62,18 @@ Gradients = _record("Gradients", "dX", "dW1", "db1", "dW2", "db2", "dy")
 
 def forward(*, X, W1, b1, W2, b2, y):
     """X[N,I], W1[I,H], b1[H], W2[H,O], b2[O], y[N,O] -> (L), residuals"""
-    X, W1, b1, W2, b2, y, = _reals(X=X, W1=W1, b1=b1, W2=W2, b2=b2, y=y)
+    X, W1, b1, W2, b2, y = _reals(X=X, W1=W1, b1=b1, W2=W2, b2=b2, y=y)
     dtype = X.dtype
-    N, I = _shape("X", X, "X[N,I]", None, None)
-    _, H = _shape("W1", W1, "W1[I,H]", I, None)
-    _shape("b1", b1, "b1[H]", H)
-    _, O = _shape("W2", W2, "W2[H,O]", H, None)
-    _shape("b2", b2, "b2[O]", O)
-    _shape("y", y, "y[N,O]", N, O)
+    N, I = _shape(X, 2, "X[N,I]")
+    _, H = _shape(W1, 2, "W1[I,H]")
+    _, O = _shape(W2, 2, "W2[H,O]")
+    if not (
+        W1.shape == (I, H) and b1.shape == (H,) and W2.shape == (H, O) and b2.shape == (O,) and y.shape == (N, O)
+    ):
+        raise _misfit(
+            (W1, (I, H), "W1[I,H]"), (b1, (H,), "b1[H]"), (W2, (H, O), "W2[H,O]"), (b2, (O,), "b2[O]"),
+            (y, (N, O), "y[N,O]"),
+        )
     # a_in[n,h] = sum[i](X[n,i]*W1[i,h]) + b1[h]
     a_in = X @ W1
     a_in += b1                                      # (N, H)

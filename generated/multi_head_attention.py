@@ -19,35 +19,50 @@ import numpy as np
 
 
 def _reals(**arrays):
-    """The arrays, all of one floating dtype; numbers take the dtype of the arrays."""
+    """The arrays, all of one floating dtype."""
+    dtypes = [a.dtype if type(a) is np.ndarray else None for a in arrays.values()]
+    first = dtypes[0]
+    if first is not None and first.kind == "f" and dtypes.count(first) == len(dtypes):
+        return arrays.values()
     arrays = {name: np.asarray(a) for name, a in arrays.items()}
-    whole = {name: a for name, a in arrays.items() if a.ndim} or arrays
+    leading, dtype = next((name, a.dtype) for name, a in arrays.items())
     for name, a in arrays.items():
-        if name in whole and a.dtype.kind != "f":
+        if a.dtype.kind != "f" and a.ndim:
             raise TypeError(f"{name} is an array of {a.dtype}; expected floating point, for example {name}.astype(float)")
         if a.dtype.kind not in "fiu":
             raise TypeError(f"{name} is of {a.dtype}; expected a real number")
-    dtypes = {name: a.dtype for name, a in whole.items()}
-    first = next(iter(dtypes))
-    for name, dtype in dtypes.items():
-        if dtype != dtypes[first]:
-            raise TypeError(f"{name} is an array of {dtype}, and {first} of {dtypes[first]}; expected one dtype")
-    return [a if name in whole else dtypes[first].type(a) for name, a in arrays.items()]
+        if a.dtype != dtype and a.ndim:
+            raise TypeError(f"{name} is an array of {a.dtype}, and {leading} of {dtype}; expected one dtype")
+    return arrays.values()
 
 
-def _shape(name, array, declared, *sizes):
-    """The shape of an array, checked against the sizes that are known (None: not yet)."""
-    if array.ndim != len(sizes):
-        raise ValueError(f"{name} has shape {array.shape}; expected {len(sizes)} dimensions, {declared}")
-    for k, (n, size) in enumerate(zip(array.shape, sizes)):
-        if size is not None and n != size:
-            raise ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
+def _shape(array, dimensions, declared):
+    """The shape of an array with so many dimensions."""
+    if array.ndim != dimensions:
+        raise _misfit((array, (None,) * dimensions, declared))
     return array.shape
 
 
-def _require(holds, message):
-    if not holds:
-        raise ValueError(message)
+def _misfit(*arrays):
+    """The error that says which of the (array, shape, declared) does not fit, and where."""
+    for array, shape, declared in arrays:
+        name = declared.partition("[")[0]
+        if array.ndim != len(shape):
+            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimensions, {declared}")
+        for k, (n, size) in enumerate(zip(array.shape, shape)):
+            if n != size:
+                return ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
+
+
+def _seed(array, dtype, shape, declared):
+    """What the loss changes by with an output: an array of the output's dtype and shape."""
+    array = np.asarray(array)
+    if array.dtype != dtype:
+        name = declared.partition("[")[0]
+        raise TypeError(f"{name} is an array of {array.dtype}; expected {dtype}")
+    if array.shape != shape:
+        raise _misfit((array, shape, declared))
+    return array
 
 
 def _record(name, *fields):
@@ -58,17 +73,15 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
-def _shift(x, axis):
-    """The maximum along the axes, or 0 where it is infinite: what exp(x - shift) can do without overflow."""
-    m = x.max(axis=axis, keepdims=True, initial=-np.inf)
-    return np.where(np.isfinite(m), m, x.dtype.type(0))
+_LOWEST = {np.dtype(d): np.finfo(d).min for d in "efdg"}
 
 
 def _softmax(x, axis, out=None):
     """exp(x)/sum(exp(x)) along the axes, shifted by the maximum; 0 where all entries are -inf."""
-    p = np.subtract(x, _shift(x, axis), out=out)
-    total = np.exp(p, out=p).sum(axis=axis, keepdims=True)
-    return np.divide(p, np.where(total == 0, x.dtype.type(1), total), out=p)
+    p = np.subtract(x, x.max(axis, keepdims=True, initial=_LOWEST[x.dtype]), out=out)
+    total = np.exp(p, out=p).sum(axis, keepdims=True)  # at least 1, from the maximum itself
+    p /= np.maximum(total, 1)
+    return p
 
 
 Gradients = _record("Gradients", "dX", "dWq", "dWk", "dWv", "dWo")
@@ -76,13 +89,15 @@ Gradients = _record("Gradients", "dX", "dWq", "dWk", "dWv", "dWo")
 
 def forward(*, X, Wq, Wk, Wv, Wo):
     """X[N,T,D], Wq[H,D,E], Wk[H,D,E], Wv[H,D,E], Wo[H,E,D] -> (Y), residuals"""
-    X, Wq, Wk, Wv, Wo, = _reals(X=X, Wq=Wq, Wk=Wk, Wv=Wv, Wo=Wo)
+    X, Wq, Wk, Wv, Wo = _reals(X=X, Wq=Wq, Wk=Wk, Wv=Wv, Wo=Wo)
     dtype = X.dtype
-    N, T, D = _shape("X", X, "X[N,T,D]", None, None, None)
-    H, _, E = _shape("Wq", Wq, "Wq[H,D,E]", None, D, None)
-    _shape("Wk", Wk, "Wk[H,D,E]", H, D, E)
-    _shape("Wv", Wv, "Wv[H,D,E]", H, D, E)
-    _shape("Wo", Wo, "Wo[H,E,D]", H, E, D)
+    N, T, D = _shape(X, 3, "X[N,T,D]")
+    H, _, E = _shape(Wq, 3, "Wq[H,D,E]")
+    if not (Wq.shape == (H, D, E) and Wk.shape == (H, D, E) and Wv.shape == (H, D, E) and Wo.shape == (H, E, D)):
+        raise _misfit(
+            (Wq, (H, D, E), "Wq[H,D,E]"), (Wk, (H, D, E), "Wk[H,D,E]"), (Wv, (H, D, E), "Wv[H,D,E]"),
+            (Wo, (H, E, D), "Wo[H,E,D]"),
+        )
     # Q[n,h,i,e] = sum[d](X[n,i,d]*Wq[h,d,e])
     part = (X.reshape(N*T, D) @ Wq.transpose(1, 0, 2).reshape(D, H*E)).reshape(N, T, H, E)
     Q = part.transpose(0, 2, 1, 3)                  # (N, H, T, E)
@@ -107,9 +122,7 @@ def forward(*, X, Wq, Wk, Wv, Wo):
 def backward(residuals, *, dY):
     """residuals, dY[N,T,D] -> dX, dWq, dWk, dWv, dWo"""
     X, Wq, Wk, Wv, Wo, Q, K, V, A, Z, N, T, D, H, E, dtype, = residuals
-    dY = np.asarray(dY)
-    _require(dY.dtype == dtype, f"dY is an array of {dY.dtype}; expected {dtype}")
-    _shape("dY", dY, "dY[N, T, D]", N, T, D)
+    dY = _seed(dY, dtype, (N, T, D), "dY[N, T, D]")
     # dZ[n,h,i,e] = sum[d](dY[n,i,d]*Wo[h,e,d])
     dZ = (dY.reshape(N*T, D) @ Wo.reshape(H*E, D).T).reshape(N, T, H, E).transpose(0, 2, 1, 3)  # (N, H, T, E)
     # dA[n,h,i,j] = sum[e](dZ[n,h,i,e]*V[n,h,j,e])
@@ -118,7 +131,7 @@ def backward(residuals, *, dY):
     dA_lse = (dA*A).sum(3)
     np.negative(dA_lse, out=dA_lse)                 # (N, H, T)
     # dS[n,h,i,j] = A[n,h,i,j]*(dA_lse[n,h,i] + dA[n,h,i,j])
-    dS = (dA_lse[:, :, :, None] + dA)*A             # (N, H, T, T)
+    dS = A*(dA_lse[:, :, :, None] + dA)             # (N, H, T, T)
     # dK[n,h,j,e] = sum[i](dS[n,h,i,j]*Q[n,h,i,e])/sqrt(E)
     dK = dS.swapaxes(-1, -2) @ Q
     dK /= E**0.5                                    # (N, H, T, E)

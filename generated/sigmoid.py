@@ -12,35 +12,50 @@ import numpy as np
 
 
 def _reals(**arrays):
-    """The arrays, all of one floating dtype; numbers take the dtype of the arrays."""
+    """The arrays, all of one floating dtype."""
+    dtypes = [a.dtype if type(a) is np.ndarray else None for a in arrays.values()]
+    first = dtypes[0]
+    if first is not None and first.kind == "f" and dtypes.count(first) == len(dtypes):
+        return arrays.values()
     arrays = {name: np.asarray(a) for name, a in arrays.items()}
-    whole = {name: a for name, a in arrays.items() if a.ndim} or arrays
+    leading, dtype = next((name, a.dtype) for name, a in arrays.items())
     for name, a in arrays.items():
-        if name in whole and a.dtype.kind != "f":
+        if a.dtype.kind != "f" and a.ndim:
             raise TypeError(f"{name} is an array of {a.dtype}; expected floating point, for example {name}.astype(float)")
         if a.dtype.kind not in "fiu":
             raise TypeError(f"{name} is of {a.dtype}; expected a real number")
-    dtypes = {name: a.dtype for name, a in whole.items()}
-    first = next(iter(dtypes))
-    for name, dtype in dtypes.items():
-        if dtype != dtypes[first]:
-            raise TypeError(f"{name} is an array of {dtype}, and {first} of {dtypes[first]}; expected one dtype")
-    return [a if name in whole else dtypes[first].type(a) for name, a in arrays.items()]
+        if a.dtype != dtype and a.ndim:
+            raise TypeError(f"{name} is an array of {a.dtype}, and {leading} of {dtype}; expected one dtype")
+    return arrays.values()
 
 
-def _shape(name, array, declared, *sizes):
-    """The shape of an array, checked against the sizes that are known (None: not yet)."""
-    if array.ndim != len(sizes):
-        raise ValueError(f"{name} has shape {array.shape}; expected {len(sizes)} dimensions, {declared}")
-    for k, (n, size) in enumerate(zip(array.shape, sizes)):
-        if size is not None and n != size:
-            raise ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
+def _shape(array, dimensions, declared):
+    """The shape of an array with so many dimensions."""
+    if array.ndim != dimensions:
+        raise _misfit((array, (None,) * dimensions, declared))
     return array.shape
 
 
-def _require(holds, message):
-    if not holds:
-        raise ValueError(message)
+def _misfit(*arrays):
+    """The error that says which of the (array, shape, declared) does not fit, and where."""
+    for array, shape, declared in arrays:
+        name = declared.partition("[")[0]
+        if array.ndim != len(shape):
+            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimensions, {declared}")
+        for k, (n, size) in enumerate(zip(array.shape, shape)):
+            if n != size:
+                return ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
+
+
+def _seed(array, dtype, shape, declared):
+    """What the loss changes by with an output: an array of the output's dtype and shape."""
+    array = np.asarray(array)
+    if array.dtype != dtype:
+        name = declared.partition("[")[0]
+        raise TypeError(f"{name} is an array of {array.dtype}; expected {dtype}")
+    if array.shape != shape:
+        raise _misfit((array, shape, declared))
+    return array
 
 
 def _record(name, *fields):
@@ -69,7 +84,7 @@ def forward(*, X):
     """X[N,D] -> (Y), residuals"""
     X, = _reals(X=X)
     dtype = X.dtype
-    N, D = _shape("X", X, "X[N,D]", None, None)
+    N, D = _shape(X, 2, "X[N,D]")
     # Y[n,d] = sigmoid(X[n,d])
     Y = _sigmoid(X)                                 # (N, D)
     return Y, (Y, N, D, dtype,)
@@ -78,9 +93,7 @@ def forward(*, X):
 def backward(residuals, *, dY):
     """residuals, dY[N,D] -> dX"""
     Y, N, D, dtype, = residuals
-    dY = np.asarray(dY)
-    _require(dY.dtype == dtype, f"dY is an array of {dY.dtype}; expected {dtype}")
-    _shape("dY", dY, "dY[N, D]", N, D)
+    dY = _seed(dY, dtype, (N, D), "dY[N, D]")
     # dX[n,d] = dY[n,d]*Y[n,d]*(1 - Y[n,d])
     dX = dY*Y*(1 - Y)                               # (N, D)
     return Gradients((dX,))

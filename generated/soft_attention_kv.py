@@ -15,35 +15,50 @@ import numpy as np
 
 
 def _reals(**arrays):
-    """The arrays, all of one floating dtype; numbers take the dtype of the arrays."""
+    """The arrays, all of one floating dtype."""
+    dtypes = [a.dtype if type(a) is np.ndarray else None for a in arrays.values()]
+    first = dtypes[0]
+    if first is not None and first.kind == "f" and dtypes.count(first) == len(dtypes):
+        return arrays.values()
     arrays = {name: np.asarray(a) for name, a in arrays.items()}
-    whole = {name: a for name, a in arrays.items() if a.ndim} or arrays
+    leading, dtype = next((name, a.dtype) for name, a in arrays.items())
     for name, a in arrays.items():
-        if name in whole and a.dtype.kind != "f":
+        if a.dtype.kind != "f" and a.ndim:
             raise TypeError(f"{name} is an array of {a.dtype}; expected floating point, for example {name}.astype(float)")
         if a.dtype.kind not in "fiu":
             raise TypeError(f"{name} is of {a.dtype}; expected a real number")
-    dtypes = {name: a.dtype for name, a in whole.items()}
-    first = next(iter(dtypes))
-    for name, dtype in dtypes.items():
-        if dtype != dtypes[first]:
-            raise TypeError(f"{name} is an array of {dtype}, and {first} of {dtypes[first]}; expected one dtype")
-    return [a if name in whole else dtypes[first].type(a) for name, a in arrays.items()]
+        if a.dtype != dtype and a.ndim:
+            raise TypeError(f"{name} is an array of {a.dtype}, and {leading} of {dtype}; expected one dtype")
+    return arrays.values()
 
 
-def _shape(name, array, declared, *sizes):
-    """The shape of an array, checked against the sizes that are known (None: not yet)."""
-    if array.ndim != len(sizes):
-        raise ValueError(f"{name} has shape {array.shape}; expected {len(sizes)} dimensions, {declared}")
-    for k, (n, size) in enumerate(zip(array.shape, sizes)):
-        if size is not None and n != size:
-            raise ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
+def _shape(array, dimensions, declared):
+    """The shape of an array with so many dimensions."""
+    if array.ndim != dimensions:
+        raise _misfit((array, (None,) * dimensions, declared))
     return array.shape
 
 
-def _require(holds, message):
-    if not holds:
-        raise ValueError(message)
+def _misfit(*arrays):
+    """The error that says which of the (array, shape, declared) does not fit, and where."""
+    for array, shape, declared in arrays:
+        name = declared.partition("[")[0]
+        if array.ndim != len(shape):
+            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimensions, {declared}")
+        for k, (n, size) in enumerate(zip(array.shape, shape)):
+            if n != size:
+                return ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
+
+
+def _seed(array, dtype, shape, declared):
+    """What the loss changes by with an output: an array of the output's dtype and shape."""
+    array = np.asarray(array)
+    if array.dtype != dtype:
+        name = declared.partition("[")[0]
+        raise TypeError(f"{name} is an array of {array.dtype}; expected {dtype}")
+    if array.shape != shape:
+        raise _misfit((array, shape, declared))
+    return array
 
 
 def _record(name, *fields):
@@ -54,17 +69,15 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
-def _shift(x, axis):
-    """The maximum along the axes, or 0 where it is infinite: what exp(x - shift) can do without overflow."""
-    m = x.max(axis=axis, keepdims=True, initial=-np.inf)
-    return np.where(np.isfinite(m), m, x.dtype.type(0))
+_LOWEST = {np.dtype(d): np.finfo(d).min for d in "efdg"}
 
 
 def _softmax(x, axis, out=None):
     """exp(x)/sum(exp(x)) along the axes, shifted by the maximum; 0 where all entries are -inf."""
-    p = np.subtract(x, _shift(x, axis), out=out)
-    total = np.exp(p, out=p).sum(axis=axis, keepdims=True)
-    return np.divide(p, np.where(total == 0, x.dtype.type(1), total), out=p)
+    p = np.subtract(x, x.max(axis, keepdims=True, initial=_LOWEST[x.dtype]), out=out)
+    total = np.exp(p, out=p).sum(axis, keepdims=True)  # at least 1, from the maximum itself
+    p /= np.maximum(total, 1)
+    return p
 
 
 Gradients = _record("Gradients", "dQ", "dK", "dV")
@@ -72,11 +85,13 @@ Gradients = _record("Gradients", "dQ", "dK", "dV")
 
 def forward(*, Q, K, V):
     """Q[M,D], K[N,D], V[N,E] -> (Y), residuals"""
-    Q, K, V, = _reals(Q=Q, K=K, V=V)
+    Q, K, V = _reals(Q=Q, K=K, V=V)
     dtype = Q.dtype
-    M, D = _shape("Q", Q, "Q[M,D]", None, None)
-    N, _ = _shape("K", K, "K[N,D]", None, D)
-    _, E = _shape("V", V, "V[N,E]", N, None)
+    M, D = _shape(Q, 2, "Q[M,D]")
+    N, _ = _shape(K, 2, "K[N,D]")
+    _, E = _shape(V, 2, "V[N,E]")
+    if not (K.shape == (N, D) and V.shape == (N, E)):
+        raise _misfit((K, (N, D), "K[N,D]"), (V, (N, E), "V[N,E]"))
     # S[i,j] = sum[d](Q[i,d]*K[j,d])
     S = Q @ K.T                                     # (M, N)
     # A[i,j] = exp(S[i,j] - A_lse[i])
@@ -89,15 +104,13 @@ def forward(*, Q, K, V):
 def backward(residuals, *, dY):
     """residuals, dY[M,E] -> dQ, dK, dV"""
     Q, K, V, A, M, D, N, E, dtype, = residuals
-    dY = np.asarray(dY)
-    _require(dY.dtype == dtype, f"dY is an array of {dY.dtype}; expected {dtype}")
-    _shape("dY", dY, "dY[M, E]", M, E)
+    dY = _seed(dY, dtype, (M, E), "dY[M, E]")
     # dA[i,j] = sum[e](dY[i,e]*V[j,e])
     dA = dY @ V.T                                   # (M, N)
     # dA_lse[i] = -sum[j](dA[i,j]*A[i,j])
     dA_lse = -(dA*A).sum(1)                         # (M,)
     # dS[i,j] = A[i,j]*(dA_lse[i] + dA[i,j])
-    dS = (dA_lse[:, None] + dA)*A                   # (M, N)
+    dS = A*(dA_lse[:, None] + dA)                   # (M, N)
     # dQ[i,d] = sum[j](dS[i,j]*K[j,d])
     dQ = dS @ K                                     # (M, D)
     # dK[j,d] = sum[i](dS[i,j]*Q[i,d])

@@ -27,35 +27,57 @@ import numpy as np
 
 
 def _reals(**arrays):
-    """The arrays, all of one floating dtype; numbers take the dtype of the arrays."""
+    """The arrays, all of one floating dtype."""
+    dtypes = [a.dtype if type(a) is np.ndarray else None for a in arrays.values()]
+    first = dtypes[0]
+    if first is not None and first.kind == "f" and dtypes.count(first) == len(dtypes):
+        return arrays.values()
     arrays = {name: np.asarray(a) for name, a in arrays.items()}
-    whole = {name: a for name, a in arrays.items() if a.ndim} or arrays
+    leading, dtype = next((name, a.dtype) for name, a in arrays.items())
     for name, a in arrays.items():
-        if name in whole and a.dtype.kind != "f":
+        if a.dtype.kind != "f" and a.ndim:
             raise TypeError(f"{name} is an array of {a.dtype}; expected floating point, for example {name}.astype(float)")
         if a.dtype.kind not in "fiu":
             raise TypeError(f"{name} is of {a.dtype}; expected a real number")
-    dtypes = {name: a.dtype for name, a in whole.items()}
-    first = next(iter(dtypes))
-    for name, dtype in dtypes.items():
-        if dtype != dtypes[first]:
-            raise TypeError(f"{name} is an array of {dtype}, and {first} of {dtypes[first]}; expected one dtype")
-    return [a if name in whole else dtypes[first].type(a) for name, a in arrays.items()]
+        if a.dtype != dtype and a.ndim:
+            raise TypeError(f"{name} is an array of {a.dtype}, and {leading} of {dtype}; expected one dtype")
+    return arrays.values()
 
 
-def _shape(name, array, declared, *sizes):
-    """The shape of an array, checked against the sizes that are known (None: not yet)."""
-    if array.ndim != len(sizes):
-        raise ValueError(f"{name} has shape {array.shape}; expected {len(sizes)} dimensions, {declared}")
-    for k, (n, size) in enumerate(zip(array.shape, sizes)):
-        if size is not None and n != size:
-            raise ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
+def _real(name, value, dtype):
+    """A real number, in the dtype of the arrays."""
+    if type(value) is not float and (np.ndim(value) or np.asarray(value).dtype.kind not in "fiu"):
+        raise TypeError(f"{name} is {value!r}; expected a real number")
+    return dtype.type(value)
+
+
+def _shape(array, dimensions, declared):
+    """The shape of an array with so many dimensions."""
+    if array.ndim != dimensions:
+        raise _misfit((array, (None,) * dimensions, declared))
     return array.shape
 
 
-def _require(holds, message):
-    if not holds:
-        raise ValueError(message)
+def _misfit(*arrays):
+    """The error that says which of the (array, shape, declared) does not fit, and where."""
+    for array, shape, declared in arrays:
+        name = declared.partition("[")[0]
+        if array.ndim != len(shape):
+            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimensions, {declared}")
+        for k, (n, size) in enumerate(zip(array.shape, shape)):
+            if n != size:
+                return ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
+
+
+def _seed(array, dtype, shape, declared):
+    """What the loss changes by with an output: an array of the output's dtype and shape."""
+    array = np.asarray(array)
+    if array.dtype != dtype:
+        name = declared.partition("[")[0]
+        raise TypeError(f"{name} is an array of {array.dtype}; expected {dtype}")
+    if array.shape != shape:
+        raise _misfit((array, shape, declared))
+    return array
 
 
 def _record(name, *fields):
@@ -66,17 +88,15 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
-def _shift(x, axis):
-    """The maximum along the axes, or 0 where it is infinite: what exp(x - shift) can do without overflow."""
-    m = x.max(axis=axis, keepdims=True, initial=-np.inf)
-    return np.where(np.isfinite(m), m, x.dtype.type(0))
+_LOWEST = {np.dtype(d): np.finfo(d).min for d in "efdg"}
 
 
 def _softmax(x, axis, out=None):
     """exp(x)/sum(exp(x)) along the axes, shifted by the maximum; 0 where all entries are -inf."""
-    p = np.subtract(x, _shift(x, axis), out=out)
-    total = np.exp(p, out=p).sum(axis=axis, keepdims=True)
-    return np.divide(p, np.where(total == 0, x.dtype.type(1), total), out=p)
+    p = np.subtract(x, x.max(axis, keepdims=True, initial=_LOWEST[x.dtype]), out=out)
+    total = np.exp(p, out=p).sum(axis, keepdims=True)  # at least 1, from the maximum itself
+    p /= np.maximum(total, 1)
+    return p
 
 
 def _erf(x):
@@ -105,21 +125,22 @@ Gradients = _record("Gradients", "dX", "dg1", "dc1", "dWq", "dWk", "dWv", "dWo",
 @np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def forward(*, X, g1, c1, Wq, Wk, Wv, Wo, g2, c2, W1, b1, W2, b2, eps):
     """X[N,T,D], g1[D], c1[D], Wq[H,D,E], Wk[H,D,E], Wv[H,D,E], Wo[H,E,D], g2[D], c2[D], W1[D,F], b1[F], W2[F,D], b2[D], eps -> (Y), residuals"""
-    X, g1, c1, Wq, Wk, Wv, Wo, g2, c2, W1, b1, W2, b2, eps, = _reals(X=X, g1=g1, c1=c1, Wq=Wq, Wk=Wk, Wv=Wv, Wo=Wo, g2=g2, c2=c2, W1=W1, b1=b1, W2=W2, b2=b2, eps=eps)
+    X, g1, c1, Wq, Wk, Wv, Wo, g2, c2, W1, b1, W2, b2 = _reals(X=X, g1=g1, c1=c1, Wq=Wq, Wk=Wk, Wv=Wv, Wo=Wo, g2=g2, c2=c2, W1=W1, b1=b1, W2=W2, b2=b2)
     dtype = X.dtype
-    N, T, D = _shape("X", X, "X[N,T,D]", None, None, None)
-    _shape("g1", g1, "g1[D]", D)
-    _shape("c1", c1, "c1[D]", D)
-    H, _, E = _shape("Wq", Wq, "Wq[H,D,E]", None, D, None)
-    _shape("Wk", Wk, "Wk[H,D,E]", H, D, E)
-    _shape("Wv", Wv, "Wv[H,D,E]", H, D, E)
-    _shape("Wo", Wo, "Wo[H,E,D]", H, E, D)
-    _shape("g2", g2, "g2[D]", D)
-    _shape("c2", c2, "c2[D]", D)
-    _, F = _shape("W1", W1, "W1[D,F]", D, None)
-    _shape("b1", b1, "b1[F]", F)
-    _shape("W2", W2, "W2[F,D]", F, D)
-    _shape("b2", b2, "b2[D]", D)
+    eps = _real("eps", eps, dtype)
+    N, T, D = _shape(X, 3, "X[N,T,D]")
+    H, _, E = _shape(Wq, 3, "Wq[H,D,E]")
+    _, F = _shape(W1, 2, "W1[D,F]")
+    if not (
+        g1.shape == (D,) and c1.shape == (D,) and Wq.shape == (H, D, E) and Wk.shape == (H, D, E)
+        and Wv.shape == (H, D, E) and Wo.shape == (H, E, D) and g2.shape == (D,) and c2.shape == (D,)
+        and W1.shape == (D, F) and b1.shape == (F,) and W2.shape == (F, D) and b2.shape == (D,)
+    ):
+        raise _misfit(
+            (g1, (D,), "g1[D]"), (c1, (D,), "c1[D]"), (Wq, (H, D, E), "Wq[H,D,E]"), (Wk, (H, D, E), "Wk[H,D,E]"),
+            (Wv, (H, D, E), "Wv[H,D,E]"), (Wo, (H, E, D), "Wo[H,E,D]"), (g2, (D,), "g2[D]"), (c2, (D,), "c2[D]"),
+            (W1, (D, F), "W1[D,F]"), (b1, (F,), "b1[F]"), (W2, (F, D), "W2[F,D]"), (b2, (D,), "b2[D]"),
+        )
     # m1[n,i] = sum[d](X[n,i,d])/D
     m1 = X.sum(2)
     m1 /= D                                         # (N, T)
@@ -177,9 +198,7 @@ def forward(*, X, g1, c1, Wq, Wk, Wv, Wo, g2, c2, W1, b1, W2, b2, eps):
 def backward(residuals, *, dY):
     """residuals, dY[N,T,D] -> dX, dg1, dc1, dWq, dWk, dWv, dWo, dg2, dc2, dW1, db1, dW2, db2, deps"""
     X, g1, Wq, Wk, Wv, Wo, g2, W1, W2, eps, m1, v1, X1, Q, K, V, A, Z, R, m2, v2, X2, F1_in, F1, N, T, D, H, E, F, dtype, = residuals
-    dY = np.asarray(dY)
-    _require(dY.dtype == dtype, f"dY is an array of {dY.dtype}; expected {dtype}")
-    _shape("dY", dY, "dY[N, T, D]", N, T, D)
+    dY = _seed(dY, dtype, (N, T, D), "dY[N, T, D]")
     # dF1[n,i,f] = sum[d](dY[n,i,d]*W2[f,d])
     dF1 = (dY.reshape(N*T, D) @ W2.T).reshape(N, T, F)  # (N, T, F)
     # dF1_in[n,i,f] = 0.5*dF1[n,i,f]*(1 + F1_in[n,i,f]*exp(-F1_in[n,i,f]**2/2)*sqrt(2)/sqrt(pi) +
@@ -212,7 +231,7 @@ def backward(residuals, *, dY):
     dA_lse = (dA*A).sum(3)
     np.negative(dA_lse, out=dA_lse)                 # (N, H, T)
     # dA_of[n,h,i,j] = A[n,h,i,j]*(dA_lse[n,h,i] + dA[n,h,i,j])
-    dA_of = (dA_lse[:, :, :, None] + dA)*A          # (N, H, T, T)
+    dA_of = A*(dA_lse[:, :, :, None] + dA)          # (N, H, T, T)
     # dS[n,h,i,j] = where(j <= i, dA_of[n,h,i,j], 0)
     dS = np.where(np.arange(T) <= np.arange(T)[:, None], dA_of, dtype.type(0))  # (N, H, T, T)
     # dK[n,h,j,e] = sum[i](dS[n,h,i,j]*Q[n,h,i,e])/sqrt(E)

@@ -62,6 +62,23 @@ def _filled(pieces: list[str], indent: str) -> list[str]:
     return lines
 
 
+def condition(parts: list[str], head: str) -> list[str]:
+    """if not (a and b and c): over as many lines as it takes."""
+    line = f"{head} ({' and '.join(parts)}):"
+    if len(line) <= WIDTH - 4:
+        return [line]
+    return [f"{head} (", *_filled([parts[0], *(f" and {p}" for p in parts[1:])], "    "), "):"]
+
+
+def arguments(head: str, parts: list[str]) -> list[str]:
+    """head(a, b, c), over as many lines as it takes."""
+    line = f"{head}({', '.join(parts)})"
+    if len(line) <= WIDTH - 4:
+        return [line]
+    indent = " " * (len(head) - len(head.lstrip()))
+    return [f"{head}(", *_filled([f"{p}," for p in parts], f"{indent}    "), f"{indent})"]
+
+
 def comment(text: str, indent: str) -> list[str]:
     """# text, over as many lines as it takes."""
     return [f"{indent}# {line}" for line in textwrap.wrap(text, WIDTH - len(indent) - 2, subsequent_indent="    ", break_long_words=False)]

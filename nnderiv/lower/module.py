@@ -15,6 +15,7 @@ from ..derivative import Gradients
 from ..fresh import Fresh
 from ..integer import compact
 from ..program import Equation, Input, Program
+from . import layout
 from .arrays import Storage
 from .emit import Body
 from .explicit import make_explicit
@@ -165,63 +166,58 @@ class _Lowering:
             parts.append(":" if r == d else f"{'' if start == 0 else body.integer(start)}:{'' if d.hi == r.hi else body.integer(stop)}")
         return store.variable if all(p == ":" for p in parts) else f"{store.variable}[{', '.join(parts)}]"
 
-    # -- entry checks ------------------------------------------------------------------------------------------------
+    # -- entry checks: the good case is decided by a few comparisons; what is wrong is found out afterwards ------------
     def entry(self, body: Body) -> None:
-        reals = [i for i in self.original.inputs if i.kind == "real"]
-        if reals:
-            names = ", ".join(i.name for i in reals)
-            body.line(f"{names}, = _reals({', '.join(f'{i.name}={i.name}' for i in reals)})")
-        arrays = [i for i in reals if i.dims] or reals
-        body.line(f"{self.dtype} = {arrays[0].name}.dtype" if arrays else f"{self.dtype} = np.dtype(float)")
+        arrays = [i for i in self.original.inputs if i.kind == "real" and i.dims]
+        numbers = [i for i in self.original.inputs if i.kind == "real" and not i.dims]
+        first = arrays or numbers
+        if first:
+            given = ", ".join(f"{i.name}={i.name}" for i in first)
+            body.line(f"{', '.join(i.name for i in first)}{',' if len(first) == 1 else ''} = _reals({given})")
+        body.line(f"{self.dtype} = {first[0].name}.dtype" if first else f"{self.dtype} = np.dtype(float)")
+        for i in numbers if arrays else ():
+            body.line(f'{i.name} = _real("{i.name}", {i.name}, {self.dtype})')
         positive = {r.left.name for r in self.original.requirements if r.op == ">=" and r.right == 1}
         for i in self.original.inputs:
             if i.kind == "int" and i.dims:
                 body.line(f'{i.name} = _integers("{i.name}", {i.name})')
             elif i.kind == "int":
                 body.line(f'{i.name} = _integer("{i.name}", {i.name}{", 1" if i.name in positive else ""})')
-        known = set(self.original.parameters)
-        later: list[tuple[Input, int]] = []
-        for i in self.original.inputs:
-            if i.dims:
-                later += self.shape(body, i, known)
-        for i, k in later:
-            body.line(f"_require({i.name}.shape[{k}] == {i.dims[k]}, f\"dimension {k} of {i.name} is {{{i.name}.shape[{k}]}}; "
-                      f"expected {i.dims[k]} = {{{i.dims[k]}}}\")")
+        self.shapes(body)
         for r in self.original.requirements:
             if r.op == "==":
                 reason = r.reason.replace("{", "{{").replace("}", "}}")
-                body.line(f'_require({r.left} == {r.right}, f"{r.left} is {{{r.left}}} and {r.right} is {{{r.right}}}: {reason}")')
+                body.line(f"if {r.left} != {r.right}:")
+                body.line(f'    raise ValueError(f"{r.left} is {{{r.left}}} and {r.right} is {{{r.right}}}: {reason}")')
 
-    def shape(self, body: Body, i: Input, known: set[str]) -> list[tuple[Input, int]]:
-        """Check the shape of one input and learn its sizes; returns the dimensions that can only be checked later."""
-        targets, expected, later = [], [], []
-        here: dict[str, int] = {}
-        for k, d in enumerate(i.dims):
-            if d.name is not None and d.name not in known:
-                if d.name in here:
-                    later.append((i, k))
-                targets.append("_" if d.name in here else d.name)
-                here[d.name] = k
-                expected.append("None")
-            elif d.symbols() <= known:
-                targets.append("_")
-                expected.append(str(d))
-            else:
-                targets.append("_")
-                expected.append("None")
-                later.append((i, k))
-        known |= set(here)
-        call = f'_shape("{i.name}", {i.name}, "{i}", {", ".join(expected)})'
-        body.line(f"{', '.join(targets)}{',' if len(targets) == 1 else ''} = {call}" if here else call)
-        return later
+    def shapes(self, body: Body) -> None:
+        """Learn the sizes from the inputs that show them first, then compare all that can differ."""
+        known = set(self.original.parameters)
+        wanted = []
+        for i in (i for i in self.original.inputs if i.dims):
+            new = [d.name if d.name is not None and d.name not in known else None for d in i.dims]
+            if any(new):
+                targets = [n if n and n not in new[:k] else "_" for k, n in enumerate(new)]
+                shown = f"{', '.join(targets)}{',' if len(targets) == 1 else ''}"
+                body.line(f'{shown} = _shape({i.name}, {len(i.dims)}, "{i}")')
+            if not all(new) or len(set(new)) < len(new):
+                wanted.append((i, f"({', '.join(map(str, i.dims))}{',' if len(i.dims) == 1 else ''})"))
+            known |= {n for n in new if n}
+        if wanted:
+            fits = [f"{i.name}.shape == {shape}" for i, shape in wanted]
+            raising = [f'({i.name}, {shape}, "{i}")' for i, shape in wanted]
+            for text in layout.condition(fits, "if not"):
+                body.line(text)
+            for text in layout.arguments("    raise _misfit", raising):
+                body.line(text)
 
     def seed(self, body: Body, i: Input) -> None:
         if not i.dims:
             body.line(f"{i.name} = {self.dtype}.type({i.name})")
             return
-        body.line(f"{i.name} = np.asarray({i.name})")
-        body.line(f'_require({i.name}.dtype == {self.dtype}, f"{i.name} is an array of {{{i.name}.dtype}}; expected {{{self.dtype}}}")')
-        body.line(f'_shape("{i.name}", {i.name}, "{i.name}[{", ".join(compact(d) for d in i.dims)}]", {", ".join(map(str, i.dims))})')
+        shape = f"({', '.join(map(str, i.dims))}{',' if len(i.dims) == 1 else ''})"
+        declared = f"{i.name}[{', '.join(compact(d) for d in i.dims)}]"
+        body.line(f'{i.name} = _seed({i.name}, {self.dtype}, {shape}, "{declared}")')
 
 
 def _as_written(program: Program) -> dict[tuple[object, ...], str]:

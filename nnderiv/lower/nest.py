@@ -37,7 +37,10 @@ def _joined(first: Item, second: Item) -> Statement | None:
     update = second.out == second.target and second.operation.sign and second.operands[0].text == second.target
     if not update or first.out or first.is_place or first.note != second.note or not first.operation.sign:
         return None
-    joined = replace(second, operands=(value(first), *second.operands[1:]), out="")
+    operands = (value(first), second.operands[1])
+    if second.operation.commutes and operands[0].binding < second.operation.levels[0]:
+        operands = operands[::-1]  # dY*(1 - Y**2)
+    joined = replace(second, operands=operands, out="")
     alone = first.target not in names(second.operands[1].text)
     return joined if alone and len(value(joined).text) <= LONG else None
 
