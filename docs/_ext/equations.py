@@ -78,8 +78,8 @@ def _formulas(d: Derivation, name: str, form: str) -> dict[str, str]:
 
 
 def _matrix(d: Derivation, name: str) -> str:
-    from nnderiv.latex import matrix_latex
     from nnderiv.matrix import matrix_form
+    from nnderiv.matrix.typeset import matrix_latex
 
     return matrix_latex(matrix_form(d.backward, d.backward.definitions[name][-1]))
 
