@@ -2,6 +2,7 @@
 # (a stamp there remembers it); after that, no target touches the network.
 #
 #   make book    build the book, and say where it is
+#   make serve   the book on http://localhost:8000, where its live page derives what you type
 #   make page PAGE=rnn   one page of it, while writing
 #   make test    lint, types, and all tests
 #   make browser look at every page of the book in headless Chromium
@@ -12,12 +13,12 @@
 PYTHON  ?= python3
 PY      := .venv/bin/python
 SPHINX  := $(PY) -m sphinx -W --keep-going -E -j auto -c . -d _build/doctrees
-MATHJAX := _build/vendor/mathjax/.complete
+VENDOR  := _build/vendor/mathjax/.complete _build/vendor/pyodide/.complete
 
 PROGRAMS ?= 10000
 SEED     ?= 0
 
-.PHONY: help book page test browser fuzz bench clean distclean
+.PHONY: help book serve page test browser fuzz bench clean distclean
 # Two targets install into the same .venv: one after the other.
 .NOTPARALLEL:
 
@@ -25,12 +26,16 @@ help:
 	@sed -n 's/^#   //p' Makefile
 
 # -E reads every page again: a page that failed must fail the next build too. What it computed comes from the cache.
-book: .venv/.book $(MATHJAX)
+book: .venv/.book $(VENDOR)
 	$(SPHINX) -b html docs _build/html
 	@printf '\nThe book is ready: file://%s/_build/html/index.html\n' '$(CURDIR)'
 
+serve: book
+	@echo 'The book, with its live page: http://localhost:8000/live.html   (Ctrl+C ends it)'
+	$(PY) -m http.server --bind 127.0.0.1 --directory _build/html 8000
+
 page: export NNDERIV_PAGE = $(PAGE)
-page: .venv/.book $(MATHJAX)
+page: .venv/.book $(VENDOR)
 	$(PY) -m sphinx --keep-going -E -q -c . -d _build/page-doctrees -b html docs _build/page || true
 	@printf '\nfile://%s/_build/page/%s.html\n' '$(CURDIR)' '$(PAGE)'
 
@@ -82,5 +87,8 @@ EXTRAS_bench   := test,bench
 	$(PY) -m pip install --disable-pip-version-check -e '.[$(EXTRAS_$*)]'
 	@touch $@
 
-$(MATHJAX): tools/fetch_mathjax.py | .venv/.made
-	$(PY) tools/fetch_mathjax.py
+_build/vendor/%/.complete: tools/fetch.py | .venv/.made
+	$(PY) tools/fetch.py $*
+
+_build/axe/.complete: tools/fetch.py | .venv/.made
+	$(PY) tools/fetch.py axe

@@ -1,6 +1,6 @@
 """How the book is built from ``docs/``: every page is executed, and all that it shows can be read with no network.
 
-``make book`` does it. By hand, once that has set up MathJax:
+``make book`` does it. By hand, once that has set up MathJax and Pyodide:
 ``sphinx-build -W --keep-going -c . -b html docs _build/html``
 """
 
@@ -16,14 +16,14 @@ ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "docs" / "_ext"))
 VENDOR = ROOT / "_build" / "vendor"
 
-if not (VENDOR / "mathjax" / ".complete").exists():
-    sys.exit("MathJax is not set up yet: run `make book`, or `python tools/fetch_mathjax.py`.")
+if not all((VENDOR / name / ".complete").exists() for name in ("mathjax", "pyodide")):
+    sys.exit("MathJax and Pyodide are not set up yet: run `make book`, or `python tools/fetch.py mathjax pyodide`.")
 
 
 def fingerprint() -> str:
     """A name that changes whenever something changes, other than the page itself, on which a page's results depend."""
     digest = hashlib.sha256(sys.version.encode())
-    for file in sorted([*ROOT.glob("nnderiv/**/*"), *ROOT.glob("docs/_ext/*.py")]):
+    for file in sorted([*ROOT.glob("nnderiv/**/*"), *ROOT.glob("docs/_ext/*.py"), *ROOT.glob("docs/_static/live/*.py")]):
         if file.is_file() and "__pycache__" not in file.parts:
             digest.update(f"\0{file.relative_to(ROOT)}\0".encode() + file.read_bytes())
     for installed in sorted(f"{package.name}=={package.version}" for package in metadata.distributions()):

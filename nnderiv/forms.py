@@ -18,15 +18,16 @@ def derivation_latex(derivation: Derivation, form: str = "index") -> str:
     """The equations that the derivation adds to the forward program, aligned."""
     known = derivation.forward.definitions
     added = [e for e in derivation.backward.equations if e.tensor not in known]
-    return aligned([_in_form(derivation.backward, e, form, align=True) for e in added])
+    return aligned([form_latex(derivation.backward, e, form, align=True) for e in added])
 
 
 def gradient_latex(gradient: Gradient, form: str = "index") -> str:
     """One gradient's equation; form: "index" or "matrix"."""
-    return _in_form(gradient.derivation.backward, gradient.definition, form)
+    return form_latex(gradient.derivation.backward, gradient.definition, form)
 
 
-def _in_form(program: Program, e: Equation, form: str, align: bool = False) -> str:
+def form_latex(program: Program, e: Equation, form: str, align: bool = False) -> str:
+    """An equation of a program in the form that was asked for."""
     if form == "index":
         return equation_latex(program, e, align)
     if form == "matrix":

@@ -17,7 +17,7 @@ from blocks import Block, derivation_of, key, title
 from derivations import as_data
 
 from nnderiv import Derivation, Gradient, MatrixFormError
-from nnderiv.latex import equation_latex
+from nnderiv.forms import form_latex
 from nnderiv.layers import Layer
 
 
@@ -66,22 +66,15 @@ def equations(d: Derivation | Layer, prefix: str, *tensors: str, **options: Any)
 
 def _formulas(d: Derivation, name: str, form: str) -> dict[str, str]:
     """TeX by form. The matrix form is left out where it does not exist, unless nothing else is asked for."""
-    definition, gradient = d.backward.definitions[name][-1], next((g for g in d if g.name == name), None)
-    found = {} if form == "matrix" else {"index": gradient.latex() if gradient else equation_latex(d.backward, definition)}
+    definition = d.backward.definitions[name][-1]
+    found = {} if form == "matrix" else {"index": form_latex(d.backward, definition, "index")}
     if form != "index":
         try:
-            found["matrix"] = gradient.latex(form="matrix") if gradient else _matrix(d, name)
+            found["matrix"] = form_latex(d.backward, definition, "matrix")
         except MatrixFormError:
             if form == "matrix":
                 raise
     return found
-
-
-def _matrix(d: Derivation, name: str) -> str:
-    from nnderiv.matrix import matrix_form
-    from nnderiv.matrix.typeset import matrix_latex
-
-    return matrix_latex(matrix_form(d.backward, d.backward.definitions[name][-1]))
 
 
 def check(d: Derivation | Layer, doctest: str = "") -> Block:

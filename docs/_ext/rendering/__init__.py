@@ -4,6 +4,7 @@
     directives  book-equation, book-steps, book-check, book-listing, book-erratum, book-try; exercise, solution-start/-end
     linking     after all pages are read: badges, lines <-> equations, the page of all checks
     lexer       colours for the notation
+    live        the frame of the live page, and its files
     html        how the new nodes are written
 """
 
@@ -11,7 +12,7 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-from . import directives, domain, exercises, html, lexer, linking
+from . import directives, domain, exercises, html, lexer, linking, live
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -21,4 +22,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     linking.setup(app)
     html.setup(app)
     lexer.setup(app)
+    live.setup(app)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -152,10 +152,11 @@ class Try(BlockDirective):
         if d["shown"]:
             shown += nodes.literal_block(d["text"], d["text"], language="nnderiv", classes=["definition-text"])
         shown += kinds.try_link("", text=d["text"])
+        self.book.add(self.page, "tried", "", text=d["text"], result=d["result"])
         name = d["text"].removeprefix("# ").partition(":")[0] if d["text"].startswith("# ") else ""
         if name.isidentifier():
             anchor = self.anchor(shown, f"definition-{name}-{self.env.new_serialno('book-try')}")
-            self.book.add(self.page, "definition", anchor, name=name, text=d["text"])
+            self.book.add(self.page, "definition", anchor, name=name)
         return [shown]
 
 
