@@ -27,6 +27,10 @@ class Range:
     def size(self) -> Int:
         return self.hi - self.lo
 
+    def length(self, env: Mapping[str, int]) -> int:
+        """The size as a number."""
+        return self.hi.value(env) - self.lo.value(env)
+
     def subst(self, values: Mapping[str, Int]) -> Range:
         return Range(self.lo.subst(values), self.hi.subst(values))
 

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from math import inf
+from math import inf, isinf
 from typing import Any
 
+from .dual import Dual
 from .numbers import FUNCTIONS, combine, power
 
 
@@ -28,6 +29,8 @@ class Degree:
     bottom: float = 0
 
     def __add__(self, other: Any) -> Degree:
+        if isinstance(other, Dual):  # a dual number of such numbers, never the other way round
+            return NotImplemented
         o = _degree(other)
         return Degree(combine("+", self.value, o.value), max(self.top + o.bottom, o.top + self.bottom), self.bottom + o.bottom)
 
@@ -35,13 +38,19 @@ class Degree:
         return Degree(-self.value, self.top, self.bottom)
 
     def __sub__(self, other: Any) -> Degree:
+        if isinstance(other, Dual):
+            return NotImplemented
         return self + -_degree(other)
 
     def __mul__(self, other: Any) -> Degree:
+        if isinstance(other, Dual):
+            return NotImplemented
         o = _degree(other)
         return Degree(combine("*", self.value, o.value), self.top + o.top, self.bottom + o.bottom)
 
     def __truediv__(self, other: Any) -> Degree:
+        if isinstance(other, Dual):
+            return NotImplemented
         o = _degree(other)
         return Degree(combine("/", self.value, o.value), self.top + o.bottom, self.bottom + o.top)
 
@@ -58,6 +67,8 @@ class Degree:
         return _degree(other) / self
 
     def __pow__(self, other: Any) -> Degree:
+        if isinstance(other, Dual):
+            return NotImplemented
         exponent = other.value if isinstance(other, Degree) else Fraction(other) if isinstance(other, int) else other
         value = power(self.value, exponent)
         if isinstance(exponent, Fraction) and exponent.denominator == 1:
@@ -69,18 +80,28 @@ class Degree:
         return _degree(other) ** self
 
     def __lt__(self, other: Any) -> bool:
+        if isinstance(other, Dual):
+            return NotImplemented
         return bool(combine("<", self.value, _degree(other).value))
 
     def __le__(self, other: Any) -> bool:
+        if isinstance(other, Dual):
+            return NotImplemented
         return bool(combine("<=", self.value, _degree(other).value))
 
     def __gt__(self, other: Any) -> bool:
+        if isinstance(other, Dual):
+            return NotImplemented
         return bool(combine(">", self.value, _degree(other).value))
 
     def __ge__(self, other: Any) -> bool:
+        if isinstance(other, Dual):
+            return NotImplemented
         return bool(combine(">=", self.value, _degree(other).value))
 
     def __eq__(self, other: object) -> bool:
+        if isinstance(other, Dual):
+            return NotImplemented
         return bool(combine("==", self.value, _degree(other).value))
 
     def __ne__(self, other: object) -> bool:
@@ -105,6 +126,11 @@ def of_difference(a: Any, b: Any) -> tuple[float, float]:
     """The degrees of numerator and denominator of a − b."""
     difference = _degree(a) - _degree(b)
     return difference.top, difference.bottom
+
+
+def chance(top: float, bottom: float, numbers: int) -> float:
+    """At most how likely a difference of this degree, that is not 0, is 0 at a random point where it is defined."""
+    return inf if isinf(top + bottom) else top / (numbers - bottom) if top + bottom < numbers else 1.0
 
 
 def plain(value: Any) -> Any:

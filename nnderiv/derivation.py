@@ -22,7 +22,7 @@ from .program import Equation, Program
 if TYPE_CHECKING:
     from .check import Report
     from .lower.module import Module
-    from .steps import Step
+    from .steps import Steps
 
 
 def derive(program: Program | str, wrt: Sequence[str] | None = None) -> Derivation:
@@ -102,6 +102,12 @@ class Derivation:
 
         return derivation_latex(self, form)
 
+    def document(self, steps: bool = True) -> str:
+        """A LaTeX article of its own: the program, its gradients, and their derivations step by step unless `steps` is False."""
+        from .display import document
+
+        return document(self, steps)
+
     def __str__(self) -> str:
         return str(self.backward)
 
@@ -134,11 +140,11 @@ class Gradient:
         return equation_to_sympy(self.derivation.backward, self.definition)
 
     @cached_property
-    def steps(self) -> tuple[Step, ...]:
-        """The derivation, from every place that reads the input to the final formula; each step is checked when it is made."""
+    def steps(self) -> Steps:
+        """The derivation, from the definition of the gradient to the final formula; each step is checked when it is made."""
         from .steps import steps
 
-        return steps(self.derivation.forward, self.wrt)
+        return steps(self)
 
     def latex(self, form: str = "index") -> str:
         """The formula; form: "index" or "matrix". Raises `MatrixFormError`, with the reason, where no matrix form exists."""

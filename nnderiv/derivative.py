@@ -20,6 +20,7 @@ from .errors import DerivationError
 from .evaluate import own_reads
 from .expr import (
     ONE,
+    TRUE,
     ZERO,
     Expr,
     IntValue,
@@ -65,11 +66,23 @@ class Gradients:
 
 @dataclass(frozen=True)
 class Origin:
-    """How one term of a gradient came about: before α(i, r) = a was solved, after that, and after each law of `simplify`."""
+    """How one term of a gradient came about, line by line.
+
+    placed         dY[i] · w · ∂e/∂A[α] where α(i, r) = a, the derivative not carried out; w is 1 but for a maximum or logsumexp
+    differentiated the derivative carried out
+    known          what the program has a name for called by it: 1 − h² rather than 1 − tanh²(z)
+    solved         α(i, r) = a solved for the indices in `values`
+    laws           the term after each law of `simplify` that changed it
+    """
 
     equation: Equation
     read: Read
-    raw: Term
+    op: str
+    names: dict[str, str]  # of the equation's indices, apart from the letters of the gradient
+    values: dict[str, Int]
+    placed: Term
+    differentiated: Term
+    known: Term
     solved: Term
     laws: tuple[tuple[str, Term | None], ...]
 
@@ -309,7 +322,12 @@ class _Reverse:
         values = {i: v.subst(solution.values) for i, v in rename.items()}
         ranges |= solution.extra
 
-        def term(at: dict[str, Int], solved: dict[str, Int], conditions: Sequence[Expr]) -> Term:
+        # Under a reduction, where a read is out of range there is no position and so no derivative: the mark `true` says so.
+        open_ = Op("partial", (summand, read, TRUE) if indices else (summand, read))
+
+        def term(
+            at: dict[str, Int], solved: dict[str, Int], conditions: Sequence[Expr], weight: Expr = weight, slope: Expr = slope
+        ) -> Term:
             """The summand with its indices as `at` has them, summed over those that are not solved for."""
             seed = self._seed(e, at, {**dims, **ranges})
             parts = [factors(subst_indices(part, at)) for part in (weight, coefficient, slope)]
@@ -319,19 +337,27 @@ class _Reverse:
             whole = Term(left, tuple(holds), product([*factors(seed), *(f for part in parts for f in part)]), spare)
             # The equation's own value is in range wherever its seed is.
             itself = subst_indices(tensor(e.tensor, *e.subs), at)
-            return whole if indices else self._protect(whole, itself, {**dims, **ranges})
+            return whole if indices or slope is open_ else self._protect(whole, itself, {**dims, **ranges})
 
         result = term(values, solution.values, solution.conditions)
-        if self.history is not None:
+        if self.history is None:
+            simplified = simplify(result, dims, self)
+        else:
             unsolved = [compare("==", s.subst(rename), t) for s, t in zip(read.subs, targets, strict=True)]
+            raw = self._raw_weight(e, op, summand, indices)
             self.trace = []
             simplified = simplify(result, dims, self)
-            origin = Origin(e, read, term(rename, {}, unsolved), result, tuple(self.trace))
+            names = {i: str(rename[i].name) for i in e.ranges}
+            placed, differentiated = (term(rename, {}, unsolved, raw, s) for s in (open_, partial(summand, read)))
+            known = term(rename, {}, unsolved)
+            origin = Origin(e, read, op, names, dict(solution.values), placed, differentiated, known, result, tuple(self.trace))
             self.history.setdefault(self._now, []).append(origin)
             self.trace = None
-        else:
-            simplified = simplify(result, dims, self)
         return [] if simplified is None else [simplified]
+
+    def _raw_weight(self, e: Equation, op: str, summand: Expr, indices: tuple[str, ...]) -> Expr:
+        """The weight before it is called by a name that the program has for it."""
+        return Op("exp", (summand - tensor(e.tensor, *e.subs),)) if op == "logsumexp" else self._weight(e, op, summand, indices)[0]
 
     def _weight(self, e: Equation, op: str, summand: Expr, indices: tuple[str, ...]) -> tuple[Expr, Equation]:
         """What the derivative of the reduction puts before ∂e/∂A: 1 for a sum, exp(e − Y) for a logsumexp, [e = Y]/ties for a maximum."""

@@ -5,22 +5,32 @@ Markdown is read by Jupyter and by the book alike; formulas stand between $$, an
 
 from __future__ import annotations
 
+import html
+import re
 import textwrap
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from .expr import Read
 from .latex import equation_latex, expression_latex, typeset
 from .numbers import shown as number
 from .program import Program
+from .reasons import NAMES, primed
 
 if TYPE_CHECKING:
+    from .derivation import Derivation
     from .prove import Counterexample, Proof
+    from .steps import Step
 
 WIDTH = 100
 
 
 def wrapped(text: str, indent: str = "    ") -> str:
-    return textwrap.fill(text, WIDTH, initial_indent=indent, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    """Lines of at most 100 characters, none of which ends before an = or within a small sum."""
+    whole = re.sub(r" (=|==|<|<=|>|>=|[-+%]) ", lambda m: f"\0{m.group(1)}\0", text) if len(text) < 400 else text
+    lines = textwrap.fill(whole, WIDTH, initial_indent=indent, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return lines.replace("\0", " ")
 
 
 # -- proofs ------------------------------------------------------------------------------------------------------------------
@@ -96,3 +106,116 @@ def _matrix(value: Any) -> str:
     if any(isinstance(v, list) for row in rows for v in row):
         return r"\text{" + _nested(value) + "}"
     return r"\begin{pmatrix}" + r" \\ ".join(" & ".join(map(number, row)) for row in rows) + r"\end{pmatrix}"
+
+
+# -- steps -------------------------------------------------------------------------------------------------------------------
+def step_text(step: Step) -> str:
+    """The rule and its reason, then the line that the step arrives at."""
+    return "\n".join([wrapped(f"{step.rule}: {primed(step.reason)}", ""), wrapped(primed(str(step.after)))])
+
+
+def steps_text(steps: Sequence[Step]) -> str:
+    """Each gradient from its definition, line by line, with the rule above each line."""
+    lines: list[str] = []
+    for group in groups(steps):
+        first = group[0].before
+        lines += [*([""] if lines else []), f"{first.left} = {primed(str(first.body))}"]
+        for s in group:
+            if s.rule != NAMES["matrix"]:  # a terminal has no matrices to show
+                lines += [wrapped(f"{s.rule}: {s.reason}", "  "), _line(f"= {primed(str(s.after.body))}")]
+    return "\n".join([*lines, "", wrapped(evidence(steps), "")])
+
+
+def _line(text: str) -> str:
+    """A right-hand side, broken where its terms end."""
+    return textwrap.fill(text, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 8, break_long_words=False, break_on_hyphens=False)
+
+
+def groups(steps: Sequence[Step]) -> list[list[Step]]:
+    """The steps of each gradient, in order."""
+    found: dict[str, list[Step]] = {}
+    for s in steps:
+        found.setdefault(s.of, []).append(s)
+    return list(found.values())
+
+
+def evidence(steps: Sequence[Step]) -> str:
+    """How surely all steps hold."""
+    trials = min(s.trials for s in steps)
+    bounded = [s.probability for s in steps if s.probability is not None]
+    digits = [s.digits for s in steps if s.digits is not None]
+    sure = f"; a false one would pass at these sizes with a probability below {power_of_ten(max(bounded))} (Schwartz–Zippel)" if (
+        len(bounded) == len(steps)) else f", to at least {min(digits)} digits" if digits else ""
+    return f"Each step was evaluated on both sides and found equal at {trials} random samples of sizes and inputs{sure}."
+
+
+def step_markdown(step: Step) -> str:
+    return f"**{step.rule.capitalize()}.** {step.said}\n\n$$\n{step.latex}\n$$"
+
+
+def steps_markdown(steps: Sequence[Step]) -> str:
+    """The last gradient step by step; those that it rests on fold open."""
+    *before, last = groups(steps)
+    folded = [f"<details>\n<summary>{html.escape(group[0].of)}: {len(group)} steps</summary>\n\n{_group_markdown(group)}\n\n</details>"
+              for group in before]
+    return "\n\n".join([*folded, _group_markdown(last), evidence(steps)])
+
+
+def _group_markdown(group: Sequence[Step]) -> str:
+    return "\n\n".join([f"$$\n{_definition(group)}\n$$", *map(step_markdown, group)])
+
+
+def _definition(group: Sequence[Step]) -> str:
+    """Where the steps of a gradient begin."""
+    e = group[0].before
+    return f"{expression_latex(Read(e.tensor, e.subs))} = {expression_latex(e.body)}"
+
+
+# -- documents ---------------------------------------------------------------------------------------------------------------
+_PREAMBLE = r"""\documentclass{article}
+\usepackage[utf8]{inputenc}
+\usepackage[T1]{fontenc}
+\usepackage[a4paper, margin=2.5cm]{geometry}
+\usepackage{amsmath, amssymb, graphicx}
+\newsavebox{\formula}
+% A formula that is wider than the page is made smaller.
+\newcommand{\fit}[1]{\sbox{\formula}{$\displaystyle #1$}\[\ifdim\wd\formula>\linewidth
+  \resizebox{\linewidth}{!}{\usebox{\formula}}\else\usebox{\formula}\fi\]}
+\setlength{\parindent}{0pt}
+\begin{document}
+"""
+
+
+def document(derivation: Derivation, steps: bool = True) -> str:
+    """An article of its own: the program, its gradients, each with its derivation."""
+    title = derivation.forward.title or "Gradients"
+    parts = [_PREAMBLE + rf"\section*{{{escaped(title[:1].upper() + title[1:])}}}", _fit(derivation.forward.latex())]
+    parts += [r"\section*{Gradients}", _fit(derivation.latex())]
+    for gradient in derivation:
+        if steps:
+            parts += [rf"\section*{{The gradient with respect to ${typeset(gradient.wrt).text()}$}}", steps_latex(gradient.steps)]
+    return "\n".join([*parts, r"\end{document}"])
+
+
+def steps_latex(steps: Sequence[Step]) -> str:
+    r"""The steps for a LaTeX document that defines \fit as `document` does."""
+    parts = []
+    for group in groups(steps):
+        parts.append(_fit(_definition(group)))
+        for s in group:
+            parts += [rf"\textbf{{{escaped(s.rule.capitalize())}.}} {escaped(s.said)}", _fit(s.latex)]
+    return "\n".join([*parts, escaped(evidence(steps))])
+
+
+def _fit(formula: str) -> str:
+    return rf"\fit{{{formula}}}"
+
+
+_SPECIAL = {"&": r"\&", "%": r"\%", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}",
+            "^": r"\textasciicircum{}", "\\": r"\textbackslash{}", "–": "--", "≠": r"$\ne$", "⟨": r"$\langle$", "⟩": r"$\rangle$"}
+
+
+def escaped(markdown: str) -> str:
+    """A sentence for LaTeX: what stands between dollars stays as it is."""
+    parts = markdown.split("$")
+    return "$".join(p if k % 2 else "".join(_SPECIAL.get(c, c) for c in p) for k, p in enumerate(parts))

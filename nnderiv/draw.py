@@ -37,10 +37,15 @@ class Sample:
     mode: str
 
 
-def draw(program: Program, rng: Random, mode: str = "any", dyadic: bool = False, largest: int = 4) -> Sample:
-    """One sample; dyadic numbers are exact in float32 too. CheckError where no sizes fit, or no draw honours the givens."""
+def draw(
+    program: Program, rng: Random, mode: str = "any", dyadic: bool = False, largest: int = 4, sizing: Program | None = None
+) -> Sample:
+    """One sample; dyadic numbers are exact in float32 too. CheckError where no sizes fit, or no draw honours the givens.
+
+    sizing: a program with the same inputs that is to be evaluated, if it is more than this one.
+    """
     for _ in range(TRIES):
-        sizes = draw_sizes(program, rng, largest)
+        sizes = draw_sizes(program, rng, largest, sizing)
         inputs = fill(program, sizes, rng, mode, dyadic)
         if inputs is not None:
             return Sample(sizes, inputs, mode)
@@ -60,15 +65,15 @@ def fill(
 
 
 # -- sizes -------------------------------------------------------------------------------------------------------------------
-def draw_sizes(program: Program, rng: Random, largest: int = 4) -> dict[str, int]:
-    """Random sizes of 1 … largest and parameters, such that a run of the interpreter stays short."""
+def draw_sizes(program: Program, rng: Random, largest: int = 4, sizing: Program | None = None) -> dict[str, int]:
+    """Random sizes of 1 … largest and parameters, such that a run of the interpreter (over `sizing`, if given) stays short."""
     fallback = None
     for attempt in range(TRIES * 5):
         most = max(2, largest - attempt // TRIES)
         env = small_sizes(program, lambda n, most=most: _wish(program, n, rng, most))  # type: ignore[misc]
         if env is None:
             continue
-        if work(program, env) <= WORK * (1 + attempt // TRIES):
+        if work(sizing or program, env) <= WORK * (1 + attempt // TRIES):
             return env
         fallback = env
     for k in (3, 6, 10, 16):
@@ -89,11 +94,14 @@ def _wish(program: Program, name: str, rng: Random, largest: int) -> int:
 
 def work(program: Program, env: Mapping[str, int]) -> int:
     """The number of times that the interpreter evaluates a right-hand side's innermost expression."""
+    length: dict[Range, int] = {}
     total = 0
     for e in program.equations:
         count = 1
         for r in e.ranges.values():
-            count *= max(1, r.size.value(env))
+            if r not in length:
+                length[r] = max(1, r.length(env))
+            count *= length[r]
         total += count
     return total
 

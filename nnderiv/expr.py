@@ -22,6 +22,9 @@ NORMALISERS = ("softmax", "log_softmax")
 UNARY = ("exp", "log", "sqrt", "tanh", "sigmoid", "relu", "softplus", "gelu", "silu", "erf", "sin", "cos", "abs", "sign")
 BINARY_FUNCTIONS = ("max", "min")
 COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
+# Derivatives that are not carried out; in steps only, not in the notation: of a summand by what it reads, of an element of a
+# tensor by an element that its equation reads, of the loss by an element of a tensor on which it depends.
+DERIVATIVES = ("partial", "whole", "total")
 ARITHMETIC = ("+", "-", "*", "/", "**")
 
 
@@ -373,6 +376,9 @@ def _text(e: Expr) -> tuple[str, int]:
     assert isinstance(e, Op)
     if e.op in ("true", "false"):
         return ("0 == 0" if e.op == "true" else "0 == 1"), 4
+    if e.op in DERIVATIVES:
+        d = "d" if e.op == "total" else "∂"
+        return f"{d}{_wrap(e.args[0], 9)}/{d}{text(e.args[1])}", 7
     if e.op not in _LEVEL:
         return f"{e.op}({', '.join(text(a) for a in e.args)})", 9
     return _operator_text(e), _LEVEL[e.op]

@@ -24,6 +24,7 @@ from sympy import latex as sympy_latex
 from .bounds import Range
 from .expr import (
     COMPARISONS,
+    DERIVATIVES,
     NORMALISERS,
     ONE,
     ZERO,
@@ -55,13 +56,13 @@ def program_latex(program: Program) -> str:
     return aligned([*lines, *(r"& \text{given } " + expression_latex(g) for g in program.givens)])
 
 
-def equation_latex(program: Program, e: Equation, align: bool = False) -> str:
-    """One equation in index form, followed by the ranges that no subscript shows."""
+def equation_latex(program: Program, e: Equation, align: bool = False, clause: bool = True) -> str:
+    """One equation in index form, followed (unless `clause` is False) by the ranges that no subscript shows."""
     hidden = {i: r for i, r in e.ranges.items() if not shows_range(program, e, i)}
     shown = [f"{tex_range(r)}".replace("?", name_latex(i)) for i, r in hidden.items() if i in e.indices]
-    clause = r",\quad " + r",\ ".join(shown) if shown else ""
+    behind = r",\quad " + r",\ ".join(shown) if shown and clause else ""
     right = tex(e.body, {i: r for i, r in hidden.items() if i not in e.indices}).text
-    return f"{_read(e.tensor, e.subs).text} {'&' if align else ''}= {right}{clause}"
+    return f"{_read(e.tensor, e.subs).text} {'&' if align else ''}= {right}{behind}"
 
 
 def shows_range(program: Program, e: Equation, index: str) -> bool:
@@ -375,6 +376,13 @@ def _sqrt(e: Op, bounds: Bounds) -> Piece:
     return Piece(rf"\sqrt{{{tex(e.args[0], bounds).text}}}", APPLICATION)
 
 
+def _partial(e: Op, bounds: Bounds) -> Piece:
+    """A derivative that is not carried out."""
+    of, by = tex(e.args[0], bounds), tex(e.args[1], bounds)
+    d = r"\mathrm{d}" if e.op == "total" else r"\partial "
+    return Piece(rf"\frac{{{d}{of.within(ATOM)}}}{{{d}{by.text}}}", FRACTION)
+
+
 def _abs(e: Op, bounds: Bounds) -> Piece:
     return Piece(rf"\lvert {tex(e.args[0], bounds).text} \rvert")
 
@@ -448,6 +456,7 @@ _OPERATORS = {
     "/": _quotient,
     "**": _power,
     "sqrt": _sqrt,
+    **dict.fromkeys(DERIVATIVES, _partial),
     "abs": _abs,
     "where": _where,
     "and": _and,

@@ -71,6 +71,20 @@ def _divide_by_zero(a: float, b: float) -> float:
     return math.nan if a == 0 or math.isnan(a) else math.copysign(INFINITY, a) * math.copysign(1.0, b)
 
 
+def agree(a: Any, b: Any) -> bool:
+    """Equal as fractions; to 40 of 50 digits as mpf; to rounding where a float came in."""
+    difference = combine("-", a, b)
+    if isinstance(a, float) or isinstance(b, float):
+        return bool(abs(float(difference)) <= 1e-9 * (1 + abs(float(a))))
+    if is_mpf(a) or is_mpf(b):
+        return bool(combine("<=", abs(difference), combine("*", 1 + abs(a), Fraction(1, 10 ** (DIGITS - 10)))))
+    return bool(difference == 0)
+
+
+def is_finite(x: Any) -> bool:
+    return bool(x == x and abs(x) != INFINITY)
+
+
 def power(base: Any, exponent: Any) -> Any:
     """base ** exponent; exact for a Fraction and a whole exponent; nan where it is not real."""
     whole = isinstance(exponent, Fraction) and exponent.denominator == 1

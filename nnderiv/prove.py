@@ -12,12 +12,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
-from math import inf, isinf
+from math import isinf
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 from .canonical import Builder, TooLarge, same_totals
-from .degree import Degree, of_difference, plain
+from .degree import Degree, chance, of_difference, plain
 from .draw import MODES, draw_sizes, fill, flat, from_dict, holds, how_many, sum_fact, to_dict
 from .errors import CheckError, DerivationError, EvaluationError, NotationError
 from .evaluate import evaluate, shape_of
@@ -25,7 +25,7 @@ from .expr import NORMALISERS, Op, Reduce, reads, walk
 from .fresh import Fresh
 from .normal import normalise, positive_names
 from .notation import Node, Statement, parse_syntax, tokenize
-from .numbers import DIGITS, combine
+from .numbers import DIGITS, agree, is_finite
 from .numbers import shown as number
 from .parse import parse
 from .program import Equation, Program
@@ -401,12 +401,12 @@ class _Prover:
         except (EvaluationError, ZeroDivisionError):
             return None
         pairs = [(found[0][a], found[1][b]) for a, b in self.pairs]
-        return pairs if all(_is_finite(plain(x)) for pair in pairs for side in pair for x in flat(side)) else None
+        return pairs if all(is_finite(plain(x)) for pair in pairs for side in pair for x in flat(side)) else None
 
     def agree(self, pairs: list[tuple[Any, Any]], mode: str) -> bool:
         worst = 0.0
         for a, b in ((x, y) for p in pairs for x, y in zip(flat(p[0]), flat(p[1]), strict=True)):
-            if not equal(plain(a), plain(b)):
+            if not agree(plain(a), plain(b)):
                 return False
             self.exact &= isinstance(plain(a), Fraction) and isinstance(plain(b), Fraction)
             worst = max(worst, chance(*of_difference(a, b), how_many(mode)))
@@ -422,7 +422,7 @@ class _Prover:
             shape = shape_of(a)
             mine, other = to_dict(a, shape), to_dict(b, shape)
             for at in itertools.product(*map(range, shape)):
-                if not equal(mine[at], other[at]):
+                if not agree(mine[at], other[at]):
                     return Counterexample(sizes, inputs, output, at, mine[at], other[at])
         return None
 
@@ -491,25 +491,6 @@ def _shared(left: Program, right: Program) -> set[str]:
         if kept == same:
             return {n for n in kept if n in left.components}
         same = kept
-
-
-def chance(top: float, bottom: float, numbers: int) -> float:
-    """At most how likely a difference of this degree, that is not 0, is 0 at a random point where it is defined."""
-    return top / (numbers - bottom) if top + bottom < numbers else inf if isinf(top + bottom) else 1.0
-
-
-def equal(a: Any, b: Any) -> bool:
-    """Equal as fractions; to 40 of 50 digits as mpf; to rounding where a float came in."""
-    difference = combine("-", a, b)
-    if isinstance(a, float) or isinstance(b, float):
-        return bool(abs(float(difference)) <= 1e-9 * (1 + abs(float(a))))
-    if hasattr(a, "_mpf_") or hasattr(b, "_mpf_"):
-        return bool(abs(difference) <= combine("*", 1 + abs(a), combine("/", Fraction(1), Fraction(10 ** (DIGITS - 10)))))
-    return bool(difference == 0)
-
-
-def _is_finite(x: Any) -> bool:
-    return bool(x == x and abs(x) != float("inf"))
 
 
 def _has_kinks(program: Program) -> bool:

@@ -50,6 +50,7 @@ def fits(program: Program, env: dict[str, int], least: int = 1) -> bool:
         a, b = r.left.value(env), r.right.value(env)
         if not (a == b if r.op == "==" else a >= b):
             return False
-    dims = [r.size.value(env) for axes in program.dims.values() for r in axes]
-    ranges = [r.size.value(env) for e in program.equations for r in e.ranges.values()]
-    return all(d >= least for d in dims) and all(s >= 0 for s in ranges) and all(env[s] >= least for s in program.sizes)
+    axes = {r for axes in program.dims.values() for r in axes}
+    ranges = {r for e in program.equations for r in e.ranges.values()}
+    return all(r.length(env) >= least for r in axes) and all(r.length(env) >= 0 for r in ranges) and all(
+        env[s] >= least for s in program.sizes)

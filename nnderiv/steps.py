@@ -1,61 +1,44 @@
-"""A derivation in the moves of a person: from the places that read a tensor to the final formula, every step confirmed.
+"""A derivation in the moves of a person: from the definition of a gradient to its final formula, every step confirmed.
 
-A step turns one right-hand side of dA into the next. All right-hand sides are programs in the notation, so each step is checked
-by the interpreter: both sides evaluated on random sizes and rational inputs, exactly where the program is rational and to 40 of
-50 digits otherwise. Two different rational functions of degree d agree at a random point with a probability of at most d/1920
-(Schwartz–Zippel; numbers are drawn from at least 1920 values), so three points leave little room. A step that fails is an
-error, never a display.
+A step turns one right-hand side of dA into the next:
+
+    dA[a] = dL/dA[a]
+          = Σ_i dY[i] · ∂Y[i]/∂A[a]                       chain rule, over all tensors that read A
+          = Σ_{i,r} dY[i] · ∂e(i,r)/∂A[α] · [α = a]       Kronecker delta: Y[i] = Σ_r e(i, r) reads A at α(i, r)
+          = …                                             the derivative carried out; α = a solved; conditions settled; collected
+
+`moves` finds them, `confirm` evaluates both sides of each (see there); a step that fails is an error, never a display.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from random import Random
-from typing import Any
+from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from .derivative import Origin, _Reverse
-from .draw import draw, flat
-from .errors import CheckError, EvaluationError
-from .evaluate import evaluate
-from .expr import Read, add
+from .errors import MatrixFormError
+from .expr import ZERO, Expr, IntValue, Op, Read, Reduce, add, additive_terms, factors, product, subst_indices, tensor, walk
 from .integer import Int
 from .latex import equation_latex
-from .numbers import DIGITS, combine
 from .program import Equation, Program, Range, Ranges
-from .simplify import Term, _rename_bound
+from .reasons import NAMES, REASONS, Said, condition, equal, formula, listed, plain, say
+from .simplify import Term
 
-TRIALS = 3
-REASONS = {
-    "chain rule": "Every place that reads {wrt} passes on the gradient of what is computed there; the condition says which "
-                  "of its elements is read.",
-    "solve the subscript": "One index is determined by the others wherever the element in question is read; it is eliminated, "
-                           "and its range remains as a condition.",
-    "split_where": "A factor that is 0 unless a condition holds is the factor and the condition.",
-    "settle_divisions": "A quotient of something smaller than its divisor is 0, and the remainder is that something itself.",
-    "settle_conditions": "Conditions that the ranges of the indices decide are settled.",
-    "divide_exactly": "Where the stride divides, quotient times stride is the dividend.",
-    "contract_delta": "Summing over an index that must equal an expression puts the expression in its place (the Kronecker delta).",
-    "drop_outside": "What is read there lies outside its tensor, where it is 0: the term vanishes.",
-    "drop_implied": "A read that is left is 0 outside its range, so the condition says nothing new.",
-    "sum_of_nothing": "The summand does not depend on an index, so the sum counts its values.",
-    "use_givens": "What is given about the inputs evaluates a sum.",
-    "collect": "Equal terms are added, common factors taken out, indices get short letters.",
-}
-NAMES = {
-    "split_where": "condition of a factor", "settle_conditions": "ranges decide", "divide_exactly": "exact division",
-    "settle_divisions": "small quotients",
-    "contract_delta": "contract the delta", "drop_outside": "outside its range", "drop_implied": "out of range is 0",
-    "sum_of_nothing": "constant summand", "use_givens": "use what is given",
-}
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .derivation import Gradient
 
 
 @dataclass(frozen=True)
 class Step:
     """One move: the equation `before` becomes the equation `after`, by a rule and for a reason.
 
-    latex: the equation that the step arrives at.
-    trials: on how many random samples both sides were evaluated and found equal.
+    latex: the equation that the step arrives at. of: the gradient that is on its way. said: the reason in Markdown.
+    trials: on how many random samples both sides were evaluated and found equal. probability: at most with what probability a
+    false step would have passed them, at their sizes; digits: to how many digits they agree, where numbers are not exact.
     """
 
     rule: str
@@ -64,121 +47,387 @@ class Step:
     after: Equation
     latex: str = ""
     trials: int = 0
+    probability: Fraction | None = None
+    digits: int | None = None
+    of: str = ""
+    said: str = ""
 
     def __str__(self) -> str:
-        return f"{self.rule}: {self.reason}\n    {self.after}"
+        from .display import step_text
 
-    def _repr_latex_(self) -> str:
-        return f"$$\n{self.latex}\n$$"
+        return step_text(self)
+
+    def _repr_markdown_(self) -> str:
+        from .display import step_markdown
+
+        return step_markdown(self)
 
 
-def steps(program: Program, wrt: str) -> tuple[Step, ...]:
-    """The steps that lead to the gradient with respect to one input, those of the gradients it rests on first."""
+class Steps(tuple[Step, ...]):
+    """The steps of a derivation, those of the gradients it rests on first; shows itself step by step."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        from .display import steps_text
+
+        return steps_text(self)
+
+    def _repr_markdown_(self) -> str:
+        from .display import steps_markdown
+
+        return steps_markdown(self)
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What steps stand on: the forward program, all equations that they may read, and which gradient belongs to which tensor."""
+
+    forward: Program
+    complete: Program
+    tensor_of: dict[str, str]
+    seeds: dict[str, str]
+
+
+def steps(gradient: Gradient) -> Steps:
+    """The steps that lead to a gradient, those of the gradients it rests on first."""
+    from .confirm import confirm
+
+    ground, found = moves(gradient.derivation.forward, gradient.wrt)
+    found = [replace(s, latex=equation_latex(ground.complete, s.after, clause=False)) for s in confirm(ground, found)]
+    return Steps([*found, *_in_matrices(gradient, found)])
+
+
+def _in_matrices(gradient: Gradient, found: Sequence[Step]) -> Iterator[Step]:
+    """The last line once more, without indices, where that is possible."""
+    try:
+        latex = gradient.latex(form="matrix")
+    except MatrixFormError:
+        return
+    if found:
+        reason = say("matrix")
+        yield replace(found[-1], rule=NAMES["matrix"], reason=reason.text, said=reason.markdown, before=found[-1].after, latex=latex)
+
+
+def moves(program: Program, wrt: str) -> tuple[Ground, list[Step]]:
+    """The steps, not yet confirmed."""
     reverse = _Reverse(program, (wrt,), record=True)
     gradients = reverse.run()
-    found: list[Step] = []
-    final = {e.tensor: e for e in gradients.backward.equations}
     assert reverse.history is not None
-    for e in gradients.backward.equations:
-        if e.tensor in reverse.history and not e.is_base:
-            found += _of_one(reverse, e, reverse.history[e.tensor], final)
-    complete = replace(gradients.backward, equations=(*reverse.program.equations, *reverse.helpers, *reverse.new),
-                       shapes={**reverse.program.shapes, **reverse.shapes})
-    return tuple(replace(s, latex=equation_latex(complete, s.after)) for s in confirm(complete, found))
-
-
-def _of_one(reverse: _Reverse, e: Equation, origins: Sequence[Origin], final: dict[str, Equation]) -> list[Step]:
-    """The steps of one gradient tensor."""
-    name = reverse.tensor_of[e.tensor]
-    dims = {i: e.ranges[i] for i in e.indices}
-    seeds = reverse._seed_terms(name, [Int.symbol(i) for i in e.indices])
-    line = _Line(reverse, e, dims)
-    start = line.equation([Term({}, (), Read(e.tensor, e.subs))])
-    terms: list[Term | None] = [o.raw for o in origins]
-    found = [line.step("chain rule", REASONS["chain rule"].format(wrt=name), start, [*seeds, *terms])]
-    solved: list[Term | None] = [o.solved for o in origins]
-    found.append(line.step("solve the subscript", REASONS["solve the subscript"], found[-1].after, [*seeds, *solved]))
-    for turn in range(max((len(o.laws) for o in origins), default=0)):
-        for k, origin in enumerate(origins):
-            if turn < len(origin.laws):
-                law, solved[k] = origin.laws[turn]
-                step = line.step(NAMES[law], REASONS[law], found[-1].after, [*seeds, *solved])
-                # The same law on several terms is one move.
-                merged = found[-1].rule == step.rule
-                found[-1:] = [replace(step, before=found[-1].before)] if merged else [found[-1], step]
-    found.append(Step("collect", REASONS["collect"], found[-1].after, e))
-    return [s for s in found if s.before.body != s.after.body]
+    inlined = [Equation(reverse.adjoint[t], tuple(map(Int.symbol, letters)), body, dict(zip(letters, reverse.program.dims[t], strict=True)))
+               for t, (letters, body) in reverse.inlined.items()]
+    shapes = {reverse.adjoint[t]: reverse.program.dims[t] for t in reverse.inlined}
+    complete = replace(gradients.backward, equations=(*reverse.program.equations, *reverse.helpers, *reverse.new, *inlined),
+                       shapes={**reverse.program.shapes, **reverse.shapes, **shapes})
+    final = {e.tensor: e for e in [*reverse.new, *inlined] if not e.is_base}
+    found: list[Step] = []
+    for name, origins in reverse.history.items():
+        if name in final:
+            found += _Line(reverse, final[name], origins, not found).steps()
+    return Ground(reverse.program, complete, dict(reverse.tensor_of), dict(reverse.seeds)), found
 
 
 class _Line:
-    """Right-hand sides of one gradient, each a sum of terms."""
+    """The right-hand side of one gradient on its way, as a list of terms."""
 
-    def __init__(self, reverse: _Reverse, e: Equation, dims: Ranges):
-        self.reverse, self.e, self.dims = reverse, e, dims
+    def __init__(self, reverse: _Reverse, final: Equation, origins: Sequence[Origin], first: bool):
+        self.reverse, self.final, self.first = reverse, final, first
+        self.tensor = reverse.tensor_of[final.tensor]
+        self.dims: Ranges = {i: final.ranges[i] for i in final.indices}
+        self.targets = [Int.symbol(i) for i in final.indices]
+        self.element = Read(self.tensor, tuple(self.targets))
+        self.seeds = reverse._seed_terms(self.tensor, self.targets)
+        self.taken: Ranges = dict(self.dims)
+        self.letters = [self.choose_letters(o) for o in origins]
+        self.origins = [_renamed(o, letters) for o, letters in zip(origins, self.letters, strict=True)]
+        self.found: list[Step] = []
+        self.now = self.definition()
+
+    def steps(self) -> list[Step]:
+        self.chain_rule()
+        self.delta()
+        self.differentiate()
+        self.recognise()
+        self.solve()
+        self.laws()
+        self.collect()
+        return self.found
+
+    # -- letters -----------------------------------------------------------------------------------------------------
+    def choose_letters(self, o: Origin) -> dict[str, Int]:
+        """Letters for the indices of a term: its own, with primes where they are letters of the gradient."""
+        chosen: dict[str, Int] = {}
+        indices = {**o.placed.indices, **o.solved.indices}
+        for name, r in indices.items():
+            base = name.rstrip("0123456789").rstrip("_") or "i"
+            chosen[name] = Int.symbol(self.letter(base, r, {str(v) for v in chosen.values()}))
+        return chosen
+
+    def letter(self, base: str, r: Range, used: set[str]) -> str:
+        name = base
+        while name in used or name in self.dims or name in self.reverse.roles or self.taken.get(name, r) != r:
+            name += "_"
+        self.taken[name] = r
+        return name
+
+    # -- moves -------------------------------------------------------------------------------------------------------
+    def definition(self) -> Equation:
+        """dA[a] = dL/dA[a]"""
+        outputs = self.reverse.outputs
+        sole = len(outputs) == 1 and outputs[0] not in self.reverse.seeds
+        self.loss = outputs[0] if sole else next(n for n in ("L", "J", "loss", "L_all") if n not in self.reverse.program.names)
+        return replace(self.final, body=Op("total", (Read(self.loss, ()), self.element)), ranges=dict(self.dims))
+
+    def chain_rule(self) -> None:
+        """Σ_i dY[i] · ∂Y[i]/∂A[a] over all equations that read A, gradients called by their names, then what they are known to be."""
+        readers = list({id(o.equation): o for o in self.origins}.values())
+        shown = listed(formula(n) for n in dict.fromkeys(o.equation.tensor for o in readers))
+        single = len({o.equation.tensor for o in readers}) == 1
+        reason = say("definition_1" if single else "definition", readers=shown, tensor=self.tensor, element=self.element)
+        if self.seeds:
+            reason = reason + plain(" ") + say("seed", tensor=self.tensor)
+        if self.first and self.reverse.seeds:
+            reason = reason + plain(" ") + say("loss", loss=self.loss)
+        self.move("definition", reason, [*self.seeds, *(self.passed_on(o, by_name=True) for o in readers)])
+        known = [(o, self.passed_on(o, by_name=False)) for o in readers]
+        facts = [equal(self.seed_name(o.equation), self.seed(o)) for o, _ in known if self.seed_name(o.equation) != self.seed(o)]
+        self.move("substitute", say("substitute", facts=listed(facts)), [*self.seeds, *(t for _, t in known)])
+
+    def passed_on(self, o: Origin, by_name: bool) -> Term:
+        e, names = o.equation, {i: Int.symbol(n) for i, n in o.names.items()}
+        ranges = {n: e.ranges[i] for i, n in o.names.items()}
+        holds = list(self.reverse._own_range(e, names, {}, names, {**ranges, **e.ranges}, self.dims))
+        body = Op("whole", (Read(e.tensor, tuple(s.subst(names) for s in e.subs)), self.element))
+        seed = self.seed_name(e, names) if by_name else self.seed(o)
+        return Term({o.names[i]: e.ranges[i] for i in e.indices}, tuple(holds), product([*factors(seed), body]))
+
+    def seed_name(self, e: Equation, names: dict[str, Int] | None = None) -> Expr:
+        """dY[i], called by its name unless it is the seed itself."""
+        subs = tuple(s.subst(names or {}) for s in e.subs)
+        history = self.reverse.history or {}
+        if e.tensor in self.reverse.inlined and self.reverse.adjoint[e.tensor] not in history:
+            letters, body = self.reverse.inlined[e.tensor]
+            return subst_indices(body, dict(zip(letters, subs, strict=True)))
+        return tensor(self.reverse.adjoint[e.tensor], *subs)
+
+    def seed(self, o: Origin) -> Expr:
+        return self.reverse._seed(o.equation, {i: Int.symbol(n) for i, n in o.names.items()}, {**self.dims, **o.placed.indices})
+
+    def delta(self) -> None:
+        """∂Y[i]/∂A[a] = Σ_r w · ∂e/∂A[α] · [α = a]"""
+        places: dict[tuple[Read, tuple[Said, ...]], list[Said]] = {}
+        for o in self.origins:
+            names = {i: Int.symbol(n) for i, n in o.names.items()}
+            read = Read(o.read.tensor, tuple(s.subst(names) for s in o.read.subs))
+            where = tuple(equal(s, t) for s, t in zip(read.subs, self.targets, strict=True))
+            place = Read(o.equation.tensor, tuple(s.subst(names) for s in o.equation.subs))
+            places.setdefault((read, where), []).append(formula(place))
+        said = [say("delta", read=read, places=listed(found), element=self.element, condition=listed(where)) if where
+                else say("delta_scalar", read=read, places=listed(found)) for (read, where), found in places.items()]
+        said += [say(o.op) for o in self.origins if o.op != "sum"]
+        self.move("delta", _sentences(said), [*self.seeds, *(o.placed for o in self.origins)])
+
+    def differentiate(self) -> None:
+        """What SymPy finds for each ∂e/∂A[α]."""
+        facts = []
+        for o in self.origins:
+            node = next(n for n in walk(o.placed.body) if isinstance(n, Op) and n.op == "partial")
+            facts.append(equal(node, o.slope))
+        self.move("differentiate", say("differentiate", facts=listed(facts)), [*self.seeds, *(o.differentiated for o in self.origins)])
+
+    def recognise(self) -> None:
+        facts = []
+        for o in self.origins:
+            for before, after in _differences(o.differentiated.body, o.known.body):
+                facts.append(equal(before, after))
+        self.move("recognise", say("recognise", facts=listed(facts)), [*self.seeds, *(o.known for o in self.origins)])
+
+    def solve(self) -> None:
+        facts = [self.solved(o) for o in self.origins if o.values]
+        self.move("solve", say("solve", facts=listed(facts, "; ")), [*self.seeds, *(o.solved for o in self.origins)])
+
+    def solved(self, o: _Shown) -> Said:
+        """Of one term: what its conditions say of its indices, and what they leave as a condition."""
+        told = [condition(c) for c in o.placed.conditions if c not in o.solved.conditions]
+        wanted = [equal(i, v) for i, v in o.values.items()]
+        new = [condition(c) for c in o.solved.conditions if c not in o.known.conditions]
+        same = {w.text for w in wanted} == {t.text for t in told}
+        total = listed(wanted) if same else listed([t for t in told if t not in wanted]) + plain(" means ") + listed(
+            [w for w in wanted if w not in told]) + (plain("; also ") + listed([w for w in wanted if w in told]) if any(
+                w in told for w in wanted) else plain(""))
+        stays = [formula(Int.symbol(o.names[i])) for i in o.equation.indices if o.names[i] in o.solved.indices]
+        return total + (plain(", where ") + listed(new) if new else plain("")) + (
+            plain("; the sum over ") + listed(stays) + plain(" stays") if stays else plain(""))
+
+    def laws(self) -> None:
+        """What `simplify` did, term by term, the same law on several terms as one move."""
+        terms: list[Term | None] = [o.solved for o in self.origins]
+        for turn in range(max((len(o.laws) for o in self.origins), default=0)):
+            for law in dict.fromkeys(o.laws[turn][0] for o in self.origins if turn < len(o.laws)):
+                said = []
+                for k, o in enumerate(self.origins):
+                    if turn < len(o.laws) and o.laws[turn][0] == law:
+                        said.append(_why(law, terms[k], o.laws[turn][1]))
+                        terms[k] = o.laws[turn][1]
+                self.move(law, _sentences(said), [*self.seeds, *terms])
+
+    def collect(self) -> None:
+        """The final form; only other letters are no step."""
+        if not self.found:
+            self.add("collect", self.collected(), self.final)
+        elif _same_up_to_letters(self.now, self.final):
+            self.found[-1] = replace(self.found[-1], after=self.final)
+        elif self.now.body != self.final.body:
+            self.add("collect", self.collected(), self.final)
+
+    def collected(self) -> Said:
+        before, after = (len(additive_terms(e.body)) for e in (self.now, self.final))
+        terms = [factors(t) for _, t in additive_terms(self.now.body)]
+        shared = [f for f in terms[0] if not isinstance(f, Reduce) and all(f in t for t in terms[1:])]
+        if len(terms) > 1 and shared:
+            return say("collect", facts=plain("All terms share ") + listed(map(formula, shared)))
+        if after < before:
+            return say("collect", facts=plain(f"{before} terms are the same but for a factor or for where they hold, and become {after}"))
+        return say("collect", facts=plain("Factors and terms take their usual order"))
+
+    # -- assembling --------------------------------------------------------------------------------------------------
+    def move(self, rule: str, reason: Said, terms: Iterable[Term | None]) -> None:
+        after = self.equation(terms)
+        if after.body != self.now.body:
+            self.add(rule, reason, after)
+
+    def add(self, rule: str, reason: Said, after: Equation) -> None:
+        step = Step(NAMES.get(rule, rule.replace("_", " ")), reason.text, self.now, after, of=self.final.tensor, said=reason.markdown)
+        self.found.append(step)
+        self.now = after
 
     def equation(self, terms: Iterable[Term | None]) -> Equation:
         ranges, parts = dict(self.dims), []
         for t in terms:
             if t is not None:
-                renamed = _rename_bound(t, self.dims, ranges, self.reverse)
-                ranges |= renamed.indices
-                parts.append(renamed.expression())
-        return replace(self.e, body=add(parts), ranges=ranges)
-
-    def step(self, rule: str, reason: str, before: Equation, terms: Iterable[Term | None]) -> Step:
-        return Step(rule, reason, before, self.equation(terms))
+                ranges |= t.indices
+                parts.append(t.expression())
+        return replace(self.final, body=add(parts), ranges=ranges)
 
 
-# -- confirmation ------------------------------------------------------------------------------------------------------------
-def confirm(program: Program, found: Sequence[Step], seed: int = 0, trials: int = TRIALS) -> tuple[Step, ...]:
-    """The steps, each evaluated on both sides; CheckError for one whose sides differ.
+@dataclass(frozen=True)
+class _Shown(Origin):
+    """An origin with the letters that are shown."""
 
-    program: all equations that the steps may read. The sides become tensors of their own beside it.
-    """
-    extra: list[Equation] = []
-    shapes: dict[str, tuple[Range, ...]] = {}
-    for k, s in enumerate(found):
-        for side, e in (("before", s.before), ("after", s.after)):
-            name = f"step{k}_{side}"
-            extra.append(replace(e, tensor=name))
-            shapes[name] = tuple(e.ranges[i] for i in e.indices)
-    wide = replace(program, equations=(*program.equations, *extra), shapes={**program.shapes, **shapes},
-                   outputs=tuple(e.tensor for e in extra))
-    rng, done, attempts = Random(seed), 0, 0
-    while done < trials:
-        attempts += 1
-        if attempts > 30:
-            raise CheckError("No random inputs were found on which the steps can be evaluated.")
-        try:
-            done += _trial(program, wide, found, rng, "any" if attempts < 10 else "positive")
-        except EvaluationError:
-            continue
-    return tuple(replace(s, trials=trials) for s in found)
+    slope: Expr = ZERO
 
 
-def _trial(program: Program, wide: Program, found: Sequence[Step], rng: Random, mode: str) -> bool:
-    """Evaluate all sides on one sample; False where they are not finite there."""
-    sample = draw(program, rng, mode=mode, largest=3)
-    values = evaluate(wide, sample.inputs)
-    numbers = {name: flat(v) for name, v in values.items()}
-    if not all(_is_finite(x) for v in numbers.values() for x in v):
-        return False
-    for k, s in enumerate(found):
-        for a, b in zip(numbers[f"step{k}_before"], numbers[f"step{k}_after"], strict=True):
-            if not _agree(a, b):
-                raise CheckError(f"A step does not hold ({s.rule}): {s.before} and {s.after} differ at sizes {sample.sizes}: {a}, {b}.")
-    return True
+def _renamed(o: Origin, letters: dict[str, Int]) -> _Shown:
+    """All lines of an origin with other letters for their indices."""
+
+    def change(t: Term) -> Term:
+        moved = Term({str(letters[i]): r for i, r in t.indices.items()}, t.conditions, t.body)
+        hidden = {i: Int.symbol(f"\0{i}") for i in letters}
+        return moved.subst(hidden).subst({f"\0{i}": v for i, v in letters.items()})
+
+    def change_or_drop(t: Term | None) -> Term | None:
+        return None if t is None else change(_with(t, letters))
+
+    values = {str(letters.get(i, Int.symbol(i))): v.subst(letters) for i, v in o.values.items()}
+    placed = change(o.placed)
+    differentiated = change(o.differentiated)
+    return _Shown(o.equation, o.read, o.op, {i: str(letters.get(n, n)) for i, n in o.names.items()}, values, placed, differentiated,
+                  change(o.known), change(o.solved), tuple((law, change_or_drop(t)) for law, t in o.laws), _slope(placed, differentiated))
 
 
-def _is_finite(x: Any) -> bool:
-    return bool(x == x and abs(x) != float("inf"))
+def _with(t: Term, letters: dict[str, Int]) -> Term:
+    for i in t.indices:
+        letters.setdefault(i, Int.symbol(i))
+    return t
 
 
-def _agree(a: Any, b: Any) -> bool:
-    """Equal as fractions; to 40 of 50 digits as mpf; to rounding where a float came in."""
-    difference = combine("-", a, b)
-    if isinstance(a, float) or isinstance(b, float):
-        return bool(abs(float(difference)) <= 1e-9 * (1 + abs(float(a))))
-    if hasattr(a, "_mpf_") or hasattr(b, "_mpf_"):
-        return bool(abs(difference) <= combine("*", 1 + abs(a), combine("/", 1, 10 ** (DIGITS - 10))))
-    return bool(difference == 0)
+def _slope(placed: Term, differentiated: Term) -> Expr:
+    """What stands in the place of the derivative once it is carried out."""
+    others = [f for f in factors(placed.body) if not (isinstance(f, Op) and f.op == "partial")]
+    rest = factors(differentiated.body)
+    for f in others:
+        if f in rest:
+            rest.remove(f)
+    return product(rest)
+
+
+def _differences(a: Expr, b: Expr) -> list[tuple[Expr, Expr]]:
+    """The smallest parts in which two expressions of the same build differ."""
+    if a == b:
+        return []
+    if isinstance(a, Op) and isinstance(b, Op) and a.op == b.op and len(a.args) == len(b.args) and a.op != "exp":
+        return [d for x, y in zip(a.args, b.args, strict=True) for d in _differences(x, y)]
+    return [(a, b)]
+
+
+def _why(law: str, before: Term | None, after: Term | None) -> Said:
+    """The sentence of a law, with what it was used on."""
+    found = _concrete(law, before, after) if before is not None and after is not None else None
+    if found is not None:
+        return found
+    return plain(REASONS[law] if "{" not in REASONS.get(law, "{") else f"{NAMES.get(law, law.replace('_', ' '))}.")
+
+
+def _concrete(law: str, before: Term, after: Term) -> Said | None:
+    gone = [condition(c) for c in before.conditions if c not in after.conditions]
+    new = [condition(c) for c in after.conditions if c not in before.conditions]
+    indices = tuple(i for i in before.indices if i not in after.indices)
+    if law == "drop_implied" and gone:
+        reads = _guards(after.body, [c for c in before.conditions if c not in after.conditions])
+        return say(law, reads=listed(map(formula, reads)), condition=listed(gone)) if reads else None
+    if law == "settle_conditions" and gone:
+        return say(law, condition=listed(gone))
+    if law == "split_where" and new:
+        return say(law, condition=listed(new))
+    if law == "sum_of_nothing" and indices:
+        return say(law, indices=listed(formula(Int.symbol(i)) for i in indices))
+    if law == "use_givens" and indices:
+        evaluated = [Reduce("sum", indices, f) for f in factors(before.body) if f not in factors(after.body)]
+        return say(law, facts=listed(equal(e, _value_of(e, before, after)) for e in evaluated)) if len(evaluated) == 1 else None
+    return None
+
+
+def _value_of(total: Reduce, before: Term, after: Term) -> Expr:
+    """What a given made of a sum: what stands in the product instead."""
+    rest = factors(after.body)
+    for f in factors(before.body):
+        if f in rest:
+            rest.remove(f)
+    return product(rest)
+
+
+def _guards(body: Expr, conditions: Iterable[Expr]) -> list[Read]:
+    """Reads with a subscript that a condition bounds."""
+    bounded = [a.value for c in conditions if isinstance(c, Op) for a in c.args if isinstance(a, IntValue)]
+    return [f for f in dict.fromkeys(f for f in walk(body) if isinstance(f, Read))
+            if any((s - v).is_constant and not s.is_constant for s in f.subs for v in bounded)]
+
+
+def _sentences(said: Iterable[Said]) -> Said:
+    total = plain("")
+    for k, s in enumerate(dict.fromkeys(said)):
+        total = total + plain(" " if k else "") + s
+    return total
+
+
+def _same_up_to_letters(a: Equation, b: Equation) -> bool:
+    """Whether two right-hand sides differ in nothing but the names of bound indices."""
+    return _numbered(a) == _numbered(b)
+
+
+def _numbered(e: Equation) -> tuple[Expr, tuple[Range, ...]]:
+    """The right-hand side with its bound indices numbered in order of appearance, and their ranges."""
+    seen: list[Range] = []
+
+    def number(node: Expr) -> Expr:
+        if isinstance(node, Reduce):
+            values = {}
+            for i in node.indices:
+                values[i] = Int.symbol(f"\0{len(seen)}")
+                seen.append(e.ranges[i])
+            return Reduce(node.op, tuple(str(v) for v in values.values()), number(subst_indices(node.body, values)))
+        if isinstance(node, Op):
+            return Op(node.op, tuple(number(a) for a in node.args))
+        return node
+
+    return number(e.body), tuple(seen)

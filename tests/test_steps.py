@@ -1,73 +1,278 @@
-"""The steps of a derivation lead to the gradient, each is confirmed, and a step that is wrong is refused."""
+"""The steps of a derivation are the moves of a person, each is confirmed, and a step that is wrong is refused."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from dataclasses import replace
+from fractions import Fraction
+from random import Random
 
 import pytest
 
 import nnderiv as nd
-from nnderiv.derivative import _Reverse
-from nnderiv.errors import CheckError
-from nnderiv.expr import Op, Read, neg, num
+from nnderiv.confirm import confirm
+from nnderiv.draw import draw, flat
+from nnderiv.errors import CheckError, EvaluationError
+from nnderiv.expr import DERIVATIVES, Expr, IntValue, Op, Read, add, additive_terms, conjunction, map_children, neg, num, walk
+from nnderiv.integer import Int
 from nnderiv.layers import ALL
-from nnderiv.steps import confirm
+from nnderiv.numbers import agree
+from nnderiv.program import Equation, Program
+from nnderiv.reasons import NAMES
+from nnderiv.steps import Step, Steps, moves
 
+DENSE = "X[N,I], W[I,O], b[O] -> Y\n Y[n,o] = sum[i](X[n,i]*W[i,o]) + b[o]"
 CONVOLUTION = """
     X[N,C,H], K[O,C,U], int s, int p -> Y
     Y[n,o,i] = sum[c,u](K[o,c,u]*X[n,c,s*i+u-p])  for i < (H + 2*p - U)//s + 1
 """
+RECURRENT = "x[T], w, h0 -> h\n h[-1] = h0\n h[t] = tanh(w*h[t-1] + x[t])"
+MEAN = "x[N], g[N] -> Y\n m = mean[n](x[n])\n Y[n] = g[n]*(x[n] - m)/(1 + m**2)"
+LABELS = "S[N,M], y[N,M] -> L\n L = -sum[n,m](y[n,m]*log_softmax[m](S[n,m]))\n given sum[m](y[n,m]) = 1"
+SOFTMAX = "S[N,M] -> P\n P[n,m] = softmax[m](S[n,m])"
+MAXIMUM = "X[N,H] -> Y\n Y[n,i] = max[u](X[n,2*i+u]) for u < 2"
+CAUSAL = "a[N], b[N] -> Y\n Y[i] = sum[j](where(j <= i, a[j]*b[i], 0))"
 
 
+def rules(text: str, wrt: str) -> list[str]:
+    return [s.rule for s in nd.derive(text)[wrt].steps]
+
+
+# -- all layers --------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", sorted(ALL))
 def test_the_steps_of_every_layer_are_confirmed_and_end_at_the_gradient(name):
     derivation = ALL[name].derivation
     gradient = next(iter(derivation))
     found = gradient.steps
     assert found and all(s.trials >= 3 and s.reason and s.latex for s in found)
+    assert all((s.probability is None) != (s.digits is None) or "given" in str(derivation.forward) for s in found)
     assert found[-1].after.body == nd.derive(derivation.forward, wrt=(gradient.wrt,))[gradient.wrt].definition.body
 
 
 def test_each_step_begins_where_the_last_one_of_its_tensor_ended():
-    last: dict[str, object] = {}
-    for s in nd.derive(CONVOLUTION)["X"].steps:
-        if s.before.tensor in last:
-            assert s.before.body == last[s.before.tensor]
-        last[s.after.tensor] = s.after.body
+    for text, wrt in ((CONVOLUTION, "X"), (RECURRENT, "w"), (LABELS, "S"), (MEAN, "x")):
+        last: dict[str, object] = {}
+        for s in nd.derive(text)[wrt].steps:
+            assert s.before.tensor == s.after.tensor == s.of
+            assert s.before.body == last.get(s.of, s.before.body)
+            assert s.before.body != s.after.body or s.rule == "matrix form"  # what does nothing is no step
+            if s.of not in last:
+                assert isinstance(s.before.body, Op) and s.before.body.op == "total"
+            last[s.of] = s.after.body
 
 
-def test_the_stride_is_solved_for_and_the_range_of_the_seed_guards_itself():
-    rules = [s.rule for s in nd.derive(CONVOLUTION)["X"].steps]
-    assert rules[:2] == ["chain rule", "solve the subscript"] and "out of range is 0" in rules
+# -- the moves: a test for each row of the table of the one rule -------------------------------------------------------------
+def test_a_weight_is_solved_for_and_recognised_as_a_matrix_product():
+    assert rules(DENSE, "W") == [
+        "chain rule", "Kronecker delta", "differentiate the summand", "solve the subscript", "matrix form"]
+    found = nd.derive(DENSE)["W"].steps
+    assert found[-1].latex == nd.derive(DENSE)["W"].latex(form="matrix") and r"X^{\top}" in found[-1].latex
+    assert "∂(X[n,i′]*W[i′,o′])/∂W[i′,o′] = X[n,i′]" in found[2].reason
 
 
-def _corrupted(after, how):
-    body = after.body
-    if how == "sign":
-        return replace(after, body=neg(body))
-    if how == "factor":
-        return replace(after, body=body * num(2))
-
-    def shift(e):
-        if isinstance(e, Read) and e.tensor == "dY":
-            return Read(e.tensor, (*e.subs[:-1], e.subs[-1] + 1))
-        from nnderiv.expr import map_children
-
-        return map_children(shift, e)
-
-    def without_condition(e):
-        from nnderiv.expr import map_children
-
-        return e.args[1] if isinstance(e, Op) and e.op == "where" else map_children(without_condition, e)
-
-    return replace(after, body=shift(body) if how == "index" else without_condition(body))
+def test_in_a_convolution_the_subscript_is_solved_and_the_kernel_turns():
+    found = nd.derive("X[H], K[U] -> Y\n Y[i] = sum[u](K[u]*X[i+u])")["X"].steps
+    solve = next(s for s in found if s.rule == "solve the subscript")
+    assert "i + u = a means i = a - u" in solve.reason
+    assert "dY[a-u]" in str(solve.after)
+    assert any(s.rule == "out of range is 0" and "dY[a-u]" in s.reason for s in found)
 
 
-@pytest.mark.parametrize("how", ["sign", "factor", "index", "condition"])
-def test_a_corrupted_step_is_refused(how):
-    program = nd.parse(CONVOLUTION)
-    reverse = _Reverse(program, ("X",), record=True)
-    backward = reverse.run().backward
-    good = nd.derive(program, wrt=("X",))["X"].steps
-    assert confirm(backward, good)
-    bad = [replace(good[-1], after=_corrupted(good[-1].after, how))]
-    with pytest.raises(CheckError, match="does not hold"):
-        confirm(backward, bad)
+def test_a_stride_must_divide():
+    solve = next(s for s in nd.derive(CONVOLUTION)["X"].steps if s.rule == "solve the subscript")
+    assert "i = (p + a - u)//s" in solve.reason and "(p + a - u) % s == 0" in solve.reason
+
+
+def test_the_sum_over_the_batch_stays_in_the_gradient_of_a_bias():
+    solve = next(s for s in nd.derive(DENSE)["b"].steps if s.rule == "solve the subscript")
+    assert solve.reason == "o′ = o; the sum over n stays." and str(solve.after) == "db[o] = sum[n](dY[n,o])"
+
+
+def test_time_runs_backwards():
+    solve = next(s for s in nd.derive(RECURRENT)["x"].steps if s.rule == "solve the subscript" and s.of == "dh_total")
+    assert "t′ - 1 = t means t′ = t + 1" in solve.reason
+
+
+def test_an_intermediate_is_called_by_its_name():
+    found = [s for s in nd.derive(RECURRENT)["x"].steps if s.rule == "recognise what has a name"]
+    assert found and "tanh(h_in[t′]) = h[t′]" in found[0].reason or "= h[" in found[0].reason
+    assert "h[t′]**2" in str(found[0].after).replace("_", "′")
+
+
+def test_on_a_diagonal_a_kronecker_delta_remains():
+    found = nd.derive("A[N,N] -> y\n y[i] = A[i,i]")["A"].steps
+    assert found[-1].rule != "Kronecker delta" and "where(" in str(found[-1].after)
+
+
+def test_where_the_index_is_data_the_condition_remains():
+    found = nd.derive("E[V,D], int tok[N] -> Y\n Y[n,d] = E[tok[n],d]")["E"].steps
+    assert "where(tok[n] == a" in str(found[-1].after)
+
+
+def test_a_maximum_says_how_it_is_shared():
+    assert any("in equal parts" in s.reason for s in nd.derive(MAXIMUM)["X"].steps)
+
+
+def test_a_given_is_used_and_named():
+    used = [s for s in nd.derive(LABELS)["S"].steps if s.rule == "use what is given"]
+    assert len(used) == 1 and used[0].reason == "What is given evaluates the sum: sum[m](y[n,m]) = 1."
+    without = nd.derive(LABELS.partition("\n given")[0])["S"].steps
+    assert all(s.rule != "use what is given" for s in without)
+
+
+def test_a_gradient_that_is_known_is_put_in():
+    found = nd.derive(LABELS)["S"].steps
+    assert any(s.rule == "put in what is known" and s.reason == "We know that dL_lse[n] = 1." for s in found)
+
+
+def test_every_rule_has_a_name_of_its_own():
+    assert len(set(NAMES.values())) == len(NAMES)
+
+
+# -- evidence ----------------------------------------------------------------------------------------------------------------
+def test_a_rational_step_states_how_likely_a_false_one_would_pass():
+    for s in nd.derive(DENSE)["W"].steps:
+        assert s.digits is None and s.probability is not None and 0 < s.probability < Fraction(1, 10**9)
+
+
+def test_a_step_with_a_function_states_to_how_many_digits():
+    for s in nd.derive(RECURRENT)["w"].steps:
+        assert s.probability is None and s.digits == 40
+
+
+CASES = [(DENSE, "W"), (CONVOLUTION, "X"), (RECURRENT, "w"), (MEAN, "x"), (LABELS, "S"), (SOFTMAX, "S"), (MAXIMUM, "X"), (CAUSAL, "a")]
+
+
+@pytest.mark.parametrize(("text", "wrt"), CASES)
+def test_a_corrupted_step_is_refused(text, wrt):
+    """A sign, a factor, a shifted subscript, a dropped term or condition, another size: at every step, on the side it leads to."""
+    ground, found = moves(nd.parse(text), wrt)
+    assert confirm(ground, found)
+    kinds = set()
+    for s in found:
+        for kind, after in corruptions(s.after):
+            if not _means_the_same(ground.complete, s.after, after):
+                with pytest.raises(CheckError, match="does not hold"):
+                    confirm(ground, [replace(s, after=after)])
+                kinds.add(kind)
+    assert {"sign", "factor", "shift"} <= kinds and len(kinds) >= 4
+
+
+@pytest.mark.parametrize(("text", "wrt"), CASES[:4])
+def test_a_step_from_a_wrong_line_is_refused(text, wrt):
+    ground, found = moves(nd.parse(text), wrt)
+    for s in found:
+        for kind, before in corruptions(s.before):
+            if kind in ("sign", "factor"):
+                with pytest.raises(CheckError, match="does not hold"):
+                    confirm(ground, [replace(s, before=before)])
+
+
+def test_a_derivative_by_another_element_is_refused():
+    ground, found = moves(nd.parse("x[N] -> y\n y[n] = x[n]*x[n-1]"), "x")
+    for side in (found[0].before, found[0].after):
+        shifted = replace(side, body=_map(side.body, lambda n: Op(n.op, (n.args[0], _shifted(n.args[1])))
+                                          if isinstance(n, Op) and n.op in ("whole", "total") else n))
+        with pytest.raises(CheckError, match="does not hold"):
+            confirm(ground, [replace(found[0], before=shifted if side is found[0].before else found[0].before,
+                                     after=shifted if side is found[0].after else found[0].after)])
+
+
+def corruptions(e: Equation) -> Iterator[tuple[str, Equation]]:
+    """The equation, wrong in one way after the other."""
+    yield "sign", replace(e, body=neg(e.body))
+    yield "factor", replace(e, body=num(2)*e.body)
+    for read in dict.fromkeys(n for n in walk(e.body) if isinstance(n, Read) and n.subs):
+        if not _within_derivative(e.body, read):
+            yield "shift", replace(e, body=_map(e.body, lambda n, read=read: _shifted(read) if n == read else n))
+    terms = additive_terms(e.body)
+    for k in range(len(terms) if len(terms) > 1 else 0):
+        yield "term", replace(e, body=add([t if sign > 0 else neg(t) for j, (sign, t) in enumerate(terms) if j != k]))
+    for condition in dict.fromkeys(c for n in walk(e.body) if isinstance(n, Op) and n.op == "where" for c in _parts(n.args[0])):
+        yield "condition", replace(e, body=_map(e.body, lambda n, c=condition: _without(n, c)))
+    for value in dict.fromkeys(n for n in walk(e.body) if isinstance(n, IntValue) and n.value.name in ("N", "M", "T", "H")):
+        yield "size", replace(e, body=_map(e.body, lambda n, v=value: IntValue(v.value + 1) if n == v else n))
+
+
+def _parts(c: Expr) -> tuple[Expr, ...]:
+    return c.args if isinstance(c, Op) and c.op == "and" else (c,)
+
+
+def _without(n: Expr, c: Expr) -> Expr:
+    if isinstance(n, Op) and n.op == "where" and c in _parts(n.args[0]):
+        rest = conjunction([d for d in _parts(n.args[0]) if d != c])
+        return Op("where", (rest, *n.args[1:])) if rest.op != "true" else n.args[1]
+    return n
+
+
+def _within_derivative(body: Expr, read: Read) -> bool:
+    """What stands in a derivative that is not carried out has its own test."""
+    return any(isinstance(n, Op) and n.op in DERIVATIVES and read in list(walk(n)) for n in walk(body))
+
+
+def _shifted(e: Expr) -> Expr:
+    assert isinstance(e, Read)
+    return Read(e.tensor, (*e.subs[:-1], e.subs[-1] + Int.of(1)))
+
+
+def _map(e: Expr, f) -> Expr:
+    return f(map_children(lambda c: _map(c, f), e))
+
+
+def _means_the_same(program: Program, a: Equation, b: Equation) -> bool:
+    """Whether the corruption changes nothing (the condition was implied): asked of the interpreter, at samples of its own."""
+    if a.body == b.body:
+        return True
+    if any(isinstance(n, Op) and n.op in DERIVATIVES for n in walk(a.body)):
+        return False
+    sides = tuple(replace(e, tensor=name) for e, name in ((a, "side_a"), (b, "side_b")))
+    shape = tuple(a.ranges[i] for i in a.indices)
+    wide = replace(program, equations=(*program.equations, *sides), shapes={**program.shapes, "side_a": shape, "side_b": shape},
+                   outputs=("side_a", "side_b"))
+    rng = Random(1)
+    for _ in range(8):
+        try:
+            values = nd.evaluate(wide, draw(program, rng, largest=4, mode="positive").inputs)
+        except EvaluationError:
+            continue
+        if not all(agree(x, y) for x, y in zip(flat(values["side_a"]), flat(values["side_b"]), strict=True)):
+            return False
+    return True
+
+
+# -- display -----------------------------------------------------------------------------------------------------------------
+def test_steps_are_a_tuple_that_shows_itself():
+    found = nd.derive(LABELS)["S"].steps
+    assert isinstance(found, tuple) and isinstance(found, Steps) and all(isinstance(s, Step) for s in found)
+    text = str(found)
+    assert max(map(len, text.splitlines())) <= 100
+    assert text.startswith("dL_lse[n] = dL/dL_lse[n]\n  chain rule: ") and "\ndS[n,m] = dL/dS[n,m]\n" in text
+    assert " ".join(text.split()).endswith("to at least 40 digits.")
+
+
+def test_the_gradients_it_rests_on_fold():
+    page = nd.derive(LABELS)["S"].steps._repr_markdown_()
+    assert page.count("<details>") == page.count("</details>") == 1 and "<summary>dL_lse: " in page
+    assert page.index("</details>") < page.index(r"\mathrm{d}S_{n,m} = \frac{\mathrm{d}L}{\mathrm{d}S_{n,m}}")
+    assert page.count("$$") % 2 == 0 and "**Kronecker delta.**" in page
+
+
+def test_a_document_is_one_of_its_own():
+    d = nd.derive(LABELS)
+    page = d.document()
+    assert page.startswith(r"\documentclass{article}") and page.endswith(r"\end{document}")
+    assert _balanced(page) and page.count("$") % 2 == 0 and page.isascii()
+    for name in ("S", "y"):
+        assert rf"The gradient with respect to ${name}$" in page
+    assert d["S"].latex() in page and r"\textbf{Use what is given.}" in page
+    assert r"\textbf" not in d.document(steps=False)
+
+
+def _balanced(page: str) -> bool:
+    """Braces that match, and environments that end in the order in which they began."""
+    depth = 0
+    for before, c in zip(" " + page, page, strict=False):
+        depth += (c == "{" and before != "\\") - (c == "}" and before != "\\")
+        if depth < 0:
+            return False
+    return depth == 0

@@ -1,0 +1,134 @@
+"""What the steps of a derivation are called, and what they say: each sentence in plain text and in Markdown with mathematics.
+
+    NAMES      rule -> what a person calls it; the laws of `simplify` by their own names
+    REASONS    rule -> why it holds, with {…} for what is concrete in it
+
+A law that has no entry here is shown by its own name, with the sentence of its table where there is one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from .expr import Expr, IntValue, Op, Read
+from .integer import Int
+from .latex import expression_latex, int_latex, name_latex
+
+NAMES = {
+    "definition": "chain rule",
+    "substitute": "put in what is known",
+    "delta": "Kronecker delta",
+    "differentiate": "differentiate the summand",
+    "recognise": "recognise what has a name",
+    "solve": "solve the subscript",
+    "split_where": "condition of a factor",
+    "settle_conditions": "ranges decide",
+    "settle_divisions": "small quotients",
+    "divide_exactly": "exact division",
+    "contract_delta": "contract the delta",
+    "drop_outside": "outside its range",
+    "drop_implied": "out of range is 0",
+    "sum_of_nothing": "constant summand",
+    "use_givens": "use what is given",
+    "collect": "collect",
+    "matrix": "matrix form",
+}
+REASONS = {
+    "definition": "The readers of {tensor} are {readers}; each of their elements passes on its own gradient, times its derivative by "
+                  "{element}.",
+    "definition_1": "Only {readers} reads {tensor}; each of its elements passes on its own gradient, times its derivative by {element}.",
+    "seed": "As an output, {tensor} has a seed, which is added.",
+    "loss": "Here {loss} is the loss: the outputs, each times its seed, added up.",
+    "substitute": "We know that {facts}.",
+    "delta": "{read} stands in {places}; its derivative by {element} is 1 where {condition}, and 0 elsewhere.",
+    "delta_scalar": "{read} stands in {places}.",
+    "sum": "A sum is differentiated summand by summand.",
+    "max": "A maximum passes its gradient to where it is taken, in equal parts if that is in several places.",
+    "min": "A minimum passes its gradient to where it is taken, in equal parts if that is in several places.",
+    "logsumexp": "The derivative of a logsumexp by its summand is the softmax.",
+    "differentiate": "{facts}.",
+    "recognise": "By its equation, {facts}.",
+    "solve": "{facts}.",
+    "solve_and": "{conditions} means {values}.",
+    "split_where": "A factor that is 0 unless {condition} is the factor and that condition.",
+    "settle_conditions": "Wherever the indices run, {condition} holds.",
+    "settle_divisions": "A quotient of something smaller than its divisor is 0, and the remainder is that something itself.",
+    "divide_exactly": "Where the divisor divides, quotient times divisor is the dividend.",
+    "contract_delta": "Summing over an index that must equal an expression puts the expression in its place.",
+    "drop_outside": "What is read there lies outside its tensor, where it is 0: the term vanishes.",
+    "drop_implied": "A read outside its range is 0, and {reads} is there already, so {condition} says nothing new.",
+    "sum_of_nothing": "The summand does not depend on {indices}, so the sum counts its values.",
+    "use_givens": "What is given evaluates the sum: {facts}.",
+    "collect": "{facts}.",
+    "matrix": "Without indices: a sum over an index that two factors share is a product of matrices.",
+}
+
+
+@dataclass(frozen=True)
+class Said:
+    """A sentence, or a part of one."""
+
+    text: str
+    markdown: str
+
+    def __add__(self, other: Said) -> Said:
+        return Said(self.text + other.text, self.markdown + other.markdown)
+
+
+def plain(text: str) -> Said:
+    return Said(text, text)
+
+
+def formula(e: Expr | Int | str) -> Said:
+    """A formula within a sentence; a text is the name of a tensor, an index or a size."""
+    if isinstance(e, Int):
+        return Said(primed(str(e)), f"${int_latex(e)}$")
+    if isinstance(e, str):
+        return Said(primed(e), f"${name_latex(e) if len(e) < 2 or not e.startswith('d') else expression_latex(_element(e))}$")
+    if isinstance(e, IntValue):
+        return formula(e.value)
+    return Said(primed(str(e)), f"${expression_latex(e)}$")
+
+
+def _element(name: str) -> Expr:
+    return Read(name, ())
+
+
+def equal(left: Expr | Int | str, right: Expr | Int | str) -> Said:
+    """left = right"""
+    a, b = formula(left), formula(right)
+    return Said(f"{a.text} = {b.text}", f"{a.markdown[:-1]} = {b.markdown[1:]}")
+
+
+def condition(c: Expr) -> Said:
+    """A condition; an equality with the sign that people write."""
+    if isinstance(c, Op) and c.op == "==" and isinstance(c.args[0], IntValue) and isinstance(c.args[1], IntValue) and "%" not in str(c):
+        return equal(c.args[0], c.args[1])
+    return formula(c)
+
+
+def primed(text: str) -> str:
+    """Letters with an underscore behind them, as they are typeset: o_ is o′."""
+    return re.sub(r"(?<=[A-Za-z0-9])_+(?![A-Za-z0-9_])", lambda m: "′" * len(m.group()), text)
+
+
+def listed(parts: Iterable[Said], last: str = " and ") -> Said:
+    """a, b and c; each once."""
+    found = list(dict.fromkeys(parts))
+    total = plain("")
+    for k, part in enumerate(found):
+        joiner = "" if k == 0 else last if k == len(found) - 1 else ", "
+        total = total + plain(joiner) + part
+    return total
+
+
+def say(rule: str, **parts: Any) -> Said:
+    """The reason of a rule with its parts put in."""
+    said = {k: v if isinstance(v, Said) else formula(v) for k, v in parts.items()}
+    template = REASONS[rule]
+    text = template.format(**{k: v.text for k, v in said.items()})
+    markdown = template.format(**{k: v.markdown for k, v in said.items()})
+    return Said(text, markdown)
