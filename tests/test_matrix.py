@@ -258,8 +258,10 @@ OPERATIONS: dict[str, Any] = {
 
 
 # -- the law -----------------------------------------------------------------------------------------------------------
-def assert_means_the_equation(form: mx.MatrixForm, run: _Run) -> None:
+def assert_means_the_equation(form: mx.MatrixForm, original: _Run) -> None:
+    """The form, evaluated with NumPy in the program as it is read, against the program that was written."""
     e = form.equation
+    run = _Run(form.program, inputs_of(original))
     above = [
         str(s.name)
         for k, s in enumerate(e.subs)
@@ -273,12 +275,16 @@ def assert_means_the_equation(form: mx.MatrixForm, run: _Run) -> None:
         for position in itertools.product(*(range(*run.bounds(e, i)) for i in rows)):
             here = env | dict(zip(rows, position, strict=True))
             at = tuple(s.value(here) for s in e.subs)
-            if next(d for d in run.program.definitions[e.tensor] if run.match(d, at) is not None) is not e:
+            if next(d for d in original.program.definitions[e.tensor] if original.match(d, at) is not None) is not form.source:
                 continue
             offset = tuple(p - run.bounds(e, i)[0] for p, i in zip(position, rows, strict=True))
             np.testing.assert_allclose(
-                found[offset], float(run.demand(e.tensor, at)), rtol=1e-9, atol=1e-9, err_msg=str(e)
+                found[offset], float(original.demand(e.tensor, at)), rtol=1e-9, atol=1e-9, err_msg=str(e)
             )
+
+
+def inputs_of(run: _Run) -> dict[str, Any]:
+    return {i.name: run.tensor(i.name) if i.dims else run.env.get(i.name, run.demand(i.name, ())) for i in run.program.inputs}
 
 
 def drawn(program: Program, seed: int = 0) -> dict[str, Any]:
@@ -392,8 +398,7 @@ def test_least_squares_is_the_textbook_one():
 
 def test_backpropagation_through_an_mlp_is_the_textbook_one():
     found = gradients(MLP)
-    assert found["dA_{1}"] == "dY W_{2}"
-    assert found["dZ_{1}"] == "dA_{1} ⊙ [Z_{1} > 0]"
+    assert found["dZ_{1}"] == "(dY W_{2}) ⊙ [Z_{1} > 0]"
     assert found["dW_{1}"] == "dZ_{1}^T X"
     assert found["db_{1}"] == "dZ_{1}^T 1"
     assert found["dW_{2}"] == "dY^T A_{1}"
@@ -402,15 +407,14 @@ def test_backpropagation_through_an_mlp_is_the_textbook_one():
 def test_backpropagation_through_time_is_the_textbook_one():
     found = gradients(RNN)
     assert found["z^{(t)}"] == "x^{(t)} U^T + h^{(t-1)} W^T + 1 b^T"
-    assert found["dz^{(t)}"] == "dh^{(t)} ⊙ (1 - h^{(t)} ⊙ h^{(t)})"
-    assert found["dh^{(t)}"] == "dz^{(t+1)} W + do^{(t)} V"
+    assert found["dz^{(t)}"] == "(dz^{(t+1)} W + do^{(t)} V) ⊙ (1 - h^{(t)} ⊙ h^{(t)})"
     assert found["dW"] == r"\sum_{t} dz^{(t)T} h^{(t-1)}"
     assert found["db"] == r"\sum_{t} dz^{(t)T} 1"
 
 
 def test_without_a_batch_the_states_of_a_recurrence_are_columns():
     found = gradients(RNN_COLUMNS)
-    assert found["dh^{(t)}"] == r"W^T dh^{\mathrm{in},(t+1)} + V^T do^{(t)}"
+    assert found[r"dh^{\mathrm{in},(t)}"] == r"(W^T dh^{\mathrm{in},(t+1)} + V^T do^{(t)}) ⊙ (1 - h^{(t)} ⊙ h^{(t)})"
     assert found["dV"] == r"\sum_{t} do^{(t)} h^{(t)T}"
 
 
@@ -450,12 +454,8 @@ def test_the_trace_of_a_cycle_of_factors():
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("X[N], K[U] -> Y\nY[i] = sum[u](X[i+u]*K[u])", "plain index"),
-        ("E[V,D], int tok[N] -> Y\nY[n,d] = E[tok[n],d]", "tok"),
-        ("S[N,N] -> P\nP[i,j] = where(j <= i, S[i,j], 0)", "places"),
         ("A[N,M] -> Y\nY[i,j] = A[i,j] for i < 2", "axis"),
         ("A[N,K], B[M,K], C[L,K] -> Y\nY[i,j,l] = sum[k](A[i,k]*B[j,k]*C[l,k])", ""),
-        ("A[N,M] -> Y\nY[i,j] = where(A[i,j] > 0, A[i,j], A[i,j]**2)", "counterpart"),
         ("h[T,N] -> s\ns[n] = sum[t](exp(h[t,n]))", ""),
     ],
 )

@@ -7,6 +7,8 @@
 
 from .axes import superscripts
 from .build import hadamard, is_reciprocal, scaled, times, transposed
+from .element import lower
+from .form import MatrixForm, matrix_form, recognised
 from .nodes import (
     Along,
     Diag,
@@ -28,7 +30,7 @@ from .nodes import (
     parts_of,
     transposes,
 )
-from .recognise import MatrixForm, matrix_form
+from .reading import reading
 
 __all__ = [
     "Along",
@@ -51,8 +53,11 @@ __all__ = [
     "Transpose",
     "hadamard",
     "is_reciprocal",
+    "lower",
     "matrix_form",
     "parts_of",
+    "reading",
+    "recognised",
     "scaled",
     "superscripts",
     "times",

@@ -6,19 +6,27 @@ equation sums over or shifts is silent: it is left out, with a note.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from ..expr import reads
 from ..integer import Int
 from ..program import Equation, Program
+from .memory import remembered
 
 Axis = tuple[str, int]
 
 
+@remembered
 def superscripts(program: Program) -> dict[Axis, Axis]:
     """The axes that are no rows or columns, each with the representative of its class (axes that share an index)."""
     classes = _axis_classes(program)
     chosen: set[Axis] = {classes[a] for a in _recurrent_axes(program)}
+    spatial = {classes[a] for a in _window_axes(program, classes)} - chosen
+    for tensor, dims in program.dims.items():
+        own = [classes[tensor, k] for k in range(len(dims))]
+        if spatial & set(own):
+            within = [c for c in own if c in spatial and c not in chosen]
+            chosen |= {c for c in own if c not in spatial} | set(within[2:])
     for tensor, dims in program.dims.items():
         rest = [k for k in range(len(dims)) if classes[tensor, k] not in chosen]
         chosen |= {classes[tensor, k] for k in rest[: max(0, len(rest) - 2)]}
@@ -59,10 +67,35 @@ def _recurrent_axes(program: Program) -> list[Axis]:
     return found
 
 
-def is_moved(program: Program, group: Axis, axes: dict[Axis, Axis]) -> bool:
-    """Whether some equation sums over this class, shifts it, or uses two of its indices at once."""
+def moved_subscripts(e: Equation, axes: Container[Axis]) -> list[Int]:
+    """Subscripts at rows and columns that are more than an index: several indices, a stride or an offset."""
+    found = [s for r in reads(e.body) for k, s in enumerate(r.subs) if (r.tensor, k) not in axes]
+    return [s for s in found if s.name not in e.ranges and s.symbols() & e.ranges.keys() and not s.elements()]
+
+
+def _window_axes(program: Program, classes: dict[Axis, Axis]) -> set[Axis]:
+    """Axes that are read in windows, X[i+u]; and the axes at which their indices i and u stand alone."""
+    found: set[Axis] = set()
     for e in program.equations:
-        subs = {s for a, s in places(e) if axes.get(a) == group}
+        inside = {name for a, s in places(e) for name in _together(e, s)}
+        found |= {a for a, s in places(e) if _together(e, s) or s.name in inside}
+    return found & classes.keys()
+
+
+def _together(e: Equation, s: Int) -> set[str]:
+    """The indices that meet in one subscript."""
+    found = s.symbols() & e.ranges.keys()
+    return found if len(found) > 1 and not s.elements() else set()
+
+
+def is_silent(program: Program, group: Axis, axes: dict[Axis, Axis]) -> bool:
+    """Whether no equation sums over this class or shifts it, and all tensors with superscripts in an equation that has it share it."""
+    for e in program.equations:
+        found = list(places(e))
+        subs = {s for a, s in found if axes.get(a) == group}
         if len(subs) > 1 or any(s.name not in e.indices for s in subs):
-            return True
-    return False
+            return False
+        marked = {a[0] for a, _ in found if a in axes}
+        if subs and marked - {a[0] for a, _ in found if axes.get(a) == group}:
+            return False
+    return True

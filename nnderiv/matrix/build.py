@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..expr import ONE, Num, Op, num, product
-from .nodes import Diag, Elementwise, Fill, Hadamard, Identity, Node, Plus, Scalar, Scale, Times, Transpose
+from .nodes import Diag, Elementwise, Fill, Hadamard, Identity, Node, Plus, Scalar, Scale, SumOver, Times, Transpose
 
 
 def transposed(a: Node) -> Node:
@@ -42,6 +44,56 @@ def hadamard(parts: list[Node]) -> Node:
         return next(p for p in flat if is_reciprocal(p))
     one = next(p.args[0] for p in flat if isinstance(p, Elementwise) and is_reciprocal(p))
     return Elementwise("/", (top or one, hadamard(below)))
+
+
+def plus(terms: Sequence[tuple[int, Node]]) -> Node:
+    """The sum, flat, what is added before what is subtracted; A X + Aᵀ X as (A + Aᵀ) X, sums over the same superscripts as one."""
+    flat = [t for sign, a in terms for t in _signed(sign, a)]
+    flat = _symmetric(_one_sum(flat))
+    flat = flat if flat[0][0] > 0 else [*(t for t in flat if t[0] > 0), *(t for t in flat if t[0] < 0)]
+    return flat[0][1] if len(flat) == 1 and flat[0][0] > 0 else Plus(tuple(flat))
+
+
+def _signed(sign: int, a: Node) -> list[tuple[int, Node]]:
+    if isinstance(a, Plus):
+        return [t for s, b in a.terms for t in _signed(sign * s, b)]
+    return [(sign, a)]
+
+
+def _one_sum(terms: list[tuple[int, Node]]) -> list[tuple[int, Node]]:
+    """Σ_h A + Σ_h B as Σ_h (A + B)."""
+    found: list[tuple[int, Node]] = []
+    for sign, a in terms:
+        for k, (first, b) in enumerate(found):
+            if isinstance(a, SumOver) and isinstance(b, SumOver) and a.indices == b.indices:
+                found[k] = (1, SumOver(a.indices, plus([(first, b.of), (sign, a.of)])))
+                break
+        else:
+            found.append((sign, a))
+    return found
+
+
+def _symmetric(terms: list[tuple[int, Node]]) -> list[tuple[int, Node]]:
+    """c A X + c Aᵀ X as c (A + Aᵀ) X."""
+    found: list[tuple[int, Node]] = []
+    for sign, a in terms:
+        for k, (other, b) in enumerate(found):
+            joined = _joined(b, a) if other == sign else None
+            if joined is not None:
+                found[k] = (sign, joined)
+                break
+        else:
+            found.append((sign, a))
+    return found
+
+
+def _joined(a: Node, b: Node) -> Node | None:
+    (c, x), (d, y) = ((n.scalars, n.of) if isinstance(n, Scale) else ((), n) for n in (a, b))
+    if c != d or not (isinstance(x, Times) and isinstance(y, Times) and len(x.parts) == len(y.parts) == 2):
+        return None
+    if x.parts[1] != y.parts[1] or x.parts[0] != transposed(y.parts[0]):
+        return None
+    return scaled(list(c), times(plus([(1, x.parts[0]), (1, y.parts[0])]), x.parts[1]))
 
 
 def is_reciprocal(a: Node) -> bool:

@@ -11,8 +11,8 @@ from typing import NoReturn, Protocol
 
 from ..expr import Expr, IntValue
 from ..program import Equation
-from .build import hadamard, scaled, times, transposed
-from .nodes import Diag, Diagonal, Node, Ones, Scalar, Trace, transposes
+from .build import hadamard, is_reciprocal, scaled, times, transposed
+from .nodes import Diag, Diagonal, Node, Ones, Plus, Scalar, Scale, Times, Trace, transposes
 
 
 class Factors(Protocol):
@@ -146,7 +146,20 @@ class Graph:
         columns = self.weights[self.column]
         if self.edges:
             (e,) = self.edges
+            if rows and columns and not any(is_reciprocal(w) for w in (*rows, *columns)):
+                return hadamard([times(hadamard(rows), transposed(hadamard(columns))), self._matrix(e, self.row, self.column)])
+            if len(rows) == 1 and not columns and _is_row_sum(rows[0]):
+                return hadamard([self._matrix(e, self.row, self.column), times(rows[0], transposed(Ones(self.column)))])
             front, back = ([Diag(hadamard(w))] if w else [] for w in (rows, columns))
             return times(*front, self._matrix(e, self.row, self.column), *back)
         left = hadamard(rows) if rows else Ones(self.row)
         return times(left, transposed(hadamard(columns) if columns else Ones(self.column)))
+
+
+def _is_row_sum(a: Node) -> bool:
+    """A 1, or that with a scalar or a sign."""
+    if isinstance(a, Plus) and len(a.terms) == 1:
+        return _is_row_sum(a.terms[0][1])
+    if isinstance(a, Scale) and a.of is not None:
+        return _is_row_sum(a.of)
+    return isinstance(a, Times) and isinstance(a.parts[-1], Ones)

@@ -2,7 +2,9 @@
 
     leaves      Leaf  Scalar  Fill  Ones  Identity
     algebra     Transpose  Times (matrix product)  Hadamard  Plus  Scale  Elementwise
-    shapes      Diag  Diagonal  Trace  Along (a reduction or softmax along rows)  SumOver (superscripts)
+    shapes      Diag  Diagonal  Trace  Along (a reduction or softmax along rows)  SumOver, Extreme (superscripts)
+    names       Named (what is defined beside the formula)  Entries (elements written out: a mask)
+    windows     Correlate  Up  Down  Shift  Flip
 
 A column is N×1, a row is the transpose of a column; a scalar stands anywhere. Names of indices in `Ones`, `Identity` and `Fill`
 refer to the ranges of the equation that the tree belongs to.
@@ -10,6 +12,7 @@ refer to the ranges of the equation that the tree belongs to.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..expr import Expr
@@ -134,6 +137,78 @@ class SumOver(Node):
     of: Node
 
 
+@dataclass(frozen=True, slots=True)
+class Extreme(Node):
+    """The greatest ("max") or smallest ("min") over superscripts, element by element; what lies outside takes no part."""
+
+    op: str
+    indices: tuple[str, ...]
+    of: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Entries(Node):
+    """The column or matrix whose elements are written out, as an expression of a row and a column index; a condition is 1 or 0."""
+
+    value: Expr
+    row: str
+    column: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Named(Node):
+    """A name for what is defined beside the formula: M, where M = …"""
+
+    name: str
+    of: Node
+
+
+# -- windows: operands are 0 outside, so that they can be read at every place ----------------------------------------------
+Steps = tuple[Int, Int]
+
+
+@dataclass(frozen=True, slots=True)
+class Correlate(Node):
+    """sign 1: first ⋆ second, Σ_{u,v} first[i+u,j+v] second[u,v]; sign −1: the convolution first ∗ second, first[i−u,j−v]."""
+
+    first: Node
+    second: Node
+    sign: int
+    mode: str = ""  # "valid" where nothing outside is read, "full" where all that meets is kept
+
+
+@dataclass(frozen=True, slots=True)
+class Up(Node):
+    """↑s: zeros between the elements, A[i/s] where s divides i."""
+
+    of: Node
+    steps: Steps
+
+
+@dataclass(frozen=True, slots=True)
+class Down(Node):
+    """↓s: every s-th element, A[s·i]."""
+
+    of: Node
+    steps: Steps
+
+
+@dataclass(frozen=True, slots=True)
+class Shift(Node):
+    """A[i−p]: p zeros in front (p < 0: without its first −p elements)."""
+
+    of: Node
+    by: Steps
+
+
+@dataclass(frozen=True, slots=True)
+class Flip(Node):
+    """rot180: A[U−1−u, V−1−v], where U×V are the sizes of the result."""
+
+    of: Node
+    sizes: Steps
+
+
 def transposes(a: Node) -> int:
     """How many transposes are written in a tree, those of ones left out."""
     own = isinstance(a, Transpose) and not isinstance(a.of, Ones)
@@ -142,12 +217,21 @@ def transposes(a: Node) -> int:
 
 def parts_of(a: Node) -> tuple[Node, ...]:
     """The nodes directly inside a node."""
-    if isinstance(a, Transpose | Diag | Diagonal | Trace | Along | SumOver):
+    if isinstance(a, Transpose | Diag | Diagonal | Trace | Along | SumOver | Extreme | Named | Up | Down | Shift | Flip):
         return (a.of,)
     if isinstance(a, Times | Hadamard):
         return a.parts
+    if isinstance(a, Correlate):
+        return a.first, a.second
     if isinstance(a, Plus):
         return tuple(t for _, t in a.terms)
     if isinstance(a, Scale):
         return (*a.scalars, *([a.of] if a.of is not None else []))
     return a.args if isinstance(a, Elementwise) else ()
+
+
+def walk(a: Node) -> Iterator[Node]:
+    """Every node, from the outside in."""
+    yield a
+    for p in parts_of(a):
+        yield from walk(p)

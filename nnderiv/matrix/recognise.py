@@ -2,13 +2,12 @@
 
     A[i,j]  the matrix A      A[j,i]  its transpose      a[i]  a column      Σ_k A[i,k] B[k,j]  the product A B
 
-The law: `node[row, column] = e` for every row, column and superscript, where `node` is what `_Recogniser.matrix(e, row, column)`
+The law: `node[row, column] = e` for every row, column and superscript, where `node` is what `Recogniser.matrix(e, row, column)`
 returns. Whatever is not certain raises `MatrixFormError` with the reason.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import NoReturn
 
 from ..errors import MatrixFormError
@@ -21,6 +20,7 @@ from ..expr import (
     ZERO,
     Expr,
     IntValue,
+    Num,
     Op,
     Read,
     Reduce,
@@ -34,8 +34,8 @@ from ..expr import (
 from ..integer import Int
 from ..normal import positive_names, readable
 from ..program import Equation, Program
-from .axes import Axis, is_moved, places, superscripts
-from .build import scaled, transposed
+from .axes import Axis, places
+from .build import plus, scaled, times, transposed
 from .graph import Graph
 from .nodes import (
     Along,
@@ -47,43 +47,14 @@ from .nodes import (
     Leaf,
     Node,
     Ones,
-    Plus,
     Scalar,
     SumOver,
-    Times,
     Transpose,
     transposes,
 )
 
 
-@dataclass(frozen=True)
-class MatrixForm:
-    """left = right, for every value of the superscripts; `silent` are the axes that are left out."""
-
-    program: Program
-    equation: Equation
-    left: Node
-    right: Node
-    silent: frozenset[Axis] = field(default_factory=frozenset)
-
-    @property
-    def for_every(self) -> tuple[str, ...]:
-        """The indices that are left out on the left."""
-        places = [(s.name, (self.equation.tensor, k)) for k, s in enumerate(self.equation.subs)]
-        return tuple(name for name, axis in places if name is not None and axis in self.silent)
-
-
-def matrix_form(program: Program, equation: Equation) -> MatrixForm:
-    """The matrix form of one equation of a program; MatrixFormError, with the reason, where there is none."""
-    axes = superscripts(program)
-    silent = frozenset(a for a in axes if not is_moved(program, axes[a], axes))
-    r = _Recogniser(program, equation, frozenset(axes))
-    rows = [str(s.name) for k, s in enumerate(equation.subs) if (equation.tensor, k) not in axes]
-    row, column = [*rows, None, None][:2]
-    return MatrixForm(program, equation, r.left(), r.matrix(equation.body, row, column), silent)
-
-
-class _Recogniser:
+class Recogniser:
     """One equation; `matrix` is the law of the module, the rest are its cases."""
 
     def __init__(self, program: Program, equation: Equation, superscript_axes: frozenset[Axis]):
@@ -155,17 +126,17 @@ class _Recogniser:
             and not (isinstance(e, Op) and e.op in ("+", "neg", "*", "/"))
         ):
             return self.spread(e, here, row, column)
-        terms = additive_terms(e)
+        terms = _plain_signs(additive_terms(e))
         if len(terms) > 1 or terms[0][0] < 0:
-            return Plus(tuple((sign, self.matrix(t, row, column)) for sign, t in terms))
+            return plus([(sign, self.matrix(t, row, column)) for sign, t in terms])
         return self.one(e, row, column)
 
     def spread(self, e: Expr, here: list[str], row: str, column: str) -> Node:
         """A column or row, the same for every column or row: a 1ᵀ, 1 aᵀ."""
         if here == [row]:
-            return Times((self.matrix(e, row, None), Transpose(Ones(column))))
+            return times(self.matrix(e, row, None), Transpose(Ones(column)))
         if here == [column]:
-            return Times((Ones(row), Transpose(self.matrix(e, column, None))))
+            return times(Ones(row), transposed(self.matrix(e, column, None)))
         if here:
             self.fail(f"in {e} more than two indices meet")
         return self.contract([e], (), row, column)
@@ -247,9 +218,10 @@ class _Recogniser:
 
     def _check_padding(self, e: Reduce) -> None:
         """A sum leaves out places where a read is out of range: nothing is lost if that read is a factor, 0 there."""
-        whole = set(self.split(e.body))
+        whole = [f for f in self.split(e.body) if isinstance(f, Read)]
+        settled = {c for f in whole for c in self._conditions(f.tensor, f.subs)}
         for name, subs in own_reads(e.body):
-            if self._conditions(name, subs) and Read(name, subs) not in whole:
+            if not settled.issuperset(self._conditions(name, subs)):
                 self.fail(f"the sum leaves out places where {name} is out of range")
 
     def _conditions(self, name: str, subs: tuple[Int, ...]) -> list[Expr]:
@@ -283,7 +255,7 @@ class _Recogniser:
                 isinstance(f, Op) and f.op == "+" and len(self.rows(f)) > 2
             ):  # no matrix by itself; perhaps its terms are
                 split = [(sign, [*parts[:k], *self.split(t), *parts[k + 1 :]]) for sign, t in additive_terms(f)]
-                return Plus(tuple((sign, self.contract(rest, bound, row, column)) for sign, rest in split))
+                return plus([(sign, self.contract(rest, bound, row, column)) for sign, rest in split])
         above = tuple(i for i in bound if i in self.above)
         scalars = [f for f in parts if not self.rows(f) and not _has_reduction(f)]
         outside = [f for f in scalars if not free_symbols(f) & set(above)]
@@ -309,6 +281,11 @@ class _Recogniser:
             one = Scalar(ONE) if row is None else Fill(ONE, row, column)
             return Elementwise("/", (one, self.matrix(f.args[1], row, column)))
         return self.matrix(f, row, column)
+
+
+def _plain_signs(terms: list[tuple[int, Expr]]) -> list[tuple[int, Expr]]:
+    """A negative number as a positive one that is subtracted."""
+    return [(-s, Num(-t.value)) if isinstance(t, Num) and t.value < 0 else (s, t) for s, t in terms]
 
 
 def _has_reduction(e: Expr) -> bool:

@@ -5,9 +5,12 @@ r"""A matrix form -> LaTeX, with amsmath's and amssymb's commands only.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import singledispatch
 
+from ..bounds import never_negative
 from ..expr import COMPARISONS, Const, Expr, Num, Read, map_children
+from ..integer import Int
 from ..latex import (
     APPLICATION,
     ATOM,
@@ -19,7 +22,9 @@ from ..latex import (
     Piece,
     add_up,
     brackets,
+    equation_latex,
     function_latex,
+    int_latex,
     juxtapose,
     name_latex,
     shows_range,
@@ -28,16 +33,34 @@ from ..latex import (
     tex,
     typeset,
 )
+from ..normal import positive_names
+from ..program import Equation
 from . import nodes as mx
 from .build import is_reciprocal
-from .recognise import MatrixForm
+from .form import MatrixForm
 
 
 def matrix_latex(form: MatrixForm, align: bool = False) -> str:
-    r"""left = right, with a note on the axes that are left out: \qquad \text{for every } b."""
-    note = r",\ ".join(map(name_latex, form.for_every))
-    clause = rf" \qquad \text{{for every }} {note}" if note else ""
-    return f"{_mat(form.left, form).text} {'&' if align else ''}= {_mat(form.right, form).text}{clause}"
+    r"""left = right, what the form names, and a note on the axes that are left out: \qquad \text{for every } b."""
+    operators = operators_latex(form)
+    where = [*(defined_latex(form, d) for d in form.definitions), *operators, *([outside_latex(form)] if operators else [])]
+    clause = r",\qquad \text{where } " + r",\quad ".join(where) if where else ""
+    return formula_latex(form, align) + clause + note_latex(form)
+
+
+def formula_latex(form: MatrixForm, align: bool = False) -> str:
+    """left = right."""
+    return f"{_mat(form.left, form).text} {'&' if align else ''}= {_mat(form.right, form).text}"
+
+
+def defined_latex(form: MatrixForm, definition: MatrixForm | Equation, align: bool = False) -> str:
+    """A definition in matrices, or in indices."""
+    return formula_latex(definition, align) if isinstance(definition, MatrixForm) else equation_latex(form.program, definition, align)
+
+
+def note_latex(form: MatrixForm) -> str:
+    names = r",\ ".join(map(name_latex, form.for_every))
+    return rf" \qquad \text{{for every }} {names}" if names else ""
 
 
 @singledispatch
@@ -156,6 +179,11 @@ def _(a: mx.SumOver, form: MatrixForm) -> Piece:
 
 
 @_mat.register
+def _(a: mx.Extreme, form: MatrixForm) -> Piece:
+    return Piece(rf"\{a.op}_{{{','.join(map(name_latex, a.indices))}}} {_mat(a.of, form).within(PRODUCT)}", PRODUCT, open=True)
+
+
+@_mat.register
 def _(a: mx.Elementwise, form: MatrixForm) -> Piece:
     args = [_mat(p, form) for p in a.args]
     if a.op == "[]":
@@ -173,3 +201,94 @@ def _(a: mx.Elementwise, form: MatrixForm) -> Piece:
     if a.op == "abs":
         return Piece(rf"\lvert {args[0].text} \rvert")
     return Piece(function_latex(a.op) + brackets(", ".join(p.text for p in args)), APPLICATION)
+
+
+# -- windows -------------------------------------------------------------------------------------------------------------
+@_mat.register
+def _(a: mx.Correlate, form: MatrixForm) -> Piece:
+    r"""A \star B, A \ast B"""
+    sign = r"\star" if a.sign > 0 else r"\ast"
+    first, second = (_operand(p, form) for p in (a.first, a.second))
+    return Piece(f"{first} {sign} {second}", HADAMARD)
+
+
+def _operand(a: mx.Node, form: MatrixForm) -> str:
+    """A window of ones shows its size."""
+    if isinstance(a, mx.Fill):
+        sizes = r" \times ".join(int_latex(form.equation.ranges[i].size) for i in (a.row, a.column) if i is not None)
+        return f"{_ONE}_{{{sizes}}}"
+    return _mat(a, form).within(PRODUCT)
+
+
+@_mat.register
+def _(a: mx.Up, form: MatrixForm) -> Piece:
+    r"""{\uparrow_{s}} A"""
+    return Piece(rf"{{\uparrow_{{{_steps(a.steps)}}}}} {_operator_argument(a.of, form)}", APPLICATION)
+
+
+@_mat.register
+def _(a: mx.Down, form: MatrixForm) -> Piece:
+    return Piece(rf"{{\downarrow_{{{_steps(a.steps)}}}}} {_operator_argument(a.of, form)}", APPLICATION)
+
+
+def _operator_argument(a: mx.Node, form: MatrixForm) -> str:
+    return _mat(a, form).within(APPLICATION)
+
+
+@_mat.register
+def _(a: mx.Shift, form: MatrixForm) -> Piece:
+    r"""\operatorname{pad}_{p}(A) where p zeros are put in front, \operatorname{crop}_{p}(A) where p places are left out."""
+    word = _word(a, form)
+    by = tuple(-p for p in a.by) if word == "crop" else a.by
+    return Piece(rf"\operatorname{{{word}}}_{{{_steps(by)}}}{brackets(_mat(a.of, form).text)}", APPLICATION)
+
+
+def _word(a: mx.Shift, form: MatrixForm) -> str:
+    moved = [p for p in a.by if p != 0]
+    if any(p.symbols() & form.equation.ranges.keys() for p in moved):
+        return "shift"
+    positive = positive_names(form.program) | set(form.program.parameters)
+    if all(never_negative(p, {}, positive) for p in moved):
+        return "pad"
+    return "crop" if all(never_negative(-p, {}, positive) for p in moved) else "shift"
+
+
+def _steps(steps: Sequence[Int]) -> str:
+    """One number where all axes have the same."""
+    return ",".join(map(subscript, dict.fromkeys(steps)))
+
+
+@_mat.register
+def _(a: mx.Flip, form: MatrixForm) -> Piece:
+    return Piece(rf"\operatorname{{rot180}}{brackets(_mat(a.of, form).text)}", APPLICATION)
+
+
+OPERATORS: tuple[tuple[object, str, str], ...] = (
+    ("valid", r"(A \star B)_{i} = \sum_{u} A_{i+u} B_{u} \text{ (valid)}",
+     r"(A \star B)_{i,j} = \sum_{u,v} A_{i+u,j+v} B_{u,v} \text{ (valid)}"),
+    ("full", r"(A \ast B)_{i} = \sum_{u} A_{i-u} B_{u} \text{ (full)}",
+     r"(A \ast B)_{i,j} = \sum_{u,v} A_{i-u,j-v} B_{u,v} \text{ (full)}"),
+    (1, r"(A \star B)_{i} = \sum_{u} A_{i+u} B_{u}", r"(A \star B)_{i,j} = \sum_{u,v} A_{i+u,j+v} B_{u,v}"),
+    (-1, r"(A \ast B)_{i} = \sum_{u} A_{i-u} B_{u}", r"(A \ast B)_{i,j} = \sum_{u,v} A_{i-u,j-v} B_{u,v}"),
+    (mx.Up, r"({\uparrow_{s}} A)_{i} = [s \mid i] A_{i/s}", r"({\uparrow_{s}} A)_{i,j} = [s \mid i \land s \mid j] A_{i/s,j/s}"),
+    (mx.Down, r"({\downarrow_{s}} A)_{i} = A_{s i}", r"({\downarrow_{s}} A)_{i,j} = A_{s i,s j}"),
+    ("pad", r"\operatorname{pad}_{p}(A)_{i} = A_{i-p}", r"\operatorname{pad}_{p}(A)_{i,j} = A_{i-p,j-p}"),
+    ("crop", r"\operatorname{crop}_{p}(A)_{i} = A_{i+p}", r"\operatorname{crop}_{p}(A)_{i,j} = A_{i+p,j+p}"),
+    ("shift", r"\operatorname{shift}_{p}(A)_{i} = A_{i-p}", r"\operatorname{shift}_{p,q}(A)_{i,j} = A_{i-p,j-q}"),
+    (mx.Flip, r"\operatorname{rot180}(A)_{u} = A_{U-1-u}", r"\operatorname{rot180}(A)_{u,v} = A_{U-1-u,V-1-v}"),
+)
+OUTSIDE = r"\text{what lies outside is } 0"
+NO_PART = r"\text{what lies outside takes no part}"
+
+
+def outside_latex(form: MatrixForm) -> str:
+    """What a read outside means: 0, but nothing in a maximum."""
+    return NO_PART if any(isinstance(a, mx.Extreme) for a in mx.walk(form.right)) else OUTSIDE
+
+
+def operators_latex(form: MatrixForm) -> list[str]:
+    """What the operators of a form mean, each defined by its elements."""
+    used: set[object] = {type(a) if not isinstance(a, mx.Correlate) else a.mode or a.sign for a in mx.walk(form.right)}
+    used |= {_word(a, form) for a in mx.walk(form.right) if isinstance(a, mx.Shift)}
+    assert isinstance(form.left, mx.Leaf)
+    return [texts[form.left.subs.count(None) == 2] for key, *texts in OPERATORS if key in used]

@@ -1,0 +1,85 @@
+"""MatrixForm: an equation as a person reads it, in matrices, with what it names, and confirmed.
+
+    matrix_form(program, equation)     reading -> recognition -> lowering -> confirmation
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from ..errors import MatrixFormError
+from ..expr import Read, walk
+from ..program import Equation, Program
+from .axes import Axis, is_silent, moved_subscripts, superscripts
+from .confirm import confirm
+from .element import lower
+from .memory import remembered
+from .nodes import Node
+from .reading import reading
+from .recognise import Recogniser
+from .windows import Windows
+
+
+@dataclass(frozen=True)
+class MatrixForm:
+    """left = right, for every value of the superscripts.
+
+    program: the program as it is read (see `reading`); equation: the one of it that left = right says; source: the equation asked for.
+    definitions: what the form names beside it, each a form, or an equation where it is written in indices.
+    silent: the axes that are left out. trials: at how many random samples the form was found equal to the source.
+    """
+
+    program: Program
+    equation: Equation
+    left: Node
+    right: Node
+    silent: frozenset[Axis] = field(default_factory=frozenset)
+    definitions: tuple[MatrixForm | Equation, ...] = ()
+    source: Equation | None = None
+    trials: int = 0
+
+    @property
+    def for_every(self) -> tuple[str, ...]:
+        """The indices that are left out on the left."""
+        places = [(s.name, (self.equation.tensor, k)) for k, s in enumerate(self.equation.subs)]
+        return tuple(name for name, axis in places if name is not None and axis in self.silent)
+
+
+def matrix_form(program: Program, equation: Equation) -> MatrixForm:
+    """The matrix form of one equation of a program; MatrixFormError, with the reason, where there is none.
+
+    Each form is lowered to index notation again and compared with the equation by the interpreter.
+    """
+    r = reading(program)
+    read = r.of(equation)
+    form = recognised(r.shown if equation.tensor in r.shown.definitions else r.whole, read)
+    definitions = tuple(_defined(r.shown, d) for d in r.definitions_of(read))
+    return replace(form, definitions=definitions, source=equation, trials=confirm(r.whole, equation, lower(form)))
+
+
+def _defined(program: Program, e: Equation) -> MatrixForm | Equation:
+    """A definition as a matrix form if it has one."""
+    if not any(isinstance(n, Read) for n in walk(e.body)):
+        return e
+    try:
+        form = recognised(program, e)
+        return replace(form, source=e, trials=confirm(program, e, lower(form)))
+    except MatrixFormError:
+        return e
+
+
+def recognised(program: Program, equation: Equation) -> MatrixForm:
+    """The form of an equation as it stands, without a reading and not yet confirmed."""
+    axes, silent = _axes(program)
+    r = (Windows if moved_subscripts(equation, axes) else Recogniser)(program, equation, frozenset(axes))
+    rows = [str(s.name) for k, s in enumerate(equation.subs) if (equation.tensor, k) not in axes]
+    row, column = [*rows, None, None][:2]
+    right = r.matrix(equation.body, row, column)
+    return MatrixForm(program, r.equation, r.left(), right, silent)
+
+
+@remembered
+def _axes(program: Program) -> tuple[dict[Axis, Axis], frozenset[Axis]]:
+    """The superscripts of a program, and those that are left out."""
+    axes = superscripts(program)
+    return axes, frozenset(a for a in axes if is_silent(program, axes[a], axes))

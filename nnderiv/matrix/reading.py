@@ -1,0 +1,375 @@
+"""A program as a person reads it: helpers are put in their places, and what a formula is about gets a name.
+
+    exp(S − lse)         softmax(S), named P where it stands inside a formula
+    dA, read once        put in its place, where it is a factor: δ = (δ' Wᵀ) ⊙ φ'(z)
+    where(j ≤ i, S, −∞)  S + M, with M[i,j] = where(j ≤ i, 0, −∞)
+    [j ≤ i] A, E[tok[n]] a matrix M of zeros and ones beside A, M E
+    where(c, a, b)       [c] a + [not c] b
+
+The law: the equations of `Reading.shown` have the values of the program's; `confirm` checks each of them that is displayed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from ..expr import (
+    COMPARISONS,
+    INF,
+    NORMALISERS,
+    ONE,
+    ZERO,
+    Expr,
+    IntValue,
+    Op,
+    Read,
+    Reduce,
+    add,
+    additive_terms,
+    conjunction,
+    factors,
+    free_symbols,
+    ints,
+    map_children,
+    mul,
+    neg,
+    product,
+    reads,
+    signed,
+    subst_indices,
+    tensor,
+    where,
+)
+from ..fresh import Fresh
+from ..integer import Element, Int
+from ..program import Equation, Program, Range
+from .axes import moved_subscripts, places, superscripts
+from .memory import remembered
+
+MASKS = ("M", "Omega", "Lambda")
+PROBABILITIES = ("P", "Pi", "S")
+NEGATED = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
+TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """whole: the program with the definitions that were added; shown: what is displayed, helpers left out."""
+
+    whole: Program
+    shown: Program
+    definitions: frozenset[str]
+    read: dict[int, Equation] = field(repr=False)  # by the identity of the program's own equation
+
+    def of(self, e: Equation) -> Equation:
+        return self.read.get(id(e), e)
+
+    def definitions_of(self, e: Equation) -> list[Equation]:
+        """The definitions that an equation rests on, those that others rest on last."""
+        found: dict[str, Equation] = {}
+        pending = [e]
+        while pending:
+            for name in pending.pop(0).reads:
+                if name in self.definitions and name not in found:
+                    found[name] = self.shown.definitions[name][-1]
+                    pending.append(found[name])
+        return list(found.values())
+
+
+@remembered
+def reading(program: Program) -> Reading:
+    """How a program is read."""
+    return _Reader(program).run()
+
+
+class _Reader:
+    def __init__(self, program: Program):
+        self.program = program
+        self.fresh = Fresh(program.names | set("d"))
+        self.added: dict[tuple[object, ...], Equation] = {}
+        self.shapes = dict(program.shapes)
+        self.axes = axes = superscripts(program)
+        self.above = {id(e): {str(s.name) for a, s in places(e) if a in axes and s.name in e.ranges} for e in program.equations}
+        self.equation: Equation
+        self.key = 0
+        self.count: dict[str, int] = {}
+
+    def run(self) -> Reading:
+        own = list(self.program.equations)
+        read = {id(e): e for e in own}
+        for rule in (self.softmax, self.inline, self.conditions):
+            self.count = _uses(read)
+            for e in own:
+                self.equation, self.key = read[id(e)], id(e)
+                read[id(e)] = rule(read, e)
+        definitions = tuple(self.added.values())
+        kept = self._kept(own, read, definitions)
+        shown = replace(self.program, equations=tuple([*(read[id(e)] for e in kept), *definitions]), shapes=self.shapes)
+        whole = replace(self.program, equations=(*self.program.equations, *definitions), shapes=self.shapes)
+        return Reading(whole, shown, frozenset(e.tensor for e in definitions), read)
+
+    def _kept(self, own: list[Equation], read: dict[int, Equation], definitions: tuple[Equation, ...]) -> list[Equation]:
+        """Without the equations of tensors that nobody reads any more."""
+        was = {name for e in own for name in e.reads}
+        now = {name for e in [*read.values(), *definitions] for name in e.reads}
+        return [e for e in own if e.tensor in now or e.tensor not in was or e.tensor in self.program.outputs]
+
+    # -- names -------------------------------------------------------------------------------------------------------
+    def define(self, wishes: tuple[str, ...], body: Expr, indices: list[str]) -> Read:
+        """The read of a new tensor whose element at these indices is body; the same body has the same name."""
+        e = self.equation
+        ranges = {i: e.ranges[i] for i in [*indices, *_bound(body)]}
+        key = (tuple(indices), body, tuple(ranges.items()))
+        if key not in self.added:
+            name = next((w for w in wishes if w not in self.fresh.taken), None) or self.fresh(wishes[0])
+            self.fresh.taken.add(name)
+            self.added[key] = Equation(name, tuple(map(Int.symbol, indices)), body, ranges)
+            self.shapes[name] = tuple(ranges[i] for i in indices)
+        return tensor(self.added[key].tensor, *indices)
+
+    def free(self, e: Expr) -> list[str]:
+        """The indices that are free in e, in the equation's order; softmax's index is one."""
+        found = free_symbols(e)
+        return [i for i in self.equation.ranges if i in found]
+
+    # -- softmax -----------------------------------------------------------------------------------------------------
+    def softmax(self, read: dict[int, Equation], e: Equation) -> Equation:
+        return e.with_body(self._softmax(e.body, top=True))
+
+    def _softmax(self, e: Expr, top: bool = False) -> Expr:
+        if isinstance(e, Op) and e.op == "exp" and (found := self._difference(e.args[0])):
+            body, c = found
+            whole = Reduce("softmax", (c,), body)
+            return whole if top else self.define(PROBABILITIES, whole, self._ordered(whole, c))
+        if isinstance(e, Op) and e.op == "+" and (found := self._difference(e)):
+            return Reduce("log_softmax", (found[1],), found[0])
+        if isinstance(e, Op) and e.op == "+" and (found := self._difference(signed([(-s, t) for s, t in additive_terms(e)]))):
+            return neg(Reduce("log_softmax", (found[1],), found[0]))
+        inner = top and isinstance(e, Op) and e.op == "neg"
+        return map_children(lambda c: self._softmax(c, inner), e)
+
+    def _ordered(self, e: Expr, c: str) -> list[str]:
+        """The index along which the softmax runs last."""
+        return [*(i for i in self.free(e) if i != c), c]
+
+    def _difference(self, e: Expr) -> tuple[Expr, str] | None:
+        """(S[…,c], c) of S[…,c] − lse with lse = logsumexp over c of S."""
+        terms = additive_terms(e)
+        for k, (sign, t) in enumerate(terms):
+            if sign < 0 and isinstance(t, Read) and (definition := self._logsumexp(t.tensor)):
+                rest = signed([*terms[:k], *terms[k + 1 :]])
+                found = self._along(definition, t, rest)
+                return (rest, found) if found else None
+        return None
+
+    def _logsumexp(self, name: str) -> Equation | None:
+        found = self.program.definitions.get(name, ())
+        if len(found) == 1 and not found[0].is_base and isinstance(found[0].body, Reduce) and found[0].body.op == "logsumexp":
+            return found[0] if len(found[0].body.indices) == 1 else None
+        return None
+
+    def _along(self, definition: Equation, t: Read, rest: Expr) -> str | None:
+        """The index c with rest = S[…,c] where definition says logsumexp[j](S[…,j])."""
+        assert isinstance(definition.body, Reduce)
+        (j,) = definition.body.indices
+        outer = dict(zip(definition.indices, t.subs, strict=True))
+        for c in self.free(rest):
+            apart = not any(c in s.symbols() for s in t.subs) and self.equation.ranges[c] == definition.ranges[j]
+            if apart and subst_indices(definition.body.body, {**outer, j: Int.symbol(c)}) == rest:
+                return c
+        return None
+
+    # -- put in place ------------------------------------------------------------------------------------------------
+    def inline(self, read: dict[int, Equation], e: Equation) -> Equation:
+        """Gradients that are read once, as a factor at the element's own place, and helpers of a softmax."""
+        body, ranges = read[id(e)].body, dict(read[id(e)].ranges)
+        for _ in range(8):
+            r = next((r for r in _outer_reads(body) if self._is_passing(r, read, e)), None)
+            if r is None:
+                break
+            definition = self._definition(r, read)
+            assert definition is not None
+            body = _put(body, r, self._instance(definition, r, ranges))
+        return replace(read[id(e)], body=body, ranges=ranges)
+
+    def _is_passing(self, r: Read, read: dict[int, Equation], e: Equation) -> bool:
+        if r.tensor in self.program.outputs or r.tensor not in self.program.definitions or r.tensor == e.tensor or r.tensor[0] != "d":
+            return False
+        definition = self._definition(r, read)
+        if definition is None or any(s.symbols() & (e.ranges.keys() - set(e.indices)) for s in r.subs):
+            return False
+        if any(n.tensor == r.tensor for n in reads(definition.body)):
+            return False
+        return self.count.get(r.tensor, 0) == len(self.program.definitions[r.tensor]) and _is_linear(definition.body)
+
+    def _definition(self, r: Read, read: dict[int, Equation]) -> Equation | None:
+        """The equation that gives this element, where it is the same for all indices."""
+        for d in self.program.definitions.get(r.tensor, ()):
+            if all(self._covers(d, s, t) for s, t in zip(d.subs, r.subs, strict=True)):
+                return read[id(d)]
+        return None
+
+    def _covers(self, d: Equation, s: Int, t: Int) -> bool:
+        """Whether the subscript t of a read is, for all indices, one for which d's subscript s stands."""
+        mine = self.equation.ranges
+        if s.name not in d.ranges:
+            return s == t
+        return _within(mine[t.name], d.ranges[str(s.name)]) if t.name in mine else d.is_base
+
+    def _instance(self, d: Equation, r: Read, ranges: dict[str, Range]) -> Expr:
+        """The right-hand side for this element, its bound indices renamed apart from ours."""
+        taken = Fresh(set(self.program.names) | set(ranges))
+        renamed: dict[str, str] = {}
+        body = d.body
+        for i in _bound(body):
+            if i in ranges:
+                renamed[i] = taken(i)
+        body = _rename_bound(body, renamed)
+        for i in _bound(d.body):
+            ranges[renamed.get(i, i)] = d.ranges[i]
+        return subst_indices(body, {str(s.name): t for s, t in zip(d.subs, r.subs, strict=True) if s.name in d.ranges})
+
+    # -- conditions --------------------------------------------------------------------------------------------------
+    def conditions(self, read: dict[int, Equation], e: Equation) -> Equation:
+        if moved_subscripts(self.equation, self.axes):
+            return self.equation
+        body = self._conditions(read[id(e)].body)
+        return replace(self.equation, body=body)
+
+    def _conditions(self, e: Expr) -> Expr:
+        e = map_children(self._conditions, e)
+        if isinstance(e, Read) and (k := self._data_axis(e)) is not None:
+            return self._one_hot(e, k)
+        if isinstance(e, Op) and e.op in COMPARISONS:
+            return turned(e)
+        if isinstance(e, Op) and e.op == "where":
+            return self._where(*e.args)
+        return e
+
+    def _data_axis(self, r: Read) -> int | None:
+        """The axis that data point to, row by row."""
+        for k, s in enumerate(r.subs):
+            alone = bool(s.elements()) and s == Int.atom(s.elements()[0])
+            if alone and (r.tensor, k) not in self.axes and self.rows(IntValue(s)):
+                return k
+        return None
+
+    def _one_hot(self, r: Read, k: int) -> Expr:
+        """E[tok[n],d] as Σ_v M[n,v] E[v,d], with M[n,v] = [tok[n] = v]."""
+        v = Fresh(self.program.names | set(self.equation.ranges))("v")
+        ranges = {**self.equation.ranges, v: self.program.dims[r.tensor][k]}
+        self.equation = replace(self.equation, ranges=ranges)
+        condition = Op("==", (IntValue(r.subs[k]), IntValue(Int.symbol(v))))
+        mask = self._mask(where(condition, ONE, ZERO), condition)
+        return Reduce("sum", (v,), mul([mask, Read(r.tensor, (*r.subs[:k], Int.symbol(v), *r.subs[k + 1 :]))]))
+
+    def _where(self, condition: Expr, a: Expr, b: Expr) -> Expr:
+        on_places = self.is_of_places(condition)
+        if on_places and b in (INF, neg(INF)):
+            return add([a, self._mask(where(condition, ZERO, b), condition)])
+        if b == ZERO:
+            return where(condition, a, b) if not on_places else self._masked(condition, a)
+        if b in (INF, neg(INF)) or a in (INF, neg(INF)) or not self.rows(condition):
+            return where(condition, a, b)
+        return add([self._where(condition, a, ZERO), self._where(negated(condition), b, ZERO)])
+
+    def _masked(self, condition: Expr, a: Expr) -> Expr:
+        """[c] a with the conditions on places as a matrix M of zeros and ones."""
+        parts = condition.args if isinstance(condition, Op) and condition.op == "and" else (condition,)
+        places_ = [c for c in parts if self.is_of_places(c)]
+        values = [c for c in parts if c not in places_]
+        mask = self._mask(where(conjunction(places_), ONE, ZERO), conjunction(places_))
+        inner = product([*factors(a), mask])
+        return where(conjunction(values), inner, ZERO) if values else inner
+
+    def _mask(self, value: Expr, condition: Expr) -> Expr:
+        """The indices at which data are read come first: M[n,v] = [tok[n] = v]."""
+        data = {name for el in _elements(condition) for name in Int.atom(el).symbols()}
+        return self.define(MASKS, value, sorted(self.free(condition), key=lambda i: i not in data))
+
+    def rows(self, e: Expr) -> list[str]:
+        return [i for i in self.free(e) if i not in self.above[self.key]]
+
+    def is_of_places(self, e: Expr) -> bool:
+        """Whether a condition is about rows and columns, and about no value of a tensor of reals."""
+        return bool(self.rows(e)) and not reads(e) and len(self.rows(e)) <= 2
+
+
+# -- small laws ------------------------------------------------------------------------------------------------------------
+def negated(c: Expr) -> Expr:
+    """not c, put into its comparisons."""
+    if isinstance(c, Op) and c.op in NEGATED:
+        return Op(NEGATED[c.op], c.args)
+    if isinstance(c, Op) and c.op == "not":
+        return c.args[0]
+    if isinstance(c, Op) and c.op in ("and", "or"):
+        return Op("or" if c.op == "and" else "and", tuple(map(negated, c.args)))
+    return Op("not", (c,))
+
+
+def turned(e: Op) -> Op:
+    """−a > 0 as a < 0, and 1 − a > 0 as a < 1: only positive terms."""
+    a, b = e.args
+    if b != ZERO or isinstance(a, IntValue):
+        return e
+    terms = additive_terms(a)
+    left, right = [t for s, t in terms if s > 0], [t for s, t in terms if s < 0]
+    if not right or any(reads(t) for t in left):
+        return e
+    return Op(TURNED[e.op], (add(right), add(left)))
+
+
+def _uses(read: dict[int, Equation]) -> dict[str, int]:
+    """How often each tensor is read."""
+    count: dict[str, int] = {}
+    for e in read.values():
+        for r in reads(e.body):
+            count[r.tensor] = count.get(r.tensor, 0) + 1
+    return count
+
+
+def _within(a: Range, b: Range) -> bool:
+    return a == b or a.hi == b.hi
+
+
+def _is_linear(e: Expr) -> bool:
+    """A sum of products, without a maximum or a choice in between."""
+    return all(not (isinstance(f, Reduce) and f.op not in ("sum", *NORMALISERS)) for _, t in additive_terms(e) for f in factors(t))
+
+
+def _outer_reads(e: Expr) -> Iterator[Read]:
+    """The reads that are factors of a term, outside of all functions and sums."""
+    for _, t in additive_terms(e):
+        for f in factors(t):
+            if isinstance(f, Read):
+                yield f
+            elif isinstance(f, Op) and f.op in ("+", "neg", "*"):
+                yield from _outer_reads(f)
+            elif isinstance(f, Op) and f.op == "where":
+                yield from _outer_reads(f.args[1])
+
+
+def _put(e: Expr, r: Read, value: Expr) -> Expr:
+    return value if e == r else map_children(lambda c: _put(c, r, value), e)
+
+
+def _elements(e: Expr) -> list[Element]:
+    return [el for value in ints(e) for el in value.elements()]
+
+
+def _bound(e: Expr) -> list[str]:
+    from ..ranges import bound_indices
+
+    return list(dict.fromkeys(bound_indices(e)))
+
+
+def _rename_bound(e: Expr, names: dict[str, str]) -> Expr:
+    """Bound indices get other names."""
+    if not names:
+        return e
+    if isinstance(e, Reduce):
+        table = {i: Int.symbol(names[i]) for i in e.indices if i in names}
+        body = _rename_bound(e.body, {k: v for k, v in names.items() if k not in table})
+        return Reduce(e.op, tuple(names.get(i, i) for i in e.indices), subst_indices(body, table))
+    return map_children(lambda c: _rename_bound(c, names), e)
