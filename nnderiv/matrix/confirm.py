@@ -12,7 +12,7 @@ from typing import Any
 
 from ..draw import draw
 from ..errors import CheckError, DefinitionError, EvaluationError, MatrixFormError
-from ..evaluate import _Run
+from ..evaluate import _Run, _TooDeep
 from ..numbers import DIGITS, combine, is_mpf
 from ..program import Equation, Program
 from .memory import remembered
@@ -24,12 +24,16 @@ PLACES = 40   # of the left-hand side, at most
 
 def confirm(program: Program, equation: Equation, lowered: Equation) -> int:
     """The number of samples at which both sides agree; MatrixFormError names a place where they differ."""
-    done = 0
+    done = undefined = 0
     for k in range(ATTEMPTS):
         run = _sample(program, k)
-        done += run is not None and _same(run, equation, lowered, Random(k))
+        found = _same(run, equation, lowered, Random(k)) if run is not None else None
+        done += found is True
+        undefined += found is False
         if done == TRIALS:
             break
+    if undefined >= max(done, 1):
+        raise MatrixFormError(f"{equation.left} has no matrix form: the one found is not defined where the equation is.")
     if not done:
         raise MatrixFormError(f"{equation.left} has no matrix form that could be confirmed: no random inputs gave finite values.")
     return done
@@ -55,24 +59,34 @@ def _drawn(program: Program, k: int) -> _Run | None:
         return None
 
 
-def _same(run: _Run, equation: Equation, lowered: Equation, rng: Random) -> bool:
-    """Whether both sides are finite and agree; False where one is not finite, so that nothing can be said."""
+def _same(run: _Run, equation: Equation, lowered: Equation, rng: Random) -> bool | None:
+    """Whether both sides agree; False where only the equation is defined, None where it is not, so that nothing can be said."""
     places = list(itertools.product(*(range(*run.bounds(equation, i)) for i in equation.indices)))
     places = rng.sample(places, PLACES) if len(places) > PLACES else places
-    compared = False
     for at in places:
         env = dict(run.env) | dict(zip(equation.indices, at, strict=True))
         try:
-            a, b = run.value(equation.body, equation, dict(env)), run.value(lowered.body, lowered, dict(env))
+            a, b = value_at(run, equation, env), value_at(run, lowered, env)
         except (ArithmeticError, EvaluationError, DefinitionError, RecursionError, ValueError):
-            return False
-        if a != a or b != b:
+            return None
+        if a != a:
+            return None
+        if b != b:
             return False
         if not _agree(a, b):
             place = ", ".join(f"{i} = {k}" for i, k in zip(equation.indices, at, strict=True))
             raise MatrixFormError(f"{equation.left} has no matrix form: the one found is {b} and not {a} at {place} (sizes {run.env}).")
-        compared = True
-    return compared
+    return True if places else None
+
+
+def value_at(run: _Run, e: Equation, env: dict[str, int]) -> Any:
+    """The right-hand side of an equation, with these indices; what lies deep in a recurrence is computed first."""
+    while True:
+        try:
+            run.active.clear()
+            return run.value(e.body, e, dict(env))
+        except _TooDeep as deeper:
+            run.demand(*deeper.key)
 
 
 def _agree(a: Any, b: Any) -> bool:

@@ -30,7 +30,6 @@ from ..expr import (
     guarded_factors,
     neg,
     product,
-    subst_indices,
     where,
 )
 from ..fresh import Fresh
@@ -85,7 +84,7 @@ class Lowering:
             return row, column
         if isinstance(a, mx.Scalar | mx.Trace):
             return MATRIX_OF_ONE
-        if isinstance(a, mx.Fill | mx.Entries):
+        if isinstance(a, mx.Fill):
             return self._range(a.row), self._range(a.column) if a.column else None
         if isinstance(a, mx.Ones):
             return self._range(a.index), None
@@ -102,7 +101,7 @@ class Lowering:
         if isinstance(a, mx.Along):
             keeps = "softmax" in a.op
             return self.shape(a.of) if keeps else MATRIX_OF_ONE if a.is_column else (self.shape(a.of)[0], None)
-        if isinstance(a, mx.Named | mx.SumOver | mx.Extreme):
+        if isinstance(a, mx.SumOver | mx.Extreme):
             return self.shape(a.of)
         common = self._common([self.shape(p) for p in mx.parts_of(a)[:1 if isinstance(a, mx.Correlate) else None]])
         if isinstance(a, mx.Correlate | mx.Up | mx.Down | mx.Shift | mx.Flip):
@@ -168,6 +167,8 @@ def _leaf(w: Lowering, a: mx.Leaf, row: Place, column: Place) -> Expr:
 def _times(w: Lowering, a: mx.Times, row: Place, column: Place) -> Expr:
     """Σ over an index between each two factors; a diagonal matrix, or the identity, joins two of them to one."""
     shapes = [w.shape(p) for p in a.parts]
+    if any(ANYWHERE in s for s in shapes):
+        raise w.fail("a factor of a matrix product is a shifted matrix, a block of which is meant")
     for left, right in pairwise(shapes):
         if not w._fits(left[1], right[0]):
             raise w.fail(f"the product of {_shown(left)} and {_shown(right)} does not exist")
@@ -183,8 +184,7 @@ def _times(w: Lowering, a: mx.Times, row: Place, column: Place) -> Expr:
     for k in range(1, len(a.parts)):
         if not settled[k]:
             r = shapes[k - 1][1]
-            if r is None or r == ANYWHERE:
-                raise w.fail("a product over all places of a signal has no end")
+            assert r is not None
             name = w.index(r)
             places[k], settled[k] = Int.symbol(name), True
             bound.append(name)
@@ -274,16 +274,6 @@ def _sum_over(w: Lowering, a: mx.SumOver, row: Place, column: Place) -> Expr:
     return summed(a.indices, w.element(a.of, row, column))
 
 
-def _entries(w: Lowering, a: mx.Entries, row: Place, column: Place) -> Expr:
-    places = {name: at for name, at in ((a.row, row), (a.column, column)) if name is not None and at is not None}
-    value = subst_indices(a.value, places)
-    return where(value, ONE, ZERO) if isinstance(value, Op) and is_condition(value) else value
-
-
-def is_condition(e: Expr) -> bool:
-    return isinstance(e, Op) and (e.op in COMPARISONS or e.op in ("and", "or", "not", "true", "false"))
-
-
 # -- windows -------------------------------------------------------------------------------------------------------------
 def _correlate(w: Lowering, a: mx.Correlate, row: Place, column: Place) -> Expr:
     """Σ over the places u of the second operand of first[i ± u] second[u]; an operand ↑s B has its places at s·u."""
@@ -339,8 +329,6 @@ ELEMENT = {
     mx.Fill: lambda w, a, row, column: a.value,
     mx.Ones: lambda w, a, row, column: ONE,
     mx.Identity: _identity,
-    mx.Entries: _entries,
-    mx.Named: lambda w, a, row, column: w.element(a.of, row, column),
     mx.Transpose: lambda w, a, row, column: w.element(a.of, column, row),
     mx.Times: _times,
     mx.Hadamard: _hadamard,

@@ -3,7 +3,6 @@
     leaves      Leaf  Scalar  Fill  Ones  Identity
     algebra     Transpose  Times (matrix product)  Hadamard  Plus  Scale  Elementwise
     shapes      Diag  Diagonal  Trace  Along (a reduction or softmax along rows)  SumOver, Extreme (superscripts)
-    names       Named (what is defined beside the formula)  Entries (elements written out: a mask)
     windows     Correlate  Up  Down  Shift  Flip
 
 A column is N×1, a row is the transpose of a column; a scalar stands anywhere. Names of indices in `Ones`, `Identity` and `Fill`
@@ -146,23 +145,6 @@ class Extreme(Node):
     of: Node
 
 
-@dataclass(frozen=True, slots=True)
-class Entries(Node):
-    """The column or matrix whose elements are written out, as an expression of a row and a column index; a condition is 1 or 0."""
-
-    value: Expr
-    row: str
-    column: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Named(Node):
-    """A name for what is defined beside the formula: M, where M = …"""
-
-    name: str
-    of: Node
-
-
 # -- windows: operands are 0 outside, so that they can be read at every place ----------------------------------------------
 Steps = tuple[Int, Int]
 
@@ -217,7 +199,7 @@ def transposes(a: Node) -> int:
 
 def parts_of(a: Node) -> tuple[Node, ...]:
     """The nodes directly inside a node."""
-    if isinstance(a, Transpose | Diag | Diagonal | Trace | Along | SumOver | Extreme | Named | Up | Down | Shift | Flip):
+    if isinstance(a, Transpose | Diag | Diagonal | Trace | Along | SumOver | Extreme | Up | Down | Shift | Flip):
         return (a.of,)
     if isinstance(a, Times | Hadamard):
         return a.parts

@@ -232,7 +232,8 @@ class _Reader:
 
     # -- conditions --------------------------------------------------------------------------------------------------
     def conditions(self, read: dict[int, Equation], e: Equation) -> Equation:
-        if moved_subscripts(self.equation, self.axes):
+        """Not for windows, which have operators of their own, and not in a cycle, whose order the conditions may give."""
+        if moved_subscripts(self.equation, self.axes) or e.tensor in self.program.components:
             return self.equation
         body = self._conditions(read[id(e)].body)
         return replace(self.equation, body=body)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ..bounds import never_negative
+from ..evaluate import own_reads
 from ..expr import (
     ONE,
     ZERO,
@@ -225,10 +226,16 @@ class Windows(Recogniser):
             shifts.append(-found[1])
         return _down(_shift(_up(node, ups), shifts), downs)
 
-    def _check_inside(self, e: Reduce) -> None:
-        """A maximum over shifted signals takes no part outside, by its definition."""
+    def _check_padding(self, e: Reduce) -> None:
+        """A factor that is 0 outside stands for all reads at its place: their quotient is one signal."""
+        whole = [f for f in self.split(e.body) if isinstance(f, Read)]
+        settled = {c for f in whole for c in self._conditions(f.tensor, f.subs)}
+        for name, subs in own_reads(e.body):
+            if not settled.issuperset(self._conditions(name, subs)):
+                self.fail(f"the sum leaves out places where {name} is out of range")
 
     def along(self, e: Reduce, row: str | None, column: str | None) -> Node:
+        """A maximum over shifted signals takes no part outside, by its definition."""
         if e.op in ("max", "min") and set(e.indices) <= self.above:
             return Extreme(e.op, e.indices, self.matrix(e.body, row, column))
         return super().along(e, row, column)
