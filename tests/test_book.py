@@ -18,12 +18,13 @@ EXPECTED = {
     "the_rule":        (12, 0, 24),
     "perceptron":      (4,  2, 15),
     "backpropagation": (12, 2, 7),
-    "rnn":             (8,  2, 8),
+    "rnn":             (17, 4, 37),
     "convolution":     (2,  1, 15),
     "convolution_backward": (3, 3, 9),
     "im2col":          (4,  2, 28),
     "pooling":         (2,  4, 12),
-    "attention":       (10, 2, 10),
+    "attention":       (17, 4, 45),
+    "transformer":     (24, 4, 19),
 }
 
 CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -95,6 +96,8 @@ def test_every_figure_says_what_can_be_seen(name: str) -> None:
     ("backpropagation", "assert min(reached.values()) >= 0.95"),
     ("pooling", "assert right.mean() >= 0.97"),
     ("attention", "assert right >= 0.99"),
+    ("attention", "assert named >= 0.97 and L < before.L"),
+    ("transformer", "assert bits < 0.75*blind"),
     ("rnn", "assert L/np.log(2) < 0.7*blind"),
     ("perceptron", "assert criterion[-1] == 0"),
 ])  # fmt: skip
