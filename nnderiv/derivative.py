@@ -34,18 +34,22 @@ from .expr import (
     conjunction,
     factors,
     free_symbols,
+    ints,
+    is_reciprocal,
     map_children,
     num,
     product,
     reads,
     subst_indices,
     tensor,
+    unordered,
     walk,
     where,
 )
 from .fresh import Fresh
 from .graph import components
 from .integer import Int
+from .laws_of_sums import never_zero
 from .normal import normalise, positive_names, readable
 from .program import Equation, Input, Program, Range, Ranges
 from .ranges import accesses
@@ -96,10 +100,16 @@ def differentiate(program: Program, wrt: Sequence[str] | None = None) -> Gradien
     return _Reverse(program, wrt).run()
 
 
+class _Inlined(Exception):
+    """A gradient was put in where it is read, and then a place came up where it needs a name."""
+
+
 class _Reverse:
     """The state of one reverse pass over a program in normal form."""
 
-    def __init__(self, program: Program, wrt: Sequence[str] | None, record: bool = False):
+    def __init__(self, program: Program, wrt: Sequence[str] | None, record: bool = False, named: frozenset[str] = frozenset()):
+        self.start = (program, wrt, record)
+        self.named = named  # tensors whose gradients get a name although they are trivial
         self.history: dict[str, list[Origin]] | None = {} if record else None  # gradient -> where its terms come from
         self.trace: list[tuple[str, Term | None]] | None = None
         self.wrt = _checked(program, wrt)
@@ -141,6 +151,16 @@ class _Reverse:
 
     # -- the program -------------------------------------------------------------------------------------------------
     def run(self) -> Gradients:
+        """The pass, from the start again wherever a gradient turns out to need a name: so it has one in all places or in none."""
+        try:
+            return self._run()
+        except _Inlined as needed:
+            start, named = self.start, self.named | {str(needed)}
+            self.__dict__.clear()
+            _Reverse.__init__(self, *start, named)
+            return self.run()
+
+    def _run(self) -> Gradients:
         self._name_interface()
         order = [t for component in self._reverse_order() for t in component]
         # Names first: in a cycle, gradients refer to each other.
@@ -271,11 +291,27 @@ class _Reverse:
 
     def _emit(self, name: str, letters: list[str], dims: Ranges, terms: list[Term], alone: bool) -> None:
         body, ranges = collect(terms, dims, self)
-        if alone and name not in self.gradient and _is_trivial(body):
+        if alone and name not in (*self.gradient, *self.named) and (_is_trivial(body) or self._will_cancel(name, letters, body)):
             self.inlined[name] = (tuple(letters), body)
             return
         self.new.append(Equation(self.adjoint[name], tuple(map(Int.symbol, letters)), body, ranges))
         self.shapes[self.adjoint[name]] = self.program.dims[name]
+
+    def _will_cancel(self, name: str, letters: list[str], body: Expr) -> bool:
+        """Whether dP divides by P (or 1 − P) throughout, and P = exp(z) or σ(z), whose derivative multiplies by that again."""
+        definitions = self.program.definitions.get(name, ())
+        p = tensor(name, *letters)
+        if len(definitions) != 1 or not never_zero(p, self) or any(isinstance(n, Reduce) for n in walk(body)):
+            return False
+        divisors = (p, ONE - p)
+
+        def divides(e: Expr) -> bool:
+            parts = factors(e)
+            sums = [terms for f in parts if len(terms := additive_terms(f)) > 1]
+            own = any(isinstance(f, Op) and is_reciprocal(f) and f.args[1] in divisors for f in parts)
+            return own or any(all(divides(t) for _, t in terms) for terms in sums)
+
+        return divides(body)
 
     def _letters(self, name: str) -> list[str]:
         """Index names for the axes of a tensor: those of its definition, or of its first plain read."""
@@ -318,7 +354,7 @@ class _Reverse:
         ranges, rename = self._apart(e, dims)
         outputs = [rename[i].name or i for i in e.indices]
         bound = [rename[i].name or i for i in indices]
-        solution = solve([s.subst(rename) for s in read.subs], targets, outputs, bound, self.fresh, set(self.positive))
+        solution = solve([s.subst(rename) for s in read.subs], targets, outputs, bound, self._new_index, set(self.positive))
         values = {i: v.subst(solution.values) for i, v in rename.items()}
         ranges |= solution.extra
 
@@ -402,6 +438,10 @@ class _Reverse:
         rename = {i: Int.symbol(self.fresh(i) if i in dims else i) for i in e.ranges}
         return {rename[i].name or i: r for i, r in e.ranges.items()}, rename
 
+    def _new_index(self, wish: str) -> str:
+        """An index that no equation has, and a letter that the program does not use, so that it can be told apart."""
+        return self.fresh(next((c for c in f"{wish}rsuvwxyz" if c not in self.program.names), wish))
+
     def _seed(self, e: Equation, values: dict[str, Int], ranges: Ranges) -> Expr:
         """dY at the left-hand side's place, or what dY was found to be."""
         subs = tuple(s.subst(values) for s in e.subs)
@@ -410,19 +450,13 @@ class _Reverse:
             settled = all(inside(s, r, ranges, self.positive) for s, r in zip(subs, self.program.dims[e.tensor], strict=True))
             if settled or self._is_alias(e.tensor, letters, body):
                 return subst_indices(body, dict(zip(letters, subs, strict=True)))
-            self._materialise(e.tensor)
+            raise _Inlined(e.tensor)
         return Read(self.adjoint[e.tensor], subs)
 
     def _is_alias(self, name: str, letters: tuple[str, ...], body: Expr) -> bool:
         """Whether the gradient is another tensor of the same extent, which is 0 outside in the same places."""
         plain = isinstance(body, Read) and body == tensor(body.tensor, *letters)
         return plain and isinstance(body, Read) and self.axes(body.tensor) == self.program.hulls[name]
-
-    def _materialise(self, name: str) -> None:
-        letters, body = self.inlined.pop(name)
-        dims = dict(zip(letters, self.program.dims[name], strict=True))
-        self.new.append(Equation(self.adjoint[name], tuple(map(Int.symbol, letters)), body, dims))
-        self.shapes[self.adjoint[name]] = self.program.dims[name]
 
     def _own_range(
         self, e: Equation, values: dict[str, Int], solved: dict[str, Int], rename: dict[str, Int], ranges: Ranges, ranges_of_targets: Ranges
@@ -500,8 +534,10 @@ class _Reverse:
         names = [i for i in ranges if i in free_symbols(e)]
         subs = tuple(Int.symbol(i) for i in names)
         for h in self.helpers:
-            if h.body == e and h.subs == subs and all(h.ranges[i] == ranges[i] for i in names):
-                return tensor(h.tensor, *names)
+            at = dict(zip(_in_order(h.body, h.ranges), map(Int.symbol, _in_order(e, ranges)), strict=False))
+            same = len(at) == len(names) == len(h.subs) and all(h.ranges[i] == ranges[str(v.name)] for i, v in at.items())
+            if same and unordered(subst_indices(h.body, at)) == unordered(e):
+                return Read(h.tensor, tuple(s.subst(at) for s in h.subs))
         name = self.fresh(f"{next(iter(reads(e)), tensor('data')).tensor}_at")
         self.helpers.append(Equation(name, subs, e, {i: ranges[i] for i in names}))
         self.shapes[name] = tuple(ranges[i] for i in names)
@@ -529,10 +565,19 @@ class _Reverse:
         """The name of a gradient -> the tensor that it is the gradient of; asked only once all gradients have names."""
         return {adjoint: t for t, adjoint in self.adjoint.items()}
 
+    def is_letter(self, name: str) -> bool:
+        """Whether a name can be an index letter."""
+        return name not in self._roles and name not in self.tensor_of and name not in self.outputs_of_seeds and name not in self.shapes
+
     @cached_property
-    def roles(self) -> frozenset[str]:
-        """Names that are no index letters."""
+    def _roles(self) -> frozenset[str]:
         return frozenset({i.name for i in self.program.inputs} | set(self.program.sizes) | {e.tensor for e in self.program.equations})
+
+
+def _in_order(e: Expr, ranges: Ranges) -> list[str]:
+    """The indices in an expression, in order of appearance."""
+    order = list(ranges)
+    return list(dict.fromkeys(i for v in ints(e) for i in sorted(v.symbols() & ranges.keys(), key=order.index)))
 
 
 def _excluded(place: Int, r: Range, positive: frozenset[str]) -> bool:

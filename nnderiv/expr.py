@@ -11,6 +11,7 @@ before they could capture, so an expression never changes its meaning under subs
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -332,6 +333,16 @@ def product(parts: list[Expr]) -> Expr:
         top, sign = Num(-top.value), -1
     result = top / mul(below) if below else top
     return neg(result) if sign < 0 else result
+
+
+def unordered(e: Expr) -> object:
+    """A key that is the same for expressions that differ in the order of terms, factors and bound indices only."""
+    if isinstance(e, Reduce):
+        return e.op, frozenset(e.indices), unordered(e.body)
+    if not isinstance(e, Op):
+        return e
+    many: list[object] = [unordered(f) for f in factors(e)] if e.op == "*" else [unordered(a) for a in e.args]
+    return (e.op, frozenset(Counter(many).items())) if e.op in ("+", "*", "and", "or") else (e.op, *many)
 
 
 def guarded_factors(e: Expr) -> tuple[list[Expr], list[Expr]]:

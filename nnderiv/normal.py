@@ -37,6 +37,7 @@ from .expr import (
     reads,
     signed,
     tensor,
+    unordered,
     walk,
     where,
 )
@@ -197,7 +198,7 @@ class _Normaliser:
         indices = [i for i in e.ranges if i in free]
         indices = [i for i in e.indices if i in free] + [i for i in indices if i not in e.indices]
         ranges = {i: e.ranges[i] for i in [*indices, *bound_indices(body)]}
-        key = (tuple(indices), body, tuple(ranges.items()))
+        key = (tuple(indices), unordered(body), frozenset(ranges.items()))
         if key not in self.named:
             name = self.fresh(f"{e.tensor}_{suffix}")
             subs = tuple(Int.symbol(i) for i in indices)

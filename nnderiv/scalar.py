@@ -18,11 +18,32 @@ INF = sp.Symbol("inf", extended_real=True)
 
 
 # -- our functions as SymPy functions, each with its derivative --------------------------------------------------------------
+# SymPy's own tanh, erf, sin and cos would pull out signs, by the names of its symbols: tanh(b − a) as −tanh(a − b).
 class _Real(sp.Function):  # type: ignore[misc]
     nargs = 1
 
     def _eval_is_extended_real(self) -> bool:
         return True
+
+
+class tanh(_Real):  # tanh' = 1 − tanh²
+    def fdiff(self, argindex: int = 1) -> Any:
+        return 1 - self**2
+
+
+class erf(_Real):  # 2 exp(−x²)/√π
+    def fdiff(self, argindex: int = 1) -> Any:
+        return 2 * sp.exp(-(self.args[0] ** 2)) / sp.sqrt(sp.pi)
+
+
+class sin(_Real):
+    def fdiff(self, argindex: int = 1) -> Any:
+        return cos(self.args[0])
+
+
+class cos(_Real):
+    def fdiff(self, argindex: int = 1) -> Any:
+        return -sin(self.args[0])
 
 
 class sigmoid(_Real):  # σ' = σ (1 − σ)
@@ -49,7 +70,7 @@ class silu(_Real):  # (x σ)' = σ (1 + x (1 − σ))
 class gelu(_Real):  # (x Φ)' = Φ + x φ
     def fdiff(self, argindex: int = 1) -> Any:
         x = self.args[0]
-        return (1 + sp.erf(x / sp.sqrt(2))) / 2 + x * sp.exp(-(x**2) / 2) / sp.sqrt(2 * sp.pi)
+        return (1 + erf(x / sp.sqrt(2))) / 2 + x * sp.exp(-(x**2) / 2) / sp.sqrt(2 * sp.pi)
 
 
 class absolute(_Real):  # |x|' = sign x
@@ -111,7 +132,7 @@ class smaller(larger):
 
 
 TO_SYMPY: dict[str, Any] = {
-    "exp": sp.exp, "log": sp.log, "sqrt": sp.sqrt, "tanh": sp.tanh, "erf": sp.erf, "sin": sp.sin, "cos": sp.cos,
+    "exp": sp.exp, "log": sp.log, "sqrt": sp.sqrt, "tanh": tanh, "erf": erf, "sin": sin, "cos": cos,
     "sigmoid": sigmoid, "softplus": softplus, "relu": relu, "silu": silu, "gelu": gelu, "abs": absolute, "sign": sgn,
     "max": larger, "min": smaller,
 }
@@ -184,9 +205,9 @@ def from_sympy(e: Any) -> Expr:
     if e is sp.E:
         return Op("exp", (num(1),))
     if isinstance(e, sp.Add):
-        content, rest = e.primitive()  # SymPy writes 2·(a − b) as 2·a − 2·b
-        if content != 1:
-            return mul([from_sympy(content), from_sympy(rest)])
+        number, rest = content(e)
+        if number != 1:
+            return mul([from_sympy(number), from_sympy(rest)])
         return add(sorted((from_sympy(a) for a in e.args), key=_term_order))
     if isinstance(e, sp.Mul):
         return _product(e)
@@ -242,14 +263,28 @@ def _power(e: Any) -> Expr:
 def _abstract_partial(e: Expr, k: int) -> Expr:
     """∂e/∂slot k; the value of e itself, where it reappears, is slot 9999."""
     expression = to_sympy(e)
-    derivative = sp.diff(expression, symbol(k))
-    own = sp.Symbol("x9999", real=True)
+    return from_sympy(own_value(sp.diff(expression, symbol(k)), expression, symbol(k)))
+
+
+OWN = sp.Symbol("x9999", real=True)
+
+
+def own_value(derivative: Any, expression: Any, x: Any) -> Any:
+    """f′ written with f (1 − tanh² = 1 − f², (1/√x)/2 = 1/(2f), ∂(a/x)/∂x = −f/x), where f is one function, a root, or a/x."""
     if isinstance(expression, sp.Function | sp.exp) and not isinstance(expression, choose | larger | greater):
-        derivative = derivative.subs(expression, own)
+        return derivative.subs(expression, OWN)
     if isinstance(expression, sp.Pow) and expression.exp == sp.Rational(1, 2):
-        derivative = derivative.subs(expression, own)
-    result = from_sympy(derivative)
-    return result
+        return derivative.subs(expression, OWN)
+    above, below = expression.as_numer_denom() if isinstance(expression, sp.Mul) else (expression, sp.Integer(1))
+    if below == x and isinstance(above, sp.Add) and not above.has(x):
+        return -OWN / x
+    return derivative
+
+
+def content(e: Any) -> tuple[Any, Any]:
+    """c·a + c·b = c·(a + b), where c is a number: SymPy writes 2·(a − b) as 2·a − 2·b."""
+    found: tuple[Any, Any] = e.primitive()
+    return found
 
 
 def partial(e: Expr, read: Read, own: Read | None = None) -> Expr:

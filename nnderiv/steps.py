@@ -165,7 +165,7 @@ class _Line:
 
     def letter(self, base: str, r: Range, used: set[str]) -> str:
         name = base
-        while name in used or name in self.dims or name in self.reverse.roles or self.taken.get(name, r) != r:
+        while name in used or name in self.dims or not self.reverse.is_letter(name) or self.taken.get(name, r) != r:
             name += "_"
         self.taken[name] = r
         return name

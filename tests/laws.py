@@ -5,6 +5,8 @@
     symmetric  ⟨H u, v⟩ = ⟨u, H v⟩ for the second derivative
     emitted    the emitted module agrees with the interpreter, and its backward with its forward's slopes
     switched   every optimisation left out alone, or all of them, changes no result; backward gives the same twice
+    tidied     simplifying keeps every value, and what is simplified stays as it is
+    rewritten  other names and another order give the same gradients, up to names and order
 """
 
 from __future__ import annotations
@@ -21,6 +23,10 @@ from nnderiv.check import Report, check
 from nnderiv.draw import draw, flat, nested, number
 from nnderiv.evaluate import evaluate, shape_of
 from nnderiv.lower.passes import PASSES
+from nnderiv.normal import normalise
+from nnderiv.numbers import combine
+from nnderiv.tidy import tidy
+from tests import variants
 
 
 def holds(report: Report) -> None:
@@ -140,5 +146,40 @@ def _results(module: Any, d: Any, inputs: dict[str, Any], seed: int) -> dict[str
     return {**outputs, **first}
 
 
-LAWS: dict[str, Callable[[str, int], None]] = {"printed": printed, "derived": derived, "symmetric": symmetric, "emitted": emitted,
-                                              "switched": switched}
+def tidied(text: str, seed: int) -> None:
+    program = nd.parse(text)
+    for p in (normalise(program), nd.derive(program).backward):
+        simple = tidy(p)
+        assert str(tidy(simple)) == str(simple), f"simplified once and twice:\n{simple}\n{tidy(simple)}"
+        try:
+            inputs = draw(p, Random(seed)).inputs
+        except nd.CheckError:
+            continue
+        _same_values(evaluate(p, inputs), evaluate(simple, inputs), f"{p}\n{simple}")
+
+
+def _same_values(before: dict[str, Any], after: dict[str, Any], shown: str) -> None:
+    for name, value in before.items():
+        for a, b in zip(flat(value), flat(after[name]), strict=True):
+            finite = a == a and abs(a) != float("inf")  # what cancels may lose a pole
+            assert not finite or abs(combine("-", a, b)) <= combine("*", Fraction(1, 10**9), 1 + abs(a)), f"{name}: {a} and {b}\n{shown}"
+
+
+def rewritten(text: str, seed: int) -> None:
+    """A product of integers is written alphabetically, p*j but j*q; where there is none, other names change nothing else."""
+    program, rng = nd.parse(text), Random(seed)
+    gradients = nd.derive(program).backward
+    same = variants.fingerprint(gradients)
+    other = nd.derive(variants.renamed(program, rng)).backward
+    assert variants.fingerprint(other) == same, f"other names:\n{gradients}\n{other}"
+    if not variants.has_products_of_names(gradients):
+        assert variants.same_text_but_for_names(str(gradients), str(other)), f"other names, another text:\n{gradients}\n{other}"
+    shuffled = variants.rewritten(program, rng)
+    other = nd.derive(shuffled).backward
+    assert variants.fingerprint(other) == same, f"another order:\n{program}\n{shuffled}\n{gradients}\n{other}"
+
+
+LAWS: dict[str, Callable[[str, int], None]] = {
+    "printed": printed, "derived": derived, "symmetric": symmetric, "emitted": emitted,
+    "switched": switched, "tidied": tidied, "rewritten": rewritten,
+}

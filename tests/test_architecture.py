@@ -21,9 +21,12 @@ FLOORS = (
     ("expr", "bounds", "numbers"),
     ("program",),
     ("notation", "evaluate", "solve", "scalar", "dual", "degree", "numeric", "sizes"),
+    ("terms",),
+    ("laws_of_conditions", "laws_of_terms"),
+    ("laws_of_sums",),
     ("elaborate", "simplify"),
     ("ranges", "wellfounded"),
-    ("parse", "normal", "draw"),
+    ("parse", "normal", "draw", "tidy"),
     ("derivative",),
 )
 

@@ -1,0 +1,185 @@
+"""Laws of the conditions of a term: what always holds is dropped, what never holds ends the term, quotients are settled."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from .bounds import inside, never_negative
+from .expr import (
+    FALSE,
+    TRUE,
+    ZERO,
+    Expr,
+    IntValue,
+    Num,
+    Op,
+    compare,
+    conjunction,
+    factors,
+    map_ints,
+    product,
+    reads,
+    walk,
+)
+from .integer import Atom, FloorDiv, Int, Mod
+from .program import Ranges
+from .terms import Context, Term, decisive
+
+
+def split_where(term: Term, dims: Ranges, ctx: Context) -> Term | None:
+    """where(c, a, 0) · e = [c] a · e; a product with a factor 0 is 0."""
+    conditions, kept = list(term.conditions), []
+    for f in factors(term.body):
+        if f == ZERO:
+            return None
+        while isinstance(f, Op) and f.op == "where" and f.args[2] == ZERO:
+            conditions.append(f.args[0])
+            f = f.args[1]
+        kept.append(f)
+    if len(conditions) == len(term.conditions):
+        return term
+    return Term(term.indices, tuple(conditions), product([g for f in kept for g in factors(f)]), term.spare)
+
+
+def settle_conditions(term: Term, dims: Ranges, ctx: Context) -> Term | None:
+    """[c] e = e, where c always holds for the ranges of the indices; [c] e = 0, where it never does."""
+    ranges = {**dims, **term.indices}
+    whole = conjunction([_settle(c, ranges, ctx) for c in term.conditions])
+    if whole == FALSE:
+        return None
+    conditions = () if whole == TRUE else whole.args if isinstance(whole, Op) and whole.op == "and" else (whole,)
+    return Term(term.indices, tuple(conditions), term.body, term.spare)
+
+
+def settle_divisions(term: Term, dims: Ranges, ctx: Context) -> Term:
+    """a mod s = a and ⌊a/s⌋ = 0 in the body, where 0 ≤ a < s for the ranges of the indices."""
+    ranges = {**dims, **term.indices}
+    body = map_ints(lambda v: _reduce_mod(v, ranges, ctx), term.body)
+    return term if body == term.body else Term(term.indices, term.conditions, body, term.spare)
+
+
+def divide_exactly(term: Term, dims: Ranges, ctx: Context) -> Term:
+    """[a mod s = 0] s·⌊a/s⌋ = [a mod s = 0] a: where the condition says that s divides."""
+    for c in term.conditions:
+        if isinstance(c, Op) and c.op == "==" and isinstance(c.args[0], IntValue) and c.args[1] == IntValue(Int.of(0)):
+            ((monomial, k), *others) = c.args[0].value.terms.items()
+            if k == 1 and not others and len(monomial) == 1 and isinstance(monomial[0], Mod):
+                top, bottom = monomial[0].top, monomial[0].bottom
+                back = partial(_multiply_back, top=top, bottom=bottom)
+                conditions = tuple(d if d is c else map_ints(back, d) for d in term.conditions)
+                term = Term(term.indices, conditions, map_ints(back, term.body), term.spare)
+    return term
+
+
+def _multiply_back(value: Int, top: Int, bottom: Int) -> Int:
+    """Every whole multiple of bottom·⌊top/bottom⌋ in value, written as that multiple of top."""
+    quotient = Int.atom(FloorDiv(top, bottom))
+    for monomial, c in list(value.terms.items()):
+        if len(monomial) > 0 and any(a in monomial for m in quotient.terms for a in m):
+            whole = Int({monomial: c}) // (quotient * bottom) if len((quotient * bottom).terms) == 1 else Int({})
+            if whole * quotient * bottom == Int({monomial: c}):
+                value = value - Int({monomial: c}) + whole * top
+    return value
+
+
+def drop_outside(term: Term, dims: Ranges, ctx: Context) -> Term | None:
+    """A[α] · e = 0, where α is out of range for all values of the indices; under a sum, wherever in the summand A[α] stands."""
+    ranges = {**dims, **term.indices}
+    for r in decisive(term):
+        for sub, axis in zip(r.subs, ctx.axes(r.tensor) or (), strict=False):
+            if sub.name is not None and ranges.get(sub.name) == axis:
+                continue
+            if never_negative(axis.lo - 1 - sub, ranges, ctx.positive) or never_negative(sub - axis.hi, ranges, ctx.positive):
+                return None
+    return term
+
+
+def drop_implied(term: Term, dims: Ranges, ctx: Context) -> Term:
+    """[lo ≤ α < hi] A[α] · e = A[α] · e: a range that a read implies, where the rest stays finite, for 0·∞ is not 0."""
+    if not term.conditions:
+        return term
+    facts = []
+    for r in dict.fromkeys(decisive(term)):
+        for sub, axis in zip(r.subs, ctx.axes(r.tensor) or (), strict=False):
+            facts += [sub - axis.lo, axis.hi - 1 - sub]
+    ranges = {**dims, **term.indices}
+    if not facts or not term.indices and not _stays_finite(term.body, ranges, ctx):
+        return term
+    kept = tuple(c for c in term.conditions if not _implied(c, facts, ranges, ctx))
+    return term if len(kept) == len(term.conditions) else Term(term.indices, kept, term.body, term.spare)
+
+
+# -- what they rest on ------------------------------------------------------------------------------------------------------
+def _settle(c: Expr, ranges: Ranges, ctx: Context) -> Expr:
+    assert isinstance(c, Op)
+    if c.op in ("and", "or", "not"):
+        parts = [_settle(a, ranges, ctx) for a in c.args]
+        if c.op == "and":
+            return conjunction(parts)
+        if c.op == "or":
+            return TRUE if TRUE in parts else Op("or", tuple(parts))
+        return FALSE if parts[0] == TRUE else TRUE if parts[0] == FALSE else Op("not", (parts[0],))
+    if not (len(c.args) == 2 and isinstance(c.args[0], IntValue) and isinstance(c.args[1], IntValue)):
+        return c
+    a, b = _reduce_mod(c.args[0].value, ranges, ctx), _reduce_mod(c.args[1].value, ranges, ctx)
+    settled = compare(c.op, a, b)
+    if settled in (TRUE, FALSE):
+        return settled
+    known = truth(c.op, a - b, ranges, ctx.positive)
+    return settled if known is None else TRUE if known else FALSE
+
+
+def truth(op: str, d: Int, ranges: Ranges, positive: frozenset[str]) -> bool | None:
+    """Whether d op 0, provably."""
+    if op in ("<", ">="):
+        holds, fails = (-d - 1, d) if op == "<" else (d, -d - 1)
+    elif op in ("<=", ">"):
+        holds, fails = (-d, d - 1) if op == "<=" else (d - 1, -d)
+    else:
+        apart = never_negative(d - 1, ranges, positive) or never_negative(-d - 1, ranges, positive)
+        return None if not apart else op == "!="
+    if never_negative(holds, ranges, positive):
+        return True
+    return False if never_negative(fails, ranges, positive) else None
+
+
+def _reduce_mod(value: Int, ranges: Ranges, ctx: Context) -> Int:
+    """e mod s is e itself, and ⌊e/s⌋ is 0, where 0 ≤ e < s."""
+    if not any(isinstance(a, Mod | FloorDiv) for a in value.atoms()):
+        return value
+
+    def settle(atom: Atom) -> Int:
+        if isinstance(atom, Mod | FloorDiv):
+            top, bottom = _reduce_mod(atom.top, ranges, ctx), atom.bottom
+            if never_negative(top, ranges, ctx.positive) and never_negative(bottom - 1 - top, ranges, ctx.positive):
+                return top if isinstance(atom, Mod) else Int.of(0)
+            return top % bottom if isinstance(atom, Mod) else top // bottom
+        return Int.atom(atom)
+
+    return value.map_atoms(settle)
+
+
+def _stays_finite(body: Expr, ranges: Ranges, ctx: Context) -> bool:
+    """Whether a factor 0 makes the body 0: no quotient or logarithm of something that is read out of range, where it is 0 too."""
+    for node in walk(body):
+        if isinstance(node, Op) and may_be_infinite(node):
+            for r in reads(node):
+                axes = ctx.axes(r.tensor) or ()
+                if len(axes) != len(r.subs) or not all(inside(s, a, ranges, ctx.positive) for s, a in zip(r.subs, axes, strict=True)):
+                    return False
+    return True
+
+
+def may_be_infinite(e: Op) -> bool:
+    """Whether this operation can make something infinite out of zeros."""
+    if e.op == "**":
+        return not (isinstance(e.args[1], Num) and e.args[1].value > 0)
+    return e.op in ("/", "log")
+
+
+def _implied(c: Expr, facts: list[Int], ranges: Ranges, ctx: Context) -> bool:
+    if not (isinstance(c, Op) and c.op in ("<", "<=", ">", ">=") and all(isinstance(a, IntValue) for a in c.args)):
+        return False
+    a, b = (x.value for x in c.args if isinstance(x, IntValue))
+    slack = {"<": b - a - 1, "<=": b - a, ">": a - b - 1, ">=": a - b}[c.op]
+    return any(never_negative(slack - f, ranges, ctx.positive) for f in facts if f.symbols() & slack.symbols() or f.is_constant)

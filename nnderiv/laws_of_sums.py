@@ -1,0 +1,243 @@
+"""Laws of the sum and the product in a term: deltas are contracted, constant summands counted, factors cancelled, facts used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .bounds import never_negative
+from .expr import (
+    INF,
+    ONE,
+    Expr,
+    IntValue,
+    Num,
+    Op,
+    Read,
+    Reduce,
+    add,
+    additive_terms,
+    compare,
+    factors,
+    free_symbols,
+    is_reciprocal,
+    num,
+    product,
+    reads,
+    subst_indices,
+    walk,
+)
+from .integer import Int
+from .laws_of_terms import common_factor, is_negative, merge_equal
+from .program import Range, Ranges
+from .terms import Context, Term, may_leave
+
+MANY = 16  # terms of an expanded product; more would be no simplification
+
+
+def contract_delta(term: Term, dims: Ranges, ctx: Context) -> Term:
+    """Σ_x [x = v] e(x) = [v in the range of x] e(v), where x is bound and v is free of x."""
+    for k, c in enumerate(term.conditions):
+        if not (isinstance(c, Op) and c.op == "==" and isinstance(c.args[0], IntValue) and isinstance(c.args[1], IntValue)):
+            continue
+        difference = c.args[0].value - c.args[1].value
+        for name, r in term.indices.items():
+            split = difference.split(name)
+            if split is None or not (split[0] == 1 or split[0] == -1):
+                continue
+            value = -split[1] * split[0]
+            rest = term.conditions[:k] + term.conditions[k + 1 :]
+            indices = {i: s for i, s in term.indices.items() if i != name}
+            bare = Term(indices, rest, term.body, (*term.spare, (name, r))).subst({name: value})
+            return Term(indices, (*bare.conditions, compare("<=", r.lo, value), compare("<", value, r.hi)), bare.body, bare.spare)
+    return term
+
+
+def sum_of_nothing(term: Term, dims: Ranges, ctx: Context) -> Term:
+    """Σ_x e = size(x) · e, where neither e nor a condition knows x."""
+    used = free_symbols(term.body) | {s for c in term.conditions for s in free_symbols(c)}
+    for name, r in term.indices.items():
+        if name not in used:
+            indices = {i: s for i, s in term.indices.items() if i != name}
+            size = num(r.size.constant) if r.size.is_constant else IntValue(r.size)
+            return Term(indices, term.conditions, product([size, *factors(term.body)]), (*term.spare, (name, r)))
+    return term
+
+
+# -- quotients ---------------------------------------------------------------------------------------------------------------
+def cancel(term: Term, dims: Ranges, ctx: Context) -> Term:
+    """x · (a/x + b) = a + x·b, where x is never 0 and is read inside its range."""
+    parts = factors(term.body)
+    divisors = {f.args[1] for p in parts for n in walk(p) if isinstance(n, Op) and n.op == "/" for f in _reciprocals(n)}
+    ranges = {**dims, **term.indices}
+    known = [f for f in dict.fromkeys(parts) if f in divisors and never_zero(f, ctx) and not may_leave(f, ranges, ctx)]
+    if not known:
+        return term
+    spread = _distributed(parts, known)
+    body = min([_sum(spread), _sum(_expanded(spread))], key=_length) if spread else product(_without_pairs(parts, known))
+    return term if body == term.body else Term(term.indices, term.conditions, body, term.spare)
+
+
+def _reciprocals(e: Expr) -> list[Op]:
+    return [f for f in factors(e) if isinstance(f, Op) and is_reciprocal(f)]
+
+
+def _without_pairs(parts: list[Expr], known: list[Expr]) -> list[Expr]:
+    """The factors without x and 1/x, once for each pair."""
+    rest = list(parts)
+    for x in known:
+        inverse = Op("/", (ONE, x))
+        while x in rest and inverse in rest:
+            rest.remove(x)
+            rest.remove(inverse)
+    return rest
+
+
+def _distributed(parts: list[Expr], known: list[Expr]) -> list[Expr]:
+    """The products that a sum among the factors gives, if each of them loses a divisor; else nothing."""
+    for k, f in enumerate(parts):
+        terms = additive_terms(f)
+        if len(terms) < 2:
+            continue
+        others = parts[:k] + parts[k + 1 :]
+        before = [[num(s), *others, *factors(t)] for s, t in terms]
+        after = [_without_pairs(p, known) for p in before]
+        if all(len(a) < len(b) for a, b in zip(after, before, strict=True)):
+            return [product(a) for a in after]
+    return []
+
+
+def _expanded(terms: list[Expr]) -> list[Expr]:
+    """Products of sums multiplied out, as long as that stays short."""
+    pending, found = list(terms), list[Expr]()
+    while pending:
+        parts = factors(pending.pop(0))
+        k = next((k for k, f in enumerate(parts) if len(additive_terms(f)) > 1), None)
+        if k is None or len(pending) + len(found) > MANY:
+            found.append(product(parts))
+        else:
+            rest = parts[:k] + parts[k + 1 :]
+            pending[:0] = [product([num(s), *rest, *factors(t)]) for s, t in additive_terms(parts[k])]
+    return found
+
+
+def _sum(parts: list[Expr]) -> Expr:
+    total = common_factor(merge_equal(parts))
+    return add(sorted(total, key=is_negative))
+
+
+def _length(e: Expr) -> int:
+    return sum(1 for _ in walk(e))
+
+
+POSITIVE = ("exp", "sigmoid", "softplus")
+
+
+def never_zero(e: Expr, ctx: Context) -> bool:
+    """Whether e is provably not 0: a number, a size, a value of exp or σ at something finite, 1 − σ; the roots of such."""
+    if isinstance(e, Num | IntValue):
+        return e.value != 0 if isinstance(e, Num) else never_negative(e.value - 1, {}, ctx.positive)
+    if isinstance(e, Op) and e.op == "sqrt":
+        return never_zero(e.args[0], ctx)
+    terms = additive_terms(e)
+    if len(terms) == 2 and terms[0] == (1, ONE) and terms[1][0] < 0:
+        return _is_value_of(terms[1][1], ("sigmoid",), ctx)
+    return _is_value_of(e, POSITIVE, ctx)
+
+
+def _is_value_of(e: Expr, functions: tuple[str, ...], ctx: Context) -> bool:
+    if isinstance(e, Read):
+        definitions = ctx.program.definitions.get(e.tensor, ())
+        return len(definitions) == 1 and not definitions[0].is_base and _is_value_of(definitions[0].body, functions, ctx)
+    return isinstance(e, Op) and e.op in functions and _is_finite(e.args[0], ctx, set())
+
+
+def _is_finite(e: Expr, ctx: Context, seen: set[str]) -> bool:
+    """Whether no infinity is written in e or in what it rests on: exp(−∞) is 0."""
+    for n in walk(e):
+        if n == INF:
+            return False
+        if isinstance(n, Read) and n.tensor not in seen:
+            seen.add(n.tensor)
+            if not all(_is_finite(d.body, ctx, seen) for d in ctx.program.definitions.get(n.tensor, ())):
+                return False
+    return True
+
+
+# -- facts -------------------------------------------------------------------------------------------------------------------
+def deviations(term: Term, dims: Ranges, ctx: Context) -> Term | None:
+    """Σ_x (y[…,x,…] − m) · e = 0, where m is defined as the mean of y over x, and e and the conditions do not know x."""
+    parts = factors(term.body)
+    for k, f in enumerate(parts):
+        for y, m in _differences(f):
+            elsewhere = {s for e in (*parts[:k], *parts[k + 1 :], *term.conditions) for s in free_symbols(e)}
+            mean = _mean_of(y, m, term.indices, ctx)
+            if mean and not elsewhere & set(mean) and set(mean) <= set(term.indices):
+                return None
+    return term
+
+
+def _differences(e: Expr) -> Iterator[tuple[Read, Read]]:
+    terms = additive_terms(e)
+    if len(terms) == 2 and terms[0][0] != terms[1][0]:
+        for (_, a), (_, b) in (terms, terms[::-1]):
+            if isinstance(a, Read) and isinstance(b, Read):
+                yield a, b
+
+
+def _mean_of(y: Read, m: Read, indices: Ranges, ctx: Context) -> list[str]:
+    """The bound letters over which m is the mean of y; none if it is not."""
+    definitions = ctx.program.definitions.get(m.tensor, ())
+    axes = ctx.axes(m.tensor)
+    if len(definitions) != 1 or definitions[0].is_base or axes is None or not all(s.name for s in m.subs):
+        return []
+    (d,) = definitions
+    parts = factors(d.body)
+    total = next((f for f in parts if isinstance(f, Reduce) and f.op == "sum" and isinstance(f.body, Read)), None)
+    if total is None or not isinstance(total.body, Read) or total.body.tensor != y.tensor:
+        return []
+    count = Int.of(1)
+    for i in total.indices:
+        count = count * d.ranges[i].size
+    at = dict(zip(d.indices, m.subs, strict=True))
+    bound = {str(t.name): str(s.name) for t, s in zip(total.body.subs, y.subs, strict=True) if t.name in total.indices}
+    same = subst_indices(total.body, {**at, **{i: Int.symbol(b) for i, b in bound.items()}}) == y
+    spans = set(bound) == set(total.indices) and all(indices.get(b) == d.ranges[i] == _axis(y, b, ctx) for i, b in bound.items())
+    is_mean = [f for f in parts if f is not total] == factors(ONE / (num(count.constant) if count.is_constant else IntValue(count)))
+    return list(bound.values()) if same and spans and is_mean and len(set(bound.values())) == len(bound) else []
+
+
+def _axis(r: Read, index: str, ctx: Context) -> Range | None:
+    """The range of the axis of a tensor at which an index stands plainly."""
+    return next((a for s, a in zip(r.subs, ctx.axes(r.tensor) or (), strict=False) if s.name == index), None)
+
+
+def use_givens(term: Term, dims: Ranges, ctx: Context) -> Term:
+    """Σ_m y[…,m,…] · e = c · e, where a `given` says Σ_m y[…,m,…] = c, and e and the conditions do not know m."""
+    for fact in ctx.program.givens:
+        if isinstance(fact, Op) and fact.op == "==" and isinstance(fact.args[0], Reduce) and fact.args[0].op == "sum":
+            found = _match_given(term, fact.args[0], fact.args[1], dims, ctx)
+            if found is not None:
+                return found
+    return term
+
+
+def _match_given(term: Term, pattern: Reduce, value: Expr, dims: Ranges, ctx: Context) -> Term | None:
+    if not isinstance(pattern.body, Read) or reads(value):
+        return None
+    parts = factors(term.body)
+    for f in parts:
+        if not isinstance(f, Read) or f.tensor != pattern.body.tensor:
+            continue
+        places = list(zip(pattern.body.subs, f.subs, ctx.axes(f.tensor) or (), strict=False))
+        summed = [(s.name, a) for p, s, a in places if p.name in pattern.indices]
+        others = [g for g in parts if g is not f]
+        elsewhere = {s for g in (*others, *term.conditions) for s in free_symbols(g)}
+        letters = {s for s, _ in summed}
+        full = all(s in term.indices and term.indices[s] == a and s not in elsewhere for s, a in summed if s is not None)
+        ranges = {**dims, **term.indices}
+        free = [(s, a) for p, s, a in places if p.name not in pattern.indices]
+        inside = all(never_negative(s - a.lo, ranges, ctx.positive) and never_negative(a.hi - 1 - s, ranges, ctx.positive) for s, a in free)
+        if full and inside and None not in letters and len(letters) == len(summed):
+            indices = {i: r for i, r in term.indices.items() if i not in letters}
+            return Term(indices, term.conditions, product([*factors(value), *others]), term.spare)
+    return None

@@ -1,0 +1,136 @@
+"""Laws of several terms: cases are joined, equal terms added, common factors taken out; and letters for bound indices."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import prod
+
+from .expr import (
+    ZERO,
+    Expr,
+    IntValue,
+    Num,
+    Op,
+    Reduce,
+    add,
+    additive_terms,
+    compare,
+    factors,
+    free_symbols,
+    neg,
+    product,
+    subst_indices,
+    unordered,
+)
+from .integer import Int
+from .program import Ranges
+from .terms import Context, Term
+
+
+def join_cases(terms: list[Term]) -> list[Term]:
+    """[i = c] f(c) + [i > c] f(i) = [i ≥ c] f(i), where all else is the same: a base case and the general equation."""
+    for one in terms:
+        for c in one.conditions:
+            at = _fixed(c)
+            if at is None:
+                continue
+            name, value = at
+            rest = tuple(d for d in one.conditions if d is not c)
+            beyond = compare("<=", value + 1, Int.symbol(name))
+            for other in terms:
+                others = tuple(d for d in other.conditions if d != beyond)
+                same = other is not one and beyond in other.conditions and other.indices == one.indices and others == rest
+                if same and subst_indices(other.body, {name: value}) == one.body:
+                    joined = Term(other.indices, (*rest, compare("<=", value, Int.symbol(name))), other.body, other.spare)
+                    return join_cases([joined if t is other else t for t in terms if t is not one])
+    return terms
+
+
+def _fixed(c: Expr) -> tuple[str, Int] | None:
+    """(i, v) for the condition i == v."""
+    if isinstance(c, Op) and c.op == "==" and isinstance(c.args[0], IntValue) and isinstance(c.args[1], IntValue):
+        for a, b in (c.args, c.args[::-1]):
+            if isinstance(a, IntValue) and isinstance(b, IntValue) and a.value.name is not None and b.value.is_constant:
+                return a.value.name, b.value
+    return None
+
+
+def merge_equal(parts: list[Expr]) -> list[Expr]:
+    """a·e + b·e = (a + b)·e, where a and b are numbers; terms and factors in e may stand in another order."""
+    totals: dict[object, tuple[Fraction, list[Expr]]] = {}
+    for e in parts:
+        rest = [f for f in factors(e) if not isinstance(f, Num)]
+        coefficient = prod((f.value for f in factors(e) if isinstance(f, Num)), start=Fraction(1))
+        key = unordered(product(rest))
+        before, known = totals.get(key, (Fraction(0), rest))
+        totals[key] = (before + coefficient, known)
+    return [product([Num(c), *rest]) for c, rest in totals.values() if c]
+
+
+def common_factor(parts: list[Expr]) -> list[Expr]:
+    """a·b + a·c = a·(b + c), where neither side is a sum over indices or has a condition; what has more indices comes first."""
+    plain = [e for e in parts if not _is_sum(e)]
+    if len(plain) < 2:
+        return parts
+    each = [factors(e) for e in plain]
+    shared = [f for f in dict.fromkeys(each[0]) if not isinstance(f, Num) and all(f in fs for fs in each[1:])]
+    if not shared:
+        return parts
+    rests = sorted((product(_without(fs, shared)) for fs in each), key=lambda e: (is_negative(e), -len(free_symbols(e))))
+    total = add(rests)
+    return [*([product([*shared, total])] if total != ZERO else []), *(e for e in parts if _is_sum(e))]
+
+
+def _is_sum(e: Expr) -> bool:
+    return any(isinstance(f, Reduce) or isinstance(f, Op) and f.op == "where" and f.args[2] == ZERO for f in factors(e))
+
+
+def is_negative(e: Expr) -> bool:
+    return isinstance(e, Op) and e.op == "neg"
+
+
+def _without(parts: list[Expr], shared: list[Expr]) -> list[Expr]:
+    rest = list(parts)
+    for f in shared:
+        rest.remove(f)
+    return rest
+
+
+def turn_difference(parts: list[Expr]) -> list[Expr]:
+    """−(a − b) = b − a, and the same with a divisor, where the minus stands before nothing else."""
+    return [_turned(e) for e in parts]
+
+
+def _turned(e: Expr) -> Expr:
+    if not (isinstance(e, Op) and e.op == "neg"):
+        return e
+    above = [f for f in factors(e.args[0]) if not (isinstance(f, Op) and f.op == "/")]
+    if len(above) != 1 or [s for s, _ in additive_terms(above[0])] != [1, -1]:
+        return e
+    (_, a), (_, b) = additive_terms(above[0])
+    return product([add([b, neg(a)]), *(f for f in factors(e.args[0]) if f is not above[0])])
+
+
+# -- letters -----------------------------------------------------------------------------------------------------------------
+def rename_bound(term: Term, left: Ranges, taken: Ranges, ctx: Context) -> Term:
+    """Short letters for bound indices: k rather than k2, wherever k is free or means the same range; never a letter of the left."""
+    values: dict[str, Int] = {}
+    chosen: Ranges = {}
+    for name, r in term.indices.items():
+        base = name.rstrip("0123456789").rstrip("_") or "i"
+
+        def fits(wish: str, r: object = r, name: str = name) -> bool:
+            free = wish not in chosen and wish not in left and (wish not in taken or taken[wish] == r)
+            return free and (wish == name or ctx.is_letter(wish))
+
+        wishes = [base, *(w for w, span in term.spare if span == r)]
+        numbered = (f"{base}{k}" for k in range(2, len(taken) + len(chosen) + len(left) + 1000))
+        pick = next(w for w in (*wishes, *numbered) if fits(w))
+        chosen[pick] = r
+        if pick != name:
+            values[name] = Int.symbol(pick)
+    # In two steps, so that a swap of letters does not collide.
+    hidden = {n: Int.symbol(f"\0{n}") for n in values}
+    moved = Term(chosen, term.conditions, term.body, term.spare).subst(hidden)
+    return moved.subst({f"\0{n}": v for n, v in values.items()})
+

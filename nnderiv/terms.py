@@ -1,0 +1,76 @@
+"""A term of a gradient: Σ over indices, where the conditions hold, of body; and what the laws need to know around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from .bounds import inside
+from .expr import ZERO, Expr, Num, Read, Reduce, conjunction, factors, free_symbols, ints, product, reads, subst_indices, where
+from .integer import Int
+from .program import Range, Ranges
+
+if TYPE_CHECKING:
+    from .program import Program
+
+
+class Context(Protocol):
+    """What the laws need to know about the program around a term."""
+
+    program: Program
+    positive: frozenset[str]
+    trace: list[tuple[str, Term | None]] | None  # the laws that changed a term, while somebody asks for them
+
+    def axes(self, name: str) -> tuple[Range, ...] | None:
+        """The readable range of any tensor; None where it is not known."""
+        ...
+
+    def is_letter(self, name: str) -> bool:
+        """Whether a name can be an index letter: it is no tensor, size or parameter."""
+        ...
+
+
+@dataclass(frozen=True)
+class Term:
+    """Σ over indices, where all conditions hold, of body; `spare` are letters that a bound index of the same range may take."""
+
+    indices: Ranges
+    conditions: tuple[Expr, ...]
+    body: Expr
+    spare: tuple[tuple[str, Range], ...] = ()
+
+    def subst(self, values: Mapping[str, Int]) -> Term:
+        return Term(self.indices, tuple(subst_indices(c, values) for c in self.conditions), subst_indices(self.body, values), self.spare)
+
+    def expression(self, stays: Callable[[Expr], bool] | None = None) -> Expr:
+        """The term as a right-hand side; before the sum stands what no bound index touches and, unless `stays`, no data reaches."""
+        guard = conjunction(list(self.conditions))
+        if not self.indices:
+            return where(guard, self.body, ZERO)
+        stays = stays or _reads_data
+        parts = factors(self.body)
+        scale = [f for f in parts if isinstance(f, Num) or not free_symbols(f) & set(self.indices) and not stays(f)]
+        if len(scale) == len(parts):  # a count of places: all that reads data stays with its conditions
+            scale = [f for f in scale if not _reads_data(f)]
+        rest = [f for f in parts if f not in scale]
+        return product([*scale, Reduce("sum", tuple(self.indices), where(guard, product(rest), ZERO))])
+
+
+def _reads_data(e: Expr) -> bool:
+    return bool(reads(e)) or any(v.elements() for v in ints(e))
+
+
+def may_leave(e: Expr, ranges: Ranges, ctx: Context) -> bool:
+    """Whether some read in e may be out of range, or depends on data: then a sum over it leaves out places."""
+    if any(v.elements() for v in ints(e)):
+        return True
+    found = ((r, ctx.axes(r.tensor)) for r in reads(e))
+    return any(axes is None or not all(inside(s, a, ranges, ctx.positive) for s, a in zip(r.subs, axes, strict=True)) for r, axes in found)
+
+
+def decisive(term: Term) -> list[Read]:
+    """Reads whose being out of range makes the term vanish: all of them under a sum, the factors of a lone product."""
+    if not term.indices:
+        return [f for f in factors(term.body) if isinstance(f, Read)]
+    return [r for e in (term.body, *term.conditions) for r in reads(e)]

@@ -1,0 +1,63 @@
+"""A program -> the same program with its right-hand sides simplified, by the laws that gradients are simplified by.
+
+For all inputs evaluate(tidy(p), inputs) = evaluate(p, inputs), and tidy(tidy(p)) = tidy(p).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from .evaluate import own_reads
+from .expr import Expr, Read, Reduce, additive_terms, factors, has_reduction, num, product, symbols
+from .normal import positive_names, readable
+from .program import Equation, Program, Range, Ranges
+from .simplify import Context, Term, collect
+from .terms import may_leave
+
+
+def tidy(program: Program) -> Program:
+    """The program with every equation simplified; its interface, tensors and their order stay."""
+    ctx = Surroundings(program)
+    return replace(program, equations=tuple(tidied(e, ctx) for e in program.equations))
+
+
+@dataclass
+class Surroundings:
+    """A program as the context of its own terms."""
+
+    program: Program
+    trace: list[tuple[str, Term | None]] | None = None
+    positive: frozenset[str] = field(init=False)
+    taken: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        p = self.program
+        self.positive = positive_names(p)
+        self.taken = frozenset({i.name for i in p.inputs} | set(p.sizes) | set(p.definitions))
+
+    def axes(self, name: str) -> tuple[Range, ...] | None:
+        return self.program.hulls.get(name)
+
+    def is_letter(self, name: str) -> bool:
+        return name not in self.taken
+
+
+def tidied(e: Equation, ctx: Context) -> Equation:
+    """An equation of a program with its right-hand side simplified; one that is no sum of terms stays as it is."""
+    if isinstance(e.body, Reduce) and e.body.op != "sum":
+        return e
+    dims = {i: e.ranges[i] for i in e.indices}
+    body, ranges = collect([_as_term(sign, t, e.ranges, ctx) for sign, t in additive_terms(e.body)], dims, ctx)
+    return replace(e, body=body, ranges={**{i: r for i, r in e.ranges.items() if i in symbols(body)}, **ranges})
+
+
+def _as_term(sign: int, e: Expr, ranges: Ranges, ctx: Context) -> Term:
+    """c · Σ e as a term, where c may go inside: it is in range, or a read, which vanishes with the sum where it is not."""
+    parts = factors(e)
+    sums = [f for f in parts if isinstance(f, Reduce) and f.op == "sum"]
+    rest = [f for f in parts if f not in sums]
+    if len(sums) != 1 or any(has_reduction(f) or not isinstance(f, Read) and may_leave(f, ranges, ctx) for f in rest):
+        return Term({}, (), product([num(sign), *parts]))
+    (total,) = sums
+    needs = [c for n, s in own_reads(total.body) for c in readable(ctx.axes(n) or (), s, ranges, ctx.positive)]
+    return Term({i: ranges[i] for i in total.indices}, tuple(needs), product([num(sign), *rest, *factors(total.body)]))

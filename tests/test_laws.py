@@ -1,0 +1,167 @@
+"""Each law of the table alone: a case where it applies, and one where its condition fails and it must not.
+
+A term is written in the notation: `sum[x](where(conditions, body, 0))`; the law sees it as it stands, without the other laws.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import sympy as sp
+
+import nnderiv as nd
+from nnderiv import scalar
+from nnderiv.expr import Expr, Op, Reduce, additive_terms
+from nnderiv.program import Ranges
+from nnderiv.simplify import TABLE, Term
+from nnderiv.tidy import Surroundings
+
+LAWS = {law.name: law for law in TABLE}
+SIGNATURE = "x[N], y[N], z[M], w[2*N], A[N,N], P[N,M], b, q[N,M], int s -> u"  # what the terms below may read
+DEFINED = "m[n] = sum[k](P[n,k])/M\np[n] = sigmoid(x[n])\ne[n] = exp(y[n])\nl[n] = exp(where(n > 1, x[n], -inf))\n"
+GIVEN = "given sum[k](q[n,k]) = 1"
+
+
+def term(text: str, left: str = "", more: str = "") -> tuple[Term, Ranges, Surroundings]:
+    """The term that the equation u[left] = text holds, its left-hand ranges, and the program around it."""
+    program = nd.parse(f"{SIGNATURE}\n{DEFINED}u{f'[{left}]' if left else ''} = {text}{more}\n{GIVEN}")
+    (e,) = program.definitions["u"]
+    body, bound = (e.body.body, e.body.indices) if isinstance(e.body, Reduce) and e.body.op == "sum" else (e.body, ())
+    conditions: tuple[Expr, ...] = ()
+    if isinstance(body, Op) and body.op == "where":
+        guard = body.args[0]
+        conditions = guard.args if isinstance(guard, Op) and guard.op == "and" else (guard,)
+        body = body.args[1]
+    return Term({i: e.ranges[i] for i in bound}, conditions, body), {i: e.ranges[i] for i in e.indices}, Surroundings(program)
+
+
+def after(law: str, case: tuple[Term, Ranges, Surroundings]) -> str:
+    found = LAWS[law].apply(*case)
+    return "0" if found is None else str(found.expression())
+
+
+# law: (where it applies, what it gives), (where its condition fails)
+APPLIES = {
+    "split_where": [("x[n]*where(n > 1, y[n], 0)", "n", "where(n > 1, x[n]*y[n], 0)"), ("0*x[n]", "n", "0")],
+    "settle_conditions": [("where(n >= 0, x[n], 0)", "n", "x[n]"), ("where(n < 0, x[n], 0)", "n", "0"),
+                          ("sum[n](where(n < N + 2, x[n], 0))", "", "sum[n](x[n])")],
+    "settle_divisions": [("x[n]*z[n//N]", "n", "x[n]*z[0]"), ("x[n]*y[n % N]", "n", "x[n]*y[n]")],
+    "divide_exactly": [("where(n % s == 0, x[s*(n//s)], 0)", "n", "where(n % s == 0, x[n], 0)")],
+    "contract_delta": [("sum[n](where(n == k + 1, x[n]*y[n], 0))", "k", "where(0 <= k + 1 and k + 1 < N, x[k+1]*y[k+1], 0)")],
+    "drop_outside": [("sum[n](y[n]*x[n+N])", "", "0"), ("x[n]*y[-n-1]", "n", "0")],
+    "sum_of_nothing": [("sum[n](b**2)", "", "N*b**2")],
+    "cancel": [("x[n]*p[n]/p[n]", "n", "x[n]"), ("p[n]*(x[n]/p[n] + y[n]/p[n])", "n", "x[n] + y[n]"),
+               ("e[n]*(1 - p[n])*x[n]/(1 - p[n])", "n", "e[n]*x[n]"), ("x[n]*sqrt(N)/sqrt(N)", "n", "x[n]")],
+    "deviations": [("sum[k](2*(P[n,k] - m[n])*x[n])", "n", "0"), ("sum[n,k](x[n]*(m[n] - P[n,k]))", "", "0")],
+    "use_givens": [("sum[k](q[n,k]*x[n])", "n", "x[n]")],
+    "drop_implied": [("where(n + 1 < N, x[n+1]*b, 0)", "n", "x[n+1]*b"),
+                     ("sum[n](where(n + 1 < N, exp(x[n+1])*y[n], 0))", "", "sum[n](exp(x[n+1])*y[n])")],
+}
+FAILS = {
+    "split_where": [("x[n]*where(n > 1, y[n], 1)", "n")],  # the other branch is not 0
+    "settle_conditions": [("where(n > 0, x[n], 0)", "n")],  # true for some, false for others
+    "settle_divisions": [("x[n]*z[(n+1)//N]", "n"), ("w[n]*y[n % N]", "n")],  # n + 1 may be N; n runs up to 2 N
+    "divide_exactly": [("where(n % s == 1, x[s*(n//s)], 0)", "n"), ("where(n > s, x[s*(n//s)], 0)", "n")],  # s need not divide
+    "contract_delta": [("sum[n](where(2*n == k, x[n], 0))", "k"), ("where(n == k, A[n,k], 0)", "n,k")],  # 2n = k; nothing is summed
+    "drop_outside": [("sum[n](y[n]*x[n+1])", ""), ("y[n]*exp(x[n+N])", "n")],  # in range for some; exp(0) is 1
+    "sum_of_nothing": [("sum[n](where(n > 1, b, 0))", ""), ("sum[n](b*x[n])", "")],  # a condition, a factor knows n
+    "cancel": [("x[n]*y[n]/y[n]", "n"), ("x[n]*l[n]/l[n]", "n"), ("x[n]*p[n+1]/p[n+1]", "n")],  # 0; exp(−∞) = 0; 0/0 outside
+    "deviations": [("sum[k]((P[n,k] - m[n])*P[n,k])", "n"), ("sum[k](where(k > 1, P[n,k] - m[n], 0))", "n"),
+                   ("sum[k](P[n,k] + m[n])", "n"), ("sum[k](q[n,k] - m[n])", "n")],  # weighted; not all; a sum; another's mean
+    "use_givens": [("sum[k](q[n,k]*z[k])", "n"), ("sum[k](where(k > 1, q[n,k]*x[n], 0))", "n"), ("sum[k](P[n,k]*x[n])", "n"),
+                   ("sum[k](q[n+1,k])", "n")],  # weighted; not all; not given; outside, where the sum is 0
+    "drop_implied": [("where(n + 1 < N, exp(x[n+1])*b, 0)", "n"), ("where(n + 1 < N, x[n+1]/y[n+1], 0)", "n")],  # exp(0) = 1; 0/0
+}
+
+
+def _cases(table: dict[str, list[tuple[str, ...]]]) -> list[tuple[str, ...]]:
+    return [(law, *case) for law, cases in table.items() for case in cases]
+
+
+def _more(left: str) -> str:
+    return {"n": "  for n < N", "k": "  for k < N", "n,k": "  for n < N, k < N"}.get(left, "")
+
+
+@pytest.mark.parametrize(("law", "text", "left", "expected"), _cases(APPLIES))
+def test_a_law_applies(law: str, text: str, left: str, expected: str) -> None:
+    more = "  for n < N" if text == "sum[n](b**2)" or text.startswith("sum[n](where(n > 1, b") else _more(left)
+    assert after(law, term(text, left, more)) == expected
+
+
+@pytest.mark.parametrize(("law", "text", "left"), _cases(FAILS))
+def test_a_law_keeps_to_its_condition(law: str, text: str, left: str) -> None:
+    more = "  for n < N" if text.startswith("sum[n](where(n > 1, b") else "  for n < 2*N" if "w[n]" in text else _more(left)
+    before, dims, ctx = term(text, left, more)
+    assert LAWS[law].apply(before, dims, ctx) == before
+
+
+def test_cases_that_do_the_same_are_joined() -> None:
+    one, _, _ = term("where(n == 0, x[0]*b, 0)", "n", "  for n < N")
+    rest, _, _ = term("where(n >= 1, x[n]*b, 0)", "n", "  for n < N")
+    other, _, _ = term("where(n >= 1, y[n]*b, 0)", "n", "  for n < N")
+    rest, other = (replace(t, conditions=tuple(_flipped(c) for c in t.conditions)) for t in (rest, other))
+    (joined,) = LAWS["join_cases"].apply([one, rest])
+    assert str(joined.expression()) == "where(0 <= n, x[n]*b, 0)"
+    assert LAWS["join_cases"].apply([one, other]) == [one, other]  # they do not do the same
+
+
+def _flipped(c: Expr) -> Expr:
+    assert isinstance(c, Op) and c.op == ">="
+    return Op("<=", c.args[::-1])
+
+
+def whole(text: str) -> Expr:
+    return nd.parse(f"a[N], b[N], c[N], d[N], A[N,N] -> u\nu[n] = {text}  for n < N").equations[0].body
+
+
+def parts(text: str) -> list[Expr]:
+    return [t if s > 0 else Op("neg", (t,)) for s, t in additive_terms(whole(text))]
+
+
+def shown(found: list[Expr]) -> str:
+    return " + ".join(map(str, found)).replace("+ -", "- ")
+
+
+@pytest.mark.parametrize(("law", "text", "expected"), [
+    ("merge_equal", "2*a[n]*b[n] + b[n]*a[n]", "3*a[n]*b[n]"),
+    ("merge_equal", "a[n]*b[n] - b[n]*a[n] + c[n]", "c[n]"),
+    ("merge_equal", "a[n]*b[n] + a[n]*c[n]", "a[n]*b[n] + a[n]*c[n]"),  # not the same but for a number
+    ("common_factor", "a[n]*b[n] + a[n]*c[n]", "a[n]*(b[n] + c[n])"),
+    ("common_factor", "a[n]*b[n] + c[n]", "a[n]*b[n] + c[n]"),  # nothing is common
+    ("common_factor", "a[n]*b[n] + a[n]*sum[k](A[n,k])", "a[n]*b[n] + a[n]*sum[k](A[n,k])"),  # a sum over indices stays by itself
+    ("turn_difference", "-c[n]*(1 - a[n]**2)", "-c[n]*(1 - a[n]**2)"),  # the minus stands before a product
+])
+def test_a_law_of_parts(law: str, text: str, expected: str) -> None:
+    assert shown(LAWS[law].apply(parts(text))) == expected
+
+
+@pytest.mark.parametrize(("inside", "expected"), [
+    ("a[n] - b[n]", "b[n] - a[n]"), ("(a[n] - b[n])/N", "(b[n] - a[n])/N"),
+    ("a[n] + b[n]", "-(a[n] + b[n])"), ("b[n]*(a[n] - c[n])", "-b[n]*(a[n] - c[n])"),  # no difference; a product
+])
+def test_a_minus_before_a_difference_turns_it(inside: str, expected: str) -> None:
+    assert shown(LAWS["turn_difference"].apply([Op("neg", (whole(inside),))])) == expected
+
+
+def test_the_value_of_a_function_stands_for_it_in_its_derivative() -> None:
+    x, y = scalar.symbol(0), scalar.symbol(1)
+    own = LAWS["own_value"].apply
+    for f, expected in ((scalar.tanh(x), 1 - scalar.OWN**2), (sp.exp(x), scalar.OWN), ((y - 2) / x, -scalar.OWN / x)):
+        assert own(sp.diff(f, x), f, x) == expected
+    assert own(sp.diff(sp.sqrt(x), x), sp.sqrt(x), x) == 1 / (2 * scalar.OWN)
+    for f in (x * y, scalar.tanh(x) + y, x / y, scalar.larger(x, y)):  # a product, a sum, x above the line, a choice
+        assert own(sp.diff(f, x), f, x) == sp.diff(f, x)
+
+
+def test_a_common_number_stands_in_front() -> None:
+    a, b = scalar.symbol(0), scalar.symbol(1)
+    assert LAWS["content"].apply(2 * a - 4 * b) == (2, a - 2 * b)
+    assert LAWS["content"].apply(2 * a - 3 * b) == (1, 2 * a - 3 * b)
+
+
+def test_every_law_says_what_it_does_and_is_tested_here() -> None:
+    elsewhere = {"join_cases", "merge_equal", "common_factor", "turn_difference", "own_value", "content"}
+    assert set(APPLIES) == set(FAILS) == set(LAWS) - elsewhere
+    for law in TABLE:
+        assert "=" in law.statement and law.title, law.name
