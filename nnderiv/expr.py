@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import permutations
 
 from .integer import Int, compact
 
@@ -335,13 +336,20 @@ def product(parts: list[Expr]) -> Expr:
     return neg(result) if sign < 0 else result
 
 
-def unordered(e: Expr) -> object:
-    """A key that is the same for expressions that differ in the order of terms, factors and bound indices only."""
+def unordered(e: Expr, same: Mapping[str, object] | None = None) -> object:
+    """A key that is the same for expressions that differ in the order of terms, factors and bound indices only.
+
+    same: the ranges of bound indices; with it, the key does not know their letters either (in sums over at most three).
+    """
     if isinstance(e, Reduce):
-        return e.op, frozenset(e.indices), unordered(e.body)
+        if same is None or len(e.indices) > 3:
+            return e.op, frozenset(e.indices), unordered(e.body)
+        letters = ([f"\0{same[i]}{k}" for k, i in enumerate(p)] for p in permutations(e.indices))
+        ways = (dict(zip(p, map(Int.symbol, at), strict=True)) for p, at in zip(permutations(e.indices), letters, strict=True))
+        return e.op, frozenset(unordered(subst_indices(e.body, way)) for way in ways)
     if not isinstance(e, Op):
         return e
-    many: list[object] = [unordered(f) for f in factors(e)] if e.op == "*" else [unordered(a) for a in e.args]
+    many: list[object] = [unordered(f, same) for f in (factors(e) if e.op == "*" else e.args)]
     return (e.op, frozenset(Counter(many).items())) if e.op in ("+", "*", "and", "or") else (e.op, *many)
 
 

@@ -121,7 +121,7 @@ def _expanded(terms: list[Expr]) -> list[Expr]:
 
 
 def _sum(parts: list[Expr]) -> Expr:
-    total = common_factor(merge_equal(parts))
+    total = common_factor(merge_equal(parts, {}), {})
     return add(sorted(total, key=is_negative))
 
 

@@ -55,19 +55,21 @@ def _fixed(c: Expr) -> tuple[str, Int] | None:
     return None
 
 
-def merge_equal(parts: list[Expr]) -> list[Expr]:
-    """a·e + b·e = (a + b)·e, where a and b are numbers; terms and factors in e may stand in another order."""
+def merge_equal(parts: list[Expr], ranges: Ranges) -> list[Expr]:
+    """a·e + b·e = (a + b)·e, where a and b are numbers; order and the letters of bound indices make no difference to e."""
+    if len(parts) < 2:
+        return parts
     totals: dict[object, tuple[Fraction, list[Expr]]] = {}
     for e in parts:
         rest = [f for f in factors(e) if not isinstance(f, Num)]
         coefficient = prod((f.value for f in factors(e) if isinstance(f, Num)), start=Fraction(1))
-        key = unordered(product(rest))
+        key = unordered(product(rest), ranges)
         before, known = totals.get(key, (Fraction(0), rest))
         totals[key] = (before + coefficient, known)
     return [product([Num(c), *rest]) for c, rest in totals.values() if c]
 
 
-def common_factor(parts: list[Expr]) -> list[Expr]:
+def common_factor(parts: list[Expr], ranges: Ranges) -> list[Expr]:
     """a·b + a·c = a·(b + c), where neither side is a sum over indices or has a condition; what has more indices comes first."""
     plain = [e for e in parts if not _is_sum(e)]
     if len(plain) < 2:
@@ -96,7 +98,7 @@ def _without(parts: list[Expr], shared: list[Expr]) -> list[Expr]:
     return rest
 
 
-def turn_difference(parts: list[Expr]) -> list[Expr]:
+def turn_difference(parts: list[Expr], ranges: Ranges) -> list[Expr]:
     """−(a − b) = b − a, and the same with a divisor, where the minus stands before nothing else."""
     return [_turned(e) for e in parts]
 

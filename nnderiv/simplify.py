@@ -110,7 +110,7 @@ def collect(terms: list[Term], dims: Ranges, ctx: Context) -> tuple[Expr, Ranges
         ranges |= renamed.indices
         parts.append(renamed.expression(partial(may_leave, ranges={**dims, **renamed.indices}, ctx=ctx)))
     for law in PARTS:
-        parts = law.apply(parts)
+        parts = law.apply(parts, ranges)
     parts.sort(key=is_negative)
     used = {i for e in parts for i in symbols(e)}
     return add(parts), {i: r for i, r in ranges.items() if i in dims or i in used}

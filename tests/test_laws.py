@@ -13,7 +13,8 @@ import sympy as sp
 import nnderiv as nd
 from nnderiv import scalar
 from nnderiv.expr import Expr, Op, Reduce, additive_terms
-from nnderiv.program import Ranges
+from nnderiv.integer import Int
+from nnderiv.program import Range, Ranges
 from nnderiv.simplify import TABLE, Term
 from nnderiv.tidy import Surroundings
 
@@ -111,8 +112,11 @@ def _flipped(c: Expr) -> Expr:
     return Op("<=", c.args[::-1])
 
 
+RANGES = {i: Range.upto(Int.symbol(size)) for i, size in (("n", "N"), ("k", "N"), ("l", "N"), ("m", "M"))}
+
+
 def whole(text: str) -> Expr:
-    return nd.parse(f"a[N], b[N], c[N], d[N], A[N,N] -> u\nu[n] = {text}  for n < N").equations[0].body
+    return nd.parse(f"a[N], b[N], c[N], d[N], A[N,N], e[M] -> u\nu[n] = {text}  for n < N").equations[0].body
 
 
 def parts(text: str) -> list[Expr]:
@@ -126,6 +130,8 @@ def shown(found: list[Expr]) -> str:
 @pytest.mark.parametrize(("law", "text", "expected"), [
     ("merge_equal", "2*a[n]*b[n] + b[n]*a[n]", "3*a[n]*b[n]"),
     ("merge_equal", "a[n]*b[n] - b[n]*a[n] + c[n]", "c[n]"),
+    ("merge_equal", "sum[k](A[n,k]*a[k]) + sum[l](a[l]*A[n,l])", "2*sum[k](A[n,k]*a[k])"),
+    ("merge_equal", "sum[k](A[n,k]) + sum[m](A[n,m])", "sum[k](A[n,k]) + sum[m](A[n,m])"),  # m has another range
     ("merge_equal", "a[n]*b[n] + a[n]*c[n]", "a[n]*b[n] + a[n]*c[n]"),  # not the same but for a number
     ("common_factor", "a[n]*b[n] + a[n]*c[n]", "a[n]*(b[n] + c[n])"),
     ("common_factor", "a[n]*b[n] + c[n]", "a[n]*b[n] + c[n]"),  # nothing is common
@@ -133,7 +139,7 @@ def shown(found: list[Expr]) -> str:
     ("turn_difference", "-c[n]*(1 - a[n]**2)", "-c[n]*(1 - a[n]**2)"),  # the minus stands before a product
 ])
 def test_a_law_of_parts(law: str, text: str, expected: str) -> None:
-    assert shown(LAWS[law].apply(parts(text))) == expected
+    assert shown(LAWS[law].apply(parts(text), RANGES)) == expected
 
 
 @pytest.mark.parametrize(("inside", "expected"), [
@@ -141,7 +147,7 @@ def test_a_law_of_parts(law: str, text: str, expected: str) -> None:
     ("a[n] + b[n]", "-(a[n] + b[n])"), ("b[n]*(a[n] - c[n])", "-b[n]*(a[n] - c[n])"),  # no difference; a product
 ])
 def test_a_minus_before_a_difference_turns_it(inside: str, expected: str) -> None:
-    assert shown(LAWS["turn_difference"].apply([Op("neg", (whole(inside),))])) == expected
+    assert shown(LAWS["turn_difference"].apply([Op("neg", (whole(inside),))], RANGES)) == expected
 
 
 def test_the_value_of_a_function_stands_for_it_in_its_derivative() -> None:
