@@ -45,6 +45,8 @@ def test_emitted_code_agrees_with_the_interpreter(text: str, seed: int) -> None:
 @given(programs(), st.integers(0, 10**6))
 def test_leaving_an_optimisation_out_changes_no_result(text: str, seed: int) -> None:
     laws.switched(text, seed)
+
+
 @settings(short, max_examples=40)
 @given(programs(), st.integers(0, 10**6))
 def test_simplifying_keeps_values_and_is_idempotent(text: str, seed: int) -> None:
