@@ -99,18 +99,18 @@ def backward(residuals, *, dY):
     """residuals, dY[N,D] -> dX, dgamma, dbeta, deps"""
     X, gamma, eps, mu, var, N, D, dtype, = residuals
     dY = _seed(dY, dtype, (N, D), "dY[N, D]")
-    # dvar[d] = -0.5*sum[n](dY[n,d]*gamma[d]*(X[n,d] - mu[d])/(var[d] + eps)**1.5)
+    # dvar[d] = -0.5*gamma[d]*sum[n](dY[n,d]*(X[n,d] - mu[d]))/(var[d] + eps)**1.5
     part = (dY.T*(X.T - mu[:, None])).sum(1)
     part2 = var + eps
     part3 = np.sqrt(part2)
     part4 = part2*part3
-    dvar = -(part*gamma/part4/2)                    # (D,)
-    # dmu[d] = 2*sum[n](dvar[d]*(mu[d] - X[n,d]))/N - sum[n](dY[n,d]*gamma[d]/sqrt(var[d] + eps))
-    dmu = 2*((mu[:, None] - X.T).sum(1)*dvar)/N - dY.sum(0)*gamma/part3  # (D,)
+    dvar = -(gamma/2*part/part4)                    # (D,)
+    # dmu[d] = -gamma[d]*sum[n](dY[n,d])/sqrt(var[d] + eps)
+    dmu = -(gamma*dY.sum(0)/part3)                  # (D,)
     # dX[n,d] = dmu[d]/N + 2*dvar[d]*(X[n,d] - mu[d])/N + dY[n,d]*gamma[d]/sqrt(var[d] + eps)
     part5 = X - mu
     dX = part5*(2*dvar/N) + dY*(gamma/part3) + dmu/N  # (N, D)
-    # dgamma[d] = sum[n](dY[n,d]*(X[n,d] - mu[d])/sqrt(var[d] + eps))
+    # dgamma[d] = sum[n](dY[n,d]*(X[n,d] - mu[d]))/sqrt(var[d] + eps)
     dgamma = part/part3                             # (D,)
     # dbeta[d] = sum[n](dY[n,d])
     dbeta = dY.sum(0)                               # (D,)

@@ -95,7 +95,6 @@ def backward(residuals):
     Z, y, L_lse, N, C, dtype, = residuals
     # dZ[n,c] = (exp(Z[n,c] - L_lse[n]) - y[n,c])/N
     dZ = (_exp_difference(Z, L_lse[:, None]) - y)/N  # (N, C)
-    # dy[n,c] = -(Z[n,c] - L_lse[n])/N
-    dy = (Z - L_lse[:, None])/N
-    np.negative(dy, out=dy)                         # (N, C)
+    # dy[n,c] = (L_lse[n] - Z[n,c])/N
+    dy = (L_lse[:, None] - Z)/N                     # (N, C)
     return Gradients((dZ, dy,))

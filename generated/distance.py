@@ -101,8 +101,8 @@ def backward(residuals, *, dr):
     dr_in = dr/np.sqrt(r_sum)*np.sign(r_in)         # (N,)
     # dX[n,i] = dr_in[n]*w[i]
     dX = dr_in[:, None]*w                           # (N, I)
-    # dr_sum = -0.5*sum[n](dr[n]*abs(r_in[n])/r_sum**1.5)
-    dr_sum = dtype.type(-((dr*np.abs(r_in)).sum()/r_sum**1.5/2))
+    # dr_sum = -0.5*sum[n](dr[n]*abs(r_in[n]))/r_sum**1.5
+    dr_sum = dtype.type(-((dr*np.abs(r_in)).sum()/2/r_sum**1.5))
     # dw[i] = 2*dr_sum*w[i] + sum[n](dr_in[n]*X[n,i])
     dw = dr_sum*(2*w) + dr_in @ X                   # (I,)
     # db = sum[n](dr_in[n])

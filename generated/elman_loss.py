@@ -151,6 +151,6 @@ def backward(residuals):
     dc = do.sum((0, 1))                             # (O,)
     # dh0[n,k] = dh[-1,n,k]
     dh0 = dh[0].copy()                              # (N, H)
-    # dy[t,n,m] = -(o[t,n,m] - L_lse[t,n])
+    # dy[t,n,m] = L_lse[t,n] - o[t,n,m]
     dy = L_lse[:, :, None] - o                      # (T, N, O)
     return Gradients((dx, dU, dW, dV, db, dc, dh0, dy,))

@@ -167,6 +167,8 @@ def backward(residuals, *, dh):
     """residuals, dh[T,N,H] -> dx, dh0, dUr, dUz, dUc, dWr, dWz, dWc, dbr, dbz, dbc"""
     x, Ur, Uz, Uc, Wr, Wz, Wc, h, r, z, c, T, N, I, H, dtype, = residuals
     dh = _seed(dh, dtype, (T, N, H), "dh[T, N, H]")
+    # dr_in_pre[t,n,k] = 1 - r[t,n,k]
+    dr_in_pre = 1 - r                               # (T, N, H)
     # dc_in_pre[t,n,k] = 1 - c[t,n,k]**2
     dc_in_pre = c**2
     np.subtract(1, dc_in_pre, out=dc_in_pre)        # (T, N, H)
@@ -176,8 +178,6 @@ def backward(residuals, *, dh):
     dh_total_pre = _windows(z, (1, (T, 1)), None, None)  # (T, N, H)
     # dh_total_pre2[t,n,k] = r[t+1,n,k]
     dh_total_pre2 = _windows(r, (1, (T, 1)), None, None)  # (T, N, H)
-    # dr_in_pre[t,n,k] = 1 - r[t,n,k]
-    dr_in_pre = 1 - r                               # (T, N, H)
     # dz_pre[t,n,k] = h[t-1,n,k] - c[t,n,k]
     dz_pre = h[:T] - c                              # (T, N, H)
     dh_total = np.zeros((T + 2, N, H), dtype)  # dh_total[-1, 0, 0] stands first
@@ -193,7 +193,7 @@ def backward(residuals, *, dh):
         dc = dh_total[t + 1]*dc_pre[t]              # (N, H)
         # dc_in[t,n,k] = dc[t,n,k]*dc_in_pre[t,n,k]
         np.multiply(dc, dc_in_pre[t], out=dc_in[t])  # (N, H)
-        # dr[t,n,k] = sum[l](dc_in[t,n,l]*Wc[l,k]*h[t-1,n,k])
+        # dr[t,n,k] = h[t-1,n,k]*sum[l](dc_in[t,n,l]*Wc[l,k])
         dr = dc_in[t] @ Wc
         dr *= h[t]                                  # (N, H)
         # dr_in[t,n,k] = dr[t,n,k]*r[t,n,k]*dr_in_pre[t,n,k]
@@ -203,8 +203,8 @@ def backward(residuals, *, dh):
         # dz_in[t,n,k] = dz[t,n,k]*z[t,n,k]*dc_pre[t,n,k]
         np.multiply(dz*z[t], dc_pre[t], out=dz_in[t])  # (N, H)
     # dh_total[-1,n,k] = dh_total[0,n,k]*z[0,n,k] + sum[l](dr_in[0,n,l]*Wr[l,k]) + sum[l](dz_in[0,n,l]*Wz[l,k]) +
-    #     sum[l](dc_in[0,n,l]*Wc[l,k]*r[0,n,k])
-    np.add(dh_total[1]*z[0] + dr_in[0] @ Wr + dz_in[0] @ Wz, dc_in[0] @ Wc*r[0], out=dh_total[0])  # (N, H)
+    #     r[0,n,k]*sum[l](dc_in[0,n,l]*Wc[l,k])
+    np.add(dh_total[1]*z[0] + dr_in[0] @ Wr + dz_in[0] @ Wz, r[0]*(dc_in[0] @ Wc), out=dh_total[0])  # (N, H)
     # dx[t,n,j] = sum[k](dr_in[t,n,k]*Ur[k,j]) + sum[k](dz_in[t,n,k]*Uz[k,j]) + sum[k](dc_in[t,n,k]*Uc[k,j])
     dx = (dr_in[:T].reshape(T*N, H) @ Ur).reshape(T, N, I) + (dz_in[:T].reshape(T*N, H) @ Uz).reshape(T, N, I)
     dx += (dc_in[:T].reshape(T*N, H) @ Uc).reshape(T, N, I)  # (T, N, I)

@@ -100,15 +100,15 @@ def backward(residuals, *, dY):
     """residuals, dY[N,D] -> dX, dgamma, dbeta, deps"""
     X, gamma, eps, mu, var, N, D, dtype, = residuals
     dY = _seed(dY, dtype, (N, D), "dY[N, D]")
-    # dvar[n] = -0.5*sum[d](dY[n,d]*gamma[d]*(X[n,d] - mu[n])/(var[n] + eps)**1.5)
+    # dvar[n] = -0.5*sum[d](dY[n,d]*gamma[d]*(X[n,d] - mu[n]))/(var[n] + eps)**1.5
     part = X - mu[:, None]
     part2 = dY*part @ gamma
     part3 = var + eps
     part4 = np.sqrt(part3)
     part5 = part3*part4
-    dvar = -(part2/part5/2)                         # (N,)
-    # dmu[n] = 2*sum[d](dvar[n]*(mu[n] - X[n,d]))/D - sum[d](dY[n,d]*gamma[d]/sqrt(var[n] + eps))
-    dmu = 2*((mu[:, None] - X).sum(1)*dvar)/D - dY @ gamma/part4  # (N,)
+    dvar = -(part2/2/part5)                         # (N,)
+    # dmu[n] = -sum[d](dY[n,d]*gamma[d])/sqrt(var[n] + eps)
+    dmu = -(dY @ gamma/part4)                       # (N,)
     # dX[n,d] = dmu[n]/D + 2*dvar[n]*(X[n,d] - mu[n])/D + dY[n,d]*gamma[d]/sqrt(var[n] + eps)
     dX = part*(2*dvar/D)[:, None] + dY*gamma/part4[:, None] + (dmu/D)[:, None]  # (N, D)
     # dgamma[d] = sum[n](dY[n,d]*(X[n,d] - mu[n])/sqrt(var[n] + eps))

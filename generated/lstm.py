@@ -188,27 +188,27 @@ def backward(residuals, *, dh, dc):
     x, Ui, Uf, Ug, Uo, Wi, Wf, Wg, Wo, h, c, i, f, g, o, T, N, I, H, dtype, = residuals
     dh = _seed(dh, dtype, (T, N, H), "dh[T, N, H]")
     dc = _seed(dc, dtype, (T, N, H), "dc[T, N, H]")
-    # df_in_pre[t,n,k] = 1 - f[t,n,k]
-    df_in_pre = 1 - f                               # (T, N, H)
+    # di_in_pre[t,n,k] = 1 - i[t,n,k]
+    di_in_pre = 1 - i                               # (T, N, H)
     # dc_total_pre[t,n,k] = f[t+1,n,k]
     dc_total_pre = _windows(f, (1, (T, 1)), None, None)  # (T, N, H)
     # dc_total_pre2[t,n,k] = 1 - tanh(c[t,n,k])**2
     dc_total_pre2 = np.tanh(c[1:])**2
     np.subtract(1, dc_total_pre2, out=dc_total_pre2)  # (T, N, H)
+    # df_in_pre[t,n,k] = 1 - f[t,n,k]
+    df_in_pre = 1 - f                               # (T, N, H)
     # dg_in_pre[t,n,k] = 1 - g[t,n,k]**2
     dg_in_pre = g**2
     np.subtract(1, dg_in_pre, out=dg_in_pre)        # (T, N, H)
-    # di_in_pre[t,n,k] = 1 - i[t,n,k]
-    di_in_pre = 1 - i                               # (T, N, H)
     # do_in_pre[t,n,k] = 1 - o[t,n,k]
     do_in_pre = 1 - o                               # (T, N, H)
     # do_pre[t,n,k] = tanh(c[t,n,k])
     do_pre = np.tanh(c[1:])                         # (T, N, H)
     dh_total = np.zeros((T + 1, N, H), dtype)  # dh_total[-1, 0, 0] stands first
     dc_total = np.zeros((T + 2, N, H), dtype)  # dc_total[-1, 0, 0] stands first
+    di_in = np.zeros((T + 1, N, H), dtype)
     df_in = np.zeros((T + 1, N, H), dtype)
     dg_in = np.zeros((T + 1, N, H), dtype)
-    di_in = np.zeros((T + 1, N, H), dtype)
     do_in = np.zeros((T + 1, N, H), dtype)
     for t in range(T - 1, -1, -1):
         # dh_total[t,n,k] = dh[t,n,k] + sum[l](di_in[t+1,n,l]*Wi[l,k]) + sum[l](df_in[t+1,n,l]*Wf[l,k]) +
@@ -217,6 +217,10 @@ def backward(residuals, *, dh, dc):
         # dc_total[t,n,k] = dc[t,n,k] + dc_total[t+1,n,k]*dc_total_pre[t,n,k] +
         #     dh_total[t,n,k]*o[t,n,k]*dc_total_pre2[t,n,k]
         np.add(dc[t] + dc_total[t + 2]*dc_total_pre[t], dh_total[t + 1]*o[t]*dc_total_pre2[t], out=dc_total[t + 1])
+        # di[t,n,k] = dc_total[t,n,k]*g[t,n,k]
+        di = dc_total[t + 1]*g[t]                   # (N, H)
+        # di_in[t,n,k] = di[t,n,k]*i[t,n,k]*di_in_pre[t,n,k]
+        np.multiply(di*i[t], di_in_pre[t], out=di_in[t])  # (N, H)
         # df[t,n,k] = dc_total[t,n,k]*c[t-1,n,k]
         df = dc_total[t + 1]*c[t]                   # (N, H)
         # df_in[t,n,k] = df[t,n,k]*f[t,n,k]*df_in_pre[t,n,k]
@@ -225,10 +229,6 @@ def backward(residuals, *, dh, dc):
         dg = dc_total[t + 1]*i[t]                   # (N, H)
         # dg_in[t,n,k] = dg[t,n,k]*dg_in_pre[t,n,k]
         np.multiply(dg, dg_in_pre[t], out=dg_in[t])  # (N, H)
-        # di[t,n,k] = dc_total[t,n,k]*g[t,n,k]
-        di = dc_total[t + 1]*g[t]                   # (N, H)
-        # di_in[t,n,k] = di[t,n,k]*i[t,n,k]*di_in_pre[t,n,k]
-        np.multiply(di*i[t], di_in_pre[t], out=di_in[t])  # (N, H)
         # do[t,n,k] = dh_total[t,n,k]*do_pre[t,n,k]
         do = dh_total[t + 1]*do_pre[t]              # (N, H)
         # do_in[t,n,k] = do[t,n,k]*o[t,n,k]*do_in_pre[t,n,k]

@@ -127,7 +127,6 @@ def backward(residuals):
     dW2 = a.T @ dZ                                  # (H, C)
     # db2[c] = sum[n](dZ[n,c])
     db2 = dZ.sum(0)                                 # (C,)
-    # dy[n,c] = -(Z[n,c] - L_lse[n])/N
-    dy = (Z - L_lse[:, None])/N
-    np.negative(dy, out=dy)                         # (N, C)
+    # dy[n,c] = (L_lse[n] - Z[n,c])/N
+    dy = (L_lse[:, None] - Z)/N                     # (N, C)
     return Gradients((dX, dW1, db1, dW2, db2, dy,))

@@ -82,9 +82,9 @@ def backward(residuals):
     dscore = np.where(part, -y, dtype.type(0))      # (N,)
     # dG[m,n] = dscore[n]*alpha[m]*y[m]
     dG = dscore*alpha[:, None]*y[:, None]           # (N, N)
-    # dalpha[m] = sum[n](dscore[n]*y[m]*G[m,n])
+    # dalpha[m] = y[m]*sum[n](dscore[n]*G[m,n])
     part2 = dscore @ G.T
-    dalpha = part2*y                                # (N,)
-    # dy[m] = sum[n](dscore[n]*alpha[m]*G[m,n]) + where(-y[m]*score[m] > 0, -score[m], 0)
-    dy = part2*alpha + np.where(part, -score, dtype.type(0))  # (N,)
+    dalpha = y*part2                                # (N,)
+    # dy[m] = alpha[m]*sum[n](dscore[n]*G[m,n]) + where(-y[m]*score[m] > 0, -score[m], 0)
+    dy = alpha*part2 + np.where(part, -score, dtype.type(0))  # (N,)
     return Gradients((dG, dalpha, dy,))

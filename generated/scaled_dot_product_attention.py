@@ -110,8 +110,8 @@ def backward(residuals, *, dY):
     dA = dY @ V.T                                   # (M, N)
     # dA_lse[i] = -sum[j](dA[i,j]*A[i,j])
     dA_lse = -(dA*A).sum(1)                         # (M,)
-    # dS[i,j] = A[i,j]*(dA_lse[i] + dA[i,j])
-    dS = A*(dA_lse[:, None] + dA)                   # (M, N)
+    # dS[i,j] = A[i,j]*(dA[i,j] + dA_lse[i])
+    dS = A*(dA + dA_lse[:, None])                   # (M, N)
     # dQ[i,d] = sum[j](dS[i,j]*K[j,d])/sqrt(D)
     dQ = dS @ K
     dQ /= D**0.5                                    # (M, D)

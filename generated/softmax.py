@@ -96,6 +96,6 @@ def backward(residuals, *, dP):
     dP = _seed(dP, dtype, (N, C), "dP[N, C]")
     # dP_lse[n] = -sum[c](dP[n,c]*P[n,c])
     dP_lse = -(dP*P).sum(1)                         # (N,)
-    # dX[n,c] = P[n,c]*(dP_lse[n] + dP[n,c])
-    dX = P*(dP_lse[:, None] + dP)                   # (N, C)
+    # dX[n,c] = P[n,c]*(dP[n,c] + dP_lse[n])
+    dX = P*(dP + dP_lse[:, None])                   # (N, C)
     return Gradients((dX,))

@@ -360,6 +360,9 @@ def _quotient(e: Op, bounds: Bounds) -> Piece:
     sums = [p for p in parts if tex(p, bounds).open]
     if len(sums) == 1:
         parts.remove(sums[0])
+        if parts and isinstance(parts[0], Num):  # ½a/x as a/(2x)
+            value = parts[0].value
+            parts[0], bottom = Num(Fraction(value.numerator)), mul([Num(Fraction(value.denominator)), bottom])
         front = rf"\frac{{{tex(mul(parts), bounds).text}}}{{{tex(bottom, bounds).text}}}"
         return juxtapose([Piece(front, FRACTION), tex(sums[0], bounds)])
     return Piece(rf"\frac{{{tex(top, bounds).text}}}{{{tex(bottom, bounds).text}}}", FRACTION)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from .expr import Expr, add, symbols
@@ -31,7 +30,7 @@ from .laws_of_sums import cancel, contract_delta, deviations, sum_of_nothing, us
 from .laws_of_terms import common_factor, is_negative, join_cases, merge_equal, rename_bound, turn_difference
 from .program import Ranges
 from .scalar import content, own_value
-from .terms import Context, Term, may_leave
+from .terms import Context, Term, written
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,7 @@ def collect(terms: list[Term], dims: Ranges, ctx: Context) -> tuple[Expr, Ranges
     for t in sorted(terms, key=lambda t: (is_negative(t.body), bool(t.indices or t.conditions))):
         renamed = rename_bound(t, dims, ranges, ctx)
         ranges |= renamed.indices
-        parts.append(renamed.expression(partial(may_leave, ranges={**dims, **renamed.indices}, ctx=ctx)))
+        parts.append(written(renamed, {**dims, **renamed.indices}, ctx))
     for law in PARTS:
         parts = law.apply(parts, ranges)
     parts.sort(key=is_negative)

@@ -57,6 +57,13 @@ class Term:
         return product([*scale, Reduce("sum", tuple(self.indices), where(guard, product(rest), ZERO))])
 
 
+def written(term: Term, ranges: Ranges, ctx: Context) -> Expr:
+    """Σ_x c · e = c · Σ_x e, where c does not know x, and the sum leaves out no place: a sum over nothing is 0, but c may be ∞."""
+    if term.conditions or may_leave(term.body, ranges, ctx):
+        return term.expression()
+    return term.expression(lambda c: False)
+
+
 def _reads_data(e: Expr) -> bool:
     return bool(reads(e)) or any(v.elements() for v in ints(e))
 
