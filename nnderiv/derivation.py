@@ -146,6 +146,14 @@ class Gradient:
 
         return steps(self)
 
+    @property
+    def matrix_expression(self) -> Any:
+        """The right-hand side as a SymPy matrix expression. Raises `MatrixFormError`, with the reason, where there is none."""
+        from .matrix import matrix_form
+        from .matrix.sympy_matrix import matrix_to_sympy
+
+        return matrix_to_sympy(matrix_form(self.derivation.backward, self.definition))
+
     def latex(self, form: str = "index") -> str:
         """The formula; form: "index" or "matrix". Raises `MatrixFormError`, with the reason, where no matrix form exists."""
         from .forms import gradient_latex

@@ -192,7 +192,7 @@ class _Writer:
         if isinstance(e, Reduce):
             return self.reduction(e)
         assert isinstance(e, Op)
-        return _operation(e.op, [self.real(a) for a in e.args])
+        return operation(e.op, [self.real(a) for a in e.args])
 
     def reduction(self, e: Reduce) -> Any:
         body = self.real(e.body)
@@ -212,7 +212,14 @@ def _signed(a: Any) -> tuple[Any, ...]:
     return (sp.Integer(-1), -a) if isinstance(a, sp.Add) and a.is_integer and a.could_extract_minus_sign() else (a,)
 
 
-def _operation(op: str, args: list[Any]) -> Any:
+def scalar_to_sympy(program: Program, equation: Equation, value: Expr | Int) -> Any:
+    """A scalar or integer expression of an equation."""
+    writer = _Writer(program, equation)
+    return writer.integer(value) if isinstance(value, Int) else writer.real(value)
+
+
+def operation(op: str, args: list[Any]) -> Any:
+    """An operator or function of the notation, by its name there."""
     if op == "+":
         return sp.Add(*args)
     if op == "*":

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..expr import ONE, Num, Op, num, product
-from .nodes import Diag, Elementwise, Fill, Hadamard, Identity, Node, Plus, Scalar, Scale, SumOver, Times, Transpose
+from .nodes import Diag, Elementwise, Fill, Hadamard, Identity, Leaf, Node, Plus, Scalar, Scale, SumOver, Times, Transpose
 
 
 def transposed(a: Node) -> Node:
@@ -36,6 +36,7 @@ def hadamard(parts: list[Node]) -> Node:
     flat = [q for p in parts for q in (p.parts if isinstance(p, Hadamard) else (p,))]
     below = [p.args[1] for p in flat if is_reciprocal(p) and isinstance(p, Elementwise)]
     above = [p for p in flat if not is_reciprocal(p)]
+    above = [*above[:1], *(led(p, above[0]) for p in above[1:])]
     top = above[0] if len(above) == 1 else Hadamard(tuple(above)) if above else None
     if not below:
         assert top is not None
@@ -44,6 +45,21 @@ def hadamard(parts: list[Node]) -> Node:
         return next(p for p in flat if is_reciprocal(p))
     one = next(p.args[0] for p in flat if isinstance(p, Elementwise) and is_reciprocal(p))
     return Elementwise("/", (top or one, hadamard(below)))
+
+
+def led(a: Node, lead: Node) -> Node:
+    """What leads the product outside leads it inside as well: P ⊙ (dP − (P ⊙ dP) 1 1ᵀ)."""
+    if not isinstance(lead, Leaf):
+        return a
+    if isinstance(a, Hadamard) and lead in a.parts:
+        return Hadamard((lead, *(p for p in a.parts if p != lead), *(lead,) * (a.parts.count(lead) - 1)))
+    if isinstance(a, Plus):
+        return Plus(tuple((sign, led(t, lead)) for sign, t in a.terms))
+    if isinstance(a, Times):
+        return Times(tuple(led(p, lead) for p in a.parts))
+    if isinstance(a, Scale) and a.of is not None:
+        return Scale(a.scalars, led(a.of, lead))
+    return a
 
 
 def plus(terms: Sequence[tuple[int, Node]]) -> Node:
@@ -74,7 +90,7 @@ def _one_sum(terms: list[tuple[int, Node]]) -> list[tuple[int, Node]]:
 
 
 def _symmetric(terms: list[tuple[int, Node]]) -> list[tuple[int, Node]]:
-    """c A X + c Aᵀ X as c (A + Aᵀ) X."""
+    """c A X + c Aᵀ X as c (A + Aᵀ) X, and so at every place of a product."""
     found: list[tuple[int, Node]] = []
     for sign, a in terms:
         for k, (other, b) in enumerate(found):
@@ -89,11 +105,14 @@ def _symmetric(terms: list[tuple[int, Node]]) -> list[tuple[int, Node]]:
 
 def _joined(a: Node, b: Node) -> Node | None:
     (c, x), (d, y) = ((n.scalars, n.of) if isinstance(n, Scale) else ((), n) for n in (a, b))
-    if c != d or not (isinstance(x, Times) and isinstance(y, Times) and len(x.parts) == len(y.parts) == 2):
+    if c != d or not (isinstance(x, Times) and isinstance(y, Times) and len(x.parts) == len(y.parts)):
         return None
-    if x.parts[1] != y.parts[1] or x.parts[0] != transposed(y.parts[0]):
+    differing = [k for k, (p, q) in enumerate(zip(x.parts, y.parts, strict=True)) if p != q]
+    if len(differing) != 1 or x.parts[differing[0]] != transposed(y.parts[differing[0]]):
         return None
-    return scaled(list(c), times(plus([(1, x.parts[0]), (1, y.parts[0])]), x.parts[1]))
+    (k,) = differing
+    pair = sorted((x.parts[k], y.parts[k]), key=lambda p: isinstance(p, Transpose))
+    return scaled(list(c), times(*x.parts[:k], plus([(1, p) for p in pair]), *x.parts[k + 1 :]))
 
 
 def is_reciprocal(a: Node) -> bool:

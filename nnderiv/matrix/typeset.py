@@ -5,6 +5,7 @@ r"""A matrix form -> LaTeX, with amsmath's and amssymb's commands only.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import singledispatch
 
@@ -19,6 +20,7 @@ from ..latex import (
     PRODUCT,
     RELATION,
     SUM,
+    Name,
     Piece,
     add_up,
     brackets,
@@ -76,11 +78,23 @@ def _(a: mx.Leaf, form: MatrixForm) -> Piece:
 def _leaf(a: mx.Leaf, form: MatrixForm, transpose: bool = False) -> Piece:
     r"""h^{(t-1)}, W^{\top}, h^{(t)\top}; a number for each superscript keeps them as subscripts: s_{t}."""
     kept = [subscript(s) for k, s in enumerate(a.subs) if s is not None and (a.tensor, k) not in form.silent]
-    name = typeset(a.tensor)
+    name = _labelled(a.tensor) if None in a.subs else typeset(a.tensor)
     if None not in a.subs:
         return Piece(name.text(",".join(kept)), APPLICATION if name.above else ATOM)
     above = (f"({','.join(kept)})" if kept else "") + (r"\top" if transpose else "")
     return Piece(name.text(superscript=above), APPLICATION if name.above or above else ATOM)
+
+
+_LABELLED = re.compile(r"(d?)([KQRUVW]|b)([a-z])")
+
+
+def _labelled(name: str) -> Name:
+    r"""Wq is W_{\mathrm{q}}, bi is b_{\mathrm{i}}: a letter with an upright label."""
+    found, plain = _LABELLED.fullmatch(name), typeset(name)
+    if found is None or plain.symbol != rf"\mathrm{{{name}}}":
+        return plain
+    d, letter, label = found.groups()
+    return Name((r"\mathrm{d}" if d else "") + letter, (rf"\mathrm{{{label}}}",))
 
 
 @_mat.register
@@ -144,7 +158,10 @@ def _(a: mx.Plus, form: MatrixForm) -> Piece:
 
 @_mat.register
 def _(a: mx.Scale, form: MatrixForm) -> Piece:
-    return juxtapose([_mat(p, form) for p in mx.parts_of(a)])
+    pieces = [_mat(p, form) for p in mx.parts_of(a)]
+    closed = [Piece(brackets(p.text)) if isinstance(n, mx.Times) and n is not a.of and len(pieces) > 1 else p
+              for n, p in zip(mx.parts_of(a), pieces, strict=True)]
+    return juxtapose(closed)
 
 
 @_mat.register
