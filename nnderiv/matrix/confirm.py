@@ -10,7 +10,7 @@ import itertools
 from random import Random
 from typing import Any
 
-from ..draw import draw
+from ..draw import MODES, draw
 from ..errors import CheckError, DefinitionError, EvaluationError, MatrixFormError
 from ..evaluate import _Run, _TooDeep
 from ..numbers import DIGITS, combine, is_mpf
@@ -18,7 +18,7 @@ from ..program import Equation, Program
 from .memory import remembered
 
 TRIALS = 2    # samples at which both sides must agree
-ATTEMPTS = 8  # samples drawn until that many were finite
+ATTEMPTS = 9  # samples drawn until that many were finite
 PLACES = 40   # of the left-hand side, at most
 
 
@@ -54,7 +54,7 @@ def _samples(program: Program) -> list[_Run | None]:
 
 def _drawn(program: Program, k: int) -> _Run | None:
     try:
-        return _Run(program, draw(program, Random(k), mode="any" if k % 2 == 0 else "positive", largest=3).inputs)
+        return _Run(program, draw(program, Random(k), mode=MODES[k % len(MODES)], largest=3).inputs)
     except (CheckError, EvaluationError):
         return None
 

@@ -150,6 +150,8 @@ class Graph:
                 return hadamard([times(hadamard(rows), transposed(hadamard(columns))), self._matrix(e, self.row, self.column)])
             if len(rows) == 1 and not columns and _is_row_sum(rows[0]):
                 return hadamard([self._matrix(e, self.row, self.column), times(rows[0], transposed(Ones(self.column)))])
+            if len(columns) == 1 and not rows and _is_row_sum(columns[0]):
+                return hadamard([self._matrix(e, self.row, self.column), times(Ones(self.row), transposed(columns[0]))])
             front, back = ([Diag(hadamard(w))] if w else [] for w in (rows, columns))
             return times(*front, self._matrix(e, self.row, self.column), *back)
         left = hadamard(rows) if rows else Ones(self.row)

@@ -11,7 +11,7 @@ The law: the equations of `Reading.shown` have the values of the program's; `con
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from ..expr import (
@@ -34,11 +34,13 @@ from ..expr import (
     map_children,
     mul,
     neg,
+    num,
     product,
     reads,
     signed,
     subst_indices,
     tensor,
+    walk,
     where,
 )
 from ..fresh import Fresh
@@ -46,8 +48,10 @@ from ..integer import Element, Int
 from ..program import Equation, Program, Range
 from .axes import moved_subscripts, places, superscripts
 from .memory import remembered
+from .standardise import Scaling, Standardiser, difference, gathered, with_powers
 
 MASKS = ("M", "Omega", "Lambda")
+SCALES = ("sigma", "tau", "varsigma")
 PROBABILITIES = ("P", "Pi", "S")
 NEGATED = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
 TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
@@ -70,7 +74,7 @@ class Reading:
         found: dict[str, Equation] = {}
         pending = [e]
         while pending:
-            for name in pending.pop(0).reads:
+            for name in dict.fromkeys(r.tensor for r in reads(pending.pop(0).body)):
                 if name in self.definitions and name not in found:
                     found[name] = self.shown.definitions[name][-1]
                     pending.append(found[name])
@@ -86,19 +90,22 @@ def reading(program: Program) -> Reading:
 class _Reader:
     def __init__(self, program: Program):
         self.program = program
-        self.fresh = Fresh(program.names | set("d"))
+        # P is taken where there is a dP, though a gradient program need not read P.
+        self.fresh = Fresh(program.names | {n[1:] for n in program.names if n[0] == "d"})
         self.added: dict[tuple[object, ...], Equation] = {}
         self.shapes = dict(program.shapes)
         self.axes = axes = superscripts(program)
         self.above = {id(e): {str(s.name) for a, s in places(e) if a in axes and s.name in e.ranges} for e in program.equations}
         self.equation: Equation
         self.key = 0
+        self.standard = Standardiser(program)
+        self.hats: set[str] = set()
         self.count: dict[str, int] = {}
 
     def run(self) -> Reading:
         own = list(self.program.equations)
         read = {id(e): e for e in own}
-        for rule in (self.softmax, self.inline, self.conditions):
+        for rule in (self.softmax, self.vanishing, self.inline, self.scales, self.conditions):
             self.count = _uses(read)
             for e in own:
                 self.equation, self.key = read[id(e)], id(e)
@@ -118,15 +125,7 @@ class _Reader:
     # -- names -------------------------------------------------------------------------------------------------------
     def define(self, wishes: tuple[str, ...], body: Expr, indices: list[str]) -> Read:
         """The read of a new tensor whose element at these indices is body; the same body has the same name."""
-        e = self.equation
-        ranges = {i: e.ranges[i] for i in [*indices, *_bound(body)]}
-        key = (tuple(indices), body, tuple(ranges.items()))
-        if key not in self.added:
-            name = next((w for w in wishes if w not in self.fresh.taken), None) or self.fresh(wishes[0])
-            self.fresh.taken.add(name)
-            self.added[key] = Equation(name, tuple(map(Int.symbol, indices)), body, ranges)
-            self.shapes[name] = tuple(ranges[i] for i in indices)
-        return tensor(self.added[key].tensor, *indices)
+        return tensor(self.name_of(wishes, body, indices, self.equation.ranges), *indices)
 
     def free(self, e: Expr) -> list[str]:
         """The indices that are free in e, in the equation's order; softmax's index is one."""
@@ -179,6 +178,78 @@ class _Reader:
             if apart and subst_indices(definition.body.body, {**outer, j: Int.symbol(c)}) == rest:
                 return c
         return None
+
+    # -- standardised tensors ----------------------------------------------------------------------------------------
+    def vanishing(self, read: dict[int, Equation], e: Equation) -> Equation:
+        """Σ (x − μ) = 0"""
+        return read[id(e)].with_body(self.standard.vanishing(read[id(e)].body))
+
+    def scales(self, read: dict[int, Equation], e: Equation) -> Equation:
+        """σ for √(v + ε), x̂ for (x − μ)/σ, and dx̂ for the gradient that reaches it."""
+        body = read[id(e)].body
+        found = [s for s in self.standard.roots(body) if all(t.name for t in s.variance.subs)]
+        if not found or e.tensor in self.program.components or e.tensor in self.standard.means:
+            return read[id(e)]
+        sigmas = {s.radicand: self._sigma(s) for s in found}
+        body = with_powers(body, sigmas)
+        for s in dict.fromkeys(found):
+            body = self._hats(body, s, sigmas[s.radicand])
+        body = gathered(body, set(sigmas.values()))
+        return replace(self.equation, body=self._arriving(body))
+
+    def _canonical(self, s: Scaling, e: Expr) -> Expr:
+        """An expression at this variance's place, in the letters of its definition."""
+        definition, _ = self.standard.means[s.variance.tensor]
+        return subst_indices(e, {str(t.name): Int.symbol(i) for t, i in zip(s.variance.subs, definition.indices, strict=True)})
+
+    def _sigma(self, s: Scaling) -> Read:
+        definition, _ = self.standard.means[s.variance.tensor]
+        body = Op("sqrt", (self._canonical(s, s.radicand),))
+        return Read(self.name_of(SCALES, body, list(definition.indices), definition.ranges), s.variance.subs)
+
+    def _hats(self, e: Expr, s: Scaling, sigma: Read) -> Expr:
+        """x − μ as σ x̂, at every place; x too where it is not centred."""
+        found = difference(e) if s.mean else (1, e, None) if isinstance(e, Read) else None
+        if found and found[1].tensor == s.x.tensor and (s.mean is None or found[2] == s.mean):
+            definition, inner = self.standard.means[s.variance.tensor]
+            along = [t.name in inner.indices for t in s.x.subs]
+            if all(a or t == own for a, t, own in zip(along, s.x.subs, found[1].subs, strict=True)):
+                x, mean, scale = (self._canonical(s, r) if r is not None else None for r in (s.x, s.mean, sigma))
+                assert isinstance(x, Read) and scale is not None
+                body = (x - mean if mean is not None else x) / scale
+                indices = [str(t.name) for t in x.subs]
+                hat = Read(self.name_of((f"{x.tensor}hat",), body, indices, definition.ranges), found[1].subs)
+                return mul([num(found[0]), hat, sigma])
+        return map_children(lambda c: self._hats(c, s, sigma), e)
+
+    def _arriving(self, e: Expr) -> Expr:
+        """dy γ, where it stands at several places beside x̂, as dx̂."""
+        hats = [r for r in reads(e) if r.tensor in self.hats]
+        pairs = [p for n in walk(e) if isinstance(n, Op) and n.op == "*" for p in _pairs(n, self.program)]
+        for hat in hats:
+            alike = [p for p in pairs if len(free_symbols(p[0]) | free_symbols(p[1])) == len(hat.subs)]
+            for p in alike:
+                if sum(q[0].tensor == p[0].tensor and q[1].tensor == p[1].tensor for q in alike) > 1:
+                    return self._named_pair(e, p, hat)
+        return e
+
+    def _named_pair(self, e: Expr, p: tuple[Read, Read], hat: Read) -> Expr:
+        indices = [str(s.name) for s in p[0].subs]
+        name = self.name_of((f"d{hat.tensor}",), mul([p[0], p[1]]), indices, self.equation.ranges)
+        return _put_pair(e, p, indices, name)
+
+    def name_of(self, wishes: tuple[str, ...], body: Expr, indices: list[str], ranges: Mapping[str, Range]) -> str:
+        """The name of a new tensor with this definition; the same definition has the same name."""
+        ranges = {i: ranges[i] for i in [*indices, *_bound(body)]}
+        key = (tuple(indices), body, tuple(ranges.items()))
+        if key not in self.added:
+            name = next((w for w in wishes if w not in self.fresh.taken), None) or self.fresh(wishes[0])
+            self.fresh.taken.add(name)
+            self.added[key] = Equation(name, tuple(map(Int.symbol, indices)), body, ranges)
+            self.shapes[name] = tuple(ranges[i] for i in indices)
+            if wishes[0].endswith("hat"):
+                self.hats.add(name)
+        return self.added[key].tensor
 
     # -- put in place ------------------------------------------------------------------------------------------------
     def inline(self, read: dict[int, Equation], e: Equation) -> Equation:
@@ -349,6 +420,28 @@ def _outer_reads(e: Expr) -> Iterator[Read]:
                 yield from _outer_reads(f)
             elif isinstance(f, Op) and f.op == "where":
                 yield from _outer_reads(f.args[1])
+
+
+def _pairs(n: Op, program: Program) -> Iterator[tuple[Read, Read]]:
+    """(dy, γ) among the factors of a product: a seed or gradient, and an input with fewer of its indices."""
+    found = [f for f in n.args if isinstance(f, Read) and f.subs and all(s.name for s in f.subs)]
+    for a in found:
+        for b in found:
+            if a.tensor[0] == "d" and b.tensor in program.real_inputs and b.tensor[0] != "d" and set(b.subs) < set(a.subs):
+                yield a, b
+
+
+def _put_pair(e: Expr, p: tuple[Read, Read], indices: list[str], name: str) -> Expr:
+    """The product of two tensors, at whatever letters, as one of this name."""
+    if isinstance(e, Op) and e.op == "*":
+        for a in e.args:
+            if isinstance(a, Read) and a.tensor == p[0].tensor:
+                table = dict(zip(indices, a.subs, strict=True))
+                other = subst_indices(p[1], table)
+                if other in e.args:
+                    rest = [f for f in e.args if f not in (a, other)]
+                    return mul([Read(name, a.subs), *(_put_pair(f, p, indices, name) for f in rest)])
+    return map_children(lambda c: _put_pair(c, p, indices, name), e)
 
 
 def _put(e: Expr, r: Read, value: Expr) -> Expr:

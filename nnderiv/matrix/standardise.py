@@ -1,0 +1,216 @@
+"""Standardised tensors: x̂ = (x − μ)/σ and σ = √(v + ε) get names, and gradients are written with them.
+
+    μ = mean x, v = mean (x − μ)²  ⇒  Σ (x − μ) = 0,  x − μ = σ x̂,  (v + ε)^{k/2} = σ^k
+
+With dx̂ = dy γ, a layer or batch normalisation reads dx = (dx̂ − mean dx̂ − x̂ mean(dx̂ x̂)) / σ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+from ..expr import (
+    ONE,
+    ZERO,
+    Expr,
+    IntValue,
+    Num,
+    Op,
+    Read,
+    Reduce,
+    add,
+    additive_terms,
+    factors,
+    free_symbols,
+    map_children,
+    mul,
+    neg,
+    num,
+    product,
+    reads,
+    subst_indices,
+    walk,
+)
+from ..integer import Int
+from ..program import Equation, Program
+
+Powers = dict[Read, Fraction]
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Where a program divides by σ[k] = sqrt(radicand): x[at] is centred by μ (None: it is not, as in an RMS norm)."""
+
+    radicand: Expr
+    variance: Read
+    x: Read
+    mean: Read | None
+
+
+def means(program: Program) -> dict[str, tuple[Equation, Reduce]]:
+    """Tensors that are the mean of an expression over some indices."""
+    found = {}
+    for name, es in program.definitions.items():
+        if len(es) == 1 and (inner := _mean(es[0])) is not None:
+            found[name] = (es[0], inner)
+    return found
+
+
+def _mean(e: Equation) -> Reduce | None:
+    """The reduction of which a right-hand side is the mean."""
+    if isinstance(e.body, Reduce) and e.body.op == "mean":
+        return e.body
+    parts = factors(e.body)
+    sums = [f for f in parts if isinstance(f, Reduce) and f.op == "sum"]
+    if len(sums) != 1:
+        return None
+    count = Int.of(1)
+    for i in sums[0].indices:
+        count = count * e.ranges[i].size
+    below = num(1 / Fraction(count.constant)) if count.is_constant and count.constant else Op("/", (ONE, IntValue(count)))
+    rest = [f for f in parts if f is not sums[0]]
+    return sums[0] if mul(rest) == below or sorted(map(str, rest)) == sorted(map(str, factors(below))) else None
+
+
+def difference(e: Expr) -> tuple[int, Read, Read] | None:
+    """(sign, x, μ) of ±(x − μ); μ has fewer subscripts."""
+    terms = additive_terms(e)
+    if len(terms) != 2 or terms[0][0] == terms[1][0] or not all(isinstance(t, Read) for _, t in terms):
+        return None
+    (s, a), (_, b) = terms
+    assert isinstance(a, Read) and isinstance(b, Read)
+    return (s, a, b) if len(a.subs) > len(b.subs) else (-s, b, a)
+
+
+class Standardiser:
+    """The rules for one program; `define` names an expression of an equation."""
+
+    def __init__(self, program: Program):
+        self.program = program
+        self.means = means(program)
+        self.scalings = {v: s for v in self.means if (s := self._scaling(v)) is not None}
+
+    def _scaling(self, name: str) -> tuple[Read, Read | None] | None:
+        """(x, μ) where a tensor is the mean of (x − μ)² or of x²."""
+        body = self.means[name][1].body
+        parts = [body.args[0]] if isinstance(body, Op) and body.op == "**" and body.args[1] == num(2) else factors(body)
+        if isinstance(body, Op) and body.op == "*" and len(parts) == 2 and parts[0] == parts[1]:
+            parts = parts[:1]
+        if len(parts) != 1 or parts == [body]:
+            return None
+        if isinstance(parts[0], Read):
+            return parts[0], None
+        found = difference(parts[0])
+        return (found[1], found[2]) if found and self.is_centred(found[1], found[2]) else None
+
+    def is_centred(self, x: Read, mean: Read, over: tuple[str, ...] | None = None) -> bool:
+        """Whether μ[subs] is the mean of x over those indices of x[subs] that μ[subs] does not have."""
+        if mean.tensor not in self.means:
+            return False
+        e, inner = self.means[mean.tensor]
+        if not isinstance(inner.body, Read) or inner.body.tensor != x.tensor:
+            return False
+        table = {str(s.name): t for s, t in zip(e.subs, mean.subs, strict=True)}
+        bound: dict[str, Int] = {}
+        for s, t in zip(inner.body.subs, x.subs, strict=True):
+            if s.name in inner.indices:
+                bound[str(s.name)] = t
+        plain = all(t.name is not None for t in bound.values()) and len(set(bound.values())) == len(inner.indices)
+        return plain and subst_indices(inner.body, {**table, **bound}) == x and (
+            over is None or {t.name for t in bound.values()} == set(over))
+
+    # -- rules -------------------------------------------------------------------------------------------------------
+    def vanishing(self, e: Expr) -> Expr:
+        """Σ (x − μ) = 0 over the indices of the mean."""
+        if isinstance(e, Reduce) and e.op == "sum":
+            moving = [f for f in factors(e.body) if free_symbols(f) & set(e.indices)]
+            found = difference(moving[0]) if len(moving) == 1 else None
+            if found and self.is_centred(found[1], found[2], e.indices):
+                return ZERO
+        return map_children(self.vanishing, e)
+
+    def roots(self, e: Expr) -> Iterator[Scaling]:
+        """The square roots, and powers of them, of v + ε in an expression."""
+        for n in walk(e):
+            base = n.args[0] if isinstance(n, Op) and (n.op == "sqrt" or n.op == "**" and _half(n.args[1]) is not None) else None
+            if base is None:
+                continue
+            read = [r for r in reads(base) if r.tensor in self.scalings]
+            if len(read) == 1 and all(t == read[0] or not free_symbols(t) for _, t in additive_terms(base)):
+                definition, _ = self.means[read[0].tensor]
+                x, mean = self.scalings[read[0].tensor]
+                table = {str(s.name): t for s, t in zip(definition.subs, read[0].subs, strict=True)}
+                moved = [subst_indices(r, table) if r is not None else None for r in (x, mean)]
+                assert isinstance(moved[0], Read) and (moved[1] is None or isinstance(moved[1], Read))
+                yield Scaling(base, read[0], moved[0], moved[1])
+
+
+def _half(e: Expr) -> Fraction | None:
+    """k of an exponent k/2, k odd."""
+    if isinstance(e, Op) and e.op == "neg" and (k := _half(e.args[0])) is not None:
+        return -k
+    value = e.value if isinstance(e, Num) else None
+    return value * 2 if value is not None and value.denominator == 2 else None
+
+
+def with_powers(e: Expr, sigmas: dict[Expr, Read]) -> Expr:
+    """√r and r^{k/2} as powers of σ."""
+    if isinstance(e, Op) and e.op == "sqrt" and e.args[0] in sigmas:
+        return sigmas[e.args[0]]
+    if isinstance(e, Op) and e.op == "**" and e.args[0] in sigmas and (k := _half(e.args[1])) is not None:
+        return _power(sigmas[e.args[0]], k)
+    return map_children(lambda c: with_powers(c, sigmas), e)
+
+
+def _power(base: Expr, k: Fraction) -> Expr:
+    if k < 0:
+        return Op("/", (ONE, _power(base, -k)))
+    return base if k == 1 else Op("**", (base, Num(k)))
+
+
+def gathered(e: Expr, sigmas: set[Read]) -> Expr:
+    """A sum of products, in each of which the powers of every σ are one, outside of the sums that do not run over it."""
+    split = [(s, *_split(t, sigmas)) for s, t in additive_terms(e)]
+    for r in sigmas:
+        below = [(s, p, rest) for s, p, rest in split if p.get(r, 0) < 0]
+        if len(below) > 1:
+            k = max(p[r] for _, p, _ in below)
+            inner = add([_signed(s, _with(rest, {**p, r: p[r] - k})) for s, p, rest in below])
+            others = [_signed(s, _with(rest, p)) for s, p, rest in split if p.get(r, 0) >= 0]
+            return add([_with([inner], {r: k}), *others])
+    return add([_signed(s, _with(rest, p)) for s, p, rest in split])
+
+
+def _signed(s: int, e: Expr) -> Expr:
+    return e if s > 0 else neg(e)
+
+
+def _with(parts: list[Expr], powers: Powers) -> Expr:
+    return product([*parts, *(_power(r, k) for r, k in powers.items() if k)])
+
+
+def _split(e: Expr, sigmas: set[Read]) -> tuple[Powers, list[Expr]]:
+    """(powers of σ, other factors) of a product."""
+    powers: Powers = {}
+    rest: list[Expr] = []
+    for f in factors(e):
+        inverse = isinstance(f, Op) and f.op == "/" and f.args[0] == ONE
+        g = f.args[1] if inverse and isinstance(f, Op) else f
+        base, k = (g.args[0], g.args[1].value) if isinstance(g, Op) and g.op == "**" and isinstance(g.args[1], Num) else (g, Fraction(1))
+        if isinstance(base, Read) and base in sigmas:
+            powers[base] = powers.get(base, Fraction(0)) + (-k if inverse else k)
+        elif isinstance(f, Reduce) and f.op == "sum":
+            inside, parts = _split(f.body, sigmas)
+            out = {r: k for r, k in inside.items() if not free_symbols(r) & set(f.indices)}
+            for r, k in out.items():
+                powers[r] = powers.get(r, Fraction(0)) + k
+            left = {r: k for r, k in inside.items() if r not in out}
+            rest.append(Reduce("sum", f.indices, _with(parts, left)))
+        elif isinstance(f, Op) and f.op in ("+", "neg"):
+            rest.append(gathered(f, sigmas))
+        else:
+            rest.append(f)
+    return {r: k for r, k in powers.items() if k}, rest
+
