@@ -1,3 +1,4 @@
+# ruff: noqa: E501  a form is one line, as on a page
 """Textbook forms: each gradient's matrix form is the one that a book prints, and its values are those of that formula in NumPy."""
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ TEXTS = {
     "least squares": "X[N,D], w[D], y[N] -> L\nr[n] = sum[d](X[n,d]*w[d]) - y[n]\nL = sum[n](r[n]**2)/2",
     "least squares, Hessian": "X[N,D] -> H\nH[c,d] = sum[n](X[n,c]*X[n,d])",
     "logistic regression": "X[N,D], w[D], y[N] -> L\nz[n] = sum[d](X[n,d]*w[d])\nL = sum[n](softplus(z[n]) - y[n]*z[n])",
-    "logistic regression, Hessian": "X[N,D], w[D] -> H\np[n] = sigmoid(sum[d](X[n,d]*w[d]))\nH[c,d] = sum[n](X[n,c]*p[n]*(1 - p[n])*X[n,d])",
+    "logistic regression, Hessian": "X[N,D], w[D] -> H\np[n] = sigmoid(sum[d](X[n,d]*w[d]))\n"
+        "H[c,d] = sum[n](X[n,c]*p[n]*(1 - p[n])*X[n,d])",
     "cross-entropy": "Z[N,C], Y[N,C] -> L\nL = -sum[n,c](Y[n,c]*log_softmax[c](Z[n,c]))\ngiven sum[c](Y[n,c]) = 1",
     "cross-entropy of any rows": "Z[N,C], Y[N,C] -> L\nL = -sum[n,c](Y[n,c]*log_softmax[c](Z[n,c]))",
     "elman in columns": "x[T,I], U[H,I], W[H,H], V[O,H], b[H], c[O], h0[H], y[T,O] -> L\nh[-1,k] = h0[k]\n"
@@ -93,8 +95,9 @@ FORMS = {
                    r" where d\hat{X} = dY diag(\gamma), \hat{X} = diag(\sigma)^{-1} (X - \mu 1^T), \sigma = \sqrt{\mathrm{var} + \varepsilon 1}",
                    r"d\gamma = (dY ⊙ \hat{X})^T 1 where \hat{X} = diag(\sigma)^{-1} (X - \mu 1^T), \sigma = \sqrt{\mathrm{var} + \varepsilon 1}",
                    r"d\beta = dY^T 1"),
-    "batch_norm": (r"dX = (d\hat{X} - 1/N 1 1^T d\hat{X} - 1/N (\hat{X} ⊙ (1 1^T (\hat{X} ⊙ d\hat{X})))) diag(\sigma)^{-1}"
-                   r" where d\hat{X} = dY diag(\gamma), \hat{X} = (X - 1 \mu^T) diag(\sigma)^{-1}, \sigma = \sqrt{\mathrm{var} + \varepsilon 1}",),
+    "batch_norm": (r"dX = (dY - 1/N 1 1^T dY - 1/N (\hat{X} ⊙ (1 1^T (\hat{X} ⊙ dY)))) diag(\gamma ⊘ \sigma)"
+                   r" where \hat{X} = (X - 1 \mu^T) diag(\sigma)^{-1}, \sigma = \sqrt{\mathrm{var} + \varepsilon 1}",
+                   r"d\gamma = (dY ⊙ \hat{X})^T 1 where \hat{X} = (X - 1 \mu^T) diag(\sigma)^{-1}, \sigma = \sqrt{\mathrm{var} + \varepsilon 1}"),
     "RMS norm": (r"dX = diag(\sigma)^{-1} (d\hat{X} - 1/D (\hat{X} ⊙ ((\hat{X} ⊙ d\hat{X}) 1 1^T)))"
                  r" where d\hat{X} = dY diag(g), \hat{X} = diag(\sigma)^{-1} X, \sigma = \sqrt{s + \varepsilon 1}",),
     "correlation1d": (f"dx = dy ∗ w where {FULL}, {OUTSIDE}", f"dw = x ⋆ dy where {VALID}, {OUTSIDE}"),
@@ -229,9 +232,9 @@ def test_the_gradient_has_the_values_of_the_formula(name):
 
 
 # -- LaTeX -------------------------------------------------------------------------------------------------------------------
-AMS = set(r"""\mathrm \mathbf \top \odot \oslash \operatorname \frac \sqrt \left \right \text \qquad \quad \sum \max \min \ast \star
-\uparrow \downarrow \hat \mid \land \lor \lnot \le \ge \ne \exp \log \tanh \sin \cos \infty \pi \cdot \times \begin \end \lvert \rvert
-\lfloor \rfloor \bmod \alpha \beta \gamma \sigma \mu \varepsilon \Omega \Pi \Lambda \tau \varsigma \\ \, \ \{ \}""".split()) | {"\\ ", r"\,"}
+AMS = {"\\" + name for name in ("mathrm mathbf top odot oslash operatorname frac sqrt left right text qquad quad sum max min ast star "
+       "uparrow downarrow hat mid land lor lnot le ge ne exp log tanh sin cos infty pi cdot times begin end lvert rvert lfloor rfloor bmod "
+       "alpha beta gamma sigma mu varepsilon Omega Pi Lambda tau varsigma \\ , { } ".replace("  ", " ").split(" "))} | {"\\ "}
 
 
 def test_only_commands_of_amsmath_are_used():

@@ -177,10 +177,19 @@ def gathered(e: Expr, sigmas: set[Read]) -> Expr:
         below = [(s, p, rest) for s, p, rest in split if p.get(r, 0) < 0]
         if len(below) > 1:
             k = max(p[r] for _, p, _ in below)
-            inner = add([_signed(s, _with(rest, {**p, r: p[r] - k})) for s, p, rest in below])
+            shared = [f for f in below[0][2] if isinstance(f, Read) and all(f in rest for _, _, rest in below)]
+            inner = add([_signed(s, _with(_without(rest, shared), {**p, r: p[r] - k})) for s, p, rest in below])
             others = [_signed(s, _with(rest, p)) for s, p, rest in split if p.get(r, 0) >= 0]
-            return add([_with([inner], {r: k}), *others])
+            return add([_with([inner, *shared], {r: k}), *others])
     return add([_signed(s, _with(rest, p)) for s, p, rest in split])
+
+
+def _without(parts: list[Expr], shared: list[Read]) -> list[Expr]:
+    """The factors but for one of each of these."""
+    left = list(parts)
+    for f in shared:
+        left.remove(f)
+    return left
 
 
 def _signed(s: int, e: Expr) -> Expr:
