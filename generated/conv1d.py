@@ -75,67 +75,58 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
-def _padded(A, axes, outside):
-    """(A with a margin so that every entry that the axes name exists, the starts in it)."""
-    pad, starts = [], []
-    for n, axis in zip(A.shape, axes):
-        start, *spans = axis or (0, (n, 1))
-        low = start + sum(min(0, (size - 1) * step) for size, step in spans)
-        high = start + sum(max(0, (size - 1) * step) for size, step in spans)
-        before, after = (max(0, -low), max(0, high - n + 1)) if all(size for size, _ in spans) else (0, 0)
-        pad.append((before, after))
+def _margins(shape, axes):
+    """(margins, starts, spans): how far the entries that the axes name lie outside an array of this shape, before and behind it;
+    with such margins around it, where each axis starts and its (size, step)s."""
+    margins, starts, spans = [], [], []
+    for n, axis in zip(shape, axes):
+        start, *group = axis or (0, (n, 1))
+        low = start + sum(min(0, (size - 1) * step) for size, step in group)
+        high = start + sum(max(0, (size - 1) * step) for size, step in group)
+        before, after = (max(0, -low), max(0, high - n + 1)) if all(size > 0 for size, _ in group) else (0, 0)
+        margins.append((before, after))
         starts.append(start + before)
-    return (np.pad(A, pad, constant_values=outside) if any(b or a for b, a in pad) else A), starts
+        spans.append(group)
+    return margins, starts, spans
+
+
+def _room(shape, axes, dtype, outside=0, wide=False):
+    """(A, view): an array of this shape, filled with `outside`, and the view of it and of its margins that _windows would give.
+    wide: the last entry of each group runs on to the end of the padded rows, if that makes long rows of equal steps; what stands
+    there is of no use."""
+    margins, starts, spans = _margins(shape, axes)
+    padded = [before + n + after for n, (before, after) in zip(shape, margins)]
+    slide = [k for k, group in enumerate(spans) if len(group) > 1]
+    rows = slide[1:]
+    idle = np.prod([padded[k] / max(1, spans[k][-1][0]) for k in rows])
+    if wide and idle <= 1.5 and all(spans[k][-1][1] == 1 for k in slide):
+        for k in rows:
+            spans[k] = [*spans[k][:-1], (padded[k], 1)]
+    steps = [int(np.prod(padded[k + 1:])) for k in range(len(padded))]
+    sizes = [max(0, size) for group in spans for size, _ in group]
+    strides = [step * one for group, one in zip(spans, steps) for _, step in group]
+    first = sum(start * one for start, one in zip(starts, steps))
+    last = first + sum(max(0, (size - 1) * stride) for size, stride in zip(sizes, strides))
+    memory = np.full(max(np.prod(padded, dtype=int), last + 1), outside, dtype)
+    A = memory[:np.prod(padded, dtype=int)].reshape(padded)[tuple(slice(b, b + n) for n, (b, _) in zip(shape, margins))]
+    if 0 in sizes:
+        return A, np.zeros(sizes, dtype)
+    return A, np.lib.stride_tricks.as_strided(memory[first:], sizes, [s * memory.itemsize for s in strides])
 
 
 def _windows(A, *axes, outside=0):
     """A view of A. Each axis is None (all of it), or (start, (size, step), ...): one new axis for each (size, step), whose
     entries k1, k2, ... are A[start + k1*step1 + k2*step2 + ...], and 0 (or another value) outside A."""
-    A, starts = _padded(A, axes, outside)
-    shape, strides, at = [], [], []
-    for n, stride, axis, start in zip(A.shape, A.strides, axes, starts):
-        spans = axis[1:] if axis else ((n, 1),)
-        shape += [max(0, size) for size, _ in spans]
-        strides += [step * stride for _, step in spans]
-        at.append(slice(start, None))
-    if 0 in shape:
-        return np.zeros(shape, A.dtype)
-    return np.lib.stride_tricks.as_strided(A[tuple(at)], shape, strides, writeable=False)
-
-
-def _fold(V, shape, *axes):
-    """The adjoint of _windows: an array of this shape, to which each entry of V is added where _windows would have read it."""
-    low = [min(0, a[0] + sum(min(0, (n - 1) * s) for n, s in a[1:])) if a else 0 for a in axes]
-    high = [max(n, a[0] + sum(max(0, (m - 1) * s) for m, s in a[1:]) + 1) if a else n for n, a in zip(shape, axes)]
-    out = np.zeros([h - l for l, h in zip(low, high)], V.dtype)
-    # The widest axis of each group is added as one slice; the others are walked through.
-    spans, loops = [], []
-    for axis, n in zip(axes, shape):
-        group = axis[1:] if axis else ((n, 1),)
-        first = len(spans)
-        spans += group
-        widest = max(range(len(group)), key=lambda k: group[k][0]) if group else None
-        loops += [first + k for k in range(len(group)) if k != widest]
-    for at in np.ndindex(*(spans[k][0] for k in loops)):
-        fixed, target, k = dict(zip(loops, at)), [], 0
-        for axis, n, l in zip(axes, shape, low):
-            start, *group = axis or (0, (n, 1))
-            position, free = start - l, None
-            for size, step in group:
-                if k in fixed:
-                    position += fixed[k] * step
-                else:
-                    free = (size, step)
-                k += 1
-            if free is None:
-                target.append(slice(position, position + 1))
-            else:
-                size, step = free
-                stop = position + (size - 1) * step + (1 if step > 0 else -1)
-                target.append(slice(position, stop if stop >= 0 else None, step) if size > 0 else slice(0, 0))
-        part = V[tuple(fixed.get(k, slice(None)) for k in range(V.ndim))]
-        out[tuple(target)] += part.reshape(out[tuple(target)].shape)
-    return out[tuple(slice(-l, n - l) for l, n in zip(low, shape))]
+    margins, starts, spans = _margins(A.shape, axes)
+    if any(before or after for before, after in margins):
+        inner, view = _room(A.shape, axes, A.dtype, outside)
+        inner[...] = A
+        return view
+    sizes = [max(0, size) for group in spans for size, _ in group]
+    if 0 in sizes:
+        return np.zeros(sizes, A.dtype)
+    strides = [step * one for group, one in zip(spans, A.strides) for _, step in group]
+    return np.lib.stride_tricks.as_strided(A[tuple(slice(s, None) for s in starts)], sizes, strides, writeable=False)
 
 
 Gradients = _record("Gradients", "dX", "dK", "db")
@@ -154,8 +145,13 @@ def forward(*, X, K, b, s, d, p):
         raise _misfit((K, (O, C, U), "K[O,C,U]"), (b, (O,), "b[O]"))
     n_i = (T + 2*p + d - U*d - 1)//s + 1  # values of i
     # Y[n,o,i] = sum[c,u](K[o,c,u]*X[n,c,i*s+d*u-p]) + b[o]
-    Y = K.reshape(O, C*U) @ _windows(X, None, None, (-p, (U, d), (n_i, s))).reshape(N, C*U, n_i)
-    Y += b[:, None]                                 # (N, O, n_i)
+    image, windows = _room((C, T), (None, (-p, (U, d), (n_i, s))), dtype)
+    columns = np.empty(windows.shape, dtype)
+    Y = np.empty((N, O, n_i), dtype)
+    for n in range(N):
+        image[...] = X[n]
+        columns[...] = windows
+        np.add(K.reshape(O, C*U) @ columns.reshape(C*U, n_i), b[:, None], out=Y[n])  # (O, n_i)
     return Y, (X, K, N, C, T, O, U, s, d, p, dtype,)
 
 
@@ -165,13 +161,20 @@ def backward(residuals, *, dY):
     dY = _seed(dY, dtype, (N, O, (T + 2*p + d - U*d - 1)//s + 1), "dY[N, O, (T+2*p+d-U*d-1)//s+1]")
     n_i = (T + 2*p + d - U*d - 1)//s + 1  # values of i
     # dX[n,c,a] = sum[o,u](where((p + a - d*u) % s == 0, dY[n,o,(p+a-d*u)//s]*K[o,c,u], 0))
-    dX = _fold(
-        (K.reshape(O, C*U).T @ dY).reshape(N, C, U, n_i).swapaxes(-1, -2), (N, C, T), None, None,
-        (-p, (n_i, s), (U, d)),
-    )
+    dX, places = _room((N, C, T), (None, None, (-p, (U, d), (n_i, s))), dtype)
     # dK[o,c,u] = sum[n,i](dY[n,o,i]*X[n,c,i*s+d*u-p])
-    part = dY @ _windows(X, None, None, (-p, (U, d), (n_i, s))).reshape(N, C*U, n_i).swapaxes(-1, -2)
-    dK = part.reshape(N, O, C, U).sum(0)            # (O, C, U)
+    image, windows = _room((C, T), (None, (-p, (U, d), (n_i, s))), dtype)
+    columns = np.empty(windows.shape, dtype)
+    dK = np.zeros((O, C, U), dtype)
+    for n in range(N):
+        # dX[n,c,a] = sum[o,u](where((p + a - d*u) % s == 0, dY[n,o,(p+a-d*u)//s]*K[o,c,u], 0))
+        part = (K.reshape(O, C*U).T @ dY[n]).reshape(C, U, n_i)
+        for u in range(U):
+            places[n, :, u] += part[:, u]
+        # dK[o,c,u] = sum[n,i](dY[n,o,i]*X[n,c,i*s+d*u-p])
+        image[...] = X[n]
+        columns[...] = windows
+        dK += (dY[n] @ columns.reshape(C*U, n_i).T).reshape(O, C, U)
     # db[o] = sum[n,i](dY[n,o,i])
     db = dY.sum((0, 2))                             # (O,)
     return Gradients((dX, dK, db,))

@@ -66,67 +66,58 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
-def _padded(A, axes, outside):
-    """(A with a margin so that every entry that the axes name exists, the starts in it)."""
-    pad, starts = [], []
-    for n, axis in zip(A.shape, axes):
-        start, *spans = axis or (0, (n, 1))
-        low = start + sum(min(0, (size - 1) * step) for size, step in spans)
-        high = start + sum(max(0, (size - 1) * step) for size, step in spans)
-        before, after = (max(0, -low), max(0, high - n + 1)) if all(size for size, _ in spans) else (0, 0)
-        pad.append((before, after))
+def _margins(shape, axes):
+    """(margins, starts, spans): how far the entries that the axes name lie outside an array of this shape, before and behind it;
+    with such margins around it, where each axis starts and its (size, step)s."""
+    margins, starts, spans = [], [], []
+    for n, axis in zip(shape, axes):
+        start, *group = axis or (0, (n, 1))
+        low = start + sum(min(0, (size - 1) * step) for size, step in group)
+        high = start + sum(max(0, (size - 1) * step) for size, step in group)
+        before, after = (max(0, -low), max(0, high - n + 1)) if all(size > 0 for size, _ in group) else (0, 0)
+        margins.append((before, after))
         starts.append(start + before)
-    return (np.pad(A, pad, constant_values=outside) if any(b or a for b, a in pad) else A), starts
+        spans.append(group)
+    return margins, starts, spans
+
+
+def _room(shape, axes, dtype, outside=0, wide=False):
+    """(A, view): an array of this shape, filled with `outside`, and the view of it and of its margins that _windows would give.
+    wide: the last entry of each group runs on to the end of the padded rows, if that makes long rows of equal steps; what stands
+    there is of no use."""
+    margins, starts, spans = _margins(shape, axes)
+    padded = [before + n + after for n, (before, after) in zip(shape, margins)]
+    slide = [k for k, group in enumerate(spans) if len(group) > 1]
+    rows = slide[1:]
+    idle = np.prod([padded[k] / max(1, spans[k][-1][0]) for k in rows])
+    if wide and idle <= 1.5 and all(spans[k][-1][1] == 1 for k in slide):
+        for k in rows:
+            spans[k] = [*spans[k][:-1], (padded[k], 1)]
+    steps = [int(np.prod(padded[k + 1:])) for k in range(len(padded))]
+    sizes = [max(0, size) for group in spans for size, _ in group]
+    strides = [step * one for group, one in zip(spans, steps) for _, step in group]
+    first = sum(start * one for start, one in zip(starts, steps))
+    last = first + sum(max(0, (size - 1) * stride) for size, stride in zip(sizes, strides))
+    memory = np.full(max(np.prod(padded, dtype=int), last + 1), outside, dtype)
+    A = memory[:np.prod(padded, dtype=int)].reshape(padded)[tuple(slice(b, b + n) for n, (b, _) in zip(shape, margins))]
+    if 0 in sizes:
+        return A, np.zeros(sizes, dtype)
+    return A, np.lib.stride_tricks.as_strided(memory[first:], sizes, [s * memory.itemsize for s in strides])
 
 
 def _windows(A, *axes, outside=0):
     """A view of A. Each axis is None (all of it), or (start, (size, step), ...): one new axis for each (size, step), whose
     entries k1, k2, ... are A[start + k1*step1 + k2*step2 + ...], and 0 (or another value) outside A."""
-    A, starts = _padded(A, axes, outside)
-    shape, strides, at = [], [], []
-    for n, stride, axis, start in zip(A.shape, A.strides, axes, starts):
-        spans = axis[1:] if axis else ((n, 1),)
-        shape += [max(0, size) for size, _ in spans]
-        strides += [step * stride for _, step in spans]
-        at.append(slice(start, None))
-    if 0 in shape:
-        return np.zeros(shape, A.dtype)
-    return np.lib.stride_tricks.as_strided(A[tuple(at)], shape, strides, writeable=False)
-
-
-def _fold(V, shape, *axes):
-    """The adjoint of _windows: an array of this shape, to which each entry of V is added where _windows would have read it."""
-    low = [min(0, a[0] + sum(min(0, (n - 1) * s) for n, s in a[1:])) if a else 0 for a in axes]
-    high = [max(n, a[0] + sum(max(0, (m - 1) * s) for m, s in a[1:]) + 1) if a else n for n, a in zip(shape, axes)]
-    out = np.zeros([h - l for l, h in zip(low, high)], V.dtype)
-    # The widest axis of each group is added as one slice; the others are walked through.
-    spans, loops = [], []
-    for axis, n in zip(axes, shape):
-        group = axis[1:] if axis else ((n, 1),)
-        first = len(spans)
-        spans += group
-        widest = max(range(len(group)), key=lambda k: group[k][0]) if group else None
-        loops += [first + k for k in range(len(group)) if k != widest]
-    for at in np.ndindex(*(spans[k][0] for k in loops)):
-        fixed, target, k = dict(zip(loops, at)), [], 0
-        for axis, n, l in zip(axes, shape, low):
-            start, *group = axis or (0, (n, 1))
-            position, free = start - l, None
-            for size, step in group:
-                if k in fixed:
-                    position += fixed[k] * step
-                else:
-                    free = (size, step)
-                k += 1
-            if free is None:
-                target.append(slice(position, position + 1))
-            else:
-                size, step = free
-                stop = position + (size - 1) * step + (1 if step > 0 else -1)
-                target.append(slice(position, stop if stop >= 0 else None, step) if size > 0 else slice(0, 0))
-        part = V[tuple(fixed.get(k, slice(None)) for k in range(V.ndim))]
-        out[tuple(target)] += part.reshape(out[tuple(target)].shape)
-    return out[tuple(slice(-l, n - l) for l, n in zip(low, shape))]
+    margins, starts, spans = _margins(A.shape, axes)
+    if any(before or after for before, after in margins):
+        inner, view = _room(A.shape, axes, A.dtype, outside)
+        inner[...] = A
+        return view
+    sizes = [max(0, size) for group in spans for size, _ in group]
+    if 0 in sizes:
+        return np.zeros(sizes, A.dtype)
+    strides = [step * one for group, one in zip(spans, A.strides) for _, step in group]
+    return np.lib.stride_tricks.as_strided(A[tuple(slice(s, None) for s in starts)], sizes, strides, writeable=False)
 
 
 Gradients = _record("Gradients", "dX", "dK", "db")
@@ -141,10 +132,16 @@ def forward(*, X, K, b):
     if not (K.shape == (O, C, U, V) and b.shape == (O,)):
         raise _misfit((K, (O, C, U, V), "K[O,C,U,V]"), (b, (O,), "b[O]"))
     # Y[n,o,i,j] = sum[c,u,v](K[o,c,u,v]*X[n,c,i+u,j+v]) + b[o]
-    part = _windows(X, None, None, (0, (U, 1), (H - U + 1, 1)), (0, (V, 1), (W - V + 1, 1)))
-    part2 = K.reshape(O, C*U*V) @ part.transpose(0, 1, 2, 4, 3, 5).reshape(N, C*U*V, (H - U + 1)*(W - V + 1))
-    Y = part2.reshape(N, O, H - U + 1, W - V + 1)
-    Y += b[:, None, None]                           # (N, O, H - U + 1, W - V + 1)
+    image, windows = _room((C, H, W), (None, (0, (U, 1), (H - U + 1, 1)), (0, (V, 1), (W - V + 1, 1))), dtype, wide=True)
+    windows = windows.transpose(0, 1, 3, 2, 4)
+    wide = windows.shape[4]
+    columns = np.empty(windows.shape, dtype)
+    Y = np.empty((N, O, H - U + 1, W - V + 1), dtype)
+    for n in range(N):
+        image[...] = X[n]
+        columns[...] = windows
+        part = (K.reshape(O, C*U*V) @ columns.reshape(C*U*V, (H - U + 1)*wide)).reshape(O, H - U + 1, wide)
+        np.add(part[:, :, :W - V + 1], b[:, None, None], out=Y[n])  # (O, H - U + 1, W - V + 1)
     return Y, (X, K, N, C, H, W, O, U, V, dtype,)
 
 
@@ -153,15 +150,25 @@ def backward(residuals, *, dY):
     X, K, N, C, H, W, O, U, V, dtype, = residuals
     dY = _seed(dY, dtype, (N, O, H - U + 1, W - V + 1), "dY[N, O, H-U+1, W-V+1]")
     # dX[n,c,a,d] = sum[o,u,v](dY[n,o,a-u,d-v]*K[o,c,u,v])
-    part = (K.reshape(O, C*U*V).T @ dY.reshape(N, O, (H - U + 1)*(W - V + 1))).reshape(N, C, U, V, H - U + 1, W - V + 1)
-    dX = _fold(
-        part.transpose(0, 1, 4, 2, 5, 3), (N, C, H, W), None, None, (0, (H - U + 1, 1), (U, 1)),
-        (0, (W - V + 1, 1), (V, 1)),
-    )
+    dX, places = _room((N, C, H, W), (None, None, (0, (U, 1), (H - U + 1, 1)), (0, (V, 1), (W - V + 1, 1))), dtype, wide=True)
+    wide = places.shape[5]
+    rows = np.zeros((O, H - U + 1, wide), dtype)
     # dK[o,c,u,v] = sum[n,i,j](dY[n,o,i,j]*X[n,c,i+u,j+v])
-    part2 = _windows(X, None, None, (0, (U, 1), (H - U + 1, 1)), (0, (V, 1), (W - V + 1, 1)))
-    part3 = dY.reshape(N, O, (H - U + 1)*(W - V + 1)) @ part2.transpose(0, 1, 2, 4, 3, 5).reshape(N, C*U*V, (H - U + 1)*(W - V + 1)).swapaxes(-1, -2)
-    dK = part3.reshape(N, O, C, U, V).sum(0)        # (O, C, U, V)
+    image, windows = _room((C, H, W), (None, (0, (U, 1), (H - U + 1, 1)), (0, (V, 1), (W - V + 1, 1))), dtype, wide=True)
+    windows = windows.transpose(0, 1, 3, 2, 4)
+    columns = np.empty(windows.shape, dtype)
+    dK = np.zeros((O, C, U, V), dtype)
+    for n in range(N):
+        # dX[n,c,a,d] = sum[o,u,v](dY[n,o,a-u,d-v]*K[o,c,u,v])
+        rows[:, :, :W - V + 1] = dY[n]
+        part = (K.reshape(O, C*U*V).T @ rows.reshape(O, (H - U + 1)*wide)).reshape(C, U, V, H - U + 1, wide)
+        for u, v in np.ndindex(U, V):
+            places[n, :, u, :, v] += part[:, u, v]
+        # dK[o,c,u,v] = sum[n,i,j](dY[n,o,i,j]*X[n,c,i+u,j+v])
+        image[...] = X[n]
+        columns[...] = windows
+        part2 = rows.reshape(O, (H - U + 1)*wide) @ columns.reshape(C*U*V, (H - U + 1)*wide).T
+        dK += part2.reshape(O, C, U, V)
     # db[o] = sum[n,i,j](dY[n,o,i,j])
     db = dY.sum((0, 2, 3))                          # (O,)
     return Gradients((dX, dK, db,))

@@ -22,7 +22,7 @@ import nnderiv as nd
 from nnderiv.check import Report, check
 from nnderiv.draw import draw, flat, nested, number
 from nnderiv.evaluate import evaluate, shape_of
-from nnderiv.lower.passes import PASSES
+from nnderiv.lower.passes import FORMS, PASSES
 from nnderiv.normal import normalise
 from nnderiv.numbers import combine
 from nnderiv.tidy import tidy
@@ -112,7 +112,7 @@ def switched(text: str, seed: int) -> None:
     inputs = {i.name: _as_array(sample.inputs[i.name], i.kind, len(i.dims)) for i in d.forward.inputs}
     with np.errstate(all="ignore"):
         everything = _results(d.compile(), d, inputs, seed)
-        for without in [PASSES, *((name,) for name in PASSES)]:
+        for without in [(*FORMS, *PASSES), *((name,) for name in (*FORMS, *PASSES))]:
             found = _results(d.compile(without=without), d, inputs, seed)
             for name, value in everything.items():
                 assert np.shape(value) == np.shape(found[name]), f"{name} without {', '.join(without)}: {np.shape(found[name])}"

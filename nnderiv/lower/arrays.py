@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ..bounds import inside
+from ..expr import Read
 from ..integer import Atom, Element, Extreme, FloorDiv, Int, Mod
 from ..program import Range, Ranges
 from .form import Code, Operation, Term, call, is_variable
@@ -60,6 +61,7 @@ class Frame:
     sizes: dict[Int, str] = field(default_factory=dict)
     loops: Ranges = field(default_factory=dict)  # what the loop variables run over
     code: Code = field(default_factory=Code)  # where the statements go
+    views: dict[tuple[str, tuple[Int, ...]], Array] = field(default_factory=dict)  # reads for which there is a view already
 
     @property
     def known(self) -> Ranges:
@@ -97,11 +99,11 @@ class Frame:
         labels = self.sort({*a.labels, *b.labels})
         return self.make(operation, [expand(a, labels), expand(b, labels)], labels, real)
 
-    def keep(self, array: Array, owns: bool = False, real: bool = True) -> Array:
+    def keep(self, array: Array, owns: bool = False, real: bool = True, hint: str = "") -> Array:
         """An expression that is more than a variable as a statement of its own."""
         if is_variable(array.text) or not array.labels:
             return array
-        kept = Array(self.code.make(call("{0}", 0, binding=array.binding, owns=owns), [array.term], self.shape(array.labels), real),
+        kept = Array(self.code.make(call("{0}", 0, binding=array.binding, owns=owns), [array.term], self.shape(array.labels), real, hint),
                      array.labels, 9, array.is_view)
         return kept
 
@@ -140,6 +142,8 @@ def expand(array: Array, labels: Sequence[str]) -> Array:
 def read(frame: Frame, tensor: str, subs: Sequence[Int], outside: str = "") -> Array:
     """A[subs] as an array over the array indices in subs; 0, or what `outside` says, where a subscript is out of range."""
     store = frame.storage[tensor]
+    if (view := frame.views.get((tensor, tuple(subs)))) is not None:
+        return permute(view, frame.sort(view.labels))
     subs = [s for k, s in enumerate(subs) if k not in store.dropped]
     if not store.axes:
         return Array(store.variable)
@@ -232,18 +236,49 @@ def _axis(frame: Frame, sub: Int, indices: Sequence[str]) -> str:
 
 def _windows(frame: Frame, store: Storage, relative: list[Int], kinds: list[str], outside: str = "") -> Array:
     """_windows(A, …): strided views, padded where they leave the array."""
-    axes, labels = [], []
+    # The output index of a window goes last: along it lies what is copied together.
+    last = [i for i in frame.order if len(frame.ranges[i].size.terms) > 1]
+    array = _natural(frame, store, relative, kinds, outside, last)
+    return permute(array, frame.sort(array.labels))
+
+
+def view_of_windows(frame: Frame, tensor: str, subs: Sequence[Int], outside: str, last: Iterable[str]) -> Array:
+    """_windows(A, …) of a whole read, its axes as they come; in each group that slides, the indices `last` stand behind the others."""
+    store = frame.storage[tensor]
+    subs = [s for k, s in enumerate(subs) if k not in store.dropped]
+    relative = [s - r.lo for s, r in zip(subs, store.axes, strict=True)]
+    kinds = [_kind(frame, tensor, k, subs) for k in range(len(subs))]
+    return _natural(frame, store, relative, kinds, outside, list(last))
+
+
+def axes_of_windows(frame: Frame, tensor: str, subs: Sequence[Int], last: Iterable[str]) -> tuple[list[str], list[str]]:
+    """(the axes as `_windows` and `_room` take them, the labels of the view)."""
+    store = frame.storage[tensor]
+    subs = [s for k, s in enumerate(subs) if k not in store.dropped]
+    relative = [s - r.lo for s, r in zip(subs, store.axes, strict=True)]
+    return _spans(frame, relative, [_kind(frame, tensor, k, subs) for k in range(len(subs))], list(last))
+
+
+def is_inside(frame: Frame, r: Read) -> bool:
+    """Whether a read never leaves its tensor."""
+    axes = frame.storage[r.tensor].axes
+    return all(inside(s, axis, frame.known, frame.positive) for s, axis in zip(r.subs, axes, strict=True))
+
+
+def _spans(frame: Frame, relative: list[Int], kinds: list[str], behind: list[str]) -> tuple[list[str], list[str]]:
+    axes: list[str] = []
+    labels: list[str] = []
     for sub, kind in zip(relative, kinds, strict=True):
-        # The output index of a window goes last: along it lies what is copied together.
-        indices = sorted(frame.vectors(sub), key=lambda i: len(frame.ranges[i].size.terms) > 1)
+        indices = sorted(frame.vectors(sub), key=lambda i: i in behind)
         labels += indices
-        if kind == "all":
-            axes.append("None")
-            continue
-        axes.append(_axis(frame, sub, indices))
-    last = [f"outside={outside}"] if outside else []
-    array = Array(f"_windows({', '.join([store.variable, *axes, *last])})", tuple(labels), 9, True)
-    return permute(array, frame.sort(labels))
+        axes.append("None" if kind == "all" else _axis(frame, sub, indices))
+    return axes, labels
+
+
+def _natural(frame: Frame, store: Storage, relative: list[Int], kinds: list[str], outside: str, behind: list[str]) -> Array:
+    axes, labels = _spans(frame, relative, kinds, behind)
+    options = [f"outside={outside}"] if outside else []
+    return Array(f"_windows({', '.join([store.variable, *axes, *options])})", tuple(labels), 9, True)
 
 
 def _gather(frame: Frame, store: Storage, relative: list[Int], kinds: list[str], outside: str = "") -> Array:

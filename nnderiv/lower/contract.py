@@ -155,7 +155,8 @@ def matmul(frame: Frame, a: Array, b: Array, inner: list[str]) -> Array:
     columns = [x for x in b.labels if x not in both and x not in inner]
     wanted = [x for x in frame.order if x in {*both, *rows, *columns}]
     if not rows and not columns and (both or len(inner) > 1):
-        labels = frame.sort([*both, *inner])
+        first, second = a.origin.labels, b.origin.labels
+        labels = first if first == second else frame.sort([*both, *inner])  # a sum needs no transpose
         return _presum(frame, frame.make(MULTIPLY, [permute(a, labels), permute(b, labels)], labels), inner)
     rest = [x for x in wanted if x not in both]
     if (batch := _summed_batch(a, b, both, inner)):

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -34,6 +34,8 @@ from ..normal import positive_names
 from ..program import Equation, Program, Range, Ranges
 from ..ranges import bound_indices
 from .arrays import Array, Frame, Storage, expand, integer_value, permute, read, target, tuple_text
+from .by_image import ByImage, Product, windowed_product
+from .by_place import for_each_place, reduced, scattered
 from .contract import sum_of_products
 from .fold import Fold, find_fold
 from .form import (
@@ -51,6 +53,7 @@ from .form import (
     call,
     function,
     is_variable,
+    renamed,
 )
 from .fuse import Softmaxes
 from .schedule import Compute, Loop, Node, Sweep
@@ -68,7 +71,9 @@ FUNCTIONS = {
 class Body:
     """The statements of one function, and where every tensor is stored."""
 
-    def __init__(self, program: Program, storage: dict[str, Storage], exported: Iterable[str], dtype: str = "dtype"):
+    def __init__(self, program: Program, storage: dict[str, Storage], exported: Iterable[str], dtype: str = "dtype",
+                 without: Collection[str] = ()):
+        self.without = frozenset(without)
         self.program, self.storage = program, storage
         self.positive = positive_names(program)
         self.exported = set(exported)  # handed to the caller: never a view of something else
@@ -101,13 +106,41 @@ class Body:
                     self.line(f"{self.sizes[size]} = {size}  # values of {index}")
 
     def run(self, nodes: Sequence[Node]) -> None:
-        for node in nodes:
-            if isinstance(node, Compute):
+        done: set[int] = set()
+        for k, node in enumerate(nodes):
+            if k in done:
+                continue
+            group = self.images(nodes, k)
+            if group:
+                done |= group.keys()
+                ByImage(self).run(list(group.values()), [self.comment(p.equation) for p in group.values()])
+            elif isinstance(node, Compute):
                 self.compute(node.equation, node.guards)
             elif isinstance(node, Loop):
                 self.loop(node)
             else:
                 self.sweep(node)
+
+    def images(self, nodes: Sequence[Node], k: int) -> dict[int, Product]:
+        """Node k and those after it that are to be computed image by image in one loop."""
+        first = self.windowed(nodes[k])
+        if first is None:
+            return {}
+        found, computed = {k: first}, {e.tensor for e in equations_of(nodes[k])}
+        for j in range(k + 1, len(nodes)):
+            other = self.windowed(nodes[j])
+            if other and other.batch == first.batch and other.size == first.size and computed.isdisjoint(other.equation.reads):
+                found[j] = other
+            computed |= {e.tensor for e in equations_of(nodes[j])}
+        return found
+
+    def windowed(self, node: Node) -> Product | None:
+        if not isinstance(node, Compute) or node.guards or self.loops or "by_image" in self.without or not self.is_whole(node.equation):
+            return None
+        return windowed_product(self.program, self.frame(node.equation), node.equation)
+
+    def comment(self, e: Equation) -> str:
+        return self.shown.get((e.tensor, e.subs, e.body), str(e))
 
     def loop(self, node: Loop) -> None:
         for e in equations_of(node):
@@ -180,12 +213,12 @@ class Body:
         frame = self.frame(e)
         labels = tuple(i for i in e.indices if i in e.ranges)
         if self.storage[e.tensor].dropped or self.is_whole(e):
-            self.code.begin(self.shown.get((e.tensor, e.subs, e.body), str(e)))
+            self.code.begin(self.comment(e))
             array = self.fill(frame, self.right(frame, e), labels, e.tensor in self.exported)
             self.assign(self.storage[e.tensor].variable, array, frame, labels)
             return
         self.allocate(e.tensor)
-        self.code.begin(self.shown.get((e.tensor, e.subs, e.body), str(e)))
+        self.code.begin(self.comment(e))
         array = self.right(frame, e)
         if labels and array.labels and array.labels != labels:
             array = expand(array, labels)
@@ -196,6 +229,9 @@ class Body:
         shape, code = frame.shape(labels), self.code
         remark = tuple_text(frame.size(i) for i in labels) if labels else ""
         is_place = not is_variable(place)
+        if array.text in code.renamable and not is_place:
+            code.items = list(renamed(code.items, {array.text: place}))
+            return
         last = code.items[-1] if code.items else None
         if isinstance(last, Statement) and last.target == array.text and last.shape == shape and last.note == code.note:
             code.items[-1] = replace(last, target=place, is_place=is_place, remark=remark)
@@ -245,8 +281,12 @@ class Body:
 
     def folded(self, frame: Frame, e: Equation, fold: Fold) -> Array:
         """_fold(V, shape, …) or _scatter(V, shape, …): the adjoint of reading at subscripts that are not plain."""
-        inner = Frame(fold.order, fold.ranges, self.positive, self.storage, self.sizes, dict(self.loops), self.code)
-        self.name_new_sizes(fold.ranges)
+        inner = self.fold_frame(fold)
+        if fold.scatter is None and "by_place" not in self.without:
+            shape, axes = tuple_text(frame.size(i) for i in e.indices if i in e.ranges), [self.fold_axis(inner, a) for a in fold.axes]
+            by_place = scattered(self, inner, fold, shape, axes)
+            if by_place is not None:
+                return replace(by_place, labels=tuple(i for i in e.indices if i in e.ranges))
         array = self.value(inner, fold.values)
         array = permute(self.broadcast(inner, array, inner.sort(fold.labels)), fold.labels)
         labels = tuple(i for i in e.indices if i in e.ranges)
@@ -258,6 +298,13 @@ class Body:
             return permute(frame.make(scatter, [array, *indices], fold.moved), labels)
         axes = [self.fold_axis(inner, a) for a in fold.axes]
         return frame.make(call(f"_fold({{0}}, {shape}, {', '.join(axes)})", 0), [array], labels)
+
+    def fold_frame(self, fold: Fold) -> Frame:
+        self.name_new_sizes(fold.ranges)
+        return Frame(fold.order, fold.ranges, self.positive, self.storage, self.sizes, dict(self.loops), self.code)
+
+    def mark_allocated(self, name: str) -> None:
+        self.allocated.add(name)
 
     def name_new_sizes(self, ranges: dict[str, Range]) -> None:
         self.name_sizes([Equation("", (), ZERO, ranges)])
@@ -494,6 +541,9 @@ class Body:
 
     # -- reductions --------------------------------------------------------------------------------------------------
     def reduce(self, frame: Frame, e: Reduce) -> Array:
+        walk_windows = None if "by_place" in self.without else reduced(self, frame, e) or for_each_place(self, frame, e)
+        if walk_windows is not None:
+            return walk_windows
         if e.op == "sum":
             return sum_of_products(frame, e.body, e.indices, lambda x: self.value(frame, x), lambda c, a: self.only_where(frame, c, a))
         edge = {"max": "-np.inf", "min": "np.inf"}.get(e.op, "")

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ..bounds import never_negative
 from ..expr import (
     ZERO,
     Expr,
@@ -75,7 +76,8 @@ def _strided(program: Program, e: Equation, sum_: Reduce, conditions: list[Expr]
         conditions = [subst_indices(c, {a: value}) for c in conditions if c is not drop]
         body = [subst_indices(f, {a: value}) for f in body]
         ranges[name] = r
-        axes[a] = _spans(value - e.ranges[a].lo, [name, *sum_.indices], ranges)
+        start, spans = _spans(value - e.ranges[a].lo, [name, *sum_.indices], ranges)
+        axes[a] = start, _widest_first(spans, ranges, e.ranges[a].size)
     if not axes or _leftover(axes, conditions, body):
         return None
     if any(start.symbols() & ranges.keys() or start.elements() for start, _ in axes.values()):
@@ -89,7 +91,7 @@ def _strided(program: Program, e: Equation, sum_: Reduce, conditions: list[Expr]
     values = where(conjunction(_settled(conditions, ranges, positive_names(program))), product(body), ZERO)
     values = product([*others, Reduce("sum", summed, values)]) if summed else product([*others, *factors(values)])
     # The axes that _fold walks through come first, so that what it adds lies together in memory.
-    walked = [i for i in labels if i in sum_.indices]
+    walked = [i for a_axes in axes.values() for i, _ in a_axes[1][1:]]
     sliced = [a_axes[1][0][0] for a_axes in axes.values()]
     kept = [i for i in labels if i not in walked and i not in sliced]
     order = (*kept, *walked, *sliced, *summed)
@@ -139,7 +141,8 @@ def _shared(program: Program, a: str, body: list[Expr], ranges: Ranges, bound: t
             if split is None or not (split[0] == 1 or split[0] == -1) or s.elements():
                 continue
             moving = [u for u in bound if u in s.symbols()]
-            backwards = any((c := s.split(u)) is not None and c[0] == -split[0] for u in moving)
+            steps = [-c[0] * split[0] for u in moving if (c := s.split(u)) is not None]
+            backwards = any(never_negative(step - 1, {}, positive_names(program)) for step in steps)
             elsewhere = {x for j, t in enumerate(f.subs) if j != k for x in t.symbols()}
             if backwards or elsewhere & set(moving):
                 q = _new(a, ranges)
@@ -163,6 +166,11 @@ def _spans(value: Int, names: list[str], ranges: Ranges) -> tuple[Int, tuple[tup
             spans.append((n, split[0]))
             start = start.subst({n: ranges[n].lo})
     return start, tuple(spans)
+
+
+def _widest_first(spans: tuple[tuple[str, Int], ...], ranges: Ranges, along: Int) -> tuple[tuple[str, Int], ...]:
+    """The index that _fold adds as one slice first: the one that runs along the whole axis; in doubt, the one with the long steps."""
+    return tuple(sorted(spans, key=lambda s: (not along.symbols() <= ranges[s[0]].size.symbols(), s[1] == 1)))
 
 
 def _leftover(axes: Mapping[str, object], conditions: list[Expr], body: list[Expr]) -> bool:

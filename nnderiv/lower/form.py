@@ -218,11 +218,12 @@ class Code:
     count: int = 0
     note: int = -1
     notes: list[str] = field(default_factory=list)
+    renamable: set[str] = field(default_factory=set)  # variables that take the name of the tensor that they turn out to be
 
-    def make(self, operation: Operation, operands: Iterable[Term], shape: tuple[Int, ...], real: bool = True) -> str:
+    def make(self, operation: Operation, operands: Iterable[Term], shape: tuple[Int, ...], real: bool = True, hint: str = "") -> str:
         """A new intermediate result; its variable."""
         self.count += 1
-        self.items.append(Statement(f"§{self.count}", operation, tuple(operands), shape, real, self.note))
+        self.items.append(Statement(f"§{self.count}", operation, tuple(operands), shape, real, self.note, hint=hint))
         return f"§{self.count}"
 
     def line(self, text: str, binds: str = "") -> None:

@@ -22,6 +22,7 @@ from .explicit import make_explicit
 from .fuse import softmaxes
 from .hoist import hoist
 from .passes import checked, optimise
+from .recentre import recentre
 from .render import named, render
 from .runtime import needed
 from .schedule import schedule
@@ -81,11 +82,11 @@ class _Lowering:
     # -- what is computed where --------------------------------------------------------------------------------------
     @cached_property
     def forward_program(self) -> Program:
-        return hoist(make_explicit(self.forward))
+        return hoist(recentre(make_explicit(self.forward)))
 
     @cached_property
     def backward_program(self) -> Program:
-        return hoist(make_explicit(self.backward))
+        return hoist(recentre(make_explicit(self.backward)))
 
     @cached_property
     def forward_equations(self) -> list[Equation]:
@@ -118,7 +119,7 @@ class _Lowering:
 
     # -- the functions -----------------------------------------------------------------------------------------------
     def forward_function(self) -> str:
-        body = Body(self.forward_program, self.forward_storage, self.forward.outputs, self.dtype)
+        body = Body(self.forward_program, self.forward_storage, self.forward.outputs, self.dtype, self.without)
         names = ", ".join(i.name for i in self.original.inputs)
         head = f"def forward(*, {names}):"
         body.line(f'"""{", ".join(map(str, self.original.inputs))} -> ({", ".join(self.original.outputs)}), residuals"""')
@@ -141,7 +142,7 @@ class _Lowering:
         nodes = schedule(self.backward_program, self.backward_equations)
         storage = place(self.backward_program, nodes, set(self.backward.outputs))
         storage |= {n: self.forward_storage[n] for n in self.available}
-        body = Body(self.backward_program, storage, self.backward.outputs, self.dtype)
+        body = Body(self.backward_program, storage, self.backward.outputs, self.dtype, self.without)
         seeds = self.backward.inputs[len(self.original.inputs):]
         signature = "".join(f", {i.name}" for i in seeds)
         head = f"def backward(residuals{', *' if seeds else ''}{signature}):"

@@ -4,6 +4,11 @@
     in_place   results take the memory of operands that nobody needs any more
     nest       what is used once is written where it is used
 
+Before them, what the emitter may do with windows, each with its switch too:
+
+    by_image   products of matrices over windows go image by image
+    by_place   other windows are walked through, place by place of the kernel
+
 `d.numpy(without=("in_place",))` and `d.compile(without=…)` leave passes out; the results stay the same.
 """
 
@@ -23,12 +28,15 @@ PASSES: dict[str, Callable[[Sequence[Item], frozenset[str]], tuple[Item, ...]]] 
 }
 
 
+FORMS = ("by_image", "by_place")
+
+
 def checked(without: Collection[str]) -> frozenset[str]:
     """The names of passes to leave out; a ValueError for one that there is none of."""
     names = {without} if isinstance(without, str) else set(without)
-    unknown = sorted(names - PASSES.keys())
+    unknown = sorted(names - {*FORMS, *PASSES})
     if unknown:
-        raise ValueError(f"there is no pass {unknown[0]!r}; there are {', '.join(PASSES)}")
+        raise ValueError(f"there is no pass {unknown[0]!r}; there are {', '.join([*FORMS, *PASSES])}")
     return frozenset(names)
 
 

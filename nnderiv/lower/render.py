@@ -10,18 +10,20 @@ from .layout import WIDTH, assignment, comment
 
 def render(items: Iterable[Item], notes: Sequence[str], indent: str = "    ") -> list[str]:
     """The lines of a function's body."""
+    return _render(items, notes, indent, -1)
+
+
+def _render(items: Iterable[Item], notes: Sequence[str], indent: str, shown: int) -> list[str]:
+    """shown: the equation whose comment stands last above these items."""
     lines: list[str] = []
-    shown = -1
     for item in items:
         if isinstance(item, Block):
-            lines += [f"{indent}{item.head}", *render(item.items, notes, indent + "    ")]
-        elif isinstance(item, Line):
-            lines.append(indent + item.text)
-        else:
-            if item.note not in (shown, -1):
-                lines += comment(notes[item.note], indent)
-            shown = item.note
-            lines += _statement(item, indent)
+            lines += [f"{indent}{item.head}", *_render(item.items, notes, indent + "    ", shown)]
+            continue
+        if item.note not in (shown, -1) and not (isinstance(item, Line) and item.note < shown):
+            lines += comment(notes[item.note], indent)
+        shown = item.note
+        lines += [indent + item.text] if isinstance(item, Line) else _statement(item, indent)
     return lines
 
 

@@ -95,7 +95,7 @@ class Convolution:
         if len(self.image) > 3:
             return self.windows(X, W, b)
         conv = (F.conv1d, F.conv2d, F.conv3d)[len(self.image) - 1]
-        Y = conv(X.reshape(self.batch, -1, *self.image), W.reshape(-1, self.channels, *self.kernel),
+        Y = conv(X.reshape(self.batch, self.groups * self.channels, *self.image), W.reshape(-1, self.channels, *self.kernel),
                  None if b is None else b.flatten(), self.stride, self.padding, self.dilation, self.groups)
         return Y.reshape(self.shapes["Y"])
 

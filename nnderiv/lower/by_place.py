@@ -1,0 +1,181 @@
+"""A window, place by place of its kernel: for u, v: np.maximum(Y, windows[:, :, u, :, v], out=Y), and the adjoint, places[…] += ….
+
+The view of all windows is made once; each step of the loop takes one place of the kernel in all windows at once, which
+NumPy does in long runs, where the view itself would be read in runs as short as the kernel is wide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import Protocol
+
+from ..expr import COMPARISONS, Expr, Op, Read, Reduce, free_symbols, guarded_factors, map_children, reads, tensor, walk
+from ..fresh import Fresh
+from ..integer import Int
+from ..program import Equation
+from . import cost
+from .arrays import Array, Frame, Storage, expand, permute, tuple_text, view_of_windows
+from .fold import Axis, Fold
+from .form import ADD, Code, Operation, Statement, Term, call, function
+from .windows import is_plain_window, sliding, walked
+
+MERGE = {"sum": ADD, "max": function("np.maximum", 2), "min": function("np.minimum", 2)}
+EMPTY = {"sum": "0", "max": "-np.inf", "min": "np.inf"}
+
+
+class EachPlace(Protocol):
+    """What the emitter of statements does for the loops over windows."""
+
+    code: Code
+    fresh: Fresh
+    dtype: str
+
+    def value(self, frame: Frame, e: Expr) -> Array: ...
+    def inside(self, head: str, binds: str = "") -> AbstractContextManager[None]: ...
+    def line(self, text: str, binds: str = "") -> None: ...
+    def integer(self, value: Int) -> str: ...
+    def frame(self, e: Equation) -> Frame: ...
+    def fold_frame(self, fold: Fold) -> Frame: ...
+    def fold_axis(self, inner: Frame, axis: Axis) -> str: ...
+    def mark_allocated(self, name: str) -> None: ...
+    def assign(self, place: str, array: Array, frame: Frame, labels: tuple[str, ...]) -> None: ...
+
+
+# -- reductions --------------------------------------------------------------------------------------------------------------
+def reduced(body: EachPlace, frame: Frame, e: Reduce) -> Array | None:
+    """The reduction, place by place, where it is one over windows and `cost` prefers it."""
+    kernel = walked(frame, e.body, e.indices) if e.op in MERGE else ()
+    labels = frame.sort(free_symbols(e) & set(frame.order))
+    if not labels or not _pays(frame, e.body, kernel):
+        return None
+    outside = EMPTY[e.op] if e.op != "sum" and isinstance(e.body, Read) else ""
+    rest = tuple(i for i in e.indices if i not in kernel)
+    total = _memory(body, frame, f"np.full({{shape}}, {EMPTY[e.op]}, {{dtype}})" if e.op != "sum" else "np.zeros({shape}, {dtype})", labels)
+    inner, term = _within(body, frame, e.body, kernel, outside)
+    with _loop(body, frame, kernel):
+        value = expand(body.value(inner, Reduce(e.op, rest, term) if rest else term), labels)
+        _merge(body, frame, MERGE[e.op], total.text, value, labels)
+    return total
+
+
+def _pays(frame: Frame, e: Expr, kernel: Sequence[str]) -> bool:
+    if not kernel or _is_contraction(frame, e) or any(frame.ranges[i].lo != 0 for i in kernel):
+        return False
+    others = [i for i in frame.order if i not in kernel and i in free_symbols(e)]
+    return cost.walks_kernel(_sizes(frame, kernel), _sizes(frame, others))
+
+
+def _is_contraction(frame: Frame, e: Expr) -> bool:
+    """Whether a factor has an index of its own beside those of the windows, so that this is a product of matrices."""
+    _, parts = guarded_factors(e)
+    windows = [f for f in parts if isinstance(f, Read) and sliding(frame, f)]
+    seen = {i for w in windows for i in free_symbols(w)}
+    return bool(windows) and any(free_symbols(f) & set(frame.order) - seen for f in parts if f not in windows)
+
+
+# -- gradients of the kernel -------------------------------------------------------------------------------------------------
+def for_each_place(body: EachPlace, frame: Frame, e: Reduce) -> Array | None:
+    """Σ over an image, for every place of a kernel: dK[c,u,v] = Σ dY[n,c,i,j] X[n,c,i+u,j+v], without a product of matrices."""
+    labels = frame.sort(free_symbols(e) & set(frame.order))
+    kernel = walked(frame, e.body, labels) if e.op == "sum" else ()
+    if not _pays(frame, e.body, kernel):
+        return None
+    total = _memory(body, frame, "np.empty({shape}, {dtype})", labels)
+    inner, term = _within(body, frame, e.body, kernel, "")
+    with _loop(body, frame, kernel):
+        value = body.value(inner, Reduce(e.op, e.indices, term))
+        _place(body, inner, at(total.text, labels, kernel), value)
+    return total
+
+
+# -- scattering --------------------------------------------------------------------------------------------------------------
+def scattered(body: EachPlace, inner: Frame, fold: Fold, shape: str, axes: Sequence[str]) -> Array | None:
+    """The fold, place by place: zeros, and a view of them to which each place of the kernel adds."""
+    kernel = inner.sort(i for axis in fold.axes if axis for i, _ in axis[1][1:])
+    if any(isinstance(n, Reduce) for n in walk(fold.values)) or not _pays(inner, fold.values, kernel):
+        return None
+    total, places = body.fresh("part"), body.fresh("places")
+    body.code.renamable.add(total)
+    body.line(f"{total}, {places} = _room({shape}, {tuple_text(axes)}, {body.dtype})", total)
+    within, term = _within(body, inner, fold.values, kernel, "")
+    left = [i for i in fold.labels if i not in kernel]
+    with _loop(body, inner, kernel):
+        value = body.value(within, term)
+        value = expand(permute(value, [i for i in left if i in value.labels]), left)
+        _merge(body, within, ADD, at(places, fold.labels, kernel), value, left)
+    return Array(total, tuple(fold.labels))
+
+
+# -- the loop ----------------------------------------------------------------------------------------------------------------
+def _sizes(frame: Frame, indices: Sequence[str]) -> list[Int]:
+    return [frame.ranges[i].size for i in indices]
+
+
+def _memory(body: EachPlace, frame: Frame, template: str, labels: Sequence[str]) -> Array:
+    shape = tuple_text(frame.size(i) for i in labels)
+    memory = frame.make(call(template.format(shape=shape, dtype=body.dtype)), [], tuple(labels))
+    body.code.renamable.add(memory.text)
+    return memory
+
+
+def _loop(body: EachPlace, frame: Frame, kernel: Sequence[str]) -> AbstractContextManager[None]:
+    sizes = ", ".join(frame.size(i) for i in kernel)
+    return body.inside(f"for {', '.join(kernel)} in {'range' if len(kernel) == 1 else 'np.ndindex'}({sizes}):", kernel[0])
+
+
+def at(variable: str, labels: Sequence[str], kernel: Sequence[str]) -> str:
+    """The variable, indexed by the kernel's indices."""
+    parts = [i if i in kernel else ":" for i in labels]
+    while parts[-1] == ":":
+        parts.pop()
+    return f"{variable}[{', '.join(parts)}]"
+
+
+def _merge(body: EachPlace, frame: Frame, operation: Operation, place: str, value: Array, labels: Sequence[str]) -> None:
+    """place op= value."""
+    body.code.items.append(Statement(
+        place, operation, (Term(place), value.term), frame.shape(labels), True, body.code.note, out=place, is_place=True))
+
+
+def _place(body: EachPlace, frame: Frame, place: str, value: Array) -> None:
+    """place = value."""
+    body.code.items.append(Statement(
+        place, call("{0}", 0), (value.term,), frame.shape(value.labels), True, body.code.note, is_place=True))
+
+
+def _within(body: EachPlace, frame: Frame, e: Expr, kernel: Sequence[str], outside: str) -> tuple[Frame, Expr]:
+    """The frame inside the loop: the kernel's indices are integers, and windows are views that they index.
+
+    With the expression, in which parts that do not need the kernel's indices are computed before the loop.
+    """
+    left = tuple(i for i in frame.order if i not in kernel)
+    e = _hoisted(body, frame, e, set(kernel))
+    inner = replace(frame, order=left, ranges={i: r for i, r in frame.ranges.items() if i not in kernel},
+                    loops={**frame.loops, **{i: frame.ranges[i] for i in kernel}}, views=dict(frame.views))
+    for r in dict.fromkeys(_windows_of(frame, e, kernel)):
+        view = frame.keep(view_of_windows(frame, r.tensor, r.subs, outside, left), hint="windows")
+        inner.views[r.tensor, r.subs] = Array(
+            at(view.text, view.labels, kernel), tuple(i for i in view.labels if i not in kernel), 9, True)
+    return inner, e
+
+
+def _windows_of(frame: Frame, e: Expr, kernel: Sequence[str]) -> Iterator[Read]:
+    for node in walk(e):
+        if isinstance(node, Read) and set(kernel) & {i for g in sliding(frame, node) for i in g} and is_plain_window(frame, node):
+            yield node
+
+
+def _hoisted(body: EachPlace, frame: Frame, e: Expr, kernel: set[str]) -> Expr:
+    """The expression with a variable for each largest part that computes with tensors and needs none of the kernel's indices."""
+    if isinstance(e, Op) and e.op in (*COMPARISONS, "and", "or", "not") or not isinstance(e, Op):
+        return e
+    if free_symbols(e) & kernel:
+        return map_children(lambda c: _hoisted(body, frame, c, kernel), e)
+    if not reads(e):
+        return e
+    array = frame.keep(body.value(frame, e))
+    axes = tuple(frame.ranges[i] for i in array.labels)
+    frame.storage[array.text] = Storage(array.text, axes)
+    return tensor(array.text, *array.labels)

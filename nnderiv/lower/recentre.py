@@ -1,0 +1,56 @@
+"""Program -> program in which the kernel stays and the image slides: Σ_a dY[a] K[a + p − s·i] becomes Σ_u dY[s·i + u − p] K[u].
+
+Both say the same: where K[u] does not exist the first has a zero, and where dY[a] does not, the second. The first reads
+the kernel at as many places as the image has, almost all of them outside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..bounds import never_negative
+from ..expr import Expr, Read, Reduce, free_symbols, guarded_factors, map_children, product, subst_indices
+from ..integer import Int
+from ..normal import positive_names
+from ..program import Equation, Program, Range
+
+
+def recentre(program: Program) -> Program:
+    """See the module's docstring; the program is explicit."""
+    return replace(program, equations=tuple(_equation(program, e) for e in program.equations))
+
+
+def _equation(program: Program, e: Equation) -> Equation:
+    ranges = dict(e.ranges)
+
+    def visit(node: Expr) -> Expr:
+        if not isinstance(node, Reduce) or node.op != "sum":
+            return map_children(visit, node)
+        conditions, parts = guarded_factors(node.body)
+        for a in node.indices if not conditions else ():
+            found = _sliding_kernel(program, e, a, parts)
+            if found is not None:
+                shift, ranges[a] = found
+                parts = [subst_indices(f, {a: Int.symbol(a) - shift}) for f in parts]
+                node = Reduce("sum", node.indices, product(parts))
+        return node
+
+    body = visit(e.body)
+    return e if body == e.body else replace(e, body=body, ranges=ranges)
+
+
+def _sliding_kernel(program: Program, e: Equation, a: str, parts: list[Expr]) -> tuple[Int, Range] | None:
+    """(r, the axis of T) for two factors S[a] and T[a + r] in which r falls by more than one as another index grows."""
+    using = [f for f in parts if a in free_symbols(f)]
+    if len(using) != 2 or not all(isinstance(f, Read) for f in using):
+        return None
+    for one, other in (using, using[::-1]):
+        assert isinstance(one, Read) and isinstance(other, Read)
+        whole = [r for s, r in zip(one.subs, program.hulls[one.tensor], strict=True) if a in s.symbols() and s.name == a]
+        moving = [(s, r) for s, r in zip(other.subs, program.hulls[other.tensor], strict=True) if a in s.symbols()]
+        if whole != [e.ranges[a]] or len(moving) != 1 or (split := moving[0][0].split(a)) is None or split[0] != 1:
+            continue
+        steps = [c[0] for i in split[1].symbols() & e.ranges.keys() if (c := split[1].split(i)) is not None]
+        if len(steps) == 1 and steps[0] != -1 and never_negative(-steps[0] - 1, {}, positive_names(program)):
+            return split[1], moving[0][1]
+    return None

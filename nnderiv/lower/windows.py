@@ -1,0 +1,62 @@
+"""Which indices of a read slide, and which stay: X[n, c, s·i + d·u − p] has the place i in the image, and the place u in the kernel.
+
+The kernel's index is the one that a factor without the image's index has too (K[o,c,u], and not dY[n,o,i]), or that the
+sum is over while the image's index is free. What the two ways of computing cost is `cost`'s business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from ..expr import Expr, Read, walk
+from .arrays import Frame
+
+
+def window_reads(e: Expr) -> Iterator[Read]:
+    """Every read in an expression."""
+    return (node for node in walk(e) if isinstance(node, Read))
+
+
+def sliding(frame: Frame, r: Read) -> list[tuple[str, ...]]:
+    """The groups of array indices that share a subscript of a read."""
+    groups = [tuple(frame.vectors(s)) for s in r.subs]
+    return [g for g in groups if len(g) > 1]
+
+
+def is_plain_window(frame: Frame, r: Read) -> bool:
+    """Whether each array index stands in one subscript only, with a step that does not vary."""
+    seen: set[str] = set()
+    for s in r.subs:
+        if any(not isinstance(a, str) for a in s.atoms()):
+            return False
+        for i in frame.vectors(s):
+            split = s.split(i)
+            if i in seen or split is None or frame.vectors(split[0]):
+                return False
+            seen.add(i)
+    return True
+
+
+def walked(frame: Frame, e: Expr, inner: Iterable[str]) -> tuple[str, ...]:
+    """Of the indices `inner`, those that stand for a place in a kernel: they slide against a larger one that is not among them."""
+    inner = set(inner)
+    found: set[str] = set()
+    for r in window_reads(e):
+        for k, s in enumerate(r.subs):
+            group = frame.vectors(s)
+            outer = [i for i in group if i not in inner]
+            if outer and len(group) > 1:
+                most = max(bulk(frame, r, k, i) for i in outer)
+                found |= {i for i in group if i in inner and bulk(frame, r, k, i) <= most}
+    return frame.sort(found)
+
+
+def bulk(frame: Frame, r: Read, axis: int, index: str) -> int:
+    """How much speaks for an index being one of an image: the size of the axis it runs along is part of its own size; in doubt,
+    that its steps are long."""
+    size, split = frame.ranges[index].size, r.subs[axis].split(index)
+    if size.is_constant:
+        return 0
+    along = frame.storage[r.tensor].axes[axis].size if r.tensor in frame.storage else size
+    long = split is not None and split[0] != 1
+    return (4 if along.symbols() <= size.symbols() and along.symbols() else 2) + long

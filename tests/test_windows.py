@@ -1,0 +1,180 @@
+"""Windows: every form that the emitter has for them, against the interpreter and PyTorch; and which form is chosen."""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+import nnderiv as nd
+from nnderiv.integer import Int
+from nnderiv.lower import cost
+from nnderiv.lower.runtime import needed
+from tests.running import assert_close, backward, compiled, derivation, forward, interpret
+from tests.suites.windows import Convolution
+
+CONVOLUTIONS = {
+    "a kernel of one": Convolution((4, 5), (1, 1), (1, 1), (0, 0), (1, 1), 2, channels=2, outputs=3),
+    "a kernel as large as the image": Convolution((3, 4), (3, 4), (1, 1), (0, 0), (1, 1), 2, channels=2, outputs=3),
+    "more padding than kernel": Convolution((3, 4), (2, 2), (1, 1), (3, 2), (1, 1), 2, channels=2, outputs=3, bias=True),
+    "stride": Convolution((7, 8), (3, 2), (2, 3), (1, 0), (1, 1), 2, channels=2, outputs=3, bias=True),
+    "dilation": Convolution((7, 9), (3, 2), (1, 1), (2, 1), (2, 3), 2, channels=2, outputs=3),
+    "stride and dilation": Convolution((9, 8), (3, 2), (2, 2), (1, 2), (2, 3), 2, channels=2, outputs=3),
+    "one channel, one output": Convolution((5, 5), (3, 3), (1, 1), (1, 1), (1, 1), 3),
+    "no images": Convolution((5, 5), (3, 3), (1, 1), (1, 1), (1, 1), 0, channels=2, outputs=3, bias=True),
+    "groups": Convolution((6, 5), (3, 2), (1, 1), (1, 1), (1, 1), 2, groups=2, channels=2, outputs=3, bias=True),
+    "one axis": Convolution((9,), (4,), (2,), (3,), (1,), 3, channels=2, outputs=2, bias=True),
+    "three axes": Convolution((4, 3, 5), (2, 3, 2), (1, 1, 1), (1, 0, 1), (1, 1, 2), 2, channels=2, outputs=2),
+    "three axes, strides": Convolution((5, 4, 5), (2, 2, 3), (2, 1, 2), (0, 1, 1), (1, 1, 1), 2, channels=2, outputs=2),
+}
+
+
+def arrays(case: Convolution) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    rng = np.random.default_rng(case.work)
+    drawn = {name: rng.normal(size=shape) for name, shape in case.shapes.items()}
+    return drawn, drawn.pop("Y")
+
+
+@pytest.mark.parametrize("literal", [True, False], ids=["literals", "parameters"])
+@pytest.mark.parametrize("case", CONVOLUTIONS.values(), ids=CONVOLUTIONS)
+def test_every_form_of_convolution_agrees_with_pytorch(case: Convolution, literal: bool) -> None:
+    inputs, dY = arrays(case)
+    text, parameters = case.text(literal), {} if literal else case.parameters()
+    leaves = {name: torch.tensor(x, requires_grad=True) for name, x in inputs.items()}
+    Y = case.torch(**leaves)
+    expected = torch.autograd.grad(Y, list(leaves.values()), torch.tensor(dY))
+    assert_close(forward(text, inputs | parameters)[0]["Y"], Y.detach().numpy(), "Y")
+    for name, g in zip(inputs, expected, strict=True):
+        assert_close(backward(text, inputs | parameters, [dY])[name], g.numpy(), f"d{name}")
+
+
+@pytest.mark.parametrize("name", ["more padding than kernel", "dilation", "three axes"])
+def test_every_form_of_convolution_agrees_with_the_interpreter(name: str) -> None:
+    case = CONVOLUTIONS[name]
+    inputs, dY = arrays(case)
+    text = case.text(literal=True)
+    expected = interpret(derivation(text).backward, inputs | {"dY": dY})
+    for name, value in backward(text, inputs, [dY]).items():
+        assert_close(value, expected[f"d{name}"], f"d{name}")
+
+
+@pytest.mark.parametrize("without", ["by_image", "by_place"])
+@pytest.mark.parametrize("case", [CONVOLUTIONS["stride and dilation"], CONVOLUTIONS["groups"]], ids=["strided", "grouped"])
+def test_the_results_do_not_depend_on_the_form(case: Convolution, without: str) -> None:
+    inputs, dY = arrays(case)
+    text = case.text(literal=True)
+    module = derivation(text).compile(without=without)
+    Y, residuals = module.forward(**inputs)
+    assert_close(forward(text, inputs)[0]["Y"], Y, "Y")
+    expected = module.backward(residuals, dY=dY)
+    for name, g in backward(text, inputs, [dY]).items():
+        assert_close(g, getattr(expected, f"d{name}"), f"d{name}")
+
+
+def test_the_layout_of_the_inputs_in_memory_does_not_matter() -> None:
+    case = CONVOLUTIONS["stride"]
+    inputs, dY = arrays(case)
+    text = case.text(literal=True)
+    strange = {k: np.asfortranarray(a)[..., ::-1].copy()[..., ::-1] for k, a in inputs.items()}
+    expected = backward(text, inputs, [dY])
+    for name, value in backward(text, strange, [np.asfortranarray(dY)]).items():
+        assert_close(value, expected[name], name)
+
+
+def test_a_transposed_convolution_slides_the_image_and_not_the_kernel() -> None:
+    text = ("X[N,C,H,W], K[C,O,U,V], int s, int p -> Y\n"
+            "Y[n,o,a,b] = sum[c,i,j](X[n,c,i,j]*K[c,o,a+p-s*i,b+p-s*j]) for a < s*(H - 1) + U - 2*p, b < s*(W - 1) + V - 2*p")
+    rng = np.random.default_rng(0)
+    X, K = rng.normal(size=(2, 3, 4, 3)), rng.normal(size=(3, 2, 3, 4))
+    leaves = [torch.tensor(a, requires_grad=True) for a in (X, K)]
+    Y = F.conv_transpose2d(*leaves, stride=2, padding=1)
+    dY = rng.normal(size=Y.shape)
+    expected = torch.autograd.grad(Y, leaves, torch.tensor(dY))
+    given = {"X": X, "K": K, "s": 2, "p": 1}
+    assert_close(forward(text, given)[0]["Y"], Y.detach().numpy(), "Y")
+    found = backward(text, given, [dY])
+    for name, g in zip("XK", expected, strict=True):
+        assert_close(found[name], g.numpy(), f"d{name}")
+    assert "_windows(K" not in compiled(text).source
+
+
+POOLINGS = {
+    "max": ("max[u,v](X[n,c,{s}*i+{d}*u-{p},{s}*j+{d}*v-{p}])", lambda X, k, s, p, d: F.max_pool2d(X, k, s, p, d)),
+    "average": ("sum[u,v](X[n,c,{s}*i+{d}*u-{p},{s}*j+{d}*v-{p}])/({k}*{k})", lambda X, k, s, p, d: F.avg_pool2d(X, k, s, p)),
+    "mean": ("mean[u,v](X[n,c,{s}*i+{d}*u-{p},{s}*j+{d}*v-{p}])",
+             lambda X, k, s, p, d: F.avg_pool2d(X, k, s, p, count_include_pad=False)),
+}
+
+
+@pytest.mark.parametrize("sizes", [(2, 2, 0, 1), (3, 2, 1, 1), (3, 1, 1, 1), (1, 1, 0, 1), (2, 3, 1, 1), (3, 1, 1, 2)], ids=str)
+@pytest.mark.parametrize("kind", POOLINGS)
+def test_every_form_of_pooling_agrees_with_pytorch(kind: str, sizes: tuple[int, int, int, int]) -> None:
+    k, s, p, d = sizes
+    if d > 1 and kind != "max":
+        return  # PyTorch has no dilated average
+    body, reference = POOLINGS[kind]
+    over = f"(H + {2 * p} - {d * (k - 1) + 1})//{s} + 1"
+    text = f"X[N,C,H,W] -> Y\nY[n,c,i,j] = {body.format(k=k, s=s, p=p, d=d)} for i < {over}, j < {over.replace('H', 'W')}, u < {k}, v < {k}"
+    X = np.random.default_rng(0).normal(size=(2, 3, 7, 8))
+    leaf = torch.tensor(X, requires_grad=True)
+    Y = reference(leaf, k, s, p, d)
+    dY = np.random.default_rng(1).normal(size=Y.shape)
+    (expected,) = torch.autograd.grad(Y, [leaf], torch.tensor(dY))
+    assert_close(forward(text, {"X": X})[0]["Y"], Y.detach().numpy(), "Y")
+    assert_close(backward(text, {"X": X}, [dY])["X"], expected.numpy(), "dX")
+
+
+# ---- which form ---------------------------------------------------------------------------------------------------------------
+def source(text: str) -> str:
+    return nd.derive(text).numpy()
+
+
+def test_a_product_of_matrices_over_windows_goes_image_by_image() -> None:
+    text = source("X[N,C,H,W], K[O,C,U,V] -> Y\nY[n,o,i,j] = sum[c,u,v](K[o,c,u,v]*X[n,c,i+u-1,j+v-1]) for i < H + 3 - U, j < W + 3 - V")
+    assert text.count("for n in range(N):") == 2 and "columns[...] = windows" in text and "wide=True" in text
+    assert text.count("] = dY[n]") == 1, "both gradients share the widened rows of dY"
+    assert "_gather" not in text and "np.arange" not in text
+
+
+def test_rows_of_a_strided_convolution_are_not_made_wide() -> None:
+    text = source("X[N,C,H,W], K[O,C,U,V] -> Y\nY[n,o,i,j] = sum[c,u,v](K[o,c,u,v]*X[n,c,2*i+u,2*j+v])")
+    assert "columns[...] = windows" in text and "wide=True" not in text
+
+
+def test_windows_without_a_product_of_matrices_are_walked_through() -> None:
+    depthwise = source("X[N,C,H,W], K[C,U,V] -> Y\nY[n,c,i,j] = sum[u,v](K[c,u,v]*X[n,c,i+u,j+v])")
+    pooling = source("X[N,C,H,W] -> Y\nY[n,c,i,j] = max[u,v](X[n,c,2*i+u,2*j+v]) for u < 2, v < 2")
+    assert depthwise.count("in np.ndindex(U, V):") == 3 and "@" not in depthwise.split("def forward")[1]
+    assert "np.maximum(Y, windows" in pooling and "places[" in pooling
+
+
+def test_short_signals_are_not_walked_through() -> None:
+    text = source("a[M], b[N] -> c\nc[k] = sum[i](a[i]*b[k-i]) for k < M + N - 1")
+    assert "for " not in text.split("def forward")[1].split("def backward")[0]
+
+
+def test_a_loop_over_the_kernel_pays_where_its_steps_are_long() -> None:
+    n = Int.symbol("N")
+    assert cost.walks_kernel([Int.of(3), Int.of(3)], [n, n, n, n])
+    assert not cost.walks_kernel([Int.of(3)], [n])
+    assert not cost.walks_kernel([n, n], [Int.of(4)])
+    assert cost.entries([n, Int.of(5)]) == 5 * cost.TYPICAL
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_room_and_windows_name_the_same_places(wide: bool) -> None:
+    helpers: dict[str, object] = {"np": np}
+    exec(needed("_room _windows _fold"), helpers)
+    shape, axes = (2, 3, 5, 6), (None, None, (-1, (3, 1), (5, 1)), (-2, (2, 2), (7, 1)))
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=shape)
+    A, view = helpers["_room"](shape, axes, X.dtype, wide=wide)  # type: ignore[operator]
+    A[...] = X
+    expected = helpers["_windows"](X, *axes)  # type: ignore[operator]
+    assert np.array_equal(view[tuple(slice(n) for n in expected.shape)], expected)
+    V = rng.normal(size=expected.shape)
+    assert np.isclose((helpers["_fold"](V, shape, *axes) * X).sum(), (V * expected).sum())  # type: ignore[operator]
+    assert view.size >= expected.size == prod(expected.shape)
