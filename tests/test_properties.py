@@ -57,3 +57,20 @@ def test_simplifying_keeps_values_and_is_idempotent(text: str, seed: int) -> Non
 @given(programs(), st.integers(0, 10**6))
 def test_names_and_order_change_only_names_and_order(text: str, seed: int) -> None:
     laws.rewritten(text, seed)
+
+
+# Programs on which a long run once found a mistake, each with the law that it broke and the seed of its numbers.
+FOUND = (
+    # A factor that is 0 out of range does not save an empty softmax, whose normaliser is −inf: 0·∞ is not 0.
+    ("symmetric", 7821, """A[3] -> Y3
+Y1[t,j,n] = tanh((softmax[n](A[t]))**3) for t < 3, j < 3, n < 3
+Y2[k,n] = softmax[k](max(softmax[k](Y1[2*k-1,2*n,k//2]), Y1[k,k,n]/(1 + exp(sin(Y1[2*n+1,k,k])))))
+Y3[k,j] = (silu(Y2[0,k]))**3 for k < 3, j < 3"""),
+    # An integer that is one operand of a sum keeps its brackets.
+    ("printed", 7722, "B[M,M] -> Y\nY[j,t] = B[j,t]**3*((j + 3) - B[2*t,j+2]**2) for j < M, t < M"),
+)
+
+
+@pytest.mark.parametrize(("law", "seed", "text"), FOUND)
+def test_what_a_long_run_found_stays_mended(law: str, seed: int, text: str) -> None:
+    laws.LAWS[law](text, seed)
