@@ -6,7 +6,7 @@
 #   make page PAGE=rnn   one page of it, while writing
 #   make test    lint, types, and all tests
 #   make browser look at every page of the book in headless Chromium
-#   make fuzz    the long run of random programs
+#   make fuzz    the long run of random programs, and of gradients made wrong, which the check must catch
 #   make bench   compare the speed with others (BENCH="rows --json run.json" for one table, recorded)
 #   make clean   remove what was built, keep what was installed (make distclean removes that too)
 
@@ -16,6 +16,7 @@ SPHINX  := $(PY) -m sphinx -W --keep-going -E -j auto -c . -d _build/doctrees
 VENDOR  := _build/vendor/mathjax/.complete _build/vendor/pyodide/.complete
 
 PROGRAMS ?= 10000
+MUTANTS  ?= 40
 SEED     ?= 0
 
 .PHONY: help book serve page test browser fuzz bench clean distclean
@@ -48,12 +49,13 @@ test: .venv/.test
 	$(PY) -m pytest -n auto
 
 browser: export NNDERIV_BROWSER = 1
-browser: .venv/.browser book
-	$(PY) -m pytest tests/browser
+browser: .venv/.browser _build/axe/.complete book
+	$(PY) -m pytest -n 2 --dist loadgroup tests/browser
 
 fuzz: export OMP_NUM_THREADS = 1
 fuzz: .venv/.test
 	$(PY) -m tests.long_run --programs $(PROGRAMS) --seed $(SEED)
+	$(PY) -m tests.mutants --most $(MUTANTS) --seed $(SEED)
 
 bench: .venv/.bench
 	$(PY) -m benchmarks $(BENCH)
@@ -87,7 +89,7 @@ EXTRAS_bench   := test,bench
 	$(PY) -m pip install --disable-pip-version-check -e '.[$(EXTRAS_$*)]'
 	@touch $@
 
-_build/vendor/%/.complete: tools/fetch.py | .venv/.made
+_build/vendor/%/.complete: tools/fetch.py tools/precompile.mjs | .venv/.made
 	$(PY) tools/fetch.py $*
 
 _build/axe/.complete: tools/fetch.py | .venv/.made

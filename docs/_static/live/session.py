@@ -8,6 +8,7 @@ import json
 
 import nnderiv as nd
 from nnderiv.errors import NNDerivError
+from nnderiv.forms import form_latex
 
 STAGES = ("gradients", "code", "check")
 _last = {}
@@ -24,21 +25,22 @@ def derivation(text):
 
 def gradients(text):
     d = derivation(text)
+    known, final = {*d.forward.definitions, *d.gradients.names.values()}, [g.definition for g in d]
+    inner = [e for e in d.backward.equations if e.tensor not in known]
+    wrt = {gradient: name for name, gradient in d.gradients.names.items()}
     return {
-        "program": d.forward.latex(),
-        "backward": str(d.backward),
-        "gradients": [
-            {"name": g.name, "wrt": g.wrt, "text": str(g), "index": g.latex(), **matrix(g)} for g in d
-        ],
+        "inner": [formula(d, e) for e in inner],
+        "gradients": [formula(d, e) | {"wrt": wrt[e.tensor]} for e in final],
     }
 
 
-def matrix(gradient):
-    """The matrix form, or the reason why there is none."""
+def formula(d, e):
+    """An equation of the gradient program: index form, and matrix form or the reason why there is none."""
+    shown = {"name": e.tensor, "text": str(e), "index": form_latex(d.backward, e, "index")}
     try:
-        return {"matrix": gradient.latex(form="matrix")}
+        return shown | {"matrix": form_latex(d.backward, e, "matrix")}
     except NNDerivError as reason:
-        return {"no_matrix": str(reason)}
+        return shown | {"no_matrix": str(reason)}
 
 
 def code(text):
