@@ -16,7 +16,6 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from textwrap import indent
 from typing import TextIO
 
 from . import __version__, generated
@@ -37,6 +36,7 @@ examples:
   nnderiv derive dense.txt                           the gradients, as a program
   nnderiv derive dense.txt --wrt W,b --format latex  two of them, typeset
   nnderiv derive layer:dense --format numpy          a module that imports NumPy and nothing else
+  nnderiv derive dense.txt --steps                   step by step, every step checked
   nnderiv derive dense.txt | nnderiv derive -        the gradients of the gradients
   nnderiv check dense.txt                            exit code 0 if every gradient passes
   nnderiv regenerate --check                         compare the generated files of all layers
@@ -106,6 +106,8 @@ def _parser() -> argparse.ArgumentParser:
                   "derivations, or as a NumPy module.")
     _add_program(one)
     one.add_argument("--format", choices=list(FORMATS), default="text", help="default: %(default)s")
+    one.add_argument("--steps", action="store_true",
+                     help="the derivations too, step by step, every step checked (markdown has them always; latex becomes a document)")
 
     one = command("check", _check, "check the gradients of a program",
                   "Check the gradients of a program, and the code that is emitted for them.\n"
@@ -187,7 +189,8 @@ def _layer(name: str) -> Layer:
 
 
 def _derive(arguments: argparse.Namespace) -> int:
-    print(FORMATS[arguments.format](_derivation(arguments)))
+    d = _derivation(arguments)
+    print(FORMATS[arguments.format](d) if not arguments.steps else STEPS[arguments.format](d))
     return OK
 
 
@@ -221,9 +224,16 @@ def _matrix_form(gradient: Gradient) -> list[str]:
 
 
 def _steps(gradient: Gradient) -> list[str]:
-    """The derivation as a numbered list."""
-    steps = enumerate(getattr(gradient, "steps", ()), 1)
-    return [f"{k}. {step.rule}: {step.reason}\n\n{indent(_mathematics(step.latex), '   ')}" for k, step in steps]
+    """The derivation, step by step."""
+    return [gradient.steps._repr_markdown_()] if gradient.steps else []
+
+
+def _all_steps(d: Derivation) -> str:
+    return "\n\n".join(str(gradient.steps) for gradient in d)
+
+
+def _as_comments(text: str) -> str:
+    return "\n".join(f"# {line}".rstrip() for line in text.splitlines())
 
 
 def _mathematics(formula: str) -> str:
@@ -235,6 +245,14 @@ FORMATS: dict[str, Callable[[Derivation], str]] = {
     "latex": _latex,
     "markdown": _markdown,
     "numpy": _numpy,
+}
+
+# With --steps: what is printed stays a program, a document, a module.
+STEPS: dict[str, Callable[[Derivation], str]] = {
+    "text": lambda d: f"{_as_comments(_all_steps(d))}\n\n{_text_form(d)}",
+    "latex": lambda d: d.document(),
+    "markdown": _markdown,
+    "numpy": lambda d: f"{_as_comments(_all_steps(d))}\n\n{_numpy(d)}",
 }
 
 

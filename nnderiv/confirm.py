@@ -25,7 +25,7 @@ from .degree import Degree, chance, of_difference
 from .degree import plain as value_of
 from .draw import MODES, Sample, draw, flat, how_many, nested, number, sum_fact
 from .dual import Dual, Kink
-from .errors import CheckError, EvaluationError
+from .errors import CheckError, DefinitionError, EvaluationError, Unevaluated
 from .evaluate import _Run, fold, own_reads
 from .expr import (
     ONE,
@@ -284,12 +284,13 @@ class _Confirmation:
         trouble = ""
         for attempt in range(TRIES):
             mode = MODES[min(attempt * len(MODES) // TRIES, len(MODES) - 1)]
-            sample = draw(self.ground.complete, self.rng, mode=mode, largest=LARGEST, sizing=self.wide)
+            largest = max(1, LARGEST - 3 * attempt // TRIES)  # where sizes make ties or empty ranges, smaller ones do not
+            sample = draw(self.ground.complete, self.rng, mode=mode, largest=largest, sizing=self.wide)
             try:
                 return self.compare(sample)
-            except (EvaluationError, Kink, ZeroDivisionError, _NotFinite) as error:
+            except (DefinitionError, EvaluationError, Kink, ZeroDivisionError, _NotFinite) as error:
                 trouble = str(error)
-        raise CheckError(f"No random inputs were found at which the steps can be evaluated: {trouble}.")
+        raise Unevaluated(f"No random inputs were found at which the steps can be evaluated: {trouble.rstrip('.')}.")
 
     def compare(self, sample: Sample) -> list[tuple[Fraction | None, bool]]:
         run, inputs, weights = self.evaluation(sample)

@@ -51,3 +51,7 @@ class EvaluationError(NNDerivError, ValueError):
 
 class CheckError(NNDerivError, ValueError):
     """A check cannot be carried out, for example because no inputs honour the `given` facts."""
+
+
+class Unevaluated(CheckError):
+    """No sample was found at which a check can be evaluated; it says nothing about what was to be checked."""

@@ -88,8 +88,10 @@ def is_finite(x: Any) -> bool:
 def power(base: Any, exponent: Any) -> Any:
     """base ** exponent; exact for a Fraction and a whole exponent; nan where it is not real."""
     whole = isinstance(exponent, Fraction) and exponent.denominator == 1
-    if hasattr(base, "apply_function") or hasattr(exponent, "apply_function"):
+    if hasattr(base, "apply_function"):
         return base**exponent
+    if hasattr(exponent, "apply_function"):
+        return exponent.__rpow__(base)  # not base**exponent: a Fraction would turn into a float first
     if whole and (isinstance(base, Fraction) and abs(exponent) <= 10_000 or not isinstance(base, Fraction)):
         return combine("/", Fraction(1), base ** int(-exponent)) if exponent < 0 else base ** int(exponent)
     if isinstance(base, float) or isinstance(exponent, float):

@@ -44,6 +44,8 @@ REASONS = {
     "definition_1": "Only {readers} reads {tensor}; each of its elements passes on its own gradient, times its derivative by {element}.",
     "seed": "As an output, {tensor} has a seed, which is added.",
     "loss": "Here {loss} is the loss: the outputs, each times its seed, added up.",
+    "shared": "Every place that reads {tensor} passes on the gradient of what is computed there, times its derivative. Where equal "
+              "values meet in a maximum, no derivative can confirm this line: it is the convention that they share.",
     "substitute": "We know that {facts}.",
     "delta": "{read} stands in {places}; its derivative by {element} is 1 where {condition}, and 0 elsewhere.",
     "delta_scalar": "{read} stands in {places}.",

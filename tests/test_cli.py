@@ -100,6 +100,20 @@ def test_the_markdown_has_every_gradient_and_the_module(capsys, dense):
     assert out.count("\n$$\n") % 2 == 0 and out.count("```") == 2
 
 
+@pytest.mark.parametrize("form", ["text", "latex", "markdown", "numpy"])
+def test_the_steps_are_printed_in_every_format(capsys, dense, typed, form):
+    assert main(["derive", dense, "--wrt", "W", "--format", form, "--steps"]) == OK
+    out = capsys.readouterr().out
+    assert "ronecker delta" in out and "found equal at 3 random samples" in " ".join(out.replace("\n# ", " ").split())
+    if form == "text":
+        assert nd.parse(out).outputs == ("dW",)  # a program still
+    elif form == "numpy":
+        compile(out, "dense.py", "exec")
+    elif form == "latex":
+        assert out.startswith(r"\documentclass") and out.rstrip().endswith(r"\end{document}")
+    else:
+        assert out.count("\n$$\n") % 2 == 0
+
 # ---- errors
 
 

@@ -142,3 +142,12 @@ def test_inputs_that_do_not_fit_are_named() -> None:
 def test_an_element_that_data_make_need_itself_is_refused() -> None:
     with pytest.raises(nd.DefinitionError, match="needs itself"):
         nd.evaluate("x[T], int q[T] -> y\ny[t] = x[t] + y[q[t]]", {"x": [1, 2], "q": [1, 0]})
+
+
+def test_a_fraction_to_the_power_of_a_dual_number_stays_exact():
+    """Python's Fraction would turn into a float before the dual number is asked."""
+    from nnderiv.dual import Dual
+
+    found = nd.evaluate("x, p -> y\n y = x**p", {"x": Fraction(2, 3), "p": Dual(Fraction(1, 3), Fraction(1))})["y"]
+    plain = nd.evaluate("x -> y\n y = x**(1/3)*log(x)", {"x": Fraction(2, 3)})["y"]
+    assert not isinstance(found.value, float) and abs(found.slope - plain) < 1e-40

@@ -113,6 +113,12 @@ def test_a_maximum_says_how_it_is_shared():
     assert any("in equal parts" in s.reason for s in nd.derive(MAXIMUM)["X"].steps)
 
 
+def test_where_equal_values_meet_everywhere_the_steps_begin_with_the_convention():
+    found = nd.derive("x[N] -> Y\n a[n] = x[n]*x[n]\n b[n] = x[n]**2\n Y[n] = max(a[n], b[n])")["x"].steps
+    assert found[0].rule == "chain rule" and "convention" in found[0].reason and found[0].trials >= 3
+    assert not any(isinstance(n, Op) and n.op in DERIVATIVES for s in found for n in walk(s.after.body))
+
+
 def test_a_given_is_used_and_named():
     used = [s for s in nd.derive(LABELS)["S"].steps if s.rule == "use what is given"]
     assert len(used) == 1 and used[0].reason == "What is given evaluates the sum: sum[m](y[n,m]) = 1."
