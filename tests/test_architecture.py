@@ -28,6 +28,14 @@ FLOORS = (
     ("ranges", "wellfounded"),
     ("parse", "normal", "draw", "tidy"),
     ("derivative",),
+    ("latex", "sympy_form"),
+    ("matrix.nodes", "matrix.memory"),
+    ("matrix.build", "matrix.axes", "matrix.confirm", "matrix.element", "matrix.standardise"),
+    ("matrix.graph", "matrix.reading"),
+    ("matrix.recognise",),
+    ("matrix.windows",),
+    ("matrix.form",),
+    ("matrix.typeset", "matrix.sympy_matrix"),
 )
 
 

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field, replace
 from ..expr import (
     COMPARISONS,
     INF,
-    NORMALISERS,
     ONE,
     ZERO,
     Expr,
@@ -406,8 +405,8 @@ def _within(a: Range, b: Range) -> bool:
 
 
 def _is_linear(e: Expr) -> bool:
-    """A sum of products, without a maximum or a choice in between."""
-    return all(not (isinstance(f, Reduce) and f.op not in ("sum", *NORMALISERS)) for _, t in additive_terms(e) for f in factors(t))
+    """A sum of products, without a maximum or a softmax in between."""
+    return all(not (isinstance(n, Reduce) and n.op != "sum") for n in walk(e))
 
 
 def _outer_reads(e: Expr) -> Iterator[Read]:
