@@ -56,7 +56,7 @@ from .numbers import DIGITS, agree, combine, is_finite
 from .program import Equation, Input, Program, Range, Ranges
 from .steps import Ground, Step
 
-TRIALS, TRIES, LARGEST = 3, 40, 3
+TRIALS, TRIES, KINKS, LARGEST = 3, 40, 8, 3
 EPS, MOVE = "\0eps", "\0move"
 _INEXACT = ("exp", "log", "sqrt", "tanh", "sigmoid", "softplus", "gelu", "silu", "erf", "sin", "cos")
 
@@ -281,7 +281,7 @@ class _Confirmation:
                      for s, b, x in zip(self.found, bounds, exact, strict=True))
 
     def trial(self) -> list[tuple[Fraction | None, bool]]:
-        trouble = ""
+        trouble, kinks = "", 0
         for attempt in range(TRIES):
             mode = MODES[min(attempt * len(MODES) // TRIES, len(MODES) - 1)]
             largest = max(1, LARGEST - 3 * attempt // TRIES)  # where sizes make ties or empty ranges, smaller ones do not
@@ -289,7 +289,9 @@ class _Confirmation:
             try:
                 return self.compare(sample)
             except (DefinitionError, EvaluationError, Kink, ZeroDivisionError, _NotFinite) as error:
-                trouble = str(error)
+                trouble, kinks = str(error), kinks + isinstance(error, Kink)
+                if kinks == KINKS:  # equal numbers that meet are hardly chance
+                    break
         raise Unevaluated(f"No random inputs were found at which the steps can be evaluated: {trouble.rstrip('.')}.")
 
     def compare(self, sample: Sample) -> list[tuple[Fraction | None, bool]]:

@@ -24,11 +24,11 @@ from .evaluate import evaluate, shape_of
 from .expr import NORMALISERS, Op, Reduce, reads, walk
 from .fresh import Fresh
 from .normal import normalise, positive_names
-from .notation import Node, Statement, parse_syntax, tokenize
+from .notation import Node, Statement, Syntax, parse_syntax, tokenize
 from .numbers import DIGITS, agree, is_finite
 from .numbers import shown as number
 from .parse import parse
-from .program import Equation, Program
+from .program import Equation, Program, Ranges
 from .sizes import fits, small_sizes
 
 if TYPE_CHECKING:
@@ -134,10 +134,10 @@ def _sides(lhs: Any, rhs: Any, where: str | Program, given: list[str]) -> tuple[
         _refuse_other_letters(e, _free(context, e), letters)
     facts = "".join(f"\ngiven {g}" for g in given)
     known = [None if t is None else parse(t + facts) for t in texts]
-    for k in (0, 1, 0):  # a side that does not show how far a letter runs waits for the other one
-        if known[k] is None:
-            known[k] = _parse_expression(context, str((lhs, rhs)[k]), letters, facts, known[1 - k])
-    left, right = (p or parse(_equation_text(context, str(s), letters) + facts) for p, s in zip(known, (lhs, rhs), strict=True))
+    sides = {k: _Expression(context, str(s), letters, facts) for k, s in enumerate((lhs, rhs)) if texts[k] is None}
+    for k in sorted(sides, key=lambda k: sides[k].rank):  # the side that shows best how far its letters run comes first
+        known[k] = sides[k].program(known[1 - k])
+    left, right = (p for p in known if p is not None)
     givens = tuple(dict.fromkeys([*left.givens, *right.givens]))
     return replace(left, givens=givens), replace(right, givens=givens)
 
@@ -150,25 +150,41 @@ def _refuse_other_letters(expression: str, free: Sequence[str], letters: Sequenc
                             "Both sides need the same ones; bind the others: sum[k](…).")
 
 
-def _parse_expression(context: _Context, expression: str, letters: Sequence[str], facts: str, other: Program | None) -> Program | None:
-    """The program of an expression, or None: letters whose ranges it does not show run as far as on the other side."""
-    missing = [i for i in letters if i not in _free(context, expression)]
-    ranges = dict(zip(letters, other.dims[other.outputs[0]], strict=False)) if other is not None else {}
-    for hidden in (missing, letters):
-        if not ranges and hidden:
-            return None
-        bounds = ", ".join(f"{ranges[i].lo} <= {i} < {ranges[i].hi}" for i in hidden)
-        clause = f"{',' if _has_clause(expression) else ' for'} {bounds}" if bounds else ""
+@dataclass(frozen=True)
+class _Expression:
+    """A side that is an expression, and the letters that its value has."""
+
+    context: _Context
+    text: str
+    letters: Sequence[str]
+    facts: str
+
+    @cached_property
+    def hidden(self) -> list[str]:
+        """Letters whose ranges this side does not show: they stand in no subscript alone, and in no `for`."""
+        last = _last(self.context, self.text)
+        shown = {b.name.text for b in last.bounds}
+        shown |= {str(p.value) for n in _nodes(last.right) if n.kind == "subscript" for p in n.parts if p.kind == "name"}
+        return [i for i in self.letters if i not in shown]
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        return (len(self.letters) - len(_free(self.context, self.text)), len(self.hidden))
+
+    def program(self, other: Program | None) -> Program:
+        """The expression as a program; letters whose ranges are hidden run as far as on the other side."""
+        ranges = dict(zip(self.letters, other.dims[other.outputs[0]], strict=False)) if other is not None else {}
         try:
-            return parse(_equation_text(context, expression, letters, clause) + facts)
+            return self.parsed([i for i in self.hidden if i in ranges], ranges)
         except NotationError as error:
-            if not error.reason.startswith("Nothing settles"):
+            if not ranges or not error.reason.startswith("Nothing settles"):
                 raise
-    return None
+            return self.parsed(self.letters, ranges)  # 0*S[n] shows nothing once it is 0
 
-
-def _has_clause(expression: str) -> bool:
-    return any(t.kind == "name" and t.text == "for" for t in tokenize(expression))
+    def parsed(self, letters: Sequence[str], ranges: Ranges) -> Program:
+        bounds = ", ".join(f"{ranges[i].lo} <= {i} < {ranges[i].hi}" for i in letters)
+        clause = f"{',' if _last(self.context, self.text).bounds else ' for'} {bounds}" if bounds else ""
+        return parse(_equation_text(self.context, self.text, self.letters, clause) + self.facts)
 
 
 def _program_text(side: Any) -> str | None:
@@ -235,13 +251,23 @@ def _output_name(context: _Context, expression: str) -> str:
 
 def _free(context: _Context, expression: str) -> list[str]:
     """The letters of an expression that it does not bind, in order."""
-    name = _output_name(context, expression)
-    syntax = parse_syntax(context.text(name, name, expression))
+    syntax = _syntax(context, expression)
     known = {d.name.text for d in syntax.inputs} | {str(s.left.value) for s in syntax.statements if s.left is not None}
     known |= {str(n.value) for d in syntax.inputs for dim in d.dims for n in _nodes(dim) if n.kind == "name"}
-    last: Statement = next(s for s in syntax.statements if s.left is not None and s.left.value == name)
+    last = _last(context, expression)
     bounds = [n for b in last.bounds for n in _free_names(b.upper, frozenset())]
     return [n for n in dict.fromkeys([*_free_names(last.right, frozenset()), *bounds]) if n not in known and n not in ("pi", "inf")]
+
+
+def _syntax(context: _Context, expression: str) -> Syntax:
+    name = _output_name(context, expression)
+    return parse_syntax(context.text(name, name, expression))
+
+
+def _last(context: _Context, expression: str) -> Statement:
+    """The equation of an expression, as it is written."""
+    name = _output_name(context, expression)
+    return next(s for s in _syntax(context, expression).statements if s.left is not None and s.left.value == name)
 
 
 def _nodes(node: Node) -> Iterator[Node]:

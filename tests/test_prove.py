@@ -161,6 +161,22 @@ def test_a_proof_is_immutable_and_shows_itself():
     assert r"2 a_{n} \ne a_{n} + 1" in wrong._repr_markdown_() and r"a = \begin{pmatrix}0\end{pmatrix}" in wrong._repr_markdown_()
 
 
+def test_letters_run_as_far_as_on_the_side_that_shows_it():
+    d = nd.derive("X[H], K[U] -> Y\n Y[i] = sum[u](K[u]*X[i+u])")
+    for left, right in ((d["X"], "sum[u](dY[a-u]*K[u])"), ("sum[i](dY[i]*K[a-i])", d["X"]), (d["K"], "sum[a](dY[a-u]*X[a])")):
+        assert nd.prove(left, right).verdict == "proved"
+    assert not nd.prove(d["X"], "sum[u](dY[a+u]*K[u])")
+    assert nd.prove("sum[u](X[a+u]*K[u])", "sum[u](K[u]*X[a+u])", where="X[H], K[U]").verdict == "proved"
+
+
+@pytest.mark.parametrize("softmax", [True, False])
+def test_the_identity_of_memory_saving_attention(softmax):
+    """rowsum(P ⊙ dP) = rowsum(O ⊙ dO): the row sums need no matrix of N × M."""
+    where = ATTENTION.replace("P[N,M]", "S[N,M]") + "P[n,m] = softmax[m](S[n,m])\n" if softmax else ATTENTION
+    assert nd.prove("sum[m](P[n,m]*dP[n,m])", "sum[d](O[n,d]*dO[n,d])", where=where).verdict == "proved"
+    assert not nd.prove("sum[m](P[n,m]*dP[n,m])", "sum[d](O[n,d]*V[n,d])", where=where)
+
+
 # -- the canonical form by itself --------------------------------------------------------------------------------------------
 def _same(left, right, where):
     """Whether both have one canonical form, whatever their values are."""

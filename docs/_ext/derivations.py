@@ -28,7 +28,7 @@ def as_data(gradient: Gradient) -> list[dict[str, Any]]:
     for s in gradient.steps:
         if not s.trials and not getattr(s, "proof", None):
             raise AssertionError(f"a step of {gradient.name} was never tested: {s}")
-        found.append({"rule": s.rule, "reason": s.reason, "latex": s.latex, "text": str(s.after), "tested": tested(s)})
+        found.append({"rule": s.rule, "reason": s.reason, "said": s.said, "latex": s.latex, "text": str(s.after), "tested": tested(s)})
     return found
 
 

@@ -59,11 +59,17 @@ def box(*children: nodes.Node, classes: tuple[str, ...]) -> nodes.container:
     return node
 
 
+def inline(text: str) -> list[nodes.Node]:
+    """A sentence with formulas between dollars."""
+    parts = enumerate(text.split("$"))
+    return [nodes.math(part, part) if k % 2 else nodes.Text(part) for k, part in parts if part]
+
+
 def steps_of(directive: BlockDirective, summary: str, steps: list[dict[str, Any]]) -> kinds.folded:
     """A derivation: its lines, each under its rule and its reason."""
     items = nodes.enumerated_list("", enumtype="arabic", prefix="", suffix=".", classes=["steps"])
     for s in steps:
-        head = nodes.paragraph("", "", nodes.strong("", s["rule"]), nodes.Text(". " + s["reason"]))
+        head = nodes.paragraph("", "", nodes.strong("", s["rule"]), nodes.Text(". "), *inline(s["said"]))
         tested = nodes.paragraph("", s["tested"], classes=["tested"])
         items += nodes.list_item("", head, *directive.formula(s["latex"]), tested)
     return kinds.folded("", items, summary=summary, classes=["derivation"])
