@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import nnderiv
 from nnderiv import layers
 
 FENCE = "~"
@@ -36,12 +37,17 @@ class Markdown:
 
 def document(thing: Any, *members: str) -> Markdown:
     """A function or a class of the public interface."""
-    name = thing.__name__
+    name = f"{_home(thing)}.{thing.__name__}"
     if not inspect.isclass(thing):
-        return Markdown(_directive("function", f"nnderiv.{name}{_signature(thing)}", prose(inspect.getdoc(thing))))
+        return Markdown(_directive("function", name + _signature(thing), prose(inspect.getdoc(thing))))
     parts = [prose(inspect.getdoc(thing))]
     parts += [_member(name, member, found) for member, found in _public(thing) if not members or member in members]
-    return Markdown(_directive("exception" if issubclass(thing, Exception) else "class", f"nnderiv.{name}", "\n\n".join(parts), depth=8))
+    return Markdown(_directive("exception" if issubclass(thing, Exception) else "class", name, "\n\n".join(parts), depth=8))
+
+
+def _home(thing: Any) -> str:
+    """The module to import it from."""
+    return "nnderiv" if thing.__name__ in nnderiv.__all__ else thing.__module__
 
 
 def _public(thing: type) -> Iterator[tuple[str, Any]]:
@@ -55,9 +61,9 @@ def _public(thing: type) -> Iterator[tuple[str, Any]]:
 def _member(owner: str, name: str, found: Any) -> str:
     text = prose(inspect.getdoc(found))
     if isinstance(found, property | cached_property):
-        return _directive("property", f"nnderiv.{owner}.{name}", text)
+        return _directive("property", f"{owner}.{name}", text)
     kind = "staticmethod" if isinstance(found, staticmethod) else "method"
-    return _directive(kind, f"nnderiv.{owner}.{name}{_signature(getattr(found, '__func__', found))}", text)
+    return _directive(kind, f"{owner}.{name}{_signature(getattr(found, '__func__', found))}", text)
 
 
 def _signature(function: Any) -> str:
@@ -86,9 +92,8 @@ def _paragraph(text: str) -> str:
 
 def registry() -> Markdown:
     """Every layer: its name, what it computes, and where it comes from."""
-    rows = [f"| `{name}` | {_cell(layer.about)} | {_cell(layer.source)} |" for name, layer in layers.ALL.items()]
-    return Markdown("\n".join(["| layer | computes | source |", "|---|---|---|", *rows]))
+    return Markdown("\n\n".join(f"`{name}`\n: {_text(found.about)}. *{_text(found.source)}.*" for name, found in layers.ALL.items()))
 
 
-def _cell(text: str) -> str:
+def _text(text: str) -> str:
     return SPECIAL.sub(r"\\\1", text)
