@@ -154,6 +154,16 @@ class Gradient:
 
         return matrix_to_sympy(matrix_form(self.derivation.backward, self.definition))
 
+    @cached_property
+    def differential_steps(self) -> Steps:
+        """The second method: from dJ = tr(Gᵀ dY) by differentials and the trace; each line and the gradient are confirmed.
+
+        Raises `MatrixFormError`, with the reason, where the program is not made of matrices, columns and numbers.
+        """
+        from .differentials import by_differentials
+
+        return by_differentials(self)
+
     def latex(self, form: str = "index") -> str:
         """The formula; form: "index" or "matrix". Raises `MatrixFormError`, with the reason, where no matrix form exists."""
         from .forms import gradient_latex
