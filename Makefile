@@ -3,6 +3,7 @@
 #
 #   make book    build the book, and say where it is
 #   make serve   the book on http://localhost:8000, where its live page derives what you type
+#   make epub    the book as one file, _build/nnderiv.epub
 #   make page PAGE=rnn   one page of it, while writing
 #   make test    lint, types, and all tests
 #   make browser look at every page of the book in headless Chromium
@@ -19,7 +20,7 @@ PROGRAMS ?= 10000
 MUTANTS  ?= 40
 SEED     ?= 0
 
-.PHONY: help book serve page test browser fuzz bench clean distclean
+.PHONY: help book serve epub page test browser fuzz bench clean distclean
 # Two targets install into the same .venv: one after the other.
 .NOTPARALLEL:
 
@@ -34,6 +35,12 @@ book: .venv/.book $(VENDOR)
 serve: book
 	@echo 'The book, with its live page: http://localhost:8000/live.html   (Ctrl+C ends it)'
 	$(PY) -m http.server --bind 127.0.0.1 --directory _build/html 8000
+
+# The date is fixed and the file is packed again: the same book gives the same file.
+epub: export SOURCE_DATE_EPOCH = 315532800
+epub: .venv/.book $(VENDOR)
+	$(PY) -m sphinx -W --keep-going -E -j auto -q -t ebook -c . -d _build/epub-doctrees -b epub docs _build/epub
+	$(PY) tools/epub.py _build/epub _build/nnderiv.epub
 
 page: export NNDERIV_PAGE = $(PAGE)
 page: .venv/.book $(VENDOR)
@@ -61,7 +68,7 @@ bench: .venv/.bench
 	$(PY) -m benchmarks $(BENCH)
 
 clean:
-	rm -rf _build/html _build/doctrees _build/cache _build/jupyter_execute dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf _build/html _build/doctrees _build/page* _build/epub* _build/nnderiv.epub _build/screenshots _build/cache _build/jupyter_execute dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
 distclean: clean

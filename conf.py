@@ -100,3 +100,22 @@ mathjax4_config = {
         "menuOptions": {"settings": {"assistiveMml": True, "enrich": False, "speech": False, "braille": False}},
     },
 }
+
+# ---- EPUB: one file for readers without scripts; what the live page needs stays out of it
+epub_basename = "nnderiv"
+epub_title = "Gradients, derived"
+epub_author = epub_publisher = author
+epub_copyright = copyright
+epub_description = "Gradients of neural networks: derived, explained, run and checked"
+epub_language = "en"
+epub_identifier = epub_uid = "nnderiv"
+epub_scheme = "URN"
+epub_show_urls = "no"
+epub_tocdup = False
+epub_css_files = ["epub.css"]
+epub_exclude_files = ["search.html", "genindex.html"]
+if tags.has("ebook"):  # noqa: F821 (Sphinx provides it)
+    html_math_renderer = "mathml"
+    html_static_path, html_css_files, html_js_files = ["docs/_static/epub.css"], [], []
+    extensions.remove("sphinx_copybutton")
+    suppress_warnings = ["epub.unknown_project_files"]

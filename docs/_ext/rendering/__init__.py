@@ -5,6 +5,7 @@
     linking     after all pages are read: badges, lines <-> equations, the page of all checks
     lexer       colours for the notation
     live        the frame of the live page, and its files
+    mathml      mathematics where no script runs
     html        how the new nodes are written
 """
 
@@ -12,7 +13,7 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-from . import directives, domain, exercises, html, lexer, linking, live
+from . import directives, domain, exercises, html, lexer, linking, live, mathml
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -23,4 +24,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     html.setup(app)
     lexer.setup(app)
     live.setup(app)
+    mathml.setup(app)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
