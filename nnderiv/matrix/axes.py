@@ -1,14 +1,15 @@
 """Which axes are superscripts: the axis along which a recurrence runs, and the leading axes of tensors with more than two.
 
-Axes that one index reads belong together: they are all superscripts or all rows and columns. A class of superscripts that no
-equation sums over or shifts is silent: it is left out, with a note.
+Axes of which single places are read, and that nothing sums over, are superscripts too, and all axes of a windowed tensor that are
+not spatial. Axes that one index reads belong together: they are all superscripts or all rows and columns. A class of superscripts
+that no equation sums over or shifts, and that all tensors share, is silent: it is left out, with a note.
 """
 
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
 
-from ..expr import reads
+from ..expr import Read, reads
 from ..integer import Int
 from ..program import Equation, Program
 from .memory import remembered
@@ -21,6 +22,7 @@ def superscripts(program: Program) -> dict[Axis, Axis]:
     """The axes that are no rows or columns, each with the representative of its class (axes that share an index)."""
     classes = _axis_classes(program)
     chosen: set[Axis] = {classes[a] for a in _recurrent_axes(program)}
+    chosen |= {classes[a] for a in _stacking_axes(program)} - _summed(program, classes)
     spatial = {classes[a] for a in _window_axes(program, classes)} - chosen
     for tensor, dims in program.dims.items():
         own = [classes[tensor, k] for k in range(len(dims))]
@@ -86,6 +88,22 @@ def _together(e: Equation, s: Int) -> set[str]:
     """The indices that meet in one subscript."""
     found = s.symbols() & e.ranges.keys()
     return found if len(found) > 1 and not s.elements() else set()
+
+
+def _stacking_axes(program: Program) -> set[Axis]:
+    """Axes of which single places are read, b[0,k]: what is stacked along them are matrices of their own."""
+    return {a for e in program.equations for r in reads(e.body) for a, s in zip(_axes_of(r), r.subs, strict=True)
+            if s.is_constant and a in {(t, k) for t, dims in program.dims.items() for k in range(len(dims))}}
+
+
+def _axes_of(r: Read) -> list[Axis]:
+    return [(r.tensor, k) for k in range(len(r.subs))]
+
+
+def _summed(program: Program, classes: dict[Axis, Axis]) -> set[Axis]:
+    """The classes of axes that some equation sums over."""
+    return {classes[a] for e in program.equations for a, s in places(e)
+            if a in classes and s.symbols() & e.ranges.keys() - set(e.indices)}
 
 
 def is_silent(program: Program, group: Axis, axes: dict[Axis, Axis]) -> bool:

@@ -122,6 +122,8 @@ def is_reciprocal(a: Node) -> bool:
 def scaled(scalars: list[Node], node: Node | None) -> Node:
     """Scalars in front; plain ones gathered into one expression, a minus as a sign."""
     flat = list(scalars)
+    if node == Scalar(ONE):
+        node = None
     if isinstance(node, Scale):
         flat, node = [*flat, *node.scalars], node.of
     value = product([s.value for s in flat if isinstance(s, Scalar)])

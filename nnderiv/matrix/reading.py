@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from ..expr import (
     COMPARISONS,
     INF,
+    NORMALISERS,
     ONE,
     ZERO,
     Expr,
@@ -240,7 +241,7 @@ class _Reader:
     def name_of(self, wishes: tuple[str, ...], body: Expr, indices: list[str], ranges: Mapping[str, Range]) -> str:
         """The name of a new tensor with this definition; the same definition has the same name."""
         ranges = {i: ranges[i] for i in [*indices, *_bound(body)]}
-        key = (tuple(indices), body, tuple(ranges.items()))
+        key = (_by_position(body, indices), tuple(ranges.values()))
         if key not in self.added:
             name = next((w for w in wishes if w not in self.fresh.taken), None) or self.fresh(wishes[0])
             self.fresh.taken.add(name)
@@ -380,8 +381,10 @@ def negated(c: Expr) -> Expr:
 
 
 def turned(e: Op) -> Op:
-    """−a > 0 as a < 0, and 1 − a > 0 as a < 1: only positive terms."""
+    """−a > 0 as a < 0, 1 − a > 0 as a < 1 and 0 = c as c = 0: only positive terms, numbers on the right."""
     a, b = e.args
+    if e.op == "==" and isinstance(a, IntValue) and isinstance(b, IntValue) and a.value.is_constant and not b.value.is_constant:
+        return Op("==", (b, a))
     if b != ZERO or isinstance(a, IntValue):
         return e
     terms = additive_terms(a)
@@ -419,6 +422,13 @@ def _outer_reads(e: Expr) -> Iterator[Read]:
                 yield from _outer_reads(f)
             elif isinstance(f, Op) and f.op == "where":
                 yield from _outer_reads(f.args[1])
+
+
+def _by_position(body: Expr, indices: list[str]) -> Expr:
+    """A definition without the letters of its indices, but for a softmax, which runs along a letter."""
+    if any(isinstance(n, Reduce) and n.op in NORMALISERS for n in walk(body)):
+        return body
+    return subst_indices(body, {i: Int.symbol(f"#{k}") for k, i in enumerate(indices)})
 
 
 def _pairs(n: Op, program: Program) -> Iterator[tuple[Read, Read]]:
