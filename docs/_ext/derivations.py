@@ -1,6 +1,7 @@
 """A derivation in steps, folded until the reader opens it.
 
     steps(d["W"])                        every move: its rule, its reason, the line it leads to, and how it was tested
+    steps(d["W"], method="differentials")   the same for the second method: differentials and the trace
 """
 
 from fractions import Fraction
@@ -11,9 +12,9 @@ from blocks import Block, key, title
 from nnderiv import Gradient
 
 
-def steps(gradient: Gradient, summary: str = "") -> Block:
-    """The steps of one gradient; ``summary`` is the line that is always seen."""
-    found = as_data(gradient)
+def steps(gradient: Gradient, summary: str = "", *, method: str = "rule") -> Block:
+    """The steps of one gradient, by the one rule or by "differentials"; ``summary`` is the line that is always seen."""
+    found = as_data(gradient, method)
     if not found:
         raise ValueError(f"{gradient.name} is reached without a step")
     d = gradient.derivation
@@ -22,10 +23,12 @@ def steps(gradient: Gradient, summary: str = "") -> Block:
     return Block("steps", content, "\n".join(f"{s['rule']}: {s['text']}" for s in found))
 
 
-def as_data(gradient: Gradient) -> list[dict[str, Any]]:
+def as_data(gradient: Gradient, method: str = "rule") -> list[dict[str, Any]]:
     """Each step as the page needs it. A step that was not tested is no step."""
     found = []
-    for s in gradient.steps:
+    if method not in ("rule", "differentials"):
+        raise ValueError(f"method is {method!r}; it can be 'rule' or 'differentials'")
+    for s in gradient.steps if method == "rule" else gradient.differential_steps:
         if not s.trials and not getattr(s, "proof", None):
             raise AssertionError(f"a step of {gradient.name} was never tested: {s}")
         found.append({"rule": s.rule, "reason": s.reason, "said": s.said, "latex": s.latex, "text": str(s.after), "tested": tested(s)})
