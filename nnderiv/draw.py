@@ -8,7 +8,7 @@ A fact Σ_m y[…,m,…] = c about an input is honoured by construction; any oth
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from random import Random
@@ -16,7 +16,7 @@ from typing import Any
 
 from .errors import CheckError, EvaluationError
 from .evaluate import evaluate
-from .expr import ONE, ZERO, Expr, IntValue, Num, Op, Read, Reduce, ints, reads, symbols, walk, where
+from .expr import ONE, ZERO, Expr, IntValue, Num, Op, Read, Reduce, additive_terms, ints, reads, symbols, walk, where
 from .integer import Int
 from .program import Equation, Input, Program, Range, Ranges
 from .ranges import accesses, bound_indices
@@ -70,10 +70,11 @@ def draw_sizes(program: Program, rng: Random, largest: int = 4, sizing: Program 
     fallback = None
     for attempt in range(TRIES * 5):
         most = max(2, largest - attempt // TRIES)
-        env = small_sizes(program, lambda n, most=most: _wish(program, n, rng, most))  # type: ignore[misc]
+        ones = 0.25 if sizing is None or attempt >= 2 * TRIES else 0.0  # steps are told apart by sizes above 1
+        env = small_sizes(program, lambda n, most=most, ones=ones: _wish(program, n, rng, most, ones))  # type: ignore[misc]
         if env is None:
             continue
-        if work(sizing or program, env) <= WORK * (1 + attempt // TRIES):
+        if (work(program, env) if sizing is None else cost(sizing, env) / 2) <= WORK * (1 + attempt // TRIES):
             return env
         fallback = env
     for k in (3, 6, 10, 16):
@@ -85,11 +86,11 @@ def draw_sizes(program: Program, rng: Random, largest: int = 4, sizing: Program 
     return fallback
 
 
-def _wish(program: Program, name: str, rng: Random, largest: int) -> int:
+def _wish(program: Program, name: str, rng: Random, largest: int, ones: float) -> int:
     if name in program.parameters:
         required = any(r.op == ">=" and r.left.name == name for r in program.requirements)
         return rng.randint(1, 3) if required else rng.randint(0, 2)
-    return rng.randint(1, largest) if rng.random() < 0.25 else rng.randint(min(2, largest), largest)
+    return rng.randint(1, largest) if rng.random() < ones else rng.randint(min(2, largest), largest)
 
 
 def work(program: Program, env: Mapping[str, int]) -> int:
@@ -104,6 +105,22 @@ def work(program: Program, env: Mapping[str, int]) -> int:
             count *= length[r]
         total += count
     return total
+
+
+def cost(program: Program, env: Mapping[str, int]) -> int:
+    """The same, term by term: a sum costs nothing to the terms beside it."""
+    length: dict[Range, int] = {}
+
+    def product_of(e: Equation, names: Iterable[str]) -> int:
+        count = 1
+        for i in names:
+            r = e.ranges[i]
+            if r not in length:
+                length[r] = max(1, r.length(env))
+            count *= length[r]
+        return count
+
+    return sum(product_of(e, e.indices) * product_of(e, bound_indices(t)) for e in program.equations for _, t in additive_terms(e.body))
 
 
 # -- numbers -----------------------------------------------------------------------------------------------------------------
