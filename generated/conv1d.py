@@ -145,9 +145,9 @@ def forward(*, X, K, b, s, d, p):
         raise _misfit((K, (O, C, U), "K[O,C,U]"), (b, (O,), "b[O]"))
     n_i = (T + 2*p + d - U*d - 1)//s + 1  # values of i
     # Y[n,o,i] = sum[c,u](K[o,c,u]*X[n,c,i*s+d*u-p]) + b[o]
+    Y = np.empty((N, O, n_i), dtype)
     image, windows = _room((C, T), (None, (-p, (U, d), (n_i, s))), dtype)
     columns = np.empty(windows.shape, dtype)
-    Y = np.empty((N, O, n_i), dtype)
     for n in range(N):
         image[...] = X[n]
         columns[...] = windows

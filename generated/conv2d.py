@@ -147,11 +147,11 @@ def forward(*, X, K, b, s, d, p):
     n_i = (H + 2*p + d - U*d - 1)//s + 1  # values of i
     n_j = (W + 2*p + d - V*d - 1)//s + 1  # values of j
     # Y[n,o,i,j] = sum[c,u,v](K[o,c,u,v]*X[n,c,i*s+d*u-p,j*s+d*v-p]) + b[o]
+    Y = np.empty((N, O, n_i, n_j), dtype)
     image, windows = _room((C, H, W), (None, (-p, (U, d), (n_i, s)), (-p, (V, d), (n_j, s))), dtype, wide=True)
     windows = windows.transpose(0, 1, 3, 2, 4)
     wide = windows.shape[4]
     columns = np.empty(windows.shape, dtype)
-    Y = np.empty((N, O, n_i, n_j), dtype)
     for n in range(N):
         image[...] = X[n]
         columns[...] = windows

@@ -132,11 +132,11 @@ def forward(*, X, K, b):
     if not (K.shape == (O, C, U, V) and b.shape == (O,)):
         raise _misfit((K, (O, C, U, V), "K[O,C,U,V]"), (b, (O,), "b[O]"))
     # Y[n,o,i,j] = sum[c,u,v](K[o,c,u,v]*X[n,c,i+u,j+v]) + b[o]
+    Y = np.empty((N, O, H - U + 1, W - V + 1), dtype)
     image, windows = _room((C, H, W), (None, (0, (U, 1), (H - U + 1, 1)), (0, (V, 1), (W - V + 1, 1))), dtype, wide=True)
     windows = windows.transpose(0, 1, 3, 2, 4)
     wide = windows.shape[4]
     columns = np.empty(windows.shape, dtype)
-    Y = np.empty((N, O, H - U + 1, W - V + 1), dtype)
     for n in range(N):
         image[...] = X[n]
         columns[...] = windows

@@ -112,12 +112,13 @@ def switched(text: str, seed: int) -> None:
     inputs = {i.name: _as_array(sample.inputs[i.name], i.kind, len(i.dims)) for i in d.forward.inputs}
     with np.errstate(all="ignore"):
         everything = _results(d.compile(), d, inputs, seed)
-        for without in [(*FORMS, *PASSES), *((name,) for name in (*FORMS, *PASSES))]:
-            found = _results(d.compile(without=without), d, inputs, seed)
+        ways: list[dict[str, Any]] = [{"without": (name,)} for name in (*FORMS, *PASSES)]
+        for way in [{"without": (*FORMS, *PASSES)}, *ways, {"threads": 2}]:
+            found = _results(d.compile(**way), d, inputs, seed)
             for name, value in everything.items():
-                assert np.shape(value) == np.shape(found[name]), f"{name} without {', '.join(without)}: {np.shape(found[name])}"
+                assert np.shape(value) == np.shape(found[name]), f"{name} with {way}: {np.shape(found[name])}"
                 assert np.allclose(value, found[name], rtol=1e-9, atol=1e-9, equal_nan=True), \
-                    f"{name} without {', '.join(without)}: {found[name]}, and {value} with all passes"
+                    f"{name} with {way}: {found[name]}, and {value} with all passes on one thread"
 
 
 def _as_array(value: Any, kind: str, rank: int) -> Any:

@@ -147,45 +147,79 @@ class ByImage:
     """The loop over the images of several products, which share the columns and the widened factors."""
 
     body: EachPlace
+    first: str = ""                 # with threads: where a part begins,
+    count: str = ""                 # and how many images are in it
     frames: dict[str, Frame] = field(default_factory=dict)
     wides: dict[tuple[str, ...], list[str]] = field(default_factory=dict)
     columns: dict[Read, str] = field(default_factory=dict)
     widened: dict[tuple[object, ...], str] = field(default_factory=dict)
     images: dict[str, tuple[str, str]] = field(default_factory=dict)  # windows -> (memory for one image, where it is taken from)
+    own: dict[str, str] = field(default_factory=dict)  # outputs -> what a thread adds to in their place
     before: dict[int, tuple[str, ...]] = field(default_factory=dict)
 
     def run(self, products: Sequence[Product], comments: Sequence[str]) -> None:
-        body, batch = self.body, products[0].batch
-        for k, (p, comment) in enumerate(zip(products, comments, strict=True)):
+        body, notes = self.body, []
+        for p, comment in zip(products, comments, strict=True):
             body.code.begin(comment)
-            self.before[k] = self.prepare(p)
-        notes = body.code.note
-        with body.inside(f"for {batch} in range({body.integer(products[0].size)}):", batch):
+            notes.append(body.code.note)
+            self.outputs(p)
+            if body.threads == 1:
+                self.before[body.code.note] = self.prepare(p)
+        if body.threads == 1:
+            self.loop(products, notes, f"range({body.integer(products[0].size)})")
+        else:
+            self.on_threads(products, notes)
+
+    def loop(self, products: Sequence[Product], notes: Sequence[int], over: str) -> None:
+        batch = products[0].batch
+        with self.body.inside(f"for {batch} in {over}:", batch):
             done: set[str] = set()
-            for k, p in enumerate(products):
-                body.code.note = notes - len(products) + 1 + k
-                getattr(self, p.kind)(p, done, *self.before[k])
+            for p, note in zip(products, notes, strict=True):
+                self.body.code.note = note
+                getattr(self, p.kind)(p, done, *self.before[note])
+
+    def on_threads(self, products: Sequence[Product], notes: Sequence[int]) -> None:
+        """The loop in a function of its own, which does a part of the images; sums over all images are added up afterwards."""
+        body, function = self.body, self.body.fresh("images")
+        sums = [p.equation.tensor for p in products if p.kind == "kernel"]
+        self.first, last = body.fresh("first"), body.fresh("last")
+        self.count = f"{last} - {self.first}"
+        with body.inside(f"def {function}({self.first}, {last}):"):
+            for p, note in zip(products, notes, strict=True):
+                body.code.note = note
+                self.before[note] = self.prepare(p)
+            self.loop(products, notes, f"range({self.first}, {last})")
+            for p in products:
+                if p.kind == "scatter":
+                    cut = at(p.equation.tensor, p.equation.indices, (p.batch,), {p.batch: f"{self.first}:{last}"})
+                    body.line(f"{cut} = {self.own[p.equation.tensor]}")
+            if sums:
+                body.line(f"return {', '.join(sums)}")
+        call_ = f"_on_threads({function}, {body.integer(products[0].size)})"
+        if len(sums) == 1:
+            body.line(f"{sums[0]} = sum({call_})", sums[0])
+        else:
+            body.line(f"{', '.join(sums)} = map(sum, zip(*{call_}))" if sums else call_, *sums[:1])
 
     def frame(self, p: Product) -> Frame:
         return self.frames[p.equation.tensor]
 
     # -- before the loop ---------------------------------------------------------------------------------------------
-    def prepare(self, p: Product) -> tuple[str, ...]:
+    def outputs(self, p: Product) -> None:
+        """Memory for what comes out, where it is shared by all images."""
         body, e = self.body, p.equation
+        if p.kind == "gather" or p.kind == "scatter" and body.threads > 1:
+            body.line(f"{e.tensor} = np.empty({tuple_text(body.frame(e).size(i) for i in e.indices)}, {body.dtype})", e.tensor)
+        body.mark_allocated(e.tensor)
+
+    def prepare(self, p: Product) -> tuple[str, ...]:
+        """Memory for one image, or for a part of them."""
+        body, e = self.body, p.equation
+        frame = self.frames[e.tensor] = body.frame(e) if p.fold is None else body.fold_frame(p.fold)
         if p.kind == "scatter":
-            assert p.fold is not None
-            frame = body.fold_frame(p.fold)
-            self.frames[e.tensor] = frame
-            shape = tuple_text(body.frame(e).size(i) for i in e.indices)
-            axes = [body.fold_axis(frame, (a[0], a[1][::-1]) if a else None) for a in p.fold.axes]
-            places = body.fresh("places")
-            wide = ", wide=True" if p.wide else ""
-            body.line(f"{e.tensor}, {places} = _room({shape}, {tuple_text(axes)}, {body.dtype}{wide})", e.tensor)
-            body.mark_allocated(e.tensor)
-            names = self.widths(self.key(frame, p), places, self.natural(p), p)
-            self.widen(p, names)
+            places = self.places(frame, p)
+            self.widen(p, self.widths(self.key(frame, p), places, self.natural(p), p))
             return (places,)
-        frame = self.frames[e.tensor] = body.frame(e)
         assert p.window is not None
         view = self.windows(frame, p)
         names = self.widths(self.key(frame, p), view.text, list(view.labels), p)
@@ -196,11 +230,23 @@ class ByImage:
             ranges = self.ranges(p, names)
             labels = [i for i in view.labels if i != p.batch]
             frame.storage[self.columns[p.window]] = Storage(self.columns[p.window], tuple(ranges[i] for i in labels))
-        shape = tuple_text(frame.size(i) for i in e.indices)
-        body.line(f"{e.tensor} = np.{'empty' if p.kind == 'gather' else 'zeros'}({shape}, {body.dtype})", e.tensor)
-        body.mark_allocated(e.tensor)
+        if p.kind == "kernel":
+            body.line(f"{e.tensor} = np.zeros({tuple_text(frame.size(i) for i in e.indices)}, {body.dtype})", e.tensor)
         self.widen(p, names)
         return (view.text,)
+
+    def places(self, frame: Frame, p: Product) -> str:
+        """Zeros, and the view of them to which the windows add; several threads have zeros of their own, for rows that are wide
+        reach into the next image."""
+        assert p.fold is not None
+        body, e = self.body, p.equation
+        many = body.threads > 1
+        shape = tuple_text(self.count if many and i == p.batch else body.frame(e).size(i) for i in e.indices)
+        axes = [body.fold_axis(frame, (a[0], a[1][::-1]) if a else None) for a in p.fold.axes]
+        places, name = body.fresh("places"), body.fresh("part") if many else e.tensor
+        self.own[e.tensor] = name
+        body.line(f"{name}, {places} = _room({shape}, {tuple_text(axes)}, {body.dtype}{', wide=True' if p.wide else ''})", name)
+        return places
 
     def windows(self, frame: Frame, p: Product) -> Array:
         """The view of the windows: of all images, or of memory for one between zeros, into which each is put in its turn."""
@@ -380,7 +426,8 @@ class ByImage:
         with body.inside(f"for {', '.join(p.kernel)} in {function}({sizes}):", p.kernel[0]):
             one = Array(at(part.text, part.labels, p.kernel), tuple(i for i in part.labels if i not in p.kernel), 9, True)
             inner = replace(wide, order=tuple(left))
-            self.add(at(places, natural, (*p.kernel, p.batch)), expand(permute(one, left), left), inner, left, p.sign)
+            shown = {p.batch: f"{p.batch} - {self.first}"} if body.threads > 1 else {}
+            self.add(at(places, natural, (*p.kernel, p.batch), shown), expand(permute(one, left), left), inner, left, p.sign)
 
     def add(self, place: str, value: Array, frame: Frame, labels: Sequence[str], sign: int) -> None:
         code = self.body.code

@@ -6,7 +6,7 @@ NumPy does in long runs, where the view itself would be read in runs as short as
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Protocol
@@ -31,6 +31,7 @@ class EachPlace(Protocol):
     code: Code
     fresh: Fresh
     dtype: str
+    threads: int
 
     def value(self, frame: Frame, e: Expr) -> Array: ...
     def inside(self, head: str, binds: str = "") -> AbstractContextManager[None]: ...
@@ -125,9 +126,9 @@ def _loop(body: EachPlace, frame: Frame, kernel: Sequence[str]) -> AbstractConte
     return body.inside(f"for {', '.join(kernel)} in {'range' if len(kernel) == 1 else 'np.ndindex'}({sizes}):", kernel[0])
 
 
-def at(variable: str, labels: Sequence[str], kernel: Sequence[str]) -> str:
-    """The variable, indexed by the kernel's indices."""
-    parts = [i if i in kernel else ":" for i in labels]
+def at(variable: str, labels: Sequence[str], kernel: Sequence[str], shown: Mapping[str, str] | None = None) -> str:
+    """The variable, indexed by the kernel's indices; `shown` says how those are written that are not written as they are."""
+    parts = [(shown or {}).get(i, i) if i in kernel else ":" for i in labels]
     while parts[-1] == ":":
         parts.pop()
     return f"{variable}[{', '.join(parts)}]"

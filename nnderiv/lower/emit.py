@@ -35,6 +35,7 @@ from ..program import Equation, Program, Range, Ranges
 from ..ranges import bound_indices
 from .arrays import Array, Frame, Storage, expand, integer_value, permute, read, target, tuple_text
 from .by_image import ByImage, Product, windowed_product
+from .by_part import Part, can_join, first, together
 from .by_place import for_each_place, reduced, scattered
 from .contract import sum_of_products
 from .fold import Fold, find_fold
@@ -72,8 +73,8 @@ class Body:
     """The statements of one function, and where every tensor is stored."""
 
     def __init__(self, program: Program, storage: dict[str, Storage], exported: Iterable[str], dtype: str = "dtype",
-                 without: Collection[str] = ()):
-        self.without = frozenset(without)
+                 without: Collection[str] = (), threads: int = 1):
+        self.without, self.threads = frozenset(without), threads
         self.program, self.storage = program, storage
         self.positive = positive_names(program)
         self.exported = set(exported)  # handed to the caller: never a view of something else
@@ -84,6 +85,8 @@ class Body:
         self.softmaxes: Softmaxes = {}
         self.shown: dict[tuple[object, ...], str] = {}  # equations by (tensor, subs, body), as they are to be read
         self.loops: Ranges = {}
+        self.kept: set[str] = set()  # what somebody reads later
+        self.part: Part | None = None
 
     def line(self, text: str, binds: str = "") -> None:
         self.code.line(text, binds)
@@ -114,12 +117,63 @@ class Body:
             if group:
                 done |= group.keys()
                 ByImage(self).run(list(group.values()), [self.comment(p.equation) for p in group.values()])
+            elif parts := self.parts(nodes, k):
+                done |= set(parts)
+                others = [e for j, n in enumerate(nodes) if j not in parts for e in equations_of(n)]
+                self.by_part([equations_of(nodes[j])[0] for j in parts], others)
             elif isinstance(node, Compute):
                 self.compute(node.equation, node.guards)
             elif isinstance(node, Loop):
                 self.loop(node)
             else:
                 self.sweep(node)
+
+    def parts(self, nodes: Sequence[Node], k: int) -> list[int]:
+        """Node k and those that follow it, if they are to be computed part by part on several threads."""
+        if self.threads == 1 or self.loops:
+            return []
+        shapes = {name: store.axes for name, store in self.storage.items()}
+        joins = [j for j in range(k, len(nodes)) if can_join(nodes[j], shapes) and not self.images(nodes, j)
+                 and all(self.is_whole(e) and not any(find_fold(self.program, e, t) for _, t in additive_terms(e.body))
+                         for e in equations_of(nodes[j]))]
+        return together(nodes, k, joins)
+
+    def by_part(self, equations: Sequence[Equation], others: Sequence[Equation]) -> None:
+        """The equations in a function that computes a part of their first index; what others need is stored as a whole."""
+        totals = {total for total, _, _ in self.softmaxes.values()}
+        needed = {*self.kept, *self.exported, *(name for e in others for name in e.reads)}
+        whole = equations[0].ranges[first(equations[0])]
+        here = first(equations[0])
+        function, begin, end, count = (self.fresh(x) for x in ("parts", "first", "last", "count"))
+        local = {e.tensor for e in equations if e.tensor not in needed}
+        self.code.note = -1
+        for name in (e.tensor for e in equations if e.tensor not in local | totals):
+            shape = tuple_text(self.integer(r.size) for r in self.storage[name].axes)
+            self.line(f"{name} = np.empty({shape}, {self.dtype})", name)
+        self.part = Part(here, Range(Int.of(0), Int.symbol(count)), whole, frozenset(local))
+        for name in local:
+            store = self.storage[name]
+            self.storage[name] = replace(store, axes=(self.part.range, *store.axes[1:]))
+        with self.inside(f"def {function}({begin}, {end}):"):
+            self.line(f"{here}, {count} = slice({begin}, {end}), {end} - {begin}", here)
+            for e in equations:
+                if e.tensor not in totals:
+                    self.part_of(self.part.inside(e), e)
+        self.code.note = -1
+        self.line(f"_on_threads({function}, {self.integer(whole.hi)})")
+        self.allocated |= {e.tensor for e in equations}
+        self.part = None
+
+    def part_of(self, inner: Equation, e: Equation) -> None:
+        """One equation, for the part at hand."""
+        assert self.part is not None
+        frame, labels = self.frame(inner), tuple(i for i in e.indices if i in e.ranges)
+        for r in self.part.views(e):
+            view = f"{self.storage[r.tensor].variable}[{self.part.slice}]"
+            frame.views[r.tensor, r.subs] = Array(view, tuple(str(s.name) for s in r.subs), 9, True)
+        self.code.begin(self.comment(e))
+        array = self.fill(frame, self.right(frame, inner), labels, False)
+        self.assign(e.tensor if e.tensor in self.part.local else f"{e.tensor}[{self.part.slice}]", array, frame, labels)
 
     def images(self, nodes: Sequence[Node], k: int) -> dict[int, Product]:
         """Node k and those after it that are to be computed image by image in one loop."""

@@ -43,17 +43,17 @@ class Module:
         return module
 
 
-def lower(gradients: Gradients, original: Program, without: Collection[str] = ()) -> Module:
+def lower(gradients: Gradients, original: Program, without: Collection[str] = (), threads: int = 1) -> Module:
     """The module of a derivation; the same text for the same program and the same passes, always.
 
-    `without` names passes to leave out (`passes`).
+    `without` names passes to leave out (`passes`); `threads` is how many work on independent parts at the same time.
     """
-    return Module(_Lowering(gradients, original, checked(without)).source)
+    return Module(_Lowering(gradients, original, checked(without), threads).source)
 
 
 class _Lowering:
-    def __init__(self, gradients: Gradients, original: Program, without: frozenset[str]):
-        self.gradients, self.original, self.without = gradients, original, without
+    def __init__(self, gradients: Gradients, original: Program, without: frozenset[str], threads: int):
+        self.gradients, self.original, self.without, self.threads = gradients, original, without, threads
         self.forward = gradients.forward
         self.public = dict(zip(self.forward.outputs, original.outputs, strict=True))
         self.backward = gradients.backward
@@ -64,7 +64,10 @@ class _Lowering:
         bodies = "\n\n\n".join([self.forward_function(), self.backward_function()])
         records = self.records()
         helpers = needed(bodies + records)
-        parts = [self.heading(), "import numpy as np", helpers, records, bodies]
+        imports = "import numpy as np"
+        if "_on_threads(" in bodies:
+            imports = f"import concurrent.futures\nimport contextlib\nimport contextvars\n\nimport numpy as np\n\nTHREADS = {self.threads}"
+        parts = [self.heading(), imports, helpers, records, bodies]
         return "\n\n".join(parts[:2]) + "\n\n\n" + "\n\n\n".join(p for p in parts[2:] if p) + "\n"
 
     def heading(self) -> str:
@@ -119,13 +122,14 @@ class _Lowering:
 
     # -- the functions -----------------------------------------------------------------------------------------------
     def forward_function(self) -> str:
-        body = Body(self.forward_program, self.forward_storage, self.forward.outputs, self.dtype, self.without)
+        body = Body(self.forward_program, self.forward_storage, self.forward.outputs, self.dtype, self.without, self.threads)
         names = ", ".join(i.name for i in self.original.inputs)
         head = f"def forward(*, {names}):"
         body.line(f'"""{", ".join(map(str, self.original.inputs))} -> ({", ".join(self.original.outputs)}), residuals"""')
         self.entry(body)
         body.shown = _as_written(self.forward)
         body.softmaxes = softmaxes(self.forward_program, self.forward_equations, {*self.forward.outputs, *self.residuals})
+        body.kept = {*self.forward.outputs, *self.residuals}
         body.name_sizes(self.forward_equations)
         body.run(self.forward_nodes)
         outputs = [self.output(body, n) for n in self.forward.outputs]
@@ -142,7 +146,7 @@ class _Lowering:
         nodes = schedule(self.backward_program, self.backward_equations)
         storage = place(self.backward_program, nodes, set(self.backward.outputs))
         storage |= {n: self.forward_storage[n] for n in self.available}
-        body = Body(self.backward_program, storage, self.backward.outputs, self.dtype, self.without)
+        body = Body(self.backward_program, storage, self.backward.outputs, self.dtype, self.without, self.threads)
         seeds = self.backward.inputs[len(self.original.inputs):]
         signature = "".join(f", {i.name}" for i in seeds)
         head = f"def backward(residuals{', *' if seeds else ''}{signature}):"

@@ -13,7 +13,7 @@ HELPERS: dict[str, str] = {}
 
 
 def _helper(text: str) -> None:
-    name = re.search(r"^(?:def|class) (\w+)|^(\w+) =", text.strip(), re.MULTILINE)
+    name = re.search(r"^(?:def|class) (\w+)|^ *(_\w+) =", text.strip(), re.MULTILINE)
     assert name is not None
     HELPERS[name.group(1) or name.group(2)] = text.strip().replace("IDLE", str(cost.IDLE))
 
@@ -274,6 +274,36 @@ def _until_settled(sweep, arrays):
         if all(np.array_equal(a, b, equal_nan=True) for a, b in zip(arrays, before)):
             return
     raise ValueError("the definition needs itself: " + "its elements do not settle")
+''')
+
+
+_helper('''
+def _on_threads(work, count):
+    """[work(first, last), ...]: 0, ..., count - 1 in as many parts as there are THREADS, each on a thread of its own. NumPy lets
+    go of Python's lock while it computes."""
+    bounds = [count * k // THREADS for k in range(THREADS + 1)]
+    run = lambda context, first, last: context.run(work, first, last)  # the state of floating point errors goes along
+    contexts = [contextvars.copy_context() for _ in range(THREADS)]
+    with _one_thread_each():
+        return list(_POOL.map(run, contexts, bounds[:-1], bounds[1:]))
+''')
+
+_helper('''
+def _one_thread_each():
+    """Meanwhile linear algebra uses no threads of its own, where threadpoolctl is installed to tell it so."""
+    return _POOLS.limit(limits=1, user_api="blas") if _POOLS else contextlib.nullcontext()
+''')
+
+_helper('''
+_POOL = concurrent.futures.ThreadPoolExecutor(THREADS)
+''')
+
+_helper('''
+try:
+    from threadpoolctl import ThreadpoolController
+    _POOLS = ThreadpoolController()
+except ImportError:
+    _POOLS = None
 ''')
 
 
