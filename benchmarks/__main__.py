@@ -3,9 +3,10 @@
     python -m benchmarks                            every table
     python -m benchmarks rows                       the nine rows beside hand-written NumPy, PyTorch, JAX, autograd, numpy-ml
     python -m benchmarks layers                     layers of the tests' zoo beside PyTorch
+    python -m benchmarks passes                     the nine rows with each pass of the emitter switched off
     python -m benchmarks first chain                from the text to the first result; long chains of layers
     python -m benchmarks rows --only conv rnn       some rows
-    python -m benchmarks rows --json run.json       record the run
+    python -m benchmarks rows --json run.json       record the run; tables that the file holds already stay
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tables", nargs="*", metavar="table", help=", ".join(tables.TABLES))
     parser.add_argument("--only", nargs="+", default=(), metavar="ROW", help="these rows alone")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="record the run in this file")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="record the run in this file, beside the tables that it holds already")
     options = parser.parse_args()
     if unknown := [t for t in options.tables if t not in tables.TABLES]:
         parser.error(f"there is no table {unknown[0]}; there are {', '.join(tables.TABLES)}")
-    recorded: dict[str, object] = {"machine": machine.description()}
+    recorded: dict[str, object] = json.loads(options.json.read_text(encoding="utf-8")) if options.json and options.json.exists() else {}
+    recorded["machine"] = machine.description()
     print(json.dumps(recorded["machine"], ensure_ascii=False), flush=True)
     for name in options.tables or tables.TABLES:
         print(f"== {name}", flush=True)

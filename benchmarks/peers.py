@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-
-import nnderiv as nd
 
 from .work import Run, Work, agree, module, run_of
 
@@ -31,9 +28,8 @@ def runs(work: Work, every: bool = True) -> dict[str, Run]:
     if every:
         found |= others(work)
     found["nnderiv"] = emitted
-    if "threads" in inspect.signature(nd.Derivation.compile).parameters:
-        found["nnderiv, threads"] = run_of(work, module(work, threads=THREADS))
-        agree(f"{work.name} on threads", gradients, found["nnderiv, threads"]())
+    found["nnderiv, threads"] = run_of(work, module(work, threads=THREADS))
+    agree(f"{work.name} on threads", gradients, found["nnderiv, threads"]())
     return found
 
 

@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from nnderiv.lower.passes import FORMS, PASSES
+
 from . import deriving, first_call, memory, peers, timing
 from .layer_rows import LAYERS
 from .rows import ROWS
+from .work import module, run_of
 
 Record = dict[str, Any]
 
@@ -41,16 +44,25 @@ def first_call_table(names: Sequence[str]) -> Iterator[Record]:
             yield {"row": work.name, "milliseconds": dict(zip(first_call.STAGES, first_call.stages(work), strict=True))}
 
 
+def pass_table(names: Sequence[str]) -> Iterator[Record]:
+    """The rows with each pass of the emitter switched off: milliseconds, and peak memory in MiB."""
+    for name in _chosen(ROWS, names):
+        work = ROWS[name](np.random.default_rng(0))
+        off = {"all": (), **{p: (p,) for p in (*FORMS, *PASSES)}, "none": (*FORMS, *PASSES)}
+        runs = {way: run_of(work, module(work, without=without)) for way, without in off.items()}
+        yield {"row": name, **_times(timing.measure(runs, seconds=0.1)), "peak MiB": {way: memory.peak(run) for way, run in runs.items()}}
+
+
 def chain_table(names: Sequence[str]) -> Iterator[Record]:
     """A chain of dense layers: milliseconds per equation, which must not grow with the chain."""
     yield from deriving.records()
 
 
 TABLES: dict[str, Callable[[Sequence[str]], Iterator[Record]]] = {
-    "rows": main_table, "layers": layer_table, "first": first_call_table, "chain": chain_table,
+    "rows": main_table, "layers": layer_table, "passes": pass_table, "first": first_call_table, "chain": chain_table,
 }
 RATIOS = {"rows": (("nnderiv", "hand"), ("nnderiv", "torch"), ("nnderiv, threads", "hand"), ("nnderiv, threads", "torch")),
-          "layers": (("nnderiv", "torch"), ("nnderiv, threads", "torch")), "first": (), "chain": ()}
+          "layers": (("nnderiv", "torch"), ("nnderiv, threads", "torch")), "passes": (), "first": (), "chain": ()}
 
 
 def _times(times: Mapping[str, list[float]]) -> Record:

@@ -56,6 +56,13 @@ def test_the_parts_of_a_batch_are_computed_at_the_same_time() -> None:
         assert "THREADS = 2" in source and source.count("_on_threads(") >= 3, name
 
 
+def test_an_index_that_is_a_value_counts_from_the_first_part() -> None:
+    d = nd.derive("X[N,M] -> Y\nS[n,m] = where(n > m, X[n,m], 0)\nY[n,k] = sum[m](S[n,m]*X[k,m])")
+    inputs = {"X": np.random.default_rng(0).normal(size=(6, 4))}
+    for a, b in zip(results(d, inputs, 2), results(d, inputs, 1), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12)
+
+
 def test_one_thread_is_no_thread() -> None:
     d = nd.derive(layers.ALL["conv2d"].program)
     assert d.numpy(threads=1) == d.numpy() and "thread" not in d.numpy()

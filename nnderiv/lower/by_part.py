@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from ..expr import Read, Reduce, ints, walk
+from ..expr import IntValue, Read, Reduce, walk
 from ..program import Equation, Range
 from . import cost
 from .schedule import Compute, Node
@@ -85,6 +85,5 @@ def can_join(node: Node, shapes: dict[str, tuple[Range, ...]]) -> bool:
 
 
 def _values(e: Equation) -> set[str]:
-    """Names in integers that are values, and not subscripts."""
-    reads = {s for r in reads_of(e) for s in r.subs}
-    return {x for v in ints(e.body) if v not in reads for x in v.symbols()}
+    """The names in integers that are values, and not subscripts."""
+    return {x for n in walk(e.body) if isinstance(n, IntValue) for x in n.value.symbols()}
