@@ -46,6 +46,7 @@ from ..expr import (
 from ..fresh import Fresh
 from ..integer import Element, Int
 from ..program import Equation, Program, Range
+from ..ranges import bound_indices
 from .axes import moved_subscripts, places, superscripts
 from .memory import remembered
 from .standardise import Scaling, Standardiser, difference, gathered, with_powers
@@ -462,8 +463,6 @@ def _elements(e: Expr) -> list[Element]:
 
 
 def _bound(e: Expr) -> list[str]:
-    from ..ranges import bound_indices
-
     return list(dict.fromkeys(bound_indices(e)))
 
 
