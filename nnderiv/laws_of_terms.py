@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import chain, count
 from math import prod
 
 from .expr import (
@@ -126,8 +127,8 @@ def rename_bound(term: Term, left: Ranges, taken: Ranges, ctx: Context) -> Term:
             return free and (wish == name or ctx.is_letter(wish))
 
         wishes = [base, *(w for w, span in term.spare if span == r)]
-        numbered = (f"{base}{k}" for k in range(2, len(taken) + len(chosen) + len(left) + 1000))
-        pick = next(w for w in (*wishes, *numbered) if fits(w))
+        numbered = (f"{base}{k}" for k in count(2))
+        pick = next(w for w in chain(wishes, numbered) if fits(w))
         chosen[pick] = r
         if pick != name:
             values[name] = Int.symbol(pick)

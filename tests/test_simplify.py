@@ -48,3 +48,29 @@ def test_simplifying_is_idempotent_on_what_is_printed() -> None:
     for text, _, _ in CASES.values():
         printed = str(nd.derive(text).backward)
         assert str(nd.parse(printed)) == printed
+
+
+# What a lecturer would write, from programs that say it the long way round.
+TEXTBOOK = {
+    "logistic regression is p − y, whichever way the loss is written":
+        ("X[N,D], w[D], y[N] -> L\np[n] = sigmoid(sum[d](X[n,d]*w[d]))\nL = -sum[n](y[n]*log(p[n]) + (1 - y[n])*log(1 - p[n]))",
+         "w", "dp_sum[n] = p[n] - y[n]"),
+    "softmax with cross-entropy is P − Y, whichever way the loss is written":
+        ("Z[N,C], y[N,C] -> L\nP[n,c] = softmax[c](Z[n,c])\nL = -mean[n](sum[c](y[n,c]*log(P[n,c])))\ngiven sum[c](y[n,c]) = 1",
+         "Z", "dZ[n,c] = (P[n,c] - y[n,c])/N"),
+    "the gradient through a mean has no term of the deviations, which add up to 0":
+        ("x[N,D], eps -> y\nm[n] = mean[d](x[n,d])\nv[n] = mean[d]((x[n,d] - m[n])**2)\ns[n] = sqrt(v[n] + eps)\n"
+         "y[n,d] = (x[n,d] - m[n])/s[n]", "x", "dm[n] = -sum[d](dy[n,d])/s[n]"),
+    "a quotient is recognised in its derivative":
+        ("a[N], b[N], c[N] -> y\nq[n] = (a[n] - b[n])/c[n]\ny[n] = sin(q[n])", "c", "dc[n] = -dq[n]*q[n]/c[n]"),
+    "row softmax is P (dP − rowsum)":
+        ("X[N,D] -> P\nP[n,d] = softmax[d](X[n,d])", "X", "dX[n,d] = P[n,d]*(dP[n,d] + dP_lse[n])"),
+}
+
+
+@pytest.mark.parametrize("claim", TEXTBOOK)
+def test_the_textbook_form_is_reached(claim: str) -> None:
+    text, wrt, line = TEXTBOOK[claim]
+    d = nd.derive(text, wrt=[wrt])
+    assert line in str(d.backward).splitlines()
+    assert d.check(code=False).ok
