@@ -123,7 +123,7 @@ def steps_text(steps: Sequence[Step]) -> str:
         for s in group:
             if s.rule != NAMES["matrix"]:  # a terminal has no matrices to show
                 lines += [wrapped(f"{s.rule}: {s.reason}", "  "), _line(f"= {primed(str(s.after.body))}")]
-    return "\n".join([*lines, "", wrapped(evidence(steps), "")])
+    return "\n".join([*lines, *([""] if lines else []), wrapped(evidence(steps), "")])
 
 
 def _line(text: str) -> str:
@@ -141,6 +141,8 @@ def groups(steps: Sequence[Step]) -> list[list[Step]]:
 
 def evidence(steps: Sequence[Step]) -> str:
     """How surely all steps hold."""
+    if not steps:
+        return "There is nothing to derive: no output depends on it."
     trials = min(s.trials for s in steps)
     bounded = [s.probability for s in steps if s.probability is not None]
     digits = [s.digits for s in steps if s.digits is not None]
@@ -155,6 +157,8 @@ def step_markdown(step: Step) -> str:
 
 def steps_markdown(steps: Sequence[Step]) -> str:
     """The last gradient step by step; those that it rests on fold open."""
+    if not steps:
+        return evidence(steps)
     *before, last = groups(steps)
     folded = [f"<details>\n<summary>{html.escape(group[0].of)}: {len(group)} steps</summary>\n\n{_group_markdown(group)}\n\n</details>"
               for group in before]

@@ -255,8 +255,7 @@ class _Line:
         """What SymPy finds for each ∂e/∂A[α]."""
         facts = []
         for o in self.origins:
-            node = next(n for n in walk(o.placed.body) if isinstance(n, Op) and n.op == "partial")
-            facts.append(equal(node, o.slope))
+            facts += [equal(n, o.slope) for n in walk(o.placed.body) if isinstance(n, Op) and n.op == "partial"]
         self.move("differentiate", say("differentiate", facts=listed(facts)), [*self.seeds, *(o.differentiated for o in self.origins)])
 
     def recognise(self) -> None:

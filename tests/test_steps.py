@@ -256,6 +256,11 @@ def test_steps_are_a_tuple_that_shows_itself():
     assert " ".join(text.split()).endswith("to at least 40 digits.")
 
 
+def test_where_no_output_depends_on_an_input_there_is_no_step():
+    found = nd.derive("a[N], b -> y\n y[n] = a[n]")["b"].steps
+    assert found == () and str(found) == found._repr_markdown_() == "There is nothing to derive: no output depends on it."
+
+
 def test_the_gradients_it_rests_on_fold():
     page = nd.derive(LABELS)["S"].steps._repr_markdown_()
     assert page.count("<details>") == page.count("</details>") == 1 and "<summary>dL_lse: " in page
