@@ -90,7 +90,7 @@ copybutton_exclude = ".linenos, .gp, .go, .equation-number"
 mathjax_path = "mathjax/tex-chtml.js"
 mathjax4_config = {
     "loader": {"load": ["a11y/assistive-mml"], "paths": {"fonts": "[mathjax]/fonts"}},
-    "output": {"displayOverflow": "linebreak"},
+    "output": {"displayOverflow": "linebreak", "matchFontHeight": False, "scale": 1.12},
     "options": {
         "enableAssistiveMml": True,
         "enableEnrichment": False,

@@ -5,6 +5,7 @@ import zipfile
 from pathlib import Path
 
 from docutils import nodes
+from live import session
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 from sphinx.writers.html5 import HTML5Translator
@@ -14,6 +15,7 @@ from nnderiv import layers
 
 from .linking import domain
 
+FIRST = "dense"  # as in live.js
 SCRIPTS = ("live/prebuilt.js", "live/live.js")
 FRAME = """<div id="live" class="live">
 <p class="live-bar"><label for="live-layer">Start from</label> <select id="live-layer"></select></p>
@@ -34,6 +36,9 @@ class live_page(nodes.General, nodes.Element):
 
 class LivePage(SphinxDirective):
     def run(self) -> list[nodes.Node]:
+        # What the page begins with is known before Python has started, and where it never will.
+        first = layers.ALL[FIRST].text
+        domain(self.env).add(self.env.current_document.docname, "tried", "", text=first, result=session().everything(first))
         return [live_page("")]
 
 
