@@ -20,6 +20,7 @@ def description() -> dict[str, object]:
         "python": platform.python_version(),
         "versions": {name: v for name in LIBRARIES if (v := _version(name))},
         "blas": _blas(),
+        "load before": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
     }
 
 

@@ -63,6 +63,13 @@ def test_an_index_that_is_a_value_counts_from_the_first_part() -> None:
         np.testing.assert_allclose(a, b, rtol=1e-12)
 
 
+def test_a_softmax_along_the_first_index_is_not_split() -> None:
+    d = nd.derive("X[N,M] -> P\nP[n,m] = softmax[n](sum[k](X[n,k]*X[m,k])) for m < N")
+    inputs = {"X": np.random.default_rng(0).normal(size=(6, 4))}
+    for a, b in zip(results(d, inputs, 3), results(d, inputs, 1), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12)
+
+
 def test_one_thread_is_no_thread() -> None:
     d = nd.derive(layers.ALL["conv2d"].program)
     assert d.numpy(threads=1) == d.numpy() and "thread" not in d.numpy()

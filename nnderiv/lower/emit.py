@@ -134,9 +134,13 @@ class Body:
             return []
         shapes = {name: store.axes for name, store in self.storage.items()}
         joins = [j for j in range(k, len(nodes)) if can_join(nodes[j], shapes) and not self.images(nodes, j)
-                 and all(self.is_whole(e) and not any(find_fold(self.program, e, t) for _, t in additive_terms(e.body))
-                         for e in equations_of(nodes[j]))]
+                 and all(self.is_whole(e) and not self.needs_all_parts(e) for e in equations_of(nodes[j]))]
         return together(nodes, k, joins)
+
+    def needs_all_parts(self, e: Equation) -> bool:
+        """A softmax along the first index, or what is scattered along it."""
+        along = self.softmaxes[e.tensor][2] if e.tensor in self.softmaxes else ()
+        return first(e) in along or any(find_fold(self.program, e, t) for _, t in additive_terms(e.body))
 
     def by_part(self, equations: Sequence[Equation], others: Sequence[Equation]) -> None:
         """The equations in a function that computes a part of their first index; what others need is stored as a whole."""
