@@ -87,6 +87,7 @@ copybutton_exclude = ".linenos, .gp, .go, .equation-number"
 
 # ---- mathematics: MathJax and its fonts from the book's own folder. Screen readers get MathML in the page, because
 # MathJax's speech needs a Worker, which browsers do not start for a page opened from a folder.
+html_math_renderer = "mathjax"  # named, because with two renderers Sphinx would take the other
 mathjax_path = "mathjax/tex-chtml.js"
 mathjax4_config = {
     "loader": {"load": ["a11y/assistive-mml"], "paths": {"fonts": "[mathjax]/fonts"}},
