@@ -51,7 +51,7 @@ from .graph import components
 from .integer import Int
 from .laws_of_sums import never_zero
 from .normal import normalise, positive_names, readable
-from .program import Equation, Input, Program, Range, Ranges
+from .program import Equation, Input, Program, Range, Ranges, infinite
 from .ranges import accesses
 from .scalar import partial
 from .simplify import Term, collect, simplify
@@ -546,6 +546,10 @@ class _Reverse:
 
     def _hull(self, name: str) -> tuple[Range, ...]:
         return self.program.hulls.get(name) or self.shapes.get(name, ())
+
+    @property
+    def unbounded(self) -> frozenset[str]:
+        return infinite(self.helpers, self.program.unbounded)
 
     def axes(self, name: str) -> tuple[Range, ...] | None:
         """The readable range of any tensor, seeds and gradients included; None where it is not known yet."""

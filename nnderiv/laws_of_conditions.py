@@ -13,7 +13,6 @@ from .expr import (
     IntValue,
     Num,
     Op,
-    additive_terms,
     compare,
     conjunction,
     factors,
@@ -161,21 +160,16 @@ def _reduce_mod(value: Int, ranges: Ranges, ctx: Context) -> Int:
 
 
 def _stays_finite(body: Expr, ranges: Ranges, ctx: Context) -> bool:
-    """Whether a factor 0 makes the body 0: no quotient or logarithm of something that is read out of range, where it is 0 too."""
+    """Whether a factor 0 makes the body 0: no read of what can be infinite, no quotient or logarithm of a read out of range."""
+    if any(r.tensor in ctx.unbounded for r in reads(body)):
+        return False
     for node in walk(body):
-        if isinstance(node, Op) and _divides_by_exp(node):
-            return False
         if isinstance(node, Op) and may_be_infinite(node):
             for r in reads(node):
                 axes = ctx.axes(r.tensor) or ()
                 if len(axes) != len(r.subs) or not all(inside(s, a, ranges, ctx.positive) for s, a in zip(r.subs, axes, strict=True)):
                     return False
     return True
-
-
-def _divides_by_exp(e: Op) -> bool:
-    """exp(S − lse): where S is out of range, the whole row may be, and then lse is −inf, under whatever name it is read."""
-    return e.op == "exp" and any(sign < 0 and reads(t) for sign, t in additive_terms(e.args[0]))
 
 
 def may_be_infinite(e: Op) -> bool:

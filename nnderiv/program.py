@@ -19,7 +19,7 @@ from typing import Any
 from .bounds import Range as Range
 from .bounds import Ranges as Ranges
 from .bounds import smaller_or_greater
-from .expr import NORMALISERS, Expr, Op, Reduce, ints, reads, tensors, walk
+from .expr import INF, NORMALISERS, Expr, Op, Read, Reduce, additive_terms, children, ints, reads, tensors, walk
 from .integer import Int, compact
 
 
@@ -206,6 +206,11 @@ class Program:
             waiting = rest
 
     @cached_property
+    def unbounded(self) -> frozenset[str]:
+        """Tensors in which an infinity may stand though all inputs are finite: a normaliser or an extreme of nothing, and what reads it."""
+        return infinite(self.equations)
+
+    @cached_property
     def components(self) -> dict[str, frozenset[str]]:
         """For each tensor that takes part in a recurrence, the tensors of its cycle."""
         from .graph import cycles
@@ -235,6 +240,28 @@ class Program:
 
     def _repr_latex_(self) -> str:
         return f"$$\n{self.latex()}\n$$"
+
+
+def infinite(equations: Iterable[Equation], known: Collection[str] = ()) -> frozenset[str]:
+    """Tensors in which an infinity may stand, with those that are known to be such; exp(S − lse) of an empty row is 0."""
+    found, equations = set(known), list(equations)
+    lse = {e.tensor for e in equations if isinstance(e.body, Reduce) and e.body.op == "logsumexp"}
+    while True:
+        more = {e.tensor for e in equations if e.tensor not in found and _is_infinite(e.body, found, lse)}
+        if not more:
+            return frozenset(found)
+        found |= more
+
+
+def _is_infinite(e: Expr, found: Collection[str], lse: Collection[str]) -> bool:
+    if isinstance(e, Op) and e.op == "exp":
+        below = [t for sign, t in additive_terms(e.args[0]) if sign < 0 and not (isinstance(t, Read) and t.tensor in lse)]
+        return any(_is_infinite(t, found, lse) for t in below)
+    if isinstance(e, Reduce) and e.op in ("logsumexp", "log_softmax", "max", "min"):
+        return True
+    if e == INF or isinstance(e, Read) and e.tensor in found:
+        return True
+    return any(_is_infinite(c, found, lse) for c in children(e))
 
 
 def _plain_places(body: Expr, name: str) -> list[tuple[str, int]]:

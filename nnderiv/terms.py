@@ -22,6 +22,11 @@ class Context(Protocol):
     positive: frozenset[str]
     trace: list[tuple[str, Term | None]] | None  # the laws that changed a term, while somebody asks for them
 
+    @property
+    def unbounded(self) -> frozenset[str]:
+        """Tensors in which an infinity may stand though all inputs are finite."""
+        ...
+
     def axes(self, name: str) -> tuple[Range, ...] | None:
         """The readable range of any tensor; None where it is not known."""
         ...

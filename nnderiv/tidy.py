@@ -33,6 +33,7 @@ class Surroundings:
     def __post_init__(self) -> None:
         p = self.program
         self.positive = positive_names(p)
+        self.unbounded = p.unbounded
         self.taken = frozenset({i.name for i in p.inputs} | set(p.sizes) | set(p.definitions))
 
     def axes(self, name: str) -> tuple[Range, ...] | None:

@@ -66,6 +66,11 @@ FOUND = (
 Y1[t,j,n] = tanh((softmax[n](A[t]))**3) for t < 3, j < 3, n < 3
 Y2[k,n] = softmax[k](max(softmax[k](Y1[2*k-1,2*n,k//2]), Y1[k,k,n]/(1 + exp(sin(Y1[2*n+1,k,k])))))
 Y3[k,j] = (silu(Y2[0,k]))**3 for k < 3, j < 3"""),
+    # The same where the normaliser stands inside another function: sin(S − lse).
+    ("symmetric", 8496, """A[3,K,T], B[M,K,T], int p -> Y2
+Y1[3-1,m] = B[2*m+m,m,m-2] for m < K
+Y1[j,m] = Y1[j+1,m+1]*sigmoid(relu(B[p*m,m,2*m-1])) + Y1[j,m+1] + relu(B[p*m,m,2*m-1]) for j < 3, m < K
+Y2[i,k,m] = sin(log_softmax[i](Y1[2*k-3*i,m])) for i < T, k < M, m < K"""),
     # An integer that is one operand of a sum keeps its brackets.
     ("printed", 7722, "B[M,M] -> Y\nY[j,t] = B[j,t]**3*((j + 3) - B[2*t,j+2]**2) for j < M, t < M"),
 )
