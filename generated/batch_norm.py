@@ -115,5 +115,5 @@ def backward(residuals, *, dY):
     # dbeta[d] = sum[n](dY[n,d])
     dbeta = dY.sum(0)                               # (D,)
     # deps = -0.5*sum[n,d](dY[n,d]*gamma[d]*(X[n,d] - mu[d])/(var[d] + eps)**1.5)
-    deps = dtype.type(-((dY*part5).sum(0) @ (gamma/part4)/2))
+    deps = dtype.type(-(0.5*((dY*part5).sum(0) @ (gamma/part4))))
     return Gradients((dX, dgamma, dbeta, deps,))

@@ -75,7 +75,7 @@ def forward(*, z, y):
     z, y = _reals(z=z, y=y)
     dtype = z.dtype
     N, = _shape(z, 1, "z[N]")
-    if not (y.shape == (N,)):
+    if y.shape != (N,):
         raise _misfit((y, (N,), "y[N]"))
     # L = sum[n](softplus(z[n]) - y[n]*z[n])/N
     L = dtype.type((np.logaddexp(z, 0) - y*z).sum()/N)

@@ -72,11 +72,11 @@ def _record(name, *fields):
 _LOWEST = {np.dtype(d): np.finfo(d).min for d in "efdg"}
 
 
-def _softmax(x, axis, out=None):
+def _masked_softmax(x, axis, out=None):
     """exp(x)/sum(exp(x)) along the axes, shifted by the maximum; 0 where all entries are -inf."""
-    p = np.subtract(x, x.max(axis, keepdims=True, initial=_LOWEST[x.dtype]), out=out)
-    total = np.exp(p, out=p).sum(axis, keepdims=True)  # at least 1, from the maximum itself
-    p /= np.maximum(total, 1)
+    p = np.subtract(x, np.maximum.reduce(x, axis, keepdims=True, initial=_LOWEST[x.dtype]), out=out)
+    np.exp(p, out=p)
+    p /= np.maximum(np.add.reduce(p, axis, keepdims=True), 1)  # where not all are masked it is at least 1, from the maximum
     return p
 
 
@@ -98,23 +98,24 @@ def forward(*, Q, K, V):
     # A_of[i,j] = where(j <= i, S[i,j], -inf)
     A_of = np.where(np.arange(N) <= np.arange(N)[:, None], S, dtype.type(-np.inf))  # (N, N)
     # A[i,j] = exp(A_of[i,j] - A_lse[i])
-    A = _softmax(A_of, 1, out=A_of)                 # (N, N)
+    A = _masked_softmax(A_of, 1, out=A_of)          # (N, N)
     # Y[i,e] = sum[j](A[i,j]*V[j,e])
     Y = A @ V                                       # (N, E)
-    return Y, (Q, K, V, A, N, D, E, dtype,)
+    return Y, (Q, K, V, A, Y, N, D, E, dtype,)
 
 
 @np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def backward(residuals, *, dY):
     """residuals, dY[N,E] -> dQ, dK, dV"""
-    Q, K, V, A, N, D, E, dtype, = residuals
+    Q, K, V, A, Y, N, D, E, dtype, = residuals
     dY = _seed(dY, dtype, (N, E), "dY[N, E]")
     # dA[i,j] = sum[e](dY[i,e]*V[j,e])
     dA = dY @ V.T                                   # (N, N)
-    # dA_lse[i] = -sum[j](dA[i,j]*A[i,j])
-    dA_lse = -(dA*A).sum(1)                         # (N,)
+    # dA_lse[i] = -sum[e](dY[i,e]*Y[i,e])
+    dA_lse = -np.vecdot(dY, Y)                      # (N,)
     # dA_of[i,j] = A[i,j]*(dA[i,j] + dA_lse[i])
-    dA_of = A*(dA + dA_lse[:, None])                # (N, N)
+    dA += dA_lse[:, None]
+    dA_of = np.multiply(dA, A, out=dA)              # (N, N)
     # dS[i,j] = where(j <= i, dA_of[i,j], 0)
     dS = np.where(np.arange(N) <= np.arange(N)[:, None], dA_of, dtype.type(0))  # (N, N)
     # dQ[i,d] = sum[j](dS[i,j]*K[j,d])/sqrt(D)

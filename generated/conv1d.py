@@ -148,10 +148,13 @@ def forward(*, X, K, b, s, d, p):
     Y = np.empty((N, O, n_i), dtype)
     image, windows = _room((C, T), (None, (-p, (U, d), (n_i, s))), dtype)
     columns = np.empty(windows.shape, dtype)
+    K_flat = K.reshape(O, C*U)
     for n in range(N):
+        # Y[n,o,i] = sum[c,u](K[o,c,u]*X[n,c,i*s+d*u-p]) + b[o]
         image[...] = X[n]
         columns[...] = windows
-        np.add(K.reshape(O, C*U) @ columns.reshape(C*U, n_i), b[:, None], out=Y[n])  # (O, n_i)
+        np.add(K_flat @ columns.reshape(C*U, n_i), b[:, None], out=Y[n])  # (O, n_i)
+    # Y[n,o,i] = sum[c,u](K[o,c,u]*X[n,c,i*s+d*u-p]) + b[o]
     return Y, (X, K, N, C, T, O, U, s, d, p, dtype,)
 
 
@@ -166,11 +169,12 @@ def backward(residuals, *, dY):
     image, windows = _room((C, T), (None, (-p, (U, d), (n_i, s))), dtype)
     columns = np.empty(windows.shape, dtype)
     dK = np.zeros((O, C, U), dtype)
+    part = np.ascontiguousarray(K.reshape(O, C*U).T)
     for n in range(N):
         # dX[n,c,a] = sum[o,u](where((p + a - d*u) % s == 0, dY[n,o,(p+a-d*u)//s]*K[o,c,u], 0))
-        part = (K.reshape(O, C*U).T @ dY[n]).reshape(C, U, n_i)
+        part2 = (part @ dY[n]).reshape(C, U, n_i)
         for u in range(U):
-            places[n, :, u] += part[:, u]
+            places[n, :, u] += part2[:, u]
         # dK[o,c,u] = sum[n,i](dY[n,o,i]*X[n,c,i*s+d*u-p])
         image[...] = X[n]
         columns[...] = windows

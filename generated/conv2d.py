@@ -152,11 +152,13 @@ def forward(*, X, K, b, s, d, p):
     windows = windows.transpose(0, 1, 3, 2, 4)
     wide = windows.shape[4]
     columns = np.empty(windows.shape, dtype)
+    K_flat = K.reshape(O, C*U*V)
     for n in range(N):
+        # Y[n,o,i,j] = sum[c,u,v](K[o,c,u,v]*X[n,c,i*s+d*u-p,j*s+d*v-p]) + b[o]
         image[...] = X[n]
         columns[...] = windows
-        part = (K.reshape(O, C*U*V) @ columns.reshape(C*U*V, n_i*wide)).reshape(O, n_i, wide)
-        np.add(part[:, :, :n_j], b[:, None, None], out=Y[n])  # (O, n_i, n_j)
+        np.add((K_flat @ columns.reshape(C*U*V, n_i*wide)).reshape(O, n_i, wide)[:, :, :n_j], b[:, None, None], out=Y[n])
+    # Y[n,o,i,j] = sum[c,u,v](K[o,c,u,v]*X[n,c,i*s+d*u-p,j*s+d*v-p]) + b[o]
     return Y, (X, K, N, C, H, W, O, U, V, s, d, p, dtype,)
 
 
@@ -176,18 +178,19 @@ def backward(residuals, *, dY):
     windows = windows.transpose(0, 1, 3, 2, 4)
     columns = np.empty(windows.shape, dtype)
     dK = np.zeros((O, C, U, V), dtype)
+    part = np.ascontiguousarray(K.reshape(O, C*U*V).T)
     for n in range(N):
         # dX[n,c,a,e] = sum[o,u,v](where((p + a - d*u) % s == 0 and (p + e - d*v) % s == 0,
         #     dY[n,o,(p+a-d*u)//s,(p+e-d*v)//s]*K[o,c,u,v], 0))
         rows[:, :, :n_j] = dY[n]
-        part = (K.reshape(O, C*U*V).T @ rows.reshape(O, n_i*wide)).reshape(C, U, V, n_i, wide)
+        rows_flat = rows.reshape(O, n_i*wide)
+        part2 = (part @ rows_flat).reshape(C, U, V, n_i, wide)
         for u, v in np.ndindex(U, V):
-            places[n, :, u, :, v] += part[:, u, v]
+            places[n, :, u, :, v] += part2[:, u, v]
         # dK[o,c,u,v] = sum[n,i,j](dY[n,o,i,j]*X[n,c,i*s+d*u-p,j*s+d*v-p])
         image[...] = X[n]
         columns[...] = windows
-        part2 = (rows.reshape(O, n_i*wide) @ columns.reshape(C*U*V, n_i*wide).T).reshape(O, C, U, V)
-        dK += part2
+        dK += (rows_flat @ columns.reshape(C*U*V, n_i*wide).T).reshape(O, C, U, V)
     # db[o] = sum[n,i,j](dY[n,o,i,j])
     db = dY.sum((0, 2, 3))                          # (O,)
     return Gradients((dX, dK, db,))

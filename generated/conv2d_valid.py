@@ -137,11 +137,14 @@ def forward(*, X, K, b):
     windows = windows.transpose(0, 1, 3, 2, 4)
     wide = windows.shape[4]
     columns = np.empty(windows.shape, dtype)
+    K_flat = K.reshape(O, C*U*V)
     for n in range(N):
+        # Y[n,o,i,j] = sum[c,u,v](K[o,c,u,v]*X[n,c,i+u,j+v]) + b[o]
         image[...] = X[n]
         columns[...] = windows
-        part = (K.reshape(O, C*U*V) @ columns.reshape(C*U*V, (H - U + 1)*wide)).reshape(O, H - U + 1, wide)
+        part = (K_flat @ columns.reshape(C*U*V, (H - U + 1)*wide)).reshape(O, H - U + 1, wide)
         np.add(part[:, :, :W - V + 1], b[:, None, None], out=Y[n])  # (O, H - U + 1, W - V + 1)
+    # Y[n,o,i,j] = sum[c,u,v](K[o,c,u,v]*X[n,c,i+u,j+v]) + b[o]
     return Y, (X, K, N, C, H, W, O, U, V, dtype,)
 
 
@@ -158,17 +161,18 @@ def backward(residuals, *, dY):
     windows = windows.transpose(0, 1, 3, 2, 4)
     columns = np.empty(windows.shape, dtype)
     dK = np.zeros((O, C, U, V), dtype)
+    part = np.ascontiguousarray(K.reshape(O, C*U*V).T)
     for n in range(N):
         # dX[n,c,a,d] = sum[o,u,v](dY[n,o,a-u,d-v]*K[o,c,u,v])
         rows[:, :, :W - V + 1] = dY[n]
-        part = (K.reshape(O, C*U*V).T @ rows.reshape(O, (H - U + 1)*wide)).reshape(C, U, V, H - U + 1, wide)
+        rows_flat = rows.reshape(O, (H - U + 1)*wide)
+        part2 = (part @ rows_flat).reshape(C, U, V, H - U + 1, wide)
         for u, v in np.ndindex(U, V):
-            places[n, :, u, :, v] += part[:, u, v]
+            places[n, :, u, :, v] += part2[:, u, v]
         # dK[o,c,u,v] = sum[n,i,j](dY[n,o,i,j]*X[n,c,i+u,j+v])
         image[...] = X[n]
         columns[...] = windows
-        part2 = rows.reshape(O, (H - U + 1)*wide) @ columns.reshape(C*U*V, (H - U + 1)*wide).T
-        dK += part2.reshape(O, C, U, V)
+        dK += (rows_flat @ columns.reshape(C*U*V, (H - U + 1)*wide).T).reshape(O, C, U, V)
     # db[o] = sum[n,i,j](dY[n,o,i,j])
     db = dY.sum((0, 2, 3))                          # (O,)
     return Gradients((dX, dK, db,))

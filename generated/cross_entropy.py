@@ -59,18 +59,11 @@ def _record(name, *fields):
 _LOWEST = {np.dtype(d): np.finfo(d).min for d in "efdg"}
 
 
-def _logsumexp(x, axis):
-    """log(sum(exp(x))) along the axes, shifted by the maximum; -inf where all entries are."""
-    m = x.max(axis, keepdims=True, initial=-np.inf)
-    e = x - np.clip(m, _LOWEST[x.dtype], -_LOWEST[x.dtype])
-    total = np.exp(e, out=e).sum(axis)  # at least 1, from the maximum itself
-    return np.log(np.maximum(total, 1)) + m.squeeze(axis)
-
-
-def _exp_difference(x, total, out=None):
-    """exp(x - total), and 0 where x is -inf, also against a total of -inf."""
-    e = np.subtract(x, np.maximum(total, _LOWEST[x.dtype]), out=out)
-    return np.exp(e, out=e) if np.ndim(e) else np.exp(e)
+def _log_softmax(x, axis, out=None):
+    """log(exp(x)/sum(exp(x))) along the axes, shifted by the maximum; -inf where all entries are."""
+    y = np.subtract(x, np.maximum.reduce(x, axis, keepdims=True, initial=_LOWEST[x.dtype]), out=out)
+    y -= np.log(np.maximum(np.add.reduce(np.exp(y), axis, keepdims=True), 1))
+    return y
 
 
 Gradients = _record("Gradients", "dZ", "dy")
@@ -81,20 +74,20 @@ def forward(*, Z, y):
     Z, y = _reals(Z=Z, y=y)
     dtype = Z.dtype
     N, C = _shape(Z, 2, "Z[N,C]")
-    if not (y.shape == (N, C)):
+    if y.shape != (N, C):
         raise _misfit((y, (N, C), "y[N,C]"))
-    # L_lse[n] = logsumexp[c](Z[n,c])
-    L_lse = _logsumexp(Z, 1)                        # (N,)
-    # L = -sum[n,c](y[n,c]*(Z[n,c] - L_lse[n]))/N
-    L = dtype.type(-((y*(Z - L_lse[:, None])).sum()/N))
-    return L, (Z, y, L_lse, N, C, dtype,)
+    # Z_log[n,c] = Z[n,c] - L_lse[n]
+    Z_log = _log_softmax(Z, 1)                      # (N, C)
+    # L = -sum[n,c](y[n,c]*Z_log[n,c])/N
+    L = dtype.type(-((y*Z_log).sum()/N))
+    return L, (y, Z_log, N, C, dtype,)
 
 
 def backward(residuals):
     """residuals -> dZ, dy"""
-    Z, y, L_lse, N, C, dtype, = residuals
-    # dZ[n,c] = (exp(Z[n,c] - L_lse[n]) - y[n,c])/N
-    dZ = (_exp_difference(Z, L_lse[:, None]) - y)/N  # (N, C)
-    # dy[n,c] = (L_lse[n] - Z[n,c])/N
-    dy = (L_lse[:, None] - Z)/N                     # (N, C)
+    y, Z_log, N, C, dtype, = residuals
+    # dZ[n,c] = (exp(Z_log[n,c]) - y[n,c])/N
+    dZ = (np.exp(Z_log) - y)/N                      # (N, C)
+    # dy[n,c] = (-Z_log[n,c])/N
+    dy = (-1)*Z_log/N                               # (N, C)
     return Gradients((dZ, dy,))

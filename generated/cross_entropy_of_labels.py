@@ -79,18 +79,11 @@ def _gather(A, *indices, outside=0):
 _LOWEST = {np.dtype(d): np.finfo(d).min for d in "efdg"}
 
 
-def _logsumexp(x, axis):
-    """log(sum(exp(x))) along the axes, shifted by the maximum; -inf where all entries are."""
-    m = x.max(axis, keepdims=True, initial=-np.inf)
-    e = x - np.clip(m, _LOWEST[x.dtype], -_LOWEST[x.dtype])
-    total = np.exp(e, out=e).sum(axis)  # at least 1, from the maximum itself
-    return np.log(np.maximum(total, 1)) + m.squeeze(axis)
-
-
-def _exp_difference(x, total, out=None):
-    """exp(x - total), and 0 where x is -inf, also against a total of -inf."""
-    e = np.subtract(x, np.maximum(total, _LOWEST[x.dtype]), out=out)
-    return np.exp(e, out=e) if np.ndim(e) else np.exp(e)
+def _log_softmax(x, axis, out=None):
+    """log(exp(x)/sum(exp(x))) along the axes, shifted by the maximum; -inf where all entries are."""
+    y = np.subtract(x, np.maximum.reduce(x, axis, keepdims=True, initial=_LOWEST[x.dtype]), out=out)
+    y -= np.log(np.maximum(np.add.reduce(np.exp(y), axis, keepdims=True), 1))
+    return y
 
 
 Gradients = _record("Gradients", "dZ")
@@ -102,27 +95,25 @@ def forward(*, Z, label):
     dtype = Z.dtype
     label = _integers("label", label)
     N, C = _shape(Z, 2, "Z[N,C]")
-    if not (label.shape == (N,)):
+    if label.shape != (N,):
         raise _misfit((label, (N,), "int label[N]"))
-    # logp_lse[n] = logsumexp[c](Z[n,c])
-    logp_lse = _logsumexp(Z, 1)                     # (N,)
     # logp[n,c] = Z[n,c] - logp_lse[n]
-    logp = Z - logp_lse[:, None]                    # (N, C)
+    logp = _log_softmax(Z, 1)                       # (N, C)
     # L_count = sum[n](where(0 <= label[n] and label[n] < C, 1, 0))
     L_count = dtype.type(((0 <= label) & (label < C)).astype(dtype).sum())
     # L = -sum[n](logp[n,label[n]]/max(L_count, 1))
     L = dtype.type(-(_gather(logp, np.arange(N), label).sum()/np.maximum(L_count, 1)))
-    return L, (Z, label, logp_lse, L_count, N, C, dtype,)
+    return L, (label, logp, L_count, N, C, dtype,)
 
 
 @np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def backward(residuals):
     """residuals -> dZ"""
-    Z, label, logp_lse, L_count, N, C, dtype, = residuals
+    label, logp, L_count, N, C, dtype, = residuals
     # dlogp[n,c] = where(label[n] == c, -1/max(L_count, 1), 0)
     dlogp = np.where(label[:, None] == np.arange(C), dtype.type(-(1/np.maximum(L_count, 1))), dtype.type(0))  # (N, C)
     # dlogp_lse[n] = -sum[c](dlogp[n,c])
     dlogp_lse = -dlogp.sum(1)                       # (N,)
-    # dZ[n,c] = dlogp_lse[n]*exp(Z[n,c] - logp_lse[n]) + dlogp[n,c]
-    dZ = _exp_difference(Z, logp_lse[:, None])*dlogp_lse[:, None] + dlogp  # (N, C)
+    # dZ[n,c] = dlogp_lse[n]*exp(logp[n,c]) + dlogp[n,c]
+    dZ = np.exp(logp)*dlogp_lse[:, None] + dlogp    # (N, C)
     return Gradients((dZ,))

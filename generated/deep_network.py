@@ -70,60 +70,6 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
-def _margins(shape, axes):
-    """(margins, starts, spans): how far the entries that the axes name lie outside an array of this shape, before and behind it;
-    with such margins around it, where each axis starts and its (size, step)s."""
-    margins, starts, spans = [], [], []
-    for n, axis in zip(shape, axes):
-        start, *group = axis or (0, (n, 1))
-        low = start + sum(min(0, (size - 1) * step) for size, step in group)
-        high = start + sum(max(0, (size - 1) * step) for size, step in group)
-        before, after = (max(0, -low), max(0, high - n + 1)) if all(size > 0 for size, _ in group) else (0, 0)
-        margins.append((before, after))
-        starts.append(start + before)
-        spans.append(group)
-    return margins, starts, spans
-
-
-def _room(shape, axes, dtype, outside=0, wide=False):
-    """(A, view): an array of this shape, filled with `outside`, and the view of it and of its margins that _windows would give.
-    wide: the last entry of each group runs on to the end of the padded rows, if that makes long rows of equal steps; what stands
-    there is of no use."""
-    margins, starts, spans = _margins(shape, axes)
-    padded = [before + n + after for n, (before, after) in zip(shape, margins)]
-    slide = [k for k, group in enumerate(spans) if len(group) > 1]
-    rows = slide[1:]
-    idle = np.prod([padded[k] / max(1, spans[k][-1][0]) for k in rows])
-    if wide and idle <= 1.5 and all(spans[k][-1][1] == 1 for k in slide):
-        for k in rows:
-            spans[k] = [*spans[k][:-1], (padded[k], 1)]
-    steps = [int(np.prod(padded[k + 1:])) for k in range(len(padded))]
-    sizes = [max(0, size) for group in spans for size, _ in group]
-    strides = [step * one for group, one in zip(spans, steps) for _, step in group]
-    first = sum(start * one for start, one in zip(starts, steps))
-    last = first + sum(max(0, (size - 1) * stride) for size, stride in zip(sizes, strides))
-    memory = np.full(max(np.prod(padded, dtype=int), last + 1), outside, dtype)
-    A = memory[:np.prod(padded, dtype=int)].reshape(padded)[tuple(slice(b, b + n) for n, (b, _) in zip(shape, margins))]
-    if 0 in sizes:
-        return A, np.zeros(sizes, dtype)
-    return A, np.lib.stride_tricks.as_strided(memory[first:], sizes, [s * memory.itemsize for s in strides])
-
-
-def _windows(A, *axes, outside=0):
-    """A view of A. Each axis is None (all of it), or (start, (size, step), ...): one new axis for each (size, step), whose
-    entries k1, k2, ... are A[start + k1*step1 + k2*step2 + ...], and 0 (or another value) outside A."""
-    margins, starts, spans = _margins(A.shape, axes)
-    if any(before or after for before, after in margins):
-        inner, view = _room(A.shape, axes, A.dtype, outside)
-        inner[...] = A
-        return view
-    sizes = [max(0, size) for group in spans for size, _ in group]
-    if 0 in sizes:
-        return np.zeros(sizes, A.dtype)
-    strides = [step * one for group, one in zip(spans, A.strides) for _, step in group]
-    return np.lib.stride_tricks.as_strided(A[tuple(slice(s, None) for s in starts)], sizes, strides, writeable=False)
-
-
 Gradients = _record("Gradients", "dX", "dW", "db")
 
 
@@ -154,26 +100,24 @@ def backward(residuals, *, dY):
     """residuals, dY[N,D] -> dX, dW, db"""
     W, a, N, D, L, dtype, = residuals
     dY = _seed(dY, dtype, (N, D), "dY[N, D]")
-    # da_pre[l,d,e] = W[l+1,d,e]
-    da_pre = _windows(W, (1, (L, 1)), None, None)   # (L, D, D)
-    # da_pre2[l,n,d] = where(L == l + 1, dY[n,d], 0)
-    da_pre2 = np.where((L == np.arange(L) + 1)[:, None, None], dY, dtype.type(0))  # (L, N, D)
+    # da_pre[l,n,d] = where(L == l + 1, dY[n,d], 0)
+    da_pre = np.where((L == np.arange(L) + 1)[:, None, None], dY, dtype.type(0))  # (L, N, D)
     # dz_pre[l,n,d] = 1 - a[l,n,d]**2
     dz_pre = a[1:]**2
     np.subtract(1, dz_pre, out=dz_pre)              # (L, N, D)
-    da = np.zeros((L + 1, N, D), dtype)  # da[-1, 0, 0] stands first
-    dz = np.zeros((L + 1, N, D), dtype)
+    dz = np.zeros((L, N, D), dtype)
+    da_carry = np.zeros((L + 1, N, D), dtype)
     for l in range(L - 1, -1, -1):
-        # da[l,n,d] = da_pre2[l,n,d] + sum[e](dz[l+1,n,e]*da_pre[l,d,e])
-        np.add(da_pre2[l], dz[l + 1] @ da_pre[l].T, out=da[l + 1])  # (N, D)
+        # da[l,n,d] = da_pre[l,n,d] + da_carry[l+1,n,d]
+        da = da_pre[l] + da_carry[l + 1]            # (N, D)
         # dz[l,n,d] = da[l,n,d]*dz_pre[l,n,d]
-        np.multiply(da[l + 1], dz_pre[l], out=dz[l])  # (N, D)
-    # da[-1,n,d] = sum[e](dz[0,n,e]*W[0,d,e])
-    np.matmul(dz[0], W[0].T, out=da[0])             # (N, D)
-    # dX[n,d] = da[-1,n,d]
-    dX = da[0].copy()                               # (N, D)
+        np.multiply(da, dz_pre[l], out=dz[l])       # (N, D)
+        # da_carry[l,n,d] = sum[e](dz[l,n,e]*W[l,d,e])
+        np.matmul(dz[l], W[l].T, out=da_carry[l])   # (N, D)
+    # dX[n,d] = da_carry[0,n,d]
+    dX = da_carry[0].copy()                         # (N, D)
     # dW[l,e,d] = sum[n](dz[l,n,d]*a[l-1,n,e])
-    dW = a[:L].swapaxes(-1, -2) @ dz[:L]            # (L, D, D)
+    dW = a[:L].swapaxes(-1, -2) @ dz                # (L, D, D)
     # db[l,d] = sum[n](dz[l,n,d])
-    db = dz[:L].sum(1)                              # (L, D)
+    db = dz.sum(1)                                  # (L, D)
     return Gradients((dX, dW, db,))

@@ -82,7 +82,7 @@ def forward(*, X, w, b):
     dtype = X.dtype
     b = _real("b", b, dtype)
     N, I = _shape(X, 2, "X[N,I]")
-    if not (w.shape == (I,)):
+    if w.shape != (I,):
         raise _misfit((w, (I,), "w[I]"))
     # r_in[n] = sum[i](X[n,i]*w[i]) + b
     r_in = X @ w + b                                # (N,)
@@ -102,7 +102,7 @@ def backward(residuals, *, dr):
     # dX[n,i] = dr_in[n]*w[i]
     dX = dr_in[:, None]*w                           # (N, I)
     # dr_sum = -0.5*sum[n](dr[n]*abs(r_in[n]))/r_sum**1.5
-    dr_sum = dtype.type(-((dr*np.abs(r_in)).sum()/2/r_sum**1.5))
+    dr_sum = dtype.type(-(0.5*(dr*np.abs(r_in)).sum()/r_sum**1.5))
     # dw[i] = 2*dr_sum*w[i] + sum[n](dr_in[n]*X[n,i])
     dw = dr_sum*(2*w) + dr_in @ X                   # (I,)
     # db = sum[n](dr_in[n])

@@ -85,9 +85,10 @@ def forward(*, x, U, W, b, h0):
     # z_pre[t,n,k] = sum[j](U[k,j]*x[t,n,j]) + b[k]
     z_pre = (x.reshape(T*N, I) @ U.T).reshape(T, N, H)
     z_pre += b                                      # (T, N, H)
+    WT = np.ascontiguousarray(W.T)
     for t in range(T):
         # z[t,n,k] = z_pre[t,n,k] + sum[l](W[k,l]*h[t-1,n,l])
-        z = h[t] @ W.T
+        z = h[t] @ WT
         z += z_pre[t]                               # (N, H)
         # h[t,n,k] = tanh(z[t,n,k])
         np.tanh(z, out=h[t + 1])                    # (N, H)
@@ -102,23 +103,22 @@ def backward(residuals, *, dh):
     # dz_pre[t,n,k] = 1 - h[t,n,k]**2
     dz_pre = h[1:]**2
     np.subtract(1, dz_pre, out=dz_pre)              # (T, N, H)
-    dh_total = np.zeros((T + 1, N, H), dtype)  # dh_total[-1, 0, 0] stands first
     dz = np.zeros((T + 1, N, H), dtype)
     for t in range(T - 1, -1, -1):
         # dh_total[t,n,k] = dh[t,n,k] + sum[l](dz[t+1,n,l]*W[l,k])
-        np.add(dh[t], dz[t + 1] @ W, out=dh_total[t + 1])  # (N, H)
+        dh_total = dz[t + 1] @ W
+        dh_total += dh[t]                           # (N, H)
         # dz[t,n,k] = dh_total[t,n,k]*dz_pre[t,n,k]
-        np.multiply(dh_total[t + 1], dz_pre[t], out=dz[t])  # (N, H)
-    # dh_total[-1,n,k] = sum[l](dz[0,n,l]*W[l,k])
-    np.matmul(dz[0], W, out=dh_total[0])            # (N, H)
+        np.multiply(dh_total, dz_pre[t], out=dz[t])  # (N, H)
     # dx[t,n,j] = sum[k](dz[t,n,k]*U[k,j])
-    dx = (dz[:T].reshape(T*N, H) @ U).reshape(T, N, I)  # (T, N, I)
+    dz_flat = dz[:T].reshape(T*N, H)
+    dx = (dz_flat @ U).reshape(T, N, I)             # (T, N, I)
     # dU[k,j] = sum[t,n](dz[t,n,k]*x[t,n,j])
-    dU = dz[:T].reshape(T*N, H).T @ x.reshape(T*N, I)  # (H, I)
+    dU = dz_flat.T @ x.reshape(T*N, I)              # (H, I)
     # dW[k,l] = sum[t,n](dz[t,n,k]*h[t-1,n,l])
-    dW = dz[:T].reshape(T*N, H).T @ h[:T].reshape(T*N, H)  # (H, H)
+    dW = dz_flat.T @ h[:T].reshape(T*N, H)          # (H, H)
     # db[k] = sum[t,n](dz[t,n,k])
     db = dz[:T].sum((0, 1))                         # (H,)
-    # dh0[n,k] = dh_total[-1,n,k]
-    dh0 = dh_total[0].copy()                        # (N, H)
+    # dh0[n,k] = sum[l](dz[0,n,l]*W[l,k])
+    dh0 = dz[0] @ W                                 # (N, H)
     return Gradients((dx, dU, dW, db, dh0,))

@@ -105,18 +105,11 @@ def _scatter(V, shape, *indices):
 _LOWEST = {np.dtype(d): np.finfo(d).min for d in "efdg"}
 
 
-def _logsumexp(x, axis):
-    """log(sum(exp(x))) along the axes, shifted by the maximum; -inf where all entries are."""
-    m = x.max(axis, keepdims=True, initial=-np.inf)
-    e = x - np.clip(m, _LOWEST[x.dtype], -_LOWEST[x.dtype])
-    total = np.exp(e, out=e).sum(axis)  # at least 1, from the maximum itself
-    return np.log(np.maximum(total, 1)) + m.squeeze(axis)
-
-
-def _exp_difference(x, total, out=None):
-    """exp(x - total), and 0 where x is -inf, also against a total of -inf."""
-    e = np.subtract(x, np.maximum(total, _LOWEST[x.dtype]), out=out)
-    return np.exp(e, out=e) if np.ndim(e) else np.exp(e)
+def _log_softmax(x, axis, out=None):
+    """log(exp(x)/sum(exp(x))) along the axes, shifted by the maximum; -inf where all entries are."""
+    y = np.subtract(x, np.maximum.reduce(x, axis, keepdims=True, initial=_LOWEST[x.dtype]), out=out)
+    y -= np.log(np.maximum(np.add.reduce(np.exp(y), axis, keepdims=True), 1))
+    return y
 
 
 Outputs = _record("Outputs", "L", "last")
@@ -144,32 +137,31 @@ def forward(*, x, y, U, W, V, b, c, h0):
     h[0] = h0                                       # (N, H)
     # z_pre[t,n,k] = U[k,x[t,n]] + b[k]
     z_pre = _gather(U.transpose(1, 0), x) + b       # (T, N, H)
+    WT = np.ascontiguousarray(W.T)
     for t in range(T):
         # z[t,n,k] = z_pre[t,n,k] + sum[l](W[k,l]*h[t-1,n,l])
-        z = h[t] @ W.T
+        z = h[t] @ WT
         z += z_pre[t]                               # (N, H)
         # h[t,n,k] = tanh(z[t,n,k])
         np.tanh(z, out=h[t + 1])                    # (N, H)
     # o[t,n,m] = sum[k](V[m,k]*h[t,n,k]) + c[m]
     o = (h[1:].reshape(T*N, H) @ V.T).reshape(T, N, A)
     o += c                                          # (T, N, A)
-    # p_lse[t,n] = logsumexp[m](o[t,n,m])
-    p_lse = _logsumexp(o, 2)                        # (T, N)
     # p[t,n,m] = o[t,n,m] - p_lse[t,n]
-    p = o - p_lse[:, :, None]                       # (T, N, A)
+    p = _log_softmax(o, 2, out=o)                   # (T, N, A)
     # L_count = sum[t,n](where(0 <= y[t,n] and y[t,n] < A, 1, 0))
     L_count = dtype.type(((0 <= y) & (y < A)).astype(dtype).sum())
     # L = -sum[t,n](p[t,n,y[t,n]]/max(L_count, 1))
     L = dtype.type(-(_gather(p, np.arange(T)[:, None], np.arange(N), y).sum()/np.maximum(L_count, 1)))
     # last[n,k] = h[T-1,n,k]
     last = h[T].copy()                              # (N, H)
-    return Outputs((L, last)), (x, y, W, V, h, o, p_lse, L_count, T, N, H, A, dtype,)
+    return Outputs((L, last)), (x, y, W, V, h, p, L_count, T, N, H, A, dtype,)
 
 
 @np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def backward(residuals, *, dL, dlast):
     """residuals, dL, dlast[N,H] -> dU, dW, dV, db, dc, dh0"""
-    x, y, W, V, h, o, p_lse, L_count, T, N, H, A, dtype, = residuals
+    x, y, W, V, h, p, L_count, T, N, H, A, dtype, = residuals
     dL = dtype.type(dL)
     dlast = _seed(dlast, dtype, (N, H), "dlast[N, H]")
     # dp[t,n,m] = where(y[t,n] == m, -dL/max(L_count, 1), 0)
@@ -177,33 +169,32 @@ def backward(residuals, *, dL, dlast):
     # dp_lse[t,n] = -sum[m](dp[t,n,m])
     dp_lse = dp.sum(2)
     np.negative(dp_lse, out=dp_lse)                 # (T, N)
-    # do[t,n,m] = dp_lse[t,n]*exp(o[t,n,m] - p_lse[t,n]) + dp[t,n,m]
-    do = _exp_difference(o, p_lse[:, :, None])*dp_lse[:, :, None] + dp  # (T, N, A)
+    # do[t,n,m] = dp_lse[t,n]*exp(p[t,n,m]) + dp[t,n,m]
+    do = np.exp(p)*dp_lse[:, :, None] + dp          # (T, N, A)
     # dz_pre[t,n,k] = 1 - h[t,n,k]**2
     dz_pre = h[1:]**2
     np.subtract(1, dz_pre, out=dz_pre)              # (T, N, H)
     # dh_pre[t,n,k] = sum[m](do[t,n,m]*V[m,k]) + where(T == t + 1, dlast[n,k], 0)
-    dh_pre = (do.reshape(T*N, A) @ V).reshape(T, N, H)
+    do_flat = do.reshape(T*N, A)
+    dh_pre = (do_flat @ V).reshape(T, N, H)
     dh_pre += np.where((T == np.arange(T) + 1)[:, None, None], dlast, dtype.type(0))  # (T, N, H)
-    dh = np.zeros((T + 1, N, H), dtype)  # dh[-1, 0, 0] stands first
     dz = np.zeros((T + 1, N, H), dtype)
     for t in range(T - 1, -1, -1):
         # dh[t,n,k] = dh_pre[t,n,k] + sum[l](dz[t+1,n,l]*W[l,k])
-        np.add(dh_pre[t], dz[t + 1] @ W, out=dh[t + 1])  # (N, H)
+        dh = dz[t + 1] @ W
+        dh += dh_pre[t]                             # (N, H)
         # dz[t,n,k] = dh[t,n,k]*dz_pre[t,n,k]
-        np.multiply(dh[t + 1], dz_pre[t], out=dz[t])  # (N, H)
-    # dh[-1,n,k] = sum[l](dz[0,n,l]*W[l,k])
-    np.matmul(dz[0], W, out=dh[0])                  # (N, H)
+        np.multiply(dh, dz_pre[t], out=dz[t])       # (N, H)
     # dU[k,a] = sum[t,n](where(x[t,n] == a, dz[t,n,k], 0))
     dU = _scatter(dz[:T], (A, H), x).T              # (H, A)
     # dW[k,l] = sum[t,n](dz[t,n,k]*h[t-1,n,l])
     dW = dz[:T].reshape(T*N, H).T @ h[:T].reshape(T*N, H)  # (H, H)
     # dV[m,k] = sum[t,n](do[t,n,m]*h[t,n,k])
-    dV = do.reshape(T*N, A).T @ h[1:].reshape(T*N, H)  # (A, H)
+    dV = do_flat.T @ h[1:].reshape(T*N, H)          # (A, H)
     # db[k] = sum[t,n](dz[t,n,k])
     db = dz[:T].sum((0, 1))                         # (H,)
     # dc[m] = sum[t,n](do[t,n,m])
     dc = do.sum((0, 1))                             # (A,)
-    # dh0[n,k] = dh[-1,n,k]
-    dh0 = dh[0].copy()                              # (N, H)
+    # dh0[n,k] = sum[l](dz[0,n,l]*W[l,k])
+    dh0 = dz[0] @ W                                 # (N, H)
     return Gradients((dU, dW, dV, db, dc, dh0,))

@@ -63,18 +63,11 @@ def _record(name, *fields):
 _LOWEST = {np.dtype(d): np.finfo(d).min for d in "efdg"}
 
 
-def _logsumexp(x, axis):
-    """log(sum(exp(x))) along the axes, shifted by the maximum; -inf where all entries are."""
-    m = x.max(axis, keepdims=True, initial=-np.inf)
-    e = x - np.clip(m, _LOWEST[x.dtype], -_LOWEST[x.dtype])
-    total = np.exp(e, out=e).sum(axis)  # at least 1, from the maximum itself
-    return np.log(np.maximum(total, 1)) + m.squeeze(axis)
-
-
-def _exp_difference(x, total, out=None):
-    """exp(x - total), and 0 where x is -inf, also against a total of -inf."""
-    e = np.subtract(x, np.maximum(total, _LOWEST[x.dtype]), out=out)
-    return np.exp(e, out=e) if np.ndim(e) else np.exp(e)
+def _log_softmax(x, axis, out=None):
+    """log(exp(x)/sum(exp(x))) along the axes, shifted by the maximum; -inf where all entries are."""
+    y = np.subtract(x, np.maximum.reduce(x, axis, keepdims=True, initial=_LOWEST[x.dtype]), out=out)
+    y -= np.log(np.maximum(np.add.reduce(np.exp(y), axis, keepdims=True), 1))
+    return y
 
 
 Gradients = _record("Gradients", "dx", "dU", "dW", "dV", "db", "dc", "dh0", "dy")
@@ -101,56 +94,57 @@ def forward(*, x, U, W, V, b, c, h0, y):
     # z_pre[t,n,k] = sum[j](U[k,j]*x[t,n,j]) + b[k]
     z_pre = (x.reshape(T*N, I) @ U.T).reshape(T, N, H)
     z_pre += b                                      # (T, N, H)
+    WT = np.ascontiguousarray(W.T)
     for t in range(T):
         # z[t,n,k] = z_pre[t,n,k] + sum[l](W[k,l]*h[t-1,n,l])
-        z = h[t] @ W.T
+        z = h[t] @ WT
         z += z_pre[t]                               # (N, H)
         # h[t,n,k] = tanh(z[t,n,k])
         np.tanh(z, out=h[t + 1])                    # (N, H)
     # o[t,n,m] = sum[k](V[m,k]*h[t,n,k]) + c[m]
     o = (h[1:].reshape(T*N, H) @ V.T).reshape(T, N, O)
     o += c                                          # (T, N, O)
-    # L_lse[t,n] = logsumexp[m](o[t,n,m])
-    L_lse = _logsumexp(o, 2)                        # (T, N)
-    # L = -sum[t,n,m](y[t,n,m]*(o[t,n,m] - L_lse[t,n]))
-    L = dtype.type(-(y*(o - L_lse[:, :, None])).sum())
-    return L, (x, U, W, V, y, h, o, L_lse, T, N, I, H, O, dtype,)
+    # o_log[t,n,m] = o[t,n,m] - L_lse[t,n]
+    o_log = _log_softmax(o, 2, out=o)               # (T, N, O)
+    # L = -sum[t,n,m](y[t,n,m]*o_log[t,n,m])
+    L = dtype.type(-(y*o_log).sum())
+    return L, (x, U, W, V, y, h, o_log, T, N, I, H, O, dtype,)
 
 
 def backward(residuals):
     """residuals -> dx, dU, dW, dV, db, dc, dh0, dy"""
-    x, U, W, V, y, h, o, L_lse, T, N, I, H, O, dtype, = residuals
-    # do[t,n,m] = exp(o[t,n,m] - L_lse[t,n]) - y[t,n,m]
-    do = _exp_difference(o, L_lse[:, :, None])
+    x, U, W, V, y, h, o_log, T, N, I, H, O, dtype, = residuals
+    # do[t,n,m] = exp(o_log[t,n,m]) - y[t,n,m]
+    do = np.exp(o_log)
     do -= y                                         # (T, N, O)
     # dz_pre[t,n,k] = 1 - h[t,n,k]**2
     dz_pre = h[1:]**2
     np.subtract(1, dz_pre, out=dz_pre)              # (T, N, H)
     # dh_pre[t,n,k] = sum[m](do[t,n,m]*V[m,k])
-    dh_pre = (do.reshape(T*N, O) @ V).reshape(T, N, H)  # (T, N, H)
-    dh = np.zeros((T + 1, N, H), dtype)  # dh[-1, 0, 0] stands first
+    do_flat = do.reshape(T*N, O)
+    dh_pre = (do_flat @ V).reshape(T, N, H)         # (T, N, H)
     dz = np.zeros((T + 1, N, H), dtype)
     for t in range(T - 1, -1, -1):
         # dh[t,n,k] = dh_pre[t,n,k] + sum[l](dz[t+1,n,l]*W[l,k])
-        np.add(dh_pre[t], dz[t + 1] @ W, out=dh[t + 1])  # (N, H)
+        dh = dz[t + 1] @ W
+        dh += dh_pre[t]                             # (N, H)
         # dz[t,n,k] = dh[t,n,k]*dz_pre[t,n,k]
-        np.multiply(dh[t + 1], dz_pre[t], out=dz[t])  # (N, H)
-    # dh[-1,n,k] = sum[l](dz[0,n,l]*W[l,k])
-    np.matmul(dz[0], W, out=dh[0])                  # (N, H)
+        np.multiply(dh, dz_pre[t], out=dz[t])       # (N, H)
     # dx[t,n,j] = sum[k](dz[t,n,k]*U[k,j])
-    dx = (dz[:T].reshape(T*N, H) @ U).reshape(T, N, I)  # (T, N, I)
+    dz_flat = dz[:T].reshape(T*N, H)
+    dx = (dz_flat @ U).reshape(T, N, I)             # (T, N, I)
     # dU[k,j] = sum[t,n](dz[t,n,k]*x[t,n,j])
-    dU = dz[:T].reshape(T*N, H).T @ x.reshape(T*N, I)  # (H, I)
+    dU = dz_flat.T @ x.reshape(T*N, I)              # (H, I)
     # dW[k,l] = sum[t,n](dz[t,n,k]*h[t-1,n,l])
-    dW = dz[:T].reshape(T*N, H).T @ h[:T].reshape(T*N, H)  # (H, H)
+    dW = dz_flat.T @ h[:T].reshape(T*N, H)          # (H, H)
     # dV[m,k] = sum[t,n](do[t,n,m]*h[t,n,k])
-    dV = do.reshape(T*N, O).T @ h[1:].reshape(T*N, H)  # (O, H)
+    dV = do_flat.T @ h[1:].reshape(T*N, H)          # (O, H)
     # db[k] = sum[t,n](dz[t,n,k])
     db = dz[:T].sum((0, 1))                         # (H,)
     # dc[m] = sum[t,n](do[t,n,m])
     dc = do.sum((0, 1))                             # (O,)
-    # dh0[n,k] = dh[-1,n,k]
-    dh0 = dh[0].copy()                              # (N, H)
-    # dy[t,n,m] = L_lse[t,n] - o[t,n,m]
-    dy = L_lse[:, :, None] - o                      # (T, N, O)
+    # dh0[n,k] = sum[l](dz[0,n,l]*W[l,k])
+    dh0 = dz[0] @ W                                 # (N, H)
+    # dy[t,n,m] = -o_log[t,n,m]
+    dy = -o_log                                     # (T, N, O)
     return Gradients((dx, dU, dW, dV, db, dc, dh0, dy,))

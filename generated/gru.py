@@ -70,60 +70,6 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
-def _margins(shape, axes):
-    """(margins, starts, spans): how far the entries that the axes name lie outside an array of this shape, before and behind it;
-    with such margins around it, where each axis starts and its (size, step)s."""
-    margins, starts, spans = [], [], []
-    for n, axis in zip(shape, axes):
-        start, *group = axis or (0, (n, 1))
-        low = start + sum(min(0, (size - 1) * step) for size, step in group)
-        high = start + sum(max(0, (size - 1) * step) for size, step in group)
-        before, after = (max(0, -low), max(0, high - n + 1)) if all(size > 0 for size, _ in group) else (0, 0)
-        margins.append((before, after))
-        starts.append(start + before)
-        spans.append(group)
-    return margins, starts, spans
-
-
-def _room(shape, axes, dtype, outside=0, wide=False):
-    """(A, view): an array of this shape, filled with `outside`, and the view of it and of its margins that _windows would give.
-    wide: the last entry of each group runs on to the end of the padded rows, if that makes long rows of equal steps; what stands
-    there is of no use."""
-    margins, starts, spans = _margins(shape, axes)
-    padded = [before + n + after for n, (before, after) in zip(shape, margins)]
-    slide = [k for k, group in enumerate(spans) if len(group) > 1]
-    rows = slide[1:]
-    idle = np.prod([padded[k] / max(1, spans[k][-1][0]) for k in rows])
-    if wide and idle <= 1.5 and all(spans[k][-1][1] == 1 for k in slide):
-        for k in rows:
-            spans[k] = [*spans[k][:-1], (padded[k], 1)]
-    steps = [int(np.prod(padded[k + 1:])) for k in range(len(padded))]
-    sizes = [max(0, size) for group in spans for size, _ in group]
-    strides = [step * one for group, one in zip(spans, steps) for _, step in group]
-    first = sum(start * one for start, one in zip(starts, steps))
-    last = first + sum(max(0, (size - 1) * stride) for size, stride in zip(sizes, strides))
-    memory = np.full(max(np.prod(padded, dtype=int), last + 1), outside, dtype)
-    A = memory[:np.prod(padded, dtype=int)].reshape(padded)[tuple(slice(b, b + n) for n, (b, _) in zip(shape, margins))]
-    if 0 in sizes:
-        return A, np.zeros(sizes, dtype)
-    return A, np.lib.stride_tricks.as_strided(memory[first:], sizes, [s * memory.itemsize for s in strides])
-
-
-def _windows(A, *axes, outside=0):
-    """A view of A. Each axis is None (all of it), or (start, (size, step), ...): one new axis for each (size, step), whose
-    entries k1, k2, ... are A[start + k1*step1 + k2*step2 + ...], and 0 (or another value) outside A."""
-    margins, starts, spans = _margins(A.shape, axes)
-    if any(before or after for before, after in margins):
-        inner, view = _room(A.shape, axes, A.dtype, outside)
-        inner[...] = A
-        return view
-    sizes = [max(0, size) for group in spans for size, _ in group]
-    if 0 in sizes:
-        return np.zeros(sizes, A.dtype)
-    strides = [step * one for group, one in zip(spans, A.strides) for _, step in group]
-    return np.lib.stride_tricks.as_strided(A[tuple(slice(s, None) for s in starts)], sizes, strides, writeable=False)
-
-
 def _sigmoid(x, out=None):
     """1 / (1 + exp(-x)), without overflow."""
     y = np.multiply(x, 0.5, out=out)
@@ -157,30 +103,34 @@ def forward(*, x, h0, Ur, Uz, Uc, Wr, Wz, Wc, br, bz, bc):
     # h[-1,n,k] = h0[n,k]
     h[0] = h0                                       # (N, H)
     # r_in_pre[t,n,k] = sum[j](Ur[k,j]*x[t,n,j]) + br[k]
-    r_in_pre = (x.reshape(T*N, I) @ Ur.T).reshape(T, N, H)
+    x_flat = x.reshape(T*N, I)
+    r_in_pre = (x_flat @ Ur.T).reshape(T, N, H)
     r_in_pre += br                                  # (T, N, H)
     # z_in_pre[t,n,k] = sum[j](Uz[k,j]*x[t,n,j]) + bz[k]
-    z_in_pre = (x.reshape(T*N, I) @ Uz.T).reshape(T, N, H)
+    z_in_pre = (x_flat @ Uz.T).reshape(T, N, H)
     z_in_pre += bz                                  # (T, N, H)
     # c_in_pre[t,n,k] = sum[j](Uc[k,j]*x[t,n,j]) + bc[k]
-    c_in_pre = (x.reshape(T*N, I) @ Uc.T).reshape(T, N, H)
+    c_in_pre = (x_flat @ Uc.T).reshape(T, N, H)
     c_in_pre += bc                                  # (T, N, H)
     r = np.zeros((T, N, H), dtype)
     z = np.zeros((T, N, H), dtype)
     c = np.zeros((T, N, H), dtype)
+    WrT = np.ascontiguousarray(Wr.T)
+    WzT = np.ascontiguousarray(Wz.T)
+    WcT = np.ascontiguousarray(Wc.T)
     for t in range(T):
         # r_in[t,n,k] = r_in_pre[t,n,k] + sum[l](Wr[k,l]*h[t-1,n,l])
-        r_in = h[t] @ Wr.T
+        r_in = h[t] @ WrT
         r_in += r_in_pre[t]                         # (N, H)
         # r[t,n,k] = sigmoid(r_in[t,n,k])
         _sigmoid(r_in, out=r[t])                    # (N, H)
         # z_in[t,n,k] = z_in_pre[t,n,k] + sum[l](Wz[k,l]*h[t-1,n,l])
-        z_in = h[t] @ Wz.T
+        z_in = h[t] @ WzT
         z_in += z_in_pre[t]                         # (N, H)
         # z[t,n,k] = sigmoid(z_in[t,n,k])
         _sigmoid(z_in, out=z[t])                    # (N, H)
         # c_in[t,n,k] = c_in_pre[t,n,k] + sum[l](Wc[k,l]*r[t,n,l]*h[t-1,n,l])
-        c_in = r[t]*h[t] @ Wc.T
+        c_in = r[t]*h[t] @ WcT
         c_in += c_in_pre[t]                         # (N, H)
         # c[t,n,k] = tanh(c_in[t,n,k])
         np.tanh(c_in, out=c[t])                     # (N, H)
@@ -201,58 +151,61 @@ def backward(residuals, *, dh):
     np.subtract(1, dc_in_pre, out=dc_in_pre)        # (T, N, H)
     # dc_pre[t,n,k] = 1 - z[t,n,k]
     dc_pre = 1 - z                                  # (T, N, H)
-    # dh_total_pre[t,n,k] = z[t+1,n,k]
-    dh_total_pre = _windows(z, (1, (T, 1)), None, None)  # (T, N, H)
-    # dh_total_pre2[t,n,k] = r[t+1,n,k]
-    dh_total_pre2 = _windows(r, (1, (T, 1)), None, None)  # (T, N, H)
     # dz_pre[t,n,k] = h[t-1,n,k] - c[t,n,k]
     dz_pre = h[:T] - c                              # (T, N, H)
-    dh_total = np.zeros((T + 2, N, H), dtype)  # dh_total[-1, 0, 0] stands first
-    dc_in = np.zeros((T + 1, N, H), dtype)
-    dr_in = np.zeros((T + 1, N, H), dtype)
-    dz_in = np.zeros((T + 1, N, H), dtype)
+    dh_total = np.zeros((T, N, H), dtype)
+    dc_in = np.zeros((T, N, H), dtype)
+    dr_in = np.zeros((T, N, H), dtype)
+    dz_in = np.zeros((T, N, H), dtype)
+    dh_total_carry = np.zeros((T + 1, N, H), dtype)
     for t in range(T - 1, -1, -1):
-        # dh_total[t,n,k] = dh[t,n,k] + dh_total[t+1,n,k]*dh_total_pre[t,n,k] + sum[l](dr_in[t+1,n,l]*Wr[l,k]) +
-        #     sum[l](dz_in[t+1,n,l]*Wz[l,k]) + sum[l](dc_in[t+1,n,l]*Wc[l,k]*dh_total_pre2[t,n,k])
-        part = dh[t] + dh_total[t + 2]*dh_total_pre[t] + dr_in[t + 1] @ Wr + dz_in[t + 1] @ Wz
-        np.add(part, dc_in[t + 1] @ Wc*dh_total_pre2[t], out=dh_total[t + 1])  # (N, H)
+        # dh_total[t,n,k] = dh[t,n,k] + dh_total_carry[t+1,n,k]
+        np.add(dh[t], dh_total_carry[t + 1], out=dh_total[t])  # (N, H)
         # dc[t,n,k] = dh_total[t,n,k]*dc_pre[t,n,k]
-        dc = dh_total[t + 1]*dc_pre[t]              # (N, H)
+        dc = dh_total[t]*dc_pre[t]                  # (N, H)
         # dc_in[t,n,k] = dc[t,n,k]*dc_in_pre[t,n,k]
         np.multiply(dc, dc_in_pre[t], out=dc_in[t])  # (N, H)
         # dr[t,n,k] = h[t-1,n,k]*sum[l](dc_in[t,n,l]*Wc[l,k])
-        dr = dc_in[t] @ Wc
-        dr *= h[t]                                  # (N, H)
+        part = dc_in[t] @ Wc
+        dr = h[t]*part                              # (N, H)
         # dr_in[t,n,k] = dr[t,n,k]*r[t,n,k]*dr_in_pre[t,n,k]
-        np.multiply(dr*r[t], dr_in_pre[t], out=dr_in[t])  # (N, H)
+        dr *= r[t]
+        np.multiply(dr, dr_in_pre[t], out=dr_in[t])  # (N, H)
         # dz[t,n,k] = dh_total[t,n,k]*dz_pre[t,n,k]
-        dz = dh_total[t + 1]*dz_pre[t]              # (N, H)
+        dz = dh_total[t]*dz_pre[t]                  # (N, H)
         # dz_in[t,n,k] = dz[t,n,k]*z[t,n,k]*dc_pre[t,n,k]
-        np.multiply(dz*z[t], dc_pre[t], out=dz_in[t])  # (N, H)
-    # dh_total[-1,n,k] = dh_total[0,n,k]*z[0,n,k] + sum[l](dr_in[0,n,l]*Wr[l,k]) + sum[l](dz_in[0,n,l]*Wz[l,k]) +
-    #     r[0,n,k]*sum[l](dc_in[0,n,l]*Wc[l,k])
-    np.add(dh_total[1]*z[0] + dr_in[0] @ Wr + dz_in[0] @ Wz, r[0]*(dc_in[0] @ Wc), out=dh_total[0])  # (N, H)
+        dz *= z[t]
+        np.multiply(dz, dc_pre[t], out=dz_in[t])    # (N, H)
+        # dh_total_carry[t,n,k] = dh_total[t,n,k]*z[t,n,k] + sum[l](dr_in[t,n,l]*Wr[l,k]) +
+        #     sum[l](dz_in[t,n,l]*Wz[l,k]) + sum[l](dc_in[t,n,l]*Wc[l,k]*r[t,n,k])
+        np.add(dh_total[t]*z[t] + dr_in[t] @ Wr + dz_in[t] @ Wz, part*r[t], out=dh_total_carry[t])  # (N, H)
     # dx[t,n,j] = sum[k](dr_in[t,n,k]*Ur[k,j]) + sum[k](dz_in[t,n,k]*Uz[k,j]) + sum[k](dc_in[t,n,k]*Uc[k,j])
-    dx = (dr_in[:T].reshape(T*N, H) @ Ur).reshape(T, N, I) + (dz_in[:T].reshape(T*N, H) @ Uz).reshape(T, N, I)
-    dx += (dc_in[:T].reshape(T*N, H) @ Uc).reshape(T, N, I)  # (T, N, I)
-    # dh0[n,k] = dh_total[-1,n,k]
-    dh0 = dh_total[0].copy()                        # (N, H)
+    dr_in_flat = dr_in.reshape(T*N, H)
+    dz_in_flat = dz_in.reshape(T*N, H)
+    dx = (dr_in_flat @ Ur).reshape(T, N, I) + (dz_in_flat @ Uz).reshape(T, N, I)
+    dc_in_flat = dc_in.reshape(T*N, H)
+    dx += (dc_in_flat @ Uc).reshape(T, N, I)        # (T, N, I)
+    # dh0[n,k] = dh_total[0,n,k]*z[0,n,k] + sum[l](dr_in[0,n,l]*Wr[l,k]) + sum[l](dz_in[0,n,l]*Wz[l,k]) +
+    #     r[0,n,k]*sum[l](dc_in[0,n,l]*Wc[l,k])
+    dh0 = dh_total[0]*z[0] + dr_in[0] @ Wr + dz_in[0] @ Wz + r[0]*(dc_in[0] @ Wc)  # (N, H)
     # dUr[k,j] = sum[t,n](dr_in[t,n,k]*x[t,n,j])
-    dUr = dr_in[:T].reshape(T*N, H).T @ x.reshape(T*N, I)  # (H, I)
+    x_flat = x.reshape(T*N, I)
+    dUr = dr_in_flat.T @ x_flat                     # (H, I)
     # dUz[k,j] = sum[t,n](dz_in[t,n,k]*x[t,n,j])
-    dUz = dz_in[:T].reshape(T*N, H).T @ x.reshape(T*N, I)  # (H, I)
+    dUz = dz_in_flat.T @ x_flat                     # (H, I)
     # dUc[k,j] = sum[t,n](dc_in[t,n,k]*x[t,n,j])
-    dUc = dc_in[:T].reshape(T*N, H).T @ x.reshape(T*N, I)  # (H, I)
+    dUc = dc_in_flat.T @ x_flat                     # (H, I)
     # dWr[k,l] = sum[t,n](dr_in[t,n,k]*h[t-1,n,l])
-    dWr = dr_in[:T].reshape(T*N, H).T @ h[:T].reshape(T*N, H)  # (H, H)
+    h_flat = h[:T].reshape(T*N, H)
+    dWr = dr_in_flat.T @ h_flat                     # (H, H)
     # dWz[k,l] = sum[t,n](dz_in[t,n,k]*h[t-1,n,l])
-    dWz = dz_in[:T].reshape(T*N, H).T @ h[:T].reshape(T*N, H)  # (H, H)
+    dWz = dz_in_flat.T @ h_flat                     # (H, H)
     # dWc[k,l] = sum[t,n](dc_in[t,n,k]*r[t,n,l]*h[t-1,n,l])
-    dWc = dc_in[:T].reshape(T*N, H).T @ (r.transpose(2, 0, 1)*h[:T].transpose(2, 0, 1)).reshape(H, T*N).T  # (H, H)
+    dWc = dc_in_flat.T @ (r.transpose(2, 0, 1)*h[:T].transpose(2, 0, 1)).reshape(H, T*N).T  # (H, H)
     # dbr[k] = sum[t,n](dr_in[t,n,k])
-    dbr = dr_in[:T].sum((0, 1))                     # (H,)
+    dbr = dr_in.sum((0, 1))                         # (H,)
     # dbz[k] = sum[t,n](dz_in[t,n,k])
-    dbz = dz_in[:T].sum((0, 1))                     # (H,)
+    dbz = dz_in.sum((0, 1))                         # (H,)
     # dbc[k] = sum[t,n](dc_in[t,n,k])
-    dbc = dc_in[:T].sum((0, 1))                     # (H,)
+    dbc = dc_in.sum((0, 1))                         # (H,)
     return Gradients((dx, dh0, dUr, dUz, dUc, dWr, dWz, dWc, dbr, dbz, dbc,))

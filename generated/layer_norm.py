@@ -116,5 +116,5 @@ def backward(residuals, *, dY):
     # dbeta[d] = sum[n](dY[n,d])
     dbeta = dY.sum(0)                               # (D,)
     # deps = -0.5*sum[n,d](dY[n,d]*gamma[d]*(X[n,d] - mu[n])/(var[n] + eps)**1.5)
-    deps = dtype.type(-((1/part5) @ part2/2))
+    deps = dtype.type(-(0.5*((1/part5) @ part2)))
     return Gradients((dX, dgamma, dbeta, deps,))

@@ -69,18 +69,11 @@ def _record(name, *fields):
 _LOWEST = {np.dtype(d): np.finfo(d).min for d in "efdg"}
 
 
-def _logsumexp(x, axis):
-    """log(sum(exp(x))) along the axes, shifted by the maximum; -inf where all entries are."""
-    m = x.max(axis, keepdims=True, initial=-np.inf)
-    e = x - np.clip(m, _LOWEST[x.dtype], -_LOWEST[x.dtype])
-    total = np.exp(e, out=e).sum(axis)  # at least 1, from the maximum itself
-    return np.log(np.maximum(total, 1)) + m.squeeze(axis)
-
-
-def _exp_difference(x, total, out=None):
-    """exp(x - total), and 0 where x is -inf, also against a total of -inf."""
-    e = np.subtract(x, np.maximum(total, _LOWEST[x.dtype]), out=out)
-    return np.exp(e, out=e) if np.ndim(e) else np.exp(e)
+def _log_softmax(x, axis, out=None):
+    """log(exp(x)/sum(exp(x))) along the axes, shifted by the maximum; -inf where all entries are."""
+    y = np.subtract(x, np.maximum.reduce(x, axis, keepdims=True, initial=_LOWEST[x.dtype]), out=out)
+    y -= np.log(np.maximum(np.add.reduce(np.exp(y), axis, keepdims=True), 1))
+    return y
 
 
 Gradients = _record("Gradients", "dX")
@@ -91,19 +84,17 @@ def forward(*, X):
     X, = _reals(X=X)
     dtype = X.dtype
     N, C = _shape(X, 2, "X[N,C]")
-    # P_lse[n] = logsumexp[c](X[n,c])
-    P_lse = _logsumexp(X, 1)                        # (N,)
     # P[n,c] = X[n,c] - P_lse[n]
-    P = X - P_lse[:, None]                          # (N, C)
-    return P, (X, P_lse, N, C, dtype,)
+    P = _log_softmax(X, 1)                          # (N, C)
+    return P, (P, N, C, dtype,)
 
 
 def backward(residuals, *, dP):
     """residuals, dP[N,C] -> dX"""
-    X, P_lse, N, C, dtype, = residuals
+    P, N, C, dtype, = residuals
     dP = _seed(dP, dtype, (N, C), "dP[N, C]")
     # dP_lse[n] = -sum[c](dP[n,c])
     dP_lse = -dP.sum(1)                             # (N,)
-    # dX[n,c] = dP_lse[n]*exp(X[n,c] - P_lse[n]) + dP[n,c]
-    dX = _exp_difference(X, P_lse[:, None])*dP_lse[:, None] + dP  # (N, C)
+    # dX[n,c] = dP_lse[n]*exp(P[n,c]) + dP[n,c]
+    dX = np.exp(P)*dP_lse[:, None] + dP             # (N, C)
     return Gradients((dX,))

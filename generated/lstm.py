@@ -73,60 +73,6 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
-def _margins(shape, axes):
-    """(margins, starts, spans): how far the entries that the axes name lie outside an array of this shape, before and behind it;
-    with such margins around it, where each axis starts and its (size, step)s."""
-    margins, starts, spans = [], [], []
-    for n, axis in zip(shape, axes):
-        start, *group = axis or (0, (n, 1))
-        low = start + sum(min(0, (size - 1) * step) for size, step in group)
-        high = start + sum(max(0, (size - 1) * step) for size, step in group)
-        before, after = (max(0, -low), max(0, high - n + 1)) if all(size > 0 for size, _ in group) else (0, 0)
-        margins.append((before, after))
-        starts.append(start + before)
-        spans.append(group)
-    return margins, starts, spans
-
-
-def _room(shape, axes, dtype, outside=0, wide=False):
-    """(A, view): an array of this shape, filled with `outside`, and the view of it and of its margins that _windows would give.
-    wide: the last entry of each group runs on to the end of the padded rows, if that makes long rows of equal steps; what stands
-    there is of no use."""
-    margins, starts, spans = _margins(shape, axes)
-    padded = [before + n + after for n, (before, after) in zip(shape, margins)]
-    slide = [k for k, group in enumerate(spans) if len(group) > 1]
-    rows = slide[1:]
-    idle = np.prod([padded[k] / max(1, spans[k][-1][0]) for k in rows])
-    if wide and idle <= 1.5 and all(spans[k][-1][1] == 1 for k in slide):
-        for k in rows:
-            spans[k] = [*spans[k][:-1], (padded[k], 1)]
-    steps = [int(np.prod(padded[k + 1:])) for k in range(len(padded))]
-    sizes = [max(0, size) for group in spans for size, _ in group]
-    strides = [step * one for group, one in zip(spans, steps) for _, step in group]
-    first = sum(start * one for start, one in zip(starts, steps))
-    last = first + sum(max(0, (size - 1) * stride) for size, stride in zip(sizes, strides))
-    memory = np.full(max(np.prod(padded, dtype=int), last + 1), outside, dtype)
-    A = memory[:np.prod(padded, dtype=int)].reshape(padded)[tuple(slice(b, b + n) for n, (b, _) in zip(shape, margins))]
-    if 0 in sizes:
-        return A, np.zeros(sizes, dtype)
-    return A, np.lib.stride_tricks.as_strided(memory[first:], sizes, [s * memory.itemsize for s in strides])
-
-
-def _windows(A, *axes, outside=0):
-    """A view of A. Each axis is None (all of it), or (start, (size, step), ...): one new axis for each (size, step), whose
-    entries k1, k2, ... are A[start + k1*step1 + k2*step2 + ...], and 0 (or another value) outside A."""
-    margins, starts, spans = _margins(A.shape, axes)
-    if any(before or after for before, after in margins):
-        inner, view = _room(A.shape, axes, A.dtype, outside)
-        inner[...] = A
-        return view
-    sizes = [max(0, size) for group in spans for size, _ in group]
-    if 0 in sizes:
-        return np.zeros(sizes, A.dtype)
-    strides = [step * one for group, one in zip(spans, A.strides) for _, step in group]
-    return np.lib.stride_tricks.as_strided(A[tuple(slice(s, None) for s in starts)], sizes, strides, writeable=False)
-
-
 def _sigmoid(x, out=None):
     """1 / (1 + exp(-x)), without overflow."""
     y = np.multiply(x, 0.5, out=out)
@@ -166,39 +112,44 @@ def forward(*, x, h0, c0, Ui, Uf, Ug, Uo, Wi, Wf, Wg, Wo, bi, bf, bg, bo):
     # c[-1,n,k] = c0[n,k]
     c[0] = c0                                       # (N, H)
     # i_in_pre[t,n,k] = sum[j](Ui[k,j]*x[t,n,j]) + bi[k]
-    i_in_pre = (x.reshape(T*N, I) @ Ui.T).reshape(T, N, H)
+    x_flat = x.reshape(T*N, I)
+    i_in_pre = (x_flat @ Ui.T).reshape(T, N, H)
     i_in_pre += bi                                  # (T, N, H)
     # o_in_pre[t,n,k] = sum[j](Uo[k,j]*x[t,n,j]) + bo[k]
-    o_in_pre = (x.reshape(T*N, I) @ Uo.T).reshape(T, N, H)
+    o_in_pre = (x_flat @ Uo.T).reshape(T, N, H)
     o_in_pre += bo                                  # (T, N, H)
     # f_in_pre[t,n,k] = sum[j](Uf[k,j]*x[t,n,j]) + bf[k]
-    f_in_pre = (x.reshape(T*N, I) @ Uf.T).reshape(T, N, H)
+    f_in_pre = (x_flat @ Uf.T).reshape(T, N, H)
     f_in_pre += bf                                  # (T, N, H)
     # g_in_pre[t,n,k] = sum[j](Ug[k,j]*x[t,n,j]) + bg[k]
-    g_in_pre = (x.reshape(T*N, I) @ Ug.T).reshape(T, N, H)
+    g_in_pre = (x_flat @ Ug.T).reshape(T, N, H)
     g_in_pre += bg                                  # (T, N, H)
     i = np.zeros((T, N, H), dtype)
     f = np.zeros((T, N, H), dtype)
     g = np.zeros((T, N, H), dtype)
     o = np.zeros((T, N, H), dtype)
+    WiT = np.ascontiguousarray(Wi.T)
+    WfT = np.ascontiguousarray(Wf.T)
+    WgT = np.ascontiguousarray(Wg.T)
+    WoT = np.ascontiguousarray(Wo.T)
     for t in range(T):
         # i_in[t,n,k] = i_in_pre[t,n,k] + sum[l](Wi[k,l]*h[t-1,n,l])
-        i_in = h[t] @ Wi.T
+        i_in = h[t] @ WiT
         i_in += i_in_pre[t]                         # (N, H)
         # i[t,n,k] = sigmoid(i_in[t,n,k])
         _sigmoid(i_in, out=i[t])                    # (N, H)
         # f_in[t,n,k] = f_in_pre[t,n,k] + sum[l](Wf[k,l]*h[t-1,n,l])
-        f_in = h[t] @ Wf.T
+        f_in = h[t] @ WfT
         f_in += f_in_pre[t]                         # (N, H)
         # f[t,n,k] = sigmoid(f_in[t,n,k])
         _sigmoid(f_in, out=f[t])                    # (N, H)
         # g_in[t,n,k] = g_in_pre[t,n,k] + sum[l](Wg[k,l]*h[t-1,n,l])
-        g_in = h[t] @ Wg.T
+        g_in = h[t] @ WgT
         g_in += g_in_pre[t]                         # (N, H)
         # g[t,n,k] = tanh(g_in[t,n,k])
         np.tanh(g_in, out=g[t])                     # (N, H)
         # o_in[t,n,k] = o_in_pre[t,n,k] + sum[l](Wo[k,l]*h[t-1,n,l])
-        o_in = h[t] @ Wo.T
+        o_in = h[t] @ WoT
         o_in += o_in_pre[t]                         # (N, H)
         # o[t,n,k] = sigmoid(o_in[t,n,k])
         _sigmoid(o_in, out=o[t])                    # (N, H)
@@ -217,11 +168,9 @@ def backward(residuals, *, dh, dc):
     dc = _seed(dc, dtype, (T, N, H), "dc[T, N, H]")
     # di_in_pre[t,n,k] = 1 - i[t,n,k]
     di_in_pre = 1 - i                               # (T, N, H)
-    # dc_total_pre[t,n,k] = f[t+1,n,k]
-    dc_total_pre = _windows(f, (1, (T, 1)), None, None)  # (T, N, H)
-    # dc_total_pre2[t,n,k] = 1 - tanh(c[t,n,k])**2
-    dc_total_pre2 = np.tanh(c[1:])**2
-    np.subtract(1, dc_total_pre2, out=dc_total_pre2)  # (T, N, H)
+    # dc_total_pre[t,n,k] = 1 - tanh(c[t,n,k])**2
+    dc_total_pre = np.tanh(c[1:])**2
+    np.subtract(1, dc_total_pre, out=dc_total_pre)  # (T, N, H)
     # df_in_pre[t,n,k] = 1 - f[t,n,k]
     df_in_pre = 1 - f                               # (T, N, H)
     # dg_in_pre[t,n,k] = 1 - g[t,n,k]**2
@@ -232,8 +181,8 @@ def backward(residuals, *, dh, dc):
     # do_pre[t,n,k] = tanh(c[t,n,k])
     do_pre = np.tanh(c[1:])                         # (T, N, H)
     dh_total = np.zeros((T + 1, N, H), dtype)  # dh_total[-1, 0, 0] stands first
-    dc_total = np.zeros((T + 2, N, H), dtype)  # dc_total[-1, 0, 0] stands first
     di_in = np.zeros((T + 1, N, H), dtype)
+    dc_total_carry = np.zeros((T + 1, N, H), dtype)
     df_in = np.zeros((T + 1, N, H), dtype)
     dg_in = np.zeros((T + 1, N, H), dtype)
     do_in = np.zeros((T + 1, N, H), dtype)
@@ -241,55 +190,62 @@ def backward(residuals, *, dh, dc):
         # dh_total[t,n,k] = dh[t,n,k] + sum[l](di_in[t+1,n,l]*Wi[l,k]) + sum[l](df_in[t+1,n,l]*Wf[l,k]) +
         #     sum[l](dg_in[t+1,n,l]*Wg[l,k]) + sum[l](do_in[t+1,n,l]*Wo[l,k])
         np.add(dh[t] + di_in[t + 1] @ Wi + df_in[t + 1] @ Wf + dg_in[t + 1] @ Wg, do_in[t + 1] @ Wo, out=dh_total[t + 1])
-        # dc_total[t,n,k] = dc[t,n,k] + dc_total[t+1,n,k]*dc_total_pre[t,n,k] +
-        #     dh_total[t,n,k]*o[t,n,k]*dc_total_pre2[t,n,k]
-        np.add(dc[t] + dc_total[t + 2]*dc_total_pre[t], dh_total[t + 1]*o[t]*dc_total_pre2[t], out=dc_total[t + 1])
+        # dc_total[t,n,k] = dc[t,n,k] + dh_total[t,n,k]*o[t,n,k]*dc_total_pre[t,n,k] + dc_total_carry[t+1,n,k]
+        dc_total = dc[t] + dh_total[t + 1]*o[t]*dc_total_pre[t] + dc_total_carry[t + 1]  # (N, H)
         # di[t,n,k] = dc_total[t,n,k]*g[t,n,k]
-        di = dc_total[t + 1]*g[t]                   # (N, H)
+        di = dc_total*g[t]                          # (N, H)
         # di_in[t,n,k] = di[t,n,k]*i[t,n,k]*di_in_pre[t,n,k]
-        np.multiply(di*i[t], di_in_pre[t], out=di_in[t])  # (N, H)
+        di *= i[t]
+        np.multiply(di, di_in_pre[t], out=di_in[t])  # (N, H)
+        # dc_total_carry[t,n,k] = dc_total[t,n,k]*f[t,n,k]
+        np.multiply(dc_total, f[t], out=dc_total_carry[t])  # (N, H)
         # df[t,n,k] = dc_total[t,n,k]*c[t-1,n,k]
-        df = dc_total[t + 1]*c[t]                   # (N, H)
+        df = dc_total*c[t]                          # (N, H)
         # df_in[t,n,k] = df[t,n,k]*f[t,n,k]*df_in_pre[t,n,k]
-        np.multiply(df*f[t], df_in_pre[t], out=df_in[t])  # (N, H)
+        df *= f[t]
+        np.multiply(df, df_in_pre[t], out=df_in[t])  # (N, H)
         # dg[t,n,k] = dc_total[t,n,k]*i[t,n,k]
-        dg = dc_total[t + 1]*i[t]                   # (N, H)
+        dg = np.multiply(dc_total, i[t], out=dc_total)  # (N, H)
         # dg_in[t,n,k] = dg[t,n,k]*dg_in_pre[t,n,k]
         np.multiply(dg, dg_in_pre[t], out=dg_in[t])  # (N, H)
         # do[t,n,k] = dh_total[t,n,k]*do_pre[t,n,k]
         do = dh_total[t + 1]*do_pre[t]              # (N, H)
         # do_in[t,n,k] = do[t,n,k]*o[t,n,k]*do_in_pre[t,n,k]
-        np.multiply(do*o[t], do_in_pre[t], out=do_in[t])  # (N, H)
-    # dc_total[-1,n,k] = dc_total[0,n,k]*f[0,n,k]
-    np.multiply(dc_total[1], f[0], out=dc_total[0])  # (N, H)
+        do *= o[t]
+        np.multiply(do, do_in_pre[t], out=do_in[t])  # (N, H)
     # dh_total[-1,n,k] = sum[l](di_in[0,n,l]*Wi[l,k]) + sum[l](df_in[0,n,l]*Wf[l,k]) + sum[l](dg_in[0,n,l]*Wg[l,k]) +
     #     sum[l](do_in[0,n,l]*Wo[l,k])
     np.add(di_in[0] @ Wi + df_in[0] @ Wf + dg_in[0] @ Wg, do_in[0] @ Wo, out=dh_total[0])  # (N, H)
     # dx[t,n,j] = sum[k](di_in[t,n,k]*Ui[k,j]) + sum[k](df_in[t,n,k]*Uf[k,j]) + sum[k](dg_in[t,n,k]*Ug[k,j]) +
     #     sum[k](do_in[t,n,k]*Uo[k,j])
-    part = (di_in[:T].reshape(T*N, H) @ Ui).reshape(T, N, I) + (df_in[:T].reshape(T*N, H) @ Uf).reshape(T, N, I)
-    dx = part + (dg_in[:T].reshape(T*N, H) @ Ug).reshape(T, N, I)
-    dx += (do_in[:T].reshape(T*N, H) @ Uo).reshape(T, N, I)  # (T, N, I)
+    di_in_flat = di_in[:T].reshape(T*N, H)
+    df_in_flat = df_in[:T].reshape(T*N, H)
+    dg_in_flat = dg_in[:T].reshape(T*N, H)
+    dx = (di_in_flat @ Ui).reshape(T, N, I) + (df_in_flat @ Uf).reshape(T, N, I) + (dg_in_flat @ Ug).reshape(T, N, I)
+    do_in_flat = do_in[:T].reshape(T*N, H)
+    dx += (do_in_flat @ Uo).reshape(T, N, I)        # (T, N, I)
     # dh0[n,k] = dh_total[-1,n,k]
     dh0 = dh_total[0].copy()                        # (N, H)
-    # dc0[n,k] = dc_total[-1,n,k]
-    dc0 = dc_total[0].copy()                        # (N, H)
+    # dc0[n,k] = dc_total_carry[0,n,k]
+    dc0 = dc_total_carry[0].copy()                  # (N, H)
     # dUi[k,j] = sum[t,n](di_in[t,n,k]*x[t,n,j])
-    dUi = di_in[:T].reshape(T*N, H).T @ x.reshape(T*N, I)  # (H, I)
+    x_flat = x.reshape(T*N, I)
+    dUi = di_in_flat.T @ x_flat                     # (H, I)
     # dUf[k,j] = sum[t,n](df_in[t,n,k]*x[t,n,j])
-    dUf = df_in[:T].reshape(T*N, H).T @ x.reshape(T*N, I)  # (H, I)
+    dUf = df_in_flat.T @ x_flat                     # (H, I)
     # dUg[k,j] = sum[t,n](dg_in[t,n,k]*x[t,n,j])
-    dUg = dg_in[:T].reshape(T*N, H).T @ x.reshape(T*N, I)  # (H, I)
+    dUg = dg_in_flat.T @ x_flat                     # (H, I)
     # dUo[k,j] = sum[t,n](do_in[t,n,k]*x[t,n,j])
-    dUo = do_in[:T].reshape(T*N, H).T @ x.reshape(T*N, I)  # (H, I)
+    dUo = do_in_flat.T @ x_flat                     # (H, I)
     # dWi[k,l] = sum[t,n](di_in[t,n,k]*h[t-1,n,l])
-    dWi = di_in[:T].reshape(T*N, H).T @ h[:T].reshape(T*N, H)  # (H, H)
+    h_flat = h[:T].reshape(T*N, H)
+    dWi = di_in_flat.T @ h_flat                     # (H, H)
     # dWf[k,l] = sum[t,n](df_in[t,n,k]*h[t-1,n,l])
-    dWf = df_in[:T].reshape(T*N, H).T @ h[:T].reshape(T*N, H)  # (H, H)
+    dWf = df_in_flat.T @ h_flat                     # (H, H)
     # dWg[k,l] = sum[t,n](dg_in[t,n,k]*h[t-1,n,l])
-    dWg = dg_in[:T].reshape(T*N, H).T @ h[:T].reshape(T*N, H)  # (H, H)
+    dWg = dg_in_flat.T @ h_flat                     # (H, H)
     # dWo[k,l] = sum[t,n](do_in[t,n,k]*h[t-1,n,l])
-    dWo = do_in[:T].reshape(T*N, H).T @ h[:T].reshape(T*N, H)  # (H, H)
+    dWo = do_in_flat.T @ h_flat                     # (H, H)
     # dbi[k] = sum[t,n](di_in[t,n,k])
     dbi = di_in[:T].sum((0, 1))                     # (H,)
     # dbf[k] = sum[t,n](df_in[t,n,k])

@@ -176,7 +176,7 @@ def backward(residuals, *, dY):
     # dX[n,c,a,b] = sum[u,v](where((p + a - u) % s == 0 and (p + b - v) % s == 0 and X[n,c,a,b] ==
     #     Y[n,c,(p+a-u)//s,(p+b-v)//s], dY[n,c,(p+a-u)//s,(p+b-v)//s]/Y_ties[n,c,(p+a-u)//s,(p+b-v)//s], 0))
     dX, places = _room((N, C, H, W), (None, None, (-p, (n_i, s), (U, 1)), (-p, (n_j, s), (V, 1))), dtype)
-    part4 = dY/Y_ties
+    np.divide(dY, Y_ties, out=Y_ties)
     for u, v in np.ndindex(U, V):
-        places[:, :, :, u, :, v] += np.where(windows[:, :, u, :, v] == Y, part4, dtype.type(0))
+        places[:, :, :, u, :, v] += np.where(windows[:, :, u, :, v] == Y, Y_ties, dtype.type(0))
     return Gradients((dX,))

@@ -91,31 +91,31 @@ def forward(*, X, W1, b1, W2, b2, W3, b3):
     a1_in = X @ W1
     a1_in += b1                                     # (N, H)
     # a1[n,h] = relu(a1_in[n,h])
-    a1 = np.maximum(a1_in, 0)                       # (N, H)
+    a1 = np.maximum(a1_in, 0, out=a1_in)            # (N, H)
     # a2_in[n,k] = sum[h](a1[n,h]*W2[h,k]) + b2[k]
     a2_in = a1 @ W2
     a2_in += b2                                     # (N, K)
     # a2[n,k] = relu(a2_in[n,k])
-    a2 = np.maximum(a2_in, 0)                       # (N, K)
+    a2 = np.maximum(a2_in, 0, out=a2_in)            # (N, K)
     # Y[n,o] = sum[k](a2[n,k]*W3[k,o]) + b3[o]
     Y = a2 @ W3
     Y += b3                                         # (N, O)
-    return Y, (X, W1, W2, W3, a1_in, a1, a2_in, a2, N, I, H, K, O, dtype,)
+    return Y, (X, W1, W2, W3, a1, a2, N, I, H, K, O, dtype,)
 
 
 @np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def backward(residuals, *, dY):
     """residuals, dY[N,O] -> dX, dW1, db1, dW2, db2, dW3, db3"""
-    X, W1, W2, W3, a1_in, a1, a2_in, a2, N, I, H, K, O, dtype, = residuals
+    X, W1, W2, W3, a1, a2, N, I, H, K, O, dtype, = residuals
     dY = _seed(dY, dtype, (N, O), "dY[N, O]")
     # da2[n,k] = sum[o](dY[n,o]*W3[k,o])
     da2 = dY @ W3.T                                 # (N, K)
-    # da2_in[n,k] = where(a2_in[n,k] > 0, da2[n,k], 0)
-    da2_in = np.where(a2_in > 0, da2, dtype.type(0))  # (N, K)
+    # da2_in[n,k] = where(a2[n,k] > 0, da2[n,k], 0)
+    da2_in = np.where(a2 > 0, da2, dtype.type(0))   # (N, K)
     # da1[n,h] = sum[k](da2_in[n,k]*W2[h,k])
     da1 = da2_in @ W2.T                             # (N, H)
-    # da1_in[n,h] = where(a1_in[n,h] > 0, da1[n,h], 0)
-    da1_in = np.where(a1_in > 0, da1, dtype.type(0))  # (N, H)
+    # da1_in[n,h] = where(a1[n,h] > 0, da1[n,h], 0)
+    da1_in = np.where(a1 > 0, da1, dtype.type(0))   # (N, H)
     # dX[n,i] = sum[h](da1_in[n,h]*W1[i,h])
     dX = da1_in @ W1.T                              # (N, I)
     # dW1[i,h] = sum[n](da1_in[n,h]*X[n,i])

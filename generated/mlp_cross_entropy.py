@@ -61,18 +61,11 @@ def _record(name, *fields):
 _LOWEST = {np.dtype(d): np.finfo(d).min for d in "efdg"}
 
 
-def _logsumexp(x, axis):
-    """log(sum(exp(x))) along the axes, shifted by the maximum; -inf where all entries are."""
-    m = x.max(axis, keepdims=True, initial=-np.inf)
-    e = x - np.clip(m, _LOWEST[x.dtype], -_LOWEST[x.dtype])
-    total = np.exp(e, out=e).sum(axis)  # at least 1, from the maximum itself
-    return np.log(np.maximum(total, 1)) + m.squeeze(axis)
-
-
-def _exp_difference(x, total, out=None):
-    """exp(x - total), and 0 where x is -inf, also against a total of -inf."""
-    e = np.subtract(x, np.maximum(total, _LOWEST[x.dtype]), out=out)
-    return np.exp(e, out=e) if np.ndim(e) else np.exp(e)
+def _log_softmax(x, axis, out=None):
+    """log(exp(x)/sum(exp(x))) along the axes, shifted by the maximum; -inf where all entries are."""
+    y = np.subtract(x, np.maximum.reduce(x, axis, keepdims=True, initial=_LOWEST[x.dtype]), out=out)
+    y -= np.log(np.maximum(np.add.reduce(np.exp(y), axis, keepdims=True), 1))
+    return y
 
 
 Gradients = _record("Gradients", "dX", "dW1", "db1", "dW2", "db2", "dy")
@@ -96,27 +89,27 @@ def forward(*, X, W1, b1, W2, b2, y):
     a_in = X @ W1
     a_in += b1                                      # (N, H)
     # a[n,h] = relu(a_in[n,h])
-    a = np.maximum(a_in, 0)                         # (N, H)
+    a = np.maximum(a_in, 0, out=a_in)               # (N, H)
     # Z[n,c] = sum[h](a[n,h]*W2[h,c]) + b2[c]
     Z = a @ W2
     Z += b2                                         # (N, C)
-    # L_lse[n] = logsumexp[c](Z[n,c])
-    L_lse = _logsumexp(Z, 1)                        # (N,)
-    # L = -sum[n,c](y[n,c]*(Z[n,c] - L_lse[n]))/N
-    L = dtype.type(-((y*(Z - L_lse[:, None])).sum()/N))
-    return L, (X, W1, W2, y, a_in, a, Z, L_lse, N, I, H, C, dtype,)
+    # Z_log[n,c] = Z[n,c] - L_lse[n]
+    Z_log = _log_softmax(Z, 1, out=Z)               # (N, C)
+    # L = -sum[n,c](y[n,c]*Z_log[n,c])/N
+    L = dtype.type(-((y*Z_log).sum()/N))
+    return L, (X, W1, W2, y, a, Z_log, N, I, H, C, dtype,)
 
 
 @np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def backward(residuals):
     """residuals -> dX, dW1, db1, dW2, db2, dy"""
-    X, W1, W2, y, a_in, a, Z, L_lse, N, I, H, C, dtype, = residuals
-    # dZ[n,c] = (exp(Z[n,c] - L_lse[n]) - y[n,c])/N
-    dZ = (_exp_difference(Z, L_lse[:, None]) - y)/N  # (N, C)
+    X, W1, W2, y, a, Z_log, N, I, H, C, dtype, = residuals
+    # dZ[n,c] = (exp(Z_log[n,c]) - y[n,c])/N
+    dZ = (np.exp(Z_log) - y)/N                      # (N, C)
     # da[n,h] = sum[c](dZ[n,c]*W2[h,c])
     da = dZ @ W2.T                                  # (N, H)
-    # da_in[n,h] = where(a_in[n,h] > 0, da[n,h], 0)
-    da_in = np.where(a_in > 0, da, dtype.type(0))   # (N, H)
+    # da_in[n,h] = where(a[n,h] > 0, da[n,h], 0)
+    da_in = np.where(a > 0, da, dtype.type(0))      # (N, H)
     # dX[n,i] = sum[h](da_in[n,h]*W1[i,h])
     dX = da_in @ W1.T                               # (N, I)
     # dW1[i,h] = sum[n](da_in[n,h]*X[n,i])
@@ -127,6 +120,6 @@ def backward(residuals):
     dW2 = a.T @ dZ                                  # (H, C)
     # db2[c] = sum[n](dZ[n,c])
     db2 = dZ.sum(0)                                 # (C,)
-    # dy[n,c] = (L_lse[n] - Z[n,c])/N
-    dy = (L_lse[:, None] - Z)/N                     # (N, C)
+    # dy[n,c] = (-Z_log[n,c])/N
+    dy = (-1)*Z_log/N                               # (N, C)
     return Gradients((dX, dW1, db1, dW2, db2, dy,))

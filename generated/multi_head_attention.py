@@ -77,10 +77,10 @@ _LOWEST = {np.dtype(d): np.finfo(d).min for d in "efdg"}
 
 
 def _softmax(x, axis, out=None):
-    """exp(x)/sum(exp(x)) along the axes, shifted by the maximum; 0 where all entries are -inf."""
-    p = np.subtract(x, x.max(axis, keepdims=True, initial=_LOWEST[x.dtype]), out=out)
-    total = np.exp(p, out=p).sum(axis, keepdims=True)  # at least 1, from the maximum itself
-    p /= np.maximum(total, 1)
+    """exp(x)/sum(exp(x)) along the axes, shifted by the maximum."""
+    p = np.subtract(x, np.maximum.reduce(x, axis, keepdims=True, initial=_LOWEST[x.dtype]), out=out)
+    np.exp(p, out=p)
+    p /= np.add.reduce(p, axis, keepdims=True)
     return p
 
 
@@ -99,14 +99,12 @@ def forward(*, X, Wq, Wk, Wv, Wo):
             (Wo, (H, E, D), "Wo[H,E,D]"),
         )
     # Q[n,h,i,e] = sum[d](X[n,i,d]*Wq[h,d,e])
-    part = (X.reshape(N*T, D) @ Wq.transpose(1, 0, 2).reshape(D, H*E)).reshape(N, T, H, E)
-    Q = part.transpose(0, 2, 1, 3)                  # (N, H, T, E)
+    X_flat = X.reshape(N*T, D)
+    Q = (X_flat @ Wq.transpose(1, 0, 2).reshape(D, H*E)).reshape(N, T, H, E).transpose(0, 2, 1, 3)  # (N, H, T, E)
     # K[n,h,j,e] = sum[d](X[n,j,d]*Wk[h,d,e])
-    part2 = (X.reshape(N*T, D) @ Wk.transpose(1, 0, 2).reshape(D, H*E)).reshape(N, T, H, E)
-    K = part2.transpose(0, 2, 1, 3)                 # (N, H, T, E)
+    K = (X_flat @ Wk.transpose(1, 0, 2).reshape(D, H*E)).reshape(N, T, H, E).transpose(0, 2, 1, 3)  # (N, H, T, E)
     # V[n,h,j,e] = sum[d](X[n,j,d]*Wv[h,d,e])
-    part3 = (X.reshape(N*T, D) @ Wv.transpose(1, 0, 2).reshape(D, H*E)).reshape(N, T, H, E)
-    V = part3.transpose(0, 2, 1, 3)                 # (N, H, T, E)
+    V = (X_flat @ Wv.transpose(1, 0, 2).reshape(D, H*E)).reshape(N, T, H, E).transpose(0, 2, 1, 3)  # (N, H, T, E)
     # S[n,h,i,j] = sum[e](Q[n,h,i,e]*K[n,h,j,e])/sqrt(E)
     S = Q @ K.swapaxes(-1, -2)
     S /= E**0.5                                     # (N, H, T, T)
@@ -124,14 +122,16 @@ def backward(residuals, *, dY):
     X, Wq, Wk, Wv, Wo, Q, K, V, A, Z, N, T, D, H, E, dtype, = residuals
     dY = _seed(dY, dtype, (N, T, D), "dY[N, T, D]")
     # dZ[n,h,i,e] = sum[d](dY[n,i,d]*Wo[h,e,d])
-    dZ = (dY.reshape(N*T, D) @ Wo.reshape(H*E, D).T).reshape(N, T, H, E).transpose(0, 2, 1, 3)  # (N, H, T, E)
+    dY_flat = dY.reshape(N*T, D)
+    dZ = (dY_flat @ Wo.reshape(H*E, D).T).reshape(N, T, H, E).transpose(0, 2, 1, 3)  # (N, H, T, E)
     # dA[n,h,i,j] = sum[e](dZ[n,h,i,e]*V[n,h,j,e])
     dA = dZ @ V.swapaxes(-1, -2)                    # (N, H, T, T)
-    # dA_lse[n,h,i] = -sum[j](dA[n,h,i,j]*A[n,h,i,j])
-    dA_lse = (dA*A).sum(3)
+    # dA_lse[n,h,i] = -sum[e](dZ[n,h,i,e]*Z[n,h,i,e])
+    dA_lse = np.vecdot(dZ, Z)
     np.negative(dA_lse, out=dA_lse)                 # (N, H, T)
     # dS[n,h,i,j] = A[n,h,i,j]*(dA[n,h,i,j] + dA_lse[n,h,i])
-    dS = A*(dA + dA_lse[:, :, :, None])             # (N, H, T, T)
+    dA += dA_lse[:, :, :, None]
+    dS = np.multiply(dA, A, out=dA)                 # (N, H, T, T)
     # dQ[n,h,i,e] = sum[j](dS[n,h,i,j]*K[n,h,j,e])/sqrt(E)
     dQ = dS @ K
     dQ /= E**0.5                                    # (N, H, T, E)
@@ -147,15 +147,12 @@ def backward(residuals, *, dY):
     part3 = dV.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wv.transpose(1, 0, 2).reshape(D, H*E).T
     dX += part3.reshape(N, T, D)                    # (N, T, D)
     # dWq[h,d,e] = sum[n,i](dQ[n,h,i,e]*X[n,i,d])
-    part4 = (dQ.transpose(0, 2, 1, 3).reshape(N, T, H*E).swapaxes(-1, -2) @ X).reshape(N, H, E, D)
-    dWq = part4.swapaxes(-1, -2).sum(0)             # (H, D, E)
+    X_flat = X.reshape(N*T, D)
+    dWq = X_flat.T @ dQ.transpose(1, 0, 2, 3).reshape(H, N*T, E)  # (H, D, E)
     # dWk[h,d,e] = sum[n,j](dK[n,h,j,e]*X[n,j,d])
-    part5 = (dK.transpose(0, 2, 1, 3).reshape(N, T, H*E).swapaxes(-1, -2) @ X).reshape(N, H, E, D)
-    dWk = part5.swapaxes(-1, -2).sum(0)             # (H, D, E)
+    dWk = X_flat.T @ dK.transpose(1, 0, 2, 3).reshape(H, N*T, E)  # (H, D, E)
     # dWv[h,d,e] = sum[n,j](dV[n,h,j,e]*X[n,j,d])
-    part6 = (dV.transpose(0, 2, 1, 3).reshape(N, T, H*E).swapaxes(-1, -2) @ X).reshape(N, H, E, D)
-    dWv = part6.swapaxes(-1, -2).sum(0)             # (H, D, E)
+    dWv = X_flat.T @ dV.transpose(1, 0, 2, 3).reshape(H, N*T, E)  # (H, D, E)
     # dWo[h,e,d] = sum[n,i](dY[n,i,d]*Z[n,h,i,e])
-    part7 = (Z.transpose(0, 2, 1, 3).reshape(N, T, H*E).swapaxes(-1, -2) @ dY).reshape(N, H, E, D)
-    dWo = part7.sum(0)                              # (H, E, D)
+    dWo = (Z.transpose(0, 2, 1, 3).reshape(N*T, H*E).T @ dY_flat).reshape(H, E, D)  # (H, E, D)
     return Gradients((dX, dWq, dWk, dWv, dWo,))

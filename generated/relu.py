@@ -76,14 +76,14 @@ def forward(*, X):
     N, D = _shape(X, 2, "X[N,D]")
     # Y[n,d] = relu(X[n,d])
     Y = np.maximum(X, 0)                            # (N, D)
-    return Y, (X, N, D, dtype,)
+    return Y, (Y, N, D, dtype,)
 
 
 @np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def backward(residuals, *, dY):
     """residuals, dY[N,D] -> dX"""
-    X, N, D, dtype, = residuals
+    Y, N, D, dtype, = residuals
     dY = _seed(dY, dtype, (N, D), "dY[N, D]")
-    # dX[n,d] = where(X[n,d] > 0, dY[n,d], 0)
-    dX = np.where(X > 0, dY, dtype.type(0))         # (N, D)
+    # dX[n,d] = where(Y[n,d] > 0, dY[n,d], 0)
+    dX = np.where(Y > 0, dY, dtype.type(0))         # (N, D)
     return Gradients((dX,))

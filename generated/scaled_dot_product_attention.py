@@ -73,10 +73,10 @@ _LOWEST = {np.dtype(d): np.finfo(d).min for d in "efdg"}
 
 
 def _softmax(x, axis, out=None):
-    """exp(x)/sum(exp(x)) along the axes, shifted by the maximum; 0 where all entries are -inf."""
-    p = np.subtract(x, x.max(axis, keepdims=True, initial=_LOWEST[x.dtype]), out=out)
-    total = np.exp(p, out=p).sum(axis, keepdims=True)  # at least 1, from the maximum itself
-    p /= np.maximum(total, 1)
+    """exp(x)/sum(exp(x)) along the axes, shifted by the maximum."""
+    p = np.subtract(x, np.maximum.reduce(x, axis, keepdims=True, initial=_LOWEST[x.dtype]), out=out)
+    np.exp(p, out=p)
+    p /= np.add.reduce(p, axis, keepdims=True)
     return p
 
 
@@ -99,19 +99,20 @@ def forward(*, Q, K, V):
     A = _softmax(S, 1, out=S)                       # (M, N)
     # Y[i,e] = sum[j](A[i,j]*V[j,e])
     Y = A @ V                                       # (M, E)
-    return Y, (Q, K, V, A, M, D, N, E, dtype,)
+    return Y, (Q, K, V, A, Y, M, D, N, E, dtype,)
 
 
 def backward(residuals, *, dY):
     """residuals, dY[M,E] -> dQ, dK, dV"""
-    Q, K, V, A, M, D, N, E, dtype, = residuals
+    Q, K, V, A, Y, M, D, N, E, dtype, = residuals
     dY = _seed(dY, dtype, (M, E), "dY[M, E]")
     # dA[i,j] = sum[e](dY[i,e]*V[j,e])
     dA = dY @ V.T                                   # (M, N)
-    # dA_lse[i] = -sum[j](dA[i,j]*A[i,j])
-    dA_lse = -(dA*A).sum(1)                         # (M,)
+    # dA_lse[i] = -sum[e](dY[i,e]*Y[i,e])
+    dA_lse = -np.vecdot(dY, Y)                      # (M,)
     # dS[i,j] = A[i,j]*(dA[i,j] + dA_lse[i])
-    dS = A*(dA + dA_lse[:, None])                   # (M, N)
+    dA += dA_lse[:, None]
+    dS = np.multiply(dA, A, out=dA)                 # (M, N)
     # dQ[i,d] = sum[j](dS[i,j]*K[j,d])/sqrt(D)
     dQ = dS @ K
     dQ /= D**0.5                                    # (M, D)

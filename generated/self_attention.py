@@ -73,10 +73,10 @@ _LOWEST = {np.dtype(d): np.finfo(d).min for d in "efdg"}
 
 
 def _softmax(x, axis, out=None):
-    """exp(x)/sum(exp(x)) along the axes, shifted by the maximum; 0 where all entries are -inf."""
-    p = np.subtract(x, x.max(axis, keepdims=True, initial=_LOWEST[x.dtype]), out=out)
-    total = np.exp(p, out=p).sum(axis, keepdims=True)  # at least 1, from the maximum itself
-    p /= np.maximum(total, 1)
+    """exp(x)/sum(exp(x)) along the axes, shifted by the maximum."""
+    p = np.subtract(x, np.maximum.reduce(x, axis, keepdims=True, initial=_LOWEST[x.dtype]), out=out)
+    np.exp(p, out=p)
+    p /= np.add.reduce(p, axis, keepdims=True)
     return p
 
 
@@ -95,19 +95,20 @@ def forward(*, X):
     A = _softmax(S, 1, out=S)                       # (N, N)
     # Y[i,d] = sum[j](A[i,j]*X[j,d])
     Y = A @ X                                       # (N, D)
-    return Y, (X, A, N, D, dtype,)
+    return Y, (X, A, Y, N, D, dtype,)
 
 
 def backward(residuals, *, dY):
     """residuals, dY[N,D] -> dX"""
-    X, A, N, D, dtype, = residuals
+    X, A, Y, N, D, dtype, = residuals
     dY = _seed(dY, dtype, (N, D), "dY[N, D]")
     # dA[i,j] = sum[d](dY[i,d]*X[j,d])
     dA = dY @ X.T                                   # (N, N)
-    # dA_lse[i] = -sum[j](dA[i,j]*A[i,j])
-    dA_lse = -(dA*A).sum(1)                         # (N,)
+    # dA_lse[i] = -sum[d](dY[i,d]*Y[i,d])
+    dA_lse = -np.vecdot(dY, Y)                      # (N,)
     # dS[i,j] = A[i,j]*(dA[i,j] + dA_lse[i])
-    dS = A*(dA + dA_lse[:, None])                   # (N, N)
+    dA += dA_lse[:, None]
+    dS = np.multiply(dA, A, out=dA)                 # (N, N)
     # dX[i,d] = sum[j](dS[i,j]*X[j,d])/sqrt(D) + sum[j](dS[j,i]*X[j,d])/sqrt(D) + sum[j](dY[j,d]*A[j,i])
     dX = dS @ X/D**0.5 + dS.T @ X/D**0.5 + A.T @ dY  # (N, D)
     return Gradients((dX,))

@@ -73,10 +73,10 @@ _LOWEST = {np.dtype(d): np.finfo(d).min for d in "efdg"}
 
 
 def _softmax(x, axis, out=None):
-    """exp(x)/sum(exp(x)) along the axes, shifted by the maximum; 0 where all entries are -inf."""
-    p = np.subtract(x, x.max(axis, keepdims=True, initial=_LOWEST[x.dtype]), out=out)
-    total = np.exp(p, out=p).sum(axis, keepdims=True)  # at least 1, from the maximum itself
-    p /= np.maximum(total, 1)
+    """exp(x)/sum(exp(x)) along the axes, shifted by the maximum."""
+    p = np.subtract(x, np.maximum.reduce(x, axis, keepdims=True, initial=_LOWEST[x.dtype]), out=out)
+    np.exp(p, out=p)
+    p /= np.add.reduce(p, axis, keepdims=True)
     return p
 
 
@@ -89,7 +89,7 @@ def forward(*, Q, X):
     dtype = Q.dtype
     M, D = _shape(Q, 2, "Q[M,D]")
     N, _ = _shape(X, 2, "X[N,D]")
-    if not (X.shape == (N, D)):
+    if X.shape != (N, D):
         raise _misfit((X, (N, D), "X[N,D]"))
     # S[i,j] = sum[d](Q[i,d]*X[j,d])
     S = Q @ X.T                                     # (M, N)
@@ -97,19 +97,20 @@ def forward(*, Q, X):
     A = _softmax(S, 1, out=S)                       # (M, N)
     # Y[i,d] = sum[j](A[i,j]*X[j,d])
     Y = A @ X                                       # (M, D)
-    return Y, (Q, X, A, M, D, N, dtype,)
+    return Y, (Q, X, A, Y, M, D, N, dtype,)
 
 
 def backward(residuals, *, dY):
     """residuals, dY[M,D] -> dQ, dX"""
-    Q, X, A, M, D, N, dtype, = residuals
+    Q, X, A, Y, M, D, N, dtype, = residuals
     dY = _seed(dY, dtype, (M, D), "dY[M, D]")
     # dA[i,j] = sum[d](dY[i,d]*X[j,d])
     dA = dY @ X.T                                   # (M, N)
-    # dA_lse[i] = -sum[j](dA[i,j]*A[i,j])
-    dA_lse = -(dA*A).sum(1)                         # (M,)
+    # dA_lse[i] = -sum[d](dY[i,d]*Y[i,d])
+    dA_lse = -np.vecdot(dY, Y)                      # (M,)
     # dS[i,j] = A[i,j]*(dA[i,j] + dA_lse[i])
-    dS = A*(dA + dA_lse[:, None])                   # (M, N)
+    dA += dA_lse[:, None]
+    dS = np.multiply(dA, A, out=dA)                 # (M, N)
     # dQ[i,d] = sum[j](dS[i,j]*X[j,d])
     dQ = dS @ X                                     # (M, D)
     # dX[j,d] = sum[i](dS[i,j]*Q[i,d]) + sum[i](dY[i,d]*A[i,j])

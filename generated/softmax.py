@@ -69,11 +69,11 @@ def _record(name, *fields):
 _LOWEST = {np.dtype(d): np.finfo(d).min for d in "efdg"}
 
 
-def _softmax(x, axis, out=None):
+def _masked_softmax(x, axis, out=None):
     """exp(x)/sum(exp(x)) along the axes, shifted by the maximum; 0 where all entries are -inf."""
-    p = np.subtract(x, x.max(axis, keepdims=True, initial=_LOWEST[x.dtype]), out=out)
-    total = np.exp(p, out=p).sum(axis, keepdims=True)  # at least 1, from the maximum itself
-    p /= np.maximum(total, 1)
+    p = np.subtract(x, np.maximum.reduce(x, axis, keepdims=True, initial=_LOWEST[x.dtype]), out=out)
+    np.exp(p, out=p)
+    p /= np.maximum(np.add.reduce(p, axis, keepdims=True), 1)  # where not all are masked it is at least 1, from the maximum
     return p
 
 
@@ -86,7 +86,7 @@ def forward(*, X):
     dtype = X.dtype
     N, C = _shape(X, 2, "X[N,C]")
     # P[n,c] = exp(X[n,c] - P_lse[n])
-    P = _softmax(X, 1)                              # (N, C)
+    P = _masked_softmax(X, 1)                       # (N, C)
     return P, (P, N, C, dtype,)
 
 
@@ -95,7 +95,7 @@ def backward(residuals, *, dP):
     P, N, C, dtype, = residuals
     dP = _seed(dP, dtype, (N, C), "dP[N, C]")
     # dP_lse[n] = -sum[c](dP[n,c]*P[n,c])
-    dP_lse = -(dP*P).sum(1)                         # (N,)
+    dP_lse = -np.vecdot(dP, P)                      # (N,)
     # dX[n,c] = P[n,c]*(dP[n,c] + dP_lse[n])
     dX = P*(dP + dP_lse[:, None])                   # (N, C)
     return Gradients((dX,))

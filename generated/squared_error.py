@@ -63,10 +63,10 @@ def forward(*, Y, y):
     Y, y = _reals(Y=Y, y=y)
     dtype = Y.dtype
     N, O = _shape(Y, 2, "Y[N,O]")
-    if not (y.shape == (N, O)):
+    if y.shape != (N, O):
         raise _misfit((y, (N, O), "y[N,O]"))
     # L = 0.5*sum[n,o]((Y[n,o] - y[n,o])**2)/N
-    L = dtype.type(((Y - y)**2).sum()/2/N)
+    L = dtype.type(0.5*((Y - y)**2).sum()/N)
     return L, (Y, y, N, O, dtype,)
 
 

@@ -91,11 +91,11 @@ def _record(name, *fields):
 _LOWEST = {np.dtype(d): np.finfo(d).min for d in "efdg"}
 
 
-def _softmax(x, axis, out=None):
+def _masked_softmax(x, axis, out=None):
     """exp(x)/sum(exp(x)) along the axes, shifted by the maximum; 0 where all entries are -inf."""
-    p = np.subtract(x, x.max(axis, keepdims=True, initial=_LOWEST[x.dtype]), out=out)
-    total = np.exp(p, out=p).sum(axis, keepdims=True)  # at least 1, from the maximum itself
-    p /= np.maximum(total, 1)
+    p = np.subtract(x, np.maximum.reduce(x, axis, keepdims=True, initial=_LOWEST[x.dtype]), out=out)
+    np.exp(p, out=p)
+    p /= np.maximum(np.add.reduce(p, axis, keepdims=True), 1)  # where not all are masked it is at least 1, from the maximum
     return p
 
 
@@ -153,21 +153,19 @@ def forward(*, X, g1, c1, Wq, Wk, Wv, Wo, g2, c2, W1, b1, W2, b2, eps):
     np.sqrt(part2, out=part2)
     X1 = part*g1/part2[:, :, None] + c1             # (N, T, D)
     # Q[n,h,i,e] = sum[d](X1[n,i,d]*Wq[h,d,e])
-    part3 = (X1.reshape(N*T, D) @ Wq.transpose(1, 0, 2).reshape(D, H*E)).reshape(N, T, H, E)
-    Q = part3.transpose(0, 2, 1, 3)                 # (N, H, T, E)
+    X1_flat = X1.reshape(N*T, D)
+    Q = (X1_flat @ Wq.transpose(1, 0, 2).reshape(D, H*E)).reshape(N, T, H, E).transpose(0, 2, 1, 3)  # (N, H, T, E)
     # K[n,h,j,e] = sum[d](X1[n,j,d]*Wk[h,d,e])
-    part4 = (X1.reshape(N*T, D) @ Wk.transpose(1, 0, 2).reshape(D, H*E)).reshape(N, T, H, E)
-    K = part4.transpose(0, 2, 1, 3)                 # (N, H, T, E)
+    K = (X1_flat @ Wk.transpose(1, 0, 2).reshape(D, H*E)).reshape(N, T, H, E).transpose(0, 2, 1, 3)  # (N, H, T, E)
     # V[n,h,j,e] = sum[d](X1[n,j,d]*Wv[h,d,e])
-    part5 = (X1.reshape(N*T, D) @ Wv.transpose(1, 0, 2).reshape(D, H*E)).reshape(N, T, H, E)
-    V = part5.transpose(0, 2, 1, 3)                 # (N, H, T, E)
+    V = (X1_flat @ Wv.transpose(1, 0, 2).reshape(D, H*E)).reshape(N, T, H, E).transpose(0, 2, 1, 3)  # (N, H, T, E)
     # S[n,h,i,j] = sum[e](Q[n,h,i,e]*K[n,h,j,e])/sqrt(E)
     S = Q @ K.swapaxes(-1, -2)
     S /= E**0.5                                     # (N, H, T, T)
     # A_of[n,h,i,j] = where(j <= i, S[n,h,i,j], -inf)
     A_of = np.where(np.arange(T) <= np.arange(T)[:, None], S, dtype.type(-np.inf))  # (N, H, T, T)
     # A[n,h,i,j] = exp(A_of[n,h,i,j] - A_lse[n,h,i])
-    A = _softmax(A_of, 3, out=A_of)                 # (N, H, T, T)
+    A = _masked_softmax(A_of, 3, out=A_of)          # (N, H, T, T)
     # Z[n,h,i,e] = sum[j](A[n,h,i,j]*V[n,h,j,e])
     Z = A @ V                                       # (N, H, T, E)
     # R[n,i,d] = X[n,i,d] + sum[h,e](Z[n,h,i,e]*Wo[h,e,d])
@@ -177,13 +175,13 @@ def forward(*, X, g1, c1, Wq, Wk, Wv, Wo, g2, c2, W1, b1, W2, b2, eps):
     m2 = R.sum(2)
     m2 /= D                                         # (N, T)
     # v2[n,i] = sum[d]((R[n,i,d] - m2[n,i])**2)/D
-    part6 = R - m2[:, :, None]
-    v2 = (part6**2).sum(2)
+    part3 = R - m2[:, :, None]
+    v2 = (part3**2).sum(2)
     v2 /= D                                         # (N, T)
     # X2[n,i,d] = g2[d]*(R[n,i,d] - m2[n,i])/sqrt(v2[n,i] + eps) + c2[d]
-    part7 = v2 + eps
-    np.sqrt(part7, out=part7)
-    X2 = part6*g2/part7[:, :, None] + c2            # (N, T, D)
+    part4 = v2 + eps
+    np.sqrt(part4, out=part4)
+    X2 = part3*g2/part4[:, :, None] + c2            # (N, T, D)
     # F1_in[n,i,f] = sum[d](X2[n,i,d]*W1[d,f]) + b1[f]
     F1_in = (X2.reshape(N*T, D) @ W1).reshape(N, T, F)
     F1_in += b1                                     # (N, T, F)
@@ -200,15 +198,18 @@ def backward(residuals, *, dY):
     X, g1, Wq, Wk, Wv, Wo, g2, W1, W2, eps, m1, v1, X1, Q, K, V, A, Z, R, m2, v2, X2, F1_in, F1, N, T, D, H, E, F, dtype, = residuals
     dY = _seed(dY, dtype, (N, T, D), "dY[N, T, D]")
     # dF1[n,i,f] = sum[d](dY[n,i,d]*W2[f,d])
-    dF1 = (dY.reshape(N*T, D) @ W2.T).reshape(N, T, F)  # (N, T, F)
+    dY_flat = dY.reshape(N*T, D)
+    dF1 = (dY_flat @ W2.T).reshape(N, T, F)         # (N, T, F)
     # dF1_in[n,i,f] = 0.5*dF1[n,i,f]*(1 + F1_in[n,i,f]*exp(-F1_in[n,i,f]**2/2)*sqrt(2)/sqrt(pi) +
     #     erf(F1_in[n,i,f]*sqrt(2)/2))
     part = -(F1_in**2/2)
     np.exp(part, out=part)
     part2 = 2**0.5*F1_in
-    dF1_in = dF1/2*(1 + (part2/np.pi**0.5*part + _erf(part2/2)))  # (N, T, F)
+    dF1 /= 2
+    dF1_in = np.multiply(dF1, 1 + (part2/np.pi**0.5*part + _erf(part2/2)), out=dF1)  # (N, T, F)
     # dX2[n,i,d] = sum[f](dF1_in[n,i,f]*W1[d,f])
-    dX2 = (dF1_in.reshape(N*T, F) @ W1.T).reshape(N, T, D)  # (N, T, D)
+    dF1_in_flat = dF1_in.reshape(N*T, F)
+    dX2 = (dF1_in_flat @ W1.T).reshape(N, T, D)     # (N, T, D)
     # dv2[n,i] = -0.5*sum[d](dX2[n,i,d]*g2[d]*(R[n,i,d] - m2[n,i]))/(v2[n,i] + eps)**1.5
     part3 = R - m2[:, :, None]
     part4 = ((dX2*part3).reshape(N*T, D) @ g2).reshape(N, T)
@@ -221,17 +222,21 @@ def backward(residuals, *, dY):
     dm2 = (dX2.reshape(N*T, D) @ g2).reshape(N, T)/part6
     np.negative(dm2, out=dm2)                       # (N, T)
     # dR[n,i,d] = dm2[n,i]/D + 2*dv2[n,i]*(R[n,i,d] - m2[n,i])/D + dX2[n,i,d]*g2[d]/sqrt(v2[n,i] + eps) + dY[n,i,d]
-    dR = part3*(2*dv2/D)[:, :, None] + dX2*g2/part6[:, :, None] + dY
-    dR += (dm2/D)[:, :, None]                       # (N, T, D)
+    dm2 /= D
+    dv2 *= 2
+    dv2 /= D
+    dR = part3*dv2[:, :, None] + dX2*g2/part6[:, :, None] + dY + dm2[:, :, None]  # (N, T, D)
     # dZ[n,h,i,e] = sum[d](dR[n,i,d]*Wo[h,e,d])
-    dZ = (dR.reshape(N*T, D) @ Wo.reshape(H*E, D).T).reshape(N, T, H, E).transpose(0, 2, 1, 3)  # (N, H, T, E)
+    dR_flat = dR.reshape(N*T, D)
+    dZ = (dR_flat @ Wo.reshape(H*E, D).T).reshape(N, T, H, E).transpose(0, 2, 1, 3)  # (N, H, T, E)
     # dA[n,h,i,j] = sum[e](dZ[n,h,i,e]*V[n,h,j,e])
     dA = dZ @ V.swapaxes(-1, -2)                    # (N, H, T, T)
-    # dA_lse[n,h,i] = -sum[j](dA[n,h,i,j]*A[n,h,i,j])
-    dA_lse = (dA*A).sum(3)
+    # dA_lse[n,h,i] = -sum[e](dZ[n,h,i,e]*Z[n,h,i,e])
+    dA_lse = np.vecdot(dZ, Z)
     np.negative(dA_lse, out=dA_lse)                 # (N, H, T)
     # dA_of[n,h,i,j] = A[n,h,i,j]*(dA[n,h,i,j] + dA_lse[n,h,i])
-    dA_of = A*(dA + dA_lse[:, :, :, None])          # (N, H, T, T)
+    dA += dA_lse[:, :, :, None]
+    dA_of = np.multiply(dA, A, out=dA)              # (N, H, T, T)
     # dS[n,h,i,j] = where(j <= i, dA_of[n,h,i,j], 0)
     dS = np.where(np.arange(T) <= np.arange(T)[:, None], dA_of, dtype.type(0))  # (N, H, T, T)
     # dQ[n,h,i,e] = sum[j](dS[n,h,i,j]*K[n,h,j,e])/sqrt(E)
@@ -260,37 +265,36 @@ def backward(residuals, *, dY):
     dm1 = (dX1.reshape(N*T, D) @ g1).reshape(N, T)/part13
     np.negative(dm1, out=dm1)                       # (N, T)
     # dX[n,i,d] = dm1[n,i]/D + 2*dv1[n,i]*(X[n,i,d] - m1[n,i])/D + dX1[n,i,d]*g1[d]/sqrt(v1[n,i] + eps) + dR[n,i,d]
-    dX = part10*(2*dv1/D)[:, :, None] + dX1*g1/part13[:, :, None] + dR
-    dX += (dm1/D)[:, :, None]                       # (N, T, D)
+    dm1 /= D
+    dv1 *= 2
+    dv1 /= D
+    dX = part10*dv1[:, :, None] + dX1*g1/part13[:, :, None] + dR + dm1[:, :, None]  # (N, T, D)
     # dg1[d] = sum[n,i](dX1[n,i,d]*(X[n,i,d] - m1[n,i])/sqrt(v1[n,i] + eps))
     dg1 = (dX1.transpose(2, 0, 1)*(X.transpose(2, 0, 1) - m1)).reshape(D, N*T) @ (1/part13).reshape(N*T)  # (D,)
     # dc1[d] = sum[n,i](dX1[n,i,d])
     dc1 = dX1.sum((0, 1))                           # (D,)
     # dWq[h,d,e] = sum[n,i](dQ[n,h,i,e]*X1[n,i,d])
-    part14 = (dQ.transpose(0, 2, 1, 3).reshape(N, T, H*E).swapaxes(-1, -2) @ X1).reshape(N, H, E, D)
-    dWq = part14.swapaxes(-1, -2).sum(0)            # (H, D, E)
+    X1_flat = X1.reshape(N*T, D)
+    dWq = X1_flat.T @ dQ.transpose(1, 0, 2, 3).reshape(H, N*T, E)  # (H, D, E)
     # dWk[h,d,e] = sum[n,j](dK[n,h,j,e]*X1[n,j,d])
-    part15 = (dK.transpose(0, 2, 1, 3).reshape(N, T, H*E).swapaxes(-1, -2) @ X1).reshape(N, H, E, D)
-    dWk = part15.swapaxes(-1, -2).sum(0)            # (H, D, E)
+    dWk = X1_flat.T @ dK.transpose(1, 0, 2, 3).reshape(H, N*T, E)  # (H, D, E)
     # dWv[h,d,e] = sum[n,j](dV[n,h,j,e]*X1[n,j,d])
-    part16 = (dV.transpose(0, 2, 1, 3).reshape(N, T, H*E).swapaxes(-1, -2) @ X1).reshape(N, H, E, D)
-    dWv = part16.swapaxes(-1, -2).sum(0)            # (H, D, E)
+    dWv = X1_flat.T @ dV.transpose(1, 0, 2, 3).reshape(H, N*T, E)  # (H, D, E)
     # dWo[h,e,d] = sum[n,i](dR[n,i,d]*Z[n,h,i,e])
-    part17 = (Z.transpose(0, 2, 1, 3).reshape(N, T, H*E).swapaxes(-1, -2) @ dR).reshape(N, H, E, D)
-    dWo = part17.sum(0)                             # (H, E, D)
+    dWo = (Z.transpose(0, 2, 1, 3).reshape(N*T, H*E).T @ dR_flat).reshape(H, E, D)  # (H, E, D)
     # dg2[d] = sum[n,i](dX2[n,i,d]*(R[n,i,d] - m2[n,i])/sqrt(v2[n,i] + eps))
     dg2 = (dX2.transpose(2, 0, 1)*(R.transpose(2, 0, 1) - m2)).reshape(D, N*T) @ (1/part6).reshape(N*T)  # (D,)
     # dc2[d] = sum[n,i](dX2[n,i,d])
     dc2 = dX2.sum((0, 1))                           # (D,)
     # dW1[d,f] = sum[n,i](dF1_in[n,i,f]*X2[n,i,d])
-    dW1 = X2.reshape(N*T, D).T @ dF1_in.reshape(N*T, F)  # (D, F)
+    dW1 = X2.reshape(N*T, D).T @ dF1_in_flat        # (D, F)
     # db1[f] = sum[n,i](dF1_in[n,i,f])
     db1 = dF1_in.sum((0, 1))                        # (F,)
     # dW2[f,d] = sum[n,i](dY[n,i,d]*F1[n,i,f])
-    dW2 = F1.reshape(N*T, F).T @ dY.reshape(N*T, D)  # (F, D)
+    dW2 = F1.reshape(N*T, F).T @ dY_flat            # (F, D)
     # db2[d] = sum[n,i](dY[n,i,d])
     db2 = dY.sum((0, 1))                            # (D,)
     # deps = -0.5*sum[n,i,d](dX1[n,i,d]*g1[d]*(X[n,i,d] - m1[n,i])/(v1[n,i] + eps)**1.5) -
     #     0.5*sum[n,i,d](dX2[n,i,d]*g2[d]*(R[n,i,d] - m2[n,i])/(v2[n,i] + eps)**1.5)
-    deps = dtype.type(-((1/part12*part11).sum()/2 + (1/part5*part4).sum()/2))
+    deps = dtype.type(-(0.5*(1/part12*part11).sum() + 0.5*(1/part5*part4).sum()))
     return Gradients((dX, dg1, dc1, dWq, dWk, dWv, dWo, dg2, dc2, dW1, db1, dW2, db2, deps,))

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -67,32 +67,35 @@ class Derivation:
     def __len__(self) -> int:
         return len(self.gradients.names)
 
-    def _module(self, without: Collection[str], threads: int) -> Module:
+    def _module(self, sizes: Mapping[str, int] | None, without: Collection[str], threads: int) -> Module:
         from .lower.module import lower
 
         if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
             raise ValueError(f"threads is {threads!r}; expected a whole number, at least 1")
-        key = frozenset({without} if isinstance(without, str) else without), threads
+        without = frozenset({without} if isinstance(without, str) else without)
+        key = (frozenset((sizes or {}).items()), without, threads)
         if key not in self._modules:
-            self._modules[key] = lower(self.gradients, self.forward, without, threads)
+            self._modules[key] = lower(self.gradients, self.forward, without, threads, sizes)
         return self._modules[key]
 
     @cached_property
-    def _modules(self) -> dict[tuple[frozenset[str], int], Module]:
+    def _modules(self) -> dict[object, Module]:
         return {}
 
-    def numpy(self, without: Collection[str] = (), threads: int = 1) -> str:
+    def numpy(self, sizes: Mapping[str, int] | None = None, without: Collection[str] = (), threads: int = 1) -> str:
         """The text of a standalone module with forward(...) and backward(...), which imports numpy and nothing else.
 
-        `without` names optimisations to leave out; `nnderiv.lower.passes` says which there are. With several threads, parts that
-        do not depend on each other run at the same time, the linear algebra of each on one thread where threadpoolctl is installed;
-        the module then imports that and a part of the standard library too. A sum over the parts is rounded differently.
+        With `sizes`, {"N": 256}, the text is for these sizes only, says so, and refuses others: what is cheapest is then
+        known and not guessed. `without` names optimisations to leave out; `nnderiv.lower.passes` says which there are. With
+        several threads, parts that do not depend on each other run at the same time, the linear algebra of each on one thread
+        where threadpoolctl is installed; the module then imports that and a part of the standard library too. A sum over the
+        parts is rounded differently.
         """
-        return self._module(without, threads).source
+        return self._module(sizes, without, threads).source
 
-    def compile(self, without: Collection[str] = (), threads: int = 1) -> Any:
+    def compile(self, sizes: Mapping[str, int] | None = None, without: Collection[str] = (), threads: int = 1) -> Any:
         """The emitted module, loaded: `.forward`, `.backward`, `.source`; the options are those of `numpy`."""
-        return self._module(without, threads).load()
+        return self._module(sizes, without, threads).load()
 
     def check(self, seed: int = 0, **options: Any) -> Report:
         """Evidence, per gradient, that formula, code and forward pass agree; see `nnderiv.check`."""

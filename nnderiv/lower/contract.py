@@ -14,7 +14,7 @@ from ..expr import INF, ZERO, Expr, Op, conjunction, free_symbols, guarded_facto
 from ..integer import Int
 from ..simplify import may_be_infinite
 from .arrays import Array, Frame, permute
-from .form import DIVIDE, MATMUL, MULTIPLY, call
+from .form import DIVIDE, MATMUL, MULTIPLY, call, variable_of
 
 TYPICAL = 32  # what a size that is a name counts as, when costs are compared
 Emit = Callable[[Expr], Array]
@@ -34,15 +34,23 @@ def labels_of(frame: Frame, e: Expr) -> frozenset[str]:
 
 
 def sum_of_products(
-    frame: Frame, body: Expr, bound: Sequence[str], emit: Emit, choose: Callable[[Expr, Array], Array]
+    frame: Frame, body: Expr, bound: Sequence[str], emit: Emit, choose: Callable[[Expr, Array], Array], outside: Sequence[Expr] = ()
 ) -> Array:
-    """Σ over bound of body."""
+    """Σ over bound of body, times the factors outside, which run over no index."""
     operands, scale, always = _operands(frame, body)
+    scale = [*scale, *outside]
     after = [p for o in operands if not o.conditions and not o.labels & set(bound) for p in o.parts]
     operands = [o for o in operands if o.conditions or o.labels & set(bound)]
     missing = [i for i in bound if not any(i in o.labels for o in operands)]
-    arrays = [_presum(frame, _array(emit, o), [i for i in bound if _only_in(i, o, operands)]) for o in operands]
+    if (rows := _row_products(frame, operands, bound, emit)) is not None:
+        arrays = [rows]
+    else:
+        arrays = [_presum(frame, _array(emit, o), [i for i in bound if _only_in(i, o, operands)]) for o in operands]
     open_ = [i for i in bound if i not in missing]
+    if scale and len(arrays) > 1 and (k := _smallest(frame, arrays, bound)) is not None:
+        for f in sorted(scale, key=is_reciprocal):
+            arrays[k] = times(frame, arrays[k], f, emit)
+        scale = []
     while len(arrays) > 1:
         a, b = _cheapest(frame, arrays)
         others = [x for k, x in enumerate(arrays) if k not in (a, b)]
@@ -54,15 +62,34 @@ def sum_of_products(
         result = frame.combine(MULTIPLY, size, result) if result.text != "1" else size
     # One by one, so that a division by an empty size is NumPy's and not Python's.
     for f in sorted(scale, key=is_reciprocal):
-        result = _times(frame, result, f, emit)
+        result = times(frame, result, f, emit)
     for f in after:
-        result = _times(frame, result, f, emit)
+        result = times(frame, result, f, emit)
     if always:
         result = choose(conjunction(always), result)
     return result
 
 
-def _times(frame: Frame, result: Array, f: Expr, emit: Emit) -> Array:
+def _smallest(frame: Frame, arrays: list[Array], bound: Sequence[str]) -> int | None:
+    """The operand that a factor is cheaper to multiply into than into the result; it needs memory, the result would not."""
+    labels = {x for a in arrays for x in a.labels}
+    result = weight(frame, labels - set(bound))
+    k = min(range(len(arrays)), key=lambda k: weight(frame, set(arrays[k].labels)))
+    return k if 2 * weight(frame, set(arrays[k].labels)) < result else None
+
+
+def _row_products(frame: Frame, operands: list[Operand], bound: Sequence[str], emit: Emit) -> Array | None:
+    """Σ_j A[i,j] B[i,j] along the last axis of both, row by row, without their product in memory."""
+    if len(operands) != 1 or operands[0].conditions or len(operands[0].parts) != 2 or len(bound) != 1 or operands[0].labels <= set(bound):
+        return None
+    a, b = (emit(p) for p in operands[0].parts)
+    if a.origin.labels != b.origin.labels or a.origin.labels[-1:] != tuple(bound):
+        return None
+    left = a.origin.labels[:-1]
+    return permute(frame.make(call("np.vecdot({0}, {1})", 0, 0), [a.origin, b.origin], left), frame.sort(left))
+
+
+def times(frame: Frame, result: Array, f: Expr, emit: Emit) -> Array:
     """The sum times a factor that does not run over what is summed, or over its denominator."""
     below = is_reciprocal(f)
     factor = emit(f.args[1] if below and isinstance(f, Op) else f)
@@ -206,8 +233,14 @@ def _summed_batch(a: Array, b: Array, both: list[str], inner: list[str]) -> list
     first, second = a.origin.labels, b.origin.labels
     if both or not first or not second or first[0] != second[0] or first[0] not in inner or len(inner) < 2:
         return []
-    scattered = [labels for labels in (first, second) if {*labels[: len(inner)]} != {*inner} and {*labels[-len(inner):]} != {*inner}]
-    return [first[0]] if scattered else []
+    scattered = [labels for labels in (first, second) if not _together(labels, inner)]
+    rest = [x for x in inner if x != first[0]]
+    return [first[0]] if scattered and all(_together(labels[1:], rest) for labels in scattered) else []
+
+
+def _together(labels: tuple[str, ...], inner: list[str]) -> bool:
+    """Whether the summed indices stand first or last."""
+    return {*inner} in ({*labels[: len(inner)]}, {*labels[len(labels) - len(inner) :]})
 
 
 def _own_batch(wanted: list[str], rows: list[str], columns: list[str]) -> list[str]:
@@ -232,10 +265,17 @@ def _grouped(frame: Frame, array: Array, batch: list[str], first: list[str], sec
     text, binding = array.text, array.binding
     if any(len(g) > 1 for g in groups):
         sizes = [frame.size(x) for x in batch] + ["*".join(_bracketed(frame.size(x)) for x in g) for g in groups if g]
-        text, binding = f"{array.at_least(9)}.reshape({', '.join(sizes)})", 9
+        text, binding = _reshaped(frame, array, batch, groups, sizes), 9
     if transposed:
         text = (text if binding == 9 else f"({text})") + (".swapaxes(-1, -2)" if batch else ".T")
     return Array(text, array.labels, 9 if transposed else binding)
+
+
+def _reshaped(frame: Frame, array: Array, batch: list[str], groups: list[list[str]], sizes: list[str]) -> str:
+    """The array with each group of axes merged, as a statement: the same matrix may be wanted again."""
+    shape = (*frame.shape(batch), *(_count(frame, g) for g in groups if g))
+    hint = f"{variable_of(array.text)}_flat" if not array.text.startswith(("§", "(")) else ""
+    return frame.code.make(call(f"{{0}}.reshape({', '.join(sizes)})", 9, owns=False), [array.term], shape, hint=hint)
 
 
 def _bracketed(size: str) -> str:

@@ -23,7 +23,9 @@ from ..expr import (
     Reduce,
     additive_terms,
     factors,
+    free_symbols,
     ints,
+    is_reciprocal,
     reads,
     signed,
     walk,
@@ -33,11 +35,12 @@ from ..integer import Int
 from ..normal import positive_names
 from ..program import Equation, Program, Range, Ranges
 from ..ranges import bound_indices
+from . import accumulate
 from .arrays import Array, Frame, Storage, expand, integer_value, permute, read, target, tuple_text
 from .by_image import ByImage, Product, windowed_product
 from .by_part import Part, can_join, first, together
 from .by_place import for_each_place, reduced, scattered
-from .contract import sum_of_products
+from .contract import sum_of_products, times
 from .fold import Fold, find_fold
 from .form import (
     ADD,
@@ -67,6 +70,9 @@ FUNCTIONS = {
     "relu": function("np.maximum", 1, ", 0"),
     "softplus": function("np.logaddexp", 1, ", 0"),
 }
+
+
+BOUNDED = ("tanh", "sigmoid", "erf", "sin", "cos", "sign")
 
 
 class Body:
@@ -144,7 +150,7 @@ class Body:
 
     def by_part(self, equations: Sequence[Equation], others: Sequence[Equation]) -> None:
         """The equations in a function that computes a part of their first index; what others need is stored as a whole."""
-        totals = {total for total, _, _ in self.softmaxes.values()}
+        totals = {total for total, *_ in self.softmaxes.values()}
         needed = {*self.kept, *self.exported, *(name for e in others for name in e.reads)}
         whole = equations[0].ranges[first(equations[0])]
         here = first(equations[0])
@@ -204,6 +210,9 @@ class Body:
         for e in equations_of(node):
             if not self.storage[e.tensor].dropped:
                 self.allocate(e.tensor)
+        if "accumulate" not in self.without and (found := accumulate.find(node, self.storage)) is not None:
+            self.accumulate(node, found)
+            return
         lo, hi = self.integer(node.range.lo), self.integer(node.range.hi)
         if node.forwards:
             span = hi if node.range.lo == 0 else f"{lo}, {hi}"
@@ -213,6 +222,15 @@ class Body:
         with self.inside(f"for {node.variable} in range({span}):", node.variable):
             self.run(node.body)
         self.loops = around
+
+    def accumulate(self, node: Loop, found: accumulate.Accumulation) -> None:
+        """The other operand goes into the rows of all steps; then they are accumulated in place."""
+        shown = self.shown.get((found.equation.tensor, found.equation.subs, found.equation.body), str(found.equation))
+        whole = accumulate.whole(node, found)
+        self.shown[whole.tensor, whole.subs, whole.body] = shown
+        self.statement(whole)
+        view = accumulate.rows(self.storage[whole.tensor].variable, node, found.axis)
+        self.line(f"np.{found.ufunc}.accumulate({view}, {found.axis}, out={view})", whole.tensor)
 
     def sweep(self, node: Sweep) -> None:
         names = list(dict.fromkeys(e.tensor for e in node.equations))
@@ -251,7 +269,7 @@ class Body:
         return Frame(order, dict(e.ranges), self.positive, self.storage, self.sizes, dict(self.loops), self.code)
 
     def compute(self, e: Equation, guards: tuple[tuple[str, Range], ...]) -> None:
-        if any(e.tensor == total for total, _, _ in self.softmaxes.values()):
+        if any(e.tensor == total for total, *_ in self.softmaxes.values()):
             return  # it is computed with the softmax that needs it
         around, self.loops = self.loops, {**self.loops, **dict(guards)}
         conditions = [self.guard(v, r) for v, r in guards]
@@ -318,9 +336,11 @@ class Body:
     def right(self, frame: Frame, e: Equation) -> Array:
         """The body; terms that scatter into the left-hand side are folded in."""
         if e.tensor in self.softmaxes:
-            _, scores, along = self.softmaxes[e.tensor]
+            _, scores, along, name = self.softmaxes[e.tensor]
             x = self.read(frame, scores)
-            return frame.make(function("_softmax", 1, f", {_axes(x, along)}"), [x], x.labels)
+            if name == "_softmax" and self.may_be_masked(scores):
+                name = "_masked_softmax"
+            return frame.make(function(name, 1, f", {_axes(x, along)}"), [x], x.labels)
         parts: list[tuple[int, Expr]] = []
         folds: list[tuple[int, Fold]] = []
         for sign, term in additive_terms(e.body):
@@ -446,6 +466,8 @@ class Body:
 
     def product(self, frame: Frame, e: Op) -> Array:
         """Factors over few indices first, where they are among those of another, so that small products stay small."""
+        if (scaled := self.scaled_sum(frame, e)) is not None:
+            return scaled
         above, below = _fraction(e)
         found = [(self.value(frame, f), MULTIPLY) for f in above] + [(self.value(frame, f), DIVIDE) for f in below]
         groups: dict[frozenset[str], list[tuple[Array, Operation]]] = {}
@@ -464,6 +486,15 @@ class Body:
                 total = frame.combine(operation, total, array)
         assert total is not None
         return total
+
+    def scaled_sum(self, frame: Frame, e: Op) -> Array | None:
+        """c · Σ …, with c the same for all entries: the contraction decides where c is multiplied in."""
+        parts = factors(e)
+        sums = [f for f in parts if isinstance(f, Reduce) and f.op == "sum"]
+        others = [f for f in parts if f not in sums]
+        if len(sums) != 1 or not others or any(free_symbols(f) & set(frame.order) for f in others) or parts.count(sums[0]) > 1:
+            return None
+        return self.reduce(frame, Reduce("sum", sums[0].indices, sums[0].body), others)
 
     def beside(
         self, frame: Frame, few: list[tuple[Array, Operation]], many: list[tuple[Array, Operation]]
@@ -527,6 +558,22 @@ class Body:
 
     def is_lse(self, name: str) -> bool:
         return any(isinstance(d.body, Reduce) and d.body.op == "logsumexp" for d in self.program.definitions.get(name, ()))
+
+    def may_be_masked(self, e: Expr, seen: frozenset[str] = frozenset()) -> bool:
+        """Whether e may be −inf for finite weights: by an explicit inf, a log, or an input that is added; a product of inputs is none."""
+        if isinstance(e, Read):
+            if e.tensor in seen:
+                return False
+            definitions = self.program.definitions.get(e.tensor, ())
+            return not definitions or any(self.may_be_masked(d.body, seen | {e.tensor}) for d in definitions)
+        if e == INF or isinstance(e, Op) and e.op in ("log", "/", "**", "where"):
+            return not isinstance(e, Op) or e.op == "log" or any(self.may_be_masked(a, seen) for a in e.args)
+        if isinstance(e, Reduce):
+            inner = [f for f in factors(e.body) if reads(f)]
+            if e.op == "sum" and len(inner) > 1 and all(isinstance(f, Read) for f in inner):
+                return False
+            return self.may_be_masked(e.body, seen)
+        return isinstance(e, Op) and e.op not in BOUNDED and any(self.may_be_masked(a, seen) for a in e.args)
 
     def may_be_infinite(self, name: str, seen: frozenset[str] = frozenset()) -> bool:
         """Whether −inf can reach this tensor: an explicit inf, a log, or an empty reduction somewhere behind it."""
@@ -598,12 +645,15 @@ class Body:
         return frame.make(call(f"{{0}} {e.op} {{1}}", 5, 5, binding=4), operands, labels, real=False)
 
     # -- reductions --------------------------------------------------------------------------------------------------
-    def reduce(self, frame: Frame, e: Reduce) -> Array:
+    def reduce(self, frame: Frame, e: Reduce, scale: Sequence[Expr] = ()) -> Array:
         walk_windows = None if "by_place" in self.without else reduced(self, frame, e) or for_each_place(self, frame, e)
         if walk_windows is not None:
+            for f in sorted(scale, key=is_reciprocal):
+                walk_windows = times(frame, walk_windows, f, lambda x: self.value(frame, x))
             return walk_windows
         if e.op == "sum":
-            return sum_of_products(frame, e.body, e.indices, lambda x: self.value(frame, x), lambda c, a: self.only_where(frame, c, a))
+            return sum_of_products(
+                frame, e.body, e.indices, lambda x: self.value(frame, x), lambda c, a: self.only_where(frame, c, a), scale)
         edge = {"max": "-np.inf", "min": "np.inf"}.get(e.op, "")
         if edge and isinstance(e.body, Read) and not any(s.elements() for s in e.body.subs):
             body = read(frame, e.body.tensor, e.body.subs, edge)

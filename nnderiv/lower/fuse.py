@@ -1,4 +1,7 @@
-"""Softmax in one block: P = exp(S − lse) and lse = logsumexp(S), where nothing else needs lse, cost one pass of exp, not two."""
+"""Softmax in one block: P = exp(S − lse), or its logarithm S − lse, with lse = logsumexp(S) that nothing else needs.
+
+Together they cost one pass of exp, not two, and differences are taken from S − max(S), which is exact where S is large.
+"""
 
 from __future__ import annotations
 
@@ -7,43 +10,45 @@ from collections.abc import Collection, Sequence
 from ..expr import Expr, Op, Read, Reduce, additive_terms, reads
 from ..program import Equation, Program
 
-Softmaxes = dict[str, tuple[str, Read, tuple[str, ...]]]
+Softmaxes = dict[str, tuple[str, Read, tuple[str, ...], str]]
 
 
 def softmaxes(program: Program, equations: Sequence[Equation], kept: Collection[str]) -> Softmaxes:
-    """P -> (lse, S, the indices it is normalised along), for the pairs among the equations; `kept` are needed later."""
+    """P -> (lse, S, the indices it is normalised along, the function), for the pairs among the equations; `kept` are needed later."""
     users: dict[str, set[str]] = {}
     for e in equations:
         for r in reads(e.body):
             users.setdefault(r.tensor, set()).add(e.tensor)
     found: Softmaxes = {}
     for e in equations:
-        pair = _exp_of_difference(e.body)
+        is_exp = isinstance(e.body, Op) and e.body.op == "exp"
+        pair = difference(e.body.args[0] if is_exp and isinstance(e.body, Op) else e.body)
         if pair is None or len(program.definitions[e.tensor]) > 1:
             continue
         scores, total = pair
         definition = program.definitions.get(total.tensor, ())
         alone = users[total.tensor] == {e.tensor} and total.tensor not in kept and len(definition) == 1
-        if alone and _normalises(definition[0], scores, total, e):
+        if alone and normalises(definition[0], scores, total, e):
             body = definition[0].body
             assert isinstance(body, Reduce)
-            found[e.tensor] = (total.tensor, scores, _along(definition[0], scores, body))
+            found[e.tensor] = (total.tensor, scores, _along(definition[0], scores, body), "_softmax" if is_exp else "_log_softmax")
     return found
 
 
-def _exp_of_difference(body: Expr) -> tuple[Read, Read] | None:
-    if not (isinstance(body, Op) and body.op == "exp"):
+def difference(body: Expr) -> tuple[Read, Read] | None:
+    """(S, lse) of S − lse."""
+    terms = additive_terms(body)
+    if len(terms) != 2 or [s for s, _ in terms] not in ([1, -1], [-1, 1]):
         return None
-    terms = additive_terms(body.args[0])
-    if len(terms) != 2 or [s for s, _ in terms] != [1, -1]:
-        return None
-    (_, scores), (_, total) = terms
+    (_, scores), (_, total) = terms if terms[0][0] == 1 else terms[::-1]
     return (scores, total) if isinstance(scores, Read) and isinstance(total, Read) else None
 
 
-def _normalises(definition: Equation, scores: Read, total: Read, e: Equation) -> bool:
+def normalises(definition: Equation, scores: Read, total: Read, e: Equation) -> bool:
     """Whether lse is the logsumexp of just these scores, over the whole range of each of its indices."""
     body = definition.body
+    if scores.tensor == total.tensor:
+        return False
     if not (isinstance(body, Reduce) and body.op == "logsumexp" and isinstance(body.body, Read) and body.body.tensor == scores.tensor):
         return False
     inner = body.body

@@ -74,17 +74,17 @@ class _Rewriter:
     def reuse(self, done: list[Item], k: int, s: Statement, later: frozenset[str]) -> None:
         """Let statement k write to an operand that is not needed later.
 
-        Arithmetic in the middle of an expression stays: NumPy works in the memory of its intermediate results by itself.
+        Arithmetic on intermediate results in the middle of an expression stays: NumPy works in their memory by itself.
         """
-        if s.target.startswith("§") and self.uses[s.target] == 1 and (s.operation.sign or s.operation in (NEGATIVE, SQUARE)):
-            return
+        inside = s.target.startswith("§") and self.uses[s.target] == 1 and (s.operation.sign or s.operation in (NEGATIVE, SQUARE))
         if not (s.operation.into and s.operation.aligned and s.real and len(s.shape) > 1 and self.memory.bound[s.target] == 1):
             return
         needed = self.memory.behind(later | self.kept)
         here = {x.target for x in done[:k] if isinstance(x, Statement) and not x.is_place}
         for j, operand in enumerate(s.operands):
             v = operand.text
-            if v in here and self.fits(v, s) and self.memory.of(v).isdisjoint(needed) and self.others_apart(s, j):
+            free = v in here and not (inside and v.startswith("§")) and self.memory.of(v).isdisjoint(needed)
+            if free and self.fits(v, s) and self.others_apart(s, j):
                 self.write(done, k, s, j)
                 return
 
@@ -109,6 +109,11 @@ class _Rewriter:
             done[:k] = renamed(done[:k], {v: s.target})
             done[k] = replace(s, operands=tuple(Term(s.target) if o.text == v else o for o in operands), out=s.target)
             self.rename(v, s.target, done)
+        elif s.target.startswith("§"):
+            # The result has no name yet: it takes that of the operand.
+            done[k] = replace(s, operands=operands, target=v, out=v)
+            done[k + 1 :] = renamed(done[k + 1 :], {s.target: v})
+            self.memory.roots[s.target] = roots  # what was found to be read later is under the old name
         else:
             done[k] = replace(s, operands=operands, out=v)
             self.memory.roots[s.target] = roots

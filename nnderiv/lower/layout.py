@@ -64,7 +64,7 @@ def _filled(pieces: list[str], indent: str) -> list[str]:
 
 def condition(parts: list[str], head: str) -> list[str]:
     """if not (a and b and c): over as many lines as it takes."""
-    line = f"{head} ({' and '.join(parts)}):"
+    line = f"{head} ({' and '.join(parts)}):" if len(parts) > 1 else f"{head} {parts[0]}:"
     if len(line) <= WIDTH - 4:
         return [line]
     return [f"{head} (", *_filled([parts[0], *(f" and {p}" for p in parts[1:])], "    "), "):"]

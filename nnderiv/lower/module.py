@@ -6,23 +6,22 @@ forward keeps as residuals what backward reads of it; whatever only backward nee
 from __future__ import annotations
 
 import types
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from ..derivative import Gradients
 from ..fresh import Fresh
-from ..integer import compact
+from ..integer import Int, compact
 from ..program import Equation, Input, Program
-from . import layout
+from . import layout, specialise
 from .arrays import Storage
 from .emit import Body
 from .explicit import make_explicit
 from .fuse import softmaxes
-from .hoist import hoist
-from .passes import checked, optimise
-from .recentre import recentre
+from .normalised import normalised
+from .passes import checked, optimise, prepare
 from .render import named, render
 from .runtime import needed
 from .schedule import schedule
@@ -43,20 +42,27 @@ class Module:
         return module
 
 
-def lower(gradients: Gradients, original: Program, without: Collection[str] = (), threads: int = 1) -> Module:
-    """The module of a derivation; the same text for the same program and the same passes, always.
+def lower(
+    gradients: Gradients, original: Program, without: Collection[str] = (), threads: int = 1, sizes: Mapping[str, int] | None = None
+) -> Module:
+    """The module of a derivation; the same text for the same program and the same options, always.
 
-    `without` names passes to leave out (`passes`); `threads` is how many work on independent parts at the same time.
+    `without` names passes to leave out (`passes`); `threads` is how many work on independent parts at the same time; with
+    `sizes`, the module is for these sizes only, and refuses others.
     """
-    return Module(_Lowering(gradients, original, checked(without), threads).source)
+    known = specialise.checked(original, sizes or {})
+    forward, backward = (specialise.specialise(p, known) for p in (gradients.forward, gradients.backward))
+    special = replace(gradients, forward=forward, backward=backward)
+    return Module(_Lowering(special, specialise.specialise(original, known), checked(without), threads, known).source)
 
 
 class _Lowering:
-    def __init__(self, gradients: Gradients, original: Program, without: frozenset[str], threads: int):
-        self.gradients, self.original, self.without, self.threads = gradients, original, without, threads
-        self.forward = gradients.forward
+    def __init__(self, gradients: Gradients, original: Program, without: frozenset[str], threads: int, sizes: Mapping[str, Int]):
+        self.gradients, self.original, self.without, self.threads, self.fixed = gradients, original, without, threads, sizes
+        self.forward, self.backward = gradients.forward, gradients.backward
+        if "normalised" not in without:
+            self.forward, self.backward = normalised(self.forward, self.backward)
         self.public = dict(zip(self.forward.outputs, original.outputs, strict=True))
-        self.backward = gradients.backward
         self.dtype = Fresh({*self.forward.names, *self.backward.names})("dtype")
 
     @cached_property
@@ -73,7 +79,9 @@ class _Lowering:
     def heading(self) -> str:
         """The definition, as the module's docstring."""
         text = str(self.original).replace("\\", "\\\\").replace('"""', "'''")
-        return f'"""Forward pass and gradients of\n\n{_indented(text)}\n"""'
+        fixed = ", ".join(f"{name} = {value}" for name, value in self.fixed.items())
+        only = f"\nfor {fixed} only.\n" if fixed else ""
+        return f'"""Forward pass and gradients of\n\n{_indented(text)}\n{only}"""'
 
     def records(self) -> str:
         lines = []
@@ -85,11 +93,11 @@ class _Lowering:
     # -- what is computed where --------------------------------------------------------------------------------------
     @cached_property
     def forward_program(self) -> Program:
-        return hoist(recentre(make_explicit(self.forward)))
+        return prepare(self.forward, self.forward, self.without)
 
     @cached_property
     def backward_program(self) -> Program:
-        return hoist(recentre(make_explicit(self.backward)))
+        return prepare(self.backward, self.forward, self.without)
 
     @cached_property
     def forward_equations(self) -> list[Equation]:
@@ -209,9 +217,10 @@ class _Lowering:
                 wanted.append((i, f"({', '.join(map(str, i.dims))}{',' if len(i.dims) == 1 else ''})"))
             known |= {n for n in new if n}
         if wanted:
-            fits = [f"{i.name}.shape == {shape}" for i, shape in wanted]
+            alone = len(wanted) == 1
+            fits = [f"{i.name}.shape {'!=' if alone else '=='} {shape}" for i, shape in wanted]
             raising = [f'({i.name}, {shape}, "{i}")' for i, shape in wanted]
-            for text in layout.condition(fits, "if not"):
+            for text in layout.condition(fits, "if" if alone else "if not"):
                 body.line(text)
             for text in layout.arguments("    raise _misfit", raising):
                 body.line(text)

@@ -1,8 +1,25 @@
-"""The passes, in order, and a switch for each: items (`form`) -> items that compute the same.
+"""The passes, in order, and a switch for each. Each gives what computes the same as what it is given.
 
-    share      what is computed twice is computed once
-    in_place   results take the memory of operands that nobody needs any more
-    nest       what is used once is written where it is used
+Programs (equations) -> programs:
+
+    normalised   S − logsumexp(S) is one tensor wherever it is read
+    from_output  a gradient asks a function's output where that says the same as its argument
+    exchange     a contraction that is known already is not computed again in another order
+    pieces       what a recurrence leaves at its end is a tensor of its own
+    recentre     the kernel stays and the image slides
+    carry        what a step hands to the next is computed where its parts are
+    hoist        what a recurrence need not wait for is computed before it
+
+Loops -> statements:
+
+    accumulate   a recurrence whose step is one operation is that operation's accumulate
+
+Items (`form`) -> items:
+
+    share        what is computed twice is computed once
+    invariant    what a loop computes anew at every step is computed before it
+    in_place     results take the memory of operands that nobody needs any more
+    nest         what is used once is written where it is used
 
 Before them, what the emitter may do with windows, each with its switch too:
 
@@ -16,16 +33,36 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
+from ..program import Program
+from .carry import carry
+from .exchange import exchange
+from .explicit import make_explicit
 from .form import Item
+from .from_output import from_output
+from .hoist import hoist
 from .in_place import in_place
+from .invariant import invariant
 from .nest import nest
+from .pieces import split_pieces
+from .recentre import recentre
 from .share import share
 
-PASSES: dict[str, Callable[[Sequence[Item], frozenset[str]], tuple[Item, ...]]] = {
+EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
+    "from_output": from_output,
+    "exchange": exchange,
+    "pieces": lambda program, known: split_pieces(program),
+    "explicit": lambda program, known: make_explicit(program),  # always: it settles what the rest may assume
+    "recentre": lambda program, known: recentre(program),
+    "carry": lambda program, known: carry(program),
+    "hoist": lambda program, known: hoist(program),
+}
+STATEMENTS: dict[str, Callable[[Sequence[Item], frozenset[str]], tuple[Item, ...]]] = {
     "share": lambda items, kept: share(items),
+    "invariant": lambda items, kept: invariant(items),
     "in_place": in_place,
     "nest": lambda items, kept: nest(items),
 }
+PASSES = tuple(name for name in ("normalised", *EQUATIONS, "accumulate", *STATEMENTS) if name != "explicit")
 
 
 FORMS = ("by_image", "by_place")
@@ -40,10 +77,18 @@ def checked(without: Collection[str]) -> frozenset[str]:
     return frozenset(names)
 
 
+def prepare(program: Program, known: Program, without: frozenset[str]) -> Program:
+    """The program after the passes over equations; what the known program computes need not be computed again."""
+    for name, run in EQUATIONS.items():
+        if name not in without:
+            program = run(program, known)
+    return program
+
+
 def optimise(items: Sequence[Item], kept: frozenset[str], without: frozenset[str]) -> tuple[Item, ...]:
     """The items after the passes. Somebody else reads the variables that are kept later: nothing may write to their memory."""
     items = tuple(items)
-    for name, run in PASSES.items():
+    for name, run in STATEMENTS.items():
         if name not in without:
             items = run(items, kept)
     return items

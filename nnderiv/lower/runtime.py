@@ -227,17 +227,34 @@ def _logsumexp(x, axis):
 
 _helper('''
 def _softmax(x, axis, out=None):
-    """exp(x)/sum(exp(x)) along the axes, shifted by the maximum; 0 where all entries are -inf."""
-    p = np.subtract(x, x.max(axis, keepdims=True, initial=_LOWEST[x.dtype]), out=out)
-    total = np.exp(p, out=p).sum(axis, keepdims=True)  # at least 1, from the maximum itself
-    p /= np.maximum(total, 1)
+    """exp(x)/sum(exp(x)) along the axes, shifted by the maximum."""
+    p = np.subtract(x, np.maximum.reduce(x, axis, keepdims=True, initial=_LOWEST[x.dtype]), out=out)
+    np.exp(p, out=p)
+    p /= np.add.reduce(p, axis, keepdims=True)
     return p
+''')
+
+_helper('''
+def _masked_softmax(x, axis, out=None):
+    """exp(x)/sum(exp(x)) along the axes, shifted by the maximum; 0 where all entries are -inf."""
+    p = np.subtract(x, np.maximum.reduce(x, axis, keepdims=True, initial=_LOWEST[x.dtype]), out=out)
+    np.exp(p, out=p)
+    p /= np.maximum(np.add.reduce(p, axis, keepdims=True), 1)  # where not all are masked it is at least 1, from the maximum
+    return p
+''')
+
+_helper('''
+def _log_softmax(x, axis, out=None):
+    """log(exp(x)/sum(exp(x))) along the axes, shifted by the maximum; -inf where all entries are."""
+    y = np.subtract(x, np.maximum.reduce(x, axis, keepdims=True, initial=_LOWEST[x.dtype]), out=out)
+    y -= np.log(np.maximum(np.add.reduce(np.exp(y), axis, keepdims=True), 1))
+    return y
 ''')
 
 _helper('''
 def _exp_difference(x, total, out=None):
     """exp(x - total), and 0 where x is -inf, also against a total of -inf."""
-    e = np.subtract(x, np.maximum(total, _LOWEST[x.dtype]), out=out)
+    e = np.subtract(x, np.where(total == -np.inf, x.dtype.type(0), total), out=out)
     return np.exp(e, out=e) if np.ndim(e) else np.exp(e)
 ''')
 

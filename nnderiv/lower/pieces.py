@@ -1,0 +1,109 @@
+"""Program -> program in which what a recurrence leaves at its end is a tensor of its own.
+
+The gradient of an initial state is dh0[n,k] = dh[-1,n,k], and dh[-1] has an equation of its own that no step reads. As a tensor
+dh_first[n,k] it can be written into dh0, and dh need not be kept for all t.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from ..bounds import never_negative
+from ..expr import Expr, Read, ints, map_children, reads, subst_indices
+from ..fresh import Fresh
+from ..integer import Int
+from ..normal import positive_names
+from ..program import Equation, Program
+from ..ranges import bound_indices
+
+
+def split_pieces(program: Program) -> Program:
+    """See the module's docstring; outputs stay whole."""
+    fresh = Fresh(program.names)
+    for name, equations in list(program.definitions.items()):
+        if name not in program.outputs and name in program.components:
+            for e in equations:
+                axis = _literal_axis(e)
+                if axis is not None and _is_apart(program, e, axis):
+                    program = _renamed(program, e, axis, fresh(f"{name}_end"))
+    return inline_copies(program)
+
+
+def _literal_axis(e: Equation) -> int | None:
+    """The only axis at which the equation stands at a fixed place."""
+    fixed = [k for k, s in enumerate(e.subs) if s.name is None or s.name not in e.ranges]
+    return fixed[0] if len(fixed) == 1 else None
+
+
+def _is_apart(program: Program, e: Equation, axis: int) -> bool:
+    """Whether no other equation defines this place, and every read is either at just this place or never there."""
+    place, positive = e.subs[axis], positive_names(program)
+    if any(el.tensor == e.tensor for x in program.equations for v in ints(x.body) for el in v.elements()):
+        return False
+    for other in program.definitions[e.tensor]:
+        if other is not e and not _never(other.subs[axis] - place, other, positive):
+            return False
+    return all(r.subs[axis] == place or _never(r.subs[axis] - place, x, positive)
+               for x in program.equations for r in reads(x.body) if r.tensor == e.tensor)
+
+
+def _never(difference: Int, e: Equation, positive: frozenset[str]) -> bool:
+    return any(never_negative(d - 1, e.ranges, positive) for d in (difference, -difference))
+
+
+def _renamed(program: Program, e: Equation, axis: int, name: str) -> Program:
+    place = e.subs[axis]
+
+    def visit(node: Expr) -> Expr:
+        if isinstance(node, Read) and node.tensor == e.tensor and node.subs[axis] == place:
+            return Read(name, node.subs[:axis] + node.subs[axis + 1 :])
+        return map_children(visit, node)
+
+    equations = []
+    for x in program.equations:
+        body = visit(x.body)
+        if x is e:
+            x = replace(x, tensor=name, subs=x.subs[:axis] + x.subs[axis + 1 :])
+        equations.append(x.with_body(body))
+    shape = tuple(e.ranges[str(s.name)] for k, s in enumerate(e.subs) if k != axis)
+    return replace(program, equations=tuple(equations), shapes={**program.shapes, name: shape})
+
+
+def inline_copies(program: Program) -> Program:
+    """Y[i] = X[i] where nobody else reads X: Y is computed as X is."""
+    for e in program.equations:
+        source = _copied(program, e)
+        if source is not None:
+            names = {str(s.name): t for s, t in zip(source.subs, e.body.subs, strict=True)}  # type: ignore[attr-defined]
+            body = subst_indices(source.body, names)
+            ranges = {**e.ranges, **{i: source.ranges[i] for i in bound_indices(body)}}
+            equations = tuple(x.with_body(body) if x is e else x for x in program.equations if x is not source)
+            equations = tuple(replace(x, ranges=ranges) if x.tensor == e.tensor and x.subs == e.subs else x for x in equations)
+            shapes = {n: s for n, s in program.shapes.items() if n != source.tensor}
+            return inline_copies(replace(program, equations=equations, shapes=shapes))
+    return program
+
+
+def _copied(program: Program, e: Equation) -> Equation | None:
+    """The equation of the tensor that e copies, if e is all that reads it."""
+    if not isinstance(e.body, Read) or e.body.tensor not in program.definitions or e.body.tensor in program.outputs:
+        return None
+    name = e.body.tensor
+    definition = program.definitions[name]
+    if len(definition) != 1 or definition[0].is_base or name in program.components or len(list(_readers(program, name))) != 1:
+        return None
+    source, names = definition[0], [s.name for s in e.body.subs]
+    plain = all(n in e.ranges for n in names) and len(set(names)) == len(names)
+    same = plain and all(e.ranges[str(n)] == source.ranges.get(str(s.name)) for n, s in zip(names, source.subs, strict=True))
+    free = not set(bound_indices(source.body)) & e.ranges.keys()
+    return source if same and free else None
+
+
+def _readers(program: Program, name: str) -> Iterator[Equation]:
+    for x in program.equations:
+        for r in reads(x.body):
+            if r.tensor == name:
+                yield x
+        if any(el.tensor == name for v in ints(x.body) for el in v.elements()):
+            yield x

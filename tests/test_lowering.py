@@ -1,0 +1,298 @@
+"""Emitted modules: what each optimisation does to the text, and what none of them may do to the results."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nnderiv as nd
+from nnderiv.lower.passes import PASSES
+
+ATTENTION = """
+Q[N,D], K[M,D], V[M,E] -> Y
+S[i,j] = sum[d](Q[i,d]*K[j,d])/sqrt(D)
+P[i,j] = softmax[j](S[i,j])
+Y[i,e] = sum[j](P[i,j]*V[j,e])
+"""
+ELMAN = """
+x[T,N,I], U[H,I], W[H,H], b[H], h0[N,H] -> h
+h[-1,n,k] = h0[n,k]
+h[t,n,k] = tanh(sum[j](U[k,j]*x[t,n,j]) + sum[l](W[k,l]*h[t-1,n,l]) + b[k])
+"""
+GATED = """
+x[T,N], h0[N], w[N], u[N] -> h
+h[-1,n] = h0[n]
+z[t,n] = sigmoid(w[n]*h[t-1,n] + x[t,n])
+h[t,n] = z[t,n]*h[t-1,n] + (1 - z[t,n])*tanh(u[n]*x[t,n])
+"""
+CROSS_ENTROPY = "Z[N,C], y[N,C] -> L\nL = -sum[n,c](y[n,c]*log_softmax[c](Z[n,c]))"
+DENSE = "X[N,I], W[I,O], b[O] -> Y\nY[n,o] = tanh(sum[i](X[n,i]*W[i,o]) + b[o])"
+
+
+def body(text: str, function: str, without: tuple[str, ...] = (), sizes: dict[str, int] | None = None) -> str:
+    """The text of one emitted function without its comments."""
+    source = nd.derive(text).numpy(sizes=sizes, without=without)
+    found = re.search(rf"^def {function}\(.*?(?=^\S|\Z)", source, re.MULTILINE | re.DOTALL)
+    assert found is not None
+    return re.sub(r" *#.*", "", found.group())
+
+
+def run(module: Any, seeds: dict[str, Any], **inputs: Any) -> tuple[Any, Any]:
+    y, residuals = module.forward(**inputs)
+    return y, module.backward(residuals, **seeds)
+
+
+# -- what each pass does to the text -----------------------------------------------------------------------------------------
+CASES: dict[str, tuple[str, str, str]] = {
+    # pass: (program, function, what stands there because of it)
+    "normalised": (CROSS_ENTROPY, "backward", "np.exp(Z_log"),
+    "from_output": ("X[N,I], W[I,O] -> Y\nY[n,o] = relu(sum[i](X[n,i]*W[i,o]))", "backward", "Y > 0"),
+    "exchange": (ATTENTION, "backward", "np.vecdot(dY, Y)"),
+    "pieces": (ELMAN, "backward", "dh0 = dh_in[0] @ W"),
+    "carry": (GATED, "backward", "_carry[t + 1]"),
+    "hoist": (ELMAN, "forward", "@ U.T"),
+    "accumulate": ("x[T,N] -> y\ny[t,n] = y[t-1,n] + x[t,n]", "forward", "np.add.accumulate(y, 0, out=y)"),
+    "share": ("x[N,M], m[N] -> y, z\ny[n,k] = (x[n,k] - m[n])**2\nz[n,k] = sin(x[n,k] - m[n])", "forward", "part = x - m[:, None]"),
+    "invariant": (ELMAN, "forward", "WT = np.ascontiguousarray(W.T)"),
+    "in_place": (DENSE, "forward", "Y = np.tanh(Y_in, out=Y_in)"),
+    "nest": (ATTENTION, "forward", "_softmax("),
+}
+
+
+@pytest.mark.parametrize("name", [n for n in CASES if n not in ("nest", "hoist")])
+def test_a_pass_does_what_it_says_and_can_be_left_out(name: str) -> None:
+    text, function, mark = CASES[name]
+    assert mark in body(text, function)
+    assert mark not in body(text, function, without=(name,))
+
+
+def test_what_a_recurrence_need_not_wait_for_is_computed_before_its_loop() -> None:
+    before, _, inside = body(ELMAN, "forward").partition("for t in")
+    assert "@ U.T" in before and "@ U.T" not in inside
+    before, _, inside = body(ELMAN, "forward", without=("hoist",)).partition("for t in")
+    assert "@ U.T" not in before
+
+
+def test_without_nesting_every_operation_has_a_line_of_its_own() -> None:
+    text = "x[N,M] -> y\ny[n,m] = sin(x[n,m]) + cos(x[n,m])"
+    assert "y += np.cos(x)" in body(text, "forward")
+    assert "part = np.cos(x)" in body(text, "forward", without=("nest",))
+
+
+def test_every_pass_has_a_case() -> None:
+    assert set(CASES) == set(PASSES) - {"recentre"}  # that one has tests beside those of windows
+
+
+def test_a_pass_that_there_is_not_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"no pass 'in_plaice'; there are .*in_place"):
+        nd.derive(DENSE).numpy(without=("in_plaice",))
+
+
+def test_independent_recurrences_get_loops_of_their_own() -> None:
+    text = "x[T,N], y[S,N] -> a, b\na[t,n] = sin(a[t-1,n]) + x[t,n]\nb[s,n] = cos(b[s-1,n]) + y[s,n]"
+    forward = body(text, "forward")
+    assert forward.count("for ") == 2 and "    for" not in forward.replace("\n    for", "\nfor")
+
+
+def test_the_gradient_of_a_recurrence_is_contracted_once_after_its_loop() -> None:
+    loop, _, after = body(ELMAN, "backward").partition("dx = ")
+    assert "dW = " in after and "dU = " in after and "db = " in after and "for t in" in loop
+
+
+# -- memory ------------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("text", [ATTENTION, ELMAN, GATED, DENSE])
+def test_backward_gives_the_same_twice_and_leaves_everything_as_it_was(text: str) -> None:
+    rng, d = np.random.default_rng(0), nd.derive(text)
+    inputs = {i.name: rng.normal(size=[3] * len(i.dims)) for i in d.forward.inputs}
+    before = {name: x.copy() for name, x in inputs.items()}
+    module = d.compile()
+    y, residuals = module.forward(**inputs)
+    kept, seed = y.copy(), rng.normal(size=y.shape)
+    (name,) = d.gradients.seeds.values()
+    dy = seed.copy()
+    first = [g.copy() for g in module.backward(residuals, **{name: dy})]
+    second = module.backward(residuals, **{name: dy})
+    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+    assert np.array_equal(y, kept) and np.array_equal(dy, seed)
+    assert all(np.array_equal(x, before[n]) for n, x in inputs.items())
+
+
+@pytest.mark.parametrize("text", [ATTENTION, DENSE])
+def test_gradients_share_no_memory_with_each_other_or_with_what_was_handed_in(text: str) -> None:
+    rng, d = np.random.default_rng(0), nd.derive(text)
+    inputs = {i.name: rng.normal(size=[3] * len(i.dims)) for i in d.forward.inputs}
+    module = d.compile()
+    y, residuals = module.forward(**inputs)
+    dy = rng.normal(size=y.shape)
+    gradients = list(module.backward(residuals, dY=dy))
+    for k, g in enumerate(gradients):
+        assert not any(np.shares_memory(g, other) for other in [*gradients[:k], *inputs.values(), y, dy])
+
+
+# -- sizes -------------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("text", [ATTENTION, ELMAN, DENSE])
+@pytest.mark.parametrize("size", [0, 1])
+def test_empty_batches_and_sizes_of_one_work(text: str, size: int) -> None:
+    d = nd.derive(text)
+    sizes = {n: 3 for n in d.forward.sizes} | {"N": size}
+    if size == 1:
+        sizes = dict.fromkeys(sizes, 1)
+    inputs = {i.name: np.full([x.value(sizes) for x in i.dims], 0.5) for i in d.forward.inputs}
+    module = d.compile()
+    y, residuals = module.forward(**inputs)
+    (seed,) = d.gradients.seeds.values()
+    gradients = module.backward(residuals, **{seed: np.ones_like(y)})
+    for name, gradient in d.gradients.names.items():
+        g = getattr(gradients, gradient)
+        assert g.shape == inputs[name].shape and np.isfinite(g).all()
+        if size == 0 and name not in ("Q", "x", "X", "h0"):
+            assert not g.any()
+
+
+@pytest.mark.parametrize("text", [ATTENTION, ELMAN, DENSE])
+def test_inputs_that_are_not_contiguous_give_the_same(text: str) -> None:
+    rng, d = np.random.default_rng(0), nd.derive(text)
+    plain = {i.name: rng.normal(size=[4] * len(i.dims)) for i in d.forward.inputs}
+    odd = {n: np.repeat(x.T[::-1].copy(), 2, 0)[::-2].T for n, x in plain.items()}
+    assert not any(x.flags["C_CONTIGUOUS"] for x in odd.values() if x.ndim > 1)
+    module = d.compile()
+    (seed,) = d.gradients.seeds.values()
+    y, _ = module.forward(**plain)
+    dy = rng.normal(size=y.shape)
+    for a, b in zip(run(module, {seed: dy}, **plain)[1], run(module, {seed: np.asfortranarray(dy)}, **odd)[1], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
+
+
+def test_a_specialised_module_says_for_which_sizes_and_refuses_others() -> None:
+    d = nd.derive(DENSE)
+    source = d.numpy(sizes={"N": 4, "I": 3})
+    assert "for N = 4, I = 3 only." in source
+    special, general = d.compile(sizes={"N": 4, "I": 3}), d.compile()
+    rng = np.random.default_rng(0)
+    inputs = {"X": rng.normal(size=(4, 3)), "W": rng.normal(size=(3, 2)), "b": rng.normal(size=2)}
+    seeds = {"dY": rng.normal(size=(4, 2))}
+    for a, b in zip(run(special, seeds, **inputs)[1], run(general, seeds, **inputs)[1], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12)
+    with pytest.raises(ValueError, match=r"X has shape \(5, 3\); expected 4 in dimension 0 of X\[4,3\]"):
+        special.forward(**{**inputs, "X": rng.normal(size=(5, 3))})
+
+
+def test_a_factor_goes_to_the_smallest_operand_where_sizes_are_known() -> None:
+    thin = body(ATTENTION, "forward", sizes={"N": 256, "M": 256, "D": 16})
+    wide = body(ATTENTION, "forward", sizes={"N": 16, "M": 16, "D": 256})
+    assert "S = Q/16**0.5 @ K.T" in thin and "S /= 256**0.5" in wide
+
+
+@pytest.mark.parametrize(("sizes", "message"), [
+    ({"Z": 3}, "Z is not a size of this program; its sizes are N, I, O"),
+    ({"N": -1}, "the size N cannot be -1"),
+    ({"N": 2.0}, "the size N cannot be 2.0"),
+    ({"N": True}, "the size N cannot be True"),
+])
+def test_sizes_that_cannot_be_are_refused(sizes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        nd.derive(DENSE).numpy(sizes=sizes)
+
+
+# -- entry checks ------------------------------------------------------------------------------------------------------------
+GOOD = {"X": np.ones((4, 3)), "W": np.ones((3, 2)), "b": np.ones(2)}
+
+
+@pytest.mark.parametrize(("changes", "error", "message"), [
+    ({"W": np.ones((5, 2))}, ValueError, r"W has shape \(5, 2\); expected 3 in dimension 0 of W\[I,O\]"),
+    ({"b": np.ones(3)}, ValueError, r"b has shape \(3,\); expected 2 in dimension 0 of b\[O\]"),
+    ({"X": np.ones(3)}, ValueError, r"X has shape \(3,\); expected 2 dimensions, X\[N,I\]"),
+    ({"b": np.ones((2, 1))}, ValueError, r"b has shape \(2, 1\); expected 1 dimensions, b\[O\]"),
+    ({"W": np.ones((3, 2), np.float32)}, TypeError, "W is an array of float32, and X of float64; expected one dtype"),
+    ({"b": np.ones(2, int)}, TypeError, "b is an array of int64; expected floating point"),
+    ({"b": np.ones(2, complex)}, TypeError, "b is an array of complex128; expected floating point"),
+])
+def test_what_does_not_fit_is_named_with_what_was_expected(changes: dict[str, Any], error: type, message: str) -> None:
+    with pytest.raises(error, match=message):
+        nd.derive(DENSE).compile().forward(**{**GOOD, **changes})
+
+
+def test_lists_of_numbers_are_arrays_too() -> None:
+    module = nd.derive(DENSE).compile()
+    as_lists = {n: x.tolist() for n, x in GOOD.items()}
+    np.testing.assert_array_equal(module.forward(**as_lists)[0], module.forward(**GOOD)[0])
+
+
+@pytest.mark.parametrize(("seed", "error", "message"), [
+    (np.ones((4, 3)), ValueError, r"dY has shape \(4, 3\); expected 2 in dimension 1 of dY\[N, O\]"),
+    (np.ones((4, 2), np.float32), TypeError, "dY is an array of float32; expected float64"),
+])
+def test_a_seed_that_does_not_fit_is_refused(seed: Any, error: type, message: str) -> None:
+    module = nd.derive(DENSE).compile()
+    _, residuals = module.forward(**GOOD)
+    with pytest.raises(error, match=message):
+        module.backward(residuals, dY=seed)
+
+
+@pytest.mark.parametrize("value", ["1", 1j, np.ones(1), None])
+def test_a_scalar_that_is_no_real_number_is_refused(value: Any) -> None:
+    module = nd.derive("x[N], eps -> y\ny[n] = x[n] + eps").compile()
+    with pytest.raises(TypeError, match=r"eps is .*; expected a real number"):
+        module.forward(x=np.ones(2), eps=value)
+
+
+# -- numerics ----------------------------------------------------------------------------------------------------------------
+def _softmax(x: Any) -> Any:
+    e = np.exp(x - x.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
+
+
+def _logsumexp(x: Any) -> Any:
+    m = x.max(-1, keepdims=True)
+    return (m + np.log(np.exp(x - m).sum(-1, keepdims=True)))[..., 0]
+
+
+STABLE: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "softmax": ("x[N,M] -> y\ny[n,m] = softmax[m](x[n,m])", _softmax),
+    "log_softmax": ("x[N,M] -> y\ny[n,m] = log_softmax[m](x[n,m])", lambda x: x - _logsumexp(x)[..., None]),
+    "logsumexp": ("x[N,M] -> y\ny[n] = logsumexp[m](x[n,m])", _logsumexp),
+    "sigmoid": ("x[N,M] -> y\ny[n,m] = sigmoid(x[n,m])", lambda x: 0.5 * np.tanh(0.5 * x) + 0.5),
+    "softplus": ("x[N,M] -> y\ny[n,m] = softplus(x[n,m])", lambda x: np.maximum(x, 0) + np.log1p(np.exp(-abs(x)))),
+    "cross_entropy": ("x[N,M] -> y\ny[n] = -sum[m](where(m == 0, log_softmax[m](x[n,m]), 0))", lambda x: _logsumexp(x) - x[:, 0]),
+}
+LARGE = np.array([[1e4, -1e4, 0, 9e3], [-1e4, -1e4, -1e4, -1e4], [1e4, 1e4, 1e4, 1e4], [0, 1, 2, 3], [-1e4, 1e4, 5, -5]])
+
+
+@pytest.mark.parametrize("name", STABLE)
+def test_large_inputs_in_single_precision_give_no_nan_and_no_warning(name: str) -> None:
+    text, meaning = STABLE[name]
+    module = nd.derive(text).compile()
+    with warnings.catch_warnings(), np.errstate(over="raise", invalid="raise", divide="raise"):
+        warnings.simplefilter("error")
+        y, residuals = module.forward(x=LARGE.astype(np.float32))
+        dx = module.backward(residuals, dy=np.ones_like(y)).dx
+    assert y.dtype == dx.dtype == np.float32
+    np.testing.assert_allclose(y, meaning(LARGE), rtol=1e-6, atol=1e-6)
+    step = 1e-3 * np.eye(LARGE.size).reshape(LARGE.size, *LARGE.shape)
+    slopes = [(meaning(LARGE + e).sum() - meaning(LARGE - e).sum()) / 2e-3 for e in step]
+    np.testing.assert_allclose(dx.ravel(), slopes, rtol=1e-3, atol=1e-3)
+
+
+MASKED = """
+x[N,M], int keep[N,M] -> p, L
+p[n,m] = softmax[m](where(keep[n,m] == 1, x[n,m], -inf))
+L[n] = logsumexp[m](where(keep[n,m] == 1, x[n,m], -inf))
+"""
+
+
+def test_masked_entries_and_rows_give_zeros_and_no_nan() -> None:
+    keep = np.array([[1, 0, 1, 1], [0, 0, 0, 0], [1, 1, 1, 1], [0, 0, 1, 0], [1, 1, 0, 0]])
+    module = nd.derive(MASKED).compile()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (p, total), residuals = module.forward(x=LARGE.astype(np.float32), keep=keep)
+        dx = module.backward(residuals, dp=np.ones_like(p), dL=np.ones_like(total)).dx
+    assert np.isfinite(p).all() and np.isfinite(dx).all()
+    assert not p[keep == 0].any() and not dx[keep == 0].any()
+    assert total[1] == -np.inf and np.isfinite(np.delete(total, 1)).all()
+    np.testing.assert_allclose(p[[0, 2, 3, 4]].sum(1), 1, rtol=1e-6)
