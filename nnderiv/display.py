@@ -152,7 +152,7 @@ def evidence(steps: Sequence[Step]) -> str:
 
 
 def step_markdown(step: Step) -> str:
-    return f"**{step.rule.capitalize()}.** {step.said}\n\n$$\n{step.latex}\n$$"
+    return f"**{step.rule[:1].upper()}{step.rule[1:]}.** {step.said}\n\n$$\n{step.latex}\n$$"
 
 
 def steps_markdown(steps: Sequence[Step]) -> str:
@@ -207,7 +207,7 @@ def steps_latex(steps: Sequence[Step]) -> str:
     for group in groups(steps):
         parts.append(_fit(_definition(group)))
         for s in group:
-            parts += [rf"\textbf{{{escaped(s.rule.capitalize())}.}} {escaped(s.said)}", _fit(s.latex)]
+            parts += [rf"\textbf{{{escaped(s.rule[:1].upper() + s.rule[1:])}.}} {escaped(s.said)}", _fit(s.latex)]
     return "\n".join([*parts, escaped(evidence(steps))])
 
 
