@@ -28,7 +28,9 @@ help:
 	@sed -n 's/^#   //p' Makefile
 
 # -E reads every page again: a page that failed must fail the next build too. What it computed comes from the cache.
+# The folder is made anew: no page of a source that is gone, and no word of it in the index of the search.
 book: .venv/.book $(VENDOR)
+	@rm -rf _build/html
 	$(SPHINX) -b html docs _build/html
 	@printf '\nThe book is ready: file://%s/_build/html/index.html\n' '$(CURDIR)'
 

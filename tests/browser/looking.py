@@ -80,6 +80,8 @@ READY = """async () => {
   for (const folded of document.querySelectorAll('details')) folded.open = true
 }"""
 
+UNFOLD = "open => { for (const folded of document.querySelectorAll('details')) folded.open = open }"
+
 
 def launch(playwright: Playwright) -> Browser:
     names = ("chromium", "chromium-browser", "google-chrome")
@@ -121,19 +123,25 @@ def ask_axe(page: Page, *rules: str) -> list[str]:
     return page.evaluate(ASK_AXE, list(rules) or None)
 
 
-def every_complaint(context: BrowserContext, file: Path, shots: Path | None = None, name: str = "") -> list[str]:
-    """All that is wrong with a page at the width of this context, in light and in dark."""
+def every_complaint(context: BrowserContext, file: Path, shots: Path | None = None, name: str = "", axe: str = "light, dark") -> list[str]:
+    """All that is wrong with a page at the width of this context, in light and in dark; ``axe``: in which of them it is asked.
+
+    The screenshots show the page as it is when it is opened, all else is looked at with everything unfolded.
+    """
     page, complaints = open_page(context, file.as_uri())
     complaints += page.evaluate(COMPLAINTS)
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         complaints += page.evaluate(COLOURS) + page.evaluate(TOO_WIDE)
-        if shots:
-            page.screenshot(path=shots / f"{name}-{scheme}.png", full_page=True)
+    for scheme in ("light", "dark") if shots else ():
+        page.emulate_media(color_scheme=scheme)
+        page.evaluate(UNFOLD, False)
+        page.screenshot(path=shots / f"{name}-{scheme}.png", full_page=True)
     page.evaluate(BARE)
-    complaints += ask_axe(page, "color-contrast")
-    page.emulate_media(color_scheme="light")
-    complaints += ask_axe(page)
+    page.evaluate(UNFOLD, True)
+    for scheme in axe.split(", "):
+        page.emulate_media(color_scheme=scheme)
+        complaints += ask_axe(page, *(["color-contrast"] if axe.find(scheme) else []))
     page.close()
     return complaints + broken_links(file)
 
