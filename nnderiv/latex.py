@@ -36,9 +36,12 @@ from .expr import (
     Read,
     Reduce,
     decimal,
+    factors,
     ints,
+    is_reciprocal,
     mul,
     neg,
+    product,
     reads,
 )
 from .integer import Element, Extreme, FloorDiv, Int, Mod
@@ -99,7 +102,8 @@ def tex_range(r: Range) -> str:
 _NAME = re.compile(
     r"(?P<base>[A-Za-z]+?)(?P<accent>hat|bar|tilde)?(?P<digits>\d*)(?P<tags>(?:_[A-Za-z0-9]+)*)(?P<primes>_*)"
 )
-_LETTERS = {"eps": r"\varepsilon", "ell": r"\ell"}
+_LETTERS = {"eps": r"\varepsilon", "ell": r"\ell", "lam": r"\lambda"}
+_LABELLED = re.compile(r"([KQRUVW]|b)([a-z])")  # Wq, bi: a letter with an upright label
 
 
 @dataclass(frozen=True)
@@ -127,7 +131,7 @@ def _script(mark: str, content: str) -> str:
 
 @lru_cache(maxsize=4096)
 def typeset(name: str, differential: bool = True) -> Name:
-    r"""dW -> \mathrm{d}W, h0 -> h_{0}, Y_lse -> Y^{\mathrm{lse}}, xhat -> \hat{x}, theta -> \theta."""
+    r"""dW -> \mathrm{d}W, h0 -> h_{0}, Y_lse -> Y^{\mathrm{lse}}, xhat -> \hat{x}, theta -> \theta, Wq -> W_{\mathrm{q}}."""
     match = _NAME.fullmatch(name)
     if match is None:
         return Name(r"\mathrm{" + name.replace("_", r"\_") + "}")
@@ -137,9 +141,10 @@ def typeset(name: str, differential: bool = True) -> Name:
     base, accent = match["base"], match["accent"]
     if accent and not _letter(base):
         base, accent = base + accent, None
-    symbol = _letter(base) or rf"\mathrm{{{base}}}"
+    label = _LABELLED.fullmatch(base) if not _letter(base) else None
+    symbol = label[1] if label else _letter(base) or rf"\mathrm{{{base}}}"
     tags = [t for t in match["tags"].split("_") if t]
-    below = [match["digits"], *(t for t in tags if t.isdigit())]
+    below = [rf"\mathrm{{{label[2]}}}" if label else "", match["digits"], *(t for t in tags if t.isdigit())]
     above = [*(rf"\mathrm{{{t}}}" for t in tags if not t.isdigit()), r"\prime" * len(match["primes"])]
     return Name(rf"\{accent}{{{symbol}}}" if accent else symbol, tuple(filter(None, below)), tuple(filter(None, above)))
 
@@ -157,7 +162,7 @@ def _is_symbol(name: str) -> bool:
     match = _NAME.fullmatch(name)
     if match is None:
         return False
-    return bool(_letter(match["base"])) or (name[0] == "d" and len(name) > 1 and _is_symbol(name[1:]))
+    return bool(_letter(match["base"]) or _LABELLED.fullmatch(match["base"])) or (name[0] == "d" and len(name) > 1 and _is_symbol(name[1:]))
 
 
 def name_latex(name: str) -> str:
@@ -184,7 +189,7 @@ def brackets(text: str) -> str:
 
 
 def juxtapose(pieces: list[Piece]) -> Piece:
-    """A product: factors side by side, with a dot where two numbers would meet."""
+    """A product: factors side by side, with a dot where two numbers would meet, a thin space where letters would run together."""
     if len(pieces) == 1:
         return pieces[0]
     text = ""
@@ -192,8 +197,15 @@ def juxtapose(pieces: list[Piece]) -> Piece:
         last = k == len(pieces) - 1
         shown = piece.within(PRODUCT) if last or not piece.open else brackets(piece.text)
         meets = shown[0].isdigit() or (text[-1:].isdigit() and shown.startswith(r"\frac{"))
-        text += (r" \cdot " if meets else r" ") + shown if text else shown
+        between = r" \cdot " if meets else r"\," if text and _run_together(text, shown) else " "
+        text += between + shown if text else shown
     return Piece(text, PRODUCT, pieces[-1].open and pieces[-1].level >= PRODUCT)
+
+
+def _run_together(before: str, after: str) -> bool:
+    r"""r dW, lam w: an upright d behind a letter, a whole word before one. What ends in a fraction or brackets stands apart."""
+    upright = after.startswith(r"\mathrm{") and before[-1].isalnum()
+    return upright or bool(re.search(r"\\mathrm\{[A-Za-z]{2,}\}$", before))
 
 
 def add_up(terms: list[tuple[int, Piece]]) -> Piece:
@@ -250,6 +262,7 @@ _UPRIGHT = {
     "tanh": r"\tanh",
     "sin": r"\sin",
     "cos": r"\cos",
+    "sigmoid": r"\sigma",
     "max": r"\max",
     "min": r"\min",
     "relu": r"\operatorname{ReLU}",
@@ -346,23 +359,57 @@ def _sum(e: Op, bounds: Bounds) -> Piece:
     )
 
 
+def _with_plain_roots(e: Op) -> Expr:
+    """√2/2 as 1/√2, √2/√π as √(2/π), and 1/(√2 √π) as 1/√(2 π)."""
+    parts = factors(e)
+    below = [f for f in parts if isinstance(f, Op) and is_reciprocal(f) and _is_root_of_number(f.args[1])]
+    if len(below) > 1:
+        root = Op("sqrt", (mul([f.args[1].args[0] for f in below if isinstance(f.args[1], Op)]),))
+        return product([*(f for f in parts if f not in below), ONE / root])
+    for f in parts:
+        for g in parts:
+            if isinstance(f, Op) and (joined := _joined_root(f, g)) is not None:
+                return product([*joined, *(h for h in parts if h is not f and h is not g)])
+    return e
+
+
+def _joined_root(root: Op, other: Expr) -> list[Expr] | None:
+    """√n · 1/(n k) as 1/k · 1/√n, and √a · 1/√b as √(a/b)."""
+    if root.op != "sqrt" or not isinstance(root.args[0], Num):
+        return None
+    n = root.args[0].value
+    if isinstance(other, Num) and number_piece(other.value).level == FRACTION and n.denominator == 1 and other.value.denominator % n == 0:
+        return [Num(other.value * n), ONE / root]
+    below = other.args[1] if isinstance(other, Op) and is_reciprocal(other) else None
+    return [Op("sqrt", (root.args[0] / below.args[0],))] if isinstance(below, Op) and _is_root_of_number(below) else None
+
+
+def _is_root_of_number(e: Expr) -> bool:
+    return isinstance(e, Op) and e.op == "sqrt" and all(isinstance(f, Num | Const) for f in factors(e.args[0]))
+
+
 def _product(e: Op, bounds: Bounds) -> Piece:
     """Factors in their order, sums last."""
+    if (plain := _with_plain_roots(e)) is not e:
+        return tex(plain, bounds)
     return juxtapose(sorted((tex(a, bounds) for a in e.args), key=lambda piece: piece.open))
 
 
 def _quotient(e: Op, bounds: Bounds) -> Piece:
     """A fraction; a sum in the numerator is written after it."""
     top, bottom = e.args
+    if (plain := _with_plain_roots(e)) is not e:
+        return tex(plain, bounds)
     if isinstance(top, Op) and top.op == "neg":
         return add_up([(-1, _quotient(Op("/", (top.args[0], bottom)), bounds))])
     parts = list(top.args) if isinstance(top, Op) and top.op == "*" else [top]
+    if isinstance(parts[0], Num) and number_piece(parts[0].value).level == FRACTION:  # ½a/x as a/(2x)
+        value = parts[0].value
+        parts[0], bottom = Num(Fraction(value.numerator)), mul([Num(Fraction(value.denominator)), bottom])
+        top = mul(parts)
     sums = [p for p in parts if tex(p, bounds).open]
     if len(sums) == 1:
         parts.remove(sums[0])
-        if parts and isinstance(parts[0], Num):  # ½a/x as a/(2x)
-            value = parts[0].value
-            parts[0], bottom = Num(Fraction(value.numerator)), mul([Num(Fraction(value.denominator)), bottom])
         front = rf"\frac{{{tex(mul(parts), bounds).text}}}{{{tex(bottom, bounds).text}}}"
         return juxtapose([Piece(front, FRACTION), tex(sums[0], bounds)])
     return Piece(rf"\frac{{{tex(top, bounds).text}}}{{{tex(bottom, bounds).text}}}", FRACTION)
@@ -370,9 +417,19 @@ def _quotient(e: Op, bounds: Bounds) -> Piece:
 
 def _power(e: Op, bounds: Bounds) -> Piece:
     base, exponent = (tex(a, bounds) for a in e.args)
+    if (squared := power_of_function(e.args[0].op if isinstance(e.args[0], Op) else "", e.args[1], base.text)) is not None:
+        return squared
     if isinstance(e.args[1], Num) and e.args[1].value.denominator != 1:
         exponent = Piece(str(e.args[1].value))
     return Piece(f"{base.within(ATOM)}^{{{exponent.text}}}", APPLICATION)
+
+
+def power_of_function(op: str, exponent: Expr, shown: str) -> Piece | None:
+    r"""\tanh^{2}(x), from \tanh(x); None where nobody writes it so."""
+    if op not in ("tanh", "sin", "cos") or not isinstance(exponent, Num) or exponent.value.denominator != 1 or exponent.value < 2:
+        return None
+    name = function_latex(op)
+    return Piece(f"{name}^{{{exponent.value}}}{shown.removeprefix(name)}", APPLICATION)
 
 
 def _sqrt(e: Op, bounds: Bounds) -> Piece:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import gcd
 
 from .bounds import never_negative
 from .expr import (
@@ -65,8 +66,10 @@ def sum_of_nothing(term: Term, dims: Ranges, ctx: Context) -> Term:
 
 # -- quotients ---------------------------------------------------------------------------------------------------------------
 def cancel(term: Term, dims: Ranges, ctx: Context) -> Term:
-    """x · (a/x + b) = a + x·b, where x is never 0 and is read inside its range."""
-    parts = factors(term.body)
+    """x · (a/x + b) = a + x·b, where x is never 0 and is read inside its range; 2·a/(2·N) = a/N."""
+    parts = _reduced(factors(term.body))
+    if parts != factors(term.body):
+        return Term(term.indices, term.conditions, product(parts), term.spare)
     divisors = {f.args[1] for p in parts for n in walk(p) if isinstance(n, Op) and n.op == "/" for f in _reciprocals(n)}
     ranges = {**dims, **term.indices}
     known = [f for f in dict.fromkeys(parts) if f in divisors and never_zero(f, ctx) and not may_leave(f, ranges, ctx)]
@@ -79,6 +82,21 @@ def cancel(term: Term, dims: Ranges, ctx: Context) -> Term:
 
 def _reciprocals(e: Expr) -> list[Op]:
     return [f for f in factors(e) if isinstance(f, Op) and is_reciprocal(f)]
+
+
+def _reduced(parts: list[Expr]) -> list[Expr]:
+    """A number above, and the number in an integer below, without their common divisor."""
+    for k, f in enumerate(parts):
+        for j, g in enumerate(parts):
+            below = g.args[1] if isinstance(f, Num) and isinstance(g, Op) and is_reciprocal(g) else None
+            if isinstance(f, Num) and isinstance(below, IntValue) and below.value.terms:
+                c = gcd(f.value.numerator, *below.value.terms.values())
+                if c > 1:
+                    rest = Int({m: n // c for m, n in below.value.terms.items()})
+                    shown = num(rest.constant) if rest.is_constant else IntValue(rest)
+                    others = [p for i, p in enumerate(parts) if i not in (j, k)]
+                    return factors(product([num(f.value / c), *others, ONE / shown]))
+    return parts
 
 
 def _without_pairs(parts: list[Expr], known: list[Expr]) -> list[Expr]:

@@ -36,6 +36,7 @@ from .expr import (
     product,
     reads,
     signed,
+    subst_indices,
     tensor,
     unordered,
     walk,
@@ -81,7 +82,7 @@ class _Normaliser:
         self.equations: list[Equation] = []
         self.shapes = dict(program.shapes)
         self.hulls = dict(program.hulls)
-        self.named: dict[tuple[object, ...], Read] = {}
+        self.named: dict[tuple[object, ...], str] = {}
         self.equation = Equation("", (), ZERO)
 
     def run(self) -> Program:
@@ -192,21 +193,23 @@ class _Normaliser:
 
     # -- names -------------------------------------------------------------------------------------------------------
     def name(self, suffix: str, body: Expr) -> Read:
-        """A new tensor with the free indices of body as its subscripts, and the read of it."""
+        """A tensor with the free indices of body as its subscripts, and the read of it; the same name in whatever letters."""
         e = self.equation
         free = free_symbols(body)
         indices = [i for i in e.ranges if i in free]
         indices = [i for i in e.indices if i in free] + [i for i in indices if i not in e.indices]
         ranges = {i: e.ranges[i] for i in [*indices, *bound_indices(body)]}
-        key = (tuple(indices), unordered(body), frozenset(ranges.items()))
+        places = {i: Int.symbol(f"\0{k}") for k, i in enumerate(indices)}
+        long = any(isinstance(n, Reduce) and len(n.indices) > 3 for n in walk(body))  # such a key keeps its letters
+        key = (tuple(ranges[i] for i in indices), unordered(subst_indices(body, places), ranges), frozenset(ranges.items() if long else ()))
         if key not in self.named:
             name = self.fresh(f"{e.tensor}_{suffix}")
             subs = tuple(Int.symbol(i) for i in indices)
             self.equations.append(Equation(name, subs, body, ranges, position=e.position))
             self.shapes[name] = tuple(ranges[i] for i in indices)
-            self.named[key] = tensor(name, *indices)
+            self.named[key] = name
             self.hulls[name] = self.shapes[name]
-        return self.named[key]
+        return tensor(self.named[key], *indices)
 
 
 _REPEATABLE = ("+", "neg", "*", "where", "max", "min", "relu", "abs", "and", "or", "not", "<", "<=", ">", ">=", "==", "!=")

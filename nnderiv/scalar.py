@@ -227,10 +227,11 @@ def _condition(e: Expr) -> Expr:
     return TRUE if e == num(1) else FALSE if e == num(0) else e
 
 
-def _term_order(e: Expr) -> tuple[bool, bool, str]:
-    """Positive terms first, numbers before the others, then by first appearance of their leaves."""
+def _term_order(e: Expr) -> tuple[bool, int, str]:
+    """Positive terms first, whole numbers before the others and 0.00001 behind them, then by first appearance of their leaves."""
     minus = isinstance(e, Op) and e.op == "neg" or isinstance(e, Num) and e.value < 0
-    return (minus, not isinstance(e, Num), str(e))
+    small = isinstance(e, Num) and e.value.denominator != 1
+    return (minus, 2 if small else not isinstance(e, Num), str(e))
 
 
 def _product(e: Any) -> Expr:
@@ -282,7 +283,12 @@ def own_value(derivative: Any, expression: Any, x: Any) -> Any:
 
 
 def content(e: Any) -> tuple[Any, Any]:
-    """c·a + c·b = c·(a + b), where c is a number: SymPy writes 2·(a − b) as 2·a − 2·b."""
+    """c·a + c·b = c·(a + b), where c is a number, and no term stands without one: SymPy writes 2·(a − b) as 2·a − 2·b.
+
+    v + 0.00001 stays as it is.
+    """
+    if any(abs(t.as_coeff_Mul()[0]) == 1 and not t.is_Number for t in sp.Add.make_args(e)):
+        return sp.Integer(1), e
     found: tuple[Any, Any] = e.primitive()
     return found
 

@@ -242,6 +242,10 @@ class Reader:
         if t == r"\operatorname":
             t = "".join(itertools.takewhile(lambda c: c != "}", iter(self.take, None))).lstrip("{")
         name = {"ReLU": "relu"}.get(t, t.lstrip("\\"))
+        if name in FUNCTIONS and self.look() == "^":
+            self.take()
+            exponent = self.group(self.sum)
+            return FUNCTIONS["**"](FUNCTIONS[name](*self.brackets(self.arguments)), exponent)
         if name in FUNCTIONS:
             return FUNCTIONS[name](*self.brackets(self.arguments))
         return self.letter(t)
@@ -550,7 +554,13 @@ def shown(body: str, signature: str = "X[N,M], a[N], b[N], D[N], eps") -> str:
         ),
         ("a[n]/(b[n]*b[n])", r"\frac{a_{n}}{b_{n} b_{n}}"),
         ("a[n]**0.5 + 0.1", "a_{n}^{1/2} + 0.1"),
-        ("tanh(a[n])**2", r"(\tanh(a_{n}))^{2}"),
+        ("tanh(a[n])**2", r"\tanh^{2}(a_{n})"),
+        ("tanh(a[n])**0.5", r"(\tanh(a_{n}))^{1/2}"),
+        ("sigmoid(a[n])", r"\sigma(a_{n})"),
+        ("a[n]*sqrt(2)/2", r"\frac{a_{n}}{\sqrt{2}}"),
+        ("a[n]/(sqrt(2)*sqrt(pi))", r"\frac{a_{n}}{\sqrt{2 \pi}}"),
+        ("0.5/a[n]", r"\frac{1}{2 a_{n}}"),
+        ("0.1/a[n]", r"\frac{0.1}{a_{n}}"),
         ("a[n]*pi/2", r"\frac{a_{n} \pi}{2}"),
         ("a[(n+1)//2]", r"a_{\lfloor (n+1) / 2 \rfloor}"),
     ],

@@ -37,6 +37,20 @@ TEXTS = {
     "attention, Q = K = V = X": "X[N,D] -> O\nS[i,j] = sum[d](X[i,d]*X[j,d])/sqrt(D)\nP[i,j] = softmax[j](S[i,j])\n"
         "O[i,e] = sum[j](P[i,j]*X[j,e])",
     "RMS norm": "X[N,D], g[D], eps -> Y\ns[n] = mean[d](X[n,d]**2)\nY[n,d] = g[d]*X[n,d]/sqrt(s[n] + eps)",
+    "RMS norm, its scale a tensor": "X[N,D], g[D] -> Y\nr[n] = sqrt(mean[d](X[n,d]**2) + 0.00001)\nY[n,d] = g[d]*X[n,d]/r[n]",
+    "RMS norm in one line": "X[N,D], g[D] -> Y\nY[n,d] = g[d]*X[n,d]/sqrt(mean[k](X[n,k]**2) + 0.00001)",
+    "layer norm, a number for eps": "X[N,D], gamma[D], beta[D] -> Y\nmu[n] = mean[d](X[n,d])\nvar[n] = mean[d]((X[n,d] - mu[n])**2)\n"
+        "Y[n,d] = gamma[d]*(X[n,d] - mu[n])/sqrt(var[n] + 0.00001) + beta[d]",
+    "layer norm in one line": "X[N,D], gamma[D], beta[D], eps -> Y\n"
+        "Y[n,d] = gamma[d]*(X[n,d] - mean[k](X[n,k]))/sqrt(mean[k]((X[n,k] - mean[l](X[n,l]))**2) + eps) + beta[d]",
+    "ridge regression": "X[N,D], w[D], y[N], lam -> L\nL = sum[n]((sum[d](X[n,d]*w[d]) - y[n])**2)/2 + lam*sum[d](w[d]**2)/2",
+    "autoencoder": "X[N,D], W[D,K], V[K,D] -> L\nH[n,k] = sigmoid(sum[d](X[n,d]*W[d,k]))\nR[n,d] = sum[k](H[n,k]*V[k,d])\n"
+        "L = sum[n,d]((R[n,d] - X[n,d])**2)/(2*N)",
+    "Gaussian kernel": "X[N,D] -> K\nK[n,m] = exp(-sum[d]((X[n,d] - X[m,d])**2)/2)",
+    "matrix factorisation": "R[N,M], U[N,K], V[M,K], lam -> L\nE[n,m] = R[n,m] - sum[k](U[n,k]*V[m,k])\n"
+        "L = sum[n,m](E[n,m]**2)/2 + lam*(sum[n,k](U[n,k]**2) + sum[m,k](V[m,k]**2))/2",
+    "GELU": "z[N] -> y\ny[n] = gelu(z[n])",
+    "a weight that is a word": "X[N,D], lam, rate -> Y\nY[n,d] = lam*rate*X[n,d]",
     "convolution of signals": "x[T], w[K] -> y\ny[t] = sum[k](w[k]*x[t-k]) for t < T + K - 1",
 } | {name: layer.text for name, layer in layers.ALL.items()}
 
@@ -65,7 +79,7 @@ FORMS = {
     "dense": ("dX = dY W^T", "dW = X^T dY", "db = dY^T 1"),
     "least squares": ("r = X w - y", "dw = X^T r", "dX = r w^T", "dy = -r"),
     "least squares, Hessian": ("H = X^T X", "dX = X (dH + dH^T)"),
-    "logistic regression": (r"dz = {sigmoid}(z) - y", "dw = X^T dz"),
+    "logistic regression": (r"dz = \sigma(z) - y", "dw = X^T dz"),
     "logistic regression, Hessian": ("H = X^T diag(p ⊙ (1 - p)) X",),
     "cross-entropy": ("dZ = P - Y where P = softmax(Z)",),
     "cross-entropy of any rows": ("dZ = P ⊙ (Y 1 1^T) - Y where P = softmax(Z)",),
@@ -100,6 +114,21 @@ FORMS = {
                    r"d\gamma = (dY ⊙ \hat{X})^T 1 where \hat{X} = (X - 1 \mu^T) diag(\sigma)^{-1}, \sigma = \sqrt{\mathrm{var} + \varepsilon 1}"),
     "RMS norm": (r"dX = diag(\sigma)^{-1} (d\hat{X} - 1/D (\hat{X} ⊙ ((\hat{X} ⊙ d\hat{X}) 1 1^T)))"
                  r" where d\hat{X} = dY diag(g), \hat{X} = diag(\sigma)^{-1} X, \sigma = \sqrt{s + \varepsilon 1}",),
+    "RMS norm, its scale a tensor": (r"dX = diag(r)^{-1} (d\hat{X} - 1/D (\hat{X} ⊙ ((\hat{X} ⊙ d\hat{X}) 1 1^T)))"
+                 r" where d\hat{X} = dY diag(g), \hat{X} = diag(r)^{-1} X", r"dg = (dY ⊙ \hat{X})^T 1 where \hat{X} = diag(r)^{-1} X"),
+    "RMS norm in one line": (r"dX = diag(\sigma)^{-1} (d\hat{X} - 1/D (\hat{X} ⊙ ((\hat{X} ⊙ d\hat{X}) 1 1^T)))"
+                 r" where d\hat{X} = dY diag(g), \hat{X} = diag(\sigma)^{-1} X, \sigma = \sqrt{Y^{in}}",),
+    "layer norm, a number for eps": (r"dX = diag(\sigma)^{-1} (d\hat{X} - 1/D d\hat{X} 1 1^T - 1/D (\hat{X} ⊙ ((\hat{X} ⊙ d\hat{X}) 1 1^T)))"
+                   r" where d\hat{X} = dY diag(\gamma), \hat{X} = diag(\sigma)^{-1} (X - \mu 1^T), \sigma = \sqrt{\mathrm{var} + 0.00001}",),
+    "layer norm in one line": ("Y^{in} = X - 1/D X 1 1^T", "dX = dY^{in} - 1/D dY^{in} 1 1^T",
+                   r"dY^{in} = diag(\sigma)^{-1} (d\hat{Y}^{in} - 1/D (\hat{Y}^{in} ⊙ ((\hat{Y}^{in} ⊙ d\hat{Y}^{in}) 1 1^T)))"
+                   r" where d\hat{Y}^{in} = dY diag(\gamma), \hat{Y}^{in} = diag(\sigma)^{-1} Y^{in}, \sigma = \sqrt{Y^{\mathrm{in2}}}"),
+    "ridge regression": (r"dw = \lambda w + X^T L^{in}", "L^{in} = X w - y"),
+    "autoencoder": ("dR = 1/N (R - X)", "dX = 1/N (X - R) + dH^{\\mathrm{sum}} W^T", "dH^{\\mathrm{sum}} = (dR V^T) ⊙ H ⊙ (1 - H)"),
+    "Gaussian kernel": ("dX = (dK^{in} + dK^{inT}) X - diag((dK^{in} + dK^{inT}) 1) X", "dK^{in} = dK ⊙ K"),
+    "matrix factorisation": (r"L^{in} = {tr}(U^T U) + {tr}(V^T V)", r"dU = \lambda U - E V", r"dV = \lambda V - E^T U"),
+    "GELU": (r"dz = \frac{1}{2} (dy ⊙ (1 + \sqrt{\frac{2}{\pi}} (z ⊙ \exp(-\frac{1}{2} (z ⊙ z))) + {erf}(\frac{1}{\sqrt{2}} z)))",),
+    "a weight that is a word": (r"dX = \lambda \mathrm{rate} dY",),
     "correlation1d": (f"dx = dy ∗ w where {FULL}, {OUTSIDE}", f"dw = x ⋆ dy where {VALID}, {OUTSIDE}"),
     "convolution of signals": (f"dx = dy ⋆ w where {VALID}, {OUTSIDE}",),
     "correlation2d": (f"dX = dY ∗ K where {FULL2}, {OUTSIDE}", f"dK = X ⋆ dY where {VALID2}, {OUTSIDE}"),
@@ -117,7 +146,7 @@ FORMS = {
                        rf"(A ∗ B)_{{i,j}} = Σ_{{u,v}} A_{{i-u,j-v}} B_{{u,v}}, {UP2}, crop_p(A)_{{i,j}} = A_{{i+p,j+p}}, {OUTSIDE} for every n,\ c",),
     "max_pool2d": (r"dX = Σ_{u=0}^{U-1} Σ_{v=0}^{V-1} ([X = {shift}_{u-p,v-p}(↑s Y)] ⊙ {shift}_{u-p,v-p}(↑s (dY ⊘ Y^{\mathrm{ties}}))) where "
                    rf"{UP2}, {{shift}}_{{p,q}}(A)_{{i,j}} = A_{{i-p,j-q}}, {OUTSIDE} for every n,\ c",),
-    "causal_attention": (r"dS = A ⊙ (dA - (A ⊙ dA) 1 1^T) ⊙ \Omega where \Omega_{i,j} = [j \le i], 0 \le i < N,\ 0 \le j < N",
+    "causal_attention": ("dS = A ⊙ (dA - (A ⊙ dA) 1 1^T)",
                          "dV = A^T dY"),
     "embedding": (r"dE = M^T dY where M_{n,a} = [\mathrm{tok}_{n} = a], 0 \le a < V",),
     "gru": (r"dz^{in,(t)} = dh^{\mathrm{total},(t)} ⊙ (h^{(t-1)} - c^{(t)}) ⊙ z^{(t)} ⊙ (1 - z^{(t)})",
@@ -125,6 +154,7 @@ FORMS = {
             r"dW_{\mathrm{c}} = Σ_{t} dc^{in,(t)T} (r^{(t)} ⊙ h^{(t-1)})"),
     "lstm": (r"df^{in,(t)} = dc^{\mathrm{total},(t)} ⊙ c^{(t-1)} ⊙ f^{(t)} ⊙ (1 - f^{(t)})",
              r"do^{in,(t)} = dh^{\mathrm{total},(t)} ⊙ \tanh(c^{(t)}) ⊙ o^{(t)} ⊙ (1 - o^{(t)})",
+             r"dc^{\mathrm{total},(t)} = dc^{(t)} + dc^{\mathrm{total},(t+1)} ⊙ f^{(t+1)} + dh^{\mathrm{total},(t)} ⊙ o^{(t)} ⊙ (1 - \tanh^{2}(c^{(t)}))",
              r"dW_{\mathrm{f}} = Σ_{t} df^{in,(t)T} h^{(t-1)}", r"db_{\mathrm{f}} = Σ_{t} df^{in,(t)T} 1"),
 }
 

@@ -108,11 +108,19 @@ def _joined(a: Node, b: Node) -> Node | None:
     if c != d or not (isinstance(x, Times) and isinstance(y, Times) and len(x.parts) == len(y.parts)):
         return None
     differing = [k for k, (p, q) in enumerate(zip(x.parts, y.parts, strict=True)) if p != q]
-    if len(differing) != 1 or x.parts[differing[0]] != transposed(y.parts[differing[0]]):
+    both = _one_part(x.parts[differing[0]], y.parts[differing[0]]) if len(differing) == 1 else None
+    if both is None:
         return None
     (k,) = differing
-    pair = sorted((x.parts[k], y.parts[k]), key=lambda p: isinstance(p, Transpose))
-    return scaled(list(c), times(*x.parts[:k], plus([(1, p) for p in pair]), *x.parts[k + 1 :]))
+    return scaled(list(c), times(*x.parts[:k], both, *x.parts[k + 1 :]))
+
+
+def _one_part(a: Node, b: Node) -> Node | None:
+    """A + Aᵀ of A and Aᵀ; diag((A + Aᵀ) x) of diag(A x) and diag(Aᵀ x)."""
+    if a == transposed(b):
+        return plus([(1, p) for p in sorted((a, b), key=lambda p: isinstance(p, Transpose))])
+    inner = _joined(a.of, b.of) if isinstance(a, Diag) and isinstance(b, Diag) else None
+    return Diag(inner) if inner is not None else None
 
 
 def is_reciprocal(a: Node) -> bool:

@@ -12,7 +12,7 @@ from typing import NoReturn, Protocol
 from ..expr import Expr, IntValue
 from ..program import Equation
 from .build import hadamard, is_reciprocal, scaled, times, transposed
-from .nodes import Diag, Diagonal, Node, Ones, Plus, Scalar, Scale, Times, Trace, transposes
+from .nodes import Diag, Diagonal, Node, Ones, Plus, Scalar, Scale, Times, Trace, Transpose, transposes
 
 
 class Factors(Protocol):
@@ -91,7 +91,9 @@ class Graph:
             if e in self.edges and closed and {i, j} <= set(self.bound):
                 a, b = between
                 ways = [times(self._matrix(a, p, q), self._matrix(b, q, p)) for p, q in ((j, i), (i, j))]
-                self.scalars.append(Trace(min(ways, key=transposes)))
+                same = [w for w in ways if isinstance(w, Times) and w.parts[0] == transposed(w.parts[1])]
+                straight = [w for w in same if isinstance(w.parts[0], Transpose)]  # tr(Aᵀ A), whichever way A is read
+                self.scalars.append(Trace(min(straight or ways, key=transposes)))
                 self.edges = [f for f in self.edges if f not in between]
                 self.bound = [k for k in self.bound if k not in (i, j)]
 
@@ -148,20 +150,20 @@ class Graph:
             (e,) = self.edges
             if rows and columns and not any(is_reciprocal(w) for w in (*rows, *columns)):
                 return hadamard([times(hadamard(rows), transposed(hadamard(columns))), self._matrix(e, self.row, self.column)])
-            if len(rows) == 1 and not columns and _is_row_sum(rows[0]):
+            if len(rows) == 1 and not columns and self._is_row_sum(rows[0], self.column):
                 return hadamard([self._matrix(e, self.row, self.column), times(rows[0], transposed(Ones(self.column)))])
-            if len(columns) == 1 and not rows and _is_row_sum(columns[0]):
+            if len(columns) == 1 and not rows and self._is_row_sum(columns[0], self.row):
                 return hadamard([self._matrix(e, self.row, self.column), times(Ones(self.row), transposed(columns[0]))])
             front, back = ([Diag(hadamard(w))] if w else [] for w in (rows, columns))
             return times(*front, self._matrix(e, self.row, self.column), *back)
         left = hadamard(rows) if rows else Ones(self.row)
         return times(left, transposed(hadamard(columns) if columns else Ones(self.column)))
 
-
-def _is_row_sum(a: Node) -> bool:
-    """A 1, or that with a scalar or a sign."""
-    if isinstance(a, Plus) and len(a.terms) == 1:
-        return _is_row_sum(a.terms[0][1])
-    if isinstance(a, Scale) and a.of is not None:
-        return _is_row_sum(a.of)
-    return isinstance(a, Times) and isinstance(a.parts[-1], Ones)
+    def _is_row_sum(self, a: Node, along: str) -> bool:
+        """A 1, or that with a scalar or a sign, for an A with the axis along which it is spread: P ⊙ (Y 1 1ᵀ), but diag(K 1) X."""
+        if isinstance(a, Plus) and len(a.terms) == 1:
+            return self._is_row_sum(a.terms[0][1], along)
+        if isinstance(a, Scale) and a.of is not None:
+            return self._is_row_sum(a.of, along)
+        ranges = self.owner.equation.ranges
+        return isinstance(a, Times) and isinstance(a.parts[-1], Ones) and ranges[a.parts[-1].index] == ranges[along]

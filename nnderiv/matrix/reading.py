@@ -11,7 +11,8 @@ The law: the equations of `Reading.shown` have the values of the program's; `con
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..expr import (
@@ -93,6 +94,8 @@ class _Reader:
         self.program = program
         # P is taken where there is a dP, though a gradient program need not read P.
         self.fresh = Fresh(program.names | {n[1:] for n in program.names if n[0] == "d"})
+        if any(isinstance(n, Op) and n.op == "sigmoid" for e in program.equations for n in walk(e.body)):
+            self.fresh.taken.add("sigma")  # σ(z) is the logistic function there
         self.added: dict[tuple[object, ...], Equation] = {}
         self.shapes = dict(program.shapes)
         self.axes = axes = superscripts(program)
@@ -189,9 +192,9 @@ class _Reader:
         """σ for √(v + ε), x̂ for (x − μ)/σ, and dx̂ for the gradient that reaches it."""
         body = read[id(e)].body
         found = [s for s in self.standard.roots(body) if all(t.name for t in s.variance.subs)]
-        if not found or e.tensor in self.program.components or e.tensor in self.standard.means:
+        if not found or e.tensor in self.program.components or e.tensor in {*self.standard.moments, *self.standard.sigmas}:
             return read[id(e)]
-        sigmas = {s.radicand: self._sigma(s) for s in found}
+        sigmas = {s.radicand: s.sigma or self._sigma(s) for s in found}
         body = with_powers(body, sigmas)
         for s in dict.fromkeys(found):
             body = self._hats(body, s, sigmas[s.radicand])
@@ -200,11 +203,11 @@ class _Reader:
 
     def _canonical(self, s: Scaling, e: Expr) -> Expr:
         """An expression at this variance's place, in the letters of its definition."""
-        definition, _ = self.standard.means[s.variance.tensor]
+        definition, _ = self.standard.moments[s.variance.tensor]
         return subst_indices(e, {str(t.name): Int.symbol(i) for t, i in zip(s.variance.subs, definition.indices, strict=True)})
 
     def _sigma(self, s: Scaling) -> Read:
-        definition, _ = self.standard.means[s.variance.tensor]
+        definition, _ = self.standard.moments[s.variance.tensor]
         body = Op("sqrt", (self._canonical(s, s.radicand),))
         return Read(self.name_of(SCALES, body, list(definition.indices), definition.ranges), s.variance.subs)
 
@@ -212,14 +215,14 @@ class _Reader:
         """x − μ as σ x̂, at every place; x too where it is not centred."""
         found = difference(e) if s.mean else (1, e, None) if isinstance(e, Read) else None
         if found and found[1].tensor == s.x.tensor and (s.mean is None or found[2] == s.mean):
-            definition, inner = self.standard.means[s.variance.tensor]
+            definition, inner = self.standard.moments[s.variance.tensor]
             along = [t.name in inner.indices for t in s.x.subs]
             if all(a or t == own for a, t, own in zip(along, s.x.subs, found[1].subs, strict=True)):
                 x, mean, scale = (self._canonical(s, r) if r is not None else None for r in (s.x, s.mean, sigma))
                 assert isinstance(x, Read) and scale is not None
                 body = (x - mean if mean is not None else x) / scale
                 indices = [str(t.name) for t in x.subs]
-                hat = Read(self.name_of((f"{x.tensor}hat",), body, indices, definition.ranges), found[1].subs)
+                hat = Read(self.name_of((_hat(x.tensor),), body, indices, definition.ranges), found[1].subs)
                 return mul([num(found[0]), hat, sigma])
         return map_children(lambda c: self._hats(c, s, sigma), e)
 
@@ -248,7 +251,7 @@ class _Reader:
             self.fresh.taken.add(name)
             self.added[key] = Equation(name, tuple(map(Int.symbol, indices)), body, ranges)
             self.shapes[name] = tuple(ranges[i] for i in indices)
-            if wishes[0].endswith("hat"):
+            if "hat" in wishes[0]:
                 self.hats.add(name)
         return self.added[key].tensor
 
@@ -273,7 +276,8 @@ class _Reader:
             return False
         if any(n.tensor == r.tensor for n in reads(definition.body)):
             return False
-        return self.count.get(r.tensor, 0) == len(self.program.definitions[r.tensor]) and _is_linear(definition.body)
+        once = self.count.get(r.tensor, 0) == len(self.program.definitions[r.tensor]) or r.tensor[1:] in self.standard.scalings
+        return once and _is_linear(definition.body)
 
     def _definition(self, r: Read, read: dict[int, Equation]) -> Equation | None:
         """The equation that gives this element, where it is the same for all indices."""
@@ -348,13 +352,37 @@ class _Reader:
         return add([self._where(condition, a, ZERO), self._where(negated(condition), b, ZERO)])
 
     def _masked(self, condition: Expr, a: Expr) -> Expr:
-        """[c] a with the conditions on places as a matrix M of zeros and ones."""
-        parts = condition.args if isinstance(condition, Op) and condition.op == "and" else (condition,)
+        """[c] a with the conditions on places as a matrix M of zeros and ones; not those outside of which a factor of a is 0."""
+        parts = [c for c in _all_of(condition) if c not in self._zero_unless(a)]
+        if not parts:
+            return a
         places_ = [c for c in parts if self.is_of_places(c)]
         values = [c for c in parts if c not in places_]
         mask = self._mask(where(conjunction(places_), ONE, ZERO), conjunction(places_))
         inner = product([*factors(a), mask])
         return where(conjunction(values), inner, ZERO) if values else inner
+
+    def _zero_unless(self, a: Expr) -> list[Expr]:
+        """Conditions without which a is 0: a factor of it is a softmax that is masked so, and nothing in it is infinite."""
+        if any(r.tensor in self.program.unbounded for r in reads(a)):
+            return []
+        return [c for f in factors(a) if isinstance(f, Read) for c in self._mask_of(f)]
+
+    def _mask_of(self, r: Read) -> list[Expr]:
+        """c of exp(where(c, S, −∞) − lse), in the letters of the read; the scores may have a name."""
+        own = self.program.definitions.get(r.tensor, ())
+        if len(own) != 1 or own[0].is_base or not isinstance(own[0].body, Op) or own[0].body.op != "exp":
+            return []
+        found: list[Expr] = []
+        at = dict(zip(own[0].indices, r.subs, strict=True))
+        for sign, t in additive_terms(own[0].body.args[0]):
+            t = subst_indices(t, at)
+            named = self.program.definitions.get(t.tensor, ()) if isinstance(t, Read) else ()
+            if isinstance(t, Read) and len(named) == 1 and not named[0].is_base:
+                t = subst_indices(named[0].body, dict(zip(named[0].indices, t.subs, strict=True)))
+            if sign > 0 and isinstance(t, Op) and t.op == "where" and t.args[2] == neg(INF):
+                found += _all_of(t.args[0])
+        return found
 
     def _mask(self, value: Expr, condition: Expr) -> Expr:
         """The indices at which data are read come first: M[n,v] = [tok[n] = v]."""
@@ -370,6 +398,13 @@ class _Reader:
 
 
 # -- small laws ------------------------------------------------------------------------------------------------------------
+def _hat(name: str) -> str:
+    """x -> xhat, Y_in -> Yhat_in"""
+    letters = re.match(r"[A-Za-z]+", name)
+    at = letters.end() if letters else len(name)
+    return f"{name[:at]}hat{name[at:]}"
+
+
 def negated(c: Expr) -> Expr:
     """not c, put into its comparisons."""
     if isinstance(c, Op) and c.op in NEGATED:
@@ -393,6 +428,11 @@ def turned(e: Op) -> Op:
     if not right or any(reads(t) for t in left):
         return e
     return Op(TURNED[e.op], (add(right), add(left)))
+
+
+def _all_of(condition: Expr) -> Sequence[Expr]:
+    """The conditions that one with `and` joins."""
+    return condition.args if isinstance(condition, Op) and condition.op == "and" else (condition,)
 
 
 def _uses(read: dict[int, Equation]) -> dict[str, int]:

@@ -41,12 +41,16 @@ Powers = dict[Read, Fraction]
 
 @dataclass(frozen=True)
 class Scaling:
-    """Where a program divides by σ[k] = sqrt(radicand): x[at] is centred by μ (None: it is not, as in an RMS norm)."""
+    """Where a program divides by σ[k] = sqrt(radicand): x[at] is centred by μ (None: it is not, as in an RMS norm).
+
+    sigma: the program's own tensor for σ, where it has one.
+    """
 
     radicand: Expr
     variance: Read
     x: Read
     mean: Read | None
+    sigma: Read | None = None
 
 
 def means(program: Program) -> dict[str, tuple[Equation, Reduce]]:
@@ -54,6 +58,18 @@ def means(program: Program) -> dict[str, tuple[Equation, Reduce]]:
     found = {}
     for name, es in program.definitions.items():
         if len(es) == 1 and (inner := _mean(es[0])) is not None:
+            found[name] = (es[0], inner)
+    return found
+
+
+def moments(program: Program) -> dict[str, tuple[Equation, Reduce]]:
+    """Tensors that are a mean, or a mean and numbers: v or v + ε."""
+    found = {}
+    for name, es in program.definitions.items():
+        terms = additive_terms(es[0].body)
+        moving = [t for s, t in terms if free_symbols(t) & es[0].ranges.keys() and s > 0]
+        rest = [t for _, t in terms if free_symbols(t) & es[0].ranges.keys()]
+        if len(es) == 1 and rest == moving and len(moving) == 1 and (inner := _mean(es[0].with_body(moving[0]))) is not None:
             found[name] = (es[0], inner)
     return found
 
@@ -89,12 +105,21 @@ class Standardiser:
 
     def __init__(self, program: Program):
         self.program = program
-        self.means = means(program)
-        self.scalings = {v: s for v in self.means if (s := self._scaling(v)) is not None}
+        self.means, self.moments = means(program), moments(program)
+        self.scalings = {v: s for v in self.moments if (s := self._scaling(v)) is not None}
+        self.sigmas: dict[str, tuple[Equation, Scaling]] = {}
+        self.sigmas |= {name: o for name, es in program.definitions.items() if (o := self._own_sigma(es)) is not None}
+
+    def _own_sigma(self, es: tuple[Equation, ...]) -> tuple[Equation, Scaling] | None:
+        """A tensor that the program defines as √(v + ε)."""
+        if len(es) != 1 or es[0].is_base or not (isinstance(es[0].body, Op) and es[0].body.op == "sqrt"):
+            return None
+        found = next(self.roots(es[0].body), None)
+        return (es[0], found) if found and {s.name for s in found.variance.subs} == set(es[0].indices) else None
 
     def _scaling(self, name: str) -> tuple[Read, Read | None] | None:
         """(x, μ) where a tensor is the mean of (x − μ)² or of x²."""
-        body = self.means[name][1].body
+        body = self.moments[name][1].body
         parts = [body.args[0]] if isinstance(body, Op) and body.op == "**" and body.args[1] == num(2) else factors(body)
         if isinstance(body, Op) and body.op == "*" and len(parts) == 2 and parts[0] == parts[1]:
             parts = parts[:1]
@@ -132,19 +157,27 @@ class Standardiser:
         return map_children(self.vanishing, e)
 
     def roots(self, e: Expr) -> Iterator[Scaling]:
-        """The square roots, and powers of them, of v + ε in an expression."""
+        """The square roots, and powers of them, of v + ε in an expression, and the program's own names for them."""
         for n in walk(e):
+            if isinstance(n, Read) and n.tensor in self.sigmas and all(t.name for t in n.subs):
+                own, s = self.sigmas[n.tensor]
+                at = {str(i): t for i, t in zip(own.indices, n.subs, strict=True)}
+                yield Scaling(subst_indices(s.radicand, at), _read(s.variance, at), _read(s.x, at), s.mean and _read(s.mean, at), n)
+                continue
             base = n.args[0] if isinstance(n, Op) and (n.op == "sqrt" or n.op == "**" and _half(n.args[1]) is not None) else None
             if base is None:
                 continue
             read = [r for r in reads(base) if r.tensor in self.scalings]
             if len(read) == 1 and all(t == read[0] or not free_symbols(t) for _, t in additive_terms(base)):
-                definition, _ = self.means[read[0].tensor]
+                definition, _ = self.moments[read[0].tensor]
                 x, mean = self.scalings[read[0].tensor]
                 table = {str(s.name): t for s, t in zip(definition.subs, read[0].subs, strict=True)}
-                moved = [subst_indices(r, table) if r is not None else None for r in (x, mean)]
-                assert isinstance(moved[0], Read) and (moved[1] is None or isinstance(moved[1], Read))
-                yield Scaling(base, read[0], moved[0], moved[1])
+                yield Scaling(base, read[0], _read(x, table), mean and _read(mean, table))
+
+
+def _read(r: Read, at: dict[str, Int]) -> Read:
+    """The same element at other indices."""
+    return Read(r.tensor, tuple(s.subst(at) for s in r.subs))
 
 
 def _half(e: Expr) -> Fraction | None:

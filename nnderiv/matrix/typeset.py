@@ -5,7 +5,6 @@ r"""A matrix form -> LaTeX, with amsmath's and amssymb's commands only.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from functools import singledispatch
 
@@ -20,7 +19,6 @@ from ..latex import (
     PRODUCT,
     RELATION,
     SUM,
-    Name,
     Piece,
     add_up,
     brackets,
@@ -29,6 +27,7 @@ from ..latex import (
     int_latex,
     juxtapose,
     name_latex,
+    power_of_function,
     shows_range,
     subscript,
     sum_signs,
@@ -78,23 +77,11 @@ def _(a: mx.Leaf, form: MatrixForm) -> Piece:
 def _leaf(a: mx.Leaf, form: MatrixForm, transpose: bool = False) -> Piece:
     r"""h^{(t-1)}, W^{\top}, h^{(t)\top}; a number for each superscript keeps them as subscripts: s_{t}."""
     kept = [subscript(s) for k, s in enumerate(a.subs) if s is not None and (a.tensor, k) not in form.silent]
-    name = _labelled(a.tensor) if None in a.subs else typeset(a.tensor)
+    name = typeset(a.tensor)
     if None not in a.subs:
         return Piece(name.text(",".join(kept)), APPLICATION if name.above else ATOM)
     above = (f"({','.join(kept)})" if kept else "") + (r"\top" if transpose else "")
     return Piece(name.text(superscript=above), APPLICATION if name.above or above else ATOM)
-
-
-_LABELLED = re.compile(r"(d?)([KQRUVW]|b)([a-z])")
-
-
-def _labelled(name: str) -> Name:
-    r"""Wq is W_{\mathrm{q}}, bi is b_{\mathrm{i}}: a letter with an upright label."""
-    found, plain = _LABELLED.fullmatch(name), typeset(name)
-    if found is None or plain.symbol != rf"\mathrm{{{name}}}":
-        return plain
-    d, letter, label = found.groups()
-    return Name((r"\mathrm{d}" if d else "") + letter, (rf"\mathrm{{{label}}}",))
 
 
 @_mat.register
@@ -148,6 +135,8 @@ def _(a: mx.Times, form: MatrixForm) -> Piece:
 
 @_mat.register
 def _(a: mx.Hadamard, form: MatrixForm) -> Piece:
+    if len(a.parts) > 2 and len(set(a.parts)) == 1:  # a ⊙ a ⊙ a
+        return Piece(rf"{_mat(a.parts[0], form).within(ATOM)}^{{\odot {len(a.parts)}}}", APPLICATION)
     return Piece(r" \odot ".join(_mat(p, form).within(FRACTION) for p in a.parts), HADAMARD)
 
 
@@ -211,6 +200,10 @@ def _(a: mx.Elementwise, form: MatrixForm) -> Piece:
         return Piece(rf"\frac{{{args[0].text}}}{{{args[1].text}}}", FRACTION)
     if a.op == "/":
         return Piece(rf"{args[0].within(FRACTION)} \oslash {args[1].within(FRACTION)}", HADAMARD)
+    if a.op == "**" and isinstance(a.args[1], mx.Scalar):
+        inner = a.args[0].op if isinstance(a.args[0], mx.Elementwise) else ""
+        if (squared := power_of_function(inner, a.args[1].value, args[0].text)) is not None:
+            return squared
     if a.op == "**":
         return Piece(rf"{args[0].within(ATOM)}^{{\odot {args[1].text}}}", APPLICATION)
     if a.op == "sqrt":
