@@ -214,7 +214,8 @@ class _Line:
             reason = reason + plain(" ") + say("loss", loss=self.loss)
         self.move("definition", reason, [*self.seeds, *(self.passed_on(o, by_name=True) for o in readers)])
         known = [(o, self.passed_on(o, by_name=False)) for o in readers]
-        facts = [equal(self.seed_name(o.equation), self.seed(o)) for o, _ in known if self.seed_name(o.equation) != self.seed(o)]
+        named = [(self.seed_name(o.equation, {i: Int.symbol(n) for i, n in o.names.items()}), self.seed(o)) for o, _ in known]
+        facts = [equal(name, seed) for name, seed in named if name != seed]
         self.move("substitute", say("substitute", facts=listed(facts)), [*self.seeds, *(t for _, t in known)])
 
     def passed_on(self, o: Origin, by_name: bool) -> Term:
@@ -266,7 +267,11 @@ class _Line:
         self.move("recognise", say("recognise", facts=listed(facts)), [*self.seeds, *(o.known for o in self.origins)])
 
     def solve(self) -> None:
-        facts = [self.solved(o) for o in self.origins if o.values]
+        told: dict[Said, list[Said]] = {}
+        for o in (o for o in self.origins if o.values):
+            stays = [formula(Int.symbol(o.names[i])) for i in o.equation.indices if o.names[i] in o.solved.indices]
+            told.setdefault(self.solved(o), []).extend([listed(stays)] if stays else [])
+        facts = [values + _staying(sums) for values, sums in told.items()]
         self.move("solve", say("solve", facts=listed(facts, "; ")), [*self.seeds, *(o.solved for o in self.origins)])
 
     def solved(self, o: _Shown) -> Said:
@@ -278,9 +283,7 @@ class _Line:
         total = listed(wanted) if same else listed([t for t in told if t not in wanted]) + plain(" means ") + listed(
             [w for w in wanted if w not in told]) + (plain("; also ") + listed([w for w in wanted if w in told]) if any(
                 w in told for w in wanted) else plain(""))
-        stays = [formula(Int.symbol(o.names[i])) for i in o.equation.indices if o.names[i] in o.solved.indices]
-        return total + (plain(", where ") + listed(new) if new else plain("")) + (
-            plain("; the sum over ") + listed(stays) + plain(" stays") if stays else plain(""))
+        return total + (plain(", where ") + listed(new) if new else plain(""))
 
     def laws(self) -> None:
         """What `simplify` did, term by term, the same law on several terms as one move."""
@@ -424,6 +427,16 @@ def _guards(body: Expr, conditions: Iterable[Expr]) -> list[Read]:
     bounded = [a.value for c in conditions if isinstance(c, Op) for a in c.args if isinstance(a, IntValue)]
     return [f for f in dict.fromkeys(f for f in walk(body) if isinstance(f, Read))
             if any((s - v).is_constant and not s.is_constant for s in f.subs for v in bounded)]
+
+
+def _staying(sums: list[Said]) -> Said:
+    """The sums that remain of terms in which the subscripts are solved in the same way."""
+    apart = list(dict.fromkeys(sums))
+    if not apart:
+        return plain("")
+    if len(apart) == 1:
+        return plain("; the sum over ") + apart[0] + plain(" stays")
+    return plain("; the sums over ") + listed(apart) + plain(" stay")
 
 
 def _sentences(said: Iterable[Said]) -> Said:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import nnderiv as nd
+from nnderiv.normal import normalise
 
 TABLE = {
     "the kernel is turned by 180 degrees": (
@@ -150,3 +151,12 @@ def test_names_of_gradients_give_way_to_inputs_only() -> None:
     inner = nd.derive("x[N] -> y\ndx[n] = x[n]**2\ny[n] = dx[n]*x[n]")
     assert inner.backward.outputs == ("dx",)
     assert inner.check(code=False).ok
+
+
+def test_the_same_helper_in_other_letters_is_computed_once():
+    def helpers(right):
+        return [e.left for e in normalise(nd.parse(f"X[N,M], Z[M,M] -> Y\nY[n] = sum[m]({right})")).equations]
+
+    assert helpers("(X[n,m] - mean[k](X[n,k]))*exp(X[n,m] - mean[l](X[n,l]))") == ["Y_in[n,m]", "Y[n]"]
+    assert helpers("exp(sum[k](X[n,k]*Z[k,m]))*exp(sum[l](X[n,l]*Z[l,m]))") == ["Y_sum[n,m]", "Y[n]"]
+    assert helpers("exp(sum[k](X[n,k]*Z[k,m]))*exp(sum[l](X[n,l]*Z[m,l]))") == ["Y_sum[n,m]", "Y_sum2[n,m]", "Y[n]"]

@@ -590,6 +590,13 @@ def test_ranges_that_no_subscript_shows_are_written():
         ("eps", r"\varepsilon"),
         ("deps", r"\mathrm{d}\varepsilon"),
         ("logits", r"\mathrm{logits}"),
+        ("lam", r"\lambda"),
+        ("dlam", r"\mathrm{d}\lambda"),
+        ("Wq", r"W_{\mathrm{q}}"),
+        ("dbi", r"\mathrm{d}b_{\mathrm{i}}"),
+        ("dWq_in", r"\mathrm{d}W_{\mathrm{q}}^{\mathrm{in}}"),
+        ("Xi", r"\Xi"),
+        ("Yhat_in", r"\hat{Y}^{\mathrm{in}}"),
         ("dropout", r"\mathrm{dropout}"),
         ("xhat", r"\hat{x}"),
         ("W_xh", r"W^{\mathrm{xh}}"),
@@ -602,6 +609,18 @@ def test_ranges_that_no_subscript_shows_are_written():
 )
 def test_names_are_typeset(name, latex):
     assert typeset(name).text() == latex
+
+
+def test_letters_do_not_run_together():
+    shown = {text: nd.derive(f"x[N], r, s, rate -> y\ny[n] = {text}")["x"].latex().partition(" = ")[2]
+             for text in ("r*x[n]", "rate*x[n]", "r*rate*s*x[n]", "2*r*x[n]")}
+    assert shown == {"r*x[n]": r"\mathrm{d}y_{n} r", "rate*x[n]": r"\mathrm{d}y_{n} \mathrm{rate}",
+                     "r*rate*s*x[n]": r"\mathrm{d}y_{n} r\,\mathrm{rate}\,s", "2*r*x[n]": r"2\,\mathrm{d}y_{n} r"}
+
+
+def test_a_labelled_letter_is_put_in_brackets_before_its_subscripts():
+    d = nd.derive("X[N,D], Wq[D,E] -> Q\nQ[n,e] = sum[d](X[n,d]*Wq[d,e])")
+    assert d["Wq"].latex() == r"(\mathrm{d}W_{\mathrm{q}})_{d,e} = \sum_{n} \mathrm{d}Q_{n,e} X_{n,d}"
 
 
 def test_a_size_or_index_that_begins_with_d_is_no_differential():

@@ -53,7 +53,8 @@ APPLIES = {
     "drop_outside": [("sum[n](y[n]*x[n+N])", "", "0"), ("x[n]*y[-n-1]", "n", "0")],
     "sum_of_nothing": [("sum[n](b**2)", "", "N*b**2")],
     "cancel": [("x[n]*p[n]/p[n]", "n", "x[n]"), ("p[n]*(x[n]/p[n] + y[n]/p[n])", "n", "x[n] + y[n]"),
-               ("e[n]*(1 - p[n])*x[n]/(1 - p[n])", "n", "e[n]*x[n]"), ("x[n]*sqrt(N)/sqrt(N)", "n", "x[n]")],
+               ("e[n]*(1 - p[n])*x[n]/(1 - p[n])", "n", "e[n]*x[n]"), ("x[n]*sqrt(N)/sqrt(N)", "n", "x[n]"),
+               ("2*x[n]/(2*N)", "n", "x[n]/N"), ("x[n]*6/(4*N + 4)", "n", "3*x[n]/(2*N + 2)"), ("4*x[n]/(2*N)", "n", "2*x[n]/N")],
     "deviations": [("sum[k](2*(P[n,k] - m[n])*x[n])", "n", "0"), ("sum[n,k](x[n]*(m[n] - P[n,k]))", "", "0")],
     "use_givens": [("sum[k](q[n,k]*x[n])", "n", "x[n]")],
     "drop_implied": [("where(n + 1 < N, x[n+1]*b, 0)", "n", "x[n+1]*b"),
@@ -67,7 +68,8 @@ FAILS = {
     "contract_delta": [("sum[n](where(2*n == k, x[n], 0))", "k"), ("where(n == k, A[n,k], 0)", "n,k")],  # 2n = k; nothing is summed
     "drop_outside": [("sum[n](y[n]*x[n+1])", ""), ("y[n]*exp(x[n+N])", "n")],  # in range for some; exp(0) is 1
     "sum_of_nothing": [("sum[n](where(n > 1, b, 0))", ""), ("sum[n](b*x[n])", "")],  # a condition, a factor knows n
-    "cancel": [("x[n]*y[n]/y[n]", "n"), ("x[n]*l[n]/l[n]", "n"), ("x[n]*p[n+1]/p[n+1]", "n")],  # 0; exp(−∞) = 0; 0/0 outside
+    "cancel": [("x[n]*y[n]/y[n]", "n"), ("x[n]*l[n]/l[n]", "n"), ("x[n]*p[n+1]/p[n+1]", "n"),
+               ("3*x[n]/(2*N)", "n")],  # 0; exp(−∞) = 0; 0/0 outside; nothing in common
     "deviations": [("sum[k]((P[n,k] - m[n])*P[n,k])", "n"), ("sum[k](where(k > 1, P[n,k] - m[n], 0))", "n"),
                    ("sum[k](P[n,k] + m[n])", "n"), ("sum[k](q[n,k] - m[n])", "n")],  # weighted; not all; a sum; another's mean
     "use_givens": [("sum[k](q[n,k]*z[k])", "n"), ("sum[k](where(k > 1, q[n,k]*x[n], 0))", "n"), ("sum[k](P[n,k]*x[n])", "n"),
@@ -164,6 +166,9 @@ def test_a_common_number_stands_in_front() -> None:
     a, b = scalar.symbol(0), scalar.symbol(1)
     assert LAWS["content"].apply(2 * a - 4 * b) == (2, a - 2 * b)
     assert LAWS["content"].apply(2 * a - 3 * b) == (1, 2 * a - 3 * b)
+    assert LAWS["content"].apply(a / 3 + b / 3) == (sp.Rational(1, 3), a + b)
+    for e in (a + sp.Rational(1, 100000), a / 2 - b):  # a term without a number gets none
+        assert LAWS["content"].apply(e) == (1, e)
 
 
 def test_every_law_says_what_it_does_and_is_tested_here() -> None:

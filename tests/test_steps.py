@@ -128,7 +128,19 @@ def test_a_given_is_used_and_named():
 
 def test_a_gradient_that_is_known_is_put_in():
     found = nd.derive(LABELS)["S"].steps
-    assert any(s.rule == "put in what is known" and s.reason == "We know that dL_lse[n] = 1." for s in found)
+    assert any(s.rule == "put in what is known" and s.reason == "We know that dL_lse[n′] = 1." for s in found)
+
+
+def test_what_is_known_is_said_in_the_letters_of_the_line():
+    text = "z[N], y[N] -> L\np[n] = sigmoid(z[n])\nL = -mean[n](y[n]*log(p[n]) + (1 - y[n])*log(1 - p[n]))"
+    known = [s.reason for s in nd.derive(text)["z"].steps if s.rule == "put in what is known"]
+    assert known == ["We know that dp[n′] = ((1 - y[n′])/(1 - p[n′]) - y[n′]/p[n′])/N."]
+
+
+def test_subscripts_that_are_solved_alike_are_named_once():
+    text = "X[N,D], Q[D,K], V[D,E] -> A, B\nA[n,k] = sum[d](X[n,d]*Q[d,k])\nB[n,e] = sum[d](X[n,d]*V[d,e])"
+    solve = next(s for s in nd.derive(text)["X"].steps if s.rule == "solve the subscript")
+    assert solve.reason == "n′ = n and d′ = d; the sums over k and e stay."
 
 
 def test_every_rule_has_a_name_of_its_own():
