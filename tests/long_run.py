@@ -6,6 +6,7 @@ Prints its progress, then each kind of failure once, with the smallest text that
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 import traceback
@@ -68,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m tests.long_run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--programs", type=int, default=10_000, help="how many programs (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same programs (default: %(default)s)")
-    parser.add_argument("--jobs", type=int, default=1, help="processes (default: %(default)s)")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: one for each core, %(default)s)")
     parser.add_argument("--laws", default=",".join(LAWS), help="which laws, by comma (default: %(default)s)")
     options = parser.parse_args(arguments)
     names = options.laws.split(",")
