@@ -51,23 +51,24 @@ def batch(seed: int, first: int, last: int, names: list[str]) -> list[Failure]:
     return [f for number in range(first, last) for f in attempt(seed, number, names)]
 
 
-def run(seed: int, programs: int, jobs: int, names: list[str]) -> Iterator[tuple[int, list[Failure]]]:
+def run(seed: int, first: int, programs: int, jobs: int, names: list[str]) -> Iterator[tuple[int, list[Failure]]]:
     """(programs done, failures) batch by batch."""
-    spans = [(k, min(k + BATCH, programs)) for k in range(0, programs, BATCH)]
+    spans = [(k, min(k + BATCH, first + programs)) for k in range(first, first + programs, BATCH)]
     if jobs == 1:
-        for first, last in spans:
-            yield last - first, batch(seed, first, last, names)
+        for start, stop in spans:
+            yield stop - start, batch(seed, start, stop, names)
         return
     with ProcessPoolExecutor(jobs) as pool:
-        pending = [pool.submit(batch, seed, first, last, names) for first, last in spans]
-        for (first, last), future in zip(spans, pending, strict=True):
-            yield last - first, future.result()
+        pending = [pool.submit(batch, seed, start, stop, names) for start, stop in spans]
+        for (start, stop), future in zip(spans, pending, strict=True):
+            yield stop - start, future.result()
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tests.long_run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--programs", type=int, default=10_000, help="how many programs (default: %(default)s)")
+    parser.add_argument("--first", type=int, default=0, help="the number of the first one (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same programs (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: one for each core, %(default)s)")
     parser.add_argument("--laws", default=",".join(LAWS), help="which laws, by comma (default: %(default)s)")
@@ -78,14 +79,16 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"there is no law {unknown[0]}; there are {', '.join(LAWS)}")
     failures: list[Failure] = []
     done, start = 0, time.monotonic()
-    for count, found in run(options.seed, options.programs, options.jobs, names):
+    for count, found in run(options.seed, options.first, options.programs, options.jobs, names):
         done += count
         failures += found
+        for f in found:
+            print(f"\rnumber {f.number} breaks {f.law}: {f.kind}", file=sys.stderr)
         rate = done / max(time.monotonic() - start, 1e-9)
         print(f"\r{done}/{options.programs} programs, {len(failures)} failures, {rate:.1f} a second", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     show(failures)
-    print(f"seed {options.seed}: {done} programs, laws {', '.join(names)}: {len(failures)} failures")
+    print(f"seed {options.seed}, from {options.first}: {done} programs, laws {', '.join(names)}: {len(failures)} failures")
     return 1 if failures else 0
 
 

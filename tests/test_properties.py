@@ -71,6 +71,23 @@ Y3[k,j] = (silu(Y2[0,k]))**3 for k < 3, j < 3"""),
 Y1[3-1,m] = B[2*m+m,m,m-2] for m < K
 Y1[j,m] = Y1[j+1,m+1]*sigmoid(relu(B[p*m,m,2*m-1])) + Y1[j,m+1] + relu(B[p*m,m,2*m-1]) for j < 3, m < K
 Y2[i,k,m] = sin(log_softmax[i](Y1[2*k-3*i,m])) for i < T, k < M, m < K"""),
+    # An index that is a factor before a sum goes along when the sum becomes a scatter.
+    ("emitted", 964, """A[N], B[T,K], C[K] -> Y1, Y2, Y3
+Y1[i,t] = relu(gelu(B[t,i+t])/softplus(tanh(-C[i])))
+Y2 = tanh(max[i,n](i*A[i]*B[n,n+i-1]))
+Y3[m,t] = C[t] for m < T, t < K"""),
+    # A running sum along the rows of one equation leaves the base case's row beside them alone.
+    ("emitted", 1007, """A[T], B, C -> Y2
+Y1[0,k] = sum[n](B*A[n]) for k < T
+Y1[t,k] = Y1[t,k-1] + 2*-C for t < T, k < T
+Y2[0,t] = (Y1[t-1,t] + C) for t < T
+Y2[m,t] = max(Y2[m,t-1], (2 - Y1[m,t])) + Y1[t,t % 2] for m < T, t < T"""),
+    # A scalar within what is walked through, place by place, keeps its brackets.
+    ("emitted", 1153, """A[K], B[N,N,T], C[N,K] -> Y3
+Y1[j,k,i] = logsumexp[n]((-A[2*i+i] + C[n,k % 2])) for j < N, k < N, i < T
+Y2 = ((C[0,1] - C[0,0]) - (Y1[N-1,0,1] + Y1[0,N-1,T-1]))
+Y3[t,k] = Y3[t-1,k]*sigmoid(B[2*k+1,(t+1)//2,k]/(2 + (Y2)**2)) + B[2*k+1,(t+1)//2,k]/(2 + (Y2)**2) for t < K, k < T
+Y3[-1,k] = sum[v](Y1[0,v+2,v]) for k < T"""),
     # An integer that is one operand of a sum keeps its brackets.
     ("printed", 7722, "B[M,M] -> Y\nY[j,t] = B[j,t]**3*((j + 3) - B[2*t,j+2]**2) for j < M, t < M"),
 )

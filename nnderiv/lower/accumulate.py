@@ -31,6 +31,8 @@ def find(node: Loop, storage: dict[str, Storage]) -> Accumulation | None:
     axes = [k for k, s in enumerate(e.subs) if s.name == node.variable]
     if len(axes) != 1 or storage[e.tensor].dropped or any(s.name not in {node.variable, *e.ranges} for s in e.subs):
         return None
+    if any(e.ranges[str(s.name)] != r for k, (s, r) in enumerate(zip(e.subs, storage[e.tensor].axes, strict=True)) if k != axes[0]):
+        return None  # a row beside these is another equation's
     shift = -1 if node.forwards else 1
     previous = Read(e.tensor, tuple(s + shift if k == axes[0] else s for k, s in enumerate(e.subs)))
     found = _split(e.body, previous)

@@ -169,12 +169,12 @@ def _windows_of(frame: Frame, e: Expr, kernel: Sequence[str]) -> Iterator[Read]:
 
 
 def _hoisted(body: EachPlace, frame: Frame, e: Expr, kernel: set[str]) -> Expr:
-    """The expression with a variable for each largest part that computes with tensors and needs none of the kernel's indices."""
+    """The expression with a variable for each largest part that computes with arrays and needs none of the kernel's indices."""
     if isinstance(e, Op) and e.op in (*COMPARISONS, "and", "or", "not") or not isinstance(e, Op):
         return e
     if free_symbols(e) & kernel:
         return map_children(lambda c: _hoisted(body, frame, c, kernel), e)
-    if not reads(e):
+    if not reads(e) or not free_symbols(e) & set(frame.order):
         return e
     array = frame.keep(body.value(frame, e))
     axes = tuple(frame.ranges[i] for i in array.labels)

@@ -74,11 +74,11 @@ def _strided(program: Program, e: Equation, sum_: Reduce, conditions: list[Expr]
             continue
         name, r, value, drop = found
         conditions = [subst_indices(c, {a: value}) for c in conditions if c is not drop]
-        body = [subst_indices(f, {a: value}) for f in body]
+        body, others = ([subst_indices(f, {a: value}) for f in fs] for fs in (body, others))
         ranges[name] = r
         start, spans = _spans(value - e.ranges[a].lo, [name, *sum_.indices], ranges)
         axes[a] = start, _widest_first(spans, ranges, e.ranges[a].size)
-    if not axes or _leftover(axes, conditions, body):
+    if not axes or _leftover(axes, conditions, [*body, *others]):
         return None
     if any(start.symbols() & ranges.keys() or start.elements() for start, _ in axes.values()):
         return None  # where the window begins varies with another index
@@ -209,8 +209,8 @@ def _lookup(e: Equation, sum_: Reduce, conditions: list[Expr], body: list[Expr],
     if not places:
         return None
     rest = [subst_indices(c, places) for c in rest]
-    body = [subst_indices(f, places) for f in body]
-    if any(free_symbols(x) & places.keys() for x in [*rest, *body]):
+    body, others = ([subst_indices(f, places) for f in fs] for fs in (body, others))
+    if any(free_symbols(x) & places.keys() for x in [*rest, *body, *others]):
         return None
     kept = [i for i in vectors if i not in places]
     bound = [i for i in sum_.indices if any(i in v.symbols() for v in places.values())]
