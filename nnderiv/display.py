@@ -50,14 +50,16 @@ def proof_latex(proof: Proof) -> str:
     sign = r"\ne" if proof.verdict == "refuted" else "="
     if proof.sides is None:
         return rf"\text{{{proof.left}}} {sign} \text{{{proof.right}}}"
-    left, right = (_right_hand_side(p) for p in proof.sides)
+    (left, near), (right, far) = (_right_hand_side(p) for p in proof.sides)
     facts = "".join(rf",\quad \text{{given }} {expression_latex(g)}" for g in proof.sides[0].givens)
-    return f"{left} {sign} {right}{facts}"
+    return f"{left} {sign} {right}{''.join(dict.fromkeys((near, far)))}{facts}"
 
 
-def _right_hand_side(program: Program) -> str:
+def _right_hand_side(program: Program) -> tuple[str, str]:
+    """What the output is, and the ranges that no subscript shows."""
     e = program.definitions[program.outputs[0]][-1]
-    return equation_latex(program, e).split(" = ", 1)[1]
+    bare = equation_latex(program, e, clause=False)
+    return bare.split(" = ", 1)[1], equation_latex(program, e).removeprefix(bare)
 
 
 def proof_markdown(proof: Proof) -> str:

@@ -228,3 +228,8 @@ def test_a_difference_has_the_degree_of_its_common_denominator():
     x = Degree(Fraction(1, 3))
     assert of_difference(x * x, 1 / x) == (3, 1)
     assert of_difference(x.apply_function("exp"), x)[0] == float("inf")
+
+
+def test_a_range_stands_behind_an_identity_and_not_within_it():
+    proof = nd.prove("x[T] -> y\n y[t] = 2*x[t] for t < T + 1", "x[T] -> y\n y[t] = x[t] + x[t] for t < T + 1")
+    assert proof.latex() == r"2 x_{t} = x_{t} + x_{t},\quad 0 \le t < T + 1"
