@@ -88,6 +88,10 @@ Y1[j,k,i] = logsumexp[n]((-A[2*i+i] + C[n,k % 2])) for j < N, k < N, i < T
 Y2 = ((C[0,1] - C[0,0]) - (Y1[N-1,0,1] + Y1[0,N-1,T-1]))
 Y3[t,k] = Y3[t-1,k]*sigmoid(B[2*k+1,(t+1)//2,k]/(2 + (Y2)**2)) + B[2*k+1,(t+1)//2,k]/(2 + (Y2)**2) for t < K, k < T
 Y3[-1,k] = sum[v](Y1[0,v+2,v]) for k < T"""),
+    # A minimum is walked through place by place only where what lies outside can be told to be inf.
+    ("emitted", 6195, """A[T], B[K,T,T], C -> Y1
+Y1[n,k] = sum[q](C*Y1[n+1,q])*sigmoid(min[t](B[t,2*k-3*t,n])) + min[t](B[t,2*k-3*t,n]) for n < T, k < T, q < T
+Y1[T-1,k] = sum[u,t](A[k]*B[u,k,k-1]*B[t,k+u,k]) for k < T"""),
     # An integer that is one operand of a sum keeps its brackets.
     ("printed", 7722, "B[M,M] -> Y\nY[j,t] = B[j,t]**3*((j + 3) - B[2*t,j+2]**2) for j < M, t < M"),
 )

@@ -52,6 +52,8 @@ def reduced(body: EachPlace, frame: Frame, e: Reduce) -> Array | None:
     if not labels or not _pays(frame, e.body, kernel):
         return None
     outside = EMPTY[e.op] if e.op != "sum" and isinstance(e.body, Read) else ""
+    if outside and not any(r == e.body for r in _windows_of(frame, e.body, kernel)):
+        return None  # read place by place it would be 0 outside, and no view says otherwise
     rest = tuple(i for i in e.indices if i not in kernel)
     total = _memory(body, frame, f"np.full({{shape}}, {EMPTY[e.op]}, {{dtype}})" if e.op != "sum" else "np.zeros({shape}, {dtype})", labels)
     inner, term = _within(body, frame, e.body, kernel, outside)
