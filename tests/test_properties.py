@@ -92,6 +92,9 @@ Y3[-1,k] = sum[v](Y1[0,v+2,v]) for k < T"""),
     ("emitted", 6195, """A[T], B[K,T,T], C -> Y1
 Y1[n,k] = sum[q](C*Y1[n+1,q])*sigmoid(min[t](B[t,2*k-3*t,n])) + min[t](B[t,2*k-3*t,n]) for n < T, k < T, q < T
 Y1[T-1,k] = sum[u,t](A[k]*B[u,k,k-1]*B[t,k+u,k]) for k < T"""),
+    # What a minimum is compared with is multiplied in the same order as the minimum, or in float32 the two differ.
+    ("emitted", 8405, """A[T,T,T], B[T,T], C -> Y1
+Y1[j] = min[k,m](logsumexp[t](C*B[t,m])*A[k,k,0]*A[m,k-m,j]) for j < T"""),
     # An integer that is one operand of a sum keeps its brackets.
     ("printed", 7722, "B[M,M] -> Y\nY[j,t] = B[j,t]**3*((j + 3) - B[2*t,j+2]**2) for j < M, t < M"),
 )

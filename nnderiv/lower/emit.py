@@ -89,6 +89,7 @@ class Body:
         self.sizes: dict[Int, str] = {}
         self.allocated: set[str] = set()
         self.softmaxes: Softmaxes = {}
+        self.as_written = False
         self.shown: dict[tuple[object, ...], str] = {}  # equations by (tensor, subs, body), as they are to be read
         self.loops: Ranges = {}
         self.kept: set[str] = set()  # what somebody reads later
@@ -470,6 +471,8 @@ class Body:
             return scaled
         above, below = _fraction(e)
         found = [(self.value(frame, f), MULTIPLY) for f in above] + [(self.value(frame, f), DIVIDE) for f in below]
+        if self.as_written:
+            return _in_turn(frame, found)
         groups: dict[frozenset[str], list[tuple[Array, Operation]]] = {}
         for x in sorted(found, key=lambda x: x[1] is DIVIDE):
             groups.setdefault(frozenset(x[0].labels), []).append(x)
@@ -478,14 +481,14 @@ class Body:
             if wider:
                 host, members = min(wider, key=len), groups.pop(labels)
                 groups[host] = self.beside(frame, members, groups[host])
-        total: Array | None = None
-        for array, operation in sorted((x for g in groups.values() for x in g), key=lambda x: x[1] is DIVIDE):
-            if total is None:
-                total = array if operation is MULTIPLY else frame.combine(DIVIDE, Array("1"), array)
-            else:
-                total = frame.combine(operation, total, array)
-        assert total is not None
-        return total
+        return _in_turn(frame, sorted((x for g in groups.values() for x in g), key=lambda x: x[1] is DIVIDE))
+
+    @contextmanager
+    def exactly(self) -> Iterator[None]:
+        """Products in the order in which they are written: what a maximum is compared with must have the same bits as the maximum."""
+        before, self.as_written = self.as_written, True
+        yield
+        self.as_written = before
 
     def scaled_sum(self, frame: Frame, e: Op) -> Array | None:
         """c · Σ …, with c the same for all entries: the contraction decides where c is multiplied in."""
@@ -620,7 +623,8 @@ class Body:
         assert e.op in COMPARISONS
         if all(isinstance(x, IntValue | Num) for x in e.args):
             return self.integer_comparison(frame, e)
-        a, b = (self.value(frame, x) for x in e.args)
+        with self.exactly():
+            a, b = (self.value(frame, x) for x in e.args)
         return frame.combine(call(f"{{0}} {e.op} {{1}}", 5, 5, binding=4), a, b, real=False)
 
     def junction(self, frame: Frame, e: Op) -> Array:
@@ -646,6 +650,9 @@ class Body:
 
     # -- reductions --------------------------------------------------------------------------------------------------
     def reduce(self, frame: Frame, e: Reduce, scale: Sequence[Expr] = ()) -> Array:
+        if e.op in ("max", "min") and not self.as_written:
+            with self.exactly():
+                return self.reduce(frame, e, scale)
         walk_windows = None if "by_place" in self.without else reduced(self, frame, e) or for_each_place(self, frame, e)
         if walk_windows is not None:
             for f in sorted(scale, key=is_reciprocal):
@@ -675,6 +682,15 @@ WHERE = call("np.where({0}, {1}, {2})", 0, 0, 0)
 def _axes(array: Array, indices: Sequence[str]) -> str:
     axes = [array.labels.index(i) for i in indices]
     return str(axes[0]) if len(axes) == 1 else f"({', '.join(map(str, axes))})"
+
+
+def _in_turn(frame: Frame, found: Sequence[tuple[Array, Operation]]) -> Array:
+    """The product of all, one after the other."""
+    first, operation = found[0]
+    total = first if operation is MULTIPLY else frame.combine(DIVIDE, Array("1"), first)
+    for array, operation in found[1:]:
+        total = frame.combine(operation, total, array)
+    return total
 
 
 def _fraction(e: Op) -> tuple[list[Expr], list[Expr]]:
