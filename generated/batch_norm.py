@@ -89,9 +89,10 @@ def forward(*, X, gamma, beta, eps):
     # mu[d] = sum[n](X[n,d])/N
     mu = X.sum(0)/N                                 # (D,)
     # var[d] = sum[n]((X[n,d] - mu[d])**2)/N
-    var = ((X.T - mu[:, None])**2).sum(1)/N         # (D,)
+    part = X - mu
+    var = (part**2).sum(0)/N                        # (D,)
     # Y[n,d] = gamma[d]*(X[n,d] - mu[d])/sqrt(var[d] + eps) + beta[d]
-    Y = (X - mu)*(gamma/np.sqrt(var + eps)) + beta  # (N, D)
+    Y = part*(gamma/np.sqrt(var + eps)) + beta      # (N, D)
     return Y, (X, gamma, eps, mu, var, N, D, dtype,)
 
 
@@ -100,20 +101,20 @@ def backward(residuals, *, dY):
     X, gamma, eps, mu, var, N, D, dtype, = residuals
     dY = _seed(dY, dtype, (N, D), "dY[N, D]")
     # dvar[d] = -0.5*gamma[d]*sum[n](dY[n,d]*(X[n,d] - mu[d]))/(var[d] + eps)**1.5
-    part = (dY.T*(X.T - mu[:, None])).sum(1)
-    part2 = var + eps
-    part3 = np.sqrt(part2)
-    part4 = part2*part3
-    dvar = -(gamma/2*part/part4)                    # (D,)
+    part = X - mu
+    part2 = (dY*part).sum(0)
+    part3 = var + eps
+    part4 = np.sqrt(part3)
+    part5 = part3*part4
+    dvar = -(gamma/2*part2/part5)                   # (D,)
     # dmu[d] = -gamma[d]*sum[n](dY[n,d])/sqrt(var[d] + eps)
-    dmu = -(gamma*dY.sum(0)/part3)                  # (D,)
+    dmu = -(gamma*dY.sum(0)/part4)                  # (D,)
     # dX[n,d] = dmu[d]/N + 2*dvar[d]*(X[n,d] - mu[d])/N + dY[n,d]*gamma[d]/sqrt(var[d] + eps)
-    part5 = X - mu
-    dX = part5*(2*dvar/N) + dY*(gamma/part3) + dmu/N  # (N, D)
+    dX = part*(2*dvar/N) + dY*(gamma/part4) + dmu/N  # (N, D)
     # dgamma[d] = sum[n](dY[n,d]*(X[n,d] - mu[d]))/sqrt(var[d] + eps)
-    dgamma = part/part3                             # (D,)
+    dgamma = part2/part4                            # (D,)
     # dbeta[d] = sum[n](dY[n,d])
     dbeta = dY.sum(0)                               # (D,)
     # deps = -0.5*sum[n,d](dY[n,d]*gamma[d]*(X[n,d] - mu[d])/(var[d] + eps)**1.5)
-    deps = dtype.type(-(0.5*((dY*part5).sum(0) @ (gamma/part4))))
+    deps = dtype.type(-(0.5*(part2 @ (gamma/part5))))
     return Gradients((dX, dgamma, dbeta, deps,))

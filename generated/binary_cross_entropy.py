@@ -67,6 +67,18 @@ def _sigmoid(x, out=None):
     return y
 
 
+def _softplus(x, out=None):
+    """log(1 + exp(x)) = max(x, 0) + log(1 + exp(-abs(x))), without overflow."""
+    if not np.ndim(x):
+        return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+    e = np.abs(x)
+    for f in (np.negative, np.exp, np.log1p):
+        f(e, out=e)
+    y = np.maximum(x, 0, out=out)
+    y += e
+    return y
+
+
 Gradients = _record("Gradients", "dz", "dy")
 
 
@@ -78,7 +90,7 @@ def forward(*, z, y):
     if y.shape != (N,):
         raise _misfit((y, (N,), "y[N]"))
     # L = sum[n](softplus(z[n]) - y[n]*z[n])/N
-    L = dtype.type((np.logaddexp(z, 0) - y*z).sum()/N)
+    L = dtype.type((_softplus(z) - y*z).sum()/N)
     return L, (z, y, N, dtype,)
 
 

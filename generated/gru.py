@@ -201,7 +201,7 @@ def backward(residuals, *, dh):
     # dWz[k,l] = sum[t,n](dz_in[t,n,k]*h[t-1,n,l])
     dWz = dz_in_flat.T @ h_flat                     # (H, H)
     # dWc[k,l] = sum[t,n](dc_in[t,n,k]*r[t,n,l]*h[t-1,n,l])
-    dWc = dc_in_flat.T @ (r.transpose(2, 0, 1)*h[:T].transpose(2, 0, 1)).reshape(H, T*N).T  # (H, H)
+    dWc = dc_in_flat.T @ (r*h[:T]).reshape(T*N, H)  # (H, H)
     # dbr[k] = sum[t,n](dr_in[t,n,k])
     dbr = dr_in.sum((0, 1))                         # (H,)
     # dbz[k] = sum[t,n](dz_in[t,n,k])

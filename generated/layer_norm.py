@@ -90,7 +90,7 @@ def forward(*, X, gamma, beta, eps):
     mu = X.sum(1)/D                                 # (N,)
     # var[n] = sum[d]((X[n,d] - mu[n])**2)/D
     part = X - mu[:, None]
-    var = (part**2).sum(1)/D                        # (N,)
+    var = np.vecdot(part, part)/D                   # (N,)
     # Y[n,d] = gamma[d]*(X[n,d] - mu[n])/sqrt(var[n] + eps) + beta[d]
     Y = part*gamma/np.sqrt(var + eps)[:, None] + beta  # (N, D)
     return Y, (X, gamma, eps, mu, var, N, D, dtype,)
@@ -102,19 +102,20 @@ def backward(residuals, *, dY):
     dY = _seed(dY, dtype, (N, D), "dY[N, D]")
     # dvar[n] = -0.5*sum[d](dY[n,d]*gamma[d]*(X[n,d] - mu[n]))/(var[n] + eps)**1.5
     part = X - mu[:, None]
-    part2 = dY*part @ gamma
-    part3 = var + eps
-    part4 = np.sqrt(part3)
-    part5 = part3*part4
-    dvar = -(part2/2/part5)                         # (N,)
+    part2 = dY*part
+    part3 = part2 @ gamma
+    part4 = var + eps
+    part5 = np.sqrt(part4)
+    part6 = part4*part5
+    dvar = -(part3/2/part6)                         # (N,)
     # dmu[n] = -sum[d](dY[n,d]*gamma[d])/sqrt(var[n] + eps)
-    dmu = -(dY @ gamma/part4)                       # (N,)
+    dmu = -(dY @ gamma/part5)                       # (N,)
     # dX[n,d] = dmu[n]/D + 2*dvar[n]*(X[n,d] - mu[n])/D + dY[n,d]*gamma[d]/sqrt(var[n] + eps)
-    dX = part*(2*dvar/D)[:, None] + dY*gamma/part4[:, None] + (dmu/D)[:, None]  # (N, D)
+    dX = part*(2*dvar/D)[:, None] + dY*gamma/part5[:, None] + (dmu/D)[:, None]  # (N, D)
     # dgamma[d] = sum[n](dY[n,d]*(X[n,d] - mu[n])/sqrt(var[n] + eps))
-    dgamma = dY.T*(X.T - mu) @ (1/part4)            # (D,)
+    dgamma = part2.T @ (1/part5)                    # (D,)
     # dbeta[d] = sum[n](dY[n,d])
     dbeta = dY.sum(0)                               # (D,)
     # deps = -0.5*sum[n,d](dY[n,d]*gamma[d]*(X[n,d] - mu[n])/(var[n] + eps)**1.5)
-    deps = dtype.type(-(0.5*((1/part5) @ part2)))
+    deps = dtype.type(-(0.5*((1/part6) @ part3)))
     return Gradients((dX, dgamma, dbeta, deps,))

@@ -75,6 +75,18 @@ def _sigmoid(x, out=None):
     return y
 
 
+def _softplus(x, out=None):
+    """log(1 + exp(x)) = max(x, 0) + log(1 + exp(-abs(x))), without overflow."""
+    if not np.ndim(x):
+        return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+    e = np.abs(x)
+    for f in (np.negative, np.exp, np.log1p):
+        f(e, out=e)
+    y = np.maximum(x, 0, out=out)
+    y += e
+    return y
+
+
 Gradients = _record("Gradients", "dX", "dW1", "db1", "dw2", "db2", "dy")
 
 
@@ -95,7 +107,7 @@ def forward(*, X, W1, b1, w2, b2, y):
     # z[n] = sum[h](a[n,h]*w2[h]) + b2
     z = a @ w2 + b2                                 # (N,)
     # L = sum[n](softplus(z[n]) - y[n]*z[n])/N
-    L = dtype.type((np.logaddexp(z, 0) - y*z).sum()/N)
+    L = dtype.type((_softplus(z) - y*z).sum()/N)
     return L, (X, W1, w2, y, a, z, N, I, H, dtype,)
 
 

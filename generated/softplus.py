@@ -77,6 +77,18 @@ def _sigmoid(x, out=None):
     return y
 
 
+def _softplus(x, out=None):
+    """log(1 + exp(x)) = max(x, 0) + log(1 + exp(-abs(x))), without overflow."""
+    if not np.ndim(x):
+        return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+    e = np.abs(x)
+    for f in (np.negative, np.exp, np.log1p):
+        f(e, out=e)
+    y = np.maximum(x, 0, out=out)
+    y += e
+    return y
+
+
 Gradients = _record("Gradients", "dX")
 
 
@@ -86,7 +98,7 @@ def forward(*, X):
     dtype = X.dtype
     N, D = _shape(X, 2, "X[N,D]")
     # Y[n,d] = softplus(X[n,d])
-    Y = np.logaddexp(X, 0)                          # (N, D)
+    Y = _softplus(X)                                # (N, D)
     return Y, (X, N, D, dtype,)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 from collections.abc import Callable
@@ -56,7 +57,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "pieces": (ELMAN, "backward", "dh0 = dh_in[0] @ W"),
     "carry": (GATED, "backward", "_carry[t + 1]"),
     "hoist": (ELMAN, "forward", "@ U.T"),
-    "accumulate": ("x[T,N] -> y\ny[t,n] = y[t-1,n] + x[t,n]", "forward", "np.add.accumulate(y, 0, out=y)"),
+    "accumulate": ("x[T,N] -> y\ny[t,n] = y[t-1,n] + x[t,n]", "forward", "_accumulate(np.add, y, 0)"),
     "share": ("x[N,M], m[N] -> y, z\ny[n,k] = (x[n,k] - m[n])**2\nz[n,k] = sin(x[n,k] - m[n])", "forward", "part = x - m[:, None]"),
     "invariant": (ELMAN, "forward", "WT = np.ascontiguousarray(W.T)"),
     "in_place": (DENSE, "forward", "Y = np.tanh(Y_in, out=Y_in)"),
@@ -69,6 +70,35 @@ def test_a_pass_does_what_it_says_and_can_be_left_out(name: str) -> None:
     text, function, mark = CASES[name]
     assert mark in body(text, function)
     assert mark not in body(text, function, without=(name,))
+
+
+@pytest.mark.parametrize("columns", [1, 3, 127, 128, 300])
+@pytest.mark.parametrize("step", ["y[t-1,n] + x[t,n]", "y[t+1,n]*x[t,n]", "max(y[t-1,n], x[t,n])"])
+def test_rows_are_accumulated_alike_whether_they_are_wide_or_not(step: str, columns: int) -> None:
+    module = nd.derive(f"x[T,N] -> y\ny[t,n] = {step}").compile()
+    x = 0.5 + np.random.default_rng(0).random((5, columns))
+    slices = np.concatenate([module.forward(x=x[:, n:n + 1])[0] for n in range(columns)], axis=1)
+    assert np.array_equal(module.forward(x=x)[0], slices)
+    gradients = [module.backward(module.forward(x=z)[1], dy=z).dx for z in (x, *np.split(x, columns, axis=1))]
+    np.testing.assert_allclose(gradients[0], np.concatenate(gradients[1:], axis=1), rtol=1e-12)
+    for empty in (x[:0], x[:, :0]):
+        assert module.forward(x=empty)[0].shape == empty.shape
+
+
+@pytest.mark.parametrize(("dtype", "bound"), [(np.float64, 4e-16), (np.float32, 4e-7)])
+def test_erf_is_exact_to_a_few_roundings(dtype: Any, bound: float) -> None:
+    x = np.concatenate([np.linspace(-7, 7, 20_001), [1e-30, 1e4, -1e4, np.inf, -np.inf]]).astype(dtype)
+    y = nd.derive("x[N] -> y\ny[n] = erf(x[n])").compile().forward(x=x)[0]
+    assert y.dtype == dtype
+    assert np.abs(y - np.array([math.erf(float(v)) for v in x])).max() < bound
+
+
+@pytest.mark.filterwarnings("error")
+def test_softplus_is_stable_where_its_exponential_is_not() -> None:
+    x = np.array([-1e4, -90, -1, 0, 1, 90, 1e4], np.float32)
+    y = nd.derive("x[N] -> y\ny[n] = softplus(x[n])").compile().forward(x=x)[0]
+    assert y.dtype == np.float32
+    np.testing.assert_allclose(y, np.logaddexp(x.astype(float), 0), rtol=3e-7, atol=1e-38)
 
 
 def test_what_a_recurrence_need_not_wait_for_is_computed_before_its_loop() -> None:

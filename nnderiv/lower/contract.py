@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from functools import partial
 
-from ..expr import INF, ZERO, Expr, Op, conjunction, free_symbols, guarded_factors, is_reciprocal, product, reads, walk, where
+from ..expr import INF, ZERO, Expr, Num, Op, Read, conjunction, free_symbols, guarded_factors, is_reciprocal, product, reads, walk, where
 from ..integer import Int
 from ..simplify import may_be_infinite
 from .arrays import Array, Frame, permute
@@ -18,6 +20,7 @@ from .form import DIVIDE, MATMUL, MULTIPLY, call, variable_of
 
 TYPICAL = 32  # what a size that is a name counts as, when costs are compared
 Emit = Callable[[Expr], Array]
+EmitIn = Callable[[Frame, Expr], Array]
 
 
 @dataclass
@@ -34,18 +37,19 @@ def labels_of(frame: Frame, e: Expr) -> frozenset[str]:
 
 
 def sum_of_products(
-    frame: Frame, body: Expr, bound: Sequence[str], emit: Emit, choose: Callable[[Expr, Array], Array], outside: Sequence[Expr] = ()
+    frame: Frame, body: Expr, bound: Sequence[str], emit_in: EmitIn, choose: Callable[[Expr, Array], Array], outside: Sequence[Expr] = ()
 ) -> Array:
     """Σ over bound of body, times the factors outside, which run over no index."""
+    emit = partial(emit_in, frame)
     operands, scale, always = _operands(frame, body)
     scale = [*scale, *outside]
     after = [p for o in operands if not o.conditions and not o.labels & set(bound) for p in o.parts]
     operands = [o for o in operands if o.conditions or o.labels & set(bound)]
     missing = [i for i in bound if not any(i in o.labels for o in operands)]
-    if (rows := _row_products(frame, operands, bound, emit)) is not None:
+    if (rows := _row_products(frame, operands, bound, emit_in)) is not None:
         arrays = [rows]
     else:
-        arrays = [_presum(frame, _array(emit, o), [i for i in bound if _only_in(i, o, operands)]) for o in operands]
+        arrays = [_presum(frame, _array(frame, emit_in, o), [i for i in bound if _only_in(i, o, operands)]) for o in operands]
     open_ = [i for i in bound if i not in missing]
     if scale and len(arrays) > 1 and (k := _smallest(frame, arrays, bound)) is not None:
         for f in sorted(scale, key=is_reciprocal):
@@ -78,15 +82,37 @@ def _smallest(frame: Frame, arrays: list[Array], bound: Sequence[str]) -> int | 
     return k if 2 * weight(frame, set(arrays[k].labels)) < result else None
 
 
-def _row_products(frame: Frame, operands: list[Operand], bound: Sequence[str], emit: Emit) -> Array | None:
+def _row_products(frame: Frame, operands: list[Operand], bound: Sequence[str], emit_in: EmitIn) -> Array | None:
     """Σ_j A[i,j] B[i,j] along the last axis of both, row by row, without their product in memory."""
-    if len(operands) != 1 or operands[0].conditions or len(operands[0].parts) != 2 or len(bound) != 1 or operands[0].labels <= set(bound):
+    if len(operands) != 1 or operands[0].conditions or len(bound) != 1 or operands[0].labels <= set(bound):
         return None
-    a, b = (emit(p) for p in operands[0].parts)
+    parts = _two_factors(operands[0])
+    order = _as_stored(frame, operands[0])
+    if not parts or order.sort(operands[0].labels)[-1:] != tuple(bound):
+        return None
+    a = emit_in(order, parts[0])
+    b = a if parts[1] == parts[0] else emit_in(order, parts[1])
     if a.origin.labels != b.origin.labels or a.origin.labels[-1:] != tuple(bound):
         return None
     left = a.origin.labels[:-1]
     return permute(frame.make(call("np.vecdot({0}, {1})", 0, 0), [a.origin, b.origin], left), frame.sort(left))
+
+
+def _two_factors(o: Operand) -> list[Expr]:
+    """The two parts of an operand; the same twice for a square."""
+    if len(o.parts) == 1 and isinstance(o.parts[0], Op) and o.parts[0].op == "**" and o.parts[0].args[1] == Num(Fraction(2)):
+        return [o.parts[0].args[0]] * 2
+    return o.parts if len(o.parts) == 2 else []
+
+
+def _as_stored(frame: Frame, o: Operand) -> Frame:
+    """The frame with the indices of an operand in the order in which the first tensor that runs over all of them is stored."""
+    for r in (n for p in o.parts for n in walk(p) if isinstance(n, Read)):
+        stored = [str(s.name) for s in r.subs if s.name in frame.order]
+        if len(stored) == len(set(stored)) and o.labels == set(stored):
+            following = iter(stored)
+            return replace(frame, order=tuple(next(following) if i in o.labels else i for i in frame.order))
+    return frame
 
 
 def times(frame: Frame, result: Array, f: Expr, emit: Emit) -> Array:
@@ -100,8 +126,9 @@ def times(frame: Frame, result: Array, f: Expr, emit: Emit) -> Array:
     return frame.combine(MULTIPLY, result, factor) if factor.labels else frame.combine(MULTIPLY, factor, result)
 
 
-def _array(emit: Emit, o: Operand) -> Array:
-    return emit(where(conjunction(o.conditions), product(o.parts), ZERO))
+def _array(frame: Frame, emit_in: EmitIn, o: Operand) -> Array:
+    array = emit_in(_as_stored(frame, o), where(conjunction(o.conditions), product(o.parts), ZERO))
+    return permute(array, frame.sort(array.labels))
 
 
 def _only_in(i: str, o: Operand, operands: list[Operand]) -> bool:

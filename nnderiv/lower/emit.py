@@ -68,7 +68,7 @@ FUNCTIONS = {
     "erf": call("_erf({0})", 0),
     "sigmoid": function("_sigmoid"),
     "relu": function("np.maximum", 1, ", 0"),
-    "softplus": function("np.logaddexp", 1, ", 0"),
+    "softplus": function("_softplus"),
 }
 
 
@@ -231,7 +231,7 @@ class Body:
         self.shown[whole.tensor, whole.subs, whole.body] = shown
         self.statement(whole)
         view = accumulate.rows(self.storage[whole.tensor].variable, node, found.axis)
-        self.line(f"np.{found.ufunc}.accumulate({view}, {found.axis}, out={view})", whole.tensor)
+        self.line(f"_accumulate(np.{found.ufunc}, {view}, {found.axis})", whole.tensor)
 
     def sweep(self, node: Sweep) -> None:
         names = list(dict.fromkeys(e.tensor for e in node.equations))
@@ -660,7 +660,7 @@ class Body:
             return walk_windows
         if e.op == "sum":
             return sum_of_products(
-                frame, e.body, e.indices, lambda x: self.value(frame, x), lambda c, a: self.only_where(frame, c, a), scale)
+                frame, e.body, e.indices, self.value, lambda c, a: self.only_where(frame, c, a), scale)
         edge = {"max": "-np.inf", "min": "np.inf"}.get(e.op, "")
         if edge and isinstance(e.body, Read) and not any(s.elements() for s in e.body.subs):
             body = read(frame, e.body.tensor, e.body.subs, edge)

@@ -15,7 +15,7 @@ HELPERS: dict[str, str] = {}
 def _helper(text: str) -> None:
     name = re.search(r"^(?:def|class) (\w+)|^ *(_\w+) =", text.strip(), re.MULTILINE)
     assert name is not None
-    HELPERS[name.group(1) or name.group(2)] = text.strip().replace("IDLE", str(cost.IDLE))
+    HELPERS[name.group(1) or name.group(2)] = text.strip().replace("IDLE", str(cost.IDLE)).replace("WIDE", str(cost.WIDE))
 
 
 _helper('''
@@ -259,26 +259,71 @@ def _exp_difference(x, total, out=None):
 ''')
 
 _helper('''
-def _erf(x):
-    """The error function, to 2e-16: erfc(a) = t exp(p(t) - a^2) for a >= 0, t = 2/(2 + a), p a Chebyshev series."""
-    a = np.abs(x)
-    t = 2 / (2 + a)
-    y, d, previous = 4 * t - 2, 0.0, 0.0
-    for c in reversed(_ERFC_SERIES[1:]):
-        d, previous = y * d - previous + c, d
-    return np.copysign(1 - t * np.exp(_ERFC_SERIES[0] + 0.5 * y * d - previous - a * a), x)
+def _softplus(x, out=None):
+    """log(1 + exp(x)) = max(x, 0) + log(1 + exp(-abs(x))), without overflow."""
+    if not np.ndim(x):
+        return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+    e = np.abs(x)
+    for f in (np.negative, np.exp, np.log1p):
+        f(e, out=e)
+    y = np.maximum(x, 0, out=out)
+    y += e
+    return y
 ''')
 
-# Fitted with mpmath to log(erfc(x) exp(x^2) / t) at 200 Chebyshev nodes.
+_helper('''
+def _erf(x):
+    """The error function, to 3e-16 (3e-7 in float32): erfc(a) = t exp(p(2t - 1) - a^2) for a >= 0, t = 2/(2 + a)."""
+    series = _ERFC_SERIES if np.result_type(x).itemsize > 4 else _ERFC_SHORT
+    x = np.asarray(x)
+    y = np.empty(x.shape, x.dtype)
+    flat, result = x.reshape(-1), y.reshape(-1)
+    for first in range(0, x.size, 16384):  # parts that stay in cache
+        part, p = flat[first:first + 16384], result[first:first + 16384]
+        a = np.abs(part)
+        t = 2 / (2 + a)
+        u = 2*t - 1
+        p[...] = series[-1]
+        for c in series[-2::-1]:
+            p *= u
+            p += c
+        a *= a
+        p -= a
+        np.exp(p, out=p)
+        p *= t
+        np.subtract(1, p, out=p)
+        np.copysign(p, part, out=p)
+    return y if y.ndim else y[()]
+''')
+
+# The Chebyshev series of log(erfc(a) exp(a^2) / t) in u = 2t - 1, computed with mpmath at 200 nodes, cut off, in powers of u.
 _helper('''
 _ERFC_SERIES = (
-    -0.6513268598908547, 0.6419697923564903, 0.019476473204185837, -0.009561514786808632, -0.0009465953444820369,
-    0.00036683949785276146, 4.252332480690777e-05, -2.0278578112534242e-05, -1.6242900046470256e-06, 1.3036558355805232e-06,
-    1.562644172206614e-08, -8.523809591492654e-08, 6.529054439098851e-09, 5.059343495551469e-09, -9.91364156493033e-10,
-    -2.2736512229318359e-10, 9.646791102015527e-11, 2.3940380830391146e-12, -6.886027527549755e-12, 8.944879273090726e-13,
-    3.130921399342958e-13, -1.1270822361367252e-13, 3.8109052551892323e-16, 7.106097613609237e-15, -1.5230282014571043e-15,
-    -9.457494571291235e-17, 1.2102371892242789e-16, -2.816663088774717e-17,
+    -0.6717940840566923, 0.6726432239776567, 0.04734330684190443, -0.0468956102311753, -0.009872689366389954,
+    0.008824938557060623, 0.0017589335577989694, -0.002345812500482853, -0.00014624686337776338, 0.0006736787955802352,
+    -9.373503117167505e-05, -0.00017430294720307735, 7.140101412874688e-05, 3.174517974944181e-05, -3.0187884552557897e-05,
+    1.377266413328986e-07, 8.5626234207419e-06, -2.9479868769764954e-06, -1.2723119050067843e-06, 1.250027661228975e-06,
+    -1.6849800720653297e-07, -2.495832761474331e-07, 1.5334345920908177e-07, 1.4448657906614658e-09, -3.917182051027186e-08,
+    1.1172352268278359e-08, 4.06088214696972e-09, -1.890230601584024e-09,
 )
+''')
+
+_helper('''
+_ERFC_SHORT = (
+    -0.6717940760543342, 0.672642217155488, 0.047343106290901014, -0.04687488817886134, -0.009873768747331393,
+    0.008703812035218804, 0.0017765646350106873, -0.002048734760496573, -0.00020790912059481928, 0.00033373589390861395,
+)
+''')
+
+_helper('''
+def _accumulate(f, A, axis):
+    """A[t] = f(A[t - 1], A[t]) along the axis, in place; wide rows are taken whole."""
+    if axis == A.ndim - 1 or A.size < WIDE * A.shape[axis]:
+        f.accumulate(A, axis, out=A)
+        return
+    rows = np.moveaxis(A, axis, 0)
+    for before, row in zip(rows, rows[1:]):
+        f(before, row, out=row)
 ''')
 
 _helper('''
