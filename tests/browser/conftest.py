@@ -21,13 +21,19 @@ if os.environ.get("NNDERIV_BROWSER"):
             yield browser
             browser.close()
 
+    PATIENCE = 120_000  # milliseconds: a machine that is busy with other things is no fault of a page
+
     @pytest.fixture(scope="session")
     def desk(browser: Browser) -> BrowserContext:
-        return browser.new_context(viewport={"width": 1400, "height": 1000})
+        context = browser.new_context(viewport={"width": 1400, "height": 1000})
+        context.set_default_timeout(PATIENCE)
+        return context
 
     @pytest.fixture(scope="session")
     def telephone(browser: Browser) -> BrowserContext:
-        return browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
+        context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
+        context.set_default_timeout(PATIENCE)
+        return context
 
     class Quiet(SimpleHTTPRequestHandler):
         def log_message(self, *args: object) -> None:
