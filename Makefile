@@ -19,6 +19,7 @@ VENDOR  := _build/vendor/mathjax/.complete _build/vendor/pyodide/.complete
 PROGRAMS ?= 10000
 MUTANTS  ?= 40
 SEED     ?= 0
+LAWS     ?=
 
 .PHONY: help book serve epub page test browser fuzz bench clean distclean
 # Two targets install into the same .venv: one after the other.
@@ -63,7 +64,7 @@ browser: .venv/.browser _build/axe/.complete book
 
 fuzz: export OMP_NUM_THREADS = 1
 fuzz: .venv/.test
-	$(PY) -m tests.long_run --programs $(PROGRAMS) --seed $(SEED)
+	$(PY) -m tests.long_run --programs $(PROGRAMS) --seed $(SEED) $(if $(LAWS),--laws $(LAWS))
 	$(PY) -m tests.mutants --most $(MUTANTS) --seed $(SEED)
 
 bench: .venv/.bench
