@@ -95,6 +95,8 @@ Y1[T-1,k] = sum[u,t](A[k]*B[u,k,k-1]*B[t,k+u,k]) for k < T"""),
     # What a minimum is compared with is multiplied in the same order as the minimum, or in float32 the two differ.
     ("emitted", 8405, """A[T,T,T], B[T,T], C -> Y1
 Y1[j] = min[k,m](logsumexp[t](C*B[t,m])*A[k,k,0]*A[m,k-m,j]) for j < T"""),
+    # The error function of a whole number that is written in the program.
+    ("emitted", 6, "A[T,T], B[M,M] -> Y1\nY1[n,k] = min[m](erf(2)*B[m,m]) for n < T, k < T"),
     # An integer that is one operand of a sum keeps its brackets.
     ("printed", 7722, "B[M,M] -> Y\nY[j,t] = B[j,t]**3*((j + 3) - B[2*t,j+2]**2) for j < M, t < M"),
 )

@@ -276,6 +276,7 @@ def _erf(x):
     """The error function, to 3e-16 (3e-7 in float32): erfc(a) = t exp(p(2t - 1) - a^2) for a >= 0, t = 2/(2 + a)."""
     series = _ERFC_SERIES if np.result_type(x).itemsize > 4 else _ERFC_SHORT
     x = np.asarray(x)
+    x = x if x.dtype.kind == "f" else x.astype(float)
     y = np.empty(x.shape, x.dtype)
     flat, result = x.reshape(-1), y.reshape(-1)
     for first in range(0, x.size, 16384):  # parts that stay in cache
