@@ -25,7 +25,7 @@ from nnderiv.check import check
 from nnderiv.draw import draw, flat, number
 from nnderiv.errors import NNDerivError
 from nnderiv.evaluate import evaluate
-from nnderiv.expr import Expr, Op, Read, Reduce, neg
+from nnderiv.expr import Expr, Op, Read, Reduce, neg, walk
 
 SAMPLES = 3
 Change = Callable[[Expr], Iterator[Expr]]
@@ -94,10 +94,15 @@ def anywhere(e: Expr, change: Change) -> Iterator[Expr]:
 
 
 def mutants(layer: str, d: Derivation) -> Iterator[Mutant]:
-    """Everything that can be made wrong in the equations that the derivation adds to the forward program."""
+    """Everything that can be made wrong in the equations that the derivation adds to the forward program.
+
+    The gradient of an input that a `given` binds is free: labels whose rows sum to 1 move along 0, and a constant for each row is not seen.
+    """
     given = d.gradients.forward.definitions
+    bound = {node.tensor for fact in d.forward.givens for node in walk(fact) if isinstance(node, Read)}
+    free = {name for x, name in d.gradients.names.items() if x in bound}
     for place, e in enumerate(d.backward.equations):
-        if e.tensor in given:
+        if e.tensor in given or e.tensor in free:
             continue
         wrong = [("sign", neg(e.body))] + [(kind, body) for kind, change in CHANGES.items() for body in anywhere(e.body, change)]
         for kind, body in wrong:
