@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from .derivative import Gradients, differentiate
 from .errors import DerivationError
+from .lower.module import Module, lower
 from .parse import parse
 from .program import Equation, Program
 
 if TYPE_CHECKING:
     from .check import Report
-    from .lower.module import Module
     from .steps import Steps
 
 
@@ -68,8 +68,6 @@ class Derivation:
         return len(self.gradients.names)
 
     def _module(self, sizes: Mapping[str, int] | None, without: Collection[str], threads: int) -> Module:
-        from .lower.module import lower
-
         if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
             raise ValueError(f"threads is {threads!r}; expected a whole number, at least 1")
         without = frozenset({without} if isinstance(without, str) else without)

@@ -10,6 +10,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 import sympy as sp
+import sympy.tensor.tensor  # SymPy loads it at the first sum: rather here than in the middle of a first derivation
 
 from .errors import DerivationError
 from .expr import FALSE, TRUE, Const, Expr, IntValue, Num, Op, Read, add, children, map_children, mul, num, product, replace, where
