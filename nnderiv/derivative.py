@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import permutations
 
 from .bounds import inside, never_negative
 from .errors import DerivationError
@@ -34,7 +35,6 @@ from .expr import (
     conjunction,
     factors,
     free_symbols,
-    ints,
     is_reciprocal,
     map_children,
     num,
@@ -123,6 +123,7 @@ class _Reverse:
         self.new: list[Equation] = []
         self.shapes: dict[str, tuple[Range, ...]] = {}
         self.helpers: list[Equation] = []  # forward quantities that only gradients need: the number of ties of a maximum
+        self.helped: dict[str, Equation] = {}  # helper -> the equation whose gradients need it
         self.exponentials = self._exponentials()
         self._now = ""
 
@@ -371,9 +372,7 @@ class _Reverse:
             left = {i: ranges[i] for i in [*outputs, *bound, *(solution.extra if solved else ())] if i not in solved}
             spare = tuple((i, r) for i, r in e.ranges.items() if rename[i].name == i and i in solved and i not in dims)
             whole = Term(left, tuple(holds), product([*factors(seed), *(f for part in parts for f in part)]), spare)
-            # The equation's own value is in range wherever its seed is.
-            itself = subst_indices(tensor(e.tensor, *e.subs), at)
-            return whole if indices or slope is open_ else self._protect(whole, itself, {**dims, **ranges})
+            return whole if indices or slope is open_ else self._protect(whole, e, at, {**dims, **ranges})
 
         result = term(values, solution.values, solution.conditions)
         if self.history is None:
@@ -507,19 +506,23 @@ class _Reverse:
                     places.append(compare("==", here, theirs))
             yield Op("not", (conjunction(places),))
 
-    def _protect(self, term: Term, itself: Expr, ranges: Ranges) -> Term:
+    def _protect(self, term: Term, e: Equation, at: dict[str, Int], ranges: Ranges) -> Term:
         """A read outside a reduction counts as 0 where it is out of range; inside the new sum the position would be dropped.
 
         So such a read, unless a zero of it makes the term vanish anyway, gets a name, whose elements are in range.
         """
         if not term.indices:
             return term
+        itself = subst_indices(tensor(e.tensor, *e.subs), at)  # the equation's own value is in range wherever its seed is
+        order = list(ranges)
+        axes = dict.fromkeys(s for i in e.indices for s in sorted(at[i].symbols() & ranges.keys(), key=order.index))
+        ranges = {i: ranges[i] for i in dict.fromkeys([*axes, *order])}
         plain = {f for f in factors(term.body) if isinstance(f, Read) and not any(s.elements() for s in f.subs)} | {itself}
 
         def shield(node: Expr) -> Expr:
             exposed = node if isinstance(node, Read | IntValue) else node.args[0] if isinstance(node, Op) and node.op == "where" else None
             if exposed is not None and node not in plain and self._may_leave(exposed, ranges):
-                return self._named(node, ranges)
+                return self._named(node, e, ranges)
             return map_children(shield, node)
 
         return Term(term.indices, term.conditions, shield(term.body), term.spare)
@@ -529,17 +532,22 @@ class _Reverse:
         forward = ((name, subs) for name, subs in accesses(e) if name not in self.tensor_of and name not in self.outputs_of_seeds)
         return any(readable(self._hull(name), subs, ranges, self.positive) for name, subs in forward)
 
-    def _named(self, e: Expr, ranges: Ranges) -> Read:
-        """t[i] = e for the indices of e: an element of t is in range wherever i is."""
-        names = [i for i in ranges if i in free_symbols(e)]
-        subs = tuple(Int.symbol(i) for i in names)
+    def _named(self, value: Expr, e: Equation, ranges: Ranges) -> Read:
+        """t[i] = value for the indices of value: an element of t is in range wherever i is.
+
+        The axes stand in the order of the equation's left-hand side, and only its own terms share a helper: so neither depends
+        on which term comes first.
+        """
+        names = [i for i in ranges if i in free_symbols(value)]
+        key = unordered(value)
         for h in self.helpers:
-            at = dict(zip(_in_order(h.body, h.ranges), map(Int.symbol, _in_order(e, ranges)), strict=False))
-            same = len(at) == len(names) == len(h.subs) and all(h.ranges[i] == ranges[str(v.name)] for i, v in at.items())
-            if same and unordered(subst_indices(h.body, at)) == unordered(e):
-                return Read(h.tensor, tuple(s.subst(at) for s in h.subs))
-        name = self.fresh(f"{next(iter(reads(e)), tensor('data')).tensor}_at")
-        self.helpers.append(Equation(name, subs, e, {i: ranges[i] for i in names}))
+            if self.helped.get(h.tensor) is e:
+                for at in _ways(h, names, ranges):
+                    if unordered(subst_indices(h.body, at)) == key:
+                        return Read(h.tensor, tuple(s.subst(at) for s in h.subs))
+        name = self.fresh(f"{e.tensor}_at")
+        self.helpers.append(Equation(name, tuple(map(Int.symbol, names)), value, {i: ranges[i] for i in names}))
+        self.helped[name] = e
         self.shapes[name] = tuple(ranges[i] for i in names)
         self._know(name, self.shapes[name])
         return tensor(name, *names)
@@ -578,10 +586,13 @@ class _Reverse:
         return frozenset({i.name for i in self.program.inputs} | set(self.program.sizes) | {e.tensor for e in self.program.equations})
 
 
-def _in_order(e: Expr, ranges: Ranges) -> list[str]:
-    """The indices in an expression, in order of appearance."""
-    order = list(ranges)
-    return list(dict.fromkeys(i for v in ints(e) for i in sorted(v.symbols() & ranges.keys(), key=order.index)))
+def _ways(helper: Equation, names: list[str], ranges: Ranges) -> Iterator[dict[str, Int]]:
+    """The changes of a helper's letters to these names that keep the ranges; of many letters only the first."""
+    mine = helper.indices
+    if len(mine) == len(names):
+        for p in permutations(names) if len(names) < 5 else (names,):
+            if all(helper.ranges[i] == ranges[j] for i, j in zip(mine, p, strict=True)):
+                yield dict(zip(mine, map(Int.symbol, p), strict=True))
 
 
 def _excluded(place: Int, r: Range, positive: frozenset[str]) -> bool:

@@ -53,5 +53,9 @@ class CheckError(NNDerivError, ValueError):
     """A check cannot be carried out, for example because no inputs honour the `given` facts."""
 
 
+class RefutedForm(MatrixFormError, CheckError):
+    """A matrix form was found that has not the values of its equation: a mistake of the engine, never displayed."""
+
+
 class Unevaluated(CheckError):
     """No sample was found at which a check can be evaluated; it says nothing about what was to be checked."""

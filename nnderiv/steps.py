@@ -18,7 +18,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from .derivative import Origin, _Reverse
-from .errors import MatrixFormError, Unevaluated
+from .errors import MatrixFormError, RefutedForm, Unevaluated
 from .expr import DERIVATIVES, ZERO, Expr, IntValue, Op, Read, Reduce, add, additive_terms, factors, product, subst_indices, tensor, walk
 from .integer import Int
 from .latex import equation_latex
@@ -123,14 +123,21 @@ def _is_open(e: Equation) -> bool:
 
 
 def _in_matrices(gradient: Gradient, found: Sequence[Step]) -> Iterator[Step]:
-    """The last line once more, without indices, where that is possible."""
+    """The last line once more, without indices, where that is possible; both sides are evaluated, as of every step."""
+    from .matrix import lower, matrix_form
+    from .matrix.typeset import matrix_latex
+
+    if not found:
+        return
     try:
-        latex = gradient.latex(form="matrix")
+        form = matrix_form(gradient.derivation.backward, gradient.definition)
+    except RefutedForm:
+        raise
     except MatrixFormError:
         return
-    if found:
-        reason = say("matrix")
-        yield replace(found[-1], rule=NAMES["matrix"], reason=reason.text, said=reason.markdown, before=found[-1].after, latex=latex)
+    reason, e = say("matrix"), form.evidence
+    yield Step(NAMES["matrix"], reason.text, found[-1].after, lower(form), matrix_latex(form), e.trials, e.probability, e.digits,
+               found[-1].of, reason.markdown)
 
 
 def moves(program: Program, wrt: str) -> tuple[Ground, list[Step]]:

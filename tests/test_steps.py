@@ -16,6 +16,7 @@ from nnderiv.errors import CheckError, EvaluationError
 from nnderiv.expr import DERIVATIVES, Expr, IntValue, Op, Read, add, additive_terms, conjunction, map_children, neg, num, walk
 from nnderiv.integer import Int
 from nnderiv.layers import ALL
+from nnderiv.matrix import Plus
 from nnderiv.numbers import agree
 from nnderiv.program import Equation, Program
 from nnderiv.reasons import NAMES
@@ -38,6 +39,11 @@ def rules(text: str, wrt: str) -> list[str]:
     return [s.rule for s in nd.derive(text)[wrt].steps]
 
 
+def in_indices(text: str, wrt: str) -> list[Step]:
+    """The steps that lead to the index form."""
+    return [s for s in nd.derive(text)[wrt].steps if s.rule != NAMES["matrix"]]
+
+
 # -- all layers --------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", sorted(ALL))
 def test_the_steps_of_every_layer_are_confirmed_and_end_at_the_gradient(name):
@@ -46,7 +52,8 @@ def test_the_steps_of_every_layer_are_confirmed_and_end_at_the_gradient(name):
     found = gradient.steps
     assert found and all(s.trials >= 3 and s.reason and s.latex for s in found)
     assert all((s.probability is None) != (s.digits is None) or "given" in str(derivation.forward) for s in found)
-    assert found[-1].after.body == nd.derive(derivation.forward, wrt=(gradient.wrt,))[gradient.wrt].definition.body
+    last = [s for s in found if s.rule != NAMES["matrix"]][-1]
+    assert last.after.body == nd.derive(derivation.forward, wrt=(gradient.wrt,))[gradient.wrt].definition.body
 
 
 def test_each_step_begins_where_the_last_one_of_its_tensor_ended():
@@ -100,12 +107,12 @@ def test_an_intermediate_is_called_by_its_name():
 
 
 def test_on_a_diagonal_a_kronecker_delta_remains():
-    found = nd.derive("A[N,N] -> y\n y[i] = A[i,i]")["A"].steps
+    found = in_indices("A[N,N] -> y\n y[i] = A[i,i]", "A")
     assert found[-1].rule != "Kronecker delta" and "where(" in str(found[-1].after)
 
 
 def test_where_the_index_is_data_the_condition_remains():
-    found = nd.derive("E[V,D], int tok[N] -> Y\n Y[n,d] = E[tok[n],d]")["E"].steps
+    found = in_indices("E[V,D], int tok[N] -> Y\n Y[n,d] = E[tok[n],d]", "E")
     assert "where(tok[n] == a" in str(found[-1].after)
 
 
@@ -156,6 +163,33 @@ def test_a_rational_step_states_how_likely_a_false_one_would_pass():
 def test_a_step_with_a_function_states_to_how_many_digits():
     for s in nd.derive(RECURRENT)["w"].steps:
         assert s.probability is None and s.digits == 40
+
+
+def test_the_matrix_form_is_a_step_that_is_evaluated_like_the_others():
+    """Before it stands the index form, after it the form lowered to indices again; and it states its own evidence."""
+    *_, last, form = nd.derive(DENSE)["W"].steps
+    assert form.rule == NAMES["matrix"] and form.before == last.after and form.after is not last.after
+    assert form.trials == 3 and form.probability is not None and 0 < form.probability < Fraction(1, 10**11) and form.digits is None
+    *_, form = nd.derive(RECURRENT)["w"].steps
+    assert form.rule == NAMES["matrix"] and form.trials == 3 and form.probability is None and form.digits == 40
+
+
+@pytest.mark.parametrize(("text", "wrt"), [(DENSE, "W"), (DENSE, "b"), (LABELS, "S"), (SOFTMAX, "S")])
+def test_a_corrupted_matrix_form_is_an_error_and_never_displayed(text, wrt, monkeypatch):
+    from nnderiv.matrix import form as forms
+
+    honest = forms.recognised
+
+    def negated(program, equation):
+        found = honest(program, equation)
+        return replace(found, right=Plus(((-1, found.right),)))
+
+    gradient = nd.derive(text)[wrt]
+    monkeypatch.setattr(forms, "recognised", negated)
+    with pytest.raises(CheckError, match="has no matrix form: the one found is"):
+        _ = gradient.steps
+    with pytest.raises(nd.MatrixFormError):
+        gradient.latex(form="matrix")
 
 
 CASES = [(DENSE, "W"), (CONVOLUTION, "X"), (RECURRENT, "w"), (MEAN, "x"), (LABELS, "S"), (SOFTMAX, "S"), (MAXIMUM, "X"), (CAUSAL, "a")]

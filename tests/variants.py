@@ -39,13 +39,18 @@ ROUNDS = 3
 
 # -- other ways of writing ---------------------------------------------------------------------------------------------------
 def renamed(program: Program, rng: Random) -> Program:
-    """Every name replaced by another one: tensors T1, T2, …, sizes S1, …, indices x1, …, in a random order."""
+    """Every name replaced by another one: tensors T1, T2, …, sizes S1, …, indices x1, …, in a random order.
+
+    An index k2 stays a numbered one: a gradient calls it k where that is free.
+    """
     tensors = list(dict.fromkeys([*(i.name for i in program.inputs), *(e.tensor for e in program.equations)]))
-    indices = sorted({i for e in program.equations for i in e.ranges})
+    every = sorted({i for e in program.equations for i in e.ranges})
+    indices = sorted({i.rstrip("0123456789") for i in every})
     table: dict[str, str] = {}
     for names, letter in ((tensors, "Tens"), (list(program.sizes), "Size"), (indices, "ind")):
         numbers = rng.sample(range(1, len(names) + 1), len(names))
         table |= {n: f"{letter}{'abcdefghijklmnopqrstuvwxyz'[k % 26]}{'x' * (k // 26)}" for n, k in zip(names, numbers, strict=True)}
+    table |= {i: table[i.rstrip("0123456789")] + i[len(i.rstrip("0123456789")):] for i in every}
     return _Renaming(table).program(program)
 
 

@@ -1,82 +1,144 @@
 """A matrix form is shown only if it has the equation's values: both are evaluated by the interpreter at random points.
 
-Sizes and rational inputs are drawn at random, and honour what is given; both sides are compared at places of the left-hand side,
-exactly where they are rational and to 40 of 50 digits otherwise. A form that fails raises `MatrixFormError`.
+Sizes and rational inputs are drawn at random, and honour what is given; both sides are compared at every place of the left-hand
+side, exactly where they are rational and to 40 of 50 digits otherwise. A form that is false would pass a trial of rational
+numbers with a probability of at most degree/|S| (Schwartz–Zippel; see `degree`). A form that fails raises `RefutedForm`.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from math import isinf, prod
 from random import Random
 from typing import Any
 
-from ..draw import MODES, draw
-from ..errors import CheckError, DefinitionError, EvaluationError, MatrixFormError
+from ..degree import Degree, chance, of_difference, plain
+from ..draw import MODES, draw, how_many, sum_fact
+from ..errors import CheckError, DefinitionError, EvaluationError, MatrixFormError, RefutedForm
 from ..evaluate import _Run, _TooDeep
+from ..expr import reads
 from ..numbers import DIGITS, combine, is_mpf
 from ..program import Equation, Program
 from .memory import remembered
 
-TRIALS = 2    # samples at which both sides must agree
-ATTEMPTS = 9  # samples drawn until that many were finite
-PLACES = 40   # of the left-hand side, at most
+TRIALS = 3     # samples at which both sides must agree
+ATTEMPTS = 12  # samples drawn until that many were finite
 
 
-def confirm(program: Program, equation: Equation, lowered: Equation) -> int:
-    """The number of samples at which both sides agree; MatrixFormError names a place where they differ."""
-    done = undefined = 0
+@dataclass(frozen=True)
+class Evidence:
+    """At how many random samples both sides were found equal, and how surely.
+
+    probability: at most with what a false form would have passed them at their sizes, where all numbers are rational; digits: to how
+    many digits they agree, where numbers are not exact.
+    """
+
+    trials: int = 0
+    probability: Fraction | None = None
+    digits: int | None = None
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """One run of the interpreter; numbers: from how many each input is drawn, or None where that bounds nothing."""
+
+    run: _Run
+    numbers: int | None
+
+
+def confirm(program: Program, equation: Equation, lowered: Equation) -> Evidence:
+    """How surely both sides agree; RefutedForm names a place where they differ."""
+    found: list[_Passed] = []
+    idle: list[_Passed] = []
+    undefined = 0
     for k in range(ATTEMPTS):
-        run = _sample(program, k)
-        found = _same(run, equation, lowered, Random(k)) if run is not None else None
-        done += found is True
-        undefined += found is False
-        if done == TRIALS:
+        sample = _sample(program, k)
+        passed = _same(sample, equation, lowered) if sample is not None else None
+        undefined += passed is False
+        if isinstance(passed, _Passed):
+            (idle if passed.chance == 0 and reads(equation.body) else found).append(passed)
+        if len(found) == TRIALS:
             break
-    if undefined >= max(done, 1):
+    found += [replace(p, chance=None) for p in idle[: TRIALS - len(found)]]
+    if undefined >= max(len(found), 1):
         raise MatrixFormError(f"{equation.left} has no matrix form: the one found is not defined where the equation is.")
-    if not done:
+    if not found:
         raise MatrixFormError(f"{equation.left} has no matrix form that could be confirmed: no random inputs gave finite values.")
-    return done
+    bounds = [p.chance for p in found if p.chance is not None]
+    if len(bounds) == len(found):
+        return Evidence(len(found), prod(bounds, start=Fraction(1)))
+    return Evidence(len(found), digits=None if all(p.exact for p in found) else DIGITS - 10)
 
 
-def _sample(program: Program, k: int) -> _Run | None:
+def _sample(program: Program, k: int) -> _Sample | None:
     """The k-th sample of a program, kept with what was computed of it."""
-    runs = _samples(program)
-    while len(runs) <= k:
-        runs.append(_drawn(program, len(runs)))
-    return runs[k]
+    found = _samples(program)
+    while len(found) <= k:
+        found.append(_drawn(program, len(found)))
+    return found[k]
 
 
 @remembered
-def _samples(program: Program) -> list[_Run | None]:
+def _samples(program: Program) -> list[_Sample | None]:
     return []
 
 
-def _drawn(program: Program, k: int) -> _Run | None:
+def _drawn(program: Program, k: int) -> _Sample | None:
+    mode = MODES[k % len(MODES)]
+    facts = {f.tensor for g in program.givens if (f := sum_fact(g, program)) is not None}
+    bounded = all(sum_fact(g, program) is not None or not reads(g) for g in program.givens)
     try:
-        return _Run(program, draw(program, Random(k), mode=MODES[k % len(MODES)], largest=3).inputs)
+        inputs = draw(program, Random(k), mode=mode, largest=3).inputs
+        return _Sample(_Run(program, _lifted(program, inputs, facts)), how_many(mode) if bounded else None)
     except (CheckError, EvaluationError):
         return None
 
 
-def _same(run: _Run, equation: Equation, lowered: Equation, rng: Random) -> bool | None:
+def _lifted(program: Program, inputs: Mapping[str, Any], quotients: set[str]) -> dict[str, Any]:
+    """Inputs as numbers that know their degrees; what a fact was made to hold for is a quotient."""
+
+    def lift(value: Any, bottom: float) -> Any:
+        return [lift(v, bottom) for v in value] if isinstance(value, list) else Degree(value, 1, bottom)
+
+    return {n: v if program.kinds[n] == "int" else lift(v, float(n in quotients)) for n, v in inputs.items()}
+
+
+@dataclass(frozen=True)
+class _Passed:
+    """Two sides that agree at one sample; chance: how likely, at most, they would if they differed, where something bounds that.
+
+    A chance of 0 is one of sides that are constant there, as where no condition holds: such a sample shows little.
+    """
+
+    chance: Fraction | None
+    exact: bool
+
+
+def _same(sample: _Sample, equation: Equation, lowered: Equation) -> _Passed | bool | None:
     """Whether both sides agree; False where only the equation is defined, None where it is not, so that nothing can be said."""
+    run, worst, exact = sample.run, 0.0, True
     places = list(itertools.product(*(range(*run.bounds(equation, i)) for i in equation.indices)))
-    places = rng.sample(places, PLACES) if len(places) > PLACES else places
     for at in places:
         env = dict(run.env) | dict(zip(equation.indices, at, strict=True))
         try:
             a, b = value_at(run, equation, env), value_at(run, lowered, env)
         except (ArithmeticError, EvaluationError, DefinitionError, RecursionError, ValueError):
             return None
-        if a != a:
+        x, y = plain(a), plain(b)
+        if x != x:
             return None
-        if b != b:
+        if y != y:
             return False
-        if not _agree(a, b):
+        if not _agree(x, y):
             place = ", ".join(f"{i} = {k}" for i, k in zip(equation.indices, at, strict=True))
-            raise MatrixFormError(f"{equation.left} has no matrix form: the one found is {b} and not {a} at {place} (sizes {run.env}).")
-    return True if places else None
+            raise RefutedForm(f"{equation.left} has no matrix form: the one found is {y} and not {x} at {place} (sizes {run.env}).")
+        worst = max(worst, chance(*of_difference(a, b), sample.numbers or 1))
+        exact &= isinstance(x, Fraction | int) and isinstance(y, Fraction | int) and not isinf(worst)
+    bounded = sample.numbers is not None and not isinf(worst)
+    return _Passed(Fraction(worst) if bounded else None, exact) if places else None
 
 
 def value_at(run: _Run, e: Equation, env: dict[str, int]) -> Any:

@@ -11,7 +11,7 @@ from ..errors import MatrixFormError
 from ..expr import Read, walk
 from ..program import Equation, Program
 from .axes import Axis, is_silent, moved_subscripts, superscripts
-from .confirm import confirm
+from .confirm import Evidence, confirm
 from .element import lower
 from .memory import remembered
 from .nodes import Node
@@ -26,7 +26,7 @@ class MatrixForm:
 
     program: the program as it is read (see `reading`); equation: the one of it that left = right says; source: the equation asked for.
     definitions: what the form names beside it, each a form, or an equation where it is written in indices.
-    silent: the axes that are left out. trials: at how many random samples the form was found equal to the source.
+    silent: the axes that are left out. evidence: how surely the form has the values of the source.
     """
 
     program: Program
@@ -36,7 +36,12 @@ class MatrixForm:
     silent: frozenset[Axis] = field(default_factory=frozenset)
     definitions: tuple[MatrixForm | Equation, ...] = ()
     source: Equation | None = None
-    trials: int = 0
+    evidence: Evidence = field(default_factory=Evidence)
+
+    @property
+    def trials(self) -> int:
+        """At how many random samples of sizes and inputs the form was found equal to the source."""
+        return self.evidence.trials
 
     @property
     def for_every(self) -> tuple[str, ...]:
@@ -54,7 +59,7 @@ def matrix_form(program: Program, equation: Equation) -> MatrixForm:
     read = r.of(equation)
     form = recognised(r.shown if equation.tensor in r.shown.definitions else r.whole, read)
     definitions = tuple(_defined(r.shown, d) for d in r.definitions_of(read))
-    return replace(form, definitions=definitions, source=equation, trials=confirm(r.whole, equation, lower(form)))
+    return replace(form, definitions=definitions, source=equation, evidence=confirm(r.whole, equation, lower(form)))
 
 
 def _defined(program: Program, e: Equation) -> MatrixForm | Equation:
@@ -63,7 +68,7 @@ def _defined(program: Program, e: Equation) -> MatrixForm | Equation:
         return e
     try:
         form = recognised(program, e)
-        return replace(form, source=e, trials=confirm(program, e, lower(form)))
+        return replace(form, source=e, evidence=confirm(program, e, lower(form)))
     except MatrixFormError:
         return e
 
