@@ -23,7 +23,8 @@ if not all((VENDOR / name / ".complete").exists() for name in ("mathjax", "pyodi
 def fingerprint() -> str:
     """A name that changes whenever something changes, other than the page itself, on which a page's results depend."""
     digest = hashlib.sha256(sys.version.encode())
-    for file in sorted([*ROOT.glob("nnderiv/**/*"), *ROOT.glob("docs/_ext/*.py"), *ROOT.glob("docs/_static/live/*.py")]):
+    for file in sorted([*ROOT.glob("nnderiv/**/*"), *ROOT.glob("docs/_ext/*.py"), *ROOT.glob("docs/_static/live/*.py"),
+                        *ROOT.glob("tests/suites/*.py")]):
         if file.is_file() and "__pycache__" not in file.parts:
             digest.update(f"\0{file.relative_to(ROOT)}\0".encode() + file.read_bytes())
     for installed in sorted(f"{package.name}=={package.version}" for package in metadata.distributions()):

@@ -9,43 +9,26 @@ import numpy as np
 import pytest
 
 import nnderiv as nd
-from nnderiv.draw import draw, flat, nested, number
-from nnderiv.evaluate import evaluate, shape_of
-from nnderiv.numbers import agree
+from nnderiv.draw import draw, nested, number
+from nnderiv.evaluate import evaluate
 from tests.suites.matrix_cookbook import CASES, FIRST, LAST, NOT_STATED, Case, counts
-
-TRIALS = 3
 
 
 def seed_of(d: nd.Derivation) -> str:
     return d.gradients.seeds.get("Y", "")
 
 
-def stated(c: Case, d: nd.Derivation) -> nd.Program:
-    """The identity, as a program of the same inputs and the seed."""
-    dims = ",".join(str(r.size) for r in d.forward.dims["Y"])
-    seed = f", {seed_of(d)}[{dims}]" if c.seeded else ""
-    return nd.parse(f"{c.inputs}{seed} -> G\n{c.identity}")
-
-
 @pytest.mark.parametrize("c", CASES, ids=lambda c: str(c.number))
 def test_the_identity_holds_exactly(c: Case) -> None:
-    d = nd.derive(c.program, wrt=[c.wrt])
-    identity, rng = stated(c, d), Random(c.number)
+    d = c.derivation
     assert bool(seed_of(d)) == c.seeded
-    for _ in range(TRIALS):
-        inputs = draw(d.backward, rng, mode="positive", largest=3).inputs
-        (mine,) = evaluate(d.backward, inputs).values()
-        theirs = evaluate(identity, inputs)["G"]
-        assert shape_of(mine) == shape_of(theirs)
-        for a, b in zip(flat(mine), flat(theirs), strict=True):
-            assert agree(a, b), f"({c.number}): {a} and {b} at {inputs}"
+    c.confirm(d)
 
 
 @pytest.mark.parametrize("c", CASES, ids=lambda c: str(c.number))
 def test_pytorch_agrees(c: Case) -> None:
     torch = pytest.importorskip("torch")
-    d, rng = nd.derive(c.program, wrt=[c.wrt]), Random(c.number)
+    d, rng = c.derivation, Random(c.number)
     inputs = draw(d.forward, rng, mode="positive", largest=4).inputs
     tensors = {n: torch.tensor(np.asarray(v, dtype=object).astype(float), requires_grad=n == c.wrt) for n, v in inputs.items()}
     names = {"trace": torch.trace, "sin": torch.sin, "tanh": torch.tanh, "einsum": torch.einsum}

@@ -8,6 +8,14 @@ numbers (the seed) and summed. `torch` is the same function for PyTorch, as an e
 from __future__ import annotations
 
 from dataclasses import dataclass
+from random import Random
+
+import nnderiv as nd
+from nnderiv.draw import draw, flat
+from nnderiv.evaluate import evaluate, shape_of
+from nnderiv.numbers import agree
+
+TRIALS = 3
 
 
 @dataclass(frozen=True)
@@ -25,6 +33,27 @@ class Case:
     @property
     def program(self) -> str:
         return f"{self.inputs} -> Y\n{self.forward}"
+
+    @property
+    def derivation(self) -> nd.Derivation:
+        return nd.derive(self.program, wrt=[self.wrt])
+
+    def stated(self, d: nd.Derivation) -> nd.Program:
+        """The identity, as a program of the same inputs and the seed."""
+        dims = ",".join(str(r.size) for r in d.forward.dims["Y"])
+        seed = f", {d.gradients.seeds['Y']}[{dims}]" if self.seeded else ""
+        return nd.parse(f"{self.inputs}{seed} -> G\n{self.identity}")
+
+    def confirm(self, d: nd.Derivation) -> None:
+        """The derived gradient is the identity: in all elements, at random sizes and numbers, exactly; AssertionError if not."""
+        identity, rng = self.stated(d), Random(self.number)
+        for _ in range(TRIALS):
+            inputs = draw(d.backward, rng, mode="positive", largest=3).inputs
+            (mine,) = evaluate(d.backward, inputs).values()
+            theirs = evaluate(identity, inputs)["G"]
+            assert shape_of(mine) == shape_of(theirs)
+            for a, b in zip(flat(mine), flat(theirs), strict=True):
+                assert agree(a, b), f"({self.number}): {a} and {b} at {inputs}"
 
 
 def case(number: int, inputs: str, forward: str, wrt: str, identity: str, torch: str, **more: object) -> Case:
