@@ -18,13 +18,14 @@ def summary() -> Markdown:
     for c in CASES:
         c.confirm(c.derivation)
     n = counts()
-    return Markdown(f"**Of {n['equations']} equations, {n['stated']} can be stated. All {n['stated']} hold.** They make {n['cases']} cases, since "
-                    f"some lines of the Cookbook state one formula twice. {n['not stated']} cannot be stated; the last table says why.")
+    return Markdown(
+        f"**Of {n['equations']} equations, {n['stated']} can be stated. All {n['stated']} hold.** They make {n['cases']} cases, since some "
+        f"lines of the Cookbook state one formula twice. {n['not stated']} cannot be stated; the last table says why.")
 
 
 def identities(first: int, last: int) -> Markdown:
     """Raises AssertionError if an identity does not hold."""
-    rows = ["| equation | definition | derived |", "|---|---|---|", *(_row(c) for c in CASES if first <= c.number <= last)]
+    rows = ["| equation | definition, and what is derived from it |", "|---|---|", *(_row(c) for c in CASES if first <= c.number <= last)]
     return Markdown("\n".join(rows))
 
 
@@ -35,9 +36,9 @@ def _row(c: Case) -> str:
         formula = d.latex(form="matrix")
     except MatrixFormError:
         formula = d.latex()
-    numbers = ", ".join(map(str, (c.number, *c.extra)))
+    numbers = ", ".join(map(str, sorted((c.number, *c.extra))))
     definition = "<br>".join(f"`{' '.join(line.split())}`" for line in c.forward.splitlines())
-    return f"| {numbers} | {definition} | $\\displaystyle {' '.join(formula.split())}$ |"
+    return f"| {numbers} | {definition}<br>$\\displaystyle {' '.join(formula.split())}$ |"
 
 
 def not_stated() -> Markdown:
