@@ -76,58 +76,89 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
-def _margins(shape, axes):
-    """(margins, starts, spans): how far the entries that the axes name lie outside an array of this shape, before and behind it;
-    with such margins around it, where each axis starts and its (size, step)s."""
-    margins, starts, spans = [], [], []
-    for n, axis in zip(shape, axes):
-        start, *group = axis or (0, (n, 1))
-        low = start + sum(min(0, (size - 1) * step) for size, step in group)
-        high = start + sum(max(0, (size - 1) * step) for size, step in group)
-        before, after = (max(0, -low), max(0, high - n + 1)) if all(size > 0 for size, _ in group) else (0, 0)
-        margins.append((before, after))
-        starts.append(start + before)
-        spans.append(group)
-    return margins, starts, spans
+class _Taps:
+    """Some images and the windows that slide over their last axes. On each of these, (start, (taps, step), (count, stride)) says that
+    window k reads at tap t what stands at start + t*step + k*stride, and 0 outside. Entries a stride apart lie side by side, with
+    zeros around them, so that one tap of all windows is one run of memory. The run goes on behind the last window of each axis
+    where that makes it little longer: `shape` says how far; what stands there is of no use."""
+
+    def __init__(self, leading, sizes, axes, dtype):
+        lanes = [_lanes(n, *axis) for n, axis in zip(sizes, axes)]
+        counts, lengths = [max(0, count) for _, _, (count, _) in axes], [length for _, _, length in lanes]
+        wide = _product(lengths) <= 1.5*_product(counts) and all(stride > 0 for _, _, (_, stride) in axes)
+        self.shape, self.memory, self.images, self.taps = lengths if wide else counts, {}, [], []
+        shape, steps = (*leading, *lengths), [_product(lengths[k + 1:]) for k in range(len(lengths))]
+        whole, behind = _product(shape), sum(length*step for length, step in zip(lengths, steps))
+        for key in np.ndindex(*(len(reads) for reads, _, _ in lanes)):
+            taps, windows, shifts, phases = zip(*(reads[k] for (reads, _, _), k in zip(lanes, key)))
+            if phases not in self.memory:
+                self.memory[phases] = np.zeros(whole + behind, dtype)
+                here, there = zip(*(held[phase] for (_, held, _), phase in zip(lanes, phases)))
+                self.images.append((self.memory[phases][:whole].reshape(shape)[(..., *here)], (..., *there)))
+            first = sum(shift*step for shift, step in zip(shifts, steps))
+            view = self.memory[phases][first:first + whole].reshape(shape)
+            if wide:
+                self.taps.append((taps, view))
+            else:
+                cut = [slice(count) if window == slice(None) else 0 for window, count in zip(windows, counts)]
+                self.taps.append(((*taps, ..., *windows), view[(..., *cut)]))
+
+    def put(self, images):
+        """The images to look at."""
+        for memory in self.memory.values():
+            memory.fill(0)
+        for here, there in self.images:
+            here[...] = images[there]
+
+    def copy(self, columns):
+        """columns[taps, ..., windows] = what the windows read."""
+        for at, tap in self.taps:
+            columns[at] = tap
+
+    def add(self, columns, images):
+        """The adjoint: images = the sum of all columns[taps, ..., windows], each where its window reads; it is 0 elsewhere."""
+        for memory in self.memory.values():
+            memory.fill(0)
+        for at, tap in self.taps:
+            np.add(tap, columns[at], out=tap)
+        for here, there in self.images:
+            images[there] = here
 
 
-def _room(shape, axes, dtype, outside=0, wide=False):
-    """(A, view): an array of this shape, filled with `outside`, and the view of it and of its margins that _windows would give.
-    wide: the last entry of each group runs on to the end of the padded rows, if that makes long rows of equal steps; what stands
-    there is of no use."""
-    margins, starts, spans = _margins(shape, axes)
-    padded = [before + n + after for n, (before, after) in zip(shape, margins)]
-    slide = [k for k, group in enumerate(spans) if len(group) > 1]
-    rows = slide[1:]
-    idle = np.prod([padded[k] / max(1, spans[k][-1][0]) for k in rows])
-    if wide and idle <= 1.5 and all(spans[k][-1][1] == 1 for k in slide):
-        for k in rows:
-            spans[k] = [*spans[k][:-1], (padded[k], 1)]
-    steps = [int(np.prod(padded[k + 1:])) for k in range(len(padded))]
-    sizes = [max(0, size) for group in spans for size, _ in group]
-    strides = [step * one for group, one in zip(spans, steps) for _, step in group]
-    first = sum(start * one for start, one in zip(starts, steps))
-    last = first + sum(max(0, (size - 1) * stride) for size, stride in zip(sizes, strides))
-    memory = np.full(max(np.prod(padded, dtype=int), last + 1), outside, dtype)
-    A = memory[:np.prod(padded, dtype=int)].reshape(padded)[tuple(slice(b, b + n) for n, (b, _) in zip(shape, margins))]
-    if 0 in sizes:
-        return A, np.zeros(sizes, dtype)
-    return A, np.lib.stride_tricks.as_strided(memory[first:], sizes, [s * memory.itemsize for s in strides])
+def _lanes(n, start, taps, windows):
+    """One axis of n entries, sorted into lanes of every stride-th entry: ([(tap, windows, where they begin in the lane, lane), ...],
+    {lane: (the part of it that is on the axis, the part of the axis)}, the length of a lane)."""
+    (taps, step), (count, stride) = taps, windows
+    if stride > 0:
+        reads = [(t, slice(None), t*step) for t in range(taps)]
+    else:  # each window by itself
+        reads, stride, count = [(t, k, t*step + k*stride) for t in range(taps) for k in range(count)], 1, 1
+    low = min((place for _, _, place in reads), default=0)
+    reads = [(t, k, *divmod(place - low, stride)) for t, k, place in reads]
+    length, held = max(0, count) + max((shift for _, _, shift, _ in reads), default=0), {}
+    for _, _, _, lane in reads:
+        first = start + low + lane
+        skip = max(0, -(first // stride))
+        inside = range(first + skip*stride, n, stride)[:max(0, length - skip)]
+        held[lane] = slice(skip, skip + len(inside)), slice(inside.start, inside.stop, stride)
+    return reads, held, length
 
 
-def _windows(A, *axes, outside=0):
-    """A view of A. Each axis is None (all of it), or (start, (size, step), ...): one new axis for each (size, step), whose
-    entries k1, k2, ... are A[start + k1*step1 + k2*step2 + ...], and 0 (or another value) outside A."""
-    margins, starts, spans = _margins(A.shape, axes)
-    if any(before or after for before, after in margins):
-        inner, view = _room(A.shape, axes, A.dtype, outside)
-        inner[...] = A
-        return view
-    sizes = [max(0, size) for group in spans for size, _ in group]
-    if 0 in sizes:
-        return np.zeros(sizes, A.dtype)
-    strides = [step * one for group, one in zip(spans, A.strides) for _, step in group]
-    return np.lib.stride_tricks.as_strided(A[tuple(slice(s, None) for s in starts)], sizes, strides, writeable=False)
+def _product(numbers):
+    """The product of some integers."""
+    product = 1
+    for n in numbers:
+        product *= n
+    return product
+
+
+def _at_once(count, entries, columns, blocks=1):
+    """How many images to work on at a time: a divisor of the count, so that the entries of these images stay in cache, and their
+    product with so many columns is one that BLAS does in one go, if that of one image is; and that there are so many blocks."""
+    most = min(count // blocks, 100000 // max(1, entries))
+    if entries*columns <= 1000000:
+        most = min(most, 1000000 // max(1, entries*columns))
+    return next((k for k in range(most, 1, -1) if count % k == 0), 1)
 
 
 Gradients = _record("Gradients", "dX", "dK", "db")
@@ -148,17 +179,18 @@ def forward(*, X, K, b, s, d, p):
     n_j = (W + 2*p + d - V*d - 1)//s + 1  # values of j
     # Y[n,o,i,j] = sum[c,u,v](K[o,c,u,v]*X[n,c,i*s+d*u-p,j*s+d*v-p]) + b[o]
     Y = np.empty((N, O, n_i, n_j), dtype)
-    image, windows = _room((C, H, W), (None, (-p, (U, d), (n_i, s)), (-p, (V, d), (n_j, s))), dtype, wide=True)
-    windows = windows.transpose(0, 1, 3, 2, 4)
-    wide = windows.shape[4]
-    columns = np.empty(windows.shape, dtype)
-    K_flat = K.reshape(O, C*U*V)
-    for n in range(N):
+    count = _at_once(N, C*U*V*n_i*n_j, O)
+    windows = _Taps((C, count), (H, W), ((-p, (U, d), (n_i, s)), (-p, (V, d), (n_j, s))), dtype)
+    wide, wide2 = windows.shape
+    columns = np.empty((U, V, C, count, wide, wide2), dtype)
+    K_flat = K.transpose(0, 2, 3, 1).reshape(O, U*V*C)
+    for first in range(0, N, count):
+        n = slice(first, first + count)
         # Y[n,o,i,j] = sum[c,u,v](K[o,c,u,v]*X[n,c,i*s+d*u-p,j*s+d*v-p]) + b[o]
-        image[...] = X[n]
-        columns[...] = windows
-        np.add((K_flat @ columns.reshape(C*U*V, n_i*wide)).reshape(O, n_i, wide)[:, :, :n_j], b[:, None, None], out=Y[n])
-    # Y[n,o,i,j] = sum[c,u,v](K[o,c,u,v]*X[n,c,i*s+d*u-p,j*s+d*v-p]) + b[o]
+        windows.put(X[n].swapaxes(0, 1))
+        windows.copy(columns)
+        part = (K_flat @ columns.reshape(U*V*C, count*wide*wide2)).reshape(O, count, wide, wide2)
+        np.add(part[:, :, :n_i, :n_j].swapaxes(0, 1), b[:, None, None], out=Y[n])  # (count, O, n_i, n_j)
     return Y, (X, K, N, C, H, W, O, U, V, s, d, p, dtype,)
 
 
@@ -170,27 +202,30 @@ def backward(residuals, *, dY):
     n_j = (W + 2*p + d - V*d - 1)//s + 1  # values of j
     # dX[n,c,a,e] = sum[o,u,v](where((p + a - d*u) % s == 0 and (p + e - d*v) % s == 0,
     #     dY[n,o,(p+a-d*u)//s,(p+e-d*v)//s]*K[o,c,u,v], 0))
-    dX, places = _room((N, C, H, W), (None, None, (-p, (U, d), (n_i, s)), (-p, (V, d), (n_j, s))), dtype, wide=True)
-    wide = places.shape[5]
-    rows = np.zeros((O, n_i, wide), dtype)
+    dX = np.zeros((N, C, H, W), dtype)
     # dK[o,c,u,v] = sum[n,i,j](dY[n,o,i,j]*X[n,c,i*s+d*u-p,j*s+d*v-p])
-    image, windows = _room((C, H, W), (None, (-p, (U, d), (n_i, s)), (-p, (V, d), (n_j, s))), dtype, wide=True)
-    windows = windows.transpose(0, 1, 3, 2, 4)
-    columns = np.empty(windows.shape, dtype)
-    dK = np.zeros((O, C, U, V), dtype)
-    part = np.ascontiguousarray(K.reshape(O, C*U*V).T)
-    for n in range(N):
+    count = _at_once(N, C*U*V*n_i*n_j, O)
+    windows = _Taps((C, count), (H, W), ((-p, (U, d), (n_i, s)), (-p, (V, d), (n_j, s))), dtype)
+    wide, wide2 = windows.shape
+    rows = np.zeros((O, count, wide, wide2), dtype)
+    # dK[o,c,u,v] = sum[n,i,j](dY[n,o,i,j]*X[n,c,i*s+d*u-p,j*s+d*v-p])
+    columns = np.empty((U, V, C, count, wide, wide2), dtype)
+    dK_sum = np.zeros((U, V, C, O), dtype)
+    part = np.ascontiguousarray(K.transpose(0, 2, 3, 1).reshape(O, U*V*C).T)
+    for first in range(0, N, count):
+        n = slice(first, first + count)
         # dX[n,c,a,e] = sum[o,u,v](where((p + a - d*u) % s == 0 and (p + e - d*v) % s == 0,
         #     dY[n,o,(p+a-d*u)//s,(p+e-d*v)//s]*K[o,c,u,v], 0))
-        rows[:, :, :n_j] = dY[n]
-        rows_flat = rows.reshape(O, n_i*wide)
-        part2 = (part @ rows_flat).reshape(C, U, V, n_i, wide)
-        for u, v in np.ndindex(U, V):
-            places[n, :, u, :, v] += part2[:, u, v]
+        rows[:, :, :n_i, :n_j] = dY[n].swapaxes(0, 1)
+        rows_flat = rows.reshape(O, count*wide*wide2)
+        part2 = (part @ rows_flat).reshape(U, V, C, count, wide, wide2)
+        windows.add(part2, dX[n].swapaxes(0, 1))
         # dK[o,c,u,v] = sum[n,i,j](dY[n,o,i,j]*X[n,c,i*s+d*u-p,j*s+d*v-p])
-        image[...] = X[n]
-        columns[...] = windows
-        dK += (rows_flat @ columns.reshape(C*U*V, n_i*wide).T).reshape(O, C, U, V)
+        windows.put(X[n].swapaxes(0, 1))
+        windows.copy(columns)
+        dK_sum += (columns.reshape(U*V*C, count*wide*wide2) @ rows_flat.T).reshape(U, V, C, O)
+    # dK[o,c,u,v] = sum[n,i,j](dY[n,o,i,j]*X[n,c,i*s+d*u-p,j*s+d*v-p])
+    dK = dK_sum.transpose(3, 2, 0, 1)               # (O, C, U, V)
     # db[o] = sum[n,i,j](dY[n,o,i,j])
     db = dY.sum((0, 2, 3))                          # (O,)
     return Gradients((dX, dK, db,))

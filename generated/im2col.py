@@ -90,28 +90,19 @@ def _margins(shape, axes):
     return margins, starts, spans
 
 
-def _room(shape, axes, dtype, outside=0, wide=False):
-    """(A, view): an array of this shape, filled with `outside`, and the view of it and of its margins that _windows would give.
-    wide: the last entry of each group runs on to the end of the padded rows, if that makes long rows of equal steps; what stands
-    there is of no use."""
+def _room(shape, axes, dtype, outside=0):
+    """(A, view): an array of this shape, filled with `outside`, and the view of it and of its margins that _windows would give."""
     margins, starts, spans = _margins(shape, axes)
     padded = [before + n + after for n, (before, after) in zip(shape, margins)]
-    slide = [k for k, group in enumerate(spans) if len(group) > 1]
-    rows = slide[1:]
-    idle = np.prod([padded[k] / max(1, spans[k][-1][0]) for k in rows])
-    if wide and idle <= 1.5 and all(spans[k][-1][1] == 1 for k in slide):
-        for k in rows:
-            spans[k] = [*spans[k][:-1], (padded[k], 1)]
     steps = [int(np.prod(padded[k + 1:])) for k in range(len(padded))]
     sizes = [max(0, size) for group in spans for size, _ in group]
     strides = [step * one for group, one in zip(spans, steps) for _, step in group]
     first = sum(start * one for start, one in zip(starts, steps))
-    last = first + sum(max(0, (size - 1) * stride) for size, stride in zip(sizes, strides))
-    memory = np.full(max(np.prod(padded, dtype=int), last + 1), outside, dtype)
-    A = memory[:np.prod(padded, dtype=int)].reshape(padded)[tuple(slice(b, b + n) for n, (b, _) in zip(shape, margins))]
+    memory = np.full(padded, outside, dtype)
+    A = memory[tuple(slice(b, b + n) for n, (b, _) in zip(shape, margins))]
     if 0 in sizes:
         return A, np.zeros(sizes, dtype)
-    return A, np.lib.stride_tricks.as_strided(memory[first:], sizes, [s * memory.itemsize for s in strides])
+    return A, np.lib.stride_tricks.as_strided(memory.ravel()[first:], sizes, [s * memory.itemsize for s in strides])
 
 
 def _windows(A, *axes, outside=0):

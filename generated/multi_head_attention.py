@@ -100,11 +100,11 @@ def forward(*, X, Wq, Wk, Wv, Wo):
         )
     # Q[n,h,i,e] = sum[d](X[n,i,d]*Wq[h,d,e])
     X_flat = X.reshape(N*T, D)
-    Q = (X_flat @ Wq.transpose(1, 0, 2).reshape(D, H*E)).reshape(N, T, H, E).transpose(0, 2, 1, 3)  # (N, H, T, E)
+    Q = (X_flat @ Wq.swapaxes(0, 1).reshape(D, H*E)).reshape(N, T, H, E).transpose(0, 2, 1, 3)  # (N, H, T, E)
     # K[n,h,j,e] = sum[d](X[n,j,d]*Wk[h,d,e])
-    K = (X_flat @ Wk.transpose(1, 0, 2).reshape(D, H*E)).reshape(N, T, H, E).transpose(0, 2, 1, 3)  # (N, H, T, E)
+    K = (X_flat @ Wk.swapaxes(0, 1).reshape(D, H*E)).reshape(N, T, H, E).transpose(0, 2, 1, 3)  # (N, H, T, E)
     # V[n,h,j,e] = sum[d](X[n,j,d]*Wv[h,d,e])
-    V = (X_flat @ Wv.transpose(1, 0, 2).reshape(D, H*E)).reshape(N, T, H, E).transpose(0, 2, 1, 3)  # (N, H, T, E)
+    V = (X_flat @ Wv.swapaxes(0, 1).reshape(D, H*E)).reshape(N, T, H, E).transpose(0, 2, 1, 3)  # (N, H, T, E)
     # S[n,h,i,j] = sum[e](Q[n,h,i,e]*K[n,h,j,e])/sqrt(E)
     S = Q @ K.swapaxes(-1, -2)
     S /= E**0.5                                     # (N, H, T, T)
@@ -141,18 +141,18 @@ def backward(residuals, *, dY):
     # dV[n,h,j,e] = sum[i](dZ[n,h,i,e]*A[n,h,i,j])
     dV = A.swapaxes(-1, -2) @ dZ                    # (N, H, T, E)
     # dX[n,i,d] = sum[h,e](dQ[n,h,i,e]*Wq[h,d,e]) + sum[h,e](dK[n,h,i,e]*Wk[h,d,e]) + sum[h,e](dV[n,h,i,e]*Wv[h,d,e])
-    part = dQ.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wq.transpose(1, 0, 2).reshape(D, H*E).T
-    part2 = dK.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wk.transpose(1, 0, 2).reshape(D, H*E).T
+    part = dQ.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wq.swapaxes(0, 1).reshape(D, H*E).T
+    part2 = dK.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wk.swapaxes(0, 1).reshape(D, H*E).T
     dX = part.reshape(N, T, D) + part2.reshape(N, T, D)
-    part3 = dV.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wv.transpose(1, 0, 2).reshape(D, H*E).T
+    part3 = dV.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wv.swapaxes(0, 1).reshape(D, H*E).T
     dX += part3.reshape(N, T, D)                    # (N, T, D)
     # dWq[h,d,e] = sum[n,i](dQ[n,h,i,e]*X[n,i,d])
     X_flat = X.reshape(N*T, D)
-    dWq = X_flat.T @ dQ.transpose(1, 0, 2, 3).reshape(H, N*T, E)  # (H, D, E)
+    dWq = X_flat.T @ dQ.swapaxes(0, 1).reshape(H, N*T, E)  # (H, D, E)
     # dWk[h,d,e] = sum[n,j](dK[n,h,j,e]*X[n,j,d])
-    dWk = X_flat.T @ dK.transpose(1, 0, 2, 3).reshape(H, N*T, E)  # (H, D, E)
+    dWk = X_flat.T @ dK.swapaxes(0, 1).reshape(H, N*T, E)  # (H, D, E)
     # dWv[h,d,e] = sum[n,j](dV[n,h,j,e]*X[n,j,d])
-    dWv = X_flat.T @ dV.transpose(1, 0, 2, 3).reshape(H, N*T, E)  # (H, D, E)
+    dWv = X_flat.T @ dV.swapaxes(0, 1).reshape(H, N*T, E)  # (H, D, E)
     # dWo[h,e,d] = sum[n,i](dY[n,i,d]*Z[n,h,i,e])
     dWo = (Z.transpose(0, 2, 1, 3).reshape(N*T, H*E).T @ dY_flat).reshape(H, E, D)  # (H, E, D)
     return Gradients((dX, dWq, dWk, dWv, dWo,))

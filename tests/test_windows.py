@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
 import numpy as np
 import pytest
@@ -132,16 +133,17 @@ def source(text: str) -> str:
     return nd.derive(text).numpy()
 
 
-def test_a_product_of_matrices_over_windows_goes_image_by_image() -> None:
+def test_a_product_of_matrices_over_windows_goes_by_blocks_of_images() -> None:
     text = source("X[N,C,H,W], K[O,C,U,V] -> Y\nY[n,o,i,j] = sum[c,u,v](K[o,c,u,v]*X[n,c,i+u-1,j+v-1]) for i < H + 3 - U, j < W + 3 - V")
-    assert text.count("for n in range(N):") == 2 and "columns[...] = windows" in text and "wide=True" in text
-    assert text.count("] = dY[n]") == 1, "both gradients share the widened rows of dY"
+    assert text.count("in range(0, N, count):") == 2 and text.count("windows.copy(columns)") == 2
+    assert text.count("] = dY[n]") == 1, "both gradients share the rows of dY"
+    assert text.count("windows = _Taps(") == 2, "both gradients share the windows"
     assert "_gather" not in text and "np.arange" not in text
 
 
-def test_rows_of_a_strided_convolution_are_not_made_wide() -> None:
+def test_the_larger_matrix_of_the_gradient_of_a_kernel_stands_first() -> None:
     text = source("X[N,C,H,W], K[O,C,U,V] -> Y\nY[n,o,i,j] = sum[c,u,v](K[o,c,u,v]*X[n,c,2*i+u,2*j+v])")
-    assert "columns[...] = windows" in text and "wide=True" not in text
+    assert "dK_sum += (columns" in text and "@ rows_flat.T" in text
 
 
 def test_windows_without_a_product_of_matrices_are_walked_through() -> None:
@@ -164,17 +166,59 @@ def test_a_loop_over_the_kernel_pays_where_its_steps_are_long() -> None:
     assert cost.entries([n, Int.of(5)]) == 5 * cost.TYPICAL
 
 
-@pytest.mark.parametrize("wide", [False, True])
-def test_room_and_windows_name_the_same_places(wide: bool) -> None:
-    helpers: dict[str, object] = {"np": np}
-    exec(needed("_room _windows _fold"), helpers)
+def helper(names: str) -> dict[str, Any]:
+    """The helpers of emitted modules, loaded."""
+    found: dict[str, Any] = {"np": np}
+    exec(needed(names), found)
+    return found
+
+
+def test_room_and_windows_name_the_same_places() -> None:
+    helpers = helper("_room _windows _fold")
     shape, axes = (2, 3, 5, 6), (None, None, (-1, (3, 1), (5, 1)), (-2, (2, 2), (7, 1)))
     rng = np.random.default_rng(0)
     X = rng.normal(size=shape)
-    A, view = helpers["_room"](shape, axes, X.dtype, wide=wide)  # type: ignore[operator]
+    A, view = helpers["_room"](shape, axes, X.dtype)
     A[...] = X
-    expected = helpers["_windows"](X, *axes)  # type: ignore[operator]
-    assert np.array_equal(view[tuple(slice(n) for n in expected.shape)], expected)
+    expected = helpers["_windows"](X, *axes)
+    assert np.array_equal(view, expected)
     V = rng.normal(size=expected.shape)
-    assert np.isclose((helpers["_fold"](V, shape, *axes) * X).sum(), (V * expected).sum())  # type: ignore[operator]
-    assert view.size >= expected.size == prod(expected.shape)
+    assert np.isclose((helpers["_fold"](V, shape, *axes) * X).sum(), (V * expected).sum())
+    assert view.size == expected.size == prod(expected.shape)
+
+
+TAPS = {
+    "one after the other": ((8, (-1, (3, 1), (8, 1))), True),
+    "a kernel as large as the image": ((5, (0, (5, 1), (1, 1))), False),
+    "a kernel larger than the image": ((4, (0, (6, 1), (-1, 1))), False),
+    "a stride": ((9, (-1, (3, 1), (5, 2))), True),
+    "a stride longer than the kernel": ((9, (0, (2, 1), (3, 4))), True),
+    "a stride and another dilation": ((12, (-3, (3, 3), (6, 2))), False),
+    "a stride that divides the dilation": ((20, (-2, (3, 4), (14, 2))), True),
+    "a kernel that is turned": ((8, (2, (3, -1), (8, 1))), True),
+    "padding beyond everything": ((3, (-7, (3, 2), (14, 1))), True),
+    "all windows at one place": ((5, (1, (3, 1), (4, 0))), False),
+    "windows that go backwards": ((9, (8, (3, 1), (5, -2))), False),
+    "no taps": ((4, (0, (0, 1), (5, 1))), True),
+}
+
+
+@pytest.mark.parametrize("case", TAPS)
+def test_taps_read_what_the_windows_read_and_add_where_they_read(case: str) -> None:
+    (n, axis), wide = TAPS[case]
+    helpers, rng = helper("_Taps _windows"), np.random.default_rng(0)
+    taps = helpers["_Taps"]((2, 3), (n, 6), (axis, (-1, (2, 1), (7, 1))), np.dtype(float))
+    X = rng.normal(size=(2, 3, n, 6))
+    expected = helpers["_windows"](X, None, None, axis, (-1, (2, 1), (7, 1))).transpose(2, 4, 0, 1, 3, 5)
+    assert wide == (list(taps.shape) != [max(0, axis[2][0]), 7])
+    columns = np.full((axis[1][0], 2, 2, 3, *taps.shape), np.nan)
+    V, dX = rng.normal(size=expected.shape), np.zeros_like(X)
+    true = tuple(map(slice, expected.shape))
+    for _ in range(2):  # what the second use finds of the first is of no consequence
+        taps.put(X)
+        taps.copy(columns)
+        assert np.array_equal(columns[true], expected) and not np.isnan(columns).any()
+        rows = np.zeros_like(columns)
+        rows[true] = V
+        taps.add(rows, dX)
+        assert np.isclose((dX * X).sum(), (V * expected).sum())

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ..bounds import inside
-from ..expr import Read
 from ..integer import Atom, Element, Extreme, FloorDiv, Int, Mod
 from ..program import Range, Ranges
 from .form import Code, Operation, Term, call, is_variable
@@ -119,6 +118,8 @@ def permute(array: Array, labels: Sequence[str]) -> Array:
         how = "T"
     elif k > 2 and axes == [*range(k - 2), k - 1, k - 2]:
         how = "swapaxes(-1, -2)"
+    elif axes == [1, 0, *range(2, k)]:
+        how = "swapaxes(0, 1)"
     else:
         how = f"transpose({', '.join(map(str, axes))})"
     return Array(f"{array.at_least(9)}.{how}", labels, 9, array.is_view, array)
@@ -223,7 +224,7 @@ def tuple_text(parts: Iterable[str]) -> str:
     return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
 
 
-def _axis(frame: Frame, sub: Int, indices: Sequence[str]) -> str:
+def axis_text(frame: Frame, sub: Int, indices: Sequence[str]) -> str:
     """One axis of _windows: (start, (size, step), …)."""
     start, spans = sub, []
     for i in indices:
@@ -251,27 +252,13 @@ def view_of_windows(frame: Frame, tensor: str, subs: Sequence[Int], outside: str
     return _natural(frame, store, relative, kinds, outside, list(last))
 
 
-def axes_of_windows(frame: Frame, tensor: str, subs: Sequence[Int], last: Iterable[str]) -> tuple[list[str], list[str]]:
-    """(the axes as `_windows` and `_room` take them, the labels of the view)."""
-    store = frame.storage[tensor]
-    subs = [s for k, s in enumerate(subs) if k not in store.dropped]
-    relative = [s - r.lo for s, r in zip(subs, store.axes, strict=True)]
-    return _spans(frame, relative, [_kind(frame, tensor, k, subs) for k in range(len(subs))], list(last))
-
-
-def is_inside(frame: Frame, r: Read) -> bool:
-    """Whether a read never leaves its tensor."""
-    axes = frame.storage[r.tensor].axes
-    return all(inside(s, axis, frame.known, frame.positive) for s, axis in zip(r.subs, axes, strict=True))
-
-
 def _spans(frame: Frame, relative: list[Int], kinds: list[str], behind: list[str]) -> tuple[list[str], list[str]]:
     axes: list[str] = []
     labels: list[str] = []
     for sub, kind in zip(relative, kinds, strict=True):
         indices = sorted(frame.vectors(sub), key=lambda i: i in behind)
         labels += indices
-        axes.append("None" if kind == "all" else _axis(frame, sub, indices))
+        axes.append("None" if kind == "all" else axis_text(frame, sub, indices))
     return axes, labels
 
 
@@ -311,7 +298,7 @@ def _view_of_rest(
             axes.append("None")
             behind += frame.vectors(sub) if k not in chosen else []
             continue
-        axes.append(_axis(frame, sub, frame.vectors(sub)))
+        axes.append(axis_text(frame, sub, frame.vectors(sub)))
         behind += frame.vectors(sub)
     last = [f"outside={outside}"] if outside else []
     return f"_windows({', '.join([store.variable, *axes, *last])})", behind

@@ -1,26 +1,27 @@
-"""Windows in a product of matrices, image by image, so that the columns stay in cache.
+"""Windows in a product of matrices, some images at a time, so that the columns stay in cache.
 
-    gather   Y[n,o,i,j]  = Σ K[o,c,u,v] X[n,c,i+u,j+v]     columns[...] = windows[n];  Y[n] = K @ columns
-    kernel   dK[o,c,u,v] = Σ dY[n,o,i,j] X[n,c,i+u,j+v]    columns[...] = windows[n];  dK += dY[n] @ columns.T
-    scatter  dX[n,c,a,b] = Σ K[o,c,u,v] dY[n,o,a−u,b−v]    part = K.T @ dY[n];  for u, v: places[n, :, u, :, v] += part[:, u, v]
+    gather   Y[n,o,i,j]  = Σ K[o,c,u,v] X[n,c,i+u,j+v]     windows.put(X[n]); windows.copy(columns);  Y[n] = K @ columns
+    kernel   dK[o,c,u,v] = Σ dY[n,o,i,j] X[n,c,i+u,j+v]    windows.put(X[n]); windows.copy(columns);  dK += columns @ dY[n].T
+    scatter  dX[n,c,a,b] = Σ K[o,c,u,v] dY[n,o,a−u,b−v]    windows.add(K.T @ dY[n], dX[n])
 
-`windows` and `places` are views of the padded images. Their rows are wide: j runs on to the end of a padded row, so that the
-rows of one column follow each other in memory and are copied, multiplied and added as one. What a kernel reads there is
-multiplied by zeros, or not looked at.
+`windows` are `_Taps` (`runtime`): they hold the images between zeros so that one tap of the kernel, in all windows at
+once, is one run of memory. Such runs are longer than there are windows: what a kernel reads at their ends is multiplied by
+zeros, or not looked at. The kernel's indices lead in the columns, so that tap after tap is copied, multiplied and added as one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from ..expr import Expr, Read, Reduce, additive_terms, free_symbols, guarded_factors, map_children, product, tensor, walk
+from ..expr import Expr, IntValue, Read, Reduce, additive_terms, free_symbols, guarded_factors, map_children, neg, product, tensor, walk
 from ..integer import Int
 from ..program import Equation, Program, Range
-from .arrays import Array, Frame, Storage, axes_of_windows, expand, is_inside, permute, target, tuple_text, view_of_windows
-from .by_place import EachPlace, at
+from .arrays import Array, Frame, Storage, axis_text, expand, permute, read, tuple_text
+from .by_place import EachPlace
+from .contract import bracketed
 from .fold import Fold, find_fold
-from .form import ADD, SUBTRACT, Statement, Term, call
+from .form import ADD, Statement, Term, call
 from .windows import bulk, is_plain_window, sliding
 
 
@@ -40,7 +41,6 @@ class Product:
     sign: int = 1
     sided: tuple[Expr, ...] = ()    # the factors over the image: dY
     others: tuple[Expr, ...] = ()
-    wide: bool = False              # whether rows may be wide: the image's steps may all be 1
 
 
 # -- recognition -------------------------------------------------------------------------------------------------------------
@@ -81,9 +81,10 @@ def _gather(frame: Frame, e: Equation) -> Product | None:
     suits = batch in free and batch not in present if kind == "gather" else batch in sums[0].indices and batch in present
     if not kind or not suits or kind == "kernel" and not _is_multiple(e.body, sums[0]):
         return None
+    if not _is_whole_in(frame, e.body, batch):
+        return None
     return Product(kind, e, sums[0], batch, frame.ranges[batch].hi, kernel, image, window, sided=tuple(others) if kind == "kernel" else (),
-                   others=() if kind == "kernel" else tuple(others),
-                   wide=_may_be_wide([c[0] for s in window.subs for i in image if i in s.symbols() and (c := s.split(i))]))
+                   others=() if kind == "kernel" else tuple(others))
 
 
 def _reads(e: Expr) -> Iterator[Read]:
@@ -129,12 +130,22 @@ def _scatter(program: Program, frame: Frame, e: Equation) -> Product | None:
     batch = whole[0]
     if e.ranges[batch].lo != 0 or batch not in within or batch in beside or not set(sums[0].indices) <= within & beside:
         return None
-    return Product("scatter", e, sums[0], batch, e.ranges[batch].hi, kernel, image, fold=fold, sign=terms[0][0], sided=sided, others=others,
-                   wide=_may_be_wide([axis[1][0][1] for axis in fold.axes if axis]))
+    if not _is_whole_in(frame, fold.values, batch):
+        return None
+    return Product("scatter", e, sums[0], batch, e.ranges[batch].hi, kernel, image, fold=fold, sign=terms[0][0], sided=sided, others=others)
 
 
-def _may_be_wide(steps: list[Int]) -> bool:
-    return len(steps) > 1 and all(not s.is_constant or s == 1 for s in steps)
+def _is_whole_in(frame: Frame, e: Expr, batch: str) -> bool:
+    """Whether the images stand in e only as the whole axis of a tensor, alone in its subscript."""
+    for node in walk(e):
+        if isinstance(node, IntValue) and batch in node.value.symbols():
+            return False
+        if isinstance(node, Read) and batch in {i for s in node.subs for i in s.symbols()}:
+            store = frame.storage[node.tensor]
+            at = [k for k, s in enumerate(node.subs) if batch in s.symbols()]
+            if len(at) > 1 or node.subs[at[0]].name != batch or store.dropped or store.axes[at[0]] != frame.ranges[batch]:
+                return False
+    return True
 
 
 def replaced(e: Expr, old: Expr, new: Expr) -> Expr:
@@ -142,294 +153,313 @@ def replaced(e: Expr, old: Expr, new: Expr) -> Expr:
 
 
 # -- emission ----------------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Taps:
+    """A `_Taps` of the emitted code: its variable, and the names of its shape."""
+
+    name: str
+    shape: tuple[str, ...]
+
+
 @dataclass
 class ByImage:
-    """The loop over the images of several products, which share the columns and the widened factors."""
+    """The loop over blocks of images of several products, which share the columns and the factors over the image."""
 
     body: EachPlace
-    first: str = ""                 # with threads: where a part begins,
-    count: str = ""                 # and how many images are in it
+    count: str = ""                 # how many images a block has
     frames: dict[str, Frame] = field(default_factory=dict)
-    wides: dict[tuple[str, ...], list[str]] = field(default_factory=dict)
-    columns: dict[Read, str] = field(default_factory=dict)
-    widened: dict[tuple[object, ...], str] = field(default_factory=dict)
-    images: dict[str, tuple[str, str]] = field(default_factory=dict)  # windows -> (memory for one image, where it is taken from)
-    own: dict[str, str] = field(default_factory=dict)  # outputs -> what a thread adds to in their place
-    before: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    known: dict[str, Taps] = field(default_factory=dict)                       # by what they are made of
+    shapes: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    taps_of: dict[str, Taps] = field(default_factory=dict)                     # by what the product computes
+    columns: dict[tuple[object, ...], str] = field(default_factory=dict)
+    rows: dict[tuple[object, ...], Array] = field(default_factory=dict)
+    totals: dict[str, Array] = field(default_factory=dict)
 
     def run(self, products: Sequence[Product], comments: Sequence[str]) -> None:
         body, notes = self.body, []
         for p, comment in zip(products, comments, strict=True):
             body.code.begin(comment)
             notes.append(body.code.note)
+            self.frames[p.equation.tensor] = body.frame(p.equation) if p.fold is None else body.fold_frame(p.fold)
             self.outputs(p)
-            if body.threads == 1:
-                self.before[body.code.note] = self.prepare(p)
+        self.count = body.fresh("count")
+        whole = body.integer(products[0].size)
+        sizes = [self.largest(products, indices) for indices in (self.columns_of, self.rest_of)]
+        blocks = ", THREADS" if body.threads > 1 else ""
+        body.line(f"{self.count} = _at_once({whole}, {', '.join(sizes)}{blocks})", self.count)
         if body.threads == 1:
-            self.loop(products, notes, f"range({body.integer(products[0].size)})")
+            self.loop(products, notes, f"0, {whole}, {self.count}")
         else:
-            self.on_threads(products, notes)
+            self.on_threads(products, notes, whole)
+        for p, note in zip(products, notes, strict=True):
+            if p.kind == "kernel":
+                body.code.note = note
+                self.finish(p)
+        body.code.note = -1
 
     def loop(self, products: Sequence[Product], notes: Sequence[int], over: str) -> None:
-        batch = products[0].batch
-        with self.body.inside(f"for {batch} in {over}:", batch):
+        body, batch, first = self.body, products[0].batch, self.body.fresh("first")
+        for p, note in zip(products, notes, strict=True):
+            body.code.note = note
+            self.prepare(p)
+        with body.inside(f"for {first} in range({over}):", first):
+            body.code.note = -1
+            body.line(f"{batch} = slice({first}, {first} + {self.count})", batch)
             done: set[str] = set()
             for p, note in zip(products, notes, strict=True):
-                self.body.code.note = note
-                getattr(self, p.kind)(p, done, *self.before[note])
-
-    def on_threads(self, products: Sequence[Product], notes: Sequence[int]) -> None:
-        """The loop in a function of its own, which does a part of the images; sums over all images are added up afterwards."""
-        body, function = self.body, self.body.fresh("images")
-        sums = [p.equation.tensor for p in products if p.kind == "kernel"]
-        self.first, last = body.fresh("first"), body.fresh("last")
-        self.count = f"{last} - {self.first}"
-        with body.inside(f"def {function}({self.first}, {last}):"):
-            for p, note in zip(products, notes, strict=True):
                 body.code.note = note
-                self.before[note] = self.prepare(p)
-            self.loop(products, notes, f"range({self.first}, {last})")
-            for p in products:
-                if p.kind == "scatter":
-                    cut = at(p.equation.tensor, p.equation.indices, (p.batch,), {p.batch: f"{self.first}:{last}"})
-                    body.line(f"{cut} = {self.own[p.equation.tensor]}")
+                getattr(self, p.kind)(p, done)
+
+    def on_threads(self, products: Sequence[Product], notes: Sequence[int], whole: str) -> None:
+        """The loop in a function of its own, which does a part of the blocks; sums over all images are added up afterwards."""
+        body, function = self.body, self.body.fresh("images")
+        begin, end = body.fresh("begin"), body.fresh("end")
+        with body.inside(f"def {function}({begin}, {end}):"):
+            self.loop(products, notes, f"{begin}*{self.count}, {end}*{self.count}, {self.count}")
+            sums = [self.totals[p.equation.tensor].text for p in products if p.kind == "kernel"]
             if sums:
                 body.line(f"return {', '.join(sums)}")
-        call_ = f"_on_threads({function}, {body.integer(products[0].size)})"
+        call_ = f"_on_threads({function}, {whole}//{self.count})"
         if len(sums) == 1:
             body.line(f"{sums[0]} = sum({call_})", sums[0])
         else:
             body.line(f"{', '.join(sums)} = map(sum, zip(*{call_}))" if sums else call_, *sums[:1])
 
-    def frame(self, p: Product) -> Frame:
-        return self.frames[p.equation.tensor]
-
     # -- before the loop ---------------------------------------------------------------------------------------------
     def outputs(self, p: Product) -> None:
-        """Memory for what comes out, where it is shared by all images."""
+        """Memory for what comes out, where each block has a part of it."""
         body, e = self.body, p.equation
-        if p.kind == "gather" or p.kind == "scatter" and body.threads > 1:
-            body.line(f"{e.tensor} = np.empty({tuple_text(body.frame(e).size(i) for i in e.indices)}, {body.dtype})", e.tensor)
+        if p.kind != "kernel":
+            make = "empty" if p.kind == "gather" else "zeros"
+            body.line(f"{e.tensor} = np.{make}({tuple_text(body.frame(e).size(i) for i in e.indices)}, {body.dtype})", e.tensor)
         body.mark_allocated(e.tensor)
 
-    def prepare(self, p: Product) -> tuple[str, ...]:
-        """Memory for one image, or for a part of them."""
-        body, e = self.body, p.equation
-        frame = self.frames[e.tensor] = body.frame(e) if p.fold is None else body.fold_frame(p.fold)
-        if p.kind == "scatter":
-            places = self.places(frame, p)
-            self.widen(p, self.widths(self.key(frame, p), places, self.natural(p), p))
-            return (places,)
-        assert p.window is not None
-        view = self.windows(frame, p)
-        names = self.widths(self.key(frame, p), view.text, list(view.labels), p)
-        if p.window not in self.columns:
-            self.columns[p.window] = body.fresh("columns")
-            one = "" if view.text in self.images else "[1:]"
-            body.line(f"{self.columns[p.window]} = np.empty({view.text}.shape{one}, {body.dtype})", self.columns[p.window])
-            ranges = self.ranges(p, names)
-            labels = [i for i in view.labels if i != p.batch]
-            frame.storage[self.columns[p.window]] = Storage(self.columns[p.window], tuple(ranges[i] for i in labels))
-        if p.kind == "kernel":
-            body.line(f"{e.tensor} = np.zeros({tuple_text(frame.size(i) for i in e.indices)}, {body.dtype})", e.tensor)
-        self.widen(p, names)
-        return (view.text,)
+    def largest(self, products: Sequence[Product], indices: Callable[[Product], Iterable[str]]) -> str:
+        """The largest number of values of these indices together."""
+        frames = [self.frames[p.equation.tensor] for p in products]
+        sizes = ["*".join(bracketed(frame.size(i)) for i in indices(p)) or "1" for frame, p in zip(frames, products, strict=True)]
+        return sizes[0] if len(set(sizes)) == 1 else f"max({', '.join(dict.fromkeys(sizes))})"
 
-    def places(self, frame: Frame, p: Product) -> str:
-        """Zeros, and the view of them to which the windows add; several threads have zeros of their own, for rows that are wide
-        reach into the next image."""
-        assert p.fold is not None
-        body, e = self.body, p.equation
-        many = body.threads > 1
-        shape = tuple_text(self.count if many and i == p.batch else body.frame(e).size(i) for i in e.indices)
-        axes = [body.fold_axis(frame, (a[0], a[1][::-1]) if a else None) for a in p.fold.axes]
-        places, name = body.fresh("places"), body.fresh("part") if many else e.tensor
-        self.own[e.tensor] = name
-        body.line(f"{name}, {places} = _room({shape}, {tuple_text(axes)}, {body.dtype}{', wide=True' if p.wide else ''})", name)
-        return places
+    def columns_of(self, p: Product) -> tuple[str, ...]:
+        """The indices of the columns of one image."""
+        return (*self.lead(p), *p.kernel, *p.image)
 
-    def windows(self, frame: Frame, p: Product) -> Array:
-        """The view of the windows: of all images, or of memory for one between zeros, into which each is put in its turn."""
-        body = self.body
-        assert p.window is not None
-        subs = tuple(s for s in p.window.subs)
-        if not p.wide and is_inside(frame, p.window):
-            view = view_of_windows(frame, p.window.tensor, subs, "", p.image)
-            rest = [i for i in view.labels if i not in (*p.kernel, *p.image, p.batch)]
-            return frame.keep(permute(view, (p.batch, *rest, *p.kernel, *p.image)), hint="windows")
-        at_batch = [s.name for s in subs].index(p.batch)
-        axes, labels = axes_of_windows(frame, p.window.tensor, subs, p.image)
-        store = frame.storage[p.window.tensor]
-        del axes[at_batch]
-        labels.remove(p.batch)
-        shape = tuple_text(frame.integer(r.size) for k, r in enumerate(store.axes) if k != at_batch)
-        image, view_name = body.fresh("image"), body.fresh("windows")
-        wide = ", wide=True" if p.wide else ""
-        body.line(f"{image}, {view_name} = _room({shape}, {tuple_text(axes)}, {body.dtype}{wide})", image)
-        rest = [i for i in labels if i not in (*p.kernel, *p.image)]
-        self.images[view_name] = (image, f"{store.variable}[{', '.join([':'] * at_batch + [p.batch])}]")
-        ordered = permute(Array(view_name, tuple(labels), 9, True), (*rest, *p.kernel, *p.image))
-        if ordered.text != view_name:
-            body.line(f"{view_name} = {ordered.text}", view_name)
-        return Array(view_name, ordered.labels, 9, True)
+    def rest_of(self, p: Product) -> tuple[str, ...]:
+        """The indices of the other side of the product of matrices."""
+        return tuple(i for i in self.frames[p.equation.tensor].order if i not in (*self.columns_of(p), p.batch))
 
-    def natural(self, p: Product) -> list[str]:
-        assert p.fold is not None
-        labels: list[str] = []
-        plain = iter(i for i in p.equation.indices if i in p.equation.ranges)
-        for axis, i in zip(p.fold.axes, plain, strict=True):
-            labels += [x for x, _ in axis[1][::-1]] if axis else [i]
-        return labels
-
-    def key(self, frame: Frame, p: Product) -> tuple[str, ...]:
-        """What the widths depend on: the axes that slide, and what they slide along."""
-        if p.fold is not None:
-            axes = [self.body.fold_axis(frame, (a[0], a[1][::-1])) if a else "None" for a in p.fold.axes]
-            plain = [p.equation.ranges[i].size for i in p.equation.indices if i in p.equation.ranges]
+    def lead(self, p: Product) -> tuple[str, ...]:
+        """The indices of what slides, beside those of the images and those that slide."""
+        frame = self.frames[p.equation.tensor]
+        if p.window is not None:
+            found = [i for s in p.window.subs for i in frame.vectors(s)]
         else:
-            assert p.window is not None
-            axes, _ = axes_of_windows(frame, p.window.tensor, p.window.subs, p.image)
-            plain = [r.size for r in frame.storage[p.window.tensor].axes]
-        return tuple(f"{axis} of {size}" for axis, size in zip(axes, plain, strict=True) if axis != "None")
+            found = [i for i, axis in zip(p.equation.indices, p.fold.axes, strict=True) if axis is None] if p.fold else []
+        return tuple(i for i in found if i not in (*p.kernel, *p.image, p.batch))
 
-    def widths(self, key: tuple[str, ...], view: str, labels: list[str], p: Product) -> list[str]:
-        """Names for the lengths of the wide rows, one for each index of the image but the first."""
-        if key not in self.wides:
-            self.wides[key] = []
-            for i in p.image[1:] if p.wide else ():
-                name = self.body.fresh("wide")
-                self.body.line(f"{name} = {view}.shape[{labels.index(i)}]", name)
-                self.wides[key].append(name)
-        return self.wides[key]
+    def prepare(self, p: Product) -> None:
+        """Memory for a block of images."""
+        body, e = self.body, p.equation
+        self.taps_of[e.tensor] = self.taps(self.frames[e.tensor], self.lead(p), *self.sliding_axes(p))
+        if p.window is not None and self.columns_key(p) not in self.columns:
+            self.columns[self.columns_key(p)] = self.memory("columns", self.inner(p, wide=True), self.columns_labels(p), "empty").text
+        frame = self.inner(p, wide=True)
+        if p.kind == "kernel":
+            self.totals[e.tensor] = total = Array(self.total_name(frame, e), frame.sort(e.indices))
+            body.line(f"{total.text} = np.zeros({tuple_text(frame.size(i) for i in total.labels)}, {body.dtype})", total.text)
+        if p.sided and self.rows_key(p) not in self.rows:
+            self.rows[self.rows_key(p)] = self.memory("rows", frame, self.rows_labels(p), "zeros")
 
-    def ranges(self, p: Product, names: Sequence[str]) -> dict[str, Range]:
-        """The ranges inside the loop: rows are wide."""
-        frame = self.frame(p)
-        found = {i: r for i, r in frame.ranges.items() if i != p.batch}
-        for i, name in zip(p.image[1:], names, strict=False):
-            found[i] = Range(found[i].lo, found[i].lo + Int.symbol(name))
+    def total_name(self, frame: Frame, e: Equation) -> str:
+        return e.tensor if frame.sort(e.indices) == e.indices else self.body.fresh(f"{e.tensor}_sum")
+
+    def memory(self, name: str, frame: Frame, labels: tuple[str, ...], make: str) -> Array:
+        array = Array(self.body.fresh(name), labels)
+        self.body.line(f"{array.text} = np.{make}({tuple_text(frame.size(i) for i in labels)}, {self.body.dtype})", array.text)
+        frame.storage[array.text] = Storage(array.text, tuple(frame.ranges[i] for i in labels))
+        return array
+
+    def columns_key(self, p: Product) -> tuple[object, ...]:
+        """Products that look at the same windows, whatever they call their indices, share the columns."""
+        assert p.window is not None
+        called = {x: Int.symbol(f"@{k}") for k, x in enumerate((*p.kernel, *p.image, p.batch, *self.lead(p)))}
+        return (p.window.tensor, tuple(s.subst(called) for s in p.window.subs), len(self.groups(p)), self.taps_of[p.equation.tensor].shape)
+
+    def columns_labels(self, p: Product) -> tuple[str, ...]:
+        groups = self.groups(p)
+        return (*groups, *p.kernel, *(i for i in self.lead(p) if i not in groups), p.batch, *p.image)
+
+    def groups(self, p: Product) -> list[str]:
+        """The indices that every part of the product has, as those of groups of channels."""
+        beside = p.others if p.kind == "gather" else p.sided if p.kind == "kernel" else ()
+        found = [i for i in self.lead(p) if i in p.equation.indices and any(i in free_symbols(f) for f in beside)]
+        if p.kind == "scatter":
+            found = [i for i in self.lead(p) if all(any(i in free_symbols(f) for f in fs) for fs in (p.others, p.sided))]
         return found
 
-    def widen(self, p: Product, names: Sequence[str]) -> None:
-        """Memory for the factors over the image, with zeros at the end of each row."""
-        if not p.sided or not names:
-            return
-        frame = self.frame(p)
-        key = self.sided_key(p, names)
-        if key not in self.widened:
-            labels = self.sided_labels(p)
-            ranges = self.ranges(p, names)
-            name = self.body.fresh("rows")
-            self.widened[key] = name
-            inner = replace(frame, ranges=ranges)
-            self.body.line(f"{name} = np.zeros({tuple_text(inner.size(i) for i in labels)}, {self.body.dtype})", name)
-            frame.storage[name] = Storage(name, tuple(ranges[i] for i in labels))
+    def source(self, p: Product, frame: Frame, window: Read) -> str:
+        """The images of a block, those axes last along which windows slide."""
+        whole = self.of_block(frame, window, p.batch)
+        assert isinstance(whole, Read)
+        names = {k: f"@{k}" for k, s in enumerate(window.subs) if set(p.image) & s.symbols()}
+        axes = frame.storage[window.tensor].axes
+        ranges = {p.batch: self.range, **{i: frame.ranges[i] for i in self.lead(p)}, **{x: axes[k] for k, x in names.items()}}
+        order = (*self.lead(p), p.batch, *names.values())
+        subs = tuple(Int.symbol(names[k]) + 0 if k in names else s for k, s in enumerate(window.subs))
+        array = read(replace(frame, order=order, ranges=ranges, views={}), whole.tensor, subs)
+        return permute(array, order).text
 
-    def sided_labels(self, p: Product) -> tuple[str, ...]:
-        frame = self.frame(p)
+    @property
+    def range(self) -> Range:
+        return Range(Int.of(0), Int.symbol(self.count))
+
+    def sliding_axes(self, p: Product) -> tuple[list[str], list[str]]:
+        """(the sizes of the axes that slide, how the windows lie on them: "(start, (taps, step), (count, stride))")."""
+        frame, sizes, axes = self.frames[p.equation.tensor], [], []
+        if p.fold is not None:
+            for i, axis in zip(p.equation.indices, p.fold.axes, strict=True):
+                if axis is not None:
+                    sizes.append(self.body.frame(p.equation).size(i))
+                    axes.append(self.body.fold_axis(frame, (axis[0], axis[1][::-1])))
+            return sizes, axes
+        assert p.window is not None
+        for sub, r in zip(p.window.subs, frame.storage[p.window.tensor].axes, strict=True):
+            pair = [i for i in (*p.kernel, *p.image) if i in sub.symbols()]
+            if pair:
+                sizes.append(frame.integer(r.size))
+                axes.append(axis_text(frame, sub - r.lo, pair))
+        return sizes, axes
+
+    def taps(self, frame: Frame, lead: tuple[str, ...], sizes: list[str], axes: list[str]) -> Taps:
+        body, key = self.body, (tuple_text(sizes), tuple_text(axes))
+        leading = tuple_text([*(frame.size(i) for i in lead), self.count])
+        made = f"_Taps({leading}, {', '.join(key)}, {body.dtype})"
+        if made not in self.known:
+            variable = body.fresh("windows")
+            body.line(f"{variable} = {made}", variable)
+            if key not in self.shapes:
+                self.shapes[key] = tuple(body.fresh("wide") for _ in sizes)
+                body.line(f"{', '.join(self.shapes[key])}{',' * (len(sizes) == 1)} = {variable}.shape", self.shapes[key][0])
+            self.known[made] = Taps(variable, self.shapes[key])
+        return self.known[made]
+
+    def rows_labels(self, p: Product) -> tuple[str, ...]:
+        frame, lone = self.frames[p.equation.tensor], p.sided[0]
         present = {i for f in p.sided for i in free_symbols(f)}
-        lone = p.sided[0]
         if len(p.sided) == 1 and isinstance(lone, Read) and all(s.name in frame.ranges for s in lone.subs):
-            return tuple(str(s.name) for s in lone.subs if s.name != p.batch)
-        rest = [i for i in frame.order if i in present and i not in (*p.image, p.batch)]
-        return (*rest, *p.image)
+            rest = [str(s.name) for s in lone.subs]
+        else:
+            rest = [i for i in frame.order if i in present]
+        return (*(i for i in rest if i not in (*p.image, p.batch)), p.batch, *p.image)
 
-    def sided_key(self, p: Product, names: Sequence[str]) -> tuple[object, ...]:
+    def rows_key(self, p: Product) -> tuple[object, ...]:
+        """Products that look at the same factor in windows of the same shape share its rows."""
+        taps, lone = self.taps_of[p.equation.tensor], p.sided[0]
         places = {i: f"image{k}" for k, i in enumerate(p.image)}
-        lone = p.sided[0]
         if len(p.sided) == 1 and isinstance(lone, Read):
-            return (lone.tensor, tuple(places.get(str(s), str(s)) for s in lone.subs), tuple(names))
-        return (p.equation.tensor, tuple(names))
+            return (lone.tensor, tuple(places.get(str(s), str(s)) for s in lone.subs), taps.shape)
+        return (p.equation.tensor, taps.shape)
 
     # -- inside the loop ---------------------------------------------------------------------------------------------
     def inner(self, p: Product, wide: bool) -> Frame:
-        frame = self.frame(p)
-        names = self.wides[self.key(frame, p)]
-        ranges = self.ranges(p, names) if wide else {i: r for i, r in frame.ranges.items() if i != p.batch}
-        return replace(frame, order=tuple(i for i in frame.order if i != p.batch), ranges=ranges,
-                       loops={**frame.loops, p.batch: frame.ranges[p.batch]})
+        """A block of images; wide: with as many windows as there are in the memory for them."""
+        frame, taps = self.frames[p.equation.tensor], self.taps_of[p.equation.tensor]
+        ranges = {**frame.ranges, p.batch: self.range}
+        if not wide:
+            return replace(frame, ranges=ranges, views=dict(frame.views))
+        for i, name in zip(p.image, taps.shape, strict=True):
+            ranges[i] = Range(ranges[i].lo, ranges[i].lo + Int.symbol(name))
+        # Matrix products in the order of the memory: what both have, kernel, channels, and the images behind them.
+        groups = self.groups(p)
+        middle = [i for i in self.lead(p) if i not in groups]
+        rest = [i for i in frame.order if i not in (*groups, *p.kernel, *middle, p.batch, *p.image)]
+        order = (*groups, *p.kernel, *middle, *rest, p.batch, *p.image)
+        return replace(frame, order=order, ranges=ranges, views=dict(frame.views))
 
-    def fill(self, p: Product, done: set[str], view: str) -> Read:
-        """columns[...] = windows[n]; the read of the columns."""
+    def of_block(self, frame: Frame, e: Expr, batch: str) -> Expr:
+        """The expression with reads of the images at hand: dY[n] for dY, n a slice."""
+        if not isinstance(e, Read) or batch not in {s.name for s in e.subs}:
+            return map_children(lambda c: self.of_block(frame, c, batch), e)
+        store, at = frame.storage[e.tensor], [s.name for s in e.subs].index(batch)
+        if store.axes[at] == self.range:
+            return e
+        name = part(store.variable, at, batch)
+        frame.storage[name] = replace(store, variable=name, axes=(*store.axes[:at], self.range, *store.axes[at + 1 :]))
+        return Read(name, e.subs)
+
+    def fill(self, p: Product, done: set[str]) -> Read:
+        """windows.put(X[n]); windows.copy(columns); the read of the columns."""
         assert p.window is not None
-        name = self.columns[p.window]
-        frame = self.frame(p)
-        rest = [i for s in p.window.subs for i in frame.vectors(s) if i not in (*p.kernel, *p.image, p.batch)]
-        if name not in done:
-            done.add(name)
-            if view in self.images:
-                image, source = self.images[view]
-                self.place(f"{image}[...]", Array(source), frame.storage[name])
-            self.place(f"{name}[...]", Array(view if view in self.images else f"{view}[{p.batch}]"), frame.storage[name])
-        return tensor(name, *rest, *p.kernel, *p.image)
+        taps, labels = self.taps_of[p.equation.tensor], self.columns_labels(p)
+        columns = Array(self.columns[self.columns_key(p)], labels)
+        if columns.text not in done:
+            done.add(columns.text)
+            leading = (*p.kernel, *(i for i in labels if i not in p.kernel))
+            self.body.line(f"{taps.name}.put({self.source(p, self.frames[p.equation.tensor], p.window)})", taps.name)
+            self.body.line(f"{taps.name}.copy({permute(columns, leading).text})", columns.text)
+        inner = self.inner(p, wide=True)
+        inner.storage[columns.text] = Storage(columns.text, tuple(inner.ranges[i] for i in labels))
+        return tensor(columns.text, *labels)
 
-    def place(self, place: str, value: Array, storage: Storage) -> None:
-        code, shape = self.body.code, tuple(r.size for r in storage.axes)
-        code.items.append(Statement(place, call("{0}", 0), (value.term,), shape, True, code.note, is_place=True))
+    def sides(self, p: Product, done: set[str]) -> Read:
+        """The factors over the image, with zeros at the ends of the rows."""
+        rows = self.rows[self.rows_key(p)]
+        labels = self.rows_labels(p)
+        if rows.text not in done:
+            done.add(rows.text)
+            narrow = self.inner(p, wide=False)
+            narrow = replace(narrow, order=(*labels, *(i for i in narrow.order if i not in labels)))
+            value = self.body.value(narrow, self.of_block(narrow, product(list(p.sided)), p.batch))
+            self.place(self.cut(p, narrow, Array(rows.text, labels)).text, expand(value, labels), narrow)
+        return tensor(rows.text, *labels)
 
-    def sides(self, p: Product, done: set[str]) -> tuple[Expr, ...]:
-        """The factors over the image; where rows are wide, in memory with zeros at their ends."""
-        names = self.wides[self.key(self.frame(p), p)]
-        if not names:
-            return p.sided
-        name, labels = self.widened[self.sided_key(p, names)], self.sided_labels(p)
-        narrow = self.inner(p, wide=False)
-        if name not in done:
-            done.add(name)
-            value = self.body.value(narrow, product(list(p.sided)))
-            value = expand(permute(value, [i for i in labels if i in value.labels]), labels)
-            self.place(self.cut(p, narrow, Array(name, labels)).text, value, Storage(name, tuple(narrow.ranges[i] for i in labels)))
-        return (tensor(name, *labels),)
+    def place(self, place: str, value: Array, frame: Frame) -> None:
+        code = self.body.code
+        code.items.append(Statement(place, call("{0}", 0), (value.term,), frame.shape(value.labels), True, code.note, is_place=True))
 
     def cut(self, p: Product, narrow: Frame, array: Array) -> Array:
-        """The array without the ends of its wide rows."""
-        wide = p.image[1:] if p.wide else ()
-        if not set(wide) & set(array.labels):
-            return array
-        parts = [f":{narrow.size(i)}" if i in wide else ":" for i in array.labels]
-        while parts[-1] == ":":
-            parts.pop()
+        """The array without what is of no use at the ends of the rows."""
+        parts = [f":{narrow.size(i)}" if i in p.image else ":" for i in array.labels]
         return Array(f"{array.text}[{', '.join(parts)}]", array.labels, 9, True)
 
-    def gather(self, p: Product, done: set[str], view: str) -> None:
+    def gather(self, p: Product, done: set[str]) -> None:
         body, e = self.body, p.equation
-        columns = self.fill(p, done, view)
+        columns = self.fill(p, done)
         wide, narrow = self.inner(p, wide=True), self.inner(p, wide=False)
         value = wide.keep(body.value(wide, Reduce("sum", p.sum.indices, product([*p.others, columns]))))
         seen = tensor(value.text, *value.labels)
         narrow.storage[value.text] = Storage(value.text, tuple(narrow.ranges[i] for i in value.labels))
         narrow.views[seen.tensor, seen.subs] = self.cut(p, narrow, value)
-        result = body.value(narrow, replaced(e.body, p.sum, seen))
-        labels = tuple(i for i in e.indices if i in narrow.ranges)
-        body.assign(target(narrow, e.tensor, e.subs), expand(result, labels), narrow, labels)
+        result = body.value(narrow, self.of_block(narrow, replaced(e.body, p.sum, seen), p.batch))
+        body.assign(part(e.tensor, e.indices.index(p.batch), p.batch), expand(result, e.indices), narrow, e.indices)
 
-    def kernel(self, p: Product, done: set[str], view: str) -> None:
-        body, e = self.body, p.equation
-        sides = self.sides(p, done)
-        columns = self.fill(p, done, view)
-        wide = self.inner(p, wide=True)
-        indices = tuple(i for i in p.sum.indices if i != p.batch)
-        value = body.value(wide, replaced(e.body, p.sum, Reduce("sum", indices, product([*sides, columns]))))
-        self.add(e.tensor, expand(value, e.indices), wide, e.indices, 1)
-
-    def scatter(self, p: Product, done: set[str], places: str) -> None:
-        body = self.body
-        assert p.fold is not None
-        sides = self.sides(p, done)
-        wide = self.inner(p, wide=True)
-        values = replaced(p.fold.values, p.sum, Reduce("sum", p.sum.indices, product([*p.others, *sides])))
-        part = wide.keep(body.value(wide, values))
-        natural = self.natural(p)
-        left = [i for i in natural if i not in (*p.kernel, p.batch)]
-        sizes = ", ".join(wide.size(i) for i in p.kernel)
-        function = "range" if len(p.kernel) == 1 else "np.ndindex"
-        with body.inside(f"for {', '.join(p.kernel)} in {function}({sizes}):", p.kernel[0]):
-            one = Array(at(part.text, part.labels, p.kernel), tuple(i for i in part.labels if i not in p.kernel), 9, True)
-            inner = replace(wide, order=tuple(left))
-            shown = {p.batch: f"{p.batch} - {self.first}"} if body.threads > 1 else {}
-            self.add(at(places, natural, (*p.kernel, p.batch), shown), expand(permute(one, left), left), inner, left, p.sign)
-
-    def add(self, place: str, value: Array, frame: Frame, labels: Sequence[str], sign: int) -> None:
+    def kernel(self, p: Product, done: set[str]) -> None:
+        sides, columns = self.sides(p, done), self.fill(p, done)
+        wide, total = self.inner(p, wide=True), self.totals[p.equation.tensor]
+        value = self.body.value(wide, replaced(p.equation.body, p.sum, Reduce("sum", p.sum.indices, product([sides, columns]))))
         code = self.body.code
-        code.items.append(Statement(place, ADD if sign > 0 else SUBTRACT, (Term(place), value.term), frame.shape(labels), True, code.note,
-                                    out=place, is_place=True))
+        code.items.append(Statement(total.text, ADD, (Term(total.text), expand(value, total.labels).term), wide.shape(total.labels), True,
+                                    code.note, out=total.text, is_place=True))
+
+    def finish(self, p: Product) -> None:
+        """dK = dK_sum.transpose(…), in the order in which it is to be handed out."""
+        e, total = p.equation, self.totals[p.equation.tensor]
+        if total.text != e.tensor:
+            self.body.assign(e.tensor, permute(total, e.indices), self.frames[e.tensor], e.indices)
+
+    def scatter(self, p: Product, done: set[str]) -> None:
+        body, e, taps = self.body, p.equation, self.taps_of[p.equation.tensor]
+        assert p.fold is not None
+        sides, wide = self.sides(p, done), self.inner(p, wide=True)
+        values = replaced(p.fold.values, p.sum, Reduce("sum", p.sum.indices, product([*p.others, sides])))
+        value = wide.keep(body.value(wide, values if p.sign > 0 else neg(values)))
+        lead = self.lead(p)
+        value = permute(value, (*p.kernel, *lead, p.batch, *p.image))
+        slid = tuple(i for i in e.indices if i not in (*lead, p.batch))
+        images = permute(Array(part(e.tensor, e.indices.index(p.batch), p.batch), e.indices), (*lead, p.batch, *slid))
+        body.line(f"{taps.name}.add({value.text}, {images.text})", e.tensor)
+
+
+def part(variable: str, axis: int, batch: str) -> str:
+    """The images at hand: dY[n]."""
+    return f"{variable}[{':, ' * axis}{batch}]"

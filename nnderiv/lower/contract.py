@@ -224,8 +224,9 @@ def matmul(frame: Frame, a: Array, b: Array, inner: list[str]) -> Array:
     if not batch_b and not both and (batch_a := _own_batch(rest, columns, rows)):
         a, b, rows, columns, batch_b = b, a, columns, rows, batch_a
     columns = [x for x in columns if x not in batch_b]
-    simpler = a.origin if len(a.labels) <= len(b.labels) else b.origin
-    inner = [x for x in simpler.labels if x in inner]
+    # As they lie in the larger one, which then need not be copied; in doubt, in the one with fewer axes.
+    heavier = min((a.origin, b.origin), key=lambda x: (-weight(frame, set(x.labels)), len(x.labels)))
+    inner = [x for x in heavier.labels if x in inner]
     labels = (*both, *batch_b, *rows, *columns)
     left = _grouped(frame, a, both, rows, inner)
     if not columns and both:
@@ -291,7 +292,7 @@ def _grouped(frame: Frame, array: Array, batch: list[str], first: list[str], sec
     array = permute(array, (*batch, *second, *first) if transposed else (*batch, *first, *second))
     text, binding = array.text, array.binding
     if any(len(g) > 1 for g in groups):
-        sizes = [frame.size(x) for x in batch] + ["*".join(_bracketed(frame.size(x)) for x in g) for g in groups if g]
+        sizes = [frame.size(x) for x in batch] + ["*".join(bracketed(frame.size(x)) for x in g) for g in groups if g]
         text, binding = _reshaped(frame, array, batch, groups, sizes), 9
     if transposed:
         text = (text if binding == 9 else f"({text})") + (".swapaxes(-1, -2)" if batch else ".T")
@@ -305,5 +306,5 @@ def _reshaped(frame: Frame, array: Array, batch: list[str], groups: list[list[st
     return frame.code.make(call(f"{{0}}.reshape({', '.join(sizes)})", 9, owns=False), [array.term], shape, hint=hint)
 
 
-def _bracketed(size: str) -> str:
+def bracketed(size: str) -> str:
     return size if size.isidentifier() or size.isdigit() else f"({size})"

@@ -15,7 +15,9 @@ HELPERS: dict[str, str] = {}
 def _helper(text: str) -> None:
     name = re.search(r"^(?:def|class) (\w+)|^ *(_\w+) =", text.strip(), re.MULTILINE)
     assert name is not None
-    HELPERS[name.group(1) or name.group(2)] = text.strip().replace("IDLE", str(cost.IDLE)).replace("WIDE", str(cost.WIDE))
+    for constant in ("IDLE", "WIDE", "BLOCK", "SMALL"):
+        text = text.replace(constant, str(getattr(cost, constant)))
+    HELPERS[name.group(1) or name.group(2)] = text.strip()
 
 
 _helper('''
@@ -122,28 +124,108 @@ def _margins(shape, axes):
 ''')
 
 _helper('''
-def _room(shape, axes, dtype, outside=0, wide=False):
-    """(A, view): an array of this shape, filled with `outside`, and the view of it and of its margins that _windows would give.
-    wide: the last entry of each group runs on to the end of the padded rows, if that makes long rows of equal steps; what stands
-    there is of no use."""
+def _room(shape, axes, dtype, outside=0):
+    """(A, view): an array of this shape, filled with `outside`, and the view of it and of its margins that _windows would give."""
     margins, starts, spans = _margins(shape, axes)
     padded = [before + n + after for n, (before, after) in zip(shape, margins)]
-    slide = [k for k, group in enumerate(spans) if len(group) > 1]
-    rows = slide[1:]
-    idle = np.prod([padded[k] / max(1, spans[k][-1][0]) for k in rows])
-    if wide and idle <= IDLE and all(spans[k][-1][1] == 1 for k in slide):
-        for k in rows:
-            spans[k] = [*spans[k][:-1], (padded[k], 1)]
     steps = [int(np.prod(padded[k + 1:])) for k in range(len(padded))]
     sizes = [max(0, size) for group in spans for size, _ in group]
     strides = [step * one for group, one in zip(spans, steps) for _, step in group]
     first = sum(start * one for start, one in zip(starts, steps))
-    last = first + sum(max(0, (size - 1) * stride) for size, stride in zip(sizes, strides))
-    memory = np.full(max(np.prod(padded, dtype=int), last + 1), outside, dtype)
-    A = memory[:np.prod(padded, dtype=int)].reshape(padded)[tuple(slice(b, b + n) for n, (b, _) in zip(shape, margins))]
+    memory = np.full(padded, outside, dtype)
+    A = memory[tuple(slice(b, b + n) for n, (b, _) in zip(shape, margins))]
     if 0 in sizes:
         return A, np.zeros(sizes, dtype)
-    return A, np.lib.stride_tricks.as_strided(memory[first:], sizes, [s * memory.itemsize for s in strides])
+    return A, np.lib.stride_tricks.as_strided(memory.ravel()[first:], sizes, [s * memory.itemsize for s in strides])
+''')
+
+_helper('''
+class _Taps:
+    """Some images and the windows that slide over their last axes. On each of these, (start, (taps, step), (count, stride)) says that
+    window k reads at tap t what stands at start + t*step + k*stride, and 0 outside. Entries a stride apart lie side by side, with
+    zeros around them, so that one tap of all windows is one run of memory. The run goes on behind the last window of each axis
+    where that makes it little longer: `shape` says how far; what stands there is of no use."""
+
+    def __init__(self, leading, sizes, axes, dtype):
+        lanes = [_lanes(n, *axis) for n, axis in zip(sizes, axes)]
+        counts, lengths = [max(0, count) for _, _, (count, _) in axes], [length for _, _, length in lanes]
+        wide = _product(lengths) <= IDLE*_product(counts) and all(stride > 0 for _, _, (_, stride) in axes)
+        self.shape, self.memory, self.images, self.taps = lengths if wide else counts, {}, [], []
+        shape, steps = (*leading, *lengths), [_product(lengths[k + 1:]) for k in range(len(lengths))]
+        whole, behind = _product(shape), sum(length*step for length, step in zip(lengths, steps))
+        for key in np.ndindex(*(len(reads) for reads, _, _ in lanes)):
+            taps, windows, shifts, phases = zip(*(reads[k] for (reads, _, _), k in zip(lanes, key)))
+            if phases not in self.memory:
+                self.memory[phases] = np.zeros(whole + behind, dtype)
+                here, there = zip(*(held[phase] for (_, held, _), phase in zip(lanes, phases)))
+                self.images.append((self.memory[phases][:whole].reshape(shape)[(..., *here)], (..., *there)))
+            first = sum(shift*step for shift, step in zip(shifts, steps))
+            view = self.memory[phases][first:first + whole].reshape(shape)
+            if wide:
+                self.taps.append((taps, view))
+            else:
+                cut = [slice(count) if window == slice(None) else 0 for window, count in zip(windows, counts)]
+                self.taps.append(((*taps, ..., *windows), view[(..., *cut)]))
+
+    def put(self, images):
+        """The images to look at."""
+        for memory in self.memory.values():
+            memory.fill(0)
+        for here, there in self.images:
+            here[...] = images[there]
+
+    def copy(self, columns):
+        """columns[taps, ..., windows] = what the windows read."""
+        for at, tap in self.taps:
+            columns[at] = tap
+
+    def add(self, columns, images):
+        """The adjoint: images = the sum of all columns[taps, ..., windows], each where its window reads; it is 0 elsewhere."""
+        for memory in self.memory.values():
+            memory.fill(0)
+        for at, tap in self.taps:
+            np.add(tap, columns[at], out=tap)
+        for here, there in self.images:
+            images[there] = here
+''')
+
+_helper('''
+def _lanes(n, start, taps, windows):
+    """One axis of n entries, sorted into lanes of every stride-th entry: ([(tap, windows, where they begin in the lane, lane), ...],
+    {lane: (the part of it that is on the axis, the part of the axis)}, the length of a lane)."""
+    (taps, step), (count, stride) = taps, windows
+    if stride > 0:
+        reads = [(t, slice(None), t*step) for t in range(taps)]
+    else:  # each window by itself
+        reads, stride, count = [(t, k, t*step + k*stride) for t in range(taps) for k in range(count)], 1, 1
+    low = min((place for _, _, place in reads), default=0)
+    reads = [(t, k, *divmod(place - low, stride)) for t, k, place in reads]
+    length, held = max(0, count) + max((shift for _, _, shift, _ in reads), default=0), {}
+    for _, _, _, lane in reads:
+        first = start + low + lane
+        skip = max(0, -(first // stride))
+        inside = range(first + skip*stride, n, stride)[:max(0, length - skip)]
+        held[lane] = slice(skip, skip + len(inside)), slice(inside.start, inside.stop, stride)
+    return reads, held, length
+''')
+
+_helper('''
+def _product(numbers):
+    """The product of some integers."""
+    product = 1
+    for n in numbers:
+        product *= n
+    return product
+''')
+
+_helper('''
+def _at_once(count, entries, columns, blocks=1):
+    """How many images to work on at a time: a divisor of the count, so that the entries of these images stay in cache, and their
+    product with so many columns is one that BLAS does in one go, if that of one image is; and that there are so many blocks."""
+    most = min(count // blocks, BLOCK // max(1, entries))
+    if entries*columns <= SMALL:
+        most = min(most, SMALL // max(1, entries*columns))
+    return next((k for k in range(most, 1, -1) if count % k == 0), 1)
 ''')
 
 _helper('''
