@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import platform
 import re
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +15,7 @@ import numpy as np
 import pytest
 
 import nnderiv as nd
-from nnderiv.lower.passes import PASSES
+from nnderiv.lower.passes import FORMS, PASSES
 
 ATTENTION = """
 Q[N,D], K[M,D], V[M,E] -> Y
@@ -62,6 +65,8 @@ CASES: dict[str, tuple[str, str, str]] = {
     "invariant": (ELMAN, "forward", "WT = np.ascontiguousarray(W.T)"),
     "in_place": (DENSE, "forward", "Y = np.tanh(Y_in, out=Y_in)"),
     "nest": (ATTENTION, "forward", "_softmax("),
+    "rows": ("x[N,A,B] -> y\ny[n] = sum[a,b](x[n,a,b]**2)", "forward", "np.vecdot(x_flat, x_flat)"),
+    "few": ("x[N,C,I], g[C], s[N] -> y\ny[n,c,i] = g[c]*x[n,c,i]/s[n]", "forward", "y = x*(g/s[:, None])[:, :, None]"),
 }
 
 
@@ -101,6 +106,52 @@ def test_softplus_is_stable_where_its_exponential_is_not() -> None:
     np.testing.assert_allclose(y, np.logaddexp(x.astype(float), 0), rtol=3e-7, atol=1e-38)
 
 
+@pytest.mark.parametrize(("text", "mark"), [
+    ("x[N,K], w[K] -> y\ny[n] = sum[k](x[n,k])", "_row_sums(x)"),
+    ("x[N,K] -> y\ny[n] = sum[k](x[n,k]**2)", "np.vecdot(x, x)"),
+    ("x[N,K], z[N,K] -> y\ny[k] = sum[n](x[n,k]*z[n,k])", 'np.einsum("nk,nk->k", x, z)'),
+    ("x[N,A,B], z[N,A,B] -> y\ny[a] = sum[n,b](x[n,a,b]*z[n,a,b])", 'np.einsum("nab,nab->a", x, z)'),
+    ("x[N,A,B], z[N,A,B] -> y\ny[n] = sum[a,b](x[n,a,b]*z[n,a,b])", "np.vecdot(x.reshape(N, A*B), z.reshape(N, A*B))"),
+    ("x[N,A,B], g[N,A] -> y\ny[a] = sum[n,b](x[n,a,b]*g[n,a])", "_row_sums(x)"),
+])
+@pytest.mark.parametrize("sizes", [(3, 5), (1, 1), (0, 4), (4, 0)])
+def test_sums_along_rows_need_no_product_in_memory(text: str, mark: str, sizes: tuple[int, int]) -> None:
+    assert mark in body(text, "forward")
+    program, rng = nd.parse(text), np.random.default_rng(0)
+    size = dict(zip(program.sizes, (*sizes, 2), strict=False))
+    inputs = {i.name: rng.standard_normal([size[str(d)] for d in i.dims])[..., ::-1].astype(np.float32) for i in program.inputs}
+    y = nd.derive(program).compile().forward(**inputs)[0]
+    assert y.dtype == np.float32
+    np.testing.assert_allclose(y, nd.derive(program).compile(without=("rows",)).forward(**inputs)[0], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have other rules")
+def test_memory_is_not_asked_for_again_at_every_call() -> None:
+    script = """
+import resource
+import numpy as np
+import nnderiv as nd
+module = nd.derive("x[N,K], z[N,K] -> y\\ny[n,k] = sin(x[n,k])*cos(z[n,k]) + exp(x[n,k])*z[n,k]").compile()
+x = np.ones((1024, 512), np.float32)
+def faults(calls):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(calls):
+        module.backward(module.forward(x=x, z=x)[1], dy=x)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+faults(5)
+print(faults(20)/20)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert float(done.stdout) < 100  # an array has 512 pages
+
+
+def test_operands_that_are_repeated_along_an_axis_are_no_reason_for_memory() -> None:
+    """NumPy takes the memory of an intermediate result by itself only for an operand of the same shape."""
+    text = "x[N,K], z[N,K], g[K], b[K] -> y\ny[n,k] = sin(x[n,k])*g[k] + b[k]"
+    assert "y *= g\n" in body(text, "forward") and "y += b\n" in body(text, "forward")
+    assert "y = x*z + x\n" in body("x[N,K], z[N,K] -> y\ny[n,k] = x[n,k]*z[n,k] + x[n,k]", "forward")
+
+
 def test_what_a_recurrence_need_not_wait_for_is_computed_before_its_loop() -> None:
     before, _, inside = body(ELMAN, "forward").partition("for t in")
     assert "@ U.T" in before and "@ U.T" not in inside
@@ -115,7 +166,7 @@ def test_without_nesting_every_operation_has_a_line_of_its_own() -> None:
 
 
 def test_every_pass_has_a_case() -> None:
-    assert set(CASES) == set(PASSES) - {"recentre"}  # that one has tests beside those of windows
+    assert set(CASES) == {*PASSES, *FORMS} - {"recentre", "by_image", "by_place"}  # these have tests beside those of windows
 
 
 def test_a_pass_that_there_is_not_is_refused() -> None:

@@ -24,6 +24,7 @@ class Array:
     binding: int = 9
     is_view: bool = False  # of somebody else's memory: to be copied before it is handed out
     plain: Array | None = None  # the same values before a transpose
+    spread: bool = False  # over fewer indices than what it is aligned with
 
     @property
     def origin(self) -> Array:
@@ -31,7 +32,7 @@ class Array:
 
     @property
     def term(self) -> Term:
-        return Term(self.text, self.binding)
+        return Term(self.text, self.binding, self.spread)
 
     def at_least(self, binding: int) -> str:
         return self.text if self.binding >= binding else f"({self.text})"
@@ -61,6 +62,7 @@ class Frame:
     loops: Ranges = field(default_factory=dict)  # what the loop variables run over
     code: Code = field(default_factory=Code)  # where the statements go
     views: dict[tuple[str, tuple[Int, ...]], Array] = field(default_factory=dict)  # reads for which there is a view already
+    rows: bool = True  # whether sums of products, entry by entry, do without the products in memory
 
     @property
     def known(self) -> Ranges:
@@ -129,14 +131,15 @@ def expand(array: Array, labels: Sequence[str]) -> Array:
     """The array with axes of length 1 for the labels that it lacks; leading ones are left to broadcasting."""
     wanted = tuple(labels)
     assert set(array.labels) <= set(wanted), (array, wanted)
+    spread = len(array.labels) < len(wanted)
     while wanted and wanted[0] not in array.labels:
         wanted = wanted[1:]
     if wanted == array.labels or not array.labels:
-        return Array(array.text, wanted, array.binding, array.is_view) if array.labels else array
+        return Array(array.text, wanted, array.binding, array.is_view, spread=spread) if array.labels else array
     inserted = ", ".join(":" if x in array.labels else "None" for x in wanted)
     while inserted.endswith(", :") and array.labels:
         inserted = inserted[:-3]
-    return Array(f"{array.at_least(9)}[{inserted}]", wanted, 9, array.is_view)
+    return Array(f"{array.at_least(9)}[{inserted}]", wanted, 9, array.is_view, spread=spread)
 
 
 # -- reads -------------------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ until one operand is left.
 
 from __future__ import annotations
 
+import string
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -46,10 +47,7 @@ def sum_of_products(
     after = [p for o in operands if not o.conditions and not o.labels & set(bound) for p in o.parts]
     operands = [o for o in operands if o.conditions or o.labels & set(bound)]
     missing = [i for i in bound if not any(i in o.labels for o in operands)]
-    if (rows := _row_products(frame, operands, bound, emit_in)) is not None:
-        arrays = [rows]
-    else:
-        arrays = [_presum(frame, _array(frame, emit_in, o), [i for i in bound if _only_in(i, o, operands)]) for o in operands]
+    arrays = [_summed(frame, emit_in, o, [i for i in bound if _only_in(i, o, operands)]) for o in operands]
     open_ = [i for i in bound if i not in missing]
     if scale and len(arrays) > 1 and (k := _smallest(frame, arrays, bound)) is not None:
         for f in sorted(scale, key=is_reciprocal):
@@ -82,20 +80,37 @@ def _smallest(frame: Frame, arrays: list[Array], bound: Sequence[str]) -> int | 
     return k if 2 * weight(frame, set(arrays[k].labels)) < result else None
 
 
-def _row_products(frame: Frame, operands: list[Operand], bound: Sequence[str], emit_in: EmitIn) -> Array | None:
-    """Σ_j A[i,j] B[i,j] along the last axis of both, row by row, without their product in memory."""
-    if len(operands) != 1 or operands[0].conditions or len(bound) != 1 or operands[0].labels <= set(bound):
-        return None
-    parts = _two_factors(operands[0])
-    order = _as_stored(frame, operands[0])
-    if not parts or order.sort(operands[0].labels)[-1:] != tuple(bound):
-        return None
-    a = emit_in(order, parts[0])
-    b = a if parts[1] == parts[0] else emit_in(order, parts[1])
-    if a.origin.labels != b.origin.labels or a.origin.labels[-1:] != tuple(bound):
-        return None
-    left = a.origin.labels[:-1]
-    return permute(frame.make(call("np.vecdot({0}, {1})", 0, 0), [a.origin, b.origin], left), frame.sort(left))
+def _summed(frame: Frame, emit_in: EmitIn, o: Operand, indices: list[str]) -> Array:
+    """The operand, summed over indices that no other one has."""
+    parts = _two_factors(o) if frame.rows and indices and not o.conditions else []
+    if parts and o.labels > set(indices):
+        order = _as_stored(frame, o)
+        a = emit_in(order, parts[0])
+        b = a if parts[1] == parts[0] else emit_in(order, parts[1])
+        if set(a.labels) == set(b.labels) == o.labels and a.origin.labels == b.origin.labels:
+            return _dot(frame, a.origin, b.origin, indices)
+    return _presum(frame, _array(frame, emit_in, o), indices)
+
+
+def _dot(frame: Frame, a: Array, b: Array, indices: list[str]) -> Array:
+    """Σ over indices of a·b, entry by entry, without their product in memory: row by row where the rows lie together."""
+    left = tuple(x for x in a.labels if x not in indices)
+    if set(a.labels[len(left):]) == set(indices):
+        rows = [_rows(frame, x, left, indices) for x in ([a] if a == b else [a, b])]
+        result = frame.make(call("np.vecdot({0}, {1})", 0, 0), [rows[0], rows[-1]], left)
+    else:
+        letters = dict(zip(a.labels, a.labels if all(len(x) == 1 for x in a.labels) else string.ascii_lowercase, strict=False))
+        both, one = ("".join(letters[x] for x in labels) for labels in (a.labels, left))
+        result = frame.make(call(f'np.einsum("{both},{both}->{one}", {{0}}, {{1}})', 0, 0), [a, b], left)
+    return permute(result, frame.sort(left))
+
+
+def _rows(frame: Frame, array: Array, left: Sequence[str], indices: Sequence[str]) -> Array:
+    """The array with its last axes, those of the indices, merged into one."""
+    if len(indices) == 1:
+        return array
+    merged = "*".join(_bracketed(frame.size(x)) for x in array.labels[len(left):])
+    return Array(_reshaped(frame, array, [], [[x] for x in left] + [list(indices)], [*map(frame.size, left), merged]), array.labels)
 
 
 def _two_factors(o: Operand) -> list[Expr]:
@@ -181,15 +196,18 @@ def weight(frame: Frame, labels: frozenset[str] | set[str]) -> float:
 
 
 def _presum(frame: Frame, array: Array, indices: list[str]) -> Array:
-    origin = array.origin
-    if [x for x in origin.labels if x not in indices] == [x for x in array.labels if x not in indices]:
-        array = origin  # summing needs no transpose
-    axes = [array.labels.index(i) for i in indices if i in array.labels]
-    if not axes:
+    """Σ over indices of an array, as it is stored: what is left is smaller to transpose."""
+    if not set(indices) & set(array.labels):
         return array
+    array = array.origin
     left = tuple(x for x in array.labels if x not in indices)
-    shown = str(axes[0]) if len(axes) == 1 else f"({', '.join(map(str, axes))})"
-    return frame.make(call(f"{{0}}.sum({shown if left else ''})", 9), [array], left)
+    if frame.rows and left and set(array.labels[len(left):]) <= set(indices):
+        result = frame.make(call("_row_sums({0})", 0), [_rows(frame, array, left, array.labels[len(left):])], left)
+    else:
+        axes = [k for k, x in enumerate(array.labels) if x in indices]
+        shown = str(axes[0]) if len(axes) == 1 else f"({', '.join(map(str, axes))})"
+        result = frame.make(call(f"{{0}}.sum({shown if left else ''})", 9), [array], left)
+    return permute(result, frame.sort(left))
 
 
 def _cheapest(frame: Frame, arrays: list[Array]) -> tuple[int, int]:
@@ -211,6 +229,8 @@ def matmul(frame: Frame, a: Array, b: Array, inner: list[str]) -> Array:
     if not rows and not columns and (both or len(inner) > 1):
         first, second = a.origin.labels, b.origin.labels
         labels = first if first == second else frame.sort([*both, *inner])  # a sum needs no transpose
+        if both and frame.rows:
+            return _dot(frame, permute(a, labels), permute(b, labels), inner)
         return _presum(frame, frame.make(MULTIPLY, [permute(a, labels), permute(b, labels)], labels), inner)
     rest = [x for x in wanted if x not in both]
     if (batch := _summed_batch(a, b, both, inner)):
@@ -288,6 +308,8 @@ def _grouped(frame: Frame, array: Array, batch: list[str], first: list[str], sec
     # If it must be copied, then so that what lies together stays together.
     tail = natural == (*batch, *second, *first) if as_is else bool(natural) and natural[-1] in first
     transposed = tail and bool(first) and bool(second)
+    if transposed and not as_is and all(len(g) == 1 for g in (first, second)):
+        return permute(array, (*batch, *first, *second))  # one transpose says it
     groups = [second, first] if transposed else [first, second]
     array = permute(array, (*batch, *second, *first) if transposed else (*batch, *first, *second))
     text, binding = array.text, array.binding

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import combinations
 
 from ..expr import (
     COMPARISONS,
@@ -267,7 +268,10 @@ class Body:
     def frame(self, e: Equation) -> Frame:
         vectors = [i for i in e.indices if i in e.ranges]
         order = (*vectors, *(i for i in bound_indices(e.body) if i not in vectors))
-        return Frame(order, dict(e.ranges), self.positive, self.storage, self.sizes, dict(self.loops), self.code)
+        return self.frame_of(order, dict(e.ranges))
+
+    def frame_of(self, order: tuple[str, ...], ranges: Ranges) -> Frame:
+        return Frame(order, ranges, self.positive, self.storage, self.sizes, dict(self.loops), self.code, rows="rows" not in self.without)
 
     def compute(self, e: Equation, guards: tuple[tuple[str, Range], ...]) -> None:
         if any(e.tensor == total for total, *_ in self.softmaxes.values()):
@@ -380,7 +384,7 @@ class Body:
 
     def fold_frame(self, fold: Fold) -> Frame:
         self.name_new_sizes(fold.ranges)
-        return Frame(fold.order, fold.ranges, self.positive, self.storage, self.sizes, dict(self.loops), self.code)
+        return self.frame_of(fold.order, fold.ranges)
 
     def mark_allocated(self, name: str) -> None:
         self.allocated.add(name)
@@ -476,12 +480,29 @@ class Body:
         groups: dict[frozenset[str], list[tuple[Array, Operation]]] = {}
         for x in sorted(found, key=lambda x: x[1] is DIVIDE):
             groups.setdefault(frozenset(x[0].labels), []).append(x)
+        if "few" not in self.without:
+            self.few_together(frame, groups)
         for labels in sorted(groups, key=len):
             wider = [g for g in groups if labels < g and groups[g][0][1] is MULTIPLY]
             if wider:
                 host, members = min(wider, key=len), groups.pop(labels)
                 groups[host] = self.beside(frame, members, groups[host])
         return _in_turn(frame, sorted((x for g in groups.values() for x in g), key=lambda x: x[1] is DIVIDE))
+
+    def few_together(self, frame: Frame, groups: dict[frozenset[str], list[tuple[Array, Operation]]]) -> None:
+        """X[n,c,i] g[c] / s[n]: g/s has entries for n, c only, and X is walked through once, not twice."""
+        for a, b in combinations(sorted(groups, key=lambda g: (len(g), groups[g][0][1] is DIVIDE)), 2):
+            fits = a and not a <= b and any(a | b < host and groups[host][0][1] is MULTIPLY for host in groups)
+            if fits and a in groups and b in groups and a | b not in groups:
+                first, second = sorted((a, b), key=lambda g: groups[g][0][1] is DIVIDE)
+                parts = [*groups.pop(first), *groups.pop(second)]
+                groups[a | b] = self.in_one(frame, parts)
+
+    def in_one(self, frame: Frame, parts: list[tuple[Array, Operation]]) -> list[tuple[Array, Operation]]:
+        """One factor, or one divisor, for all."""
+        if parts[0][1] is MULTIPLY:
+            return [(_in_turn(frame, parts), MULTIPLY)]
+        return [(_in_turn(frame, [(x, MULTIPLY) for x, _ in parts]), DIVIDE)]
 
     @contextmanager
     def exactly(self) -> Iterator[None]:

@@ -31,10 +31,14 @@ _UNNAMED = re.compile(r"§\d+")
 
 @dataclass(frozen=True)
 class Term:
-    """The text of an operand, and how strongly it binds: 9 a name, view or call, 8 **, 6 * / @, 5 + -, 4 a comparison, 2 and or."""
+    """The text of an operand, and how strongly it binds: 9 a name, view or call, 8 **, 6 * / @, 5 + -, 4 a comparison, 2 and or.
+
+    spread: it has fewer entries than the result, and is repeated along the axes that it lacks.
+    """
 
     text: str
     binding: int = 9
+    spread: bool = False
 
     def at_least(self, binding: int) -> str:
         return self.text if self.binding >= binding else f"({self.text})"
@@ -204,7 +208,7 @@ def renamed(items: Iterable[Item], table: dict[str, str]) -> tuple[Item, ...]:
         if isinstance(item, Block):
             return replace(item, head=change(item.head), items=tuple(visit(i) for i in item.items))
         return replace(item, target=change(item.target), out=change(item.out),
-                       operands=tuple(Term(change(o.text), o.binding) for o in item.operands))
+                       operands=tuple(replace(o, text=change(o.text)) for o in item.operands))
 
     return tuple(visit(item) for item in items)
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from .form import NEGATIVE, SQUARE, Block, Item, Statement, Term, names, read_by, renamed, statements, uses
+from .form import NEGATIVE, SQUARE, Block, Item, Statement, names, read_by, renamed, statements, uses
 
 
 def in_place(items: Sequence[Item], kept: frozenset[str]) -> tuple[Item, ...]:
@@ -74,9 +74,11 @@ class _Rewriter:
     def reuse(self, done: list[Item], k: int, s: Statement, later: frozenset[str]) -> None:
         """Let statement k write to an operand that is not needed later.
 
-        Arithmetic on intermediate results in the middle of an expression stays: NumPy works in their memory by itself.
+        Arithmetic on intermediate results in the middle of an expression stays: NumPy works in their memory by itself, unless the
+        other operand is repeated along an axis.
         """
         inside = s.target.startswith("§") and self.uses[s.target] == 1 and (s.operation.sign or s.operation in (NEGATIVE, SQUARE))
+        inside = inside and not any(o.spread for o in s.operands)
         if not (s.operation.into and s.operation.aligned and s.real and len(s.shape) > 1 and self.memory.bound[s.target] == 1):
             return
         needed = self.memory.behind(later | self.kept)
@@ -107,7 +109,7 @@ class _Rewriter:
         if v.startswith("§") and self.memory.made[v].note == s.note:
             # The operand takes the name of the result: one variable, updated.
             done[:k] = renamed(done[:k], {v: s.target})
-            done[k] = replace(s, operands=tuple(Term(s.target) if o.text == v else o for o in operands), out=s.target)
+            done[k] = replace(s, operands=tuple(replace(o, text=s.target) if o.text == v else o for o in operands), out=s.target)
             self.rename(v, s.target, done)
         elif s.target.startswith("§"):
             # The result has no name yet: it takes that of the operand.

@@ -31,11 +31,11 @@ def _nest(items: Sequence[Item], counted: Counter[str]) -> tuple[Item, ...]:
 
 
 def _joined(first: Item, second: Item) -> Statement | None:
-    """Y = a*b; Y += c as Y = a*b + c: NumPy adds in the memory of the product by itself."""
+    """Y = a*b; Y += c as Y = a*b + c: NumPy adds in the memory of the product by itself, unless c is repeated along an axis."""
     if not isinstance(first, Statement) or not isinstance(second, Statement) or first.target != second.target:
         return None
     update = second.out == second.target and second.operation.sign and second.operands[0].text == second.target
-    if not update or first.out or first.is_place or first.note != second.note or not first.operation.sign:
+    if not update or second.operands[1].spread or first.out or first.is_place or first.note != second.note or not first.operation.sign:
         return None
     operands = (value(first), second.operands[1])
     if second.operation.commutes and operands[0].binding < second.operation.levels[0]:
@@ -78,10 +78,10 @@ def _definition(done: list[Item], variable: str) -> int | None:
 def _written_in(operand: Term, variable: str, shown: Term) -> Term:
     """The operand with the expression in place of the variable, in brackets where it stands beside anything that binds."""
     if operand.text == variable:
-        return shown
+        return replace(shown, spread=operand.spread)
     place = re.search(rf"{variable}(?!\d)", operand.text)
     if place is None:
         return operand
     before, after = operand.text[: place.start()], operand.text[place.end() :]
     alone = (not before or before.endswith(("(", "[", ", "))) and (not after or after.startswith((")", "]", ", "))) and before != ""
-    return Term(f"{before}{shown.text if alone else shown.at_least(9)}{after}", operand.binding)
+    return replace(operand, text=f"{before}{shown.text if alone else shown.at_least(9)}{after}")
