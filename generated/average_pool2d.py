@@ -122,6 +122,11 @@ def _windows(A, *axes, outside=0):
     return np.lib.stride_tricks.as_strided(A[tuple(slice(s, None) for s in starts)], sizes, strides, writeable=False)
 
 
+def _row_sums(x):
+    """The sums along the last axis, as products with ones: where rows are short, several times as fast as x.sum(-1)."""
+    return np.vecdot(x, np.ones(x.shape[-1], x.dtype))
+
+
 Gradients = _record("Gradients", "dX")
 
 
@@ -140,7 +145,7 @@ def forward(*, X, U, V, s, p):
     #     0))
     part = (0 <= np.arange(n_i)[:, None]*s + np.arange(U) - p) & (np.arange(n_i)[:, None]*s + np.arange(U) - p < H)
     part2 = (0 <= np.arange(n_j)[:, None]*s + np.arange(V) - p) & (np.arange(n_j)[:, None]*s + np.arange(V) - p < W)
-    Y_count = part.astype(dtype).sum(1)[:, None]*part2.astype(dtype).sum(1)  # (n_i, n_j)
+    Y_count = _row_sums(part.astype(dtype))[:, None]*_row_sums(part2.astype(dtype))  # (n_i, n_j)
     # Y[n,c,i,j] = sum[u,v](X[n,c,i*s+u-p,j*s+v-p]/max(Y_count[i,j], 1))
     Y = np.zeros((N, C, n_i, n_j), dtype)
     part3 = np.maximum(Y_count, 1)

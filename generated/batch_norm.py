@@ -90,9 +90,10 @@ def forward(*, X, gamma, beta, eps):
     mu = X.sum(0)/N                                 # (D,)
     # var[d] = sum[n]((X[n,d] - mu[d])**2)/N
     part = X - mu
-    var = (part**2).sum(0)/N                        # (D,)
+    var = np.einsum("nd,nd->d", part, part)/N       # (D,)
     # Y[n,d] = gamma[d]*(X[n,d] - mu[d])/sqrt(var[d] + eps) + beta[d]
-    Y = part*(gamma/np.sqrt(var + eps)) + beta      # (N, D)
+    part *= gamma/np.sqrt(var + eps)
+    Y = np.add(part, beta, out=part)                # (N, D)
     return Y, (X, gamma, eps, mu, var, N, D, dtype,)
 
 
@@ -102,7 +103,7 @@ def backward(residuals, *, dY):
     dY = _seed(dY, dtype, (N, D), "dY[N, D]")
     # dvar[d] = -0.5*gamma[d]*sum[n](dY[n,d]*(X[n,d] - mu[d]))/(var[d] + eps)**1.5
     part = X - mu
-    part2 = (dY*part).sum(0)
+    part2 = np.einsum("nd,nd->d", dY, part)
     part3 = var + eps
     part4 = np.sqrt(part3)
     part5 = part3*part4
@@ -110,7 +111,9 @@ def backward(residuals, *, dY):
     # dmu[d] = -gamma[d]*sum[n](dY[n,d])/sqrt(var[d] + eps)
     dmu = -(gamma*dY.sum(0)/part4)                  # (D,)
     # dX[n,d] = dmu[d]/N + 2*dvar[d]*(X[n,d] - mu[d])/N + dY[n,d]*gamma[d]/sqrt(var[d] + eps)
-    dX = part*(2*dvar/N) + dY*(gamma/part4) + dmu/N  # (N, D)
+    part *= 2*dvar/N
+    dX = part + dY*(gamma/part4)
+    dX += dmu/N                                     # (N, D)
     # dgamma[d] = sum[n](dY[n,d]*(X[n,d] - mu[d]))/sqrt(var[d] + eps)
     dgamma = part2/part4                            # (D,)
     # dbeta[d] = sum[n](dY[n,d])

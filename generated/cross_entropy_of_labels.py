@@ -79,10 +79,20 @@ def _gather(A, *indices, outside=0):
 _LOWEST = {np.dtype(d): np.finfo(d).min for d in "efdg"}
 
 
+def _row_sums(x):
+    """The sums along the last axis, as products with ones: where rows are short, several times as fast as x.sum(-1)."""
+    return np.vecdot(x, np.ones(x.shape[-1], x.dtype))
+
+
+def _sums(x, axis):
+    """x.sum(axis, keepdims=True)."""
+    return _row_sums(x)[..., None] if axis == x.ndim - 1 else np.add.reduce(x, axis, keepdims=True)
+
+
 def _log_softmax(x, axis, out=None):
     """log(exp(x)/sum(exp(x))) along the axes, shifted by the maximum; -inf where all entries are."""
     y = np.subtract(x, np.maximum.reduce(x, axis, keepdims=True, initial=_LOWEST[x.dtype]), out=out)
-    y -= np.log(np.maximum(np.add.reduce(np.exp(y), axis, keepdims=True), 1))
+    y -= np.log(np.maximum(_sums(np.exp(y), axis), 1))
     return y
 
 
@@ -113,7 +123,9 @@ def backward(residuals):
     # dlogp[n,c] = where(label[n] == c, -1/max(L_count, 1), 0)
     dlogp = np.where(label[:, None] == np.arange(C), dtype.type(-(1/np.maximum(L_count, 1))), dtype.type(0))  # (N, C)
     # dlogp_lse[n] = -sum[c](dlogp[n,c])
-    dlogp_lse = -dlogp.sum(1)                       # (N,)
+    dlogp_lse = -_row_sums(dlogp)                   # (N,)
     # dZ[n,c] = dlogp_lse[n]*exp(logp[n,c]) + dlogp[n,c]
-    dZ = np.exp(logp)*dlogp_lse[:, None] + dlogp    # (N, C)
+    dZ = np.exp(logp)
+    dZ *= dlogp_lse[:, None]
+    dZ += dlogp                                     # (N, C)
     return Gradients((dZ,))

@@ -105,10 +105,20 @@ def _scatter(V, shape, *indices):
 _LOWEST = {np.dtype(d): np.finfo(d).min for d in "efdg"}
 
 
+def _row_sums(x):
+    """The sums along the last axis, as products with ones: where rows are short, several times as fast as x.sum(-1)."""
+    return np.vecdot(x, np.ones(x.shape[-1], x.dtype))
+
+
+def _sums(x, axis):
+    """x.sum(axis, keepdims=True)."""
+    return _row_sums(x)[..., None] if axis == x.ndim - 1 else np.add.reduce(x, axis, keepdims=True)
+
+
 def _log_softmax(x, axis, out=None):
     """log(exp(x)/sum(exp(x))) along the axes, shifted by the maximum; -inf where all entries are."""
     y = np.subtract(x, np.maximum.reduce(x, axis, keepdims=True, initial=_LOWEST[x.dtype]), out=out)
-    y -= np.log(np.maximum(np.add.reduce(np.exp(y), axis, keepdims=True), 1))
+    y -= np.log(np.maximum(_sums(np.exp(y), axis), 1))
     return y
 
 
@@ -167,10 +177,12 @@ def backward(residuals, *, dL, dlast):
     # dp[t,n,m] = where(y[t,n] == m, -dL/max(L_count, 1), 0)
     dp = np.where(y[:, :, None] == np.arange(A), dtype.type(-(dL/np.maximum(L_count, 1))), dtype.type(0))  # (T, N, A)
     # dp_lse[t,n] = -sum[m](dp[t,n,m])
-    dp_lse = dp.sum(2)
+    dp_lse = _row_sums(dp)
     np.negative(dp_lse, out=dp_lse)                 # (T, N)
     # do[t,n,m] = dp_lse[t,n]*exp(p[t,n,m]) + dp[t,n,m]
-    do = np.exp(p)*dp_lse[:, :, None] + dp          # (T, N, A)
+    do = np.exp(p)
+    do *= dp_lse[:, :, None]
+    do += dp                                        # (T, N, A)
     # dz_pre[t,n,k] = 1 - h[t,n,k]**2
     dz_pre = h[1:]**2
     np.subtract(1, dz_pre, out=dz_pre)              # (T, N, H)

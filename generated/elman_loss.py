@@ -63,10 +63,20 @@ def _record(name, *fields):
 _LOWEST = {np.dtype(d): np.finfo(d).min for d in "efdg"}
 
 
+def _row_sums(x):
+    """The sums along the last axis, as products with ones: where rows are short, several times as fast as x.sum(-1)."""
+    return np.vecdot(x, np.ones(x.shape[-1], x.dtype))
+
+
+def _sums(x, axis):
+    """x.sum(axis, keepdims=True)."""
+    return _row_sums(x)[..., None] if axis == x.ndim - 1 else np.add.reduce(x, axis, keepdims=True)
+
+
 def _log_softmax(x, axis, out=None):
     """log(exp(x)/sum(exp(x))) along the axes, shifted by the maximum; -inf where all entries are."""
     y = np.subtract(x, np.maximum.reduce(x, axis, keepdims=True, initial=_LOWEST[x.dtype]), out=out)
-    y -= np.log(np.maximum(np.add.reduce(np.exp(y), axis, keepdims=True), 1))
+    y -= np.log(np.maximum(_sums(np.exp(y), axis), 1))
     return y
 
 

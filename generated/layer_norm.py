@@ -75,6 +75,11 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
+def _row_sums(x):
+    """The sums along the last axis, as products with ones: where rows are short, several times as fast as x.sum(-1)."""
+    return np.vecdot(x, np.ones(x.shape[-1], x.dtype))
+
+
 Gradients = _record("Gradients", "dX", "dgamma", "dbeta", "deps")
 
 
@@ -87,12 +92,14 @@ def forward(*, X, gamma, beta, eps):
     if not (gamma.shape == (D,) and beta.shape == (D,)):
         raise _misfit((gamma, (D,), "gamma[D]"), (beta, (D,), "beta[D]"))
     # mu[n] = sum[d](X[n,d])/D
-    mu = X.sum(1)/D                                 # (N,)
+    mu = _row_sums(X)/D                             # (N,)
     # var[n] = sum[d]((X[n,d] - mu[n])**2)/D
     part = X - mu[:, None]
     var = np.vecdot(part, part)/D                   # (N,)
     # Y[n,d] = gamma[d]*(X[n,d] - mu[n])/sqrt(var[n] + eps) + beta[d]
-    Y = part*gamma/np.sqrt(var + eps)[:, None] + beta  # (N, D)
+    part *= gamma
+    part /= np.sqrt(var + eps)[:, None]
+    Y = np.add(part, beta, out=part)                # (N, D)
     return Y, (X, gamma, eps, mu, var, N, D, dtype,)
 
 
@@ -111,7 +118,11 @@ def backward(residuals, *, dY):
     # dmu[n] = -sum[d](dY[n,d]*gamma[d])/sqrt(var[n] + eps)
     dmu = -(dY @ gamma/part5)                       # (N,)
     # dX[n,d] = dmu[n]/D + 2*dvar[n]*(X[n,d] - mu[n])/D + dY[n,d]*gamma[d]/sqrt(var[n] + eps)
-    dX = part*(2*dvar/D)[:, None] + dY*gamma/part5[:, None] + (dmu/D)[:, None]  # (N, D)
+    part *= (2*dvar/D)[:, None]
+    part7 = dY*gamma
+    part7 /= part5[:, None]
+    dX = part + part7
+    dX += (dmu/D)[:, None]                          # (N, D)
     # dgamma[d] = sum[n](dY[n,d]*(X[n,d] - mu[n])/sqrt(var[n] + eps))
     dgamma = part2.T @ (1/part5)                    # (D,)
     # dbeta[d] = sum[n](dY[n,d])

@@ -69,10 +69,20 @@ def _record(name, *fields):
 _LOWEST = {np.dtype(d): np.finfo(d).min for d in "efdg"}
 
 
+def _row_sums(x):
+    """The sums along the last axis, as products with ones: where rows are short, several times as fast as x.sum(-1)."""
+    return np.vecdot(x, np.ones(x.shape[-1], x.dtype))
+
+
+def _sums(x, axis):
+    """x.sum(axis, keepdims=True)."""
+    return _row_sums(x)[..., None] if axis == x.ndim - 1 else np.add.reduce(x, axis, keepdims=True)
+
+
 def _log_softmax(x, axis, out=None):
     """log(exp(x)/sum(exp(x))) along the axes, shifted by the maximum; -inf where all entries are."""
     y = np.subtract(x, np.maximum.reduce(x, axis, keepdims=True, initial=_LOWEST[x.dtype]), out=out)
-    y -= np.log(np.maximum(np.add.reduce(np.exp(y), axis, keepdims=True), 1))
+    y -= np.log(np.maximum(_sums(np.exp(y), axis), 1))
     return y
 
 
@@ -94,7 +104,9 @@ def backward(residuals, *, dP):
     P, N, C, dtype, = residuals
     dP = _seed(dP, dtype, (N, C), "dP[N, C]")
     # dP_lse[n] = -sum[c](dP[n,c])
-    dP_lse = -dP.sum(1)                             # (N,)
+    dP_lse = -_row_sums(dP)                         # (N,)
     # dX[n,c] = dP_lse[n]*exp(P[n,c]) + dP[n,c]
-    dX = np.exp(P)*dP_lse[:, None] + dP             # (N, C)
+    dX = np.exp(P)
+    dX *= dP_lse[:, None]
+    dX += dP                                        # (N, C)
     return Gradients((dX,))

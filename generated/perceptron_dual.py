@@ -81,7 +81,8 @@ def backward(residuals):
     part = -(y*score) > 0
     dscore = np.where(part, -y, dtype.type(0))      # (N,)
     # dG[m,n] = dscore[n]*alpha[m]*y[m]
-    dG = dscore*alpha[:, None]*y[:, None]           # (N, N)
+    dG = dscore*alpha[:, None]
+    dG *= y[:, None]                                # (N, N)
     # dalpha[m] = y[m]*sum[n](dscore[n]*G[m,n])
     part2 = dscore @ G.T
     dalpha = y*part2                                # (N,)

@@ -91,11 +91,21 @@ def _record(name, *fields):
 _LOWEST = {np.dtype(d): np.finfo(d).min for d in "efdg"}
 
 
+def _row_sums(x):
+    """The sums along the last axis, as products with ones: where rows are short, several times as fast as x.sum(-1)."""
+    return np.vecdot(x, np.ones(x.shape[-1], x.dtype))
+
+
+def _sums(x, axis):
+    """x.sum(axis, keepdims=True)."""
+    return _row_sums(x)[..., None] if axis == x.ndim - 1 else np.add.reduce(x, axis, keepdims=True)
+
+
 def _masked_softmax(x, axis, out=None):
     """exp(x)/sum(exp(x)) along the axes, shifted by the maximum; 0 where all entries are -inf."""
     p = np.subtract(x, np.maximum.reduce(x, axis, keepdims=True, initial=_LOWEST[x.dtype]), out=out)
     np.exp(p, out=p)
-    p /= np.maximum(np.add.reduce(p, axis, keepdims=True), 1)  # where not all are masked it is at least 1, from the maximum
+    p /= np.maximum(_sums(p, axis), 1)  # where not all are masked it is at least 1, from the maximum
     return p
 
 
@@ -163,7 +173,7 @@ def forward(*, X, g1, c1, Wq, Wk, Wv, Wo, g2, c2, W1, b1, W2, b2, eps):
             (W1, (D, F), "W1[D,F]"), (b1, (F,), "b1[F]"), (W2, (F, D), "W2[F,D]"), (b2, (D,), "b2[D]"),
         )
     # m1[n,i] = sum[d](X[n,i,d])/D
-    m1 = X.sum(2)
+    m1 = _row_sums(X)
     m1 /= D                                         # (N, T)
     # v1[n,i] = sum[d]((X[n,i,d] - m1[n,i])**2)/D
     part = X - m1[:, :, None]
@@ -172,7 +182,9 @@ def forward(*, X, g1, c1, Wq, Wk, Wv, Wo, g2, c2, W1, b1, W2, b2, eps):
     # X1[n,i,d] = g1[d]*(X[n,i,d] - m1[n,i])/sqrt(v1[n,i] + eps) + c1[d]
     part2 = v1 + eps
     np.sqrt(part2, out=part2)
-    X1 = part*g1/part2[:, :, None] + c1             # (N, T, D)
+    part *= g1
+    part /= part2[:, :, None]
+    X1 = np.add(part, c1, out=part)                 # (N, T, D)
     # Q[n,h,i,e] = sum[d](X1[n,i,d]*Wq[h,d,e])
     X1_flat = X1.reshape(N*T, D)
     Q = (X1_flat @ Wq.swapaxes(0, 1).reshape(D, H*E)).reshape(N, T, H, E).transpose(0, 2, 1, 3)  # (N, H, T, E)
@@ -193,7 +205,7 @@ def forward(*, X, g1, c1, Wq, Wk, Wv, Wo, g2, c2, W1, b1, W2, b2, eps):
     R = (Z.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wo.reshape(H*E, D)).reshape(N, T, D)
     R += X                                          # (N, T, D)
     # m2[n,i] = sum[d](R[n,i,d])/D
-    m2 = R.sum(2)
+    m2 = _row_sums(R)
     m2 /= D                                         # (N, T)
     # v2[n,i] = sum[d]((R[n,i,d] - m2[n,i])**2)/D
     part3 = R - m2[:, :, None]
@@ -202,14 +214,17 @@ def forward(*, X, g1, c1, Wq, Wk, Wv, Wo, g2, c2, W1, b1, W2, b2, eps):
     # X2[n,i,d] = g2[d]*(R[n,i,d] - m2[n,i])/sqrt(v2[n,i] + eps) + c2[d]
     part4 = v2 + eps
     np.sqrt(part4, out=part4)
-    X2 = part3*g2/part4[:, :, None] + c2            # (N, T, D)
+    part3 *= g2
+    part3 /= part4[:, :, None]
+    X2 = np.add(part3, c2, out=part3)               # (N, T, D)
     # F1_in[n,i,f] = sum[d](X2[n,i,d]*W1[d,f]) + b1[f]
     F1_in = (X2.reshape(N*T, D) @ W1).reshape(N, T, F)
     F1_in += b1                                     # (N, T, F)
     # F1[n,i,f] = gelu(F1_in[n,i,f])
     F1 = 0.5*F1_in*(1 + _erf(F1_in*0.5**0.5))       # (N, T, F)
     # Y[n,i,d] = R[n,i,d] + sum[f](F1[n,i,f]*W2[f,d]) + b2[d]
-    Y = R + (F1.reshape(N*T, F) @ W2).reshape(N, T, D) + b2  # (N, T, D)
+    Y = R + (F1.reshape(N*T, F) @ W2).reshape(N, T, D)
+    Y += b2                                         # (N, T, D)
     return Y, (X, g1, Wq, Wk, Wv, Wo, g2, W1, W2, eps, m1, v1, X1, Q, K, V, A, Z, R, m2, v2, X2, F1_in, F1, N, T, D, H, E, F, dtype,)
 
 
@@ -247,7 +262,11 @@ def backward(residuals, *, dY):
     dm2 /= D
     dv2 *= 2
     dv2 /= D
-    dR = part3*dv2[:, :, None] + dX2*g2/part7[:, :, None] + dY + dm2[:, :, None]  # (N, T, D)
+    part3 *= dv2[:, :, None]
+    part8 = dX2*g2
+    part8 /= part7[:, :, None]
+    dR = part3 + part8 + dY
+    dR += dm2[:, :, None]                           # (N, T, D)
     # dZ[n,h,i,e] = sum[d](dR[n,i,d]*Wo[h,e,d])
     dR_flat = dR.reshape(N*T, D)
     dZ = (dR_flat @ Wo.reshape(H*E, D).T).reshape(N, T, H, E).transpose(0, 2, 1, 3)  # (N, H, T, E)
@@ -270,30 +289,34 @@ def backward(residuals, *, dY):
     # dV[n,h,j,e] = sum[i](dZ[n,h,i,e]*A[n,h,i,j])
     dV = A.swapaxes(-1, -2) @ dZ                    # (N, H, T, E)
     # dX1[n,i,d] = sum[h,e](dQ[n,h,i,e]*Wq[h,d,e]) + sum[h,e](dK[n,h,i,e]*Wk[h,d,e]) + sum[h,e](dV[n,h,i,e]*Wv[h,d,e])
-    part8 = dQ.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wq.swapaxes(0, 1).reshape(D, H*E).T
-    part9 = dK.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wk.swapaxes(0, 1).reshape(D, H*E).T
-    dX1 = part8.reshape(N, T, D) + part9.reshape(N, T, D)
-    part10 = dV.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wv.swapaxes(0, 1).reshape(D, H*E).T
-    dX1 += part10.reshape(N, T, D)                  # (N, T, D)
+    part9 = dQ.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wq.swapaxes(0, 1).reshape(D, H*E).T
+    part10 = dK.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wk.swapaxes(0, 1).reshape(D, H*E).T
+    dX1 = part9.reshape(N, T, D) + part10.reshape(N, T, D)
+    part11 = dV.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wv.swapaxes(0, 1).reshape(D, H*E).T
+    dX1 += part11.reshape(N, T, D)                  # (N, T, D)
     # dv1[n,i] = -0.5*sum[d](dX1[n,i,d]*g1[d]*(X[n,i,d] - m1[n,i]))/(v1[n,i] + eps)**1.5
-    part11 = X - m1[:, :, None]
-    part12 = (dX1*part11).reshape(N*T, D)
-    part13 = (part12 @ g1).reshape(N, T)
-    part14 = v1 + eps
-    part15 = np.sqrt(part14)
-    part14 *= part15
-    dv1 = part13/2/part14
+    part12 = X - m1[:, :, None]
+    part13 = (dX1*part12).reshape(N*T, D)
+    part14 = (part13 @ g1).reshape(N, T)
+    part15 = v1 + eps
+    part16 = np.sqrt(part15)
+    part15 *= part16
+    dv1 = part14/2/part15
     np.negative(dv1, out=dv1)                       # (N, T)
     # dm1[n,i] = -sum[d](dX1[n,i,d]*g1[d])/sqrt(v1[n,i] + eps)
-    dm1 = (dX1.reshape(N*T, D) @ g1).reshape(N, T)/part15
+    dm1 = (dX1.reshape(N*T, D) @ g1).reshape(N, T)/part16
     np.negative(dm1, out=dm1)                       # (N, T)
     # dX[n,i,d] = dm1[n,i]/D + 2*dv1[n,i]*(X[n,i,d] - m1[n,i])/D + dX1[n,i,d]*g1[d]/sqrt(v1[n,i] + eps) + dR[n,i,d]
     dm1 /= D
     dv1 *= 2
     dv1 /= D
-    dX = part11*dv1[:, :, None] + dX1*g1/part15[:, :, None] + dR + dm1[:, :, None]  # (N, T, D)
+    part12 *= dv1[:, :, None]
+    part17 = dX1*g1
+    part17 /= part16[:, :, None]
+    dX = part12 + part17 + dR
+    dX += dm1[:, :, None]                           # (N, T, D)
     # dg1[d] = sum[n,i](dX1[n,i,d]*(X[n,i,d] - m1[n,i])/sqrt(v1[n,i] + eps))
-    dg1 = part12.T @ (1/part15).reshape(N*T)        # (D,)
+    dg1 = part13.T @ (1/part16).reshape(N*T)        # (D,)
     # dc1[d] = sum[n,i](dX1[n,i,d])
     dc1 = dX1.sum((0, 1))                           # (D,)
     # dWq[h,d,e] = sum[n,i](dQ[n,h,i,e]*X1[n,i,d])
@@ -319,5 +342,5 @@ def backward(residuals, *, dY):
     db2 = dY.sum((0, 1))                            # (D,)
     # deps = -0.5*sum[n,i,d](dX1[n,i,d]*g1[d]*(X[n,i,d] - m1[n,i])/(v1[n,i] + eps)**1.5) -
     #     0.5*sum[n,i,d](dX2[n,i,d]*g2[d]*(R[n,i,d] - m2[n,i])/(v2[n,i] + eps)**1.5)
-    deps = dtype.type(-(0.5*(1/part14*part13).sum() + 0.5*(1/part6*part5).sum()))
+    deps = dtype.type(-(0.5*(1/part15*part14).sum() + 0.5*(1/part6*part5).sum()))
     return Gradients((dX, dg1, dc1, dWq, dWk, dWv, dWo, dg2, dc2, dW1, db1, dW2, db2, deps,))
