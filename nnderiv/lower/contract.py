@@ -109,7 +109,7 @@ def _rows(frame: Frame, array: Array, left: Sequence[str], indices: Sequence[str
     """The array with its last axes, those of the indices, merged into one."""
     if len(indices) == 1:
         return array
-    merged = "*".join(_bracketed(frame.size(x)) for x in array.labels[len(left):])
+    merged = "*".join(bracketed(frame.size(x)) for x in array.labels[len(left):])
     return Array(_reshaped(frame, array, [], [[x] for x in left] + [list(indices)], [*map(frame.size, left), merged]), array.labels)
 
 
