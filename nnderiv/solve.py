@@ -64,11 +64,11 @@ Step = tuple[Int, str, Int, Expr | None]
 
 
 def _pick(equations: list[Int], outputs: list[str], bound: list[str], positive: set[str]) -> Step | None:
-    """The next elimination: an output index, else a bound one; a strided index before the window that it carries."""
+    """The next elimination: an output index, else a bound one; a strided index before the window that it carries, i before u in i − u."""
     for names in (outputs, bound):
         steps = [step for name in names for e in equations if (step := _step(e, name, positive))]
         if names is bound:
-            steps.sort(key=lambda s: s[3] is not None)
+            steps.sort(key=lambda s: (s[3] is not None, s[0].split(s[1])[0] == -1))  # type: ignore[index]
         elif steps:
             # s·i + u: the stride belongs to the long index. i + j, 2·j: what needs no condition comes first.
             strided = [s for s in steps if s[3] is not None and any(t[0] is s[0] and t[3] is None for t in steps)]

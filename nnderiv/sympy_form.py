@@ -232,6 +232,8 @@ def operation(op: str, args: list[Any]) -> Any:
         return args[0] ** args[1]
     if op in ("true", "false"):
         return sp.true if op == "true" else sp.false
+    if op in ("max", "min") and any(a.is_number and not a.is_comparable for a in args):
+        return _FUNCTION[op](*args, evaluate=False)  # a number like relu(2) has no order that SymPy would know
     return (_FUNCTION.get(op) or _CONDITION[op])(*args)
 
 

@@ -97,6 +97,16 @@ Y1[T-1,k] = sum[u,t](A[k]*B[u,k,k-1]*B[t,k+u,k]) for k < T"""),
 Y1[j] = min[k,m](logsumexp[t](C*B[t,m])*A[k,k,0]*A[m,k-m,j]) for j < T"""),
     # The error function of a whole number that is written in the program.
     ("emitted", 6, "A[T,T], B[M,M] -> Y1\nY1[n,k] = min[m](erf(2)*B[m,m]) for n < T, k < T"),
+    # The error function of 0 is 0, in float32 too.
+    ("emitted", 30693, """A[M,M], B[M], int tok[M], int p -> Y2
+Y1[n,k] = erf((B[k] - B[n])) for n < M, k < M
+Y2[n] = softmax[n](where(n % 2 == 0 or Y1[(n+1)//2,n] > 0, cos(Y1[n,tok[n]]), -inf)) for n < M
+Y2[0] = (A[1,1] - p)"""),
+    # A row of base cases that begins before the other equations do receives its gradient there, too.
+    ("derived", 31113, """A[T,M], B, C[3,N] -> Y2
+Y1[k,m] = m*A[k+2*m-1,k+1]*(C[m,2*m-3*m])**2
+Y1[k,0] = max[i](A[2*i-3*i,i+1]) for k < 3
+Y2[k,m] = min(min(Y2[k-1,N-1-m], Y2[k-1,N-1-m]), m*B) + Y1[k-1,m-m] for k < M, m < N"""),
     # An integer that is one operand of a sum keeps its brackets.
     ("printed", 7722, "B[M,M] -> Y\nY[j,t] = B[j,t]**3*((j + 3) - B[2*t,j+2]**2) for j < M, t < M"),
 )

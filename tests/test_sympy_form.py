@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import sympy as sp
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 import nnderiv as nd
 from nnderiv.sympy_form import LogSumExp, Maximum, Softmax, Where
@@ -109,6 +109,7 @@ def test_every_layer_of_the_zoo_goes_there_and_back():
 
 
 @settings(max_examples=40, deadline=None)
+@example("A[3,N] -> Y1\nY1[i,j] = max(Y1[i-1,j], relu(2)) + A[i,j] for i < 3, j < N")
 @given(programs())
 def test_random_programs_go_there_and_back(text):
     program = nd.parse(text)

@@ -10,6 +10,7 @@ A label is an anchor: {eq}`mlp-dW` refers to the index form, and {eq}`mlp-dW-mat
 The badge under an equation leads to its line on the page of all checks. What does not hold fails the build.
 """
 
+import re
 from typing import Any
 
 import evidence
@@ -19,6 +20,8 @@ from derivations import as_data
 from nnderiv import Derivation, Gradient, MatrixFormError
 from nnderiv.forms import form_latex
 from nnderiv.layers import Layer
+
+LETTER = re.compile(r",\\quad (?=[^,=]* = )")
 
 
 def equation(
@@ -70,11 +73,20 @@ def _formulas(d: Derivation, name: str, form: str) -> dict[str, str]:
     found = {} if form == "matrix" else {"index": form_latex(d.backward, definition, "index")}
     if form != "index":
         try:
-            found["matrix"] = form_latex(d.backward, definition, "matrix")
+            found["matrix"] = _in_lines(form_latex(d.backward, definition, "matrix"))
         except MatrixFormError:
             if form == "matrix":
                 raise
     return found
+
+
+def _in_lines(formula: str) -> str:
+    """Each of the formula's own letters, and what it stands for, on a line of its own."""
+    body, where, letters = formula.partition(r",\qquad \text{where }")
+    if not where:
+        return formula
+    lines = r", \\ ".join(LETTER.split(letters))
+    return rf"\begin{{gathered}} {body}, \\ \text{{where }} {lines} \end{{gathered}}"
 
 
 def check(d: Derivation | Layer, doctest: str = "") -> Block:
