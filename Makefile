@@ -8,6 +8,7 @@
 #   make test    lint, types, and all tests
 #   make browser look at every page of the book in headless Chromium
 #   make fuzz    the long run of random programs, and of gradients made wrong, which the check must catch
+#   make documents   every layer's derivation as a LaTeX document, compiled (needs pdflatex): _build/documents
 #   make bench   compare the speed with others (BENCH="rows --json run.json" for one table, recorded)
 #   make clean   remove what was built, keep what was installed (make distclean removes that too)
 
@@ -21,7 +22,7 @@ MUTANTS  ?= 40
 SEED     ?= 0
 LAWS     ?=
 
-.PHONY: help book serve epub page test browser fuzz bench clean distclean
+.PHONY: help book serve epub page test browser fuzz documents bench clean distclean
 # Two targets install into the same .venv: one after the other.
 .NOTPARALLEL:
 
@@ -66,6 +67,9 @@ fuzz: export OMP_NUM_THREADS = 1
 fuzz: .venv/.test
 	$(PY) -m tests.long_run --programs $(PROGRAMS) --seed $(SEED) $(if $(LAWS),--laws $(LAWS))
 	$(PY) -m tests.mutants --most $(MUTANTS) --seed $(SEED)
+
+documents: .venv/.test
+	$(PY) tools/documents.py _build/documents
 
 bench: .venv/.bench
 	$(PY) -m benchmarks $(BENCH)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import html
 import re
 import textwrap
+import unicodedata
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -184,10 +185,13 @@ _PREAMBLE = r"""\documentclass{article}
 \usepackage[a4paper, margin=2.5cm]{geometry}
 \usepackage{amsmath, amssymb, graphicx}
 \newsavebox{\formula}
-% A formula that is wider than the page is made smaller.
-\newcommand{\fit}[1]{\sbox{\formula}{$\displaystyle #1$}\[\ifdim\wd\formula>\linewidth
-  \resizebox{\linewidth}{!}{\usebox{\formula}}\else\usebox{\formula}\fi\]}
+% A formula that is wider than the page, or higher, is made smaller.
+\newcommand{\fit}[1]{\sbox{\formula}{$\displaystyle #1$}%
+  \ifdim\wd\formula>\linewidth \sbox{\formula}{\resizebox{\linewidth}{!}{\usebox{\formula}}}\fi
+  \ifdim\dimexpr\ht\formula+\dp\formula\relax>0.9\textheight \sbox{\formula}{\resizebox{!}{0.9\textheight}{\usebox{\formula}}}\fi
+  \[\usebox{\formula}\]}
 \setlength{\parindent}{0pt}
+\emergencystretch=5em
 \begin{document}
 """
 
@@ -196,7 +200,7 @@ def document(derivation: Derivation, steps: bool = True) -> str:
     """An article of its own: the program, its gradients, each with its derivation."""
     title = derivation.forward.title or "Gradients"
     parts = [_PREAMBLE + rf"\section*{{{escaped(title[:1].upper() + title[1:])}}}", _fit(derivation.forward.latex())]
-    parts += [r"\section*{Gradients}", _fit(derivation.latex())]
+    parts += [r"\section*{Gradients}", _fit(derivation.latex()), r"\section*{The same in matrix form}", _fit(derivation.latex("matrix"))]
     for gradient in derivation:
         if steps:
             parts += [rf"\section*{{The gradient with respect to ${typeset(gradient.wrt).text()}$}}", steps_latex(gradient.steps)]
@@ -218,10 +222,21 @@ def _fit(formula: str) -> str:
 
 
 _SPECIAL = {"&": r"\&", "%": r"\%", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}",
-            "^": r"\textasciicircum{}", "\\": r"\textbackslash{}", "–": "--", "≠": r"$\ne$", "⟨": r"$\langle$", "⟩": r"$\rangle$"}
+            "^": r"\textasciicircum{}", "\\": r"\textbackslash{}", "–": "--", "—": "---", "’": "'", "…": r"\dots{}", "≠": r"$\ne$",
+            "≤": r"$\le$", "≥": r"$\ge$", "⟨": r"$\langle$", "⟩": r"$\rangle$", "ᵀ": r"$^{\top}$", "√": r"$\surd$", "∂": r"$\partial$",
+            "Σ": r"$\sum$", "→": r"$\to$", "·": r"$\cdot$", "×": r"$\times$", "⊙": r"$\odot$", "−": "$-$", "²": "$^2$", "½": r"$\frac12$"}
 
 
 def escaped(markdown: str) -> str:
-    """A sentence for LaTeX: what stands between dollars stays as it is."""
+    """A sentence for LaTeX: what stands between dollars stays as it is; a character that fonts may lack is called by its name."""
     parts = markdown.split("$")
-    return "$".join(p if k % 2 else "".join(_SPECIAL.get(c, c) for c in p) for k, p in enumerate(parts))
+    return "$".join(p if k % 2 else "".join(map(_in_latex, p)) for k, p in enumerate(parts))
+
+
+def _in_latex(c: str) -> str:
+    if c in _SPECIAL or ord(c) < 0x180:
+        return _SPECIAL.get(c, c)
+    name = unicodedata.name(c, f"U+{ord(c):X}").lower()
+    greek = re.fullmatch(r"greek small letter (\w+)", name)
+    plain = {"omicron": "o", "lamda": r"\lambda", "final": r"\varsigma"}
+    return f"${plain.get(greek[1], chr(92) + greek[1])}$" if greek else f"[{name}]"

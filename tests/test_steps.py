@@ -325,6 +325,14 @@ def test_a_document_is_one_of_its_own():
     assert r"\textbf" not in d.document(steps=False)
 
 
+def test_a_document_says_in_ascii_what_a_title_says():
+    """TeX stops at a character that its fonts lack: sums and roots become mathematics, others are called by their names."""
+    program = replace(nd.parse(DENSE), title="softmax(Q Kᵀ/√D) V – σ ≤ 1, 50% of a_b 😀")
+    page = nd.derive(program).document(steps=False)
+    assert page.isascii() and _balanced(page)
+    assert r"Softmax(Q K$^{\top}$/$\surd$D) V -- $\sigma$ $\le$ 1, 50\% of a\_b [grinning face]" in page
+
+
 def _balanced(page: str) -> bool:
     """Braces that match, and environments that end in the order in which they began."""
     depth = 0
