@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from .errors import MatrixFormError
 from .latex import aligned, equation_latex
 from .matrix import MatrixForm, matrix_form, reading
-from .matrix.typeset import defined_latex, formula_latex, matrix_latex, note_latex, operators_latex, outside_latex
+from .matrix.typeset import defined_latex, formula_latex, functions_latex, matrix_latex, note_latex, operators_latex, outside_latex
 from .program import Equation, Program
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def form_latex(program: Program, e: Equation, form: str) -> str:
 def matrix_lines(program: Program, equations: list[Equation]) -> Iterator[str]:
     """Each equation in matrix form, or in index form where it has none; helpers that were put in their places are left out."""
     seen: set[str] = set()
+    functions: dict[str, None] = {}
     operators: dict[str, None] = {}
     outside: dict[str, None] = {}
     shown = {e.tensor for e in reading(program).shown.equations}
@@ -52,6 +53,7 @@ def matrix_lines(program: Program, equations: list[Equation]) -> Iterator[str]:
             yield equation_latex(program, e, align=True)
             continue
         yield formula_latex(form, align=True) + note_latex(form)
+        functions |= dict.fromkeys(functions_latex(form))
         if operators_latex(form):
             outside[outside_latex(form)] = None
         operators |= dict.fromkeys(operators_latex(form))
@@ -60,6 +62,7 @@ def matrix_lines(program: Program, equations: list[Equation]) -> Iterator[str]:
             if name not in seen:
                 seen.add(name)
                 yield defined_latex(form, d, align=True)
+    yield from (text.replace(" = ", " &= ", 1) for text in functions)
     if operators:
         yield from (text.replace(" = ", " &= ", 1) for text in operators)
         yield from (f"& {text}" for text in outside)

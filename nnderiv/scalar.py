@@ -6,6 +6,7 @@ differentiated once. Kinks follow the notation's rule 4: relu'(0) = abs'(0) = 0,
 
 from __future__ import annotations
 
+from fractions import Fraction
 from functools import cache, lru_cache
 from typing import Any
 
@@ -13,8 +14,28 @@ import sympy as sp
 import sympy.tensor.tensor  # SymPy loads it at the first sum: rather here than in the middle of a first derivation
 
 from .errors import DerivationError
-from .expr import FALSE, TRUE, Const, Expr, IntValue, Num, Op, Read, add, children, map_children, mul, num, product, replace, where
+from .expr import (
+    FALSE,
+    TRUE,
+    Const,
+    Expr,
+    IntValue,
+    Num,
+    Op,
+    Read,
+    add,
+    children,
+    factors,
+    map_children,
+    mul,
+    neg,
+    num,
+    product,
+    replace,
+    where,
+)
 
+ROOT_OF_2_PI = Op("sqrt", (mul([num(2), Const("pi")]),))
 INF = sp.Symbol("inf", extended_real=True)
 
 
@@ -71,7 +92,17 @@ class silu(_Real):  # (x σ)' = σ (1 + x (1 − σ))
 class gelu(_Real):  # (x Φ)' = Φ + x φ
     def fdiff(self, argindex: int = 1) -> Any:
         x = self.args[0]
-        return (1 + erf(x / sp.sqrt(2))) / 2 + x * sp.exp(-(x**2) / 2) / sp.sqrt(2 * sp.pi)
+        return normal_distribution(x) + x * normal_density(x)
+
+
+class normal_distribution(_Real):  # Φ(x) = (1 + erf(x/√2))/2; written out wherever it leaves SymPy
+    def fdiff(self, argindex: int = 1) -> Any:
+        return normal_density(self.args[0])
+
+
+class normal_density(_Real):  # φ(x) = exp(−x²/2)/√(2π)
+    def fdiff(self, argindex: int = 1) -> Any:
+        return -self.args[0] * self
 
 
 class absolute(_Real):  # |x|' = sign x
@@ -198,8 +229,6 @@ def from_sympy(e: Any) -> Expr:
     if isinstance(e, sp.Symbol):
         return Const("inf") if e == INF else slot(int(e.name[1:]))
     if isinstance(e, sp.Rational):
-        from fractions import Fraction
-
         return num(Fraction(int(e.p), int(e.q)))
     if e is sp.pi:
         return Const("pi")
@@ -209,12 +238,17 @@ def from_sympy(e: Any) -> Expr:
         number, rest = content(e)
         if number != 1:
             return mul([from_sympy(number), from_sympy(rest)])
-        return add(sorted((from_sympy(a) for a in e.args), key=_term_order))
+        terms = [(not isinstance(a, normal_distribution), from_sympy(a)) for a in e.args]  # Φ + x φ
+        return add([t for _, t in sorted(terms, key=lambda term: (term[0], _term_order(term[1])))])
     if isinstance(e, sp.Mul):
         return _product(e)
     if isinstance(e, sp.Pow):
         return _power(e)
     args = tuple(from_sympy(a) for a in e.args)
+    if isinstance(e, normal_distribution):
+        return mul([num(Fraction(1, 2)), num(1) + Op("erf", (args[0] / Op("sqrt", (num(2),)),))])
+    if isinstance(e, normal_density):
+        return Op("exp", (neg(Op("**", (args[0], num(2))) / num(2)),)) / ROOT_OF_2_PI
     if isinstance(e, choose):
         return where(_condition(args[0]), args[1], args[2])
     if isinstance(e, greater):
@@ -228,19 +262,23 @@ def _condition(e: Expr) -> Expr:
     return TRUE if e == num(1) else FALSE if e == num(0) else e
 
 
-def _term_order(e: Expr) -> tuple[bool, int, str]:
-    """Positive terms first, whole numbers before the others and 0.00001 behind them, then by first appearance of their leaves."""
+def _term_order(e: Expr) -> tuple[bool, int, bool, str]:
+    """Positive terms first, whole numbers before the others and 0.00001 behind them, σ before σ (1 − σ) x, then as leaves appear."""
     minus = isinstance(e, Op) and e.op == "neg" or isinstance(e, Num) and e.value < 0
     small = isinstance(e, Num) and e.value.denominator != 1
-    return (minus, 2 if small else not isinstance(e, Num), str(e))
+    return (minus, 2 if small else not isinstance(e, Num), any(isinstance(f, Op) and f.op == "+" for f in factors(e)), str(e))
 
 
 def _product(e: Any) -> Expr:
-    """Factors in order of appearance: numbers, plain symbols, powers, then functions and sums; reciprocals below."""
-    above, below = [], []
-    for f in sorted(e.args, key=lambda f: (not f.is_Number, not f.is_Symbol, str(f))):
+    """Factors in order of appearance: numbers, plain symbols, powers and functions, then sums; reciprocals below."""
+    above: list[Expr] = []
+    below: list[Expr] = []
+    for f in sorted(e.args, key=lambda f: (not f.is_Number, not f.is_Symbol, f.is_Add, str(f))):
         base, exponent = f.as_base_exp()
-        if isinstance(f, sp.Rational):
+        if isinstance(f, normal_density):
+            above.append(factors(from_sympy(f))[0])
+            below.append(ROOT_OF_2_PI)
+        elif isinstance(f, sp.Rational):
             above.append(from_sympy(sp.Integer(f.p)))
             below.append(from_sympy(sp.Integer(f.q)))
         elif exponent.is_negative and not isinstance(f, sp.exp):
@@ -262,32 +300,80 @@ def _power(e: Any) -> Expr:
 
 # -- the derivative ----------------------------------------------------------------------------------------------------------
 @lru_cache(maxsize=4096)
-def _abstract_partial(e: Expr, k: int) -> Expr:
+def _abstract_partial(e: Expr, k: int, named: bool) -> Expr:
     """∂e/∂slot k; the value of e itself, where it reappears, is slot 9999."""
-    expression = to_sympy(e)
-    return from_sympy(own_value(sp.diff(expression, symbol(k)), expression, symbol(k)))
+    expression = gaussian(logistic(to_sympy(e)))
+    return from_sympy(own_value(sp.diff(expression, symbol(k)), expression, symbol(k), named))
 
 
 OWN = sp.Symbol("x9999", real=True)
 
 
-def own_value(derivative: Any, expression: Any, x: Any) -> Any:
-    """f′ written with f (1 − tanh² = 1 − f², (1/√x)/2 = 1/(2f), ∂(a/x)/∂x = −f/x), where f is one function, a root, or a/x."""
+def own_value(derivative: Any, expression: Any, x: Any, named: bool = True) -> Any:
+    """f′ written with f (1 − tanh² = 1 − f², (1/√x)/2 = 1/(2f), ∂(a/(x y))/∂x = −f/x), where f is one function, a root, or a quotient.
+
+    A quotient has one factor above, or numbers only, and f must have a name.
+    """
     if isinstance(expression, sp.Function | sp.exp) and not isinstance(expression, choose | larger | greater):
         return derivative.subs(expression, OWN)
     if isinstance(expression, sp.Pow) and expression.exp == sp.Rational(1, 2):
         return derivative.subs(expression, OWN)
-    above, below = expression.as_numer_denom() if isinstance(expression, sp.Mul) else (expression, sp.Integer(1))
-    if below == x and isinstance(above, sp.Add) and not above.has(x):
-        return -OWN / x
+    if not named:
+        return derivative
+    parts = [f for f in sp.Mul.make_args(expression) if not f.is_Number]
+    powers = [f.as_base_exp() for f in parts]
+    above = [b for b, k in powers if not (k.is_Number and k.is_negative)]
+    own = [k for b, k in powers if b == x and k.is_Number and k.is_negative]
+    if len(own) == 1 and len(powers) > 1 and len(above) < 2 and sum(f.has(x) for f in parts) == 1:
+        return own[0] * OWN / x
     return derivative
+
+
+def logistic(e: Any) -> Any:
+    """1/(1 + exp(u)) = σ(−u), exp(u)/(1 + exp(u)) = σ(u) and log(1 + exp(u)) = softplus(u), where u is whatever stands there."""
+    if not e.has(sp.exp):
+        return e
+    e = e.replace(lambda n: isinstance(n, sp.log) and _exponent(n.args[0]) is not None, lambda n: softplus(_exponent(n.args[0])))
+    e = e.replace(lambda n: isinstance(n, sp.Pow) and n.exp == -1 and _exponent(n.base) is not None, lambda n: sigmoid(-_exponent(n.base)))
+    return e.replace(lambda n: isinstance(n, sp.Mul), _joined)
+
+
+def gaussian(e: Any) -> Any:
+    """c + c·erf(u/√2) = 2 c Φ(u), the normal distribution."""
+    return e.replace(lambda n: isinstance(n, sp.Add) and _error(n) is not None, _error) if e.has(erf) else e
+
+
+def _error(whole: Any) -> Any:
+    terms = sp.Add.make_args(whole)
+    found = [t.as_coeff_Mul() for t in terms]
+    inner = next((f.args[0] for c, f in found if isinstance(f, erf) and (c, 1) in found), None)
+    c = found[0][0]
+    return 2 * c * normal_distribution(sp.sqrt(2) * inner) if len(terms) == 2 and inner is not None else None
+
+
+def _exponent(e: Any) -> Any:
+    """u of 1 + exp(u)."""
+    terms = sp.Add.make_args(e)
+    u = next((t.args[0] for t in terms if isinstance(t, sp.exp)), None)
+    return u if len(terms) == 2 and u is not None and 1 in terms else None
+
+
+def _joined(whole: Any) -> Any:
+    """exp(u) σ(−u) = σ(u) in a product."""
+    parts = sp.Mul.make_args(whole)
+    for f in parts:
+        if isinstance(f, sigmoid) and sp.exp(-f.args[0]) in parts:
+            return sp.Mul(*(p for p in parts if p not in (f, sp.exp(-f.args[0]))), sigmoid(-f.args[0]))
+    return whole
 
 
 def content(e: Any) -> tuple[Any, Any]:
     """c·a + c·b = c·(a + b), where c is a number, and no term stands without one: SymPy writes 2·(a − b) as 2·a − 2·b.
 
-    v + 0.00001 stays as it is.
+    v + 0.00001 stays as it is, and so do numbers such as 0.134145.
     """
+    if any(t.as_coeff_Mul()[0].is_Rational and t.as_coeff_Mul()[0].q > 100 for t in sp.Add.make_args(e)):
+        return sp.Integer(1), e
     if any(abs(t.as_coeff_Mul()[0]) == 1 and not t.is_Number for t in sp.Add.make_args(e)):
         return sp.Integer(1), e
     found: tuple[Any, Any] = e.primitive()
@@ -300,7 +386,7 @@ def partial(e: Expr, read: Read, own: Read | None = None) -> Expr:
     if read not in found:  # it stands in a condition only
         return num(0)
     table = {leaf: slot(k) for k, leaf in enumerate(found)}
-    derivative = _abstract_partial(replace(e, table), found.index(read))
+    derivative = _abstract_partial(replace(e, table), found.index(read), own is not None)
     back: dict[Expr, Expr] = {s: leaf for leaf, s in table.items()}
     back[slot(9999)] = own if own is not None else e
     return _put_back(derivative, back)

@@ -158,7 +158,12 @@ def test_the_value_of_a_function_stands_for_it_in_its_derivative() -> None:
     for f, expected in ((scalar.tanh(x), 1 - scalar.OWN**2), (sp.exp(x), scalar.OWN), ((y - 2) / x, -scalar.OWN / x)):
         assert own(sp.diff(f, x), f, x) == expected
     assert own(sp.diff(sp.sqrt(x), x), sp.sqrt(x), x) == 1 / (2 * scalar.OWN)
-    for f in (x * y, scalar.tanh(x) + y, x / y, scalar.larger(x, y)):  # a product, a sum, x above the line, a choice
+    z = scalar.symbol(2)
+    assert own(sp.diff(y / (x * z), x), y / (x * z), x) == -scalar.OWN / x
+    assert own(sp.diff(y / sp.sqrt(x), x), y / sp.sqrt(x), x) == -scalar.OWN / (2 * x)
+    assert own(sp.diff(y / x, x), y / x, x, False) == -y / x**2  # nothing is called so
+    # a product, a sum, x above the line, a choice, two factors above the line, x on both sides
+    for f in (x * y, scalar.tanh(x) + y, x / y, scalar.larger(x, y), y * z / x, sp.exp(x) / x):
         assert own(sp.diff(f, x), f, x) == sp.diff(f, x)
 
 
@@ -167,12 +172,33 @@ def test_a_common_number_stands_in_front() -> None:
     assert LAWS["content"].apply(2 * a - 4 * b) == (2, a - 2 * b)
     assert LAWS["content"].apply(2 * a - 3 * b) == (1, 2 * a - 3 * b)
     assert LAWS["content"].apply(a / 3 + b / 3) == (sp.Rational(1, 3), a + b)
-    for e in (a + sp.Rational(1, 100000), a / 2 - b):  # a term without a number gets none
+    for e in (a + sp.Rational(1, 100000), a / 2 - b, 1 + sp.Rational(134145, 10**6) * a):  # a term without a number gets none
         assert LAWS["content"].apply(e) == (1, e)
 
 
+def test_the_logistic_function_is_known_however_it_is_written() -> None:
+    u, v = scalar.symbol(0), scalar.symbol(1)
+    known, one = LAWS["logistic"].apply, sp.Integer(1)
+    for f, expected in (
+        (one / (1 + sp.exp(-u)), scalar.sigmoid(u)), (v / (1 + sp.exp(u * v)), v * scalar.sigmoid(-u * v)),
+        (sp.exp(u) / (1 + sp.exp(u)), scalar.sigmoid(u)), (sp.log(1 + sp.exp(-u)), scalar.softplus(-u)),
+    ):
+        assert known(f) == expected
+    for f in (one / (2 + sp.exp(u)), sp.log(sp.exp(u) - 1), sp.exp(u) / (1 + u), 1 + sp.exp(u)):  # another number, no power
+        assert known(f) == f
+
+
+def test_the_normal_distribution_is_known_by_its_error_function() -> None:
+    u = scalar.symbol(0)
+    known, error, phi = LAWS["gaussian"].apply, scalar.erf(u / sp.sqrt(2)), scalar.normal_distribution(u)
+    assert known((1 + error) / 2) == phi and known(u * (1 + error)) == 2 * u * phi
+    assert phi.diff(u) == scalar.normal_density(u) and scalar.normal_density(u).diff(u) == -u * scalar.normal_density(u)
+    for f in (error, 2 + error, 1 - error):
+        assert known(f) == f
+
+
 def test_every_law_says_what_it_does_and_is_tested_here() -> None:
-    elsewhere = {"join_cases", "merge_equal", "common_factor", "turn_difference", "own_value", "content"}
+    elsewhere = {"join_cases", "merge_equal", "common_factor", "turn_difference", "own_value", "content", "logistic", "gaussian"}
     assert set(APPLIES) == set(FAILS) == set(LAWS) - elsewhere
     for law in TABLE:
         assert "=" in law.statement and law.title, law.name

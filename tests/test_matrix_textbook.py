@@ -75,6 +75,8 @@ OUTSIDE = r"\text{what lies outside is } 0"
 UP2 = r"(↑s A)_{i,j} = [s \mid i \land s \mid j] A_{i/s,j/s}"
 DOWN2 = r"({\downarrow_{s}} A)_{i,j} = A_{s i,s j}"
 
+NORMAL = r"\Phi(x) = \frac{1}{2} (1 + {erf}(x/\sqrt{2})), \varphi(x) = \exp(-x^{2}/2)/\sqrt{2 \pi}"
+
 FORMS = {
     "dense": ("dX = dY W^T", "dW = X^T dY", "db = dY^T 1"),
     "least squares": ("r = X w - y", "dw = X^T r", "dX = r w^T", "dy = -r"),
@@ -127,7 +129,7 @@ FORMS = {
     "autoencoder": ("dR = 1/N (R - X)", "dX = 1/N (X - R) + dH^{\\mathrm{sum}} W^T", "dH^{\\mathrm{sum}} = (dR V^T) ⊙ H ⊙ (1 - H)"),
     "Gaussian kernel": ("dX = (dK^{in} + dK^{inT}) X - diag((dK^{in} + dK^{inT}) 1) X", "dK^{in} = dK ⊙ K"),
     "matrix factorisation": (r"L^{in} = {tr}(U^T U) + {tr}(V^T V)", r"dU = \lambda U - E V", r"dV = \lambda V - E^T U"),
-    "GELU": (r"dz = \frac{1}{2} (dy ⊙ (1 + \sqrt{\frac{2}{\pi}} (z ⊙ \exp(-\frac{1}{2} (z ⊙ z))) + {erf}(\frac{1}{\sqrt{2}} z)))",),
+    "GELU": (rf"dz = dy ⊙ (\Phi(z) + z ⊙ \varphi(z)) where {NORMAL}",),
     "a weight that is a word": (r"dX = \lambda \mathrm{rate} dY",),
     "correlation1d": (f"dx = dy ∗ w where {FULL}, {OUTSIDE}", f"dw = x ⋆ dy where {VALID}, {OUTSIDE}"),
     "convolution of signals": (f"dx = dy ⋆ w where {VALID}, {OUTSIDE}",),
@@ -264,7 +266,7 @@ def test_the_gradient_has_the_values_of_the_formula(name):
 # -- LaTeX -------------------------------------------------------------------------------------------------------------------
 AMS = {"\\" + name for name in ("mathrm mathbf top odot oslash operatorname frac sqrt left right text qquad quad sum max min ast star "
        "uparrow downarrow hat mid land lor lnot le ge ne exp log tanh sin cos infty pi cdot times begin end lvert rvert lfloor rfloor bmod "
-       "alpha beta gamma sigma mu varepsilon Omega Pi Lambda tau varsigma \\ , { } ".replace("  ", " ").split(" "))} | {"\\ "}
+       "alpha beta gamma sigma mu varepsilon Omega Pi Lambda tau varsigma Phi varphi \\ , { } ".replace("  ", " ").split(" "))} | {"\\ "}
 
 
 def test_only_commands_of_amsmath_are_used():

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..expr import ONE, Num, Op, num, product
-from .nodes import Diag, Elementwise, Fill, Hadamard, Identity, Leaf, Node, Plus, Scalar, Scale, SumOver, Times, Transpose
+from .nodes import Diag, Elementwise, Fill, Hadamard, Identity, Leaf, Node, Plus, Scalar, Scale, SumOver, Times, Transpose, walk
 
 
 def transposed(a: Node) -> Node:
@@ -35,7 +35,7 @@ def hadamard(parts: list[Node]) -> Node:
     """The Hadamard product, flat; reciprocals become one quotient."""
     flat = [q for p in parts for q in (p.parts if isinstance(p, Hadamard) else (p,))]
     below = [p.args[1] for p in flat if is_reciprocal(p) and isinstance(p, Elementwise)]
-    above = [p for p in flat if not is_reciprocal(p)]
+    above = _leaf_first([p for p in flat if not is_reciprocal(p)])
     above = [*above[:1], *(led(p, above[0]) for p in above[1:])]
     top = above[0] if len(above) == 1 else Hadamard(tuple(above)) if above else None
     if not below:
@@ -45,6 +45,12 @@ def hadamard(parts: list[Node]) -> Node:
         return next(p for p in flat if is_reciprocal(p))
     one = next(p.args[0] for p in flat if isinstance(p, Elementwise) and is_reciprocal(p))
     return Elementwise("/", (top or one, hadamard(below)))
+
+
+def _leaf_first(parts: list[Node]) -> list[Node]:
+    """(dP − (P ⊙ dP) 1 1ᵀ) ⊙ P as P ⊙ (dP − …): what stands in the sum as well leads."""
+    inside = set(walk(parts[0])) if parts and isinstance(parts[0], Plus) else set()
+    return sorted(parts, key=lambda p: not (isinstance(p, Leaf) and p in inside))
 
 
 def led(a: Node, lead: Node) -> Node:
@@ -65,6 +71,10 @@ def led(a: Node, lead: Node) -> Node:
 def plus(terms: Sequence[tuple[int, Node]]) -> Node:
     """The sum, flat, what is added before what is subtracted; A X + Aᵀ X as (A + Aᵀ) X, sums over the same superscripts as one."""
     flat = [t for sign, a in terms for t in _signed(sign, a)]
+    shared = {a.scalars if isinstance(a, Scale) and a.of is not None else () for _, a in flat}
+    if len(flat) > 1 and len(shared) == 1 and () not in shared:  # c A − c B as c (A − B)
+        (c,) = shared
+        return scaled(list(c), plus([(sign, a.of) for sign, a in flat if isinstance(a, Scale) and a.of is not None]))
     flat = _symmetric(_one_sum(flat))
     flat = flat if flat[0][0] > 0 else [*(t for t in flat if t[0] > 0), *(t for t in flat if t[0] < 0)]
     return flat[0][1] if len(flat) == 1 and flat[0][0] > 0 else Plus(tuple(flat))
@@ -73,6 +83,9 @@ def plus(terms: Sequence[tuple[int, Node]]) -> Node:
 def _signed(sign: int, a: Node) -> list[tuple[int, Node]]:
     if isinstance(a, Plus):
         return [t for s, b in a.terms for t in _signed(sign * s, b)]
+    if sign < 0 and isinstance(a, Scale) and isinstance(a.of, Plus) and [s for s, _ in a.of.terms] == [1, -1]:  # −c (a − b) = c (b − a)
+        (_, first), (_, second) = a.of.terms
+        return [(1, Scale(a.scalars, Plus(((1, second), (-1, first)))))]
     return [(sign, a)]
 
 

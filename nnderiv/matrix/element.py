@@ -20,6 +20,7 @@ from ..expr import (
     ONE,
     TRUE,
     ZERO,
+    Const,
     Expr,
     Op,
     Read,
@@ -28,7 +29,9 @@ from ..expr import (
     compare,
     conjunction,
     guarded_factors,
+    mul,
     neg,
+    num,
     product,
     where,
 )
@@ -228,6 +231,10 @@ def _elementwise(w: Lowering, a: mx.Elementwise, row: Place, column: Place) -> E
         assert isinstance(scalar, mx.Scalar)
         return where(scalar.value, ONE, ZERO)
     args = tuple(w.all(a.args, row, column))
+    if a.op == "Phi":
+        return (ONE + Op("erf", (args[0] / Op("sqrt", (num(2),)),))) / num(2)
+    if a.op == "phi":
+        return Op("exp", (neg(args[0] * args[0]) / num(2),)) / Op("sqrt", (mul([num(2), Const("pi")]),))
     if a.op in COMPARISONS:
         return where(Op(a.op, args), ONE, ZERO)
     return product([args[0], Op("/", (ONE, args[1]))]) if a.op == "/" else Op(a.op, args)

@@ -148,7 +148,7 @@ class Graph:
         columns = self.weights[self.column]
         if self.edges:
             (e,) = self.edges
-            if rows and columns and not any(is_reciprocal(w) for w in (*rows, *columns)):
+            if rows and columns and not any(is_reciprocal(w) or isinstance(w, Times) for w in (*rows, *columns)):
                 return hadamard([times(hadamard(rows), transposed(hadamard(columns))), self._matrix(e, self.row, self.column)])
             if len(rows) == 1 and not columns and self._is_row_sum(rows[0], self.column):
                 return hadamard([self._matrix(e, self.row, self.column), times(rows[0], transposed(Ones(self.column)))])

@@ -192,7 +192,9 @@ class Flip(Node):
 
 
 def transposes(a: Node) -> int:
-    """How many transposes are written in a tree, those of ones left out."""
+    """How many transposes are written in a tree, those of ones left out, and that of 1 aᵀ."""
+    if isinstance(a, Times) and isinstance(a.parts[0], Ones) and len(a.parts) == 2 and isinstance(a.parts[1], Transpose):
+        return transposes(a.parts[1].of)
     own = isinstance(a, Transpose) and not isinstance(a.of, Ones)
     return own + sum(transposes(c) for c in parts_of(a))
 

@@ -41,16 +41,18 @@ from ..expr import (
     signed,
     subst_indices,
     tensor,
+    unordered,
     walk,
     where,
 )
 from ..fresh import Fresh
 from ..integer import Element, Int
+from ..laws_of_terms import common_factor
 from ..program import Equation, Program, Range
 from ..ranges import bound_indices
 from .axes import moved_subscripts, places, superscripts
 from .memory import remembered
-from .standardise import Scaling, Standardiser, difference, gathered, with_powers
+from .standardise import Scaling, Standardiser, collected, deepest, difference, gathered, with_powers
 
 MASKS = ("M", "Omega", "Lambda")
 SCALES = ("sigma", "tau", "varsigma")
@@ -192,14 +194,63 @@ class _Reader:
         """σ for √(v + ε), x̂ for (x − μ)/σ, and dx̂ for the gradient that reaches it."""
         body = read[id(e)].body
         found = [s for s in self.standard.roots(body) if all(t.name for t in s.variance.subs)]
-        if not found or e.tensor in self.program.components or e.tensor in {*self.standard.moments, *self.standard.sigmas}:
+        own = {*self.standard.scalings, *self.standard.sigmas, *self.standard.inverses}
+        if not found or e.tensor in self.program.components or e.tensor in own:
             return read[id(e)]
-        sigmas = {s.radicand: s.sigma or self._sigma(s) for s in found}
-        body = with_powers(body, sigmas)
         for s in dict.fromkeys(found):
+            if s.mean is not None:
+                body = collected(body, s.x.tensor, lambda r, s=s: self._mean_at(s, r), self.equation.ranges)  # type: ignore[misc]
+        found = [s for s in dict.fromkeys(found) if self._is_scaled(body, s)]
+        sigmas = {s.radicand: s.sigma for s in found if s.sigma is not None}
+        sigmas = {s.radicand: sigmas.get(s.radicand) or self._sigma(s) for s in found}
+        body = gathered(self._without_inverses(with_powers(body, sigmas), sigmas), set(sigmas.values()))
+        for s in found:
+            if self._hat_name(s, sigmas[s.radicand]) == e.tensor:
+                return read[id(e)]
             body = self._hats(body, s, sigmas[s.radicand])
         body = gathered(body, set(sigmas.values()))
         return replace(self.equation, body=self._arriving(body))
+
+    def _is_scaled(self, body: Expr, s: Scaling) -> bool:
+        """Whether x̂ is worth a name: for what is centred, or scaled by a mean, or has one; or if x is divided by σ² or more."""
+        if s.mean is not None or self.standard.is_mean(s.variance.tensor):
+            return True
+        sigma = s.sigma or Read("\0sigma", s.variance.subs)
+        if self._hat_name(s, sigma) is not None:
+            return True
+        sigmas = {s.radicand: sigma}
+        return deepest(self._without_inverses(with_powers(body, sigmas), sigmas), {sigma}).get(sigma, 0) < -1
+
+    def _mean_at(self, s: Scaling, r: Read) -> Read | None:
+        """μ beside this x."""
+        assert s.mean is not None
+        at = {str(t.name): u for t, u in zip(s.x.subs, r.subs, strict=True)}
+        return Read(s.mean.tensor, tuple(t.subst(at) for t in s.mean.subs))
+
+    def _without_inverses(self, e: Expr, sigmas: dict[Expr, Read]) -> Expr:
+        """The program's own tensor for 1/σ as 1/σ."""
+        if isinstance(e, Read) and e.tensor in self.standard.inverses:
+            own, s = self.standard.inverses[e.tensor]
+            at = dict(zip(own.indices, e.subs, strict=True))
+            sigma = sigmas.get(subst_indices(s.radicand, at))
+            return e if sigma is None else ONE / sigma
+        return map_children(lambda c: self._without_inverses(c, sigmas), e)
+
+    def _hat_body(self, s: Scaling, sigma: Read) -> tuple[Expr, list[str]]:
+        """x̂ in the letters of the variance's definition, and its indices."""
+        x, mean, scale = (self._canonical(s, r) if r is not None else None for r in (s.x, s.mean, sigma))
+        assert isinstance(x, Read) and scale is not None
+        return (x - mean if mean is not None else x) / scale, [str(t.name) for t in x.subs]
+
+    def _hat_name(self, s: Scaling, sigma: Read) -> str | None:
+        """The program's own name for x̂."""
+        body, indices = self._hat_body(s, sigma)
+        wanted = unordered(_by_position(body, indices))
+        for e in self.program.equations:
+            alone = len(self.program.definitions[e.tensor]) == 1 and not e.is_base and len(e.indices) == len(indices)
+            if alone and unordered(_by_position(e.body, list(e.indices))) == wanted:
+                return e.tensor
+        return None
 
     def _canonical(self, s: Scaling, e: Expr) -> Expr:
         """An expression at this variance's place, in the letters of its definition."""
@@ -218,12 +269,12 @@ class _Reader:
             definition, inner = self.standard.moments[s.variance.tensor]
             along = [t.name in inner.indices for t in s.x.subs]
             if all(a or t == own for a, t, own in zip(along, s.x.subs, found[1].subs, strict=True)):
-                x, mean, scale = (self._canonical(s, r) if r is not None else None for r in (s.x, s.mean, sigma))
-                assert isinstance(x, Read) and scale is not None
-                body = (x - mean if mean is not None else x) / scale
-                indices = [str(t.name) for t in x.subs]
-                hat = Read(self.name_of((_hat(x.tensor),), body, indices, definition.ranges), found[1].subs)
-                return mul([num(found[0]), hat, sigma])
+                body, indices = self._hat_body(s, sigma)
+                own = self._hat_name(s, sigma)
+                self.hats |= {own} if own else set()
+                hat = Read(own or self.name_of((_hat(s.x.tensor),), body, indices, definition.ranges), found[1].subs)
+                at = {str(t.name): u for t, u in zip(s.x.subs, found[1].subs, strict=True)}
+                return mul([num(found[0]), hat, Read(sigma.tensor, tuple(t.subst(at) for t in sigma.subs))])
         return map_children(lambda c: self._hats(c, s, sigma), e)
 
     def _arriving(self, e: Expr) -> Expr:
@@ -266,6 +317,8 @@ class _Reader:
             definition = self._definition(r, read)
             assert definition is not None
             body = _put(body, r, self._instance(definition, r, ranges))
+        if body != read[id(e)].body:  # what shares a factor now
+            body = add(common_factor([t if s > 0 else neg(t) for s, t in additive_terms(body)], ranges))
         return replace(read[id(e)], body=body, ranges=ranges)
 
     def _is_passing(self, r: Read, read: dict[int, Equation], e: Equation) -> bool:
@@ -277,6 +330,7 @@ class _Reader:
         if any(n.tensor == r.tensor for n in reads(definition.body)):
             return False
         once = self.count.get(r.tensor, 0) == len(self.program.definitions[r.tensor]) or r.tensor[1:] in self.standard.scalings
+        once = once or not r.subs and len(factors(definition.body)) < 4 and not any(isinstance(n, Reduce) for n in walk(definition.body))
         return once and _is_linear(definition.body)
 
     def _definition(self, r: Read, read: dict[int, Equation]) -> Equation | None:
@@ -349,6 +403,8 @@ class _Reader:
             return where(condition, a, b) if not on_places else self._masked(condition, a)
         if b in (INF, neg(INF)) or a in (INF, neg(INF)) or not self.rows(condition):
             return where(condition, a, b)
+        if _is_tie_of(condition, b):  # what holds in a tie does not hold where one is greater
+            return add([self._where(condition, a, ZERO), b])
         return add([self._where(condition, a, ZERO), self._where(negated(condition), b, ZERO)])
 
     def _masked(self, condition: Expr, a: Expr) -> Expr:
@@ -356,11 +412,21 @@ class _Reader:
         parts = [c for c in _all_of(condition) if c not in self._zero_unless(a)]
         if not parts:
             return a
-        places_ = [c for c in parts if self.is_of_places(c)]
+        places_ = [c for c in parts if self.is_of_places(c) and not self._is_delta(c)]
         values = [c for c in parts if c not in places_]
+        if not places_:
+            return where(conjunction(values), a, ZERO)
         mask = self._mask(where(conjunction(places_), ONE, ZERO), conjunction(places_))
         inner = product([*factors(a), mask])
         return where(conjunction(values), inner, ZERO) if values else inner
+
+    def _is_delta(self, c: Expr) -> bool:
+        """[i = j] of two indices with the same range, which is the identity."""
+        if not (isinstance(c, Op) and c.op == "==" and all(isinstance(a, IntValue) for a in c.args)):
+            return False
+        i, j = (a.value.name for a in c.args if isinstance(a, IntValue))
+        ranges = self.equation.ranges
+        return i in ranges and j in ranges and ranges[str(i)] == ranges[str(j)]
 
     def _zero_unless(self, a: Expr) -> list[Expr]:
         """Conditions without which a is 0: a factor of it is a softmax that is masked so, and nothing in it is infinite."""
@@ -428,6 +494,13 @@ def turned(e: Op) -> Op:
     if not right or any(reads(t) for t in left):
         return e
     return Op(TURNED[e.op], (add(right), add(left)))
+
+
+def _is_tie_of(condition: Expr, e: Expr) -> bool:
+    """Whether e is [a = b] c, for the condition a > b or a < b."""
+    tie = e.args[0] if isinstance(e, Op) and e.op == "where" and e.args[2] == ZERO else None
+    strict = isinstance(condition, Op) and condition.op in ("<", ">")
+    return strict and isinstance(condition, Op) and isinstance(tie, Op) and tie.op == "==" and set(tie.args) == set(condition.args)
 
 
 def _all_of(condition: Expr) -> Sequence[Expr]:

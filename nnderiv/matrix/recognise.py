@@ -8,6 +8,7 @@ returns. Whatever is not certain raises `MatrixFormError` with the reason.
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import NoReturn
 
 from ..errors import MatrixFormError
@@ -18,6 +19,7 @@ from ..expr import (
     ONE,
     UNARY,
     ZERO,
+    Const,
     Expr,
     IntValue,
     Num,
@@ -28,6 +30,7 @@ from ..expr import (
     factors,
     free_symbols,
     num,
+    product,
     reads,
     walk,
 )
@@ -47,6 +50,7 @@ from .nodes import (
     Leaf,
     Node,
     Ones,
+    Plus,
     Scalar,
     SumOver,
     Transpose,
@@ -60,6 +64,7 @@ class Recogniser:
     def __init__(self, program: Program, equation: Equation, superscript_axes: frozenset[Axis]):
         self.program, self.equation, self.axes = program, equation, superscript_axes
         self.above = {str(s.name) for a, s in places(equation) if a in superscript_axes and s.name in equation.ranges}
+        self.gaussian = not program.names & {"Phi", "phi", "varphi"}
         self.equal = {(r.left, r.right) for r in program.requirements if r.op == "=="}
 
     def fail(self, reason: str) -> NoReturn:
@@ -148,7 +153,7 @@ class Recogniser:
             return self.reduction(e, row, column)
         if isinstance(e, Op) and self._is_product(e):
             return self.contract(self.split(e), (), row, column)
-        if isinstance(e, Op) and (e.op in UNARY or e.op in COMPARISONS or e.op in ("max", "min", "**")):
+        if isinstance(e, Op) and (e.op in UNARY or e.op in NORMAL or e.op in COMPARISONS or e.op in ("max", "min", "**")):
             return self.elementwise(e, row, column)
         if row is None:
             return Scalar(self.scalar(e))
@@ -245,7 +250,7 @@ class Recogniser:
                 found += [*self.split(f.args[1]), *parts]
             else:
                 found.append(f)
-        return found
+        return with_normal_distribution(found) if self.gaussian else found
 
     def contract(self, parts: list[Expr], bound: tuple[str, ...], row: str | None, column: str | None) -> Node:
         """Σ over bound of the product of the parts, as the matrix over row and column."""
@@ -259,11 +264,25 @@ class Recogniser:
         scalars = [f for f in parts if not self.rows(f) and not _has_reduction(f)]
         outside = [f for f in scalars if not free_symbols(f) & set(above)]
         inside = [f for f in scalars if f not in outside]
+        apart = self._constant_term(parts, bound)
+        if apart is not None:
+            return plus([(sign, self.contract(rest, bound, row, column)) for sign, rest in apart])
         graph = Graph(self, [f for f in parts if f not in scalars], [i for i in bound if i not in above], row, column)
         node = graph.solve()
         if above:
             node = SumOver(above, scaled([self._condition(f) for f in inside], node))
         return scaled([Scalar(self.scalar(f)) if not _is_condition(f) else self._condition(f) for f in outside], node)
+
+    def _constant_term(self, parts: list[Expr], bound: tuple[str, ...]) -> list[tuple[int, list[Expr]]] | None:
+        """Σ_n (a − b[n]) as Σ_n a − Σ_n b[n], where the sum is of nothing else that knows n."""
+        for k, f in enumerate(parts):
+            terms = additive_terms(f)
+            others = {s for g in (*parts[:k], *parts[k + 1 :]) for s in free_symbols(g)}
+            for n in bound:
+                knows = [n in free_symbols(t) for _, t in terms]
+                if n not in others and any(knows) and not all(knows):
+                    return [(sign, [*parts[:k], *self.split(t), *parts[k + 1 :]]) for sign, t in terms]
+        return None
 
     def _condition(self, f: Expr) -> Node:
         return Elementwise("[]", (Scalar(self.scalar(f)),)) if _is_condition(f) else Scalar(self.scalar(f))
@@ -273,13 +292,44 @@ class Recogniser:
         if isinstance(f, Node):
             return f if ends == (row, column) else transposed(f)
         straight, turned = self.factor(f, row, column), transposed(self.factor(f, column, row))
-        return straight if transposes(straight) <= transposes(turned) else turned
+        return min(straight, turned, key=lambda a: (transposes(a), isinstance(a, Plus)))  # (X − 1 μᵀ)ᵀ rather than Xᵀ − μ 1ᵀ
 
     def factor(self, f: Expr, row: str | None, column: str | None) -> Node:
         if isinstance(f, Op) and f.op == "/" and f.args[0] == ONE:
             one = Scalar(ONE) if row is None else Fill(ONE, row, column)
             return Elementwise("/", (one, self.matrix(f.args[1], row, column)))
         return self.matrix(f, row, column)
+
+
+NORMAL = ("Phi", "phi")
+
+
+def with_normal_distribution(parts: list[Expr]) -> list[Expr]:
+    """(1 + erf(u/√2))/2 as Φ(u) and exp(−u²/2)/√(2π) as φ(u), in a product."""
+    for f in parts:
+        u, beside = _distribution(f)
+        if u is not None and beside in parts:
+            rest = [p for p in parts if p is not f]
+            rest.remove(beside)
+            return with_normal_distribution([*rest, Op("Phi" if isinstance(f, Op) and f.op == "+" else "phi", (u,))])
+    return parts
+
+
+def _distribution(f: Expr) -> tuple[Expr | None, Expr]:
+    """u of 1 + erf(u/√2) or exp(−u²/2), and the factor that stands beside it."""
+    half, root = Num(Fraction(1, 2)), Op("sqrt", (num(2),))
+    if isinstance(f, Op) and f.op == "+" and len(f.args) == 2 and f.args[0] == ONE and isinstance(f.args[1], Op) and f.args[1].op == "erf":
+        inner = factors(f.args[1].args[0])
+        for scale in ([ONE / root], [root, half], [half, root]):
+            rest = [p for p in inner if p not in scale]
+            if len(rest) + len(scale) == len(inner):
+                return product(rest), half
+    if isinstance(f, Op) and f.op == "exp":
+        inner = factors(f.args[0])
+        squares = [p.args[0] for p in inner if isinstance(p, Op) and p.op == "**" and p.args[1] == num(2)]
+        if len(squares) == 1 and len(inner) == 3 and num(-1) in inner and half in inner:
+            return squares[0], ONE / Op("sqrt", (product([num(2), Const("pi")]),))
+    return None, ONE
 
 
 def _plain_signs(terms: list[tuple[int, Expr]]) -> list[tuple[int, Expr]]:

@@ -1,13 +1,15 @@
-"""Standardised tensors: x̂ = (x − μ)/σ and σ = √(v + ε) get names, and gradients are written with them.
+"""Standardised tensors: x̂ = (x − μ)/σ and σ = √(v + ε) get names, or keep those that they have, and gradients are written with them.
 
-    μ = mean x, v = mean (x − μ)²  ⇒  Σ (x − μ) = 0,  x − μ = σ x̂,  (v + ε)^{k/2} = σ^k
+    μ = mean x, v = mean (x − μ)² or mean x² − μ²  ⇒  Σ (x − μ) = 0,  x − μ = σ x̂,  (v + ε)^{k/2} = σ^k
+    r = √(Σ x²), y = x/r                          ⇒  x = r y,  (Σ x²)^{k/2} = r^k
+    s = Σ e, p = e/s                              ⇒  e = s p
 
 With dx̂ = dy γ, a layer or batch normalisation reads dx = (dx̂ − mean dx̂ − x̂ mean(dx̂ x̂)) / σ.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -31,10 +33,11 @@ from ..expr import (
     product,
     reads,
     subst_indices,
+    unordered,
     walk,
 )
 from ..integer import Int
-from ..program import Equation, Program
+from ..program import Equation, Program, Ranges
 
 Powers = dict[Read, Fraction]
 
@@ -63,15 +66,23 @@ def means(program: Program) -> dict[str, tuple[Equation, Reduce]]:
 
 
 def moments(program: Program) -> dict[str, tuple[Equation, Reduce]]:
-    """Tensors that are a mean, or a mean and numbers: v or v + ε."""
+    """Tensors that are a mean or a sum, and numbers: v or v + ε; or the mean of squares less a square."""
     found = {}
     for name, es in program.definitions.items():
-        terms = additive_terms(es[0].body)
-        moving = [t for s, t in terms if free_symbols(t) & es[0].ranges.keys() and s > 0]
-        rest = [t for _, t in terms if free_symbols(t) & es[0].ranges.keys()]
-        if len(es) == 1 and rest == moving and len(moving) == 1 and (inner := _mean(es[0].with_body(moving[0]))) is not None:
-            found[name] = (es[0], inner)
+        moving = [(s, t) for s, t in additive_terms(es[0].body) if free_symbols(t) & es[0].ranges.keys() or reads(t) and not es[0].indices]
+        less = len(moving) == 2 and moving[1][0] < 0 and isinstance(moving[1][1], Op) and moving[1][1].op == "**"
+        if len(es) == 1 and moving and moving[0][0] > 0 and (len(moving) == 1 or less):
+            inner = _mean(es[0].with_body(moving[0][1])) or (None if less else _sum(es[0].with_body(moving[0][1])))
+            if inner is not None:
+                found[name] = (es[0], inner)
     return found
+
+
+def _sum(e: Equation) -> Reduce | None:
+    """The sum of which a right-hand side is a multiple."""
+    sums = [f for f in factors(e.body) if isinstance(f, Reduce) and f.op == "sum"]
+    others = [f for f in factors(e.body) if f not in sums]
+    return sums[0] if len(sums) == 1 and not any(free_symbols(f) & e.ranges.keys() or reads(f) for f in others) else None
 
 
 def _mean(e: Equation) -> Reduce | None:
@@ -90,6 +101,14 @@ def _mean(e: Equation) -> Reduce | None:
     return sums[0] if mul(rest) == below or sorted(map(str, rest)) == sorted(map(str, factors(below))) else None
 
 
+def _square(e: Expr) -> Expr | None:
+    """a of a² or a·a."""
+    if isinstance(e, Op) and e.op == "**" and e.args[1] == num(2):
+        return e.args[0]
+    parts = factors(e)
+    return parts[0] if isinstance(e, Op) and e.op == "*" and len(parts) == 2 and parts[0] == parts[1] else None
+
+
 def difference(e: Expr) -> tuple[int, Read, Read] | None:
     """(sign, x, μ) of ±(x − μ); μ has fewer subscripts."""
     terms = additive_terms(e)
@@ -101,34 +120,69 @@ def difference(e: Expr) -> tuple[int, Read, Read] | None:
 
 
 class Standardiser:
-    """The rules for one program; `define` names an expression of an equation."""
+    """The rules for one program.
+
+    scalings: variance -> (x, μ). sigmas: the program's own tensor for a σ -> (its equation, what it scales); inverses: for a 1/σ.
+    """
 
     def __init__(self, program: Program):
         self.program = program
         self.means, self.moments = means(program), moments(program)
         self.scalings = {v: s for v in self.moments if (s := self._scaling(v)) is not None}
         self.sigmas: dict[str, tuple[Equation, Scaling]] = {}
-        self.sigmas |= {name: o for name, es in program.definitions.items() if (o := self._own_sigma(es)) is not None}
+        self.inverses: dict[str, tuple[Equation, Scaling]] = {}
+        own = {name: self._own_sigma(es) for name, es in program.definitions.items()}
+        self.sigmas |= {name: o[:2] for name, o in own.items() if o is not None and o[2] > 0}
+        self.inverses |= {name: o[:2] for name, o in own.items() if o is not None and o[2] < 0}
+        self.sigmas |= {o[0].tensor: o for es in program.definitions.values() if (o := self._own_quotient(es)) is not None}
 
-    def _own_sigma(self, es: tuple[Equation, ...]) -> tuple[Equation, Scaling] | None:
-        """A tensor that the program defines as √(v + ε)."""
-        if len(es) != 1 or es[0].is_base or not (isinstance(es[0].body, Op) and es[0].body.op == "sqrt"):
+    def _own_sigma(self, es: tuple[Equation, ...]) -> tuple[Equation, Scaling, int] | None:
+        """A tensor that the program defines as √(v + ε), or as 1/√(v + ε)."""
+        body = es[0].body
+        inverse = isinstance(body, Op) and body.op == "/" and body.args[0] == ONE
+        root = body.args[1] if inverse and isinstance(body, Op) else body
+        if len(es) != 1 or es[0].is_base or not (isinstance(root, Op) and root.op == "sqrt"):
             return None
-        found = next(self.roots(es[0].body), None)
-        return (es[0], found) if found and {s.name for s in found.variance.subs} == set(es[0].indices) else None
+        found = next(self.roots(root), None)
+        same = found is not None and {s.name for s in found.variance.subs} == set(es[0].indices)
+        return (es[0], found, -1 if inverse else 1) if found is not None and same else None
+
+    def _own_quotient(self, es: tuple[Equation, ...]) -> tuple[Equation, Scaling] | None:
+        """s where the program defines p = e/s and s = Σ e."""
+        body = es[0].body
+        if len(es) != 1 or es[0].is_base or not (isinstance(body, Op) and body.op == "/"):
+            return None
+        e, s = body.args
+        if not (isinstance(e, Read) and isinstance(s, Read) and s.tensor in self.moments and len(s.subs) < len(e.subs)):
+            return None
+        definition, inner = self.moments[s.tensor]
+        if not (isinstance(inner.body, Read) and inner.body.tensor == e.tensor and definition.body == inner):
+            return None
+        at = dict(zip(s.subs, map(Int.symbol, definition.indices), strict=True))
+        x = Read(e.tensor, tuple(at.get(t, t) for t in inner.body.subs))
+        whole = Read(s.tensor, definition.subs)
+        return definition, Scaling(Op("quotient", (whole,)), whole, x, None)
 
     def _scaling(self, name: str) -> tuple[Read, Read | None] | None:
-        """(x, μ) where a tensor is the mean of (x − μ)² or of x²."""
-        body = self.moments[name][1].body
-        parts = [body.args[0]] if isinstance(body, Op) and body.op == "**" and body.args[1] == num(2) else factors(body)
-        if isinstance(body, Op) and body.op == "*" and len(parts) == 2 and parts[0] == parts[1]:
-            parts = parts[:1]
-        if len(parts) != 1 or parts == [body]:
+        """(x, μ) where a tensor is the mean of (x − μ)² or of x², or the mean of x² less μ²."""
+        definition, inner = self.moments[name]
+        base = _square(inner.body)
+        if base is None:
             return None
-        if isinstance(parts[0], Read):
-            return parts[0], None
-        found = difference(parts[0])
+        less = [t for s, t in additive_terms(definition.body) if s < 0 and isinstance(t, Op) and t.op == "**"]
+        mean = _square(less[0]) if less else None
+        if less:
+            return (base, mean) if isinstance(base, Read) and isinstance(mean, Read) and self.is_centred(base, mean) else None
+        if isinstance(base, Read):
+            return base, None
+        found = difference(base)
         return (found[1], found[2]) if found and self.is_centred(found[1], found[2]) else None
+
+    def is_mean(self, variance: str) -> bool:
+        """Whether a variance is a mean, and not a sum."""
+        definition, inner = self.moments[variance]
+        first = additive_terms(definition.body)[0][1]
+        return _mean(definition.with_body(first)) == inner
 
     def is_centred(self, x: Read, mean: Read, over: tuple[str, ...] | None = None) -> bool:
         """Whether μ[subs] is the mean of x over those indices of x[subs] that μ[subs] does not have."""
@@ -159,10 +213,11 @@ class Standardiser:
     def roots(self, e: Expr) -> Iterator[Scaling]:
         """The square roots, and powers of them, of v + ε in an expression, and the program's own names for them."""
         for n in walk(e):
-            if isinstance(n, Read) and n.tensor in self.sigmas and all(t.name for t in n.subs):
-                own, s = self.sigmas[n.tensor]
+            if isinstance(n, Read) and n.tensor in {*self.sigmas, *self.inverses} and all(t.name for t in n.subs):
+                own, s = self.sigmas.get(n.tensor) or self.inverses[n.tensor]
                 at = {str(i): t for i, t in zip(own.indices, n.subs, strict=True)}
-                yield Scaling(subst_indices(s.radicand, at), _read(s.variance, at), _read(s.x, at), s.mean and _read(s.mean, at), n)
+                sigma = n if n.tensor in self.sigmas else None
+                yield Scaling(subst_indices(s.radicand, at), _read(s.variance, at), _read(s.x, at), s.mean and _read(s.mean, at), sigma)
                 continue
             base = n.args[0] if isinstance(n, Op) and (n.op == "sqrt" or n.op == "**" and _half(n.args[1]) is not None) else None
             if base is None:
@@ -178,6 +233,37 @@ class Standardiser:
 def _read(r: Read, at: dict[str, Int]) -> Read:
     """The same element at other indices."""
     return Read(r.tensor, tuple(s.subst(at) for s in r.subs))
+
+
+def collected(e: Expr, x: str, mean_of: Callable[[Read], Read | None], ranges: Ranges) -> Expr:
+    """c x + a − c μ = c (x − μ) + a, in a sum of products that are multiplied out where x or μ stands in them."""
+    terms = _spread(e, x)
+    for k, (s, t) in enumerate(terms):
+        for r in t:
+            mean = mean_of(r) if isinstance(r, Read) and r.tensor == x else None
+            if mean is None:
+                continue
+            rest = [f for f in t if f is not r]
+            for j, (other, u) in enumerate(terms):
+                if other != s and mean in u and unordered(product(rest), ranges) == unordered(product(_without(u, [mean])), ranges):
+                    both = product([num(s), *rest, add([r, neg(mean)])])
+                    return add([*(product([num(z), *v]) for i, (z, v) in enumerate(terms) if i not in (j, k)), both])
+    return e
+
+
+def _spread(e: Expr, x: str) -> list[tuple[int, list[Expr]]]:
+    """A sum of products, sums among their factors multiplied out, differences x − μ left as they are."""
+    found = []
+    for s, t in additive_terms(e):
+        parts = factors(t)
+        sums = [k for k, f in enumerate(parts) if len(additive_terms(f)) > 1 and ((d := difference(f)) is None or d[1].tensor != x)]
+        k = sums[0] if sums else None
+        sign = -1 if num(-1) in parts else 1
+        if k is None:
+            found.append((s * sign, [f for f in parts if f != num(-1)]))
+        else:
+            found += _spread(add([product([num(s), *parts[:k], *parts[k + 1 :], num(z), u]) for z, u in additive_terms(parts[k])]), x)
+    return found
 
 
 def _half(e: Expr) -> Fraction | None:
@@ -217,6 +303,19 @@ def gathered(e: Expr, sigmas: set[Read]) -> Expr:
     return add([_signed(s, _with(rest, p)) for s, p, rest in split])
 
 
+def deepest(e: Expr, sigmas: set[Read]) -> Powers:
+    """The least power of each σ in a sum of products, sums among their factors included."""
+    found: Powers = {}
+    for _, t in additive_terms(e):
+        powers, rest = _split(t, sigmas)
+        for f in rest:
+            for r, k in deepest(f, sigmas).items() if len(additive_terms(f)) > 1 else ():
+                powers[r] = powers.get(r, Fraction(0)) + k
+        for r, k in powers.items():
+            found[r] = min(found.get(r, Fraction(0)), k)
+    return found
+
+
 def _without(parts: list[Expr], shared: list[Read]) -> list[Expr]:
     """The factors but for one of each of these."""
     left = list(parts)
@@ -251,7 +350,14 @@ def _split(e: Expr, sigmas: set[Read]) -> tuple[Powers, list[Expr]]:
             left = {r: k for r, k in inside.items() if r not in out}
             rest.append(Reduce("sum", f.indices, _with(parts, left)))
         elif isinstance(f, Op) and f.op in ("+", "neg"):
-            rest.append(gathered(f, sigmas))
+            inner = gathered(f, sigmas)
+            if len(additive_terms(inner)) > 1:
+                rest.append(inner)
+                continue
+            inside, parts = _split(inner, sigmas)
+            rest += parts
+            for r, k in inside.items():
+                powers[r] = powers.get(r, Fraction(0)) + k
         else:
             rest.append(f)
     return {r: k for r, k in powers.items() if k}, rest

@@ -44,7 +44,8 @@ from .form import MatrixForm
 def matrix_latex(form: MatrixForm, align: bool = False) -> str:
     r"""left = right, what the form names, and a note on the axes that are left out: \qquad \text{for every } b."""
     operators = operators_latex(form)
-    where = [*(defined_latex(form, d) for d in form.definitions), *operators, *([outside_latex(form)] if operators else [])]
+    where = [*(defined_latex(form, d) for d in form.definitions), *functions_latex(form), *operators]
+    where += [outside_latex(form)] if operators else []
     clause = r",\qquad \text{where } " + r",\quad ".join(where) if where else ""
     return formula_latex(form, align) + clause + note_latex(form)
 
@@ -208,9 +209,23 @@ def _(a: mx.Elementwise, form: MatrixForm) -> Piece:
         return Piece(rf"{args[0].within(ATOM)}^{{\odot {args[1].text}}}", APPLICATION)
     if a.op == "sqrt":
         return Piece(rf"\sqrt{{{args[0].text}}}", APPLICATION)
+    if a.op in FUNCTIONS:
+        return Piece(FUNCTIONS[a.op][0] + brackets(args[0].text), APPLICATION)
     if a.op == "abs":
         return Piece(rf"\lvert {args[0].text} \rvert")
     return Piece(function_latex(a.op) + brackets(", ".join(p.text for p in args)), APPLICATION)
+
+
+FUNCTIONS = {
+    "Phi": (r"\Phi", r"\Phi(x) = \frac{1}{2} (1 + \operatorname{erf}(x/\sqrt{2}))"),
+    "phi": (r"\varphi", r"\varphi(x) = \exp(-x^{2}/2)/\sqrt{2 \pi}"),
+}
+
+
+def functions_latex(form: MatrixForm) -> list[str]:
+    """The functions that only a matrix form has a letter for."""
+    used = {a.op for a in mx.walk(form.right) if isinstance(a, mx.Elementwise)}
+    return [text for op, (_, text) in FUNCTIONS.items() if op in used]
 
 
 # -- windows -------------------------------------------------------------------------------------------------------------
