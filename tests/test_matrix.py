@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from functools import singledispatch
 from typing import Any
 
@@ -248,7 +249,8 @@ def _(a: mx.Elementwise, at: Meaning) -> Any:
     args = [meaning(p, at) for p in a.args]
     assert a.op == "**" or len({np.shape(v) for v in args}) == 1, "operands of different shapes"
     if a.op not in OPERATIONS:
-        return np.vectorize(lambda x: float(FUNCTIONS[a.op](float(x))))(*args)
+        normal = {"Phi": lambda x: (1 + math.erf(x / math.sqrt(2))) / 2, "phi": lambda x: math.exp(-x * x / 2) / math.sqrt(2 * math.pi)}
+    return np.vectorize(lambda x: float({**FUNCTIONS, **normal}[a.op](float(x))))(*args)
     return OPERATIONS[a.op](*args) * 1.0
 
 
