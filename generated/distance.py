@@ -90,19 +90,19 @@ def forward(*, X, w, b):
     r_sum = dtype.type((w**2).sum())
     # r[n] = abs(r_in[n])/sqrt(r_sum)
     r = np.abs(r_in)/np.sqrt(r_sum)                 # (N,)
-    return r, (X, w, r_in, r_sum, N, I, dtype,)
+    return r, (X, w, r_in, r_sum, r, N, I, dtype,)
 
 
 def backward(residuals, *, dr):
     """residuals, dr[N] -> dX, dw, db"""
-    X, w, r_in, r_sum, N, I, dtype, = residuals
+    X, w, r_in, r_sum, r, N, I, dtype, = residuals
     dr = _seed(dr, dtype, (N,), "dr[N]")
     # dr_in[n] = dr[n]*sign(r_in[n])/sqrt(r_sum)
     dr_in = dr/np.sqrt(r_sum)*np.sign(r_in)         # (N,)
     # dX[n,i] = dr_in[n]*w[i]
     dX = dr_in[:, None]*w                           # (N, I)
-    # dr_sum = -0.5*sum[n](dr[n]*abs(r_in[n]))/r_sum**1.5
-    dr_sum = dtype.type(-(0.5*(dr*np.abs(r_in)).sum()/r_sum**1.5))
+    # dr_sum = -0.5*sum[n](dr[n]*r[n])/r_sum
+    dr_sum = dtype.type(-(0.5*(dr*r).sum()/r_sum))
     # dw[i] = 2*dr_sum*w[i] + sum[n](dr_in[n]*X[n,i])
     dw = dr_sum*(2*w) + dr_in @ X                   # (I,)
     # db = sum[n](dr_in[n])

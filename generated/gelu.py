@@ -124,9 +124,8 @@ def backward(residuals, *, dY):
     """residuals, dY[N,D] -> dX"""
     X, N, D, dtype, = residuals
     dY = _seed(dY, dtype, (N, D), "dY[N, D]")
-    # dX[n,d] = 0.5*dY[n,d]*(1 + X[n,d]*exp(-X[n,d]**2/2)*sqrt(2)/sqrt(pi) + erf(X[n,d]*sqrt(2)/2))
+    # dX[n,d] = dY[n,d]*(0.5*(1 + erf(X[n,d]/sqrt(2))) + X[n,d]*exp(-X[n,d]**2/2)/sqrt(2*pi))
     part = -(X**2/2)
     np.exp(part, out=part)
-    part2 = 2**0.5*X
-    dX = dY/2*(1 + (part2/np.pi**0.5*part + _erf(part2/2)))  # (N, D)
+    dX = dY*((1 + _erf(X/2**0.5))/2 + X/(2*np.pi)**0.5*part)  # (N, D)
     return Gradients((dX,))
