@@ -242,6 +242,9 @@ def _(a: mx.SumOver, at: Meaning) -> Any:
     return sum(meaning(a.of, Meaning(at.form, at.run, at.env | dict(zip(a.indices, p, strict=True)))) for p in places)
 
 
+NORMAL = {"Phi": lambda x: (1 + math.erf(x / math.sqrt(2))) / 2, "phi": lambda x: math.exp(-x * x / 2) / math.sqrt(2 * math.pi)}
+
+
 @meaning.register
 def _(a: mx.Elementwise, at: Meaning) -> Any:
     if a.op == "[]":
@@ -249,8 +252,7 @@ def _(a: mx.Elementwise, at: Meaning) -> Any:
     args = [meaning(p, at) for p in a.args]
     assert a.op == "**" or len({np.shape(v) for v in args}) == 1, "operands of different shapes"
     if a.op not in OPERATIONS:
-        normal = {"Phi": lambda x: (1 + math.erf(x / math.sqrt(2))) / 2, "phi": lambda x: math.exp(-x * x / 2) / math.sqrt(2 * math.pi)}
-    return np.vectorize(lambda x: float({**FUNCTIONS, **normal}[a.op](float(x))))(*args)
+        return np.vectorize(lambda *x: float({**FUNCTIONS, **NORMAL}[a.op](*map(float, x))))(*args)
     return OPERATIONS[a.op](*args) * 1.0
 
 
