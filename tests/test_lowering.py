@@ -9,6 +9,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,18 @@ import pytest
 
 import nnderiv as nd
 from nnderiv.lower.passes import FORMS, PASSES
+from nnderiv.lower.unmask import unmask
 
 ATTENTION = """
 Q[N,D], K[M,D], V[M,E] -> Y
 S[i,j] = sum[d](Q[i,d]*K[j,d])/sqrt(D)
 P[i,j] = softmax[j](S[i,j])
 Y[i,e] = sum[j](P[i,j]*V[j,e])
+"""
+CAUSAL = """
+S[N,N], V[N,E] -> Y
+A[i,j] = softmax[j](where(j <= i, S[i,j], -inf))
+Y[i,e] = sum[j](A[i,j]*V[j,e])
 """
 ELMAN = """
 x[T,N,I], U[H,I], W[H,H], b[H], h0[N,H] -> h
@@ -57,6 +64,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "normalised": (CROSS_ENTROPY, "backward", "np.exp(Z_log"),
     "from_output": ("X[N,I], W[I,O] -> Y\nY[n,o] = relu(sum[i](X[n,i]*W[i,o]))", "backward", "Y > 0"),
     "exchange": (ATTENTION, "backward", "np.vecdot(dY, Y)"),
+    "unmask": (CAUSAL, "backward", "dS = np.multiply(dA, A, out=dA)"),
     "pieces": (ELMAN, "backward", "dh0 = dh_in[0] @ W"),
     "carry": (GATED, "backward", "_carry[t + 1]"),
     "hoist": (ELMAN, "forward", "@ U.T"),
@@ -123,6 +131,34 @@ def test_sums_along_rows_need_no_product_in_memory(text: str, mark: str, sizes: 
     y = nd.derive(program).compile().forward(**inputs)[0]
     assert y.dtype == np.float32
     np.testing.assert_allclose(y, nd.derive(program).compile(without=("rows",)).forward(**inputs)[0], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("weights", "gradient"), [
+    ("softmax[j](where(j <= i, S[i,j], -inf))", "dA[i,j] - 1"),
+    ("exp(where(j <= i, S[i,j], -inf))", "dA[i,j]*sin(S[i,j])"),
+])
+def test_what_a_mask_has_made_zero_is_not_masked_again(weights: str, gradient: str) -> None:
+    assert "where(" not in masked_again(weights, "j <= i", gradient)
+
+
+@pytest.mark.parametrize(("weights", "condition", "gradient"), [
+    ("softmax[j](where(j <= i, S[i,j], -inf))", "j < i", "dA[i,j]"),  # another mask
+    ("softmax[j](where(j <= i, S[i,j], -inf))", "i <= j", "dA[i,j]"),
+    ("softmax[j](where(j <= i, S[i,j], 0))", "j <= i", "dA[i,j]"),  # nothing is zero
+    ("softmax[j](where(j <= i, S[i,j], -inf))", "j <= i", "dA[i,j]/S[i,j]"),  # the other factor may be infinite
+    ("exp(where(j <= i, S[i,j], -inf) + 1/S[i,j])", "j <= i", "dA[i,j]"),
+    ("softmax[j](where(j <= i, S[i,j], -inf)) + 1", "j <= i", "dA[i,j]"),
+])
+def test_what_may_be_other_than_zero_is_masked(weights: str, condition: str, gradient: str) -> None:
+    assert "where(" in masked_again(weights, condition, gradient)
+
+
+def masked_again(weights: str, condition: str, gradient: str) -> str:
+    """An equation dS after `unmask`, beside a forward program that knows the weights."""
+    known = nd.derive(f"S[N,N], dA[N,N] -> A\nA[i,j] = {weights}").gradients.forward
+    program = nd.parse(f"S[N,N], dA[N,N], A[N,N] -> dS\ndS[i,j] = where({condition}, A[i,j]*({gradient}), 0)")
+    after = unmask(replace(program, inputs=program.inputs[:2]), known)
+    return str(next(e for e in after.equations if e.tensor == "dS").body)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have other rules")

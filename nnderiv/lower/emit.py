@@ -697,7 +697,7 @@ class Body:
         return frame.make(call(f"{{0}}.{e.op}({axis}, initial={edge})", 9), [body], left)
 
 
-WHERE = call("np.where({0}, {1}, {2})", 0, 0, 0)
+WHERE = Operation("np.where({0}, {1}, {2})", (0, 0, 0), into="_masked({1}, {0}, {2})", only=1)
 
 
 def _axes(array: Array, indices: Sequence[str]) -> str:

@@ -56,6 +56,7 @@ class Operation:
     commutes: bool = False
     owns: bool = True              # the result has memory of its own
     aligned: bool = True           # entry by entry, so that the result may replace an operand of its shape
+    only: int | None = None        # ... this one, and no other memory
 
     def text(self, operands: Iterable[Term]) -> str:
         return self.template.format(*(o.at_least(k) for o, k in zip(operands, self.levels, strict=True)))

@@ -65,7 +65,7 @@ class _Rewriter:
                 others = frozenset[str]().union(outside, *(read_by(x) for j, x in enumerate(done) if j != k))
                 done[k] = replace(item, items=self.run(item.items, others))
             elif isinstance(item, Statement) and item.is_place:
-                if item.operation.into and item.real:
+                if item.operation.into and item.real and item.operation.only is None:
                     done[k] = replace(item, out=item.target)
             elif isinstance(item, Statement):
                 self.reuse(done, k, item, later[k] | outside)
@@ -84,6 +84,8 @@ class _Rewriter:
         needed = self.memory.behind(later | self.kept)
         here = {x.target for x in done[:k] if isinstance(x, Statement) and not x.is_place}
         for j, operand in enumerate(s.operands):
+            if s.operation.only is not None and not (j == s.operation.only and s.operands[0].spread):
+                continue  # a mask that changes from entry to entry is no faster to follow in place
             v = operand.text
             free = v in here and not (inside and v.startswith("§")) and self.memory.of(v).isdisjoint(needed)
             if free and self.fits(v, s) and self.others_apart(s, j):

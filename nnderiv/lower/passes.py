@@ -5,6 +5,7 @@ Programs (equations) -> programs:
     normalised   S − logsumexp(S) is one tensor wherever it is read
     from_output  a gradient asks a function's output where that says the same as its argument
     exchange     a contraction that is known already is not computed again in another order
+    unmask       what is zero already is not set to zero again
     pieces       what a recurrence leaves at its end is a tensor of its own
     recentre     the kernel stays and the image slides
     carry        what a step hands to the next is computed where its parts are
@@ -48,10 +49,12 @@ from .nest import nest
 from .pieces import split_pieces
 from .recentre import recentre
 from .share import share
+from .unmask import unmask
 
 EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
     "from_output": from_output,
     "exchange": exchange,
+    "unmask": unmask,
     "pieces": lambda program, known: split_pieces(program),
     "explicit": lambda program, known: make_explicit(program),  # always: it settles what the rest may assume
     "recentre": lambda program, known: recentre(program),

@@ -308,6 +308,13 @@ def _logsumexp(x, axis):
 ''')
 
 _helper('''
+def _masked(x, keep, value):
+    """np.where(keep, x, value), in the memory of x."""
+    np.copyto(x, value, where=~keep)
+    return x
+''')
+
+_helper('''
 def _row_sums(x):
     """The sums along the last axis, as products with ones: where rows are short, several times as fast as x.sum(-1)."""
     return np.vecdot(x, np.ones(x.shape[-1], x.dtype))
