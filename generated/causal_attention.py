@@ -114,7 +114,6 @@ def forward(*, Q, K, V):
     return Y, (Q, K, V, A, Y, N, D, E, dtype,)
 
 
-@np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def backward(residuals, *, dY):
     """residuals, dY[N,E] -> dQ, dK, dV"""
     Q, K, V, A, Y, N, D, E, dtype, = residuals
@@ -123,11 +122,9 @@ def backward(residuals, *, dY):
     dA = dY @ V.T                                   # (N, N)
     # dA_lse[i] = -sum[e](dY[i,e]*Y[i,e])
     dA_lse = -np.vecdot(dY, Y)                      # (N,)
-    # dA_of[i,j] = A[i,j]*(dA[i,j] + dA_lse[i])
+    # dS[i,j] = A[i,j]*(dA[i,j] + dA_lse[i])
     dA += dA_lse[:, None]
-    dA_of = np.multiply(dA, A, out=dA)              # (N, N)
-    # dS[i,j] = where(j <= i, dA_of[i,j], 0)
-    dS = np.where(np.arange(N) <= np.arange(N)[:, None], dA_of, dtype.type(0))  # (N, N)
+    dS = np.multiply(dA, A, out=dA)                 # (N, N)
     # dQ[i,d] = sum[j](dS[i,j]*K[j,d])/sqrt(D)
     dQ = dS @ K
     dQ /= D**0.5                                    # (N, D)

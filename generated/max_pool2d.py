@@ -122,6 +122,12 @@ def _windows(A, *axes, outside=0):
     return np.lib.stride_tricks.as_strided(A[tuple(slice(s, None) for s in starts)], sizes, strides, writeable=False)
 
 
+def _masked(x, keep, value):
+    """np.where(keep, x, value), in the memory of x."""
+    np.copyto(x, value, where=~keep)
+    return x
+
+
 Gradients = _record("Gradients", "dX")
 
 
@@ -160,9 +166,8 @@ def backward(residuals, *, dY):
             ((0 <= np.arange(n_i)*s + u - p) & (np.arange(n_i)*s + u - p < H))[:, None]
             & (0 <= np.arange(n_j)*s + v - p)
         )
-        part3 = np.where(
-            part2 & (np.arange(n_j)*s + v - p < W), (windows[:, :, u, :, v] == Y).astype(dtype), dtype.type(0),
-        )
+        part3 = (windows[:, :, u, :, v] == Y).astype(dtype)
+        _masked(part3, part2 & (np.arange(n_j)*s + v - p < W), dtype.type(0))
         Y_ties += part3
     # dX[n,c,a,b] = sum[u,v](where((p + a - u) % s == 0 and (p + b - v) % s == 0 and X[n,c,a,b] ==
     #     Y[n,c,(p+a-u)//s,(p+b-v)//s], dY[n,c,(p+a-u)//s,(p+b-v)//s]/Y_ties[n,c,(p+a-u)//s,(p+b-v)//s], 0))
