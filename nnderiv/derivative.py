@@ -38,6 +38,7 @@ from .expr import (
     is_reciprocal,
     map_children,
     num,
+    occurrences,
     product,
     reads,
     subst_indices,
@@ -352,7 +353,7 @@ class _Reverse:
         # Rename first: the target's letters may be letters of this equation.
         ranges, rename = self._apart(e, dims)
         outputs = [rename[i].name or i for i in e.indices]
-        bound = [rename[i].name or i for i in sorted(indices, key=lambda i: _occurrences(summand, i))]
+        bound = [rename[i].name or i for i in sorted(indices, key=lambda i: occurrences(summand, i))]
         solution = solve([s.subst(rename) for s in read.subs], targets, outputs, bound, self._new_index, set(self.positive))
         values = {i: v.subst(solution.values) for i, v in rename.items()}
         ranges |= solution.extra
@@ -595,17 +596,6 @@ def _ways(helper: Equation, names: list[str], ranges: Ranges) -> Iterator[dict[s
 
 def _excluded(place: Int, r: Range, positive: frozenset[str]) -> bool:
     return never_negative(r.lo - 1 - place, {}, positive) or never_negative(place - r.hi, {}, positive)
-
-
-def _occurrences(summand: Expr, index: str) -> list[tuple[int, int, bool, str]]:
-    """Where an index stands in the reads: a key that does not depend on names, nor on the order in which sum[i,j] lists its indices."""
-    found = []
-    for r in reads(summand):
-        for axis, s in enumerate(r.subs):
-            split = s.split(index)
-            if split is not None and split[0] != 0:
-                found.append((len(r.subs), axis, split[1] != 0, str(split[0]) if split[0].is_constant else ""))
-    return sorted(found)
 
 
 def _summands(body: Expr) -> Iterator[tuple[Expr, tuple[str, ...], Expr, str]]:

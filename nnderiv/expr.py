@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import permutations
+from itertools import product as cartesian
+from math import factorial, prod
 
 from .integer import Int, compact
 
@@ -336,16 +338,31 @@ def product(parts: list[Expr]) -> Expr:
     return neg(result) if sign < 0 else result
 
 
+def occurrences(e: Expr, index: str) -> tuple[tuple[int, int, bool, str], ...]:
+    """Where an index stands in what e reads: a key that depends on no name, nor on the order in which sum[i,j] lists its indices."""
+    found = []
+    for r in reads(e):
+        for axis, s in enumerate(r.subs):
+            split = s.split(index)
+            if split is not None and split[0] != 0:
+                found.append((len(r.subs), axis, split[1] != 0, str(split[0]) if split[0].is_constant else ""))
+    return tuple(sorted(found))
+
+
 def unordered(e: Expr, same: Mapping[str, object] | None = None) -> object:
     """A key that is the same for expressions that differ in the order of terms, factors and bound indices only.
 
-    same: the ranges of bound indices; with it, the key does not know their letters either (in sums over at most three).
+    same: the ranges of bound indices; with it, the key does not know their letters either (unless too many of them look alike).
     """
     if isinstance(e, Reduce):
-        if same is None or len(e.indices) > 3:
+        groups: dict[object, list[str]] = {}
+        for i in e.indices if same is not None else ():
+            groups.setdefault((str(same[i]), occurrences(e.body, i)), []).append(i)  # type: ignore[index]
+        if same is None or prod(factorial(len(g)) for g in groups.values()) > 24:
             return e.op, frozenset(e.indices), unordered(e.body)
-        letters = ([f"\0{same[i]}{k}" for k, i in enumerate(p)] for p in permutations(e.indices))
-        ways = (dict(zip(p, map(Int.symbol, at), strict=True)) for p, at in zip(permutations(e.indices), letters, strict=True))
+        alike = [permutations(g) for _, g in sorted(groups.items(), key=lambda item: str(item[0]))]
+        orders = ([i for g in choice for i in g] for choice in cartesian(*alike))
+        ways = ({i: Int.symbol(f"\0{same[i]}{k}") for k, i in enumerate(order)} for order in orders)
         return e.op, frozenset(unordered(subst_indices(e.body, way)) for way in ways)
     if not isinstance(e, Op):
         return e
