@@ -29,7 +29,7 @@ from .expr import (
 )
 from .integer import Int
 from .laws_of_terms import common_factor, is_negative, merge_equal
-from .program import Range, Ranges
+from .program import Equation, Range, Ranges
 from .terms import Context, Term, may_leave
 
 MANY = 16  # terms of an expanded product; more would be no simplification
@@ -259,3 +259,63 @@ def _match_given(term: Term, pattern: Reduce, value: Expr, dims: Ranges, ctx: Co
             indices = {i: r for i, r in term.indices.items() if i not in letters}
             return Term(indices, term.conditions, product([*factors(value), *others]), term.spare)
     return None
+
+
+def known_totals(term: Term, dims: Ranges, ctx: Context) -> Term:
+    """Σ_m p[…,m,…] · e = c · e, where p is a softmax over m (c = 1) or a sum of what sums to a number, and e and the conditions do not
+    know m."""
+    for f in dict.fromkeys(f for f in factors(term.body) if isinstance(f, Read)):
+        for pattern, value in _totals(f.tensor, ctx) if term.indices else ():
+            found = _match_given(term, pattern, value, dims, ctx)
+            if found is not None:
+                return found
+    return term
+
+
+def _totals(name: str, ctx: Context) -> Iterator[tuple[Reduce, Expr]]:
+    """Sums of a whole tensor along an axis that its definition makes a number."""
+    definitions = ctx.program.definitions.get(name, ())
+    if len(definitions) != 1 or definitions[0].is_base or name in ctx.program.components:
+        return
+    (d,) = definitions
+    whole = Read(name, d.subs)
+    if (c := _softmax_axis(d, ctx)) is not None:
+        yield Reduce("sum", (c,), whole), ONE
+    terms = additive_terms(d.body)
+    if 1 < len(terms) <= 4 and not any(isinstance(n, Reduce) for n in walk(d.body)):
+        for c in d.indices:
+            total = [_total(num(s) * t, c, d, ctx) for s, t in terms]
+            if None not in total:
+                value = add(merge_equal(_expanded([t for t in total if t is not None]), d.ranges))
+                if not reads(value):
+                    yield Reduce("sum", (c,), whole), value
+
+
+def _softmax_axis(d: Equation, ctx: Context) -> str | None:
+    """The index c of p = exp(s − l) with l the logsumexp of s over c, where all is finite."""
+    terms = additive_terms(d.body.args[0]) if isinstance(d.body, Op) and d.body.op == "exp" else []
+    if [s for s, _ in terms] != [1, -1] or not isinstance(terms[1][1], Read) or not _is_finite(terms[0][1], ctx, set()):
+        return None
+    (_, s), (_, lse) = terms
+    definitions = ctx.program.definitions.get(lse.tensor, ()) if isinstance(lse, Read) else ()
+    below = definitions[0] if len(definitions) == 1 and not definitions[0].is_base else None
+    if below is None or not isinstance(lse, Read) or not isinstance(below.body, Reduce) or below.body.op != "logsumexp":
+        return None
+    along = [i for i in d.indices if Int.symbol(i) not in lse.subs]
+    if len(along) != 1 or len(below.body.indices) != 1 or d.ranges[along[0]] != below.ranges[below.body.indices[0]]:
+        return None
+    (c,) = along
+    at = {**dict(zip(below.indices, lse.subs, strict=True)), below.body.indices[0]: Int.symbol(c)}
+    return c if subst_indices(below.body.body, at) == s else None
+
+
+def _total(t: Expr, c: str, d: Equation, ctx: Context) -> Expr | None:
+    """Σ_c t, if that needs no sum."""
+    size = d.ranges[c].size
+    if c not in free_symbols(t):
+        count = num(size.constant) if size.is_constant else IntValue(size)
+        return product(_without_pairs([count, *factors(t)], [count]))
+    one = Term({c: d.ranges[c]}, (), t)
+    dims = {i: r for i, r in d.ranges.items() if i != c}
+    found = known_totals(use_givens(one, dims, ctx), dims, ctx)
+    return None if found.indices else found.body

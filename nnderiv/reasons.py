@@ -35,6 +35,7 @@ NAMES = {
     "cancel": "cancel",
     "deviations": "deviations from the mean",
     "use_givens": "use what is given",
+    "known_totals": "use what rows sum to",
     "collect": "collect",
     "matrix": "matrix form",
 }
@@ -67,6 +68,7 @@ REASONS = {
     "sum_of_nothing": "The summand does not depend on {indices}, so the sum counts its values.",
     "cancel": "What is multiplied and divided by cancels: it is never 0.",
     "deviations": "The deviations from a mean add up to 0.",
+    "known_totals": "By its definition, the tensor sums to a number along this axis, as a softmax does to 1.",
     "use_givens": "What is given evaluates the sum: {facts}.",
     "collect": "{facts}.",
     "matrix": "Without indices: a sum over an index that two factors share is a product of matrices.",

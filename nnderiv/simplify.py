@@ -26,7 +26,7 @@ from .laws_of_conditions import (
     split_where,
     truth,
 )
-from .laws_of_sums import cancel, contract_delta, deviations, sum_of_nothing, use_givens
+from .laws_of_sums import cancel, contract_delta, deviations, known_totals, sum_of_nothing, use_givens
 from .laws_of_terms import common_factor, is_negative, join_cases, merge_equal, rename_bound, turn_difference
 from .program import Ranges
 from .scalar import content, gaussian, logistic, own_value
@@ -69,6 +69,7 @@ TABLE = (
     Law("term", cancel, "cancel"),
     Law("term", deviations, "deviations from the mean"),
     Law("term", use_givens, "use what is given"),
+    Law("term", known_totals, "rows that sum to a number"),
     # What reads imply is dropped last: under a sum every read implies its range, in a lone product only the factors do, so no
     # index may disappear after that.
     Law("last", drop_implied, "out of range is 0"),

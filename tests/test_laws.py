@@ -21,6 +21,7 @@ from nnderiv.tidy import Surroundings
 LAWS = {law.name: law for law in TABLE}
 SIGNATURE = "x[N], y[N], z[M], w[2*N], A[N,N], P[N,M], b, q[N,M], int s -> u"  # what the terms below may read
 DEFINED = "m[n] = sum[k](P[n,k])/M\np[n] = sigmoid(x[n])\ne[n] = exp(y[n])\nl[n] = exp(where(n > 1, x[n], -inf))\n"
+DEFINED += "r[n] = logsumexp[k](P[n,k])\nS[n,k] = exp(P[n,k] - r[n])\nR[n,k] = exp(q[n,k] - r[n])\nh[n,k] = (1 - b)*S[n,k] + b/M\n"
 GIVEN = "given sum[k](q[n,k]) = 1"
 
 
@@ -57,6 +58,7 @@ APPLIES = {
                ("2*x[n]/(2*N)", "n", "x[n]/N"), ("x[n]*6/(4*N + 4)", "n", "3*x[n]/(2*N + 2)"), ("4*x[n]/(2*N)", "n", "2*x[n]/N")],
     "deviations": [("sum[k](2*(P[n,k] - m[n])*x[n])", "n", "0"), ("sum[n,k](x[n]*(m[n] - P[n,k]))", "", "0")],
     "use_givens": [("sum[k](q[n,k]*x[n])", "n", "x[n]")],
+    "known_totals": [("sum[k](S[n,k]*x[n])", "n", "x[n]"), ("sum[k](h[n,k]*x[n])", "n", "x[n]")],
     "drop_implied": [("where(n + 1 < N, x[n+1]*b, 0)", "n", "x[n+1]*b"),
                      ("sum[n](where(n + 1 < N, exp(x[n+1])*y[n], 0))", "", "sum[n](exp(x[n+1])*y[n])")],
 }
@@ -74,6 +76,8 @@ FAILS = {
                    ("sum[k](P[n,k] + m[n])", "n"), ("sum[k](q[n,k] - m[n])", "n")],  # weighted; not all; a sum; another's mean
     "use_givens": [("sum[k](q[n,k]*z[k])", "n"), ("sum[k](where(k > 1, q[n,k]*x[n], 0))", "n"), ("sum[k](P[n,k]*x[n])", "n"),
                    ("sum[k](q[n+1,k])", "n")],  # weighted; not all; not given; outside, where the sum is 0
+    "known_totals": [("sum[k](S[n,k]*z[k])", "n"), ("sum[k](where(k > 1, S[n,k]*x[n], 0))", "n"), ("sum[k](R[n,k]*x[n])", "n"),
+                     ("sum[n](S[n,k])", "k"), ("sum[k](S[n+1,k])", "n")],  # weighted; not all; no softmax; the other axis; outside
     "drop_implied": [("where(n + 1 < N, exp(x[n+1])*b, 0)", "n"), ("where(n + 1 < N, x[n+1]/y[n+1], 0)", "n")],  # exp(0) = 1; 0/0
 }
 

@@ -99,6 +99,9 @@ TEXTS = {
     "moving average": "x[T,D], a -> y\ny[-1,d] = 0\ny[t,d] = a*y[t-1,d] + (1 - a)*x[t,d]",
     "additive attention": "q[D], K[N,D], W[A,D], U[A,D], v[A] -> c\nz[n,j] = sum[d](W[j,d]*q[d]) + sum[d](U[j,d]*K[n,d])\n"
         "u[n,j] = tanh(z[n,j])\ne[n] = sum[j](v[j]*u[n,j])\np[n] = softmax[n](e[n])\nc[d] = sum[n](p[n]*K[n,d])",
+    "distillation": "Z[N,C], T[N,C] -> L\nQ[n,c] = softmax[c](T[n,c])\nL = -sum[n,c](Q[n,c]*log_softmax[c](Z[n,c]))",
+    "label smoothing": "Z[N,C], Y[N,C], eps -> L\nQ[n,c] = (1 - eps)*Y[n,c] + eps/C\nL = -mean[n](sum[c](Q[n,c]*log_softmax[c](Z[n,c])))\n"
+        "given sum[c](Y[n,c]) = 1",
     "quadratic function": "x[N], A[N,N], b[N], c -> f\nf = sum[i,j](x[i]*A[i,j]*x[j])/2 - sum[i](b[i]*x[i]) + c",
     "Dice loss": "p[N], y[N] -> L\nL = 1 - 2*sum[n](p[n]*y[n])/(sum[n](p[n]) + sum[n](y[n]))",
 }
@@ -369,6 +372,14 @@ FORMS = {
         "dU = dz^T K",
         "dv = u^T de",
         "dK = p dc^T + dz U",
+    ),
+    "distillation": (
+        "dZ = P - Q where P = softmax(Z)",
+        "dT = Q ⊙ (dQ - (Q ⊙ dQ) 1 1^T)",
+    ),
+    "label smoothing": (
+        "dZ = 1/N (P - Q) where P = softmax(Z)",
+        r"dQ = -1/N {logsoftmax}_{\mathrm{row}}(Z)",
     ),
     "quadratic function": (
         r"dx = \frac{1}{2} (A + A^T) x - b",
