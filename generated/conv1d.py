@@ -84,8 +84,12 @@ class _Taps:
     def __init__(self, leading, sizes, axes, dtype):
         lanes = [_lanes(n, *axis) for n, axis in zip(sizes, axes)]
         counts, lengths = [max(0, count) for _, _, (count, _) in axes], [length for _, _, length in lanes]
-        wide = _product(lengths) <= 1.5*_product(counts) and all(stride > 0 for _, _, (_, stride) in axes)
-        self.shape, self.memory, self.images, self.taps = lengths if wide else counts, {}, [], []
+        self.shape, self.memory, self.images, self.taps, idle = counts, {}, [], [], 1
+        for k in range(len(axes) - 1, -1, -1):
+            idle *= lengths[k]/max(1, counts[k])
+            if idle > 1.4 or axes[k][-1][1] < 1:
+                break
+            self.shape[k] = lengths[k]
         shape, steps = (*leading, *lengths), [_product(lengths[k + 1:]) for k in range(len(lengths))]
         whole, behind = _product(shape), sum(length*step for length, step in zip(lengths, steps))
         for key in np.ndindex(*(len(reads) for reads, _, _ in lanes)):
@@ -96,11 +100,9 @@ class _Taps:
                 self.images.append((self.memory[phases][:whole].reshape(shape)[(..., *here)], (..., *there)))
             first = sum(shift*step for shift, step in zip(shifts, steps))
             view = self.memory[phases][first:first + whole].reshape(shape)
-            if wide:
-                self.taps.append((taps, view))
-            else:
-                cut = [slice(count) if window == slice(None) else 0 for window, count in zip(windows, counts)]
-                self.taps.append(((*taps, ..., *windows), view[(..., *cut)]))
+            if self.shape != lengths:
+                view = view[(..., *(slice(n) if window == slice(None) else 0 for window, n in zip(windows, self.shape)))]
+            self.taps.append((taps if all(w == slice(None) for w in windows) else (*taps, ..., *windows), view))
 
     def put(self, images):
         """The images to look at."""
@@ -181,13 +183,15 @@ def forward(*, X, K, b, s, d, p):
     windows = _Taps((C, count), (T,), ((-p, (U, d), (n_i, s)),), dtype)
     wide, = windows.shape
     columns = np.empty((U, C, count, wide), dtype)
+    product = np.empty((O, count*wide), dtype)
     K_flat = K.swapaxes(-1, -2).reshape(O, U*C)
     for first in range(0, N, count):
         n = slice(first, first + count)
         # Y[n,o,i] = sum[c,u](K[o,c,u]*X[n,c,i*s+d*u-p]) + b[o]
         windows.put(X[n].swapaxes(0, 1))
         windows.copy(columns)
-        np.add((K_flat @ columns.reshape(U*C, count*wide)).reshape(O, count, wide)[:, :, :n_i].swapaxes(0, 1), b[:, None], out=Y[n])
+        np.matmul(K_flat, columns.reshape(U*C, count*wide), out=product)
+        np.add(product.reshape(O, count, wide)[:, :, :n_i].swapaxes(0, 1), b[:, None], out=Y[n])  # (count, O, n_i)
     return Y, (X, K, N, C, T, O, U, s, d, p, dtype,)
 
 
@@ -206,13 +210,15 @@ def backward(residuals, *, dY):
     # dK[o,c,u] = sum[n,i](dY[n,o,i]*X[n,c,i*s+d*u-p])
     columns = np.empty((U, C, count, wide), dtype)
     dK_sum = np.zeros((U, C, O), dtype)
+    columns_flat = columns.reshape(C*U, count*wide)
     part = np.ascontiguousarray(K.swapaxes(-1, -2).reshape(O, U*C).T)
     for first in range(0, N, count):
         n = slice(first, first + count)
         # dX[n,c,a] = sum[o,u](where((p + a - d*u) % s == 0, dY[n,o,(p+a-d*u)//s]*K[o,c,u], 0))
         rows[:, :, :n_i] = dY[n].swapaxes(0, 1)
         rows_flat = rows.reshape(O, count*wide)
-        part2 = (part @ rows_flat).reshape(U, C, count, wide)
+        np.matmul(part, rows_flat, out=columns_flat)
+        part2 = columns_flat.reshape(U, C, count, wide)
         windows.add(part2, dX[n].swapaxes(0, 1))
         # dK[o,c,u] = sum[n,i](dY[n,o,i]*X[n,c,i*s+d*u-p])
         windows.put(X[n].swapaxes(0, 1))

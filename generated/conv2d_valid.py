@@ -75,8 +75,12 @@ class _Taps:
     def __init__(self, leading, sizes, axes, dtype):
         lanes = [_lanes(n, *axis) for n, axis in zip(sizes, axes)]
         counts, lengths = [max(0, count) for _, _, (count, _) in axes], [length for _, _, length in lanes]
-        wide = _product(lengths) <= 1.5*_product(counts) and all(stride > 0 for _, _, (_, stride) in axes)
-        self.shape, self.memory, self.images, self.taps = lengths if wide else counts, {}, [], []
+        self.shape, self.memory, self.images, self.taps, idle = counts, {}, [], [], 1
+        for k in range(len(axes) - 1, -1, -1):
+            idle *= lengths[k]/max(1, counts[k])
+            if idle > 1.4 or axes[k][-1][1] < 1:
+                break
+            self.shape[k] = lengths[k]
         shape, steps = (*leading, *lengths), [_product(lengths[k + 1:]) for k in range(len(lengths))]
         whole, behind = _product(shape), sum(length*step for length, step in zip(lengths, steps))
         for key in np.ndindex(*(len(reads) for reads, _, _ in lanes)):
@@ -87,11 +91,9 @@ class _Taps:
                 self.images.append((self.memory[phases][:whole].reshape(shape)[(..., *here)], (..., *there)))
             first = sum(shift*step for shift, step in zip(shifts, steps))
             view = self.memory[phases][first:first + whole].reshape(shape)
-            if wide:
-                self.taps.append((taps, view))
-            else:
-                cut = [slice(count) if window == slice(None) else 0 for window, count in zip(windows, counts)]
-                self.taps.append(((*taps, ..., *windows), view[(..., *cut)]))
+            if self.shape != lengths:
+                view = view[(..., *(slice(n) if window == slice(None) else 0 for window, n in zip(windows, self.shape)))]
+            self.taps.append((taps if all(w == slice(None) for w in windows) else (*taps, ..., *windows), view))
 
     def put(self, images):
         """The images to look at."""
@@ -168,14 +170,15 @@ def forward(*, X, K, b):
     windows = _Taps((C, count), (H, W), ((0, (U, 1), (H - U + 1, 1)), (0, (V, 1), (W - V + 1, 1))), dtype)
     wide, wide2 = windows.shape
     columns = np.empty((U, V, C, count, wide, wide2), dtype)
+    product = np.empty((O, count*wide*wide2), dtype)
     K_flat = K.transpose(0, 2, 3, 1).reshape(O, U*V*C)
     for first in range(0, N, count):
         n = slice(first, first + count)
         # Y[n,o,i,j] = sum[c,u,v](K[o,c,u,v]*X[n,c,i+u,j+v]) + b[o]
         windows.put(X[n].swapaxes(0, 1))
         windows.copy(columns)
-        part = (K_flat @ columns.reshape(U*V*C, count*wide*wide2)).reshape(O, count, wide, wide2)
-        np.add(part[:, :, :H - U + 1, :W - V + 1].swapaxes(0, 1), b[:, None, None], out=Y[n])
+        np.matmul(K_flat, columns.reshape(U*V*C, count*wide*wide2), out=product)
+        np.add(product.reshape(O, count, wide, wide2)[:, :, :H - U + 1, :W - V + 1].swapaxes(0, 1), b[:, None, None], out=Y[n])
     return Y, (X, K, N, C, H, W, O, U, V, dtype,)
 
 
@@ -193,13 +196,15 @@ def backward(residuals, *, dY):
     # dK[o,c,u,v] = sum[n,i,j](dY[n,o,i,j]*X[n,c,i+u,j+v])
     columns = np.empty((U, V, C, count, wide, wide2), dtype)
     dK_sum = np.zeros((U, V, C, O), dtype)
+    columns_flat = columns.reshape(C*U*V, count*wide*wide2)
     part = np.ascontiguousarray(K.transpose(0, 2, 3, 1).reshape(O, U*V*C).T)
     for first in range(0, N, count):
         n = slice(first, first + count)
         # dX[n,c,a,d] = sum[o,u,v](dY[n,o,a-u,d-v]*K[o,c,u,v])
         rows[:, :, :H - U + 1, :W - V + 1] = dY[n].swapaxes(0, 1)
         rows_flat = rows.reshape(O, count*wide*wide2)
-        part2 = (part @ rows_flat).reshape(U, V, C, count, wide, wide2)
+        np.matmul(part, rows_flat, out=columns_flat)
+        part2 = columns_flat.reshape(U, V, C, count, wide, wide2)
         windows.add(part2, dX[n].swapaxes(0, 1))
         # dK[o,c,u,v] = sum[n,i,j](dY[n,o,i,j]*X[n,c,i+u,j+v])
         windows.put(X[n].swapaxes(0, 1))

@@ -187,30 +187,30 @@ def test_room_and_windows_name_the_same_places() -> None:
     assert view.size == expected.size == prod(expected.shape)
 
 
-TAPS = {
-    "one after the other": ((8, (-1, (3, 1), (8, 1))), True),
-    "a kernel as large as the image": ((5, (0, (5, 1), (1, 1))), False),
-    "a kernel larger than the image": ((4, (0, (6, 1), (-1, 1))), False),
-    "a stride": ((9, (-1, (3, 1), (5, 2))), True),
-    "a stride longer than the kernel": ((9, (0, (2, 1), (3, 4))), True),
-    "a stride and another dilation": ((12, (-3, (3, 3), (6, 2))), False),
-    "a stride that divides the dilation": ((20, (-2, (3, 4), (14, 2))), True),
-    "a kernel that is turned": ((8, (2, (3, -1), (8, 1))), True),
-    "padding beyond everything": ((3, (-7, (3, 2), (14, 1))), True),
-    "all windows at one place": ((5, (1, (3, 1), (4, 0))), False),
-    "windows that go backwards": ((9, (8, (3, 1), (5, -2))), False),
-    "no taps": ((4, (0, (0, 1), (5, 1))), True),
+TAPS = {  # n, the axis, and how many windows one tap then has
+    "one after the other": (10, (-1, (3, 1), (10, 1)), 12),
+    "a kernel as large as the image": (5, (0, (5, 1), (1, 1)), 1),
+    "a kernel larger than the image": (4, (0, (6, 1), (-1, 1)), 0),
+    "a stride": (9, (-1, (3, 1), (5, 2)), 6),
+    "a stride longer than the kernel": (9, (0, (2, 1), (3, 4)), 3),
+    "a stride and another dilation": (12, (-3, (3, 3), (6, 2)), 6),
+    "a stride that divides the dilation": (20, (-2, (3, 4), (18, 2)), 22),
+    "a kernel that is turned": (10, (2, (3, -1), (10, 1)), 12),
+    "padding beyond everything": (3, (-7, (3, 2), (18, 1)), 22),
+    "all windows at one place": (5, (1, (3, 1), (4, 0)), 4),
+    "windows that go backwards": (9, (8, (3, 1), (5, -2)), 5),
+    "no taps": (4, (0, (0, 1), (5, 1)), 5),
 }
 
 
 @pytest.mark.parametrize("case", TAPS)
 def test_taps_read_what_the_windows_read_and_add_where_they_read(case: str) -> None:
-    (n, axis), wide = TAPS[case]
+    n, axis, wide = TAPS[case]
     helpers, rng = helper("_Taps _windows"), np.random.default_rng(0)
     taps = helpers["_Taps"]((2, 3), (n, 6), (axis, (-1, (2, 1), (7, 1))), np.dtype(float))
     X = rng.normal(size=(2, 3, n, 6))
     expected = helpers["_windows"](X, None, None, axis, (-1, (2, 1), (7, 1))).transpose(2, 4, 0, 1, 3, 5)
-    assert wide == (list(taps.shape) != [max(0, axis[2][0]), 7])
+    assert taps.shape == [wide, 8]
     columns = np.full((axis[1][0], 2, 2, 3, *taps.shape), np.nan)
     V, dX = rng.normal(size=expected.shape), np.zeros_like(X)
     true = tuple(map(slice, expected.shape))

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from math import prod
 
 from ..expr import Expr, IntValue, Read, Reduce, additive_terms, free_symbols, guarded_factors, map_children, neg, product, tensor, walk
 from ..integer import Int
@@ -21,7 +22,7 @@ from .arrays import Array, Frame, Storage, axis_text, expand, permute, read, tup
 from .by_place import EachPlace
 from .contract import bracketed
 from .fold import Fold, find_fold
-from .form import ADD, Statement, Term, call
+from .form import ADD, MATMUL, Line, Statement, Term, call, renamed
 from .windows import bulk, is_plain_window, sliding
 
 
@@ -174,9 +175,13 @@ class ByImage:
     columns: dict[tuple[object, ...], str] = field(default_factory=dict)
     rows: dict[tuple[object, ...], Array] = field(default_factory=dict)
     totals: dict[str, Array] = field(default_factory=dict)
+    reserved: list[Line] = field(default_factory=list)                         # memory that the loop turns out to need
 
     def run(self, products: Sequence[Product], comments: Sequence[str]) -> None:
         body, notes = self.body, []
+        # What is scattered goes through the memory of the columns, before they are needed.
+        order = sorted(range(len(products)), key=lambda k: products[k].kind != "scatter")
+        products, comments = [products[k] for k in order], [comments[k] for k in order]
         for p, comment in zip(products, comments, strict=True):
             body.code.begin(comment)
             notes.append(body.code.note)
@@ -209,6 +214,7 @@ class ByImage:
             for p, note in zip(products, notes, strict=True):
                 body.code.note = note
                 getattr(self, p.kind)(p, done)
+        body.code.items[-1:-1] = self.reserved
 
     def on_threads(self, products: Sequence[Product], notes: Sequence[int], whole: str) -> None:
         """The loop in a function of its own, which does a part of the blocks; sums over all images are added up afterwards."""
@@ -426,7 +432,9 @@ class ByImage:
         body, e = self.body, p.equation
         columns = self.fill(p, done)
         wide, narrow = self.inner(p, wide=True), self.inner(p, wide=False)
+        start = len(body.code.items)
         value = wide.keep(body.value(wide, Reduce("sum", p.sum.indices, product([*p.others, columns]))))
+        value = self.into_memory(wide, value, start, [])
         seen = tensor(value.text, *value.labels)
         narrow.storage[value.text] = Storage(value.text, tuple(narrow.ranges[i] for i in value.labels))
         narrow.views[seen.tensor, seen.subs] = self.cut(p, narrow, value)
@@ -452,12 +460,36 @@ class ByImage:
         assert p.fold is not None
         sides, wide = self.sides(p, done), self.inner(p, wide=True)
         values = replaced(p.fold.values, p.sum, Reduce("sum", p.sum.indices, product([*p.others, sides])))
+        start = len(body.code.items)
         value = wide.keep(body.value(wide, values if p.sign > 0 else neg(values)))
+        value = self.into_memory(wide, value, start, self.columns.values())
         lead = self.lead(p)
         value = permute(value, (*p.kernel, *lead, p.batch, *p.image))
         slid = tuple(i for i in e.indices if i not in (*lead, p.batch))
         images = permute(Array(part(e.tensor, e.indices.index(p.batch), p.batch), e.indices), (*lead, p.batch, *slid))
         body.line(f"{taps.name}.add({value.text}, {images.text})", e.tensor)
+
+
+    def into_memory(self, frame: Frame, value: Array, start: int, free: Iterable[str]) -> Array:
+        """The value, whose matrix product, among the statements since the start, is written to memory that all blocks use: one that
+        is free and as large, or its own."""
+        code = self.body.code
+        at = [k for k, s in enumerate(code.items) if k >= start and isinstance(s, Statement) and s.operation == MATMUL]
+        if len(at) != 1:
+            return value
+        s = code.items[at[0]]
+        assert isinstance(s, Statement)
+        shape = tuple_text(frame.integer(size) for size in s.shape)
+        alike = [c for c in free if _entries(frame.storage[c]) == prod(s.shape, start=Int.of(1))]
+        name = self.body.fresh(f"{alike[0]}_flat" if alike else "product")
+        made = f"{alike[0]}.reshape{shape}" if alike else f"np.empty({shape}, {self.body.dtype})"
+        self.reserved.append(Line(f"{name} = {made}", binds=name))
+        code.items[at[0]:] = renamed([replace(s, out=name, is_place=True), *code.items[at[0] + 1 :]], {s.target: name})
+        return replace(value, text=name) if value.text == s.target else value
+
+
+def _entries(store: Storage) -> Int:
+    return prod((r.size for r in store.axes), start=Int.of(1))
 
 
 def part(variable: str, axis: int, batch: str) -> str:

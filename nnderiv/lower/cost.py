@@ -16,7 +16,7 @@ CALL = 4_000          # one step of a Python loop, with the NumPy calls in it
 SCATTERED = 8         # an entry read along an axis of a few places, in place of one along a long row
 PART = TYPICAL**3     # entries of the largest array from which parts on several threads pay
 WIDE = 128            # entries of a row from which it is accumulated whole, by a call of its own
-IDLE = 1.5            # a tap of all windows is at most so many times as long as what is needed of it
+IDLE = 1.4            # a tap of all windows is at most so many times as long as what is needed of it
 SMALL = 1_000_000     # multiplications up to which BLAS takes matrices as they are: no copies, no threads
 BLOCK = 100_000       # entries of the columns of the images that are worked on at a time
 

@@ -149,8 +149,12 @@ class _Taps:
     def __init__(self, leading, sizes, axes, dtype):
         lanes = [_lanes(n, *axis) for n, axis in zip(sizes, axes)]
         counts, lengths = [max(0, count) for _, _, (count, _) in axes], [length for _, _, length in lanes]
-        wide = _product(lengths) <= IDLE*_product(counts) and all(stride > 0 for _, _, (_, stride) in axes)
-        self.shape, self.memory, self.images, self.taps = lengths if wide else counts, {}, [], []
+        self.shape, self.memory, self.images, self.taps, idle = counts, {}, [], [], 1
+        for k in range(len(axes) - 1, -1, -1):
+            idle *= lengths[k]/max(1, counts[k])
+            if idle > IDLE or axes[k][-1][1] < 1:
+                break
+            self.shape[k] = lengths[k]
         shape, steps = (*leading, *lengths), [_product(lengths[k + 1:]) for k in range(len(lengths))]
         whole, behind = _product(shape), sum(length*step for length, step in zip(lengths, steps))
         for key in np.ndindex(*(len(reads) for reads, _, _ in lanes)):
@@ -161,11 +165,9 @@ class _Taps:
                 self.images.append((self.memory[phases][:whole].reshape(shape)[(..., *here)], (..., *there)))
             first = sum(shift*step for shift, step in zip(shifts, steps))
             view = self.memory[phases][first:first + whole].reshape(shape)
-            if wide:
-                self.taps.append((taps, view))
-            else:
-                cut = [slice(count) if window == slice(None) else 0 for window, count in zip(windows, counts)]
-                self.taps.append(((*taps, ..., *windows), view[(..., *cut)]))
+            if self.shape != lengths:
+                view = view[(..., *(slice(n) if window == slice(None) else 0 for window, n in zip(windows, self.shape)))]
+            self.taps.append((taps if all(w == slice(None) for w in windows) else (*taps, ..., *windows), view))
 
     def put(self, images):
         """The images to look at."""
