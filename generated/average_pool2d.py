@@ -139,18 +139,26 @@ def forward(*, X, U, V, s, p):
     s = _integer("s", s, 1)
     p = _integer("p", p)
     N, C, H, W = _shape(X, 4, "X[N,C,H,W]")
-    n_i = (H + 2*p - U)//s + 1  # values of i
-    n_j = (W + 2*p - V)//s + 1  # values of j
+    n_i = max(0, (H + 2*p - U)//s + 1)  # values of i
+    n_j = max(0, (W + 2*p - V)//s + 1)  # values of j
+    n_u = max(0, U)  # values of u
+    n_v = max(0, V)  # values of v
     # Y_count[i,j] = sum[u,v](where(0 <= i*s + u - p and i*s + u - p < H and 0 <= j*s + v - p and j*s + v - p < W, 1,
     #     0))
-    part = (0 <= np.arange(n_i)[:, None]*s + np.arange(U) - p) & (np.arange(n_i)[:, None]*s + np.arange(U) - p < H)
-    part2 = (0 <= np.arange(n_j)[:, None]*s + np.arange(V) - p) & (np.arange(n_j)[:, None]*s + np.arange(V) - p < W)
+    part = (
+        (0 <= np.arange((H + 2*p - U)//s + 1)[:, None]*s + np.arange(U) - p)
+        & (np.arange((H + 2*p - U)//s + 1)[:, None]*s + np.arange(U) - p < H)
+    )
+    part2 = (
+        (0 <= np.arange((W + 2*p - V)//s + 1)[:, None]*s + np.arange(V) - p)
+        & (np.arange((W + 2*p - V)//s + 1)[:, None]*s + np.arange(V) - p < W)
+    )
     Y_count = _row_sums(part.astype(dtype))[:, None]*_row_sums(part2.astype(dtype))  # (n_i, n_j)
     # Y[n,c,i,j] = sum[u,v](X[n,c,i*s+u-p,j*s+v-p]/max(Y_count[i,j], 1))
     Y = np.zeros((N, C, n_i, n_j), dtype)
     part3 = np.maximum(Y_count, 1)
-    windows = _windows(X, None, None, (-p, (U, 1), (n_i, s)), (-p, (V, 1), (n_j, s)))
-    for u, v in np.ndindex(U, V):
+    windows = _windows(X, None, None, (-p, (n_u, 1), (n_i, s)), (-p, (n_v, 1), (n_j, s)))
+    for u, v in np.ndindex(n_u, n_v):
         Y += windows[:, :, u, :, v]/part3
     return Y, (Y_count, N, C, H, W, U, V, s, p, dtype,)
 
@@ -158,13 +166,15 @@ def forward(*, X, U, V, s, p):
 def backward(residuals, *, dY):
     """residuals, dY[N,C,(H+2*p-U)//s+1,(W+2*p-V)//s+1] -> dX"""
     Y_count, N, C, H, W, U, V, s, p, dtype, = residuals
-    dY = _seed(dY, dtype, (N, C, (H + 2*p - U)//s + 1, (W + 2*p - V)//s + 1), "dY[N, C, (H+2*p-U)//s+1, (W+2*p-V)//s+1]")
+    n_u = max(0, U)  # values of u
+    n_v = max(0, V)  # values of v
+    dY = _seed(dY, dtype, (N, C, max(0, (H + 2*p - U)//s + 1), max(0, (W + 2*p - V)//s + 1)), "dY[N, C, (H+2*p-U)//s+1, (W+2*p-V)//s+1]")
     # dX[n,c,a,b] = sum[u,v](where((p + a - u) % s == 0 and (p + b - v) % s == 0,
     #     dY[n,c,(p+a-u)//s,(p+b-v)//s]/max(Y_count[(p+a-u)//s,(p+b-v)//s], 1), 0))
-    n_a_q = (H + 2*p - U)//s + 1  # values of a_q
-    n_b_q = (W + 2*p - V)//s + 1  # values of b_q
-    dX, places = _room((N, C, H, W), (None, None, (-p, (n_a_q, s), (U, 1)), (-p, (n_b_q, s), (V, 1))), dtype)
+    n_a_q = max(0, (H + 2*p - U)//s + 1)  # values of a_q
+    n_b_q = max(0, (W + 2*p - V)//s + 1)  # values of b_q
+    dX, places = _room((N, C, H, W), (None, None, (-p, (n_a_q, s), (n_u, 1)), (-p, (n_b_q, s), (n_v, 1))), dtype)
     part2 = dY/np.maximum(Y_count, 1)
-    for u, v in np.ndindex(U, V):
+    for u, v in np.ndindex(n_u, n_v):
         places[:, :, :, u, :, v] += part2
     return Gradients((dX,))

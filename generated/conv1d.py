@@ -176,7 +176,7 @@ def forward(*, X, K, b, s, d, p):
     O, _, U = _shape(K, 3, "K[O,C,U]")
     if not (K.shape == (O, C, U) and b.shape == (O,)):
         raise _misfit((K, (O, C, U), "K[O,C,U]"), (b, (O,), "b[O]"))
-    n_i = (T + 2*p + d - U*d - 1)//s + 1  # values of i
+    n_i = max(0, (T + 2*p + d - U*d - 1)//s + 1)  # values of i
     # Y[n,o,i] = sum[c,u](K[o,c,u]*X[n,c,i*s+d*u-p]) + b[o]
     Y = np.empty((N, O, n_i), dtype)
     count = _at_once(N, C*U*n_i, O)
@@ -198,8 +198,8 @@ def forward(*, X, K, b, s, d, p):
 def backward(residuals, *, dY):
     """residuals, dY[N,O,(T+2*p+d-U*d-1)//s+1] -> dX, dK, db"""
     X, K, N, C, T, O, U, s, d, p, dtype, = residuals
-    dY = _seed(dY, dtype, (N, O, (T + 2*p + d - U*d - 1)//s + 1), "dY[N, O, (T+2*p+d-U*d-1)//s+1]")
-    n_i = (T + 2*p + d - U*d - 1)//s + 1  # values of i
+    n_i = max(0, (T + 2*p + d - U*d - 1)//s + 1)  # values of i
+    dY = _seed(dY, dtype, (N, O, n_i), "dY[N, O, (T+2*p+d-U*d-1)//s+1]")
     # dX[n,c,a] = sum[o,u](where((p + a - d*u) % s == 0, dY[n,o,(p+a-d*u)//s]*K[o,c,u], 0))
     dX = np.zeros((N, C, T), dtype)
     # dK[o,c,u] = sum[n,i](dY[n,o,i]*X[n,c,i*s+d*u-p])

@@ -177,8 +177,8 @@ def forward(*, X, K, b, s, d, p):
     O, _, U, V = _shape(K, 4, "K[O,C,U,V]")
     if not (K.shape == (O, C, U, V) and b.shape == (O,)):
         raise _misfit((K, (O, C, U, V), "K[O,C,U,V]"), (b, (O,), "b[O]"))
-    n_i = (H + 2*p + d - U*d - 1)//s + 1  # values of i
-    n_j = (W + 2*p + d - V*d - 1)//s + 1  # values of j
+    n_i = max(0, (H + 2*p + d - U*d - 1)//s + 1)  # values of i
+    n_j = max(0, (W + 2*p + d - V*d - 1)//s + 1)  # values of j
     # Y[n,o,i,j] = sum[c,u,v](K[o,c,u,v]*X[n,c,i*s+d*u-p,j*s+d*v-p]) + b[o]
     Y = np.empty((N, O, n_i, n_j), dtype)
     count = _at_once(N, C*U*V*n_i*n_j, O)
@@ -200,9 +200,9 @@ def forward(*, X, K, b, s, d, p):
 def backward(residuals, *, dY):
     """residuals, dY[N,O,(H+2*p+d-U*d-1)//s+1,(W+2*p+d-V*d-1)//s+1] -> dX, dK, db"""
     X, K, N, C, H, W, O, U, V, s, d, p, dtype, = residuals
-    dY = _seed(dY, dtype, (N, O, (H + 2*p + d - U*d - 1)//s + 1, (W + 2*p + d - V*d - 1)//s + 1), "dY[N, O, (H+2*p+d-U*d-1)//s+1, (W+2*p+d-V*d-1)//s+1]")
-    n_i = (H + 2*p + d - U*d - 1)//s + 1  # values of i
-    n_j = (W + 2*p + d - V*d - 1)//s + 1  # values of j
+    n_i = max(0, (H + 2*p + d - U*d - 1)//s + 1)  # values of i
+    n_j = max(0, (W + 2*p + d - V*d - 1)//s + 1)  # values of j
+    dY = _seed(dY, dtype, (N, O, n_i, n_j), "dY[N, O, (H+2*p+d-U*d-1)//s+1, (W+2*p+d-V*d-1)//s+1]")
     # dX[n,c,a,e] = sum[o,u,v](where((p + a - d*u) % s == 0 and (p + e - d*v) % s == 0,
     #     dY[n,o,(p+a-d*u)//s,(p+e-d*v)//s]*K[o,c,u,v], 0))
     dX = np.zeros((N, C, H, W), dtype)

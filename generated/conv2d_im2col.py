@@ -135,8 +135,8 @@ def forward(*, X, K, b, s, d, p):
     O, _, U, V = _shape(K, 4, "K[O,C,U,V]")
     if not (K.shape == (O, C, U, V) and b.shape == (O,)):
         raise _misfit((K, (O, C, U, V), "K[O,C,U,V]"), (b, (O,), "b[O]"))
-    n_i = (H + 2*p + d - U*d - 1)//s + 1  # values of i
-    n_j = (W + 2*p + d - V*d - 1)//s + 1  # values of j
+    n_i = max(0, (H + 2*p + d - U*d - 1)//s + 1)  # values of i
+    n_j = max(0, (W + 2*p + d - V*d - 1)//s + 1)  # values of j
     # cols[n,i,j,c,u,v] = X[n,c,i*s+d*u-p,j*s+d*v-p]
     cols = _windows(X, None, None, (-p, (U, d), (n_i, s)), (-p, (V, d), (n_j, s))).transpose(0, 3, 5, 1, 2, 4)
     # Y[n,o,i,j] = sum[c,u,v](cols[n,i,j,c,u,v]*K[o,c,u,v]) + b[o]
@@ -148,9 +148,9 @@ def forward(*, X, K, b, s, d, p):
 def backward(residuals, *, dY):
     """residuals, dY[N,O,(H+2*p+d-U*d-1)//s+1,(W+2*p+d-V*d-1)//s+1] -> dX, dK, db"""
     K, cols, N, C, H, W, O, U, V, s, d, p, dtype, = residuals
-    dY = _seed(dY, dtype, (N, O, (H + 2*p + d - U*d - 1)//s + 1, (W + 2*p + d - V*d - 1)//s + 1), "dY[N, O, (H+2*p+d-U*d-1)//s+1, (W+2*p+d-V*d-1)//s+1]")
-    n_i = (H + 2*p + d - U*d - 1)//s + 1  # values of i
-    n_j = (W + 2*p + d - V*d - 1)//s + 1  # values of j
+    n_i = max(0, (H + 2*p + d - U*d - 1)//s + 1)  # values of i
+    n_j = max(0, (W + 2*p + d - V*d - 1)//s + 1)  # values of j
+    dY = _seed(dY, dtype, (N, O, n_i, n_j), "dY[N, O, (H+2*p+d-U*d-1)//s+1, (W+2*p+d-V*d-1)//s+1]")
     # dcols[n,i,j,c,u,v] = sum[o](dY[n,o,i,j]*K[o,c,u,v])
     dcols = (dY.swapaxes(0, 1).reshape(O, N*n_i*n_j).T @ K.reshape(O, C*U*V)).reshape(N, n_i, n_j, C, U, V)
     # dX[n,c,a,e] = sum[u,v](where((p + a - d*u) % s == 0 and (p + e - d*v) % s == 0,

@@ -164,10 +164,12 @@ def forward(*, X, K, b):
     O, _, U, V = _shape(K, 4, "K[O,C,U,V]")
     if not (K.shape == (O, C, U, V) and b.shape == (O,)):
         raise _misfit((K, (O, C, U, V), "K[O,C,U,V]"), (b, (O,), "b[O]"))
+    n_i = max(0, H - U + 1)  # values of i
+    n_j = max(0, W - V + 1)  # values of j
     # Y[n,o,i,j] = sum[c,u,v](K[o,c,u,v]*X[n,c,i+u,j+v]) + b[o]
-    Y = np.empty((N, O, H - U + 1, W - V + 1), dtype)
-    count = _at_once(N, C*U*V*(H - U + 1)*(W - V + 1), O)
-    windows = _Taps((C, count), (H, W), ((0, (U, 1), (H - U + 1, 1)), (0, (V, 1), (W - V + 1, 1))), dtype)
+    Y = np.empty((N, O, n_i, n_j), dtype)
+    count = _at_once(N, C*U*V*n_i*n_j, O)
+    windows = _Taps((C, count), (H, W), ((0, (U, 1), (n_i, 1)), (0, (V, 1), (n_j, 1))), dtype)
     wide, wide2 = windows.shape
     columns = np.empty((U, V, C, count, wide, wide2), dtype)
     product = np.empty((O, count*wide*wide2), dtype)
@@ -178,19 +180,21 @@ def forward(*, X, K, b):
         windows.put(X[n].swapaxes(0, 1))
         windows.copy(columns)
         np.matmul(K_flat, columns.reshape(U*V*C, count*wide*wide2), out=product)
-        np.add(product.reshape(O, count, wide, wide2)[:, :, :H - U + 1, :W - V + 1].swapaxes(0, 1), b[:, None, None], out=Y[n])
+        np.add(product.reshape(O, count, wide, wide2)[:, :, :n_i, :n_j].swapaxes(0, 1), b[:, None, None], out=Y[n])
     return Y, (X, K, N, C, H, W, O, U, V, dtype,)
 
 
 def backward(residuals, *, dY):
     """residuals, dY[N,O,H-U+1,W-V+1] -> dX, dK, db"""
     X, K, N, C, H, W, O, U, V, dtype, = residuals
-    dY = _seed(dY, dtype, (N, O, H - U + 1, W - V + 1), "dY[N, O, H-U+1, W-V+1]")
+    n_i = max(0, H - U + 1)  # values of i
+    n_j = max(0, W - V + 1)  # values of j
+    dY = _seed(dY, dtype, (N, O, n_i, n_j), "dY[N, O, H-U+1, W-V+1]")
     # dX[n,c,a,d] = sum[o,u,v](dY[n,o,a-u,d-v]*K[o,c,u,v])
     dX = np.zeros((N, C, H, W), dtype)
     # dK[o,c,u,v] = sum[n,i,j](dY[n,o,i,j]*X[n,c,i+u,j+v])
-    count = _at_once(N, C*U*V*(H - U + 1)*(W - V + 1), O)
-    windows = _Taps((C, count), (H, W), ((0, (U, 1), (H - U + 1, 1)), (0, (V, 1), (W - V + 1, 1))), dtype)
+    count = _at_once(N, C*U*V*n_i*n_j, O)
+    windows = _Taps((C, count), (H, W), ((0, (U, 1), (n_i, 1)), (0, (V, 1), (n_j, 1))), dtype)
     wide, wide2 = windows.shape
     rows = np.zeros((O, count, wide, wide2), dtype)
     # dK[o,c,u,v] = sum[n,i,j](dY[n,o,i,j]*X[n,c,i+u,j+v])
@@ -201,7 +205,7 @@ def backward(residuals, *, dY):
     for first in range(0, N, count):
         n = slice(first, first + count)
         # dX[n,c,a,d] = sum[o,u,v](dY[n,o,a-u,d-v]*K[o,c,u,v])
-        rows[:, :, :H - U + 1, :W - V + 1] = dY[n].swapaxes(0, 1)
+        rows[:, :, :n_i, :n_j] = dY[n].swapaxes(0, 1)
         rows_flat = rows.reshape(O, count*wide*wide2)
         np.matmul(part, rows_flat, out=columns_flat)
         part2 = columns_flat.reshape(U, V, C, count, wide, wide2)

@@ -120,8 +120,10 @@ def forward(*, X, K):
     dtype = X.dtype
     H, W = _shape(X, 2, "X[H,W]")
     U, V = _shape(K, 2, "K[U,V]")
+    n_i = max(0, H - U + 1)  # values of i
+    n_j = max(0, W - V + 1)  # values of j
     # Y[i,j] = sum[u,v](K[u,v]*X[i+U-u-1,j+V-v-1])
-    Y, places = _room((H - U + 1, W - V + 1), ((-U + 1, (H, 1), (U, 1)), (-V + 1, (W, 1), (V, 1))), dtype)
+    Y, places = _room((n_i, n_j), ((-U + 1, (H, 1), (U, 1)), (-V + 1, (W, 1), (V, 1))), dtype)
     for u, v in np.ndindex(U, V):
         places[:, u, :, v] += K[u, v]*X
     return Y, (X, K, H, W, U, V, dtype,)
@@ -130,14 +132,16 @@ def forward(*, X, K):
 def backward(residuals, *, dY):
     """residuals, dY[H-U+1,W-V+1] -> dX, dK"""
     X, K, H, W, U, V, dtype, = residuals
-    dY = _seed(dY, dtype, (H - U + 1, W - V + 1), "dY[H-U+1, W-V+1]")
+    n_i = max(0, H - U + 1)  # values of i
+    n_j = max(0, W - V + 1)  # values of j
+    dY = _seed(dY, dtype, (n_i, n_j), "dY[H-U+1, W-V+1]")
     # dX[a,b] = sum[u,v](dY[u+a-U+1,v+b-V+1]*K[u,v])
     dX = np.zeros((H, W), dtype)
     windows = _windows(dY, (-U + 1, (U, 1), (H, 1)), (-V + 1, (V, 1), (W, 1)))
     for u, v in np.ndindex(U, V):
         dX += K[u, v]*windows[u, :, v]
     # dK[u,v] = sum[i,j](dY[i,j]*X[i+U-u-1,j+V-v-1])
-    dK, places = _room((U, V), ((U - 1, (H - U + 1, 1), (H, -1)), (V - 1, (W - V + 1, 1), (W, -1))), dtype)
+    dK, places = _room((U, V), ((U - 1, (n_i, 1), (H, -1)), (V - 1, (n_j, 1), (W, -1))), dtype)
     for u_q, v_q in np.ndindex(H, W):
         places[:, u_q, :, v_q] += X[u_q, v_q]*dY
     return Gradients((dX, dK,))

@@ -120,9 +120,11 @@ def forward(*, X, K):
     dtype = X.dtype
     H, W = _shape(X, 2, "X[H,W]")
     U, V = _shape(K, 2, "K[U,V]")
+    n_i = max(0, H - U + 1)  # values of i
+    n_j = max(0, W - V + 1)  # values of j
     # Y[i,j] = sum[u,v](K[u,v]*X[i+u,j+v])
-    Y = np.zeros((H - U + 1, W - V + 1), dtype)
-    windows = _windows(X, (0, (U, 1), (H - U + 1, 1)), (0, (V, 1), (W - V + 1, 1)))
+    Y = np.zeros((n_i, n_j), dtype)
+    windows = _windows(X, (0, (U, 1), (n_i, 1)), (0, (V, 1), (n_j, 1)))
     for u, v in np.ndindex(U, V):
         Y += K[u, v]*windows[u, :, v]
     return Y, (X, K, H, W, U, V, dtype,)
@@ -131,14 +133,16 @@ def forward(*, X, K):
 def backward(residuals, *, dY):
     """residuals, dY[H-U+1,W-V+1] -> dX, dK"""
     X, K, H, W, U, V, dtype, = residuals
-    dY = _seed(dY, dtype, (H - U + 1, W - V + 1), "dY[H-U+1, W-V+1]")
+    n_i = max(0, H - U + 1)  # values of i
+    n_j = max(0, W - V + 1)  # values of j
+    dY = _seed(dY, dtype, (n_i, n_j), "dY[H-U+1, W-V+1]")
     # dX[a,b] = sum[u,v](dY[a-u,b-v]*K[u,v])
-    dX, places = _room((H, W), ((0, (H - U + 1, 1), (U, 1)), (0, (W - V + 1, 1), (V, 1))), dtype)
+    dX, places = _room((H, W), ((0, (n_i, 1), (U, 1)), (0, (n_j, 1), (V, 1))), dtype)
     for u, v in np.ndindex(U, V):
         places[:, u, :, v] += K[u, v]*dY
     # dK[u,v] = sum[i,j](dY[i,j]*X[i+u,j+v])
     dK = np.empty((U, V), dtype)
-    windows = _windows(X, (0, (U, 1), (H - U + 1, 1)), (0, (V, 1), (W - V + 1, 1)))
+    windows = _windows(X, (0, (U, 1), (n_i, 1)), (0, (V, 1), (n_j, 1)))
     for u, v in np.ndindex(U, V):
         dK[u, v] = (dY*windows[u, :, v]).sum()
     return Gradients((dX, dK,))

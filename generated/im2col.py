@@ -133,22 +133,27 @@ def forward(*, X, U, V, s, d, p):
     d = _integer("d", d, 1)
     p = _integer("p", p)
     N, C, H, W = _shape(X, 4, "X[N,C,H,W]")
-    n_i = (H + 2*p + d - U*d - 1)//s + 1  # values of i
-    n_j = (W + 2*p + d - V*d - 1)//s + 1  # values of j
+    n_i = max(0, (H + 2*p + d - U*d - 1)//s + 1)  # values of i
+    n_j = max(0, (W + 2*p + d - V*d - 1)//s + 1)  # values of j
+    n_u = max(0, U)  # values of u
+    n_v = max(0, V)  # values of v
     # cols[n,i,j,c,u,v] = X[n,c,i*s+d*u-p,j*s+d*v-p]
-    cols = _windows(X, None, None, (-p, (U, d), (n_i, s)), (-p, (V, d), (n_j, s))).transpose(0, 3, 5, 1, 2, 4).copy()
+    part = _windows(X, None, None, (-p, (n_u, d), (n_i, s)), (-p, (n_v, d), (n_j, s)))
+    cols = part.transpose(0, 3, 5, 1, 2, 4).copy()  # (N, n_i, n_j, C, n_u, n_v)
     return cols, (N, C, H, W, U, V, s, d, p, dtype,)
 
 
 def backward(residuals, *, dcols):
     """residuals, dcols[N,(H+2*p+d-U*d-1)//s+1,(W+2*p+d-V*d-1)//s+1,C,U,V] -> dX"""
     N, C, H, W, U, V, s, d, p, dtype, = residuals
-    dcols = _seed(dcols, dtype, (N, (H + 2*p + d - U*d - 1)//s + 1, (W + 2*p + d - V*d - 1)//s + 1, C, U, V), "dcols[N, (H+2*p+d-U*d-1)//s+1, (W+2*p+d-V*d-1)//s+1, C, U, V]")
+    n_u = max(0, U)  # values of u
+    n_v = max(0, V)  # values of v
+    dcols = _seed(dcols, dtype, (N, max(0, (H + 2*p + d - U*d - 1)//s + 1), max(0, (W + 2*p + d - V*d - 1)//s + 1), C, n_u, n_v), "dcols[N, (H+2*p+d-U*d-1)//s+1, (W+2*p+d-V*d-1)//s+1, C, U, V]")
     # dX[n,c,a,b] = sum[u,v](where((p + a - d*u) % s == 0 and (p + b - d*v) % s == 0,
     #     dcols[n,(p+a-d*u)//s,(p+b-d*v)//s,c,u,v], 0))
-    n_a_q = (H + 2*p + d - U*d - 1)//s + 1  # values of a_q
-    n_b_q = (W + 2*p + d - V*d - 1)//s + 1  # values of b_q
-    dX, places = _room((N, C, H, W), (None, None, (-p, (n_a_q, s), (U, d)), (-p, (n_b_q, s), (V, d))), dtype)
-    for u, v in np.ndindex(U, V):
+    n_a_q = max(0, (H + 2*p + d - U*d - 1)//s + 1)  # values of a_q
+    n_b_q = max(0, (W + 2*p + d - V*d - 1)//s + 1)  # values of b_q
+    dX, places = _room((N, C, H, W), (None, None, (-p, (n_a_q, s), (n_u, d)), (-p, (n_b_q, s), (n_v, d))), dtype)
+    for u, v in np.ndindex(n_u, n_v):
         places[:, :, :, u, :, v] += dcols[:, :, :, :, u, v].transpose(0, 3, 1, 2)
     return Gradients((dX,))

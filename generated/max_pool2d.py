@@ -122,12 +122,6 @@ def _windows(A, *axes, outside=0):
     return np.lib.stride_tricks.as_strided(A[tuple(slice(s, None) for s in starts)], sizes, strides, writeable=False)
 
 
-def _masked(x, keep, value):
-    """np.where(keep, x, value), in the memory of x."""
-    np.copyto(x, value, where=~keep)
-    return x
-
-
 Gradients = _record("Gradients", "dX")
 
 
@@ -141,12 +135,14 @@ def forward(*, X, U, V, s, p):
     s = _integer("s", s, 1)
     p = _integer("p", p)
     N, C, H, W = _shape(X, 4, "X[N,C,H,W]")
-    n_i = (H + 2*p - U)//s + 1  # values of i
-    n_j = (W + 2*p - V)//s + 1  # values of j
+    n_i = max(0, (H + 2*p - U)//s + 1)  # values of i
+    n_j = max(0, (W + 2*p - V)//s + 1)  # values of j
+    n_u = max(0, U)  # values of u
+    n_v = max(0, V)  # values of v
     # Y[n,c,i,j] = max[u,v](X[n,c,i*s+u-p,j*s+v-p])
     Y = np.full((N, C, n_i, n_j), -np.inf, dtype)
-    windows = _windows(X, None, None, (-p, (U, 1), (n_i, s)), (-p, (V, 1), (n_j, s)), outside=-np.inf)
-    for u, v in np.ndindex(U, V):
+    windows = _windows(X, None, None, (-p, (n_u, 1), (n_i, s)), (-p, (n_v, 1), (n_j, s)), outside=-np.inf)
+    for u, v in np.ndindex(n_u, n_v):
         np.maximum(Y, windows[:, :, u, :, v], out=Y)
     return Y, (X, Y, N, C, H, W, U, V, s, p, dtype,)
 
@@ -155,24 +151,25 @@ def forward(*, X, U, V, s, p):
 def backward(residuals, *, dY):
     """residuals, dY[N,C,(H+2*p-U)//s+1,(W+2*p-V)//s+1] -> dX"""
     X, Y, N, C, H, W, U, V, s, p, dtype, = residuals
-    dY = _seed(dY, dtype, (N, C, (H + 2*p - U)//s + 1, (W + 2*p - V)//s + 1), "dY[N, C, (H+2*p-U)//s+1, (W+2*p-V)//s+1]")
-    n_i = (H + 2*p - U)//s + 1  # values of i
-    n_j = (W + 2*p - V)//s + 1  # values of j
+    n_i = max(0, (H + 2*p - U)//s + 1)  # values of i
+    n_j = max(0, (W + 2*p - V)//s + 1)  # values of j
+    n_u = max(0, U)  # values of u
+    n_v = max(0, V)  # values of v
+    dY = _seed(dY, dtype, (N, C, n_i, n_j), "dY[N, C, (H+2*p-U)//s+1, (W+2*p-V)//s+1]")
     # Y_ties[n,c,i,j] = sum[u,v](where(X[n,c,i*s+u-p,j*s+v-p] == Y[n,c,i,j], 1, 0))
     Y_ties = np.zeros((N, C, n_i, n_j), dtype)
-    windows = _windows(X, None, None, (-p, (U, 1), (n_i, s)), (-p, (V, 1), (n_j, s)))
-    for u, v in np.ndindex(U, V):
-        part2 = (
-            ((0 <= np.arange(n_i)*s + u - p) & (np.arange(n_i)*s + u - p < H))[:, None]
-            & (0 <= np.arange(n_j)*s + v - p)
+    windows = _windows(X, None, None, (-p, (n_u, 1), (n_i, s)), (-p, (n_v, 1), (n_j, s)))
+    for u, v in np.ndindex(n_u, n_v):
+        part2 = (0 <= np.arange((H + 2*p - U)//s + 1)*s + u - p) & (np.arange((H + 2*p - U)//s + 1)*s + u - p < H)
+        part3 = (
+            (part2[:, None] & (0 <= np.arange((W + 2*p - V)//s + 1)*s + v - p))
+            & (np.arange((W + 2*p - V)//s + 1)*s + v - p < W)
         )
-        part3 = (windows[:, :, u, :, v] == Y).astype(dtype)
-        _masked(part3, part2 & (np.arange(n_j)*s + v - p < W), dtype.type(0))
-        Y_ties += part3
+        Y_ties += np.where(part3, (windows[:, :, u, :, v] == Y).astype(dtype), dtype.type(0))
     # dX[n,c,a,b] = sum[u,v](where((p + a - u) % s == 0 and (p + b - v) % s == 0 and X[n,c,a,b] ==
     #     Y[n,c,(p+a-u)//s,(p+b-v)//s], dY[n,c,(p+a-u)//s,(p+b-v)//s]/Y_ties[n,c,(p+a-u)//s,(p+b-v)//s], 0))
-    dX, places = _room((N, C, H, W), (None, None, (-p, (n_i, s), (U, 1)), (-p, (n_j, s), (V, 1))), dtype)
+    dX, places = _room((N, C, H, W), (None, None, (-p, (n_i, s), (n_u, 1)), (-p, (n_j, s), (n_v, 1))), dtype)
     np.divide(dY, Y_ties, out=Y_ties)
-    for u, v in np.ndindex(U, V):
+    for u, v in np.ndindex(n_u, n_v):
         places[:, :, :, u, :, v] += np.where(windows[:, :, u, :, v] == Y, Y_ties, dtype.type(0))
     return Gradients((dX,))

@@ -128,6 +128,49 @@ def test_every_form_of_pooling_agrees_with_pytorch(kind: str, sizes: tuple[int, 
     assert_close(backward(text, {"X": X}, [dY])["X"], expected.numpy(), "dX")
 
 
+# ---- nothing to slide over ----------------------------------------------------------------------------------------------------
+EMPTY = {
+    "one axis": ("X[N,C,T], W[O,C,U], b[O] -> Y\nY[n,o,i] = sum[c,u](W[o,c,u]*X[n,c,i+u]) + b[o]",
+                 {"X": (2, 2, 3), "W": (3, 2, 6), "b": (3,)}),
+    "a padded image and a stride": ("X[N,C,H,W], K[O,C,U,V], b[O] -> Y\nY[n,o,i,j] = sum[c,u,v](K[o,c,u,v]*X[n,c,2*i+u-1,2*j+v-1]) + b[o]"
+                                    "  for i < (H + 2 - U)//2 + 1, j < (W + 2 - V)//2 + 1",
+                                    {"X": (2, 2, 3, 4), "K": (3, 2, 9, 9), "b": (3,)}),
+    "one axis of two": ("X[N,C,H,W], K[O,C,U,V] -> Y\nY[n,o,i,j] = sum[c,u,v](K[o,c,u,v]*X[n,c,i+u,j+v])",
+                        {"X": (2, 2, 3, 9), "K": (3, 2, 6, 2)}),
+    "channel by channel": ("X[N,C,H,W], K[C,U,V] -> Y\nY[n,c,i,j] = sum[u,v](K[c,u,v]*X[n,c,i+u,j+v])",
+                           {"X": (2, 2, 3, 4), "K": (2, 6, 7)}),
+    "maximum": ("X[N,C,H,W] -> Y\nY[n,c,i,j] = max[u,v](X[n,c,2*i+u,2*j+v]) for u < 7, v < 6", {"X": (2, 2, 3, 4)}),
+    "sum": ("X[N,C,H,W] -> Y\nY[n,c,i,j] = sum[u,v](X[n,c,i+u,j+v])/42 for u < 7, v < 6", {"X": (2, 2, 3, 4)}),
+    "mean": ("X[N,C,T] -> Y\nY[n,c,i] = mean[u](X[n,c,i+u-1]) for i < T + 2 - 7 + 1, u < 7", {"X": (2, 2, 3)}),
+    "two in a row": ("X[N,T], w[U], v[U] -> Y\nZ[n,i] = tanh(sum[u](w[u]*X[n,i+u]))\nY[n,i] = sum[u](v[u]*Z[n,i+u])",
+                     {"X": (2, 5), "w": (4,), "v": (4,)}),
+    "differences": ("x[N] -> L\ny[i] = (x[i+4] - x[i])**2 for i < N - 4\nL = sum[i](y[i])", {"x": (3,)}),
+    "a recurrence": ("x[T,N] -> L\nh[t,n] = tanh(x[t+3,n] + h[t-1,n]) for t < T - 3\nL = sum[t,n](h[t,n])", {"x": (1, 2)}),
+}
+
+
+@pytest.mark.parametrize("options", [{}, {"without": ("by_image", "by_place")}, {"threads": 2}], ids=["emitted", "plainly", "threads"])
+@pytest.mark.parametrize("case", EMPTY)
+def test_a_kernel_larger_than_its_image_gives_nothing_and_no_gradient(case: str, options: dict[str, Any]) -> None:
+    text, shapes = EMPTY[case]
+    rng = np.random.default_rng(0)
+    inputs = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    module = derivation(text).compile(**options)
+    Y, residuals = module.forward(**inputs)
+    expected = np.asarray(next(iter(interpret(nd.parse(text), inputs).values())))
+    assert not Y.any() and np.size(Y) == np.size(expected) <= 1
+    gradients = module.backward(residuals, **({"dY": Y} if Y.ndim else {}))
+    for name, x in inputs.items():
+        g = getattr(gradients, f"d{name}")
+        assert g.shape == x.shape and not g.any()
+
+
+def test_a_size_is_cut_off_at_zero_where_it_is_a_size_and_not_where_it_is_a_value() -> None:
+    text = "x[N], b[M] -> y, z\ny[m] = (N - 5)*b[m]\nz[i] = x[i] for i < N - 5"
+    y, z = derivation(text).compile().forward(x=np.ones(2), b=np.ones(3))[0]
+    assert (y == -3).all() and z.shape == (0,)
+
+
 # ---- which form ---------------------------------------------------------------------------------------------------------------
 def source(text: str) -> str:
     return nd.derive(text).numpy()

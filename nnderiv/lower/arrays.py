@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from ..bounds import inside
+from ..bounds import inside, never_negative
 from ..integer import Atom, Element, Extreme, FloorDiv, Int, Mod
 from ..program import Range, Ranges
 from .form import Code, Operation, Term, call, is_variable
@@ -58,7 +58,8 @@ class Frame:
     ranges: Ranges
     positive: frozenset[str]
     storage: dict[str, Storage]
-    sizes: dict[Int, str] = field(default_factory=dict)
+    sizes: dict[Int, str] = field(default_factory=dict)    # integers that have a name,
+    extents: dict[Int, str] = field(default_factory=dict)  # and sizes of ranges that do, those included that are cut off at 0
     loops: Ranges = field(default_factory=dict)  # what the loop variables run over
     code: Code = field(default_factory=Code)  # where the statements go
     views: dict[tuple[str, tuple[Int, ...]], Array] = field(default_factory=dict)  # reads for which there is a view already
@@ -78,7 +79,13 @@ class Frame:
 
     def size(self, index: str) -> str:
         """The text of the number of values of an index."""
-        return self.integer(self.ranges[index].size)
+        return self.extent(self.ranges[index].size)
+
+    def extent(self, size: Int) -> str:
+        """The text of the size of a range: 0 where the range ends before it begins, as for a kernel that is larger than its image."""
+        if size in self.extents or never_negative(size, {}, self.positive):
+            return self.extents.get(size) or self.integer(size)
+        return f"max(0, {self.integer(size)})" if not size.is_constant else "0"
 
     def integer(self, value: Int) -> str:
         """The text of an integer expression without array indices: by the name that the function gave it, if it has one."""
@@ -218,6 +225,9 @@ def _slices(frame: Frame, store: Storage, subs: Sequence[Int], relative: list[In
 def _slice(frame: Frame, relative: Int, index: str, axis: Range) -> str:
     shift = relative - Int.symbol(index)
     start, stop = frame.ranges[index].lo + shift, frame.ranges[index].hi + shift
+    if not never_negative(stop - start, {}, frame.positive):
+        begin, size = frame.integer(start), frame.size(index)
+        return f":{size}" if start == 0 else f"{begin}:{begin} + {size}"
     return f"{'' if start == 0 else frame.integer(start)}:{'' if stop == axis.size else frame.integer(stop)}"
 
 

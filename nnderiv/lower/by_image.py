@@ -188,7 +188,8 @@ class ByImage:
             self.frames[p.equation.tensor] = body.frame(p.equation) if p.fold is None else body.fold_frame(p.fold)
             self.outputs(p)
         self.count = body.fresh("count")
-        whole = body.integer(products[0].size)
+        body.positive |= {self.count}
+        whole = body.extent(products[0].size)
         sizes = [self.largest(products, indices) for indices in (self.columns_of, self.rest_of)]
         blocks = ", THREADS" if body.threads > 1 else ""
         body.line(f"{self.count} = _at_once({whole}, {', '.join(sizes)}{blocks})", self.count)
@@ -332,7 +333,7 @@ class ByImage:
         for sub, r in zip(p.window.subs, frame.storage[p.window.tensor].axes, strict=True):
             pair = [i for i in (*p.kernel, *p.image) if i in sub.symbols()]
             if pair:
-                sizes.append(frame.integer(r.size))
+                sizes.append(frame.extent(r.size))
                 axes.append(axis_text(frame, sub - r.lo, pair))
         return sizes, axes
 
@@ -345,6 +346,7 @@ class ByImage:
             body.line(f"{variable} = {made}", variable)
             if key not in self.shapes:
                 self.shapes[key] = tuple(body.fresh("wide") for _ in sizes)
+                body.positive |= {*self.shapes[key]}
                 body.line(f"{', '.join(self.shapes[key])}{',' * (len(sizes) == 1)} = {variable}.shape", self.shapes[key][0])
             self.known[made] = Taps(variable, self.shapes[key])
         return self.known[made]
@@ -372,7 +374,7 @@ class ByImage:
         frame, taps = self.frames[p.equation.tensor], self.taps_of[p.equation.tensor]
         ranges = {**frame.ranges, p.batch: self.range}
         if not wide:
-            return replace(frame, ranges=ranges, views=dict(frame.views))
+            return replace(frame, ranges=ranges, views=dict(frame.views), positive=self.body.positive)
         for i, name in zip(p.image, taps.shape, strict=True):
             ranges[i] = Range(ranges[i].lo, ranges[i].lo + Int.symbol(name))
         # Matrix products in the order of the memory: what both have, kernel, channels, and the images behind them.
@@ -380,7 +382,7 @@ class ByImage:
         middle = [i for i in self.lead(p) if i not in groups]
         rest = [i for i in frame.order if i not in (*groups, *p.kernel, *middle, p.batch, *p.image)]
         order = (*groups, *p.kernel, *middle, *rest, p.batch, *p.image)
-        return replace(frame, order=order, ranges=ranges, views=dict(frame.views))
+        return replace(frame, order=order, ranges=ranges, views=dict(frame.views), positive=self.body.positive)
 
     def of_block(self, frame: Frame, e: Expr, batch: str) -> Expr:
         """The expression with reads of the images at hand: dY[n] for dY, n a slice."""
@@ -479,7 +481,7 @@ class ByImage:
             return value
         s = code.items[at[0]]
         assert isinstance(s, Statement)
-        shape = tuple_text(frame.integer(size) for size in s.shape)
+        shape = tuple_text(frame.extent(size) for size in s.shape)
         alike = [c for c in free if _entries(frame.storage[c]) == prod(s.shape, start=Int.of(1))]
         name = self.body.fresh(f"{alike[0]}_flat" if alike else "product")
         made = f"{alike[0]}.reshape{shape}" if alike else f"np.empty({shape}, {self.body.dtype})"

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import combinations
 
+from ..bounds import never_negative
 from ..expr import (
     COMPARISONS,
     INF,
@@ -88,6 +89,7 @@ class Body:
         self.code, self.dtype = Code(), dtype
         self.fresh = Fresh({*program.names, dtype, "np", "residuals"})
         self.sizes: dict[Int, str] = {}
+        self.extents: dict[Int, str] = {}
         self.allocated: set[str] = set()
         self.softmaxes: Softmaxes = {}
         self.as_written = False
@@ -111,10 +113,19 @@ class Body:
         """Sizes that are more than a name get one."""
         for e in equations:
             for index, r in e.ranges.items():
-                size = r.size
-                if size not in self.sizes and ("//" in str(size) or "(" in str(size)):
-                    self.sizes[size] = self.fresh(f"n_{index}")
-                    self.line(f"{self.sizes[size]} = {size}  # values of {index}")
+                size, shown = r.size, str(r.size)
+                if size in self.extents or size.is_constant:
+                    continue
+                if not never_negative(size, {}, self.positive):
+                    self.extents[size] = self.fresh(f"n_{index}")
+                    self.line(f"{self.extents[size]} = max(0, {shown})  # values of {index}")
+                elif "//" in shown or "(" in shown:
+                    self.extents[size] = self.sizes[size] = self.fresh(f"n_{index}")
+                    self.line(f"{self.sizes[size]} = {shown}  # values of {index}")
+
+    def extent(self, size: Int) -> str:
+        """The text of the size of a range; see `Frame`."""
+        return Frame((), {}, self.positive, {}, self.sizes, self.extents).extent(size)
 
     def run(self, nodes: Sequence[Node]) -> None:
         done: set[int] = set()
@@ -158,9 +169,10 @@ class Body:
         here = first(equations[0])
         function, begin, end, count = (self.fresh(x) for x in ("parts", "first", "last", "count"))
         local = {e.tensor for e in equations if e.tensor not in needed}
+        self.positive |= {count}
         self.code.note = -1
         for name in (e.tensor for e in equations if e.tensor not in local | totals):
-            shape = tuple_text(self.integer(r.size) for r in self.storage[name].axes)
+            shape = tuple_text(self.extent(r.size) for r in self.storage[name].axes)
             self.line(f"{name} = np.empty({shape}, {self.dtype})", name)
         self.part = Part(here, Range(Int.of(0), Int.symbol(count)), whole, frozenset(local))
         for name in local:
@@ -172,7 +184,7 @@ class Body:
                 if e.tensor not in totals:
                     self.part_of(self.part.inside(e), e)
         self.code.note = -1
-        self.line(f"_on_threads({function}, {self.integer(whole.hi)})")
+        self.line(f"_on_threads({function}, {self.extent(whole.hi)})")
         self.allocated |= {e.tensor for e in equations}
         self.part = None
 
@@ -257,7 +269,7 @@ class Body:
         if name in self.allocated or not store.axes:
             return
         self.allocated.add(name)
-        shape = tuple_text(self.integer(r.size) for r in store.axes)
+        shape = tuple_text(self.extent(r.size) for r in store.axes)
         first = f"  # {name}[{', '.join(str(r.lo) for r in store.axes)}] stands first" if any(r.lo != 0 for r in store.axes) else ""
         self.line(f"{store.variable} = np.zeros({shape}, {self.dtype}){first}", store.variable)
 
@@ -271,7 +283,8 @@ class Body:
         return self.frame_of(order, dict(e.ranges))
 
     def frame_of(self, order: tuple[str, ...], ranges: Ranges) -> Frame:
-        return Frame(order, ranges, self.positive, self.storage, self.sizes, dict(self.loops), self.code, rows="rows" not in self.without)
+        return Frame(order, ranges, self.positive, self.storage, self.sizes, self.extents, dict(self.loops), self.code,
+                     rows="rows" not in self.without)
 
     def compute(self, e: Equation, guards: tuple[tuple[str, Range], ...]) -> None:
         if any(e.tensor == total for total, *_ in self.softmaxes.values()):

@@ -16,7 +16,7 @@ from ..fresh import Fresh
 from ..integer import Int, compact
 from ..program import Equation, Input, Program
 from . import layout, specialise
-from .arrays import Storage
+from .arrays import Storage, tuple_text
 from .emit import Body
 from .explicit import make_explicit
 from .fuse import softmaxes
@@ -169,11 +169,11 @@ class _Lowering:
         head = f"def backward(residuals{', *' if seeds else ''}{signature}):"
         body.line(f'"""residuals{"".join(f", {i}" for i in seeds)} -> {", ".join(self.backward.outputs)}"""')
         body.line(f"{', '.join(self.residuals)}, = residuals")
+        body.name_sizes(self.backward_equations)
         for i in seeds:
             self.seed(body, i)
         body.shown = _as_written(self.backward)
         body.softmaxes = softmaxes(self.backward_program, self.backward_equations, self.backward.outputs)
-        body.name_sizes(self.backward_equations)
         body.run(nodes)
         outputs = [self.output(body, n) for n in self.backward.outputs]
         body.line(f"return Gradients(({', '.join(outputs)},))")
@@ -238,7 +238,7 @@ class _Lowering:
         if not i.dims:
             body.line(f"{i.name} = {self.dtype}.type({i.name})")
             return
-        shape = f"({', '.join(map(str, i.dims))}{',' if len(i.dims) == 1 else ''})"
+        shape = tuple_text(body.extent(d) for d in i.dims)
         declared = f"{i.name}[{', '.join(compact(d) for d in i.dims)}]"
         body.line(f'{i.name} = _seed({i.name}, {self.dtype}, {shape}, "{declared}")')
 
