@@ -77,13 +77,13 @@ def _record(name, *fields):
 
 class _Taps:
     """Some images and the windows that slide over their last axes. On each of these, (start, (taps, step), (count, stride)) says that
-    window k reads at tap t what stands at start + t*step + k*stride, and 0 outside. Entries a stride apart lie side by side, with
-    zeros around them, so that one tap of all windows is one run of memory. The run goes on behind the last window of each axis
-    where that makes it little longer: `shape` says how far; what stands there is of no use."""
+    window k reads at tap t what stands at start + t*step + k*stride, and 0 (or another value) outside. Entries a stride apart lie
+    side by side, with that value around them, so that one tap of all windows is one run of memory. The run goes on behind the
+    last window of each axis where that makes it little longer: `shape` says how far; what stands there is of no use."""
 
-    def __init__(self, leading, sizes, axes, dtype):
+    def __init__(self, leading, sizes, axes, dtype, outside=0):
         lanes = [_lanes(n, *axis) for n, axis in zip(sizes, axes)]
-        counts, lengths = [max(0, count) for _, _, (count, _) in axes], [length for _, _, length in lanes]
+        self.outside, counts, lengths = outside, [max(0, count) for _, _, (count, _) in axes], [length for _, _, length in lanes]
         self.shape, self.memory, self.images, self.taps, idle = counts, {}, [], [], 1
         for k in range(len(axes) - 1, -1, -1):
             idle *= lengths[k]/max(1, counts[k])
@@ -107,7 +107,7 @@ class _Taps:
     def put(self, images):
         """The images to look at."""
         for memory in self.memory.values():
-            memory.fill(0)
+            memory.fill(self.outside)
         for here, there in self.images:
             here[...] = images[there]
 
@@ -122,6 +122,10 @@ class _Taps:
             memory.fill(0)
         for at, tap in self.taps:
             np.add(tap, columns[at], out=tap)
+        self.get(images)
+
+    def get(self, images):
+        """What stands where the images are."""
         for here, there in self.images:
             images[there] = here
 

@@ -66,49 +66,86 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
-def _margins(shape, axes):
-    """(margins, starts, spans): how far the entries that the axes name lie outside an array of this shape, before and behind it;
-    with such margins around it, where each axis starts and its (size, step)s."""
-    margins, starts, spans = [], [], []
-    for n, axis in zip(shape, axes):
-        start, *group = axis or (0, (n, 1))
-        low = start + sum(min(0, (size - 1) * step) for size, step in group)
-        high = start + sum(max(0, (size - 1) * step) for size, step in group)
-        before, after = (max(0, -low), max(0, high - n + 1)) if all(size > 0 for size, _ in group) else (0, 0)
-        margins.append((before, after))
-        starts.append(start + before)
-        spans.append(group)
-    return margins, starts, spans
+class _Taps:
+    """Some images and the windows that slide over their last axes. On each of these, (start, (taps, step), (count, stride)) says that
+    window k reads at tap t what stands at start + t*step + k*stride, and 0 (or another value) outside. Entries a stride apart lie
+    side by side, with that value around them, so that one tap of all windows is one run of memory. The run goes on behind the
+    last window of each axis where that makes it little longer: `shape` says how far; what stands there is of no use."""
+
+    def __init__(self, leading, sizes, axes, dtype, outside=0):
+        lanes = [_lanes(n, *axis) for n, axis in zip(sizes, axes)]
+        self.outside, counts, lengths = outside, [max(0, count) for _, _, (count, _) in axes], [length for _, _, length in lanes]
+        self.shape, self.memory, self.images, self.taps, idle = counts, {}, [], [], 1
+        for k in range(len(axes) - 1, -1, -1):
+            idle *= lengths[k]/max(1, counts[k])
+            if idle > 1.4 or axes[k][-1][1] < 1:
+                break
+            self.shape[k] = lengths[k]
+        shape, steps = (*leading, *lengths), [_product(lengths[k + 1:]) for k in range(len(lengths))]
+        whole, behind = _product(shape), sum(length*step for length, step in zip(lengths, steps))
+        for key in np.ndindex(*(len(reads) for reads, _, _ in lanes)):
+            taps, windows, shifts, phases = zip(*(reads[k] for (reads, _, _), k in zip(lanes, key)))
+            if phases not in self.memory:
+                self.memory[phases] = np.zeros(whole + behind, dtype)
+                here, there = zip(*(held[phase] for (_, held, _), phase in zip(lanes, phases)))
+                self.images.append((self.memory[phases][:whole].reshape(shape)[(..., *here)], (..., *there)))
+            first = sum(shift*step for shift, step in zip(shifts, steps))
+            view = self.memory[phases][first:first + whole].reshape(shape)
+            if self.shape != lengths:
+                view = view[(..., *(slice(n) if window == slice(None) else 0 for window, n in zip(windows, self.shape)))]
+            self.taps.append((taps if all(w == slice(None) for w in windows) else (*taps, ..., *windows), view))
+
+    def put(self, images):
+        """The images to look at."""
+        for memory in self.memory.values():
+            memory.fill(self.outside)
+        for here, there in self.images:
+            here[...] = images[there]
+
+    def copy(self, columns):
+        """columns[taps, ..., windows] = what the windows read."""
+        for at, tap in self.taps:
+            columns[at] = tap
+
+    def add(self, columns, images):
+        """The adjoint: images = the sum of all columns[taps, ..., windows], each where its window reads; it is 0 elsewhere."""
+        for memory in self.memory.values():
+            memory.fill(0)
+        for at, tap in self.taps:
+            np.add(tap, columns[at], out=tap)
+        self.get(images)
+
+    def get(self, images):
+        """What stands where the images are."""
+        for here, there in self.images:
+            images[there] = here
 
 
-def _room(shape, axes, dtype, outside=0):
-    """(A, view): an array of this shape, filled with `outside`, and the view of it and of its margins that _windows would give."""
-    margins, starts, spans = _margins(shape, axes)
-    padded = [before + n + after for n, (before, after) in zip(shape, margins)]
-    steps = [int(np.prod(padded[k + 1:])) for k in range(len(padded))]
-    sizes = [max(0, size) for group in spans for size, _ in group]
-    strides = [step * one for group, one in zip(spans, steps) for _, step in group]
-    first = sum(start * one for start, one in zip(starts, steps))
-    memory = np.full(padded, outside, dtype)
-    A = memory[tuple(slice(b, b + n) for n, (b, _) in zip(shape, margins))]
-    if 0 in sizes:
-        return A, np.zeros(sizes, dtype)
-    return A, np.lib.stride_tricks.as_strided(memory.ravel()[first:], sizes, [s * memory.itemsize for s in strides])
+def _lanes(n, start, taps, windows):
+    """One axis of n entries, sorted into lanes of every stride-th entry: ([(tap, windows, where they begin in the lane, lane), ...],
+    {lane: (the part of it that is on the axis, the part of the axis)}, the length of a lane)."""
+    (taps, step), (count, stride) = taps, windows
+    if stride > 0:
+        reads = [(t, slice(None), t*step) for t in range(taps)]
+    else:  # each window by itself
+        reads, stride, count = [(t, k, t*step + k*stride) for t in range(taps) for k in range(count)], 1, 1
+    low = min((place for _, _, place in reads), default=0)
+    reads = [(t, k, *divmod(place - low, stride)) for t, k, place in reads]
+    length, held = max(0, count) + max((shift for _, _, shift, _ in reads), default=0), {}
+    for _, _, _, lane in reads:
+        first = start + low + lane
+        skip = max(0, -(first // stride))
+        inside = range(first + skip*stride, n, stride)[:max(0, length - skip)]
+        held[lane] = slice(skip, skip + len(inside)), slice(inside.start, inside.stop, stride)
+    return reads, held, length
 
 
-def _windows(A, *axes, outside=0):
-    """A view of A. Each axis is None (all of it), or (start, (size, step), ...): one new axis for each (size, step), whose
-    entries k1, k2, ... are A[start + k1*step1 + k2*step2 + ...], and 0 (or another value) outside A."""
-    margins, starts, spans = _margins(A.shape, axes)
-    if any(before or after for before, after in margins):
-        inner, view = _room(A.shape, axes, A.dtype, outside)
-        inner[...] = A
-        return view
-    sizes = [max(0, size) for group in spans for size, _ in group]
-    if 0 in sizes:
-        return np.zeros(sizes, A.dtype)
-    strides = [step * one for group, one in zip(spans, A.strides) for _, step in group]
-    return np.lib.stride_tricks.as_strided(A[tuple(slice(s, None) for s in starts)], sizes, strides, writeable=False)
+def _product(numbers):
+    """The product of some integers."""
+    product = 1
+    for n in numbers:
+        product *= n
+    return product
 
 
 Gradients = _record("Gradients", "dX", "dK")
@@ -123,9 +160,14 @@ def forward(*, X, K):
     n_i = max(0, H - U + 1)  # values of i
     n_j = max(0, W - V + 1)  # values of j
     # Y[i,j] = sum[u,v](K[u,v]*X[i+U-u-1,j+V-v-1])
-    Y, places = _room((n_i, n_j), ((-U + 1, (H, 1), (U, 1)), (-V + 1, (W, 1), (V, 1))), dtype)
-    for u, v in np.ndindex(U, V):
-        places[:, u, :, v] += K[u, v]*X
+    Y = np.zeros((n_i, n_j), dtype)
+    places = _Taps((), (n_i, n_j), ((-U + 1, (U, 1), (H, 1)), (-V + 1, (V, 1), (W, 1))), dtype)
+    wide, wide2 = places.shape
+    rows = np.zeros((wide, wide2), dtype)
+    rows[:H, :W] = X
+    for (u, v), place in places.taps:
+        place += K[u, v]*rows
+    places.get(Y)
     return Y, (X, K, H, W, U, V, dtype,)
 
 
@@ -136,12 +178,20 @@ def backward(residuals, *, dY):
     n_j = max(0, W - V + 1)  # values of j
     dY = _seed(dY, dtype, (n_i, n_j), "dY[H-U+1, W-V+1]")
     # dX[a,b] = sum[u,v](dY[u+a-U+1,v+b-V+1]*K[u,v])
-    dX = np.zeros((H, W), dtype)
-    windows = _windows(dY, (-U + 1, (U, 1), (H, 1)), (-V + 1, (V, 1), (W, 1)))
-    for u, v in np.ndindex(U, V):
-        dX += K[u, v]*windows[u, :, v]
+    windows = _Taps((), (n_i, n_j), ((-U + 1, (U, 1), (H, 1)), (-V + 1, (V, 1), (W, 1))), dtype)
+    wide, wide2 = windows.shape
+    windows.put(dY)
+    total = np.zeros((wide, wide2), dtype)
+    for (u, v), tap in windows.taps:
+        total += K[u, v]*tap
+    dX = total[:H, :W].copy()                       # (H, W)
     # dK[u,v] = sum[i,j](dY[i,j]*X[i+U-u-1,j+V-v-1])
-    dK, places = _room((U, V), ((U - 1, (n_i, 1), (H, -1)), (V - 1, (n_j, 1), (W, -1))), dtype)
-    for u_q, v_q in np.ndindex(H, W):
-        places[:, u_q, :, v_q] += X[u_q, v_q]*dY
+    dK = np.zeros((U, V), dtype)
+    places = _Taps((), (U, V), ((U - 1, (H, -1), (n_i, 1)), (V - 1, (W, -1), (n_j, 1))), dtype)
+    wide3, wide4 = places.shape
+    rows = np.zeros((wide3, wide4), dtype)
+    rows[:n_i, :n_j] = dY
+    for (u_q, v_q), place in places.taps:
+        place += X[u_q, v_q]*rows
+    places.get(dK)
     return Gradients((dX, dK,))

@@ -192,8 +192,24 @@ def test_the_larger_matrix_of_the_gradient_of_a_kernel_stands_first() -> None:
 def test_windows_without_a_product_of_matrices_are_walked_through() -> None:
     depthwise = source("X[N,C,H,W], K[C,U,V] -> Y\nY[n,c,i,j] = sum[u,v](K[c,u,v]*X[n,c,i+u,j+v])")
     pooling = source("X[N,C,H,W] -> Y\nY[n,c,i,j] = max[u,v](X[n,c,2*i+u,2*j+v]) for u < 2, v < 2")
-    assert depthwise.count("in np.ndindex(U, V):") == 3 and "@" not in depthwise.split("def forward")[1]
-    assert "np.maximum(Y, windows" in pooling and "places[" in pooling
+    forward, backward = depthwise.split("def forward")[1].split("def backward")
+    assert forward.count(".taps:") == 1 and backward.count(".taps:") == 2 and "@" not in forward + backward
+    assert "np.maximum(total, tap" in pooling and pooling.split("def backward")[1].count(".put(X)") == 1
+
+
+def test_windows_that_go_backwards_are_walked_through_as_views() -> None:
+    text = "X[N,C,T] -> Y\nY[n,c,i] = max[u](X[n,c,T-1-i+u]) for u < 3"
+    assert "_Taps" not in source(text) and "in range(3):" in source(text)
+    X = np.random.default_rng(0).normal(size=(2, 3, 9))
+    assert_close(forward(text, {"X": X})[0]["Y"], interpret(nd.parse(text), {"X": X})["Y"], "Y")
+
+
+def test_a_mask_discards_whatever_it_hides() -> None:
+    only_where = helper("_only_where")["_only_where"]
+    for dtype in "efdg":
+        x = np.array([1, -2, np.nan, np.inf, 0], dtype)
+        assert np.array_equal(only_where(np.array([True, False, False, False, True]), x), np.array([1, 0, 0, 0, 0], dtype))
+        assert np.isnan(only_where(np.ones(5, bool), x)[2])
 
 
 def test_short_signals_are_not_walked_through() -> None:

@@ -19,7 +19,7 @@ from ..expr import Expr, IntValue, Read, Reduce, additive_terms, free_symbols, g
 from ..integer import Int
 from ..program import Equation, Program, Range
 from .arrays import Array, Frame, Storage, axis_text, expand, permute, read, tuple_text
-from .by_place import EachPlace
+from .by_tap import EachPlace
 from .contract import bracketed
 from .fold import Fold, find_fold
 from .form import ADD, MATMUL, Line, Statement, Term, call, renamed

@@ -9,40 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import Protocol
 
 from ..expr import COMPARISONS, Expr, Op, Read, Reduce, free_symbols, guarded_factors, map_children, reads, tensor, walk
-from ..fresh import Fresh
 from ..integer import Int
-from ..program import Equation
-from . import cost
+from . import by_tap, cost
 from .arrays import Array, Frame, Storage, expand, permute, tuple_text, view_of_windows
-from .fold import Axis, Fold
-from .form import ADD, Code, Operation, Statement, Term, call, function
+from .by_tap import EMPTY, MERGE, EachPlace
+from .fold import Fold
+from .form import ADD, Operation, Statement, Term, call
 from .windows import is_plain_window, sliding, walked
-
-MERGE = {"sum": ADD, "max": function("np.maximum", 2), "min": function("np.minimum", 2)}
-EMPTY = {"sum": "0", "max": "-np.inf", "min": "np.inf"}
-
-
-class EachPlace(Protocol):
-    """What the emitter of statements does for the loops over windows."""
-
-    code: Code
-    fresh: Fresh
-    dtype: str
-    threads: int
-    positive: frozenset[str]  # names of what is at least 1
-
-    def value(self, frame: Frame, e: Expr) -> Array: ...
-    def inside(self, head: str, binds: str = "") -> AbstractContextManager[None]: ...
-    def line(self, text: str, binds: str = "") -> None: ...
-    def extent(self, size: Int) -> str: ...
-    def frame(self, e: Equation) -> Frame: ...
-    def fold_frame(self, fold: Fold) -> Frame: ...
-    def fold_axis(self, inner: Frame, axis: Axis) -> str: ...
-    def mark_allocated(self, name: str) -> None: ...
-    def assign(self, place: str, array: Array, frame: Frame, labels: tuple[str, ...]) -> None: ...
 
 
 # -- reductions --------------------------------------------------------------------------------------------------------------
@@ -55,6 +30,8 @@ def reduced(body: EachPlace, frame: Frame, e: Reduce) -> Array | None:
     outside = EMPTY[e.op] if e.op != "sum" and isinstance(e.body, Read) else ""
     if outside and not any(r == e.body for r in _windows_of(frame, e.body, kernel)):
         return None  # read place by place it would be 0 outside, and no view says otherwise
+    if (tapped := by_tap.reduced(body, frame, e, kernel, outside)) is not None:
+        return tapped
     rest = tuple(i for i in e.indices if i not in kernel)
     total = _memory(body, frame, f"np.full({{shape}}, {EMPTY[e.op]}, {{dtype}})" if e.op != "sum" else "np.zeros({shape}, {dtype})", labels)
     inner, term = _within(body, frame, e.body, kernel, outside)
@@ -86,6 +63,8 @@ def for_each_place(body: EachPlace, frame: Frame, e: Reduce) -> Array | None:
     kernel = walked(frame, e.body, labels) if e.op == "sum" else ()
     if not _pays(frame, e.body, kernel):
         return None
+    if (tapped := by_tap.for_each_tap(body, frame, e, kernel)) is not None:
+        return tapped
     total = _memory(body, frame, "np.empty({shape}, {dtype})", labels)
     inner, term = _within(body, frame, e.body, kernel, "")
     with _loop(body, frame, kernel):
@@ -95,14 +74,16 @@ def for_each_place(body: EachPlace, frame: Frame, e: Reduce) -> Array | None:
 
 
 # -- scattering --------------------------------------------------------------------------------------------------------------
-def scattered(body: EachPlace, inner: Frame, fold: Fold, shape: str, axes: Sequence[str]) -> Array | None:
+def scattered(body: EachPlace, inner: Frame, fold: Fold, shape: Sequence[str], axes: Sequence[str]) -> Array | None:
     """The fold, place by place: zeros, and a view of them to which each place of the kernel adds."""
     kernel = inner.sort(i for axis in fold.axes if axis for i, _ in axis[1][1:])
     if any(isinstance(n, Reduce) for n in walk(fold.values)) or not _pays(inner, fold.values, kernel):
         return None
+    if (tapped := by_tap.scattered(body, inner, fold, shape)) is not None:
+        return tapped
     total, places = body.fresh("part"), body.fresh("places")
     body.code.renamable.add(total)
-    body.line(f"{total}, {places} = _room({shape}, {tuple_text(axes)}, {body.dtype})", total)
+    body.line(f"{total}, {places} = _room({tuple_text(shape)}, {tuple_text(axes)}, {body.dtype})", total)
     within, term = _within(body, inner, fold.values, kernel, "")
     left = [i for i in fold.labels if i not in kernel]
     with _loop(body, inner, kernel):

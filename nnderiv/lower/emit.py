@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import combinations
+from typing import Any
 
 from ..bounds import never_negative
 from ..expr import (
@@ -97,6 +98,8 @@ class Body:
         self.loops: Ranges = {}
         self.kept: set[str] = set()  # what somebody reads later
         self.part: Part | None = None
+        self.shared: dict[tuple[str, ...], Any] = {}
+        self.depth = 0
 
     def line(self, text: str, binds: str = "") -> None:
         self.code.line(text, binds)
@@ -105,7 +108,9 @@ class Body:
     def inside(self, head: str, binds: str = "") -> Iterator[None]:
         """What is written meanwhile stands inside a block."""
         outer, self.code.items = self.code.items, []
+        self.depth += 1
         yield
+        self.depth -= 1
         self.code.items = [*outer, Block(head, tuple(self.code.items), binds)]
 
     # -- nodes -------------------------------------------------------------------------------------------------------
@@ -379,8 +384,8 @@ class Body:
         """_fold(V, shape, …) or _scatter(V, shape, …): the adjoint of reading at subscripts that are not plain."""
         inner = self.fold_frame(fold)
         if fold.scatter is None and "by_place" not in self.without:
-            shape, axes = tuple_text(frame.size(i) for i in e.indices if i in e.ranges), [self.fold_axis(inner, a) for a in fold.axes]
-            by_place = scattered(self, inner, fold, shape, axes)
+            sizes, axes = [frame.size(i) for i in e.indices if i in e.ranges], [self.fold_axis(inner, a) for a in fold.axes]
+            by_place = scattered(self, inner, fold, sizes, axes)
             if by_place is not None:
                 return replace(by_place, labels=tuple(i for i in e.indices if i in e.ranges))
         array = self.value(inner, fold.values)

@@ -265,7 +265,7 @@ def _needed(program: Program, outputs: Sequence[str], available: frozenset[str])
 def _quiet(lines: list[str]) -> str:
     """The text of a function; where a mask discards values, what they would have been is no reason for a warning."""
     text = "\n".join(lines)
-    masked = "np.where(" in text or "_masked(" in text or ".inf" in text or " else " in text
+    masked = any(sign in text for sign in ("np.where(", "_masked(", "_only_where(", ".inf", " else "))
     return f'@np.errstate(divide="ignore", invalid="ignore", over="ignore")\n{text}' if masked else text
 
 

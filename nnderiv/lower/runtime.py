@@ -142,13 +142,13 @@ def _room(shape, axes, dtype, outside=0):
 _helper('''
 class _Taps:
     """Some images and the windows that slide over their last axes. On each of these, (start, (taps, step), (count, stride)) says that
-    window k reads at tap t what stands at start + t*step + k*stride, and 0 outside. Entries a stride apart lie side by side, with
-    zeros around them, so that one tap of all windows is one run of memory. The run goes on behind the last window of each axis
-    where that makes it little longer: `shape` says how far; what stands there is of no use."""
+    window k reads at tap t what stands at start + t*step + k*stride, and 0 (or another value) outside. Entries a stride apart lie
+    side by side, with that value around them, so that one tap of all windows is one run of memory. The run goes on behind the
+    last window of each axis where that makes it little longer: `shape` says how far; what stands there is of no use."""
 
-    def __init__(self, leading, sizes, axes, dtype):
+    def __init__(self, leading, sizes, axes, dtype, outside=0):
         lanes = [_lanes(n, *axis) for n, axis in zip(sizes, axes)]
-        counts, lengths = [max(0, count) for _, _, (count, _) in axes], [length for _, _, length in lanes]
+        self.outside, counts, lengths = outside, [max(0, count) for _, _, (count, _) in axes], [length for _, _, length in lanes]
         self.shape, self.memory, self.images, self.taps, idle = counts, {}, [], [], 1
         for k in range(len(axes) - 1, -1, -1):
             idle *= lengths[k]/max(1, counts[k])
@@ -172,7 +172,7 @@ class _Taps:
     def put(self, images):
         """The images to look at."""
         for memory in self.memory.values():
-            memory.fill(0)
+            memory.fill(self.outside)
         for here, there in self.images:
             here[...] = images[there]
 
@@ -187,6 +187,10 @@ class _Taps:
             memory.fill(0)
         for at, tap in self.taps:
             np.add(tap, columns[at], out=tap)
+        self.get(images)
+
+    def get(self, images):
+        """What stands where the images are."""
         for here, there in self.images:
             images[there] = here
 ''')
@@ -218,6 +222,15 @@ def _product(numbers):
     for n in numbers:
         product *= n
     return product
+''')
+
+_helper('''
+def _only_where(mask, x):
+    """x where the mask is true and 0 elsewhere, whatever x is there: by its bits, several times as fast as np.where."""
+    if x.itemsize > 8:
+        return np.where(mask, x, x.dtype.type(0))
+    bits = x.view(f"i{x.itemsize}")
+    return (bits & -mask.astype(bits.dtype)).view(x.dtype)
 ''')
 
 _helper('''
