@@ -74,6 +74,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "in_place": (DENSE, "forward", "Y = np.tanh(Y_in, out=Y_in)"),
     "nest": (ATTENTION, "forward", "_softmax("),
     "rows": ("x[N,A,B] -> y\ny[n] = sum[a,b](x[n,a,b]**2)", "forward", "np.vecdot(x_flat, x_flat)"),
+    "indicator": ("x[N,K] -> y\ny[n,k] = relu(x[n,k])", "backward", "dx = dy*(y > 0)"),
     "few": ("x[N,C,I], g[C], s[N] -> y\ny[n,c,i] = g[c]*x[n,c,i]/s[n]", "forward", "y = x*(g/s[:, None])[:, :, None]"),
 }
 
@@ -151,6 +152,32 @@ def test_what_a_mask_has_made_zero_is_not_masked_again(weights: str, gradient: s
 ])
 def test_what_may_be_other_than_zero_is_masked(weights: str, condition: str, gradient: str) -> None:
     assert "where(" in masked_again(weights, condition, gradient)
+
+
+def test_a_scalar_that_a_condition_replaces_by_zero_has_a_dtype() -> None:
+    """A sum for one step of a loop, scattered to where the data say."""
+    derivation = nd.derive("""
+        A[K], int tok[K] -> Y
+        h[t,n] = tanh(h[t-1,n] + A[t])  for t < K, n < K
+        Y[m,t] = h[t,tok[t]]*h[t-m,tok[t]]  for m < K, t < K
+        Y[m,0] = A[m]  for m < K
+    """)
+    A, tok = np.random.default_rng(0).standard_normal(4), np.array([1, 0, 3, 2])
+    results = []
+    for without in ((), ("hoist",)):
+        module = derivation.compile(without=without)
+        results.append(module.backward(module.forward(A=A, tok=tok)[1], dY=np.ones((4, 4))).dA)
+    np.testing.assert_allclose(*results, rtol=1e-12)
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_need_not_be_finite_is_chosen_and_not_multiplied() -> None:
+    program = "x[N,K], z[N,K] -> y\ny[n,k] = where(x[n,k] > 0, log(x[n,k]) + z[n,k]/x[n,k], 0)"
+    assert "np.where(" in body(program, "forward") and "np.where(" in body(program, "backward")
+    x = np.array([[1, 0, -1], [0, 2, -3]], np.float32)
+    module = nd.derive(program).compile()
+    y, residuals = module.forward(x=x, z=x)
+    assert np.isfinite(y).all() and all(np.isfinite(g).all() for g in module.backward(residuals, dy=x))
 
 
 def masked_again(weights: str, condition: str, gradient: str) -> str:

@@ -44,6 +44,7 @@ from .by_image import ByImage, Product, windowed_product
 from .by_part import Part, can_join, first, together
 from .by_place import for_each_place, reduced, scattered
 from .contract import sum_of_products, times
+from .facts import Facts
 from .fold import Fold, find_fold
 from .form import (
     ADD,
@@ -94,6 +95,7 @@ class Body:
         self.allocated: set[str] = set()
         self.softmaxes: Softmaxes = {}
         self.as_written = False
+        self.facts = Facts(program.definitions, program.sizes)
         self.shown: dict[tuple[object, ...], str] = {}  # equations by (tensor, subs, body), as they are to be read
         self.loops: Ranges = {}
         self.kept: set[str] = set()  # what somebody reads later
@@ -634,6 +636,8 @@ class Body:
         condition = self.condition(frame, e.args[0])
         if e.args[1:] == (ONE, ZERO) and condition.labels:
             return frame.make(call(f"{{0}}.astype({self.dtype})", 9), [condition], condition.labels)
+        if e.args[2] == ZERO and self.may_multiply(frame, e.args[1], condition):
+            return frame.combine(MULTIPLY, self.value(frame, e.args[1]), condition)
         a, b = (self.value(frame, x) for x in e.args[1:])
         if not condition.labels and a.labels == b.labels:
             return Array(f"({a.text} if {condition.text} else {b.text})", a.labels, 9, True)
@@ -641,11 +645,16 @@ class Body:
         shown = [x if x.labels else Array(f"{self.dtype}.type({x.text})") for x in (a, b)]
         return frame.make(WHERE, [c, *shown], labels)
 
+    def may_multiply(self, frame: Frame, e: Expr, condition: Array) -> bool:
+        """Whether where(c, e, 0) is e·c with a mask that has as many entries: np.where is slow where the next entry is hard to guess."""
+        labels = free_symbols(e) & set(frame.order)
+        return "indicator" not in self.without and bool(labels) and labels <= set(condition.labels) and self.facts.is_finite(e)
+
     def only_where(self, frame: Frame, e: Expr, array: Array) -> Array:
         """The array where a condition without array indices holds, and 0 otherwise, whatever the array holds then."""
         condition = self.condition(frame, e)
         if not array.labels:
-            return Array(f"({array.text} if {condition.text} else 0)")
+            return Array(f"({array.text} if {condition.text} else {self.dtype}.type(0))")
         return frame.make(WHERE, [condition, array, Array(f"{self.dtype}.type(0)")], array.labels)
 
     def condition(self, frame: Frame, e: Expr) -> Array:

@@ -19,6 +19,7 @@ from . import layout, specialise
 from .arrays import Storage, tuple_text
 from .emit import Body
 from .explicit import make_explicit
+from .facts import Facts
 from .fuse import softmaxes
 from .normalised import normalised
 from .passes import checked, optimise, prepare
@@ -172,6 +173,7 @@ class _Lowering:
         body.name_sizes(self.backward_equations)
         for i in seeds:
             self.seed(body, i)
+        body.facts = Facts({**self.forward_program.definitions, **self.backward_program.definitions}, self.forward.sizes)
         body.shown = _as_written(self.backward)
         body.softmaxes = softmaxes(self.backward_program, self.backward_equations, self.backward.outputs)
         body.run(nodes)

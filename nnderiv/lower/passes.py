@@ -27,6 +27,7 @@ Before them, what the emitter may choose, each with its switch too:
     by_image   products of matrices over windows go image by image
     by_place   other windows are walked through, place by place of the kernel
     rows       Σ_k A[i,k] B[i,k] is a dot product of rows, and Σ_k A[i,k] one with ones: no product in memory
+    indicator  where(c, x, 0) with finite x is x·c
     few        in X[n,c,i] g[c]/s[n] the factors over few indices are multiplied among themselves first
 
 `d.numpy(without=("in_place",))` and `d.compile(without=…)` leave passes out; the results stay the same.
@@ -70,7 +71,7 @@ STATEMENTS: dict[str, Callable[[Sequence[Item], frozenset[str]], tuple[Item, ...
 PASSES = tuple(name for name in ("normalised", *EQUATIONS, "accumulate", *STATEMENTS) if name != "explicit")
 
 
-FORMS = ("by_image", "by_place", "rows", "few")
+FORMS = ("by_image", "by_place", "rows", "indicator", "few")
 
 
 def checked(without: Collection[str]) -> frozenset[str]:

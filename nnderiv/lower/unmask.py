@@ -7,133 +7,24 @@ A is 0 wherever c does not hold, and so is its product with whatever is finite t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-
-from ..expr import (
-    INF,
-    ZERO,
-    Expr,
-    IntValue,
-    Num,
-    Op,
-    Read,
-    Reduce,
-    additive_terms,
-    children,
-    factors,
-    free_symbols,
-    map_children,
-    neg,
-    subst_indices,
-)
-from ..integer import Int
-from ..program import Equation, Program
+from ..expr import ZERO, Expr, Op, map_children
+from ..program import Program
 from .exchange import with_known
-
-FINITE = ("+", "neg", "*", "tanh", "sigmoid", "relu", "abs", "sign", "sin", "cos", "erf")  # of finite arguments
+from .facts import Facts, conjuncts
 
 
 def unmask(program: Program, known: Program) -> Program:
     """See the module's docstring; A is computed by the program that is known."""
     if known is program:
         return program
-    facts = _Facts({**known.definitions, **program.definitions}, program.sizes)
+    facts = Facts({**known.definitions, **program.definitions}, program.sizes)
 
     def visit(node: Expr) -> Expr:
         if isinstance(node, Op) and node.op == "where" and node.args[2] == ZERO:
             condition, body = node.args[0], visit(node.args[1])
-            return body if set(_conjuncts(condition)) <= facts.needed(body) else Op("where", (condition, body, ZERO))
+            return body if set(conjuncts(condition)) <= facts.needed(body) else Op("where", (condition, body, ZERO))
         return map_children(visit, node)
 
     equations = [e.with_body(visit(e.body)) for e in program.equations]
     changed = any(new.body != old.body for new, old in zip(equations, program.equations, strict=True))
     return with_known(program, equations, known) if changed else program
-
-
-class _Facts:
-    """What is known of tensors from their definitions, at their own indices."""
-
-    def __init__(self, definitions: dict[str, tuple[Equation, ...]], sizes: Collection[str]):
-        self.definitions, self.sizes = definitions, sizes
-        self.zero: dict[str, set[Expr]] = {}
-        self.finite: dict[str, bool] = {}
-
-    def needed(self, e: Expr) -> set[Expr]:
-        """Conditions without which e is 0."""
-        if isinstance(e, Read):
-            return self.at(e, self.zero_of(e.tensor))
-        if isinstance(e, Op) and e.op == "exp":
-            terms = additive_terms(e.args[0])
-            return {c for s, t in terms if s > 0 for c in self.masks(t)
-                    if self.is_normalised(e) or all(x is t or self.is_finite(x) for _, x in terms)}
-        if isinstance(e, Op) and e.op == "where" and e.args[2] == ZERO:
-            return {*_conjuncts(e.args[0]), *self.needed(e.args[1])}
-        parts = factors(e)
-        found = {id(f): self.needed(f) for f in parts} if len(parts) > 1 else {}
-        return {c for f in parts for c in found.get(id(f), ()) if all(g is f or self.is_finite(g) for g in parts)}
-
-    def zero_of(self, name: str) -> set[Expr]:
-        if name not in self.zero:
-            self.zero[name] = set()  # a recurrence asks for itself
-            definition = self.definitions.get(name, ())
-            self.zero[name] = self.needed(definition[0].body) if len(definition) == 1 and not definition[0].is_base else set()
-        return self.zero[name]
-
-    def masks(self, e: Expr) -> Iterator[Expr]:
-        """Conditions without which e is −inf."""
-        if isinstance(e, Op) and e.op == "where" and e.args[2] == neg(INF):
-            yield from _conjuncts(e.args[0])
-            yield from self.masks(e.args[1])
-        elif isinstance(e, Read) and len(definition := self.definitions.get(e.tensor, ())) == 1 and not definition[0].is_base:
-            yield from self.at(e, set(self.masks(definition[0].body)))
-
-    def at(self, r: Read, conditions: set[Expr]) -> set[Expr]:
-        """Conditions on a tensor's own indices as they are at a read of it."""
-        if not conditions:
-            return set()
-        e = self.definitions[r.tensor][0]
-        values = {str(s.name): sub for s, sub in zip(e.subs, r.subs, strict=True) if s.name in e.ranges}
-        return {subst_indices(c, values) for c in conditions if free_symbols(c) & set(e.ranges) <= values.keys()}
-
-    def is_finite(self, e: Expr) -> bool:
-        """Whether e is finite wherever the inputs are, large numbers aside."""
-        if isinstance(e, Read):
-            return self.tensor_is_finite(e.tensor)
-        if isinstance(e, Num | IntValue):
-            return True
-        if isinstance(e, Reduce):
-            return e.op == "sum" and self.is_finite(e.body)
-        if not isinstance(e, Op):
-            return False
-        if e.op == "/":
-            return self.is_finite(e.args[0]) and self.is_positive(e.args[1])
-        if e.op == "exp":
-            return self.is_normalised(e)
-        return e.op in FINITE and all(self.is_finite(x) for x in children(e))
-
-    def is_positive(self, e: Expr) -> bool:
-        """A product of sizes and numbers, or its root; an empty array has no entries to be wrong."""
-        if isinstance(e, Op) and e.op in ("*", "sqrt"):
-            return all(self.is_positive(x) for x in e.args)
-        return isinstance(e, Num) and e.value > 0 or isinstance(e, IntValue) and isinstance(e.value, Int) and e.value.name in self.sizes
-
-    def tensor_is_finite(self, name: str) -> bool:
-        if name not in self.finite:
-            self.finite[name] = False  # nor does a recurrence say
-            self.finite[name] = all(self.is_finite(d.body) for d in self.definitions.get(name, ()))
-        return self.finite[name]
-
-    def is_normalised(self, e: Op) -> bool:
-        """exp(S − logsumexp(S)) is at most 1."""
-        terms = additive_terms(e.args[0])
-        totals = [t for s, t in terms if s < 0 and isinstance(t, Read)]
-        scores = [t for s, t in terms if s > 0 and isinstance(t, Read)]
-        if len(terms) != 2 or len(totals) != 1 or len(scores) != 1:
-            return False
-        definition = self.definitions.get(totals[0].tensor, ())
-        body = definition[0].body if len(definition) == 1 else None
-        return isinstance(body, Reduce) and body.op == "logsumexp" and isinstance(body.body, Read) and body.body.tensor == scores[0].tensor
-
-
-def _conjuncts(condition: Expr) -> tuple[Expr, ...]:
-    return condition.args if isinstance(condition, Op) and condition.op == "and" else (condition,)
