@@ -70,13 +70,12 @@ def forward(*, z, y):
     return L, (z, y, N, dtype,)
 
 
-@np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def backward(residuals):
     """residuals -> dz, dy"""
     z, y, N, dtype, = residuals
     # dz[n] = where(1 - y[n]*z[n] > 0, -y[n]/N, 0)
     part = 1 - y*z > 0
-    dz = np.where(part, -(y/N), dtype.type(0))      # (N,)
+    dz = -(y/N)*part                                # (N,)
     # dy[n] = where(1 - y[n]*z[n] > 0, -z[n]/N, 0)
-    dy = np.where(part, -(z/N), dtype.type(0))      # (N,)
+    dy = -(z/N)*part                                # (N,)
     return Gradients((dz, dy,))

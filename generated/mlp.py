@@ -111,7 +111,7 @@ def backward(residuals, *, dY):
     # da2[n,k] = sum[o](dY[n,o]*W3[k,o])
     da2 = dY @ W3.T                                 # (N, K)
     # da2_in[n,k] = where(a2[n,k] > 0, da2[n,k], 0)
-    da2_in = np.where(a2 > 0, da2, dtype.type(0))   # (N, K)
+    da2_in = np.multiply(da2, a2 > 0, out=da2)      # (N, K)
     # da1[n,h] = sum[k](da2_in[n,k]*W2[h,k])
     da1 = da2_in @ W2.T                             # (N, H)
     # da1_in[n,h] = where(a1[n,h] > 0, da1[n,h], 0)

@@ -73,17 +73,16 @@ def forward(*, X, w, y):
     return L, (X, w, y, score, N, I, dtype,)
 
 
-@np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def backward(residuals):
     """residuals -> dX, dw, dy"""
     X, w, y, score, N, I, dtype, = residuals
     # dscore[n] = where(-y[n]*score[n] > 0, -y[n], 0)
     part = -(y*score) > 0
-    dscore = np.where(part, -y, dtype.type(0))      # (N,)
+    dscore = -y*part                                # (N,)
     # dX[n,i] = dscore[n]*w[i]
     dX = dscore[:, None]*w                          # (N, I)
     # dw[i] = sum[n](dscore[n]*X[n,i])
     dw = dscore @ X                                 # (I,)
     # dy[n] = where(-y[n]*score[n] > 0, -score[n], 0)
-    dy = np.where(part, -score, dtype.type(0))      # (N,)
+    dy = -score*part                                # (N,)
     return Gradients((dX, dw, dy,))

@@ -73,13 +73,12 @@ def forward(*, G, alpha, y):
     return L, (G, alpha, y, score, N, dtype,)
 
 
-@np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def backward(residuals):
     """residuals -> dG, dalpha, dy"""
     G, alpha, y, score, N, dtype, = residuals
     # dscore[n] = where(-y[n]*score[n] > 0, -y[n], 0)
     part = -(y*score) > 0
-    dscore = np.where(part, -y, dtype.type(0))      # (N,)
+    dscore = -y*part                                # (N,)
     # dG[m,n] = dscore[n]*alpha[m]*y[m]
     dG = dscore*alpha[:, None]
     dG *= y[:, None]                                # (N, N)
@@ -87,5 +86,5 @@ def backward(residuals):
     part2 = dscore @ G.T
     dalpha = y*part2                                # (N,)
     # dy[m] = alpha[m]*sum[n](dscore[n]*G[m,n]) + where(-y[m]*score[m] > 0, -score[m], 0)
-    dy = alpha*part2 + np.where(part, -score, dtype.type(0))  # (N,)
+    dy = alpha*part2 + -score*part                  # (N,)
     return Gradients((dG, dalpha, dy,))
