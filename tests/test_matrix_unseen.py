@@ -102,6 +102,12 @@ TEXTS = {
     "distillation": "Z[N,C], T[N,C] -> L\nQ[n,c] = softmax[c](T[n,c])\nL = -sum[n,c](Q[n,c]*log_softmax[c](Z[n,c]))",
     "label smoothing": "Z[N,C], Y[N,C], eps -> L\nQ[n,c] = (1 - eps)*Y[n,c] + eps/C\nL = -mean[n](sum[c](Q[n,c]*log_softmax[c](Z[n,c])))\n"
         "given sum[c](Y[n,c]) = 1",
+    "squeeze and excite": "X[C,H,W], W1[R,C], W2[C,R] -> Y\ns[c] = mean[i,j](X[c,i,j])\nu[r] = relu(sum[c](W1[r,c]*s[c]))\n"
+        "g[c] = sigmoid(sum[r](W2[c,r]*u[r]))\nY[c,i,j] = g[c]*X[c,i,j]",
+    "mixture of experts": "X[N,D], G[D,E], W[E,D,O] -> Y\ng[n,e] = softmax[e](sum[d](X[n,d]*G[d,e]))\nZ[e,n,o] = sum[d](X[n,d]*W[e,d,o])\n"
+        "Y[n,o] = sum[e](g[n,e]*Z[e,n,o])",
+    "words in a bag": "E[V,D], W[D,V], int tok[N,L], int t[N] -> J\nh[n,d] = mean[l](E[tok[n,l],d])\ns[n,v] = sum[d](h[n,d]*W[d,v])\n"
+        "J = mean[n](logsumexp[v](s[n,v]) - s[n,t[n]])",
     "quadratic function": "x[N], A[N,N], b[N], c -> f\nf = sum[i,j](x[i]*A[i,j]*x[j])/2 - sum[i](b[i]*x[i]) + c",
     "Dice loss": "p[N], y[N] -> L\nL = 1 - 2*sum[n](p[n]*y[n])/(sum[n](p[n]) + sum[n](y[n]))",
 }
@@ -380,6 +386,27 @@ FORMS = {
     "label smoothing": (
         "dZ = 1/N (P - Q) where P = softmax(Z)",
         r"dQ = -1/N {logsoftmax}_{\mathrm{row}}(Z)",
+    ),
+    "squeeze and excite": (
+        r"du = W_{2}^T dg^{\mathrm{sum}}",
+        r"dg^{\mathrm{sum}}_{c} = g_{c} (1 - g_{c}) {tr}(dY^{(c)T} X^{(c)})",
+        r"dW_{1} = du^{\mathrm{sum}} s^T",
+        r"dW_{2} = dg^{\mathrm{sum}} u^T",
+        r"ds = W_{1}^T du^{\mathrm{sum}}",
+        r"dX^{(c)} = \frac{1}{H W} (du^{\mathrm{sum}T} W_{1}^{(c)}) 1 1^T + g_{c} dY^{(c)}",
+    ),
+    "mixture of experts": (
+        "dg^{(e)} = (dY ⊙ Z^{(e)}) 1",
+        r"dg^{\mathrm{sum}} = g ⊙ (dg - (g ⊙ dg) 1 1^T)",
+        "dZ^{(e)} = diag(g^{(e)}) dY",
+        r"dG = X^T dg^{\mathrm{sum}}",
+        "dW^{(e)} = X^T dZ^{(e)}",
+        r"dX = Σ_{e} (dg^{\mathrm{sum},(e)} G^{(e)T} + dZ^{(e)} W^{(e)T})",
+    ),
+    "words in a bag": (
+        r"ds = \frac{1}{\max(J^{\mathrm{count}}, 1)} (diag(\Lambda) P - M_{2}) where \Lambda_{n} = [0 \le t_{n} < V], P = softmax(s), (M_{2})_{n,v} = [t_{n} = v], 0 \le v < V",
+        "dh = ds W^T",
+        "dW = h^T ds",
     ),
     "quadratic function": (
         r"dx = \frac{1}{2} (A + A^T) x - b",

@@ -180,8 +180,8 @@ def test_a_corrupted_matrix_form_is_an_error_and_never_displayed(text, wrt, monk
 
     honest = forms.recognised
 
-    def negated(program, equation):
-        found = honest(program, equation)
+    def negated(*of):
+        found = honest(*of)
         return replace(found, right=Plus(((-1, found.right),)))
 
     gradient = nd.derive(text)[wrt]

@@ -7,11 +7,11 @@ that no equation sums over or shifts, and that all tensors share, is silent: it 
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 
 from ..expr import Read, reads
 from ..integer import Int
-from ..program import Equation, Program
+from ..program import Equation, Program, Range
 from .memory import remembered
 
 Axis = tuple[str, int]
@@ -20,16 +20,34 @@ Axis = tuple[str, int]
 @remembered
 def superscripts(program: Program) -> dict[Axis, Axis]:
     """The axes that are no rows or columns, each with the representative of its class (axes that share an index)."""
+    return _superscripts(program, program.dims)
+
+
+def superscripts_of(program: Program, *equations: Equation) -> dict[Axis, Axis]:
+    """Those that equations side by side need: s[c] is a column there if no tensor beside it has more than two axes."""
+    tensors = dict.fromkeys(t for e in equations for t in (e.tensor, *(r.tensor for r in reads(e.body))))
+    return _superscripts(program, {t: program.dims[t] for t in tensors})
+
+
+@remembered
+def _classes(program: Program) -> tuple[dict[Axis, Axis], set[Axis], set[Axis]]:
+    """The classes, those that are superscripts wherever they stand, and those along which windows run."""
     classes = _axis_classes(program)
     chosen: set[Axis] = {classes[a] for a in _recurrent_axes(program)}
     chosen |= {classes[a] for a in _stacking_axes(program)} - _summed(program, classes)
-    spatial = {classes[a] for a in _window_axes(program, classes)} - chosen
-    for tensor, dims in program.dims.items():
+    return classes, chosen, {classes[a] for a in _window_axes(program, classes)} - chosen
+
+
+def _superscripts(program: Program, tensors: Mapping[str, tuple[Range, ...]]) -> dict[Axis, Axis]:
+    """What is left of the axes of these tensors if each is to be a matrix, a column or a number."""
+    classes, always, spatial = _classes(program)
+    chosen = set(always)
+    for tensor, dims in tensors.items():
         own = [classes[tensor, k] for k in range(len(dims))]
         if spatial & set(own):
             within = [c for c in own if c in spatial and c not in chosen]
             chosen |= {c for c in own if c not in spatial} | set(within[2:])
-    for tensor, dims in program.dims.items():
+    for tensor, dims in tensors.items():
         rest = [k for k in range(len(dims)) if classes[tensor, k] not in chosen]
         chosen |= {classes[tensor, k] for k in rest[: max(0, len(rest) - 2)]}
     return {a: c for a, c in classes.items() if c in chosen}

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from ..errors import MatrixFormError
 from ..expr import Read, walk
 from ..program import Equation, Program
-from .axes import Axis, is_silent, moved_subscripts, superscripts
+from .axes import Axis, is_silent, moved_subscripts, places, superscripts, superscripts_of
 from .confirm import Evidence, confirm
 from .element import lower
 from .memory import remembered
@@ -58,24 +58,36 @@ def matrix_form(program: Program, equation: Equation) -> MatrixForm:
     r = reading(program)
     read = r.of(equation)
     form = recognised(r.shown if equation.tensor in r.shown.definitions else r.whole, read)
-    definitions = tuple(_defined(r.shown, d) for d in r.definitions_of(read))
+    definitions = tuple(_defined(r.shown, d, read) for d in r.definitions_of(read))
     return replace(form, definitions=definitions, source=equation, evidence=confirm(r.whole, equation, lower(form)))
 
 
-def _defined(program: Program, e: Equation) -> MatrixForm | Equation:
-    """A definition as a matrix form if it has one."""
+def _defined(program: Program, e: Equation, beside: Equation) -> MatrixForm | Equation:
+    """A definition as a matrix form if it has one, with the superscripts of the formula that it stands beside."""
     if not any(isinstance(n, Read) for n in walk(e.body)):
         return e
     try:
-        form = recognised(program, e)
+        form = recognised(program, e, beside)
         return replace(form, source=e, evidence=confirm(program, e, lower(form)))
     except MatrixFormError:
         return e
 
 
-def recognised(program: Program, equation: Equation) -> MatrixForm:
-    """The form of an equation as it stands, without a reading and not yet confirmed."""
+def recognised(program: Program, equation: Equation, *beside: Equation) -> MatrixForm:
+    """The form of an equation as it stands, without a reading and not yet confirmed; with as few superscripts as it can have."""
     axes, silent = _axes(program)
+    fewer = superscripts_of(program, equation, *beside)
+    mine = {a for a, _ in places(equation)}
+    if mine & axes.keys() != mine & fewer.keys() and not silent & mine:
+        try:
+            return _in_axes(program, equation, fewer, frozenset())
+        except MatrixFormError:
+            pass
+    return _in_axes(program, equation, axes, silent)
+
+
+def _in_axes(program: Program, equation: Equation, axes: dict[Axis, Axis], silent: frozenset[Axis]) -> MatrixForm:
+    """The form in which these axes are superscripts."""
     r = (Windows if moved_subscripts(equation, axes) else Recogniser)(program, equation, frozenset(axes))
     rows = [str(s.name) for k, s in enumerate(equation.subs) if (equation.tensor, k) not in axes]
     row, column = [*rows, None, None][:2]
