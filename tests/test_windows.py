@@ -204,6 +204,16 @@ def test_windows_that_go_backwards_are_walked_through_as_views() -> None:
     assert_close(forward(text, {"X": X})[0]["Y"], interpret(nd.parse(text), {"X": X})["Y"], "Y")
 
 
+def test_so_many_images_go_at_once_as_stay_in_cache_and_suit_blas() -> None:
+    at_once = helper("_at_once")["_at_once"]
+    entries = cost.BLOCK//8
+    assert at_once(32, entries, 1000) == 8 and at_once(32, entries + 1, 1000) == 4, "a divisor, and no more than fit"
+    assert at_once(31, entries, 1000) == 1 and at_once(0, entries, 1000) == 1
+    assert at_once(32, 100, cost.SMALL//400) == 4, "products that BLAS does in one go stay such"
+    assert at_once(4, 1, 1, 2) == 2, "a block for each thread"
+    assert at_once(4, 2*cost.BLOCK, 1) == 1
+
+
 def test_a_mask_discards_whatever_it_hides() -> None:
     only_where = helper("_only_where")["_only_where"]
     for dtype in "efdg":

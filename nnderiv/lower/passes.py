@@ -24,7 +24,7 @@ Items (`form`) -> items:
 
 Before them, what the emitter may choose, each with its switch too:
 
-    by_image   products of matrices over windows go image by image
+    by_image   products of matrices over windows go by blocks of images
     by_place   other windows are walked through, place by place of the kernel
     rows       Σ_k A[i,k] B[i,k] is a dot product of rows, and Σ_k A[i,k] one with ones: no product in memory
     indicator  where(c, x, 0) with finite x is x·c
