@@ -440,3 +440,20 @@ def test_masked_entries_and_rows_give_zeros_and_no_nan() -> None:
     assert not p[keep == 0].any() and not dx[keep == 0].any()
     assert total[1] == -np.inf and np.isfinite(np.delete(total, 1)).all()
     np.testing.assert_allclose(p[[0, 2, 3, 4]].sum(1), 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("text", [
+    "A[M,T,T] -> Y\nY[m,j] = 2*Y[m-1,M-1-j] + 0.5*sum[v,n](M*A[m,v,v]*A[n,v,(v+j)//2]) for m < M, j < M",
+    "A[N,N,M] -> Y\nY[t,i] = Y[t-1,i+1]/2 + sum[j](A[j,i//2,t]*A[j,i,0]) for t < M, i < N",
+])
+def test_what_a_loop_adds_to_or_fills_is_not_taken_out_of_it(text: str) -> None:
+    """Without `hoist`, sums stay inside the recurrence's loop: neither zeros to be added to nor what is made of them may leave it."""
+    d = nd.derive(text)
+    a = np.random.default_rng(0).normal(size=(3, 3, 3))
+    exact = np.array(nd.evaluate(d.forward, {"A": a.tolist()})["Y"], dtype=float)
+    gradient = nd.evaluate(d.backward, {"A": a.tolist(), "dY": exact.tolist()})["dA"]
+    for without in ((), ("hoist",), ("hoist", "invariant")):
+        module = d.compile(without=without)
+        found, residuals = module.forward(A=a)
+        np.testing.assert_allclose(found, exact, rtol=1e-12)
+        np.testing.assert_allclose(module.backward(residuals, dY=exact).dA, np.array(gradient, dtype=float), rtol=1e-9, atol=1e-9)

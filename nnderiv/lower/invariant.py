@@ -6,6 +6,7 @@ A transposed matrix that a loop multiplies by is copied once into rows that lie 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -40,13 +41,17 @@ def _invariant(items: Sequence[Item], fresh: _Fresh) -> tuple[Item, ...]:
 
 
 def _hoisted(loop: Block, fresh: _Fresh, copies: dict[str, str]) -> tuple[list[Item], Block]:
-    changed = set(written_by(loop)) | names(loop.head.partition(" in ")[0])
+    writers = Counter(written_by(loop))
+    changed = set(writers) | names(loop.head.partition(" in ")[0])
     before: list[Item] = []
     kept: list[Item] = []
     for item in loop.items:
-        if isinstance(item, Statement) and item.target.startswith("§") and not item.out and read_by(item).isdisjoint(changed):
+        own = isinstance(item, Statement) and item.target.startswith("§") and not item.out and read_by(item).isdisjoint(changed)
+        # Memory that the loop fills anew may be made before it; zeros that it adds to may not.
+        if isinstance(item, Statement) and own and (writers[item.target] == 1 or item.operation.template.startswith("np.empty(")):
             before.append(replace(item, note=-1))
-            changed.discard(item.target)
+            if writers[item.target] == 1:
+                changed.discard(item.target)
         else:
             kept.append(item)
     for k, item in enumerate(kept):
