@@ -107,6 +107,12 @@ Y2[0] = (A[1,1] - p)"""),
 Y1[k,m] = m*A[k+2*m-1,k+1]*(C[m,2*m-3*m])**2
 Y1[k,0] = max[i](A[2*i-3*i,i+1]) for k < 3
 Y2[k,m] = min(min(Y2[k-1,N-1-m], Y2[k-1,N-1-m]), m*B) + Y1[k-1,m-m] for k < M, m < N"""),
+    # What reads the maximum of nothing stands inside the condition, not before it: 0·∞ again.
+    ("emitted", 53013, """A[M,M], B[T,T] -> Y1, Y2, Y3
+Y1[m,i] = exp(-(min(max[j](A[(i+m)//2,m-i]*B[j,3*m-1]), 0.5))**2) for m < T, i < T
+Y2[k] = min(Y2[k-2], softmax[k](where(k != 2, B[k % 2,k//2], -inf))) + B[2*k-3*k,k//2] for k < M
+Y2[0] = Y1[1,0]/softplus(tanh(A[M-1,M-1]))
+Y3[m] = sum[q]((Y1[q,q] + A[2*m+q,m-m])) for m < T"""),
     # An integer that is one operand of a sum keeps its brackets.
     ("printed", 7722, "B[M,M] -> Y\nY[j,t] = B[j,t]**3*((j + 3) - B[2*t,j+2]**2) for j < M, t < M"),
 )

@@ -63,6 +63,7 @@ class Frame:
     loops: Ranges = field(default_factory=dict)  # what the loop variables run over
     code: Code = field(default_factory=Code)  # where the statements go
     views: dict[tuple[str, tuple[Int, ...]], Array] = field(default_factory=dict)  # reads for which there is a view already
+    infinite: frozenset[str] = frozenset()  # tensors in which an infinity may stand
     rows: bool = True  # whether sums of products, entry by entry, do without the products in memory
 
     @property

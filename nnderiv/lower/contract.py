@@ -157,7 +157,7 @@ def _operands(frame: Frame, body: Expr) -> tuple[list[Operand], list[Expr], list
     conditions = [c for c in conditions if labels_of(frame, c)]
     found: list[Operand] = []
     # A factor that may be infinite where a condition fails must stand inside the where, since 0·inf is not 0.
-    risky = [f for f in parts if _may_be_infinite(f)] if conditions else []
+    risky = [f for f in parts if _may_be_infinite(frame, f)] if conditions else []
     if risky:
         labels = frozenset(i for e in (*risky, *conditions) for i in labels_of(frame, e))
         found, conditions = [Operand(labels, risky, conditions)], []
@@ -182,7 +182,9 @@ def _operands(frame: Frame, body: Expr) -> tuple[list[Operand], list[Expr], list
     return found, scale, always
 
 
-def _may_be_infinite(f: Expr) -> bool:
+def _may_be_infinite(frame: Frame, f: Expr) -> bool:
+    if any(r.tensor in frame.infinite for r in reads(f)):
+        return True
     return any(node == INF or isinstance(node, Op) and may_be_infinite(node) and reads(node) for node in walk(f))
 
 

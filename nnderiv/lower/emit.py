@@ -291,7 +291,7 @@ class Body:
 
     def frame_of(self, order: tuple[str, ...], ranges: Ranges) -> Frame:
         return Frame(order, ranges, self.positive, self.storage, self.sizes, self.extents, dict(self.loops), self.code,
-                     rows="rows" not in self.without)
+                     infinite=self.program.unbounded, rows="rows" not in self.without)
 
     def compute(self, e: Equation, guards: tuple[tuple[str, Range], ...]) -> None:
         if any(e.tensor == total for total, *_ in self.softmaxes.values()):
