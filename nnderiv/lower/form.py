@@ -200,14 +200,19 @@ def renamed(items: Iterable[Item], table: dict[str, str]) -> tuple[Item, ...]:
     if not table:
         return tuple(items)
 
+    def concerned(text: str) -> bool:
+        return not names(text).isdisjoint(table)
+
     def change(text: str) -> str:
-        return _NAMES.sub(lambda m: table.get(m.group(), m.group()), text) if not names(text).isdisjoint(table) else text
+        return _NAMES.sub(lambda m: table.get(m.group(), m.group()), text) if concerned(text) else text
 
     def visit(item: Item) -> Item:
         if isinstance(item, Line):
             return replace(item, text=change(item.text))
         if isinstance(item, Block):
             return replace(item, head=change(item.head), items=tuple(visit(i) for i in item.items))
+        if not (concerned(item.target) or concerned(item.out) or any(concerned(o.text) for o in item.operands)):
+            return item
         return replace(item, target=change(item.target), out=change(item.out),
                        operands=tuple(replace(o, text=change(o.text)) for o in item.operands))
 

@@ -110,7 +110,8 @@ class _Rewriter:
         roots = self.memory.of(v)
         if v.startswith("§") and self.memory.made[v].note == s.note:
             # The operand takes the name of the result: one variable, updated.
-            done[:k] = renamed(done[:k], {v: s.target})
+            made = next(m for m, x in enumerate(done) if isinstance(x, Statement) and x.target == v)
+            done[made:k] = renamed(done[made:k], {v: s.target})
             done[k] = replace(s, operands=tuple(replace(o, text=s.target) if o.text == v else o for o in operands), out=s.target)
             self.rename(v, s.target, done)
         elif s.target.startswith("§"):
