@@ -63,6 +63,9 @@ ASK_AXE = r"""async rules => {
     .map(v => `axe: ${v.id}: ${v.help}: ${v.nodes.slice(0, 3).map(n => n.html.slice(0, 120)).join(' | ')}`)
 }"""
 
+# What is unfolded fades in, and is pale until then.
+SETTLED = "() => document.getAnimations().filter(a => a.effect.getComputedTiming().endTime < Infinity).forEach(a => a.finish())"
+
 # Before axe is asked, what is inside drawings and typeset formulas is taken away: to it they are an image with a text, and
 # MathML, and walking through their paths takes longer than all the rest.
 BARE = """() => {
@@ -139,6 +142,7 @@ def every_complaint(context: BrowserContext, file: Path, shots: Path | None = No
         page.screenshot(path=shots / f"{name}-{scheme}.png", full_page=True)
     page.evaluate(BARE)
     page.evaluate(UNFOLD, True)
+    page.evaluate(SETTLED)
     for scheme in axe.split(", "):
         page.emulate_media(color_scheme=scheme)
         complaints += ask_axe(page, *(["color-contrast"] if axe.find(scheme) else []))
