@@ -37,8 +37,8 @@ def _row(c: Case) -> str:
     except MatrixFormError:
         formula = d.latex()
     numbers = ", ".join(map(str, sorted((c.number, *c.extra))))
-    definition = "<br>".join(f"`{' '.join(line.split())}`" for line in c.forward.splitlines())
-    return f"| {numbers} | {definition}<br>$\\displaystyle {' '.join(formula.split())}$ |"
+    definition = "<br />".join(f"`{' '.join(line.split())}`" for line in c.forward.splitlines())
+    return f"| {numbers} | {definition}<br />$\\displaystyle {' '.join(formula.split())}$ |"
 
 
 def not_stated() -> Markdown:
