@@ -140,11 +140,16 @@ def where(condition: Expr, a: Expr, b: Expr) -> Expr:
     return b if condition == FALSE and not reads(a) else Op("where", (condition, a, b))
 
 
+def conjuncts(condition: Expr) -> tuple[Expr, ...]:
+    """The conditions that hold together where this one holds."""
+    return condition.args if isinstance(condition, Op) and condition.op == "and" else (condition,)
+
+
 def conjunction(conditions: list[Expr]) -> Expr:
     """All of them: flat, each once; true where there is none."""
     flat: list[Expr] = []
     for c in conditions:
-        for part in c.args if isinstance(c, Op) and c.op == "and" else (c,):
+        for part in conjuncts(c):
             if part == FALSE:
                 return FALSE
             if part != TRUE and part not in flat:
@@ -376,8 +381,7 @@ def guarded_factors(e: Expr) -> tuple[list[Expr], list[Expr]]:
     found: list[Expr] = []
     for f in factors(e):
         while isinstance(f, Op) and f.op == "where" and f.args[2] == ZERO:
-            c = f.args[0]
-            conditions += c.args if isinstance(c, Op) and c.op == "and" else [c]
+            conditions += conjuncts(f.args[0])
             f = f.args[1]
         found += factors(f)
     return conditions, found

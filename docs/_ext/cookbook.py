@@ -5,10 +5,12 @@
     not_stated()           the equations that have no case, with the reason
 """
 
+from functools import cache
 from itertools import groupby
 
 from reference import Markdown
 
+from nnderiv import Derivation
 from nnderiv.errors import MatrixFormError
 from tests.suites.matrix_cookbook import CASES, NOT_STATED, Case, counts
 
@@ -16,7 +18,7 @@ from tests.suites.matrix_cookbook import CASES, NOT_STATED, Case, counts
 def summary() -> Markdown:
     """The identities of all cases hold, or there is no sentence: AssertionError."""
     for c in CASES:
-        c.confirm(c.derivation)
+        _confirmed(c)
     n = counts()
     return Markdown(
         f"**Of {n['equations']} equations, {n['stated']} can be stated. All {n['stated']} hold.** They make {n['cases']} cases, since some "
@@ -29,9 +31,16 @@ def identities(first: int, last: int) -> Markdown:
     return Markdown("\n".join(rows))
 
 
-def _row(c: Case) -> str:
+@cache
+def _confirmed(c: Case) -> Derivation:
+    """The derivation, if its gradient is the identity."""
     d = c.derivation
     c.confirm(d)
+    return d
+
+
+def _row(c: Case) -> str:
+    d = _confirmed(c)
     try:
         formula = d.latex(form="matrix")
     except MatrixFormError:

@@ -4,7 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from ..expr import INF, ZERO, Expr, IntValue, Num, Op, Read, Reduce, additive_terms, children, factors, free_symbols, neg, subst_indices
+from ..expr import (
+    INF,
+    ZERO,
+    Expr,
+    IntValue,
+    Num,
+    Op,
+    Read,
+    Reduce,
+    additive_terms,
+    children,
+    conjuncts,
+    factors,
+    free_symbols,
+    neg,
+    subst_indices,
+)
 from ..integer import Int
 from ..program import Equation
 
@@ -94,7 +110,3 @@ class Facts:
         definition = self.definitions.get(totals[0].tensor, ())
         body = definition[0].body if len(definition) == 1 else None
         return isinstance(body, Reduce) and body.op == "logsumexp" and isinstance(body.body, Read) and body.body.tensor == scores[0].tensor
-
-
-def conjuncts(condition: Expr) -> tuple[Expr, ...]:
-    return condition.args if isinstance(condition, Op) and condition.op == "and" else (condition,)

@@ -7,10 +7,10 @@ A is 0 wherever c does not hold, and so is its product with whatever is finite t
 
 from __future__ import annotations
 
-from ..expr import ZERO, Expr, Op, map_children
+from ..expr import ZERO, Expr, Op, conjuncts, map_children
 from ..program import Program
 from .exchange import with_known
-from .facts import Facts, conjuncts
+from .facts import Facts
 
 
 def unmask(program: Program, known: Program) -> Program:

@@ -23,6 +23,7 @@ from ..expr import (
     Read,
     Reduce,
     conjunction,
+    conjuncts,
     free_symbols,
     guarded_factors,
     ints,
@@ -267,9 +268,7 @@ def _moved(e: Expr, table: dict[str, str], axes: frozenset[Axis]) -> Expr:
 def _drop(e: Expr, conditions: set[Expr | None]) -> Expr:
     """Without these conditions."""
     if isinstance(e, Op) and e.op == "where" and e.args[2] == ZERO:
-        c = e.args[0]
-        parts = list(c.args) if isinstance(c, Op) and c.op == "and" else [c]
-        kept = [p for p in parts if p not in conditions]
+        kept = [p for p in conjuncts(e.args[0]) if p not in conditions]
         inner = _drop(e.args[1], conditions)
         return where(conjunction(kept), inner, ZERO) if kept else inner
     return map_children(lambda c: _drop(c, conditions), e)
