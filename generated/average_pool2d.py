@@ -13,13 +13,16 @@
 import numpy as np
 
 
-def _reals(**arrays):
+def _reals(names, *arrays):
     """The arrays, all of one floating dtype."""
-    dtypes = [a.dtype if type(a) is np.ndarray else None for a in arrays.values()]
-    first = dtypes[0]
-    if first is not None and first.kind == "f" and dtypes.count(first) == len(dtypes):
-        return arrays.values()
-    arrays = {name: np.asarray(a) for name, a in arrays.items()}
+    dtype = getattr(arrays[0], "dtype", None)
+    for a in arrays:
+        if type(a) is not np.ndarray or a.dtype is not dtype:
+            break
+    else:
+        if dtype.kind == "f":
+            return arrays
+    arrays = dict(zip(names.split(), map(np.asarray, arrays)))
     leading, dtype = next((name, a.dtype) for name, a in arrays.items())
     for name, a in arrays.items():
         if a.dtype.kind != "f" and a.ndim:
@@ -60,6 +63,8 @@ def _misfit(*arrays):
 
 def _seed(array, dtype, shape, declared):
     """What the loss changes by with an output: an array of the output's dtype and shape."""
+    if type(array) is np.ndarray and array.dtype is dtype and array.shape == shape:
+        return array
     array = np.asarray(array)
     if array.dtype != dtype:
         name = declared.partition("[")[0]
@@ -204,9 +209,16 @@ def _windows(A, *axes, outside=0):
     return np.lib.stride_tricks.as_strided(A[tuple(slice(s, None) for s in starts)], sizes, strides, writeable=False)
 
 
+def _ones(n, dtype):
+    """np.ones(n, dtype), in a third of the time where n is small."""
+    ones = np.empty(n, dtype)
+    ones.fill(1)
+    return ones
+
+
 def _row_sums(x):
     """The sums along the last axis, as products with ones: where rows are short, several times as fast as x.sum(-1)."""
-    return np.vecdot(x, np.ones(x.shape[-1], x.dtype))
+    return np.vecdot(x, _ones(x.shape[-1], x.dtype))
 
 
 Gradients = _record("Gradients", "dX")
@@ -214,7 +226,7 @@ Gradients = _record("Gradients", "dX")
 
 def forward(*, X, U, V, s, p):
     """X[N,C,H,W], int U, int V, int s, int p -> (Y), residuals"""
-    X, = _reals(X=X)
+    X, = _reals("X", X)
     dtype = X.dtype
     U = _integer("U", U)
     V = _integer("V", V)

@@ -11,13 +11,16 @@
 import numpy as np
 
 
-def _reals(**arrays):
+def _reals(names, *arrays):
     """The arrays, all of one floating dtype."""
-    dtypes = [a.dtype if type(a) is np.ndarray else None for a in arrays.values()]
-    first = dtypes[0]
-    if first is not None and first.kind == "f" and dtypes.count(first) == len(dtypes):
-        return arrays.values()
-    arrays = {name: np.asarray(a) for name, a in arrays.items()}
+    dtype = getattr(arrays[0], "dtype", None)
+    for a in arrays:
+        if type(a) is not np.ndarray or a.dtype is not dtype:
+            break
+    else:
+        if dtype.kind == "f":
+            return arrays
+    arrays = dict(zip(names.split(), map(np.asarray, arrays)))
     leading, dtype = next((name, a.dtype) for name, a in arrays.items())
     for name, a in arrays.items():
         if a.dtype.kind != "f" and a.ndim:
@@ -58,6 +61,8 @@ def _misfit(*arrays):
 
 def _seed(array, dtype, shape, declared):
     """What the loss changes by with an output: an array of the output's dtype and shape."""
+    if type(array) is np.ndarray and array.dtype is dtype and array.shape == shape:
+        return array
     array = np.asarray(array)
     if array.dtype != dtype:
         name = declared.partition("[")[0]
@@ -166,12 +171,29 @@ def _at_once(count, entries, columns, blocks=1):
     return next((k for k in range(most, 1, -1) if count % k == 0), 1)
 
 
+def _ones(n, dtype):
+    """np.ones(n, dtype), in a third of the time where n is small."""
+    ones = np.empty(n, dtype)
+    ones.fill(1)
+    return ones
+
+
+def _row_sums(x):
+    """The sums along the last axis, as products with ones: where rows are short, several times as fast as x.sum(-1)."""
+    return np.vecdot(x, _ones(x.shape[-1], x.dtype))
+
+
+def _column_sums(x):
+    """The sums along the first axis of a matrix, as a product with ones: several times as fast as x.sum(0)."""
+    return _ones(len(x), x.dtype) @ x
+
+
 Gradients = _record("Gradients", "dX", "dK", "db")
 
 
 def forward(*, X, K, b, s, d, p):
     """X[N,C,T], K[O,C,U], b[O], int s, int d, int p -> (Y), residuals"""
-    X, K, b = _reals(X=X, K=K, b=b)
+    X, K, b = _reals("X K b", X, K, b)
     dtype = X.dtype
     s = _integer("s", s, 1)
     d = _integer("d", d, 1)
@@ -188,7 +210,7 @@ def forward(*, X, K, b, s, d, p):
     wide, = windows.shape
     columns = np.empty((U, C, count, wide), dtype)
     product = np.empty((O, count*wide), dtype)
-    K_flat = K.swapaxes(-1, -2).reshape(O, U*C)
+    K_flat = K.mT.reshape(O, U*C)
     for first in range(0, N, count):
         n = slice(first, first + count)
         # Y[n,o,i] = sum[c,u](K[o,c,u]*X[n,c,i*s+d*u-p]) + b[o]
@@ -215,7 +237,7 @@ def backward(residuals, *, dY):
     columns = np.empty((U, C, count, wide), dtype)
     dK_sum = np.zeros((U, C, O), dtype)
     columns_flat = columns.reshape(C*U, count*wide)
-    part = np.ascontiguousarray(K.swapaxes(-1, -2).reshape(O, U*C).T)
+    part = np.ascontiguousarray(K.mT.reshape(O, U*C).T)
     for first in range(0, N, count):
         n = slice(first, first + count)
         # dX[n,c,a] = sum[o,u](where((p + a - d*u) % s == 0, dY[n,o,(p+a-d*u)//s]*K[o,c,u], 0))
@@ -231,5 +253,5 @@ def backward(residuals, *, dY):
     # dK[o,c,u] = sum[n,i](dY[n,o,i]*X[n,c,i*s+d*u-p])
     dK = dK_sum.transpose(2, 1, 0)                  # (O, C, U)
     # db[o] = sum[n,i](dY[n,o,i])
-    db = dY.sum((0, 2))                             # (O,)
+    db = _column_sums(_row_sums(dY))                # (O,)
     return Gradients((dX, dK, db,))

@@ -12,13 +12,16 @@
 import numpy as np
 
 
-def _reals(**arrays):
+def _reals(names, *arrays):
     """The arrays, all of one floating dtype."""
-    dtypes = [a.dtype if type(a) is np.ndarray else None for a in arrays.values()]
-    first = dtypes[0]
-    if first is not None and first.kind == "f" and dtypes.count(first) == len(dtypes):
-        return arrays.values()
-    arrays = {name: np.asarray(a) for name, a in arrays.items()}
+    dtype = getattr(arrays[0], "dtype", None)
+    for a in arrays:
+        if type(a) is not np.ndarray or a.dtype is not dtype:
+            break
+    else:
+        if dtype.kind == "f":
+            return arrays
+    arrays = dict(zip(names.split(), map(np.asarray, arrays)))
     leading, dtype = next((name, a.dtype) for name, a in arrays.items())
     for name, a in arrays.items():
         if a.dtype.kind != "f" and a.ndim:
@@ -59,6 +62,8 @@ def _misfit(*arrays):
 
 def _seed(array, dtype, shape, declared):
     """What the loss changes by with an output: an array of the output's dtype and shape."""
+    if type(array) is np.ndarray and array.dtype is dtype and array.shape == shape:
+        return array
     array = np.asarray(array)
     if array.dtype != dtype:
         name = declared.partition("[")[0]
@@ -121,12 +126,29 @@ def _windows(A, *axes, outside=0):
     return np.lib.stride_tricks.as_strided(A[tuple(slice(s, None) for s in starts)], sizes, strides, writeable=False)
 
 
+def _ones(n, dtype):
+    """np.ones(n, dtype), in a third of the time where n is small."""
+    ones = np.empty(n, dtype)
+    ones.fill(1)
+    return ones
+
+
+def _row_sums(x):
+    """The sums along the last axis, as products with ones: where rows are short, several times as fast as x.sum(-1)."""
+    return np.vecdot(x, _ones(x.shape[-1], x.dtype))
+
+
+def _column_sums(x):
+    """The sums along the first axis of a matrix, as a product with ones: several times as fast as x.sum(0)."""
+    return _ones(len(x), x.dtype) @ x
+
+
 Gradients = _record("Gradients", "dX", "dK", "db")
 
 
 def forward(*, X, K, b, s, d, p):
     """X[N,C,H,W], K[O,C,U,V], b[O], int s, int d, int p -> (Y), residuals"""
-    X, K, b = _reals(X=X, K=K, b=b)
+    X, K, b = _reals("X K b", X, K, b)
     dtype = X.dtype
     s = _integer("s", s, 1)
     d = _integer("d", d, 1)
@@ -140,7 +162,7 @@ def forward(*, X, K, b, s, d, p):
     # cols[n,i,j,c,u,v] = X[n,c,i*s+d*u-p,j*s+d*v-p]
     cols = _windows(X, None, None, (-p, (U, d), (n_i, s)), (-p, (V, d), (n_j, s))).transpose(0, 3, 5, 1, 2, 4)
     # Y[n,o,i,j] = sum[c,u,v](cols[n,i,j,c,u,v]*K[o,c,u,v]) + b[o]
-    Y = (K.reshape(O, C*U*V) @ cols.reshape(N, n_i*n_j, C*U*V).swapaxes(-1, -2)).reshape(N, O, n_i, n_j)
+    Y = (K.reshape(O, C*U*V) @ cols.reshape(N, n_i*n_j, C*U*V).mT).reshape(N, O, n_i, n_j)
     Y += b[:, None, None]                           # (N, O, n_i, n_j)
     return Y, (K, cols, N, C, H, W, O, U, V, s, d, p, dtype,)
 
@@ -159,8 +181,9 @@ def backward(residuals, *, dY):
     for u, v in np.ndindex(U, V):
         places[:, :, :, u, :, v] += dcols[:, :, :, :, u, v].transpose(0, 3, 1, 2)
     # dK[o,c,u,v] = sum[n,i,j](dY[n,o,i,j]*cols[n,i,j,c,u,v])
-    part2 = (dY.reshape(N, O, n_i*n_j) @ cols.reshape(N, n_i*n_j, C*U*V)).reshape(N, O, C, U, V)
-    dK = part2.sum(0)                               # (O, C, U, V)
+    dY_flat = dY.reshape(N, O, n_i*n_j)
+    part2 = (dY_flat @ cols.reshape(N, n_i*n_j, C*U*V)).reshape(N, O, C, U, V).reshape(N, O*C*U*V)
+    dK = _column_sums(part2).reshape(O, C, U, V)    # (O, C, U, V)
     # db[o] = sum[n,i,j](dY[n,o,i,j])
-    db = dY.sum((0, 2, 3))                          # (O,)
+    db = _column_sums(_row_sums(dY_flat))           # (O,)
     return Gradients((dX, dK, db,))

@@ -11,13 +11,16 @@
 import numpy as np
 
 
-def _reals(**arrays):
+def _reals(names, *arrays):
     """The arrays, all of one floating dtype."""
-    dtypes = [a.dtype if type(a) is np.ndarray else None for a in arrays.values()]
-    first = dtypes[0]
-    if first is not None and first.kind == "f" and dtypes.count(first) == len(dtypes):
-        return arrays.values()
-    arrays = {name: np.asarray(a) for name, a in arrays.items()}
+    dtype = getattr(arrays[0], "dtype", None)
+    for a in arrays:
+        if type(a) is not np.ndarray or a.dtype is not dtype:
+            break
+    else:
+        if dtype.kind == "f":
+            return arrays
+    arrays = dict(zip(names.split(), map(np.asarray, arrays)))
     leading, dtype = next((name, a.dtype) for name, a in arrays.items())
     for name, a in arrays.items():
         if a.dtype.kind != "f" and a.ndim:
@@ -49,6 +52,8 @@ def _misfit(*arrays):
 
 def _seed(array, dtype, shape, declared):
     """What the loss changes by with an output: an array of the output's dtype and shape."""
+    if type(array) is np.ndarray and array.dtype is dtype and array.shape == shape:
+        return array
     array = np.asarray(array)
     if array.dtype != dtype:
         name = declared.partition("[")[0]
@@ -157,12 +162,29 @@ def _at_once(count, entries, columns, blocks=1):
     return next((k for k in range(most, 1, -1) if count % k == 0), 1)
 
 
+def _ones(n, dtype):
+    """np.ones(n, dtype), in a third of the time where n is small."""
+    ones = np.empty(n, dtype)
+    ones.fill(1)
+    return ones
+
+
+def _row_sums(x):
+    """The sums along the last axis, as products with ones: where rows are short, several times as fast as x.sum(-1)."""
+    return np.vecdot(x, _ones(x.shape[-1], x.dtype))
+
+
+def _column_sums(x):
+    """The sums along the first axis of a matrix, as a product with ones: several times as fast as x.sum(0)."""
+    return _ones(len(x), x.dtype) @ x
+
+
 Gradients = _record("Gradients", "dX", "dK", "db")
 
 
 def forward(*, X, K, b):
     """X[N,C,H,W], K[O,C,U,V], b[O] -> (Y), residuals"""
-    X, K, b = _reals(X=X, K=K, b=b)
+    X, K, b = _reals("X K b", X, K, b)
     dtype = X.dtype
     N, C, H, W = _shape(X, 4, "X[N,C,H,W]")
     O, _, U, V = _shape(K, 4, "K[O,C,U,V]")
@@ -221,5 +243,5 @@ def backward(residuals, *, dY):
     # dK[o,c,u,v] = sum[n,i,j](dY[n,o,i,j]*X[n,c,i+u,j+v])
     dK = dK_sum.transpose(3, 2, 0, 1)               # (O, C, U, V)
     # db[o] = sum[n,i,j](dY[n,o,i,j])
-    db = dY.sum((0, 2, 3))                          # (O,)
+    db = _column_sums(_row_sums(dY.reshape(N, O, n_i*n_j)))  # (O,)
     return Gradients((dX, dK, db,))

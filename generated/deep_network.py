@@ -15,13 +15,16 @@
 import numpy as np
 
 
-def _reals(**arrays):
+def _reals(names, *arrays):
     """The arrays, all of one floating dtype."""
-    dtypes = [a.dtype if type(a) is np.ndarray else None for a in arrays.values()]
-    first = dtypes[0]
-    if first is not None and first.kind == "f" and dtypes.count(first) == len(dtypes):
-        return arrays.values()
-    arrays = {name: np.asarray(a) for name, a in arrays.items()}
+    dtype = getattr(arrays[0], "dtype", None)
+    for a in arrays:
+        if type(a) is not np.ndarray or a.dtype is not dtype:
+            break
+    else:
+        if dtype.kind == "f":
+            return arrays
+    arrays = dict(zip(names.split(), map(np.asarray, arrays)))
     leading, dtype = next((name, a.dtype) for name, a in arrays.items())
     for name, a in arrays.items():
         if a.dtype.kind != "f" and a.ndim:
@@ -53,6 +56,8 @@ def _misfit(*arrays):
 
 def _seed(array, dtype, shape, declared):
     """What the loss changes by with an output: an array of the output's dtype and shape."""
+    if type(array) is np.ndarray and array.dtype is dtype and array.shape == shape:
+        return array
     array = np.asarray(array)
     if array.dtype != dtype:
         name = declared.partition("[")[0]
@@ -75,7 +80,7 @@ Gradients = _record("Gradients", "dX", "dW", "db")
 
 def forward(*, X, W, b):
     """X[N,D], W[L,D,D], b[L,D] -> (Y), residuals"""
-    X, W, b = _reals(X=X, W=W, b=b)
+    X, W, b = _reals("X W b", X, W, b)
     dtype = X.dtype
     N, D = _shape(X, 2, "X[N,D]")
     L, _, _ = _shape(W, 3, "W[L,D,D]")
@@ -86,7 +91,7 @@ def forward(*, X, W, b):
     a[0] = X                                        # (N, D)
     for l in range(L):
         # z[l,n,d] = b[l,d] + sum[e](a[l-1,n,e]*W[l,e,d])
-        z = a[l] @ W[l]
+        z = a[l].dot(W[l])
         z += b[l]                                   # (N, D)
         # a[l,n,d] = tanh(z[l,n,d])
         np.tanh(z, out=a[l + 1])                    # (N, D)
@@ -117,7 +122,7 @@ def backward(residuals, *, dY):
     # dX[n,d] = da_carry[0,n,d]
     dX = da_carry[0].copy()                         # (N, D)
     # dW[l,e,d] = sum[n](dz[l,n,d]*a[l-1,n,e])
-    dW = a[:L].swapaxes(-1, -2) @ dz                # (L, D, D)
+    dW = a[:L].mT @ dz                              # (L, D, D)
     # db[l,d] = sum[n](dz[l,n,d])
     db = dz.sum(1)                                  # (L, D)
     return Gradients((dX, dW, db,))

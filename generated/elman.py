@@ -13,13 +13,16 @@
 import numpy as np
 
 
-def _reals(**arrays):
+def _reals(names, *arrays):
     """The arrays, all of one floating dtype."""
-    dtypes = [a.dtype if type(a) is np.ndarray else None for a in arrays.values()]
-    first = dtypes[0]
-    if first is not None and first.kind == "f" and dtypes.count(first) == len(dtypes):
-        return arrays.values()
-    arrays = {name: np.asarray(a) for name, a in arrays.items()}
+    dtype = getattr(arrays[0], "dtype", None)
+    for a in arrays:
+        if type(a) is not np.ndarray or a.dtype is not dtype:
+            break
+    else:
+        if dtype.kind == "f":
+            return arrays
+    arrays = dict(zip(names.split(), map(np.asarray, arrays)))
     leading, dtype = next((name, a.dtype) for name, a in arrays.items())
     for name, a in arrays.items():
         if a.dtype.kind != "f" and a.ndim:
@@ -51,6 +54,8 @@ def _misfit(*arrays):
 
 def _seed(array, dtype, shape, declared):
     """What the loss changes by with an output: an array of the output's dtype and shape."""
+    if type(array) is np.ndarray and array.dtype is dtype and array.shape == shape:
+        return array
     array = np.asarray(array)
     if array.dtype != dtype:
         name = declared.partition("[")[0]
@@ -68,12 +73,24 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
+def _ones(n, dtype):
+    """np.ones(n, dtype), in a third of the time where n is small."""
+    ones = np.empty(n, dtype)
+    ones.fill(1)
+    return ones
+
+
+def _column_sums(x):
+    """The sums along the first axis of a matrix, as a product with ones: several times as fast as x.sum(0)."""
+    return _ones(len(x), x.dtype) @ x
+
+
 Gradients = _record("Gradients", "dx", "dU", "dW", "db", "dh0")
 
 
 def forward(*, x, U, W, b, h0):
     """x[T,N,I], U[H,I], W[H,H], b[H], h0[N,H] -> (h), residuals"""
-    x, U, W, b, h0 = _reals(x=x, U=U, W=W, b=b, h0=h0)
+    x, U, W, b, h0 = _reals("x U W b h0", x, U, W, b, h0)
     dtype = x.dtype
     T, N, I = _shape(x, 3, "x[T,N,I]")
     H, _ = _shape(U, 2, "U[H,I]")
@@ -88,7 +105,7 @@ def forward(*, x, U, W, b, h0):
     WT = np.ascontiguousarray(W.T)
     for t in range(T):
         # z[t,n,k] = z_pre[t,n,k] + sum[l](W[k,l]*h[t-1,n,l])
-        z = h[t] @ WT
+        z = h[t].dot(WT)
         z += z_pre[t]                               # (N, H)
         # h[t,n,k] = tanh(z[t,n,k])
         np.tanh(z, out=h[t + 1])                    # (N, H)
@@ -106,7 +123,7 @@ def backward(residuals, *, dh):
     dz = np.zeros((T + 1, N, H), dtype)
     for t in range(T - 1, -1, -1):
         # dh_total[t,n,k] = dh[t,n,k] + sum[l](dz[t+1,n,l]*W[l,k])
-        dh_total = dz[t + 1] @ W
+        dh_total = dz[t + 1].dot(W)
         dh_total += dh[t]                           # (N, H)
         # dz[t,n,k] = dh_total[t,n,k]*dz_pre[t,n,k]
         np.multiply(dh_total, dz_pre[t], out=dz[t])  # (N, H)
@@ -118,7 +135,7 @@ def backward(residuals, *, dh):
     # dW[k,l] = sum[t,n](dz[t,n,k]*h[t-1,n,l])
     dW = dz_flat.T @ h[:T].reshape(T*N, H)          # (H, H)
     # db[k] = sum[t,n](dz[t,n,k])
-    db = dz[:T].sum((0, 1))                         # (H,)
+    db = _column_sums(dz_flat)                      # (H,)
     # dh0[n,k] = sum[l](dz[0,n,l]*W[l,k])
     dh0 = dz[0] @ W                                 # (N, H)
     return Gradients((dx, dU, dW, db, dh0,))

@@ -17,13 +17,16 @@
 import numpy as np
 
 
-def _reals(**arrays):
+def _reals(names, *arrays):
     """The arrays, all of one floating dtype."""
-    dtypes = [a.dtype if type(a) is np.ndarray else None for a in arrays.values()]
-    first = dtypes[0]
-    if first is not None and first.kind == "f" and dtypes.count(first) == len(dtypes):
-        return arrays.values()
-    arrays = {name: np.asarray(a) for name, a in arrays.items()}
+    dtype = getattr(arrays[0], "dtype", None)
+    for a in arrays:
+        if type(a) is not np.ndarray or a.dtype is not dtype:
+            break
+    else:
+        if dtype.kind == "f":
+            return arrays
+    arrays = dict(zip(names.split(), map(np.asarray, arrays)))
     leading, dtype = next((name, a.dtype) for name, a in arrays.items())
     for name, a in arrays.items():
         if a.dtype.kind != "f" and a.ndim:
@@ -63,6 +66,8 @@ def _misfit(*arrays):
 
 def _seed(array, dtype, shape, declared):
     """What the loss changes by with an output: an array of the output's dtype and shape."""
+    if type(array) is np.ndarray and array.dtype is dtype and array.shape == shape:
+        return array
     array = np.asarray(array)
     if array.dtype != dtype:
         name = declared.partition("[")[0]
@@ -105,9 +110,21 @@ def _scatter(V, shape, *indices):
 _LOWEST = {np.dtype(d): np.finfo(d).min for d in "efdg"}
 
 
+def _ones(n, dtype):
+    """np.ones(n, dtype), in a third of the time where n is small."""
+    ones = np.empty(n, dtype)
+    ones.fill(1)
+    return ones
+
+
 def _row_sums(x):
     """The sums along the last axis, as products with ones: where rows are short, several times as fast as x.sum(-1)."""
-    return np.vecdot(x, np.ones(x.shape[-1], x.dtype))
+    return np.vecdot(x, _ones(x.shape[-1], x.dtype))
+
+
+def _column_sums(x):
+    """The sums along the first axis of a matrix, as a product with ones: several times as fast as x.sum(0)."""
+    return _ones(len(x), x.dtype) @ x
 
 
 def _sums(x, axis):
@@ -128,7 +145,7 @@ Gradients = _record("Gradients", "dU", "dW", "dV", "db", "dc", "dh0")
 
 def forward(*, x, y, U, W, V, b, c, h0):
     """int x[T,N], int y[T,N], U[H,A], W[H,H], V[A,H], b[H], c[A], h0[N,H] -> (L, last), residuals"""
-    U, W, V, b, c, h0 = _reals(U=U, W=W, V=V, b=b, c=c, h0=h0)
+    U, W, V, b, c, h0 = _reals("U W V b c h0", U, W, V, b, c, h0)
     dtype = U.dtype
     x = _integers("x", x)
     y = _integers("y", y)
@@ -150,7 +167,7 @@ def forward(*, x, y, U, W, V, b, c, h0):
     WT = np.ascontiguousarray(W.T)
     for t in range(T):
         # z[t,n,k] = z_pre[t,n,k] + sum[l](W[k,l]*h[t-1,n,l])
-        z = h[t] @ WT
+        z = h[t].dot(WT)
         z += z_pre[t]                               # (N, H)
         # h[t,n,k] = tanh(z[t,n,k])
         np.tanh(z, out=h[t + 1])                    # (N, H)
@@ -175,13 +192,13 @@ def backward(residuals, *, dL, dlast):
     dL = dtype.type(dL)
     dlast = _seed(dlast, dtype, (N, H), "dlast[N, H]")
     # dp[t,n,m] = where(y[t,n] == m, -dL/max(L_count, 1), 0)
-    dp = np.where(y[:, :, None] == np.arange(A), dtype.type(-(dL/np.maximum(L_count, 1))), dtype.type(0))  # (T, N, A)
+    dp = np.where(y[..., None] == np.arange(A), dtype.type(-(dL/np.maximum(L_count, 1))), dtype.type(0))  # (T, N, A)
     # dp_lse[t,n] = -sum[m](dp[t,n,m])
     dp_lse = _row_sums(dp)
     np.negative(dp_lse, out=dp_lse)                 # (T, N)
     # do[t,n,m] = dp_lse[t,n]*exp(p[t,n,m]) + dp[t,n,m]
     do = np.exp(p)
-    do *= dp_lse[:, :, None]
+    do *= dp_lse[..., None]
     do += dp                                        # (T, N, A)
     # dz_pre[t,n,k] = 1 - h[t,n,k]**2
     dz_pre = h[1:]**2
@@ -193,20 +210,21 @@ def backward(residuals, *, dL, dlast):
     dz = np.zeros((T + 1, N, H), dtype)
     for t in range(T - 1, -1, -1):
         # dh[t,n,k] = dh_pre[t,n,k] + sum[l](dz[t+1,n,l]*W[l,k])
-        dh = dz[t + 1] @ W
+        dh = dz[t + 1].dot(W)
         dh += dh_pre[t]                             # (N, H)
         # dz[t,n,k] = dh[t,n,k]*dz_pre[t,n,k]
         np.multiply(dh, dz_pre[t], out=dz[t])       # (N, H)
     # dU[k,a] = sum[t,n](where(x[t,n] == a, dz[t,n,k], 0))
     dU = _scatter(dz[:T], (A, H), x).T              # (H, A)
     # dW[k,l] = sum[t,n](dz[t,n,k]*h[t-1,n,l])
-    dW = dz[:T].reshape(T*N, H).T @ h[:T].reshape(T*N, H)  # (H, H)
+    dz_flat = dz[:T].reshape(T*N, H)
+    dW = dz_flat.T @ h[:T].reshape(T*N, H)          # (H, H)
     # dV[m,k] = sum[t,n](do[t,n,m]*h[t,n,k])
     dV = do_flat.T @ h[1:].reshape(T*N, H)          # (A, H)
     # db[k] = sum[t,n](dz[t,n,k])
-    db = dz[:T].sum((0, 1))                         # (H,)
+    db = _column_sums(dz_flat)                      # (H,)
     # dc[m] = sum[t,n](do[t,n,m])
-    dc = do.sum((0, 1))                             # (A,)
+    dc = _column_sums(do_flat)                      # (A,)
     # dh0[n,k] = sum[l](dz[0,n,l]*W[l,k])
     dh0 = dz[0] @ W                                 # (N, H)
     return Gradients((dU, dW, dV, db, dc, dh0,))

@@ -16,13 +16,16 @@
 import numpy as np
 
 
-def _reals(**arrays):
+def _reals(names, *arrays):
     """The arrays, all of one floating dtype."""
-    dtypes = [a.dtype if type(a) is np.ndarray else None for a in arrays.values()]
-    first = dtypes[0]
-    if first is not None and first.kind == "f" and dtypes.count(first) == len(dtypes):
-        return arrays.values()
-    arrays = {name: np.asarray(a) for name, a in arrays.items()}
+    dtype = getattr(arrays[0], "dtype", None)
+    for a in arrays:
+        if type(a) is not np.ndarray or a.dtype is not dtype:
+            break
+    else:
+        if dtype.kind == "f":
+            return arrays
+    arrays = dict(zip(names.split(), map(np.asarray, arrays)))
     leading, dtype = next((name, a.dtype) for name, a in arrays.items())
     for name, a in arrays.items():
         if a.dtype.kind != "f" and a.ndim:
@@ -63,9 +66,21 @@ def _record(name, *fields):
 _LOWEST = {np.dtype(d): np.finfo(d).min for d in "efdg"}
 
 
+def _ones(n, dtype):
+    """np.ones(n, dtype), in a third of the time where n is small."""
+    ones = np.empty(n, dtype)
+    ones.fill(1)
+    return ones
+
+
 def _row_sums(x):
     """The sums along the last axis, as products with ones: where rows are short, several times as fast as x.sum(-1)."""
-    return np.vecdot(x, np.ones(x.shape[-1], x.dtype))
+    return np.vecdot(x, _ones(x.shape[-1], x.dtype))
+
+
+def _column_sums(x):
+    """The sums along the first axis of a matrix, as a product with ones: several times as fast as x.sum(0)."""
+    return _ones(len(x), x.dtype) @ x
 
 
 def _sums(x, axis):
@@ -85,7 +100,7 @@ Gradients = _record("Gradients", "dx", "dU", "dW", "dV", "db", "dc", "dh0", "dy"
 
 def forward(*, x, U, W, V, b, c, h0, y):
     """x[T,N,I], U[H,I], W[H,H], V[O,H], b[H], c[O], h0[N,H], y[T,N,O] -> (L), residuals"""
-    x, U, W, V, b, c, h0, y = _reals(x=x, U=U, W=W, V=V, b=b, c=c, h0=h0, y=y)
+    x, U, W, V, b, c, h0, y = _reals("x U W V b c h0 y", x, U, W, V, b, c, h0, y)
     dtype = x.dtype
     T, N, I = _shape(x, 3, "x[T,N,I]")
     H, _ = _shape(U, 2, "U[H,I]")
@@ -107,7 +122,7 @@ def forward(*, x, U, W, V, b, c, h0, y):
     WT = np.ascontiguousarray(W.T)
     for t in range(T):
         # z[t,n,k] = z_pre[t,n,k] + sum[l](W[k,l]*h[t-1,n,l])
-        z = h[t] @ WT
+        z = h[t].dot(WT)
         z += z_pre[t]                               # (N, H)
         # h[t,n,k] = tanh(z[t,n,k])
         np.tanh(z, out=h[t + 1])                    # (N, H)
@@ -136,7 +151,7 @@ def backward(residuals):
     dz = np.zeros((T + 1, N, H), dtype)
     for t in range(T - 1, -1, -1):
         # dh[t,n,k] = dh_pre[t,n,k] + sum[l](dz[t+1,n,l]*W[l,k])
-        dh = dz[t + 1] @ W
+        dh = dz[t + 1].dot(W)
         dh += dh_pre[t]                             # (N, H)
         # dz[t,n,k] = dh[t,n,k]*dz_pre[t,n,k]
         np.multiply(dh, dz_pre[t], out=dz[t])       # (N, H)
@@ -150,9 +165,9 @@ def backward(residuals):
     # dV[m,k] = sum[t,n](do[t,n,m]*h[t,n,k])
     dV = do_flat.T @ h[1:].reshape(T*N, H)          # (O, H)
     # db[k] = sum[t,n](dz[t,n,k])
-    db = dz[:T].sum((0, 1))                         # (H,)
+    db = _column_sums(dz_flat)                      # (H,)
     # dc[m] = sum[t,n](do[t,n,m])
-    dc = do.sum((0, 1))                             # (O,)
+    dc = _column_sums(do_flat)                      # (O,)
     # dh0[n,k] = sum[l](dz[0,n,l]*W[l,k])
     dh0 = dz[0] @ W                                 # (N, H)
     # dy[t,n,m] = -o_log[t,n,m]

@@ -15,13 +15,16 @@
 import numpy as np
 
 
-def _reals(**arrays):
+def _reals(names, *arrays):
     """The arrays, all of one floating dtype."""
-    dtypes = [a.dtype if type(a) is np.ndarray else None for a in arrays.values()]
-    first = dtypes[0]
-    if first is not None and first.kind == "f" and dtypes.count(first) == len(dtypes):
-        return arrays.values()
-    arrays = {name: np.asarray(a) for name, a in arrays.items()}
+    dtype = getattr(arrays[0], "dtype", None)
+    for a in arrays:
+        if type(a) is not np.ndarray or a.dtype is not dtype:
+            break
+    else:
+        if dtype.kind == "f":
+            return arrays
+    arrays = dict(zip(names.split(), map(np.asarray, arrays)))
     leading, dtype = next((name, a.dtype) for name, a in arrays.items())
     for name, a in arrays.items():
         if a.dtype.kind != "f" and a.ndim:
@@ -53,6 +56,8 @@ def _misfit(*arrays):
 
 def _seed(array, dtype, shape, declared):
     """What the loss changes by with an output: an array of the output's dtype and shape."""
+    if type(array) is np.ndarray and array.dtype is dtype and array.shape == shape:
+        return array
     array = np.asarray(array)
     if array.dtype != dtype:
         name = declared.partition("[")[0]
@@ -81,12 +86,24 @@ def _sigmoid(x, out=None):
     return y
 
 
+def _ones(n, dtype):
+    """np.ones(n, dtype), in a third of the time where n is small."""
+    ones = np.empty(n, dtype)
+    ones.fill(1)
+    return ones
+
+
+def _column_sums(x):
+    """The sums along the first axis of a matrix, as a product with ones: several times as fast as x.sum(0)."""
+    return _ones(len(x), x.dtype) @ x
+
+
 Gradients = _record("Gradients", "dx", "dh0", "dUr", "dUz", "dUc", "dWr", "dWz", "dWc", "dbr", "dbz", "dbc")
 
 
 def forward(*, x, h0, Ur, Uz, Uc, Wr, Wz, Wc, br, bz, bc):
     """x[T,N,I], h0[N,H], Ur[H,I], Uz[H,I], Uc[H,I], Wr[H,H], Wz[H,H], Wc[H,H], br[H], bz[H], bc[H] -> (h), residuals"""
-    x, h0, Ur, Uz, Uc, Wr, Wz, Wc, br, bz, bc = _reals(x=x, h0=h0, Ur=Ur, Uz=Uz, Uc=Uc, Wr=Wr, Wz=Wz, Wc=Wc, br=br, bz=bz, bc=bc)
+    x, h0, Ur, Uz, Uc, Wr, Wz, Wc, br, bz, bc = _reals("x h0 Ur Uz Uc Wr Wz Wc br bz bc", x, h0, Ur, Uz, Uc, Wr, Wz, Wc, br, bz, bc)
     dtype = x.dtype
     T, N, I = _shape(x, 3, "x[T,N,I]")
     _, H = _shape(h0, 2, "h0[N,H]")
@@ -120,17 +137,17 @@ def forward(*, x, h0, Ur, Uz, Uc, Wr, Wz, Wc, br, bz, bc):
     WcT = np.ascontiguousarray(Wc.T)
     for t in range(T):
         # r_in[t,n,k] = r_in_pre[t,n,k] + sum[l](Wr[k,l]*h[t-1,n,l])
-        r_in = h[t] @ WrT
+        r_in = h[t].dot(WrT)
         r_in += r_in_pre[t]                         # (N, H)
         # r[t,n,k] = sigmoid(r_in[t,n,k])
         _sigmoid(r_in, out=r[t])                    # (N, H)
         # z_in[t,n,k] = z_in_pre[t,n,k] + sum[l](Wz[k,l]*h[t-1,n,l])
-        z_in = h[t] @ WzT
+        z_in = h[t].dot(WzT)
         z_in += z_in_pre[t]                         # (N, H)
         # z[t,n,k] = sigmoid(z_in[t,n,k])
         _sigmoid(z_in, out=z[t])                    # (N, H)
         # c_in[t,n,k] = c_in_pre[t,n,k] + sum[l](Wc[k,l]*r[t,n,l]*h[t-1,n,l])
-        c_in = r[t]*h[t] @ WcT
+        c_in = (r[t]*h[t]).dot(WcT)
         c_in += c_in_pre[t]                         # (N, H)
         # c[t,n,k] = tanh(c_in[t,n,k])
         np.tanh(c_in, out=c[t])                     # (N, H)
@@ -166,7 +183,7 @@ def backward(residuals, *, dh):
         # dc_in[t,n,k] = dc[t,n,k]*dc_in_pre[t,n,k]
         np.multiply(dc, dc_in_pre[t], out=dc_in[t])  # (N, H)
         # dr[t,n,k] = h[t-1,n,k]*sum[l](dc_in[t,n,l]*Wc[l,k])
-        part = dc_in[t] @ Wc
+        part = dc_in[t].dot(Wc)
         dr = h[t]*part                              # (N, H)
         # dr_in[t,n,k] = dr[t,n,k]*r[t,n,k]*dr_in_pre[t,n,k]
         dr *= r[t]
@@ -178,7 +195,7 @@ def backward(residuals, *, dh):
         np.multiply(dz, dc_pre[t], out=dz_in[t])    # (N, H)
         # dh_total_carry[t,n,k] = dh_total[t,n,k]*z[t,n,k] + sum[l](dr_in[t,n,l]*Wr[l,k]) +
         #     sum[l](dz_in[t,n,l]*Wz[l,k]) + sum[l](dc_in[t,n,l]*Wc[l,k]*r[t,n,k])
-        np.add(dh_total[t]*z[t] + dr_in[t] @ Wr + dz_in[t] @ Wz, part*r[t], out=dh_total_carry[t])  # (N, H)
+        np.add(dh_total[t]*z[t] + dr_in[t].dot(Wr) + dz_in[t].dot(Wz), part*r[t], out=dh_total_carry[t])  # (N, H)
     # dx[t,n,j] = sum[k](dr_in[t,n,k]*Ur[k,j]) + sum[k](dz_in[t,n,k]*Uz[k,j]) + sum[k](dc_in[t,n,k]*Uc[k,j])
     dr_in_flat = dr_in.reshape(T*N, H)
     dz_in_flat = dz_in.reshape(T*N, H)
@@ -203,9 +220,9 @@ def backward(residuals, *, dh):
     # dWc[k,l] = sum[t,n](dc_in[t,n,k]*r[t,n,l]*h[t-1,n,l])
     dWc = dc_in_flat.T @ (r*h[:T]).reshape(T*N, H)  # (H, H)
     # dbr[k] = sum[t,n](dr_in[t,n,k])
-    dbr = dr_in.sum((0, 1))                         # (H,)
+    dbr = _column_sums(dr_in_flat)                  # (H,)
     # dbz[k] = sum[t,n](dz_in[t,n,k])
-    dbz = dz_in.sum((0, 1))                         # (H,)
+    dbz = _column_sums(dz_in_flat)                  # (H,)
     # dbc[k] = sum[t,n](dc_in[t,n,k])
-    dbc = dc_in.sum((0, 1))                         # (H,)
+    dbc = _column_sums(dc_in_flat)                  # (H,)
     return Gradients((dx, dh0, dUr, dUz, dUc, dWr, dWz, dWc, dbr, dbz, dbc,))

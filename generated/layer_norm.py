@@ -13,13 +13,16 @@
 import numpy as np
 
 
-def _reals(**arrays):
+def _reals(names, *arrays):
     """The arrays, all of one floating dtype."""
-    dtypes = [a.dtype if type(a) is np.ndarray else None for a in arrays.values()]
-    first = dtypes[0]
-    if first is not None and first.kind == "f" and dtypes.count(first) == len(dtypes):
-        return arrays.values()
-    arrays = {name: np.asarray(a) for name, a in arrays.items()}
+    dtype = getattr(arrays[0], "dtype", None)
+    for a in arrays:
+        if type(a) is not np.ndarray or a.dtype is not dtype:
+            break
+    else:
+        if dtype.kind == "f":
+            return arrays
+    arrays = dict(zip(names.split(), map(np.asarray, arrays)))
     leading, dtype = next((name, a.dtype) for name, a in arrays.items())
     for name, a in arrays.items():
         if a.dtype.kind != "f" and a.ndim:
@@ -58,6 +61,8 @@ def _misfit(*arrays):
 
 def _seed(array, dtype, shape, declared):
     """What the loss changes by with an output: an array of the output's dtype and shape."""
+    if type(array) is np.ndarray and array.dtype is dtype and array.shape == shape:
+        return array
     array = np.asarray(array)
     if array.dtype != dtype:
         name = declared.partition("[")[0]
@@ -75,9 +80,21 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
+def _ones(n, dtype):
+    """np.ones(n, dtype), in a third of the time where n is small."""
+    ones = np.empty(n, dtype)
+    ones.fill(1)
+    return ones
+
+
 def _row_sums(x):
     """The sums along the last axis, as products with ones: where rows are short, several times as fast as x.sum(-1)."""
-    return np.vecdot(x, np.ones(x.shape[-1], x.dtype))
+    return np.vecdot(x, _ones(x.shape[-1], x.dtype))
+
+
+def _column_sums(x):
+    """The sums along the first axis of a matrix, as a product with ones: several times as fast as x.sum(0)."""
+    return _ones(len(x), x.dtype) @ x
 
 
 Gradients = _record("Gradients", "dX", "dgamma", "dbeta", "deps")
@@ -85,7 +102,7 @@ Gradients = _record("Gradients", "dX", "dgamma", "dbeta", "deps")
 
 def forward(*, X, gamma, beta, eps):
     """X[N,D], gamma[D], beta[D], eps -> (Y), residuals"""
-    X, gamma, beta = _reals(X=X, gamma=gamma, beta=beta)
+    X, gamma, beta = _reals("X gamma beta", X, gamma, beta)
     dtype = X.dtype
     eps = _real("eps", eps, dtype)
     N, D = _shape(X, 2, "X[N,D]")
@@ -126,7 +143,7 @@ def backward(residuals, *, dY):
     # dgamma[d] = sum[n](dY[n,d]*(X[n,d] - mu[n])/sqrt(var[n] + eps))
     dgamma = part2.T @ (1/part5)                    # (D,)
     # dbeta[d] = sum[n](dY[n,d])
-    dbeta = dY.sum(0)                               # (D,)
+    dbeta = _column_sums(dY)                        # (D,)
     # deps = -0.5*sum[n,d](dY[n,d]*gamma[d]*(X[n,d] - mu[n])/(var[n] + eps)**1.5)
     deps = dtype.type(-(0.5*((1/part6) @ part3)))
     return Gradients((dX, dgamma, dbeta, deps,))

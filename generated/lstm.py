@@ -18,13 +18,16 @@
 import numpy as np
 
 
-def _reals(**arrays):
+def _reals(names, *arrays):
     """The arrays, all of one floating dtype."""
-    dtypes = [a.dtype if type(a) is np.ndarray else None for a in arrays.values()]
-    first = dtypes[0]
-    if first is not None and first.kind == "f" and dtypes.count(first) == len(dtypes):
-        return arrays.values()
-    arrays = {name: np.asarray(a) for name, a in arrays.items()}
+    dtype = getattr(arrays[0], "dtype", None)
+    for a in arrays:
+        if type(a) is not np.ndarray or a.dtype is not dtype:
+            break
+    else:
+        if dtype.kind == "f":
+            return arrays
+    arrays = dict(zip(names.split(), map(np.asarray, arrays)))
     leading, dtype = next((name, a.dtype) for name, a in arrays.items())
     for name, a in arrays.items():
         if a.dtype.kind != "f" and a.ndim:
@@ -56,6 +59,8 @@ def _misfit(*arrays):
 
 def _seed(array, dtype, shape, declared):
     """What the loss changes by with an output: an array of the output's dtype and shape."""
+    if type(array) is np.ndarray and array.dtype is dtype and array.shape == shape:
+        return array
     array = np.asarray(array)
     if array.dtype != dtype:
         name = declared.partition("[")[0]
@@ -84,13 +89,25 @@ def _sigmoid(x, out=None):
     return y
 
 
+def _ones(n, dtype):
+    """np.ones(n, dtype), in a third of the time where n is small."""
+    ones = np.empty(n, dtype)
+    ones.fill(1)
+    return ones
+
+
+def _column_sums(x):
+    """The sums along the first axis of a matrix, as a product with ones: several times as fast as x.sum(0)."""
+    return _ones(len(x), x.dtype) @ x
+
+
 Outputs = _record("Outputs", "h", "c")
 Gradients = _record("Gradients", "dx", "dh0", "dc0", "dUi", "dUf", "dUg", "dUo", "dWi", "dWf", "dWg", "dWo", "dbi", "dbf", "dbg", "dbo")
 
 
 def forward(*, x, h0, c0, Ui, Uf, Ug, Uo, Wi, Wf, Wg, Wo, bi, bf, bg, bo):
     """x[T,N,I], h0[N,H], c0[N,H], Ui[H,I], Uf[H,I], Ug[H,I], Uo[H,I], Wi[H,H], Wf[H,H], Wg[H,H], Wo[H,H], bi[H], bf[H], bg[H], bo[H] -> (h, c), residuals"""
-    x, h0, c0, Ui, Uf, Ug, Uo, Wi, Wf, Wg, Wo, bi, bf, bg, bo = _reals(x=x, h0=h0, c0=c0, Ui=Ui, Uf=Uf, Ug=Ug, Uo=Uo, Wi=Wi, Wf=Wf, Wg=Wg, Wo=Wo, bi=bi, bf=bf, bg=bg, bo=bo)
+    x, h0, c0, Ui, Uf, Ug, Uo, Wi, Wf, Wg, Wo, bi, bf, bg, bo = _reals("x h0 c0 Ui Uf Ug Uo Wi Wf Wg Wo bi bf bg bo", x, h0, c0, Ui, Uf, Ug, Uo, Wi, Wf, Wg, Wo, bi, bf, bg, bo)
     dtype = x.dtype
     T, N, I = _shape(x, 3, "x[T,N,I]")
     _, H = _shape(h0, 2, "h0[N,H]")
@@ -134,22 +151,22 @@ def forward(*, x, h0, c0, Ui, Uf, Ug, Uo, Wi, Wf, Wg, Wo, bi, bf, bg, bo):
     WoT = np.ascontiguousarray(Wo.T)
     for t in range(T):
         # i_in[t,n,k] = i_in_pre[t,n,k] + sum[l](Wi[k,l]*h[t-1,n,l])
-        i_in = h[t] @ WiT
+        i_in = h[t].dot(WiT)
         i_in += i_in_pre[t]                         # (N, H)
         # i[t,n,k] = sigmoid(i_in[t,n,k])
         _sigmoid(i_in, out=i[t])                    # (N, H)
         # f_in[t,n,k] = f_in_pre[t,n,k] + sum[l](Wf[k,l]*h[t-1,n,l])
-        f_in = h[t] @ WfT
+        f_in = h[t].dot(WfT)
         f_in += f_in_pre[t]                         # (N, H)
         # f[t,n,k] = sigmoid(f_in[t,n,k])
         _sigmoid(f_in, out=f[t])                    # (N, H)
         # g_in[t,n,k] = g_in_pre[t,n,k] + sum[l](Wg[k,l]*h[t-1,n,l])
-        g_in = h[t] @ WgT
+        g_in = h[t].dot(WgT)
         g_in += g_in_pre[t]                         # (N, H)
         # g[t,n,k] = tanh(g_in[t,n,k])
         np.tanh(g_in, out=g[t])                     # (N, H)
         # o_in[t,n,k] = o_in_pre[t,n,k] + sum[l](Wo[k,l]*h[t-1,n,l])
-        o_in = h[t] @ WoT
+        o_in = h[t].dot(WoT)
         o_in += o_in_pre[t]                         # (N, H)
         # o[t,n,k] = sigmoid(o_in[t,n,k])
         _sigmoid(o_in, out=o[t])                    # (N, H)
@@ -189,7 +206,8 @@ def backward(residuals, *, dh, dc):
     for t in range(T - 1, -1, -1):
         # dh_total[t,n,k] = dh[t,n,k] + sum[l](di_in[t+1,n,l]*Wi[l,k]) + sum[l](df_in[t+1,n,l]*Wf[l,k]) +
         #     sum[l](dg_in[t+1,n,l]*Wg[l,k]) + sum[l](do_in[t+1,n,l]*Wo[l,k])
-        np.add(dh[t] + di_in[t + 1] @ Wi + df_in[t + 1] @ Wf + dg_in[t + 1] @ Wg, do_in[t + 1] @ Wo, out=dh_total[t + 1])
+        part = dh[t] + di_in[t + 1].dot(Wi) + df_in[t + 1].dot(Wf) + dg_in[t + 1].dot(Wg)
+        np.add(part, do_in[t + 1].dot(Wo), out=dh_total[t + 1])  # (N, H)
         # dc_total[t,n,k] = dc[t,n,k] + dh_total[t,n,k]*o[t,n,k]*dc_total_pre[t,n,k] + dc_total_carry[t+1,n,k]
         dc_total = dc[t] + dh_total[t + 1]*o[t]*dc_total_pre[t] + dc_total_carry[t + 1]  # (N, H)
         # di[t,n,k] = dc_total[t,n,k]*g[t,n,k]
@@ -247,11 +265,11 @@ def backward(residuals, *, dh, dc):
     # dWo[k,l] = sum[t,n](do_in[t,n,k]*h[t-1,n,l])
     dWo = do_in_flat.T @ h_flat                     # (H, H)
     # dbi[k] = sum[t,n](di_in[t,n,k])
-    dbi = di_in[:T].sum((0, 1))                     # (H,)
+    dbi = _column_sums(di_in_flat)                  # (H,)
     # dbf[k] = sum[t,n](df_in[t,n,k])
-    dbf = df_in[:T].sum((0, 1))                     # (H,)
+    dbf = _column_sums(df_in_flat)                  # (H,)
     # dbg[k] = sum[t,n](dg_in[t,n,k])
-    dbg = dg_in[:T].sum((0, 1))                     # (H,)
+    dbg = _column_sums(dg_in_flat)                  # (H,)
     # dbo[k] = sum[t,n](do_in[t,n,k])
-    dbo = do_in[:T].sum((0, 1))                     # (H,)
+    dbo = _column_sums(do_in_flat)                  # (H,)
     return Gradients((dx, dh0, dc0, dUi, dUf, dUg, dUo, dWi, dWf, dWg, dWo, dbi, dbf, dbg, dbo,))

@@ -13,13 +13,16 @@
 import numpy as np
 
 
-def _reals(**arrays):
+def _reals(names, *arrays):
     """The arrays, all of one floating dtype."""
-    dtypes = [a.dtype if type(a) is np.ndarray else None for a in arrays.values()]
-    first = dtypes[0]
-    if first is not None and first.kind == "f" and dtypes.count(first) == len(dtypes):
-        return arrays.values()
-    arrays = {name: np.asarray(a) for name, a in arrays.items()}
+    dtype = getattr(arrays[0], "dtype", None)
+    for a in arrays:
+        if type(a) is not np.ndarray or a.dtype is not dtype:
+            break
+    else:
+        if dtype.kind == "f":
+            return arrays
+    arrays = dict(zip(names.split(), map(np.asarray, arrays)))
     leading, dtype = next((name, a.dtype) for name, a in arrays.items())
     for name, a in arrays.items():
         if a.dtype.kind != "f" and a.ndim:
@@ -51,6 +54,8 @@ def _misfit(*arrays):
 
 def _seed(array, dtype, shape, declared):
     """What the loss changes by with an output: an array of the output's dtype and shape."""
+    if type(array) is np.ndarray and array.dtype is dtype and array.shape == shape:
+        return array
     array = np.asarray(array)
     if array.dtype != dtype:
         name = declared.partition("[")[0]
@@ -68,12 +73,24 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
+def _ones(n, dtype):
+    """np.ones(n, dtype), in a third of the time where n is small."""
+    ones = np.empty(n, dtype)
+    ones.fill(1)
+    return ones
+
+
+def _column_sums(x):
+    """The sums along the first axis of a matrix, as a product with ones: several times as fast as x.sum(0)."""
+    return _ones(len(x), x.dtype) @ x
+
+
 Gradients = _record("Gradients", "dX", "dW1", "db1", "dW2", "db2", "dW3", "db3")
 
 
 def forward(*, X, W1, b1, W2, b2, W3, b3):
     """X[N,I], W1[I,H], b1[H], W2[H,K], b2[K], W3[K,O], b3[O] -> (Y), residuals"""
-    X, W1, b1, W2, b2, W3, b3 = _reals(X=X, W1=W1, b1=b1, W2=W2, b2=b2, W3=W3, b3=b3)
+    X, W1, b1, W2, b2, W3, b3 = _reals("X W1 b1 W2 b2 W3 b3", X, W1, b1, W2, b2, W3, b3)
     dtype = X.dtype
     N, I = _shape(X, 2, "X[N,I]")
     _, H = _shape(W1, 2, "W1[I,H]")
@@ -121,13 +138,13 @@ def backward(residuals, *, dY):
     # dW1[i,h] = sum[n](da1_in[n,h]*X[n,i])
     dW1 = X.T @ da1_in                              # (I, H)
     # db1[h] = sum[n](da1_in[n,h])
-    db1 = da1_in.sum(0)                             # (H,)
+    db1 = _column_sums(da1_in)                      # (H,)
     # dW2[h,k] = sum[n](da2_in[n,k]*a1[n,h])
     dW2 = a1.T @ da2_in                             # (H, K)
     # db2[k] = sum[n](da2_in[n,k])
-    db2 = da2_in.sum(0)                             # (K,)
+    db2 = _column_sums(da2_in)                      # (K,)
     # dW3[k,o] = sum[n](dY[n,o]*a2[n,k])
     dW3 = a2.T @ dY                                 # (K, O)
     # db3[o] = sum[n](dY[n,o])
-    db3 = dY.sum(0)                                 # (O,)
+    db3 = _column_sums(dY)                          # (O,)
     return Gradients((dX, dW1, db1, dW2, db2, dW3, db3,))

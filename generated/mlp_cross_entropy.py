@@ -14,13 +14,16 @@
 import numpy as np
 
 
-def _reals(**arrays):
+def _reals(names, *arrays):
     """The arrays, all of one floating dtype."""
-    dtypes = [a.dtype if type(a) is np.ndarray else None for a in arrays.values()]
-    first = dtypes[0]
-    if first is not None and first.kind == "f" and dtypes.count(first) == len(dtypes):
-        return arrays.values()
-    arrays = {name: np.asarray(a) for name, a in arrays.items()}
+    dtype = getattr(arrays[0], "dtype", None)
+    for a in arrays:
+        if type(a) is not np.ndarray or a.dtype is not dtype:
+            break
+    else:
+        if dtype.kind == "f":
+            return arrays
+    arrays = dict(zip(names.split(), map(np.asarray, arrays)))
     leading, dtype = next((name, a.dtype) for name, a in arrays.items())
     for name, a in arrays.items():
         if a.dtype.kind != "f" and a.ndim:
@@ -61,9 +64,21 @@ def _record(name, *fields):
 _LOWEST = {np.dtype(d): np.finfo(d).min for d in "efdg"}
 
 
+def _ones(n, dtype):
+    """np.ones(n, dtype), in a third of the time where n is small."""
+    ones = np.empty(n, dtype)
+    ones.fill(1)
+    return ones
+
+
 def _row_sums(x):
     """The sums along the last axis, as products with ones: where rows are short, several times as fast as x.sum(-1)."""
-    return np.vecdot(x, np.ones(x.shape[-1], x.dtype))
+    return np.vecdot(x, _ones(x.shape[-1], x.dtype))
+
+
+def _column_sums(x):
+    """The sums along the first axis of a matrix, as a product with ones: several times as fast as x.sum(0)."""
+    return _ones(len(x), x.dtype) @ x
 
 
 def _sums(x, axis):
@@ -83,7 +98,7 @@ Gradients = _record("Gradients", "dX", "dW1", "db1", "dW2", "db2", "dy")
 
 def forward(*, X, W1, b1, W2, b2, y):
     """X[N,I], W1[I,H], b1[H], W2[H,C], b2[C], y[N,C] -> (L), residuals"""
-    X, W1, b1, W2, b2, y = _reals(X=X, W1=W1, b1=b1, W2=W2, b2=b2, y=y)
+    X, W1, b1, W2, b2, y = _reals("X W1 b1 W2 b2 y", X, W1, b1, W2, b2, y)
     dtype = X.dtype
     N, I = _shape(X, 2, "X[N,I]")
     _, H = _shape(W1, 2, "W1[I,H]")
@@ -125,11 +140,11 @@ def backward(residuals):
     # dW1[i,h] = sum[n](da_in[n,h]*X[n,i])
     dW1 = X.T @ da_in                               # (I, H)
     # db1[h] = sum[n](da_in[n,h])
-    db1 = da_in.sum(0)                              # (H,)
+    db1 = _column_sums(da_in)                       # (H,)
     # dW2[h,c] = sum[n](dZ[n,c]*a[n,h])
     dW2 = a.T @ dZ                                  # (H, C)
     # db2[c] = sum[n](dZ[n,c])
-    db2 = dZ.sum(0)                                 # (C,)
+    db2 = _column_sums(dZ)                          # (C,)
     # dy[n,c] = (-Z_log[n,c])/N
     dy = (-1)*Z_log/N                               # (N, C)
     return Gradients((dX, dW1, db1, dW2, db2, dy,))

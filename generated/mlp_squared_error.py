@@ -13,13 +13,16 @@
 import numpy as np
 
 
-def _reals(**arrays):
+def _reals(names, *arrays):
     """The arrays, all of one floating dtype."""
-    dtypes = [a.dtype if type(a) is np.ndarray else None for a in arrays.values()]
-    first = dtypes[0]
-    if first is not None and first.kind == "f" and dtypes.count(first) == len(dtypes):
-        return arrays.values()
-    arrays = {name: np.asarray(a) for name, a in arrays.items()}
+    dtype = getattr(arrays[0], "dtype", None)
+    for a in arrays:
+        if type(a) is not np.ndarray or a.dtype is not dtype:
+            break
+    else:
+        if dtype.kind == "f":
+            return arrays
+    arrays = dict(zip(names.split(), map(np.asarray, arrays)))
     leading, dtype = next((name, a.dtype) for name, a in arrays.items())
     for name, a in arrays.items():
         if a.dtype.kind != "f" and a.ndim:
@@ -57,12 +60,24 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
+def _ones(n, dtype):
+    """np.ones(n, dtype), in a third of the time where n is small."""
+    ones = np.empty(n, dtype)
+    ones.fill(1)
+    return ones
+
+
+def _column_sums(x):
+    """The sums along the first axis of a matrix, as a product with ones: several times as fast as x.sum(0)."""
+    return _ones(len(x), x.dtype) @ x
+
+
 Gradients = _record("Gradients", "dX", "dW1", "db1", "dW2", "db2", "dy")
 
 
 def forward(*, X, W1, b1, W2, b2, y):
     """X[N,I], W1[I,H], b1[H], W2[H,O], b2[O], y[N,O] -> (L), residuals"""
-    X, W1, b1, W2, b2, y = _reals(X=X, W1=W1, b1=b1, W2=W2, b2=b2, y=y)
+    X, W1, b1, W2, b2, y = _reals("X W1 b1 W2 b2 y", X, W1, b1, W2, b2, y)
     dtype = X.dtype
     N, I = _shape(X, 2, "X[N,I]")
     _, H = _shape(W1, 2, "W1[I,H]")
@@ -101,11 +116,11 @@ def backward(residuals):
     # dW1[i,h] = sum[n](da_in[n,h]*X[n,i])
     dW1 = X.T @ da_in                               # (I, H)
     # db1[h] = sum[n](da_in[n,h])
-    db1 = da_in.sum(0)                              # (H,)
+    db1 = _column_sums(da_in)                       # (H,)
     # dW2[h,o] = sum[n](dY[n,o]*a[n,h])
     dW2 = a.T @ dY                                  # (H, O)
     # db2[o] = sum[n](dY[n,o])
-    db2 = dY.sum(0)                                 # (O,)
+    db2 = _column_sums(dY)                          # (O,)
     # dy[n,o] = (y[n,o] - Y[n,o])/N
     dy = (y - Y)/N                                  # (N, O)
     return Gradients((dX, dW1, db1, dW2, db2, dy,))

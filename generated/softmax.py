@@ -11,13 +11,16 @@
 import numpy as np
 
 
-def _reals(**arrays):
+def _reals(names, *arrays):
     """The arrays, all of one floating dtype."""
-    dtypes = [a.dtype if type(a) is np.ndarray else None for a in arrays.values()]
-    first = dtypes[0]
-    if first is not None and first.kind == "f" and dtypes.count(first) == len(dtypes):
-        return arrays.values()
-    arrays = {name: np.asarray(a) for name, a in arrays.items()}
+    dtype = getattr(arrays[0], "dtype", None)
+    for a in arrays:
+        if type(a) is not np.ndarray or a.dtype is not dtype:
+            break
+    else:
+        if dtype.kind == "f":
+            return arrays
+    arrays = dict(zip(names.split(), map(np.asarray, arrays)))
     leading, dtype = next((name, a.dtype) for name, a in arrays.items())
     for name, a in arrays.items():
         if a.dtype.kind != "f" and a.ndim:
@@ -49,6 +52,8 @@ def _misfit(*arrays):
 
 def _seed(array, dtype, shape, declared):
     """What the loss changes by with an output: an array of the output's dtype and shape."""
+    if type(array) is np.ndarray and array.dtype is dtype and array.shape == shape:
+        return array
     array = np.asarray(array)
     if array.dtype != dtype:
         name = declared.partition("[")[0]
@@ -69,9 +74,16 @@ def _record(name, *fields):
 _LOWEST = {np.dtype(d): np.finfo(d).min for d in "efdg"}
 
 
+def _ones(n, dtype):
+    """np.ones(n, dtype), in a third of the time where n is small."""
+    ones = np.empty(n, dtype)
+    ones.fill(1)
+    return ones
+
+
 def _row_sums(x):
     """The sums along the last axis, as products with ones: where rows are short, several times as fast as x.sum(-1)."""
-    return np.vecdot(x, np.ones(x.shape[-1], x.dtype))
+    return np.vecdot(x, _ones(x.shape[-1], x.dtype))
 
 
 def _sums(x, axis):
@@ -92,7 +104,7 @@ Gradients = _record("Gradients", "dX")
 
 def forward(*, X):
     """X[N,C] -> (P), residuals"""
-    X, = _reals(X=X)
+    X, = _reals("X", X)
     dtype = X.dtype
     N, C = _shape(X, 2, "X[N,C]")
     # P[n,c] = exp(X[n,c] - P_lse[n])
@@ -104,8 +116,6 @@ def backward(residuals, *, dP):
     """residuals, dP[N,C] -> dX"""
     P, N, C, dtype, = residuals
     dP = _seed(dP, dtype, (N, C), "dP[N, C]")
-    # dP_lse[n] = -sum[c](dP[n,c]*P[n,c])
-    dP_lse = -np.vecdot(dP, P)                      # (N,)
-    # dX[n,c] = P[n,c]*(dP[n,c] + dP_lse[n])
-    dX = P*(dP + dP_lse[:, None])                   # (N, C)
+    # dX[n,c] = P[n,c]*(dP[n,c] - sum[c2](dP[n,c2]*P[n,c2]))
+    dX = P*(dP - np.vecdot(dP, P)[:, None])         # (N, C)
     return Gradients((dX,))

@@ -11,13 +11,16 @@
 import numpy as np
 
 
-def _reals(**arrays):
+def _reals(names, *arrays):
     """The arrays, all of one floating dtype."""
-    dtypes = [a.dtype if type(a) is np.ndarray else None for a in arrays.values()]
-    first = dtypes[0]
-    if first is not None and first.kind == "f" and dtypes.count(first) == len(dtypes):
-        return arrays.values()
-    arrays = {name: np.asarray(a) for name, a in arrays.items()}
+    dtype = getattr(arrays[0], "dtype", None)
+    for a in arrays:
+        if type(a) is not np.ndarray or a.dtype is not dtype:
+            break
+    else:
+        if dtype.kind == "f":
+            return arrays
+    arrays = dict(zip(names.split(), map(np.asarray, arrays)))
     leading, dtype = next((name, a.dtype) for name, a in arrays.items())
     for name, a in arrays.items():
         if a.dtype.kind != "f" and a.ndim:
@@ -60,7 +63,7 @@ Gradients = _record("Gradients", "dY", "dy")
 
 def forward(*, Y, y):
     """Y[N,O], y[N,O] -> (L), residuals"""
-    Y, y = _reals(Y=Y, y=y)
+    Y, y = _reals("Y y", Y, y)
     dtype = Y.dtype
     N, O = _shape(Y, 2, "Y[N,O]")
     if y.shape != (N, O):

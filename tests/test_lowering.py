@@ -64,6 +64,8 @@ CASES: dict[str, tuple[str, str, str]] = {
     "normalised": (CROSS_ENTROPY, "backward", "np.exp(Z_log"),
     "from_output": ("X[N,I], W[I,O] -> Y\nY[n,o] = relu(sum[i](X[n,i]*W[i,o]))", "backward", "Y > 0"),
     "exchange": (ATTENTION, "backward", "np.vecdot(dY, Y)"),
+    "scaled": (ATTENTION, "backward", "dK = dS.T @ Q_scaled"),
+    "inline": (ATTENTION, "backward", "-= np.vecdot(dY, Y)[:, None]"),
     "unmask": (CAUSAL, "backward", "dS = np.multiply(dA, A, out=dA)"),
     "pieces": (ELMAN, "backward", "dh0 = dh_in[0] @ W"),
     "carry": (GATED, "backward", "_carry[t + 1]"),
@@ -71,11 +73,12 @@ CASES: dict[str, tuple[str, str, str]] = {
     "accumulate": ("x[T,N] -> y\ny[t,n] = y[t-1,n] + x[t,n]", "forward", "_accumulate(np.add, y, 0)"),
     "share": ("x[N,M], m[N] -> y, z\ny[n,k] = (x[n,k] - m[n])**2\nz[n,k] = sin(x[n,k] - m[n])", "forward", "part = x - m[:, None]"),
     "invariant": (ELMAN, "forward", "WT = np.ascontiguousarray(W.T)"),
+    "dot": (ELMAN, "forward", "h[t].dot(WT)"),
     "in_place": (DENSE, "forward", "Y = np.tanh(Y_in, out=Y_in)"),
     "nest": (ATTENTION, "forward", "_softmax("),
     "rows": ("x[N,A,B] -> y\ny[n] = sum[a,b](x[n,a,b]**2)", "forward", "np.vecdot(x_flat, x_flat)"),
     "indicator": ("x[N,K] -> y\ny[n,k] = relu(x[n,k])", "backward", "dx = dy*(y > 0)"),
-    "few": ("x[N,C,I], g[C], s[N] -> y\ny[n,c,i] = g[c]*x[n,c,i]/s[n]", "forward", "y = x*(g/s[:, None])[:, :, None]"),
+    "few": ("x[N,C,I], g[C], s[N] -> y\ny[n,c,i] = g[c]*x[n,c,i]/s[n]", "forward", "y = x*(g/s[:, None])[..., None]"),
 }
 
 
@@ -327,9 +330,10 @@ def test_a_specialised_module_says_for_which_sizes_and_refuses_others() -> None:
 
 
 def test_a_factor_goes_to_the_smallest_operand_where_sizes_are_known() -> None:
-    thin = body(ATTENTION, "forward", sizes={"N": 256, "M": 256, "D": 16})
-    wide = body(ATTENTION, "forward", sizes={"N": 16, "M": 16, "D": 256})
-    assert "S = Q/16**0.5 @ K.T" in thin and "S /= 256**0.5" in wide
+    thin, wide = {"N": 256, "M": 256, "D": 16}, {"N": 16, "M": 16, "D": 256}
+    assert "S = Q/16**0.5 @ K.T" in body(ATTENTION, "forward", ("scaled",), thin)
+    assert "S = Q_scaled @ K.T" in body(ATTENTION, "forward", sizes=thin)
+    assert all("S /= 256**0.5" in body(ATTENTION, "forward", without, wide) for without in ((), ("scaled",)))
 
 
 @pytest.mark.parametrize(("sizes", "message"), [

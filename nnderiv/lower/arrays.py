@@ -6,6 +6,7 @@ stand in the order of `Frame.order`, so that arrays with different labels can be
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -13,6 +14,8 @@ from ..bounds import inside, never_negative
 from ..integer import Atom, Element, Extreme, FloorDiv, Int, Mod
 from ..program import Range, Ranges
 from .form import Code, Operation, Term, call, is_variable
+
+_LEADING = re.compile(r"^:(, :)+,")  # an ellipsis says it shorter, and NumPy reads it faster
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,7 @@ def permute(array: Array, labels: Sequence[str]) -> Array:
     if axes == [1, 0]:
         how = "T"
     elif k > 2 and axes == [*range(k - 2), k - 1, k - 2]:
-        how = "swapaxes(-1, -2)"
+        how = "mT"
     elif axes == [1, 0, *range(2, k)]:
         how = "swapaxes(0, 1)"
     else:
@@ -145,6 +148,8 @@ def expand(array: Array, labels: Sequence[str]) -> Array:
     if wanted == array.labels or not array.labels:
         return Array(array.text, wanted, array.binding, array.is_view, spread=spread) if array.labels else array
     inserted = ", ".join(":" if x in array.labels else "None" for x in wanted)
+    if inserted.endswith("None"):
+        inserted = _LEADING.sub("...,", inserted)
     while inserted.endswith(", :") and array.labels:
         inserted = inserted[:-3]
     return Array(f"{array.at_least(9)}[{inserted}]", wanted, 9, array.is_view, spread=spread)

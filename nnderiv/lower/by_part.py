@@ -2,7 +2,7 @@
 
     def parts(first, last):
         n = slice(first, last)
-        S = Q[n] @ K[n].swapaxes(-1, -2)         local to the part
+        S = Q[n] @ K[n].mT                        local to the part
         Y[n] = ...                                its part of what is needed later
 
 An equation joins if its first index is free there, and stands first, alone, in whatever it reads of the others.

@@ -8,10 +8,11 @@ until one operand is left.
 from __future__ import annotations
 
 import string
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
+from itertools import takewhile
 
 from ..expr import INF, ZERO, Expr, Num, Op, Read, conjunction, free_symbols, guarded_factors, is_reciprocal, product, reads, walk, where
 from ..integer import Int
@@ -203,13 +204,36 @@ def _presum(frame: Frame, array: Array, indices: list[str]) -> Array:
         return array
     array = array.origin
     left = tuple(x for x in array.labels if x not in indices)
-    if frame.rows and left and set(array.labels[len(left):]) <= set(indices):
-        result = frame.make(call("_row_sums({0})", 0), [_rows(frame, array, left, array.labels[len(left):])], left)
-    else:
-        axes = [k for k, x in enumerate(array.labels) if x in indices]
-        shown = str(axes[0]) if len(axes) == 1 else f"({', '.join(map(str, axes))})"
-        result = frame.make(call(f"{{0}}.sum({shown if left else ''})", 9), [array], left)
+    trailing = _run(reversed(array.labels), indices) if left else []
+    leading = _run(array.labels, indices) if left else []
+    if frame.rows and trailing:
+        rows = tuple(x for x in array.labels if x not in trailing)
+        result = frame.make(call("_row_sums({0})", 0), [_rows(frame, array, rows, array.labels[len(rows):])], rows)
+        return _presum(frame, permute(result, frame.sort(rows)), [i for i in indices if i not in trailing]) if rows != left \
+            else permute(result, frame.sort(left))
+    if frame.rows and len(leading) == len(array.labels) - len(left):
+        return permute(_column_sums(frame, array, leading, left), frame.sort(left))
+    axes = [k for k, x in enumerate(array.labels) if x in indices]
+    shown = str(axes[0]) if len(axes) == 1 else f"({', '.join(map(str, axes))})"
+    result = frame.make(call(f"{{0}}.sum({shown if left else ''})", 9), [array], left)
     return permute(result, frame.sort(left))
+
+
+def _run(labels: Iterable[str], indices: list[str]) -> list[str]:
+    """The labels that come before the first that is none of the indices."""
+    return list(takewhile(lambda x: x in indices, labels))
+
+
+def _column_sums(frame: Frame, array: Array, leading: list[str], left: tuple[str, ...]) -> Array:
+    """Σ over the leading axes, merged into one, as the others are."""
+    matrix = array
+    if len(leading) > 1 or len(left) > 1:
+        sizes = ["*".join(bracketed(frame.size(x)) for x in g) for g in (leading, left)]
+        matrix = Array(_reshaped(frame, array, [], [leading, list(left)], sizes), array.labels)
+    result = frame.make(call("_column_sums({0})", 0), [matrix], left)
+    if len(left) > 1:
+        result = frame.make(call(f"{{0}}.reshape({', '.join(map(frame.size, left))})", 9, owns=False), [result], left)
+    return result
 
 
 def _cheapest(frame: Frame, arrays: list[Array]) -> tuple[int, int]:
@@ -319,7 +343,7 @@ def _grouped(frame: Frame, array: Array, batch: list[str], first: list[str], sec
         sizes = [frame.size(x) for x in batch] + ["*".join(bracketed(frame.size(x)) for x in g) for g in groups if g]
         text, binding = _reshaped(frame, array, batch, groups, sizes), 9
     if transposed:
-        text = (text if binding == 9 else f"({text})") + (".swapaxes(-1, -2)" if batch else ".T")
+        text = (text if binding == 9 else f"({text})") + (".mT" if batch else ".T")
     return Array(text, array.labels, 9 if transposed else binding)
 
 

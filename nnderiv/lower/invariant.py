@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from .form import MATMUL, Block, Item, Statement, Term, call, names, read_by, statements, unnamed, written_by
 
-_TRANSPOSED = re.compile(r"([^\W\d]\w*|§\d+)\.(T|swapaxes\(-1, -2\))")
+_TRANSPOSED = re.compile(r"([^\W\d]\w*|§\d+)\.m?T")
 
 
 def invariant(items: Sequence[Item]) -> tuple[Item, ...]:

@@ -25,6 +25,7 @@ from .normalised import normalised
 from .passes import checked, optimise, prepare
 from .render import named, render
 from .runtime import needed
+from .scaled import scaled
 from .schedule import schedule
 from .storage import place
 
@@ -72,6 +73,8 @@ class _Lowering:
         self.forward, self.backward = gradients.forward, gradients.backward
         if "normalised" not in without:
             self.forward, self.backward = normalised(self.forward, self.backward)
+        if "scaled" not in without:
+            self.forward, self.backward = scaled(self.forward, self.backward)
         self.public = dict(zip(self.forward.outputs, original.outputs, strict=True))
         self.dtype = Fresh({*self.forward.names, *self.backward.names})("dtype")
 
@@ -196,8 +199,8 @@ class _Lowering:
         numbers = [i for i in self.original.inputs if i.kind == "real" and not i.dims]
         first = arrays or numbers
         if first:
-            given = ", ".join(f"{i.name}={i.name}" for i in first)
-            body.line(f"{', '.join(i.name for i in first)}{',' if len(first) == 1 else ''} = _reals({given})")
+            names = [i.name for i in first]
+            body.line(f"{', '.join(names)}{',' if len(first) == 1 else ''} = _reals(\"{' '.join(names)}\", {', '.join(names)})")
         body.line(f"{self.dtype} = {first[0].name}.dtype" if first else f"{self.dtype} = np.dtype(float)")
         for i in numbers if arrays else ():
             body.line(f'{i.name} = _real("{i.name}", {i.name}, {self.dtype})')

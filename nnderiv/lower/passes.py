@@ -3,8 +3,10 @@
 Programs (equations) -> programs:
 
     normalised   S − logsumexp(S) is one tensor wherever it is read
+    scaled       what a product is scaled by goes into an operand, for both
     from_output  a gradient asks a function's output where that says the same as its argument
     exchange     a contraction that is known already is not computed again in another order
+    inline       what is subtracted is not negated first
     unmask       what is zero already is not set to zero again
     pieces       what a recurrence leaves at its end is a tensor of its own
     recentre     the kernel stays and the image slides
@@ -20,6 +22,7 @@ Items (`form`) -> items:
     share        what is computed twice is computed once
     invariant    what a loop computes anew at every step is computed before it
     in_place     results take the memory of operands that nobody needs any more
+    dot          a step's products of two matrices are called by their fastest name
     nest         what is used once is written where it is used
 
 Before them, what the emitter may choose, each with its switch too:
@@ -39,12 +42,14 @@ from collections.abc import Callable, Collection, Sequence
 
 from ..program import Program
 from .carry import carry
+from .dot import dot
 from .exchange import exchange
 from .explicit import make_explicit
 from .form import Item
 from .from_output import from_output
 from .hoist import hoist
 from .in_place import in_place
+from .inline import inline
 from .invariant import invariant
 from .nest import nest
 from .pieces import split_pieces
@@ -55,6 +60,7 @@ from .unmask import unmask
 EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
     "from_output": from_output,
     "exchange": exchange,
+    "inline": inline,
     "unmask": unmask,
     "pieces": lambda program, known: split_pieces(program),
     "explicit": lambda program, known: make_explicit(program),  # always: it settles what the rest may assume
@@ -66,9 +72,10 @@ STATEMENTS: dict[str, Callable[[Sequence[Item], frozenset[str]], tuple[Item, ...
     "share": lambda items, kept: share(items),
     "invariant": lambda items, kept: invariant(items),
     "in_place": in_place,
+    "dot": lambda items, kept: dot(items),
     "nest": lambda items, kept: nest(items),
 }
-PASSES = tuple(name for name in ("normalised", *EQUATIONS, "accumulate", *STATEMENTS) if name != "explicit")
+PASSES = tuple(name for name in ("normalised", "scaled", *EQUATIONS, "accumulate", *STATEMENTS) if name != "explicit")
 
 
 FORMS = ("by_image", "by_place", "rows", "indicator", "few")
