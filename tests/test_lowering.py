@@ -232,7 +232,7 @@ def test_without_nesting_every_operation_has_a_line_of_its_own() -> None:
 
 
 def test_every_pass_has_a_case() -> None:
-    assert set(CASES) == {*PASSES, *FORMS} - {"recentre", "by_image", "by_place"}  # these have tests beside those of windows
+    assert set(CASES) == {*PASSES, *FORMS} - {"recentre", "by_image", "by_place", "by_part"}  # test_windows, test_threads
 
 
 def test_a_pass_that_there_is_not_is_refused() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 import nnderiv as nd
 from nnderiv import layers
+from nnderiv.lower import cost
 
 SIZES = {"N": 5, "T": 3, "C": 2, "H": 6, "W": 5, "O": 3, "U": 3, "V": 2, "M": 4, "D": 4, "E": 3, "F": 5, "I": 4, "K": 3}
 PARAMETERS = {"s": 2, "d": 1, "p": 1, "U": 2, "V": 2}
@@ -28,8 +29,10 @@ def inputs_of(program: nd.Program, sizes: dict[str, int]) -> dict[str, Any]:
     return {i.name: value(i) for i in program.inputs}
 
 
-def results(d: nd.Derivation, inputs: dict[str, Any], threads: int) -> list[np.ndarray]:
+def results(d: nd.Derivation, inputs: dict[str, Any], threads: int, part: int = 1) -> list[np.ndarray]:
+    """Outputs and gradients, in parts of so many entries, if there are parts."""
     module = d.compile(threads=threads)
+    module.PART = part
     outputs, residuals = module.forward(**inputs)
     outputs = outputs if isinstance(outputs, tuple) else (outputs,)
     rng = np.random.default_rng(1)
@@ -45,15 +48,76 @@ def test_the_results_do_not_depend_on_the_number_of_threads(name: str, size: int
     with warnings.catch_warnings():
         warnings.simplefilter("error" if size else "ignore")
         expected = results(d, inputs, 1)
-        for threads in (2, 3):
-            for a, b in zip(results(d, inputs, threads), expected, strict=True):
+        for threads, part in ((2, 1), (3, 1), (2, 7), (2, cost.PART)):
+            for a, b in zip(results(d, inputs, threads, part), expected, strict=True):
                 np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12, equal_nan=True)
 
 
 def test_the_parts_of_a_batch_are_computed_at_the_same_time() -> None:
     for name in ("conv2d", "multi_head_attention", "mlp_cross_entropy"):
         source = nd.derive(layers.ALL[name].program).numpy(threads=2)
-        assert "THREADS = 2" in source and source.count("_on_threads(") >= 3, name
+        assert "THREADS = 2" in source and source.count("_in_parts(" if name != "conv2d" else "_on_threads(") >= 3, name
+
+
+LAYER_NORM = """
+    x[B,T,K], g[K], b[K] -> y
+    z[n,t,k] = x[n,t,k] - mean[l](x[n,t,l])
+    y[n,t,k] = g[k]*z[n,t,k]/sqrt(mean[l](z[n,t,l]**2) + 0.00001) + b[k]
+    """
+LARGE = {"B": 64, "T": 64, "K": 512}
+
+
+@pytest.mark.parametrize("options", [{"threads": 2}, {"sizes": LARGE}], ids=["on threads", "on one thread"])
+def test_what_has_an_index_in_common_is_one_function_sums_over_it_too(options: dict[str, Any]) -> None:
+    source = nd.derive(LAYER_NORM).numpy(**options)
+    for function in source.partition("def forward")[2].split("def backward"):
+        assert function.count("def part(n):") == 1
+    assert "return dg_part, db_part,\n    dg, db, = " in source
+    assert "np.multiply(z[n], g, out=y[n])\n        y[n] /= " in source, "a chain works in the memory of its result"
+    assert "def part" not in nd.derive(LAYER_NORM).numpy(**options, without=("by_part",))
+
+
+def test_on_one_thread_only_what_is_larger_than_the_cache_goes_by_parts() -> None:
+    d = nd.derive(LAYER_NORM)
+    assert "def part" not in d.numpy() and "def part" not in d.numpy(sizes={**LARGE, "K": 8})
+    source = d.numpy(sizes={**LARGE, "B": 63})
+    steps = cost.PART//(64*512)
+    assert f"[slice(first, min(first + {steps}, 63)) for first in range(0, 63, {steps})]" in source and 63 % steps
+    rng = np.random.default_rng(0)
+    inputs = {"x": rng.normal(size=(63, 64, 512)), "g": rng.normal(size=512), "b": rng.normal(size=512)}
+    for a, b in zip(_results(d, d.compile(sizes={**LARGE, "B": 63}), inputs), _results(d, d.compile(), inputs), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10)
+
+
+def test_a_product_alone_is_left_to_the_threads_of_linear_algebra() -> None:
+    assert "def part" not in nd.derive("X[N,I], W[I,O] -> Y\nY[n,o] = sum[i](X[n,i]*W[i,o])").numpy(threads=2)
+
+
+def _parts(count: int, entries: int, least: int = 0) -> list[slice]:
+    """The parts that 0, …, count − 1 are cut into, on two threads."""
+    module = nd.derive(LAYER_NORM).compile(threads=2)
+    parts: list[slice] = []
+
+    def work(part: slice) -> tuple[int]:
+        parts.append(part)
+        return (part.stop - part.start,)
+
+    assert list(module._in_parts(work, count, entries, least)) == [count]
+    return sorted(parts, key=lambda part: part.start)
+
+
+def test_the_number_of_parts_is_tested_for_its_choices() -> None:
+    assert _parts(64, 10) == [slice(0, 64)], "small work stays on this thread"
+    assert _parts(64, cost.PART//8) == [slice(k, k + 8) for k in range(0, 64, 8)], "as many steps as stay in cache"
+    assert len(_parts(8, 3*cost.PART)) == 8 and len(_parts(9, cost.PART//3 + 1)) == 4, "an even number for two threads"
+    assert _parts(64, cost.PART//8, 8*cost.PART) == [slice(0, 64)], "not more adding up than work"
+    assert _parts(0, 100) == [slice(0, 0)] and _parts(1, 10*cost.PART) == [slice(0, 1)]
+
+
+def test_an_error_on_a_thread_reaches_the_caller() -> None:
+    module = nd.derive(LAYER_NORM).compile(threads=3)
+    with pytest.raises(ZeroDivisionError):
+        module._in_parts(lambda part: (1/(30 - part.stop),), 30, cost.PART)
 
 
 def test_an_index_that_is_a_value_counts_from_the_first_part() -> None:

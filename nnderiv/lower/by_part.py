@@ -1,23 +1,72 @@
-"""Equations over one common first index, part by part of it, each part on a thread: attention over its batch, a network over its rows.
+"""Equations over one common index, part by part of it, the parts shared out among threads: attention over its batch, a network over
+its rows.
 
-    def parts(first, last):
-        n = slice(first, last)
-        S = Q[n] @ K[n].mT                        local to the part
-        Y[n] = ...                                its part of what is needed later
+    def part(n):                                 n is a slice
+        S = Q[n] @ K[n].mT                        exists only here
+        Y[n] = ...                               its part of what is needed later
+        dW_part = X[n].T @ dZ                    sums over the index are added up
+        return dW_part,
+    dW, = _in_parts(part, N, M*M)
 
-An equation joins if its first index is free there, and stands first, alone, in whatever it reads of the others.
+An equation joins if the index is its first one, or if its one sum runs over it, and if the index stands first, alone, in whatever
+it reads. A part's arrays stay in cache; where all arrays are small, there is one part and no thread.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ..expr import IntValue, Read, Reduce, walk
+from ..expr import IntValue, Read, Reduce, additive_terms, factors, walk
+from ..integer import Int
 from ..program import Equation, Range
 from . import cost
 from .schedule import Compute, Node
 from .storage import equations_of
+
+Shapes = Mapping[str, tuple[Range, ...]]
+
+
+@dataclass(frozen=True)
+class Member:
+    """An equation, and its index that is cut into parts: free in it, or summed over."""
+
+    equation: Equation
+    lead: str
+    summed: bool
+
+    @property
+    def tensor(self) -> str:
+        return self.equation.tensor
+
+    @property
+    def whole(self) -> Range:
+        return self.equation.ranges[self.lead]
+
+    @property
+    def reads(self) -> list[Read]:
+        return [n for n in walk(self.equation.body) if isinstance(n, Read)]
+
+    def leads(self, r: Read) -> bool:
+        return bool(r.subs) and r.subs[0].name == self.lead
+
+    def within(self, part: Range) -> Equation:
+        """The equation for one part."""
+        return replace(self.equation, ranges={**self.equation.ranges, self.lead: part})
+
+    @property
+    def is_product(self) -> bool:
+        """Whether it is one product of matrices or vectors, for which linear algebra has threads of its own."""
+        terms = additive_terms(self.equation.body)
+        return self.summed or len(terms) == 1 and any(isinstance(f, Reduce) and f.op == "sum" for f in factors(terms[0][1]))
+
+    def per_step(self) -> Iterator[tuple[Int, ...]]:
+        """The sizes of what one value of the index holds, in each array over it."""
+        if not self.summed:
+            yield tuple(self.equation.ranges[i].size for i in self.equation.indices if i != self.lead)
+        for r in self.reads:
+            if self.leads(r):
+                yield tuple(self.equation.ranges[str(s.name)].size for s in r.subs[1:])
 
 
 @dataclass(frozen=True)
@@ -26,64 +75,77 @@ class Part:
 
     slice: str
     range: Range
-    whole: Range
     local: frozenset[str]
 
-    def inside(self, e: Equation) -> Equation:
-        return replace(e, ranges={**e.ranges, first(e): self.range})
-
-    def views(self, e: Equation) -> list[Read]:
-        """Reads of what is whole along the first index of the equation."""
-        found = {n for n in walk(e.body) if isinstance(n, Read) and n.tensor not in self.local and n.subs and n.subs[0].name == first(e)}
-        return sorted(found, key=str)
+    def views(self, m: Member) -> list[Read]:
+        """Reads of what is whole along the index."""
+        return sorted({r for r in m.reads if r.tensor not in self.local and m.leads(r)}, key=str)
 
 
-def first(e: Equation) -> str:
-    return str(e.subs[0].name)
-
-
-def together(nodes: Sequence[Node], k: int, joins: Collection[int]) -> list[int]:
-    """Node k and those that follow it directly and can be done part by part with it; `joins` are those that can at all."""
-    members: list[int] = []
-    tensors: set[str] = set()
-    for j in range(k, len(nodes)):
-        if j not in joins:
-            break
-        (e,) = equations_of(nodes[j])
-        head = equations_of(nodes[k])[0]
-        if e.ranges[first(e)] != head.ranges[first(head)] or any(r.tensor in tensors and not _leads(e, r) for r in reads_of(e)):
-            break
-        members.append(j)
-        tensors.add(e.tensor)
-    sizes = [[r.size for r in equations_of(nodes[j])[0].ranges.values()] for j in members]
-    return members if members and max(cost.entries(s) for s in sizes) >= cost.PART else []
-
-
-def reads_of(e: Equation) -> list[Read]:
-    return [n for n in walk(e.body) if isinstance(n, Read)]
-
-
-def _leads(e: Equation, r: Read) -> bool:
-    return bool(r.subs) and r.subs[0].name == first(e)
-
-
-def can_join(node: Node, shapes: dict[str, tuple[Range, ...]]) -> bool:
-    """Whether an equation can be computed for a part of its first index; `shapes` are the axes of what it may read."""
+def member(node: Node, shapes: Shapes) -> Member | None:
+    """An equation that can be computed part by part, with its index; `shapes` are the axes of what it may read."""
     if not isinstance(node, Compute) or node.guards:
-        return False
+        return None
     e = node.equation
-    if not e.subs or e.subs[0].name not in e.ranges or e.ranges[first(e)].lo != 0 or first(e) in _values(e):
+    leads = [str(e.subs[0].name)] if e.subs and e.subs[0].name in e.ranges else []
+    for lead, summed in [*((i, False) for i in leads), *((i, True) for i in _summed(e))]:
+        if _can_lead(m := Member(e, lead, summed), shapes):
+            return m
+    return None
+
+
+def _summed(e: Equation) -> tuple[str, ...]:
+    """The indices of the sum that the body is, but for a sign and factors."""
+    terms = additive_terms(e.body)
+    sums = [f for f in factors(terms[0][1]) if isinstance(f, Reduce)] if len(terms) == 1 else []
+    return sums[0].indices if len(sums) == 1 and sums[0].op == "sum" else ()
+
+
+def _can_lead(m: Member, shapes: Shapes) -> bool:
+    e, lead = m.equation, m.lead
+    bound = sum(lead in n.indices for n in walk(e.body) if isinstance(n, Reduce))
+    values = {x for n in walk(e.body) if isinstance(n, IntValue) for x in n.value.symbols()}
+    if m.whole.lo != 0 or bound != m.summed or lead in values:
         return False
-    if any(isinstance(n, Reduce) and first(e) in n.indices for n in walk(e.body)):
-        return False
-    for r in reads_of(e):
-        involved = [k for k, s in enumerate(r.subs) if first(e) in s.symbols()]
+    for r in m.reads:
+        involved = [k for k, s in enumerate(r.subs) if lead in s.symbols()]
         plain = all(s.name in e.ranges and e.ranges[str(s.name)] == a for s, a in zip(r.subs, shapes.get(r.tensor, ()), strict=False))
-        if involved and (involved != [0] or not _leads(e, r) or not plain or len({*r.subs}) < len(r.subs)):
+        if involved and (involved != [0] or not m.leads(r) or not plain or len({*r.subs}) < len(r.subs)):
             return False
-    return True
+    return any(m.leads(r) for r in m.reads)
 
 
-def _values(e: Equation) -> set[str]:
-    """The names in integers that are values, and not subscripts."""
-    return {x for n in walk(e.body) if isinstance(n, IntValue) for x in n.value.symbols()}
+def together(nodes: Sequence[Node], k: int, member_of: Callable[[int], Member | None], threads: int) -> dict[int, Member]:
+    """Node k and those after it that are done part by part with it; none unless that pays."""
+    head = member_of(k)
+    if head is None:
+        return {}
+    group = {k: head}
+    parts, elsewhere = set[str](), set[str]()  # tensors of which the part at hand exists, and tensors that are computed later
+    (elsewhere if head.summed else parts).add(head.tensor)
+    for j in range(k + 1, len(nodes)):
+        m = member_of(j)
+        if m and m.whole == head.whole and elsewhere.isdisjoint(m.equation.reads) and all(m.leads(r) for r in m.reads if r.tensor in parts):
+            group[j] = m
+            (elsewhere if m.summed else parts).add(m.tensor)
+        else:
+            elsewhere |= {e.tensor for e in equations_of(nodes[j])}
+    pays = any(cost.in_parts(head.whole.size, sizes, threads) for sizes in largest(group.values()))
+    return group if pays and not all(m.is_product for m in group.values()) else {}
+
+
+def largest(group: Collection[Member]) -> list[tuple[Int, ...]]:
+    """The sizes of the arrays over the index, without the index, of which one may be the largest."""
+    return _largest(sizes for m in group for sizes in m.per_step())
+
+
+def results(group: Collection[Member]) -> list[tuple[Int, ...]]:
+    """The sizes of the sums of which one may be the largest."""
+    return _largest(tuple(m.equation.ranges[i].size for i in m.equation.indices) for m in group if m.summed)
+
+
+def _largest(arrays: Iterable[tuple[Int, ...]]) -> list[tuple[Int, ...]]:
+    """The sizes of those arrays that have the most entries if every size that is a name is the same."""
+    found = dict.fromkeys(tuple(s for s in sizes if s != 1) for sizes in arrays)
+    most = max(map(cost.entries, found), default=0)
+    return [sizes for sizes in found if cost.entries(sizes) == most]

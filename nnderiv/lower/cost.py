@@ -14,7 +14,8 @@ from ..integer import Int
 TYPICAL = 32          # what a size that is a name counts as
 CALL = 4_000          # one step of a Python loop, with the NumPy calls in it
 SCATTERED = 8         # an entry read along an axis of a few places, in place of one along a long row
-PART = TYPICAL**3     # entries of the largest array from which parts on several threads pay
+PART = 131_072        # entries of the largest array of a part, so that a part stays in cache; threads pay from two such on
+LARGE = 2_000_000     # entries of an array from which parts pay on one thread
 WIDE = 128            # entries of a row from which it is accumulated whole, by a call of its own
 IDLE = 1.4            # a tap of all windows is at most so many times as long as what is needed of it
 SMALL = 1_000_000     # multiplications up to which BLAS takes matrices as they are: no copies, no threads
@@ -37,3 +38,20 @@ def walks_kernel(kernel: Iterable[Int], rest: Iterable[Int]) -> bool:
     """
     places, others = entries(kernel), entries(rest)
     return places * (CALL + others) < places * others * SCATTERED
+
+
+def in_parts(count: Int, per_step: Iterable[Int], threads: int) -> bool:
+    """Whether so many steps may be worth doing part by part.
+
+    On several threads, sizes that are names decide when they are known. On one, arrays must be larger than the cache.
+    """
+    sizes = [count, *per_step]
+    if not all(s.is_constant for s in sizes):
+        return threads > 1
+    return entries(sizes) >= (2*PART if threads > 1 else LARGE)
+
+
+def step(count: Int, per_step: Iterable[Iterable[Int]], sums: Iterable[Iterable[Int]]) -> int:
+    """How many of so many steps make a part, on one thread: its largest array stays in cache, and has no fewer entries than the sums."""
+    least = max(PART, *map(entries, sums)) if sums else PART
+    return min(typical(count), max(1, least // max(map(entries, per_step))))

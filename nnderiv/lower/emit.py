@@ -38,10 +38,10 @@ from ..integer import Int
 from ..normal import positive_names
 from ..program import Equation, Program, Range, Ranges
 from ..ranges import bound_indices
-from . import accumulate
+from . import accumulate, cost
 from .arrays import Array, Frame, Storage, expand, integer_value, permute, read, target, tuple_text
 from .by_image import ByImage, Product, windowed_product
-from .by_part import Part, can_join, first, together
+from .by_part import Member, Part, largest, member, results, together
 from .by_place import for_each_place, reduced, scattered
 from .contract import sum_of_products, times
 from .facts import Facts
@@ -99,7 +99,6 @@ class Body:
         self.shown: dict[tuple[object, ...], str] = {}  # equations by (tensor, subs, body), as they are to be read
         self.loops: Ranges = {}
         self.kept: set[str] = set()  # what somebody reads later
-        self.part: Part | None = None
         self.shared: dict[tuple[str, ...], Any] = {}
         self.depth = 0
 
@@ -144,9 +143,8 @@ class Body:
                 done |= group.keys()
                 ByImage(self).run(list(group.values()), [self.comment(p.equation) for p in group.values()])
             elif parts := self.parts(nodes, k):
-                done |= set(parts)
-                others = [e for j, n in enumerate(nodes) if j not in parts for e in equations_of(n)]
-                self.by_part([equations_of(nodes[j])[0] for j in parts], others)
+                done |= parts.keys()
+                self.by_part(list(parts.values()), [e for j, n in enumerate(nodes) if j not in parts for e in equations_of(n)])
             elif isinstance(node, Compute):
                 self.compute(node.equation, node.guards)
             elif isinstance(node, Loop):
@@ -154,57 +152,70 @@ class Body:
             else:
                 self.sweep(node)
 
-    def parts(self, nodes: Sequence[Node], k: int) -> list[int]:
-        """Node k and those that follow it, if they are to be computed part by part on several threads."""
-        if self.threads == 1 or self.loops:
-            return []
+    def parts(self, nodes: Sequence[Node], k: int) -> dict[int, Member]:
+        """Node k and those after it that are to be computed part by part."""
+        if self.loops or "by_part" in self.without:
+            return {}
         shapes = {name: store.axes for name, store in self.storage.items()}
-        joins = [j for j in range(k, len(nodes)) if can_join(nodes[j], shapes) and not self.images(nodes, j)
-                 and all(self.is_whole(e) and not self.needs_all_parts(e) for e in equations_of(nodes[j]))]
-        return together(nodes, k, joins)
+        return together(nodes, k, lambda j: self.member(nodes, j, shapes), self.threads)
 
-    def needs_all_parts(self, e: Equation) -> bool:
-        """A softmax along the first index, or what is scattered along it."""
-        along = self.softmaxes[e.tensor][2] if e.tensor in self.softmaxes else ()
-        return first(e) in along or any(find_fold(self.program, e, t) for _, t in additive_terms(e.body))
+    def member(self, nodes: Sequence[Node], j: int, shapes: dict[str, tuple[Range, ...]]) -> Member | None:
+        m = member(nodes[j], shapes)
+        if m is None or not self.is_whole(m.equation) or self.images(nodes, j):
+            return None
+        along = self.softmaxes[m.tensor][2] if m.tensor in self.softmaxes else ()
+        scatters = any(find_fold(self.program, m.equation, t) for _, t in additive_terms(m.equation.body))
+        return None if m.lead in along or scatters else m
 
-    def by_part(self, equations: Sequence[Equation], others: Sequence[Equation]) -> None:
-        """The equations in a function that computes a part of their first index; what others need is stored as a whole."""
+    def by_part(self, members: Sequence[Member], others: Sequence[Equation]) -> None:
+        """The equations in a function that computes a part; what others need is stored as a whole, or added up."""
         totals = {total for total, *_ in self.softmaxes.values()}
         needed = {*self.kept, *self.exported, *(name for e in others for name in e.reads)}
-        whole = equations[0].ranges[first(equations[0])]
-        here = first(equations[0])
-        function, begin, end, count = (self.fresh(x) for x in ("parts", "first", "last", "count"))
-        local = {e.tensor for e in equations if e.tensor not in needed}
+        here, count, function = members[0].lead, self.fresh("count"), self.fresh("part")
+        local = {m.tensor for m in members if not m.summed and m.tensor not in needed}
         self.positive |= {count}
         self.code.note = -1
-        for name in (e.tensor for e in equations if e.tensor not in local | totals):
-            shape = tuple_text(self.extent(r.size) for r in self.storage[name].axes)
-            self.line(f"{name} = np.empty({shape}, {self.dtype})", name)
-        self.part = Part(here, Range(Int.of(0), Int.symbol(count)), whole, frozenset(local))
+        for m in members:
+            if m.tensor not in local | totals and not m.summed:
+                shape = tuple_text(self.extent(r.size) for r in self.storage[m.tensor].axes)
+                self.line(f"{m.tensor} = np.empty({shape}, {self.dtype})", m.tensor)
+        part = Part(here, Range(Int.of(0), Int.symbol(count)), frozenset(local))
         for name in local:
             store = self.storage[name]
-            self.storage[name] = replace(store, axes=(self.part.range, *store.axes[1:]))
-        with self.inside(f"def {function}({begin}, {end}):"):
-            self.line(f"{here}, {count} = slice({begin}, {end}), {end} - {begin}", here)
-            for e in equations:
-                if e.tensor not in totals:
-                    self.part_of(self.part.inside(e), e)
+            self.storage[name] = replace(store, axes=(part.range, *store.axes[1:]))
+        sums = {m.tensor: self.fresh(f"{m.tensor}_part") for m in members if m.summed}
+        with self.inside(f"def {function}({here}):"):
+            self.line(f"{count} = {here}.stop - {here}.start", count)
+            for m in members:
+                if m.tensor not in totals:
+                    self.part_of(part, m, sums.get(m.tensor, ""))
+            self.code.note = -1
+            if sums:
+                self.line(f"return {', '.join(sums.values())},")
         self.code.note = -1
-        self.line(f"_on_threads({function}, {self.extent(whole.hi)})")
-        self.allocated |= {e.tensor for e in equations}
-        self.part = None
+        target = f"{', '.join(sums)}, = " if sums else ""
+        self.line(f"{target}{self.all_parts(function, members)}", *list(sums)[:1])
+        self.allocated |= {m.tensor for m in members}
 
-    def part_of(self, inner: Equation, e: Equation) -> None:
-        """One equation, for the part at hand."""
-        assert self.part is not None
+    def all_parts(self, function: str, members: Sequence[Member]) -> str:
+        """The call that computes all parts: how many there are is decided there, or here if the sizes are known on one thread."""
+        count, arrays, sums = members[0].whole.size, largest(members), results(members)
+        if self.threads == 1:
+            step, k = cost.step(count, arrays, sums), self.fresh("first")
+            return f"_part_by_part({function}, [slice({k}, min({k} + {step}, {count})) for {k} in range(0, {count}, {step})])"
+        amounts = [_greatest("*".join(self.extent(s) for s in sizes) or "1" for sizes in found) for found in (arrays, sums) if found]
+        return f"_in_parts({', '.join([function, self.extent(count), *amounts])})"
+
+    def part_of(self, part: Part, m: Member, total: str) -> None:
+        """One equation, for the part at hand; its sum over the part is `total`."""
+        inner, e = m.within(part.range), m.equation
         frame, labels = self.frame(inner), tuple(i for i in e.indices if i in e.ranges)
-        for r in self.part.views(e):
-            view = f"{self.storage[r.tensor].variable}[{self.part.slice}]"
+        for r in part.views(m):
+            view = f"{self.storage[r.tensor].variable}[{part.slice}]"
             frame.views[r.tensor, r.subs] = Array(view, tuple(str(s.name) for s in r.subs), 9, True)
         self.code.begin(self.comment(e))
         array = self.fill(frame, self.right(frame, inner), labels, False)
-        self.assign(e.tensor if e.tensor in self.part.local else f"{e.tensor}[{self.part.slice}]", array, frame, labels)
+        self.assign(total or (m.tensor if m.tensor in part.local else f"{m.tensor}[{part.slice}]"), array, frame, labels)
 
     def images(self, nodes: Sequence[Node], k: int) -> dict[int, Product]:
         """Node k and those after it that are to be computed image by image in one loop."""
@@ -730,6 +741,11 @@ WHERE = Operation("np.where({0}, {1}, {2})", (0, 0, 0), into="_masked({1}, {0}, 
 def _axes(array: Array, indices: Sequence[str]) -> str:
     axes = [array.labels.index(i) for i in indices]
     return str(axes[0]) if len(axes) == 1 else f"({', '.join(map(str, axes))})"
+
+
+def _greatest(texts: Iterable[str]) -> str:
+    found = list(dict.fromkeys(texts))
+    return found[0] if len(found) == 1 else f"max({', '.join(found)})"
 
 
 def _in_turn(frame: Frame, found: Sequence[tuple[Array, Operation]]) -> Array:

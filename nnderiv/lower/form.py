@@ -58,6 +58,11 @@ class Operation:
     aligned: bool = True           # entry by entry, so that the result may replace an operand of its shape
     only: int | None = None        # ... this one, and no other memory
 
+    @property
+    def begins(self) -> bool:
+        """Whether the result may be written to any memory, and not to that of an operand only."""
+        return bool(self.into) and self.owns and self.only is None
+
     def text(self, operands: Iterable[Term]) -> str:
         return self.template.format(*(o.at_least(k) for o, k in zip(operands, self.levels, strict=True)))
 

@@ -56,17 +56,19 @@ class _Rewriter:
     kept: frozenset[str]
     uses: Counter[str]
 
-    def run(self, items: Sequence[Item], outside: frozenset[str]) -> tuple[Item, ...]:
-        """`outside`: the names that are read outside these items."""
+    def run(self, items: Sequence[Item], outside: frozenset[str], is_part: bool = False) -> tuple[Item, ...]:
+        """`outside`: the names that are read outside these items; a part of arrays is long, a row of a recurrence is not."""
         done = list(items)
         later = _read_later(done)
         for k, item in enumerate(done):
             if isinstance(item, Block):
                 others = frozenset[str]().union(outside, *(read_by(x) for j, x in enumerate(done) if j != k))
-                done[k] = replace(item, items=self.run(item.items, others))
+                done[k] = replace(item, items=self.run(item.items, others, item.head.startswith("def part")))
             elif isinstance(item, Statement) and item.is_place:
                 if item.operation.into and item.real and item.operation.only is None:
                     done[k] = replace(item, out=item.target)
+                    if is_part:
+                        self.start_in_place(done, k, later[k] | outside)
             elif isinstance(item, Statement):
                 self.reuse(done, k, item, later[k] | outside)
         return tuple(done)
@@ -90,6 +92,25 @@ class _Rewriter:
             free = v in here and not (inside and v.startswith("§")) and self.memory.of(v).isdisjoint(needed)
             if free and self.fits(v, s) and self.others_apart(s, j):
                 self.write(done, k, s, j)
+                return
+
+    def start_in_place(self, done: list[Item], k: int, later: frozenset[str]) -> None:
+        """Let what statement k finishes in a place begin there: np.multiply(x[n], g, out=y[n]); y[n] += b."""
+        s = done[k]
+        assert isinstance(s, Statement)
+        needed = self.memory.behind(later | self.kept)
+        for j, operand in enumerate(s.operands):
+            v = operand.text
+            first = next((m for m, x in enumerate(done[:k]) if isinstance(x, Statement) and x.target == v), None)
+            if first is None or not v.startswith("§") or not self.memory.of(v).isdisjoint(needed):
+                continue
+            made = done[first]
+            begins = isinstance(made, Statement) and made.note == s.note and not made.out and made.operation.begins
+            untouched = all(s.variable not in read_by(x) for x in done[first:k])
+            if begins and untouched and self.fits(v, s) and self.others_apart(s, j):
+                for m in range(first, k + 1):
+                    (x,) = renamed([done[m]], {v: s.target})
+                    done[m] = replace(x, is_place=True, out=s.target) if isinstance(x, Statement) and x.target == s.target else x
                 return
 
     def fits(self, v: str, s: Statement) -> bool:

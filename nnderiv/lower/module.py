@@ -15,7 +15,7 @@ from ..derivative import Gradients
 from ..fresh import Fresh
 from ..integer import Int, compact
 from ..program import Equation, Input, Program
-from . import layout, specialise
+from . import cost, layout, specialise
 from .arrays import Storage, tuple_text
 from .emit import Body
 from .explicit import make_explicit
@@ -84,8 +84,10 @@ class _Lowering:
         records = self.records()
         helpers = needed(bodies + records)
         imports = "import numpy as np"
-        if "_on_threads(" in bodies:
+        if "_on_threads(" in helpers:
             imports = f"import concurrent.futures\nimport contextlib\nimport contextvars\n\nimport numpy as np\n\nTHREADS = {self.threads}"
+        if "_in_parts(" in bodies:
+            imports += f"\nPART = {cost.PART}  # entries of an array that stays in cache"
         parts = [self.heading(), imports, helpers, records, bodies]
         return "\n\n".join(parts[:2]) + "\n\n\n" + "\n\n\n".join(p for p in parts[2:] if p) + "\n"
 

@@ -477,14 +477,37 @@ def _until_settled(sweep, arrays):
 
 
 _helper('''
+def _in_parts(work, count, entries, least=0):
+    """work(part) for slices that make up 0, ..., count - 1, and the sums of what it returns. Arrays with so many entries for each of
+    these stay in cache, part by part, on THREADS threads; where that is little altogether, or not more than the sums, it is one part."""
+    parts = min(count, count*entries // max(PART, least))
+    if parts < 2:
+        return work(slice(0, count))
+    parts = min(count, -(-parts//THREADS)*THREADS)
+    run = lambda first, last: _part_by_part(work, [slice(count*k//parts, count*(k + 1)//parts) for k in range(first, last)])
+    sums = _on_threads(run, parts)
+    return None if sums[0] is None else [sum(each) for each in zip(*sums)]
+''')
+
+_helper('''
+def _part_by_part(work, parts):
+    """work(part) for all parts, and the sums of what it returns."""
+    sums = None
+    for part in parts:
+        found = work(part)
+        sums = found if sums is None else [a + b for a, b in zip(sums, found)]
+    return sums
+''')
+
+_helper('''
 def _on_threads(work, count):
     """[work(first, last), ...]: 0, ..., count - 1 in as many parts as there are THREADS, each on a thread of its own. NumPy lets
     go of Python's lock while it computes."""
-    bounds = [count * k // THREADS for k in range(THREADS + 1)]
-    run = lambda context, first, last: context.run(work, first, last)  # the state of floating point errors goes along
-    contexts = [contextvars.copy_context() for _ in range(THREADS)]
+    bounds = [count*k//THREADS for k in range(THREADS + 1)]
     with _one_thread_each():
-        return list(_POOL.map(run, contexts, bounds[:-1], bounds[1:]))
+        others = [_POOL.submit(contextvars.copy_context().run, work, *part)  # the state of floating point errors goes along
+                  for part in zip(bounds[1:-1], bounds[2:])]
+        return [work(*bounds[:2]), *(other.result() for other in others)]
 ''')
 
 _helper('''
@@ -494,7 +517,7 @@ def _one_thread_each():
 ''')
 
 _helper('''
-_POOL = concurrent.futures.ThreadPoolExecutor(THREADS)
+_POOL = concurrent.futures.ThreadPoolExecutor(THREADS - 1)
 ''')
 
 _helper('''
