@@ -29,9 +29,9 @@ def inputs_of(program: nd.Program, sizes: dict[str, int]) -> dict[str, Any]:
     return {i.name: value(i) for i in program.inputs}
 
 
-def results(d: nd.Derivation, inputs: dict[str, Any], threads: int, part: int = 1) -> list[np.ndarray]:
+def results(d: nd.Derivation, inputs: dict[str, Any], threads: int, part: int = 1, **options: Any) -> list[np.ndarray]:
     """Outputs and gradients, in parts of so many entries, if there are parts."""
-    module = d.compile(threads=threads)
+    module = d.compile(threads=threads, **options)
     module.PART = part
     outputs, residuals = module.forward(**inputs)
     outputs = outputs if isinstance(outputs, tuple) else (outputs,)
@@ -85,7 +85,7 @@ def test_on_one_thread_only_what_is_larger_than_the_cache_goes_by_parts() -> Non
     assert f"[slice(first, min(first + {steps}, 63)) for first in range(0, 63, {steps})]" in source and 63 % steps
     rng = np.random.default_rng(0)
     inputs = {"x": rng.normal(size=(63, 64, 512)), "g": rng.normal(size=512), "b": rng.normal(size=512)}
-    for a, b in zip(_results(d, d.compile(sizes={**LARGE, "B": 63}), inputs), _results(d, d.compile(), inputs), strict=True):
+    for a, b in zip(results(d, inputs, 1, sizes={**LARGE, "B": 63}), results(d, inputs, 1), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10)
 
 

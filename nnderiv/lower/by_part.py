@@ -2,7 +2,7 @@
 its rows.
 
     def part(n):                                 n is a slice
-        S = Q[n] @ K[n].mT                        exists only here
+        S = Q[n] @ K[n].mT                       exists only here
         Y[n] = ...                               its part of what is needed later
         dW_part = X[n].T @ dZ                    sums over the index are added up
         return dW_part,
