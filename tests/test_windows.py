@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
 
 import nnderiv as nd
 from nnderiv.integer import Int
@@ -171,6 +173,65 @@ def test_a_size_is_cut_off_at_zero_where_it_is_a_size_and_not_where_it_is_a_valu
     assert (y == -3).all() and z.shape == (0,)
 
 
+# ---- what is not finite stays where it is read -------------------------------------------------------------------------------
+CORRELATION = "Y[n,o,i,j] = sum[c,u,v](K[o,c,u,v]*X[n,c,{}])"
+HALVES = "for i < (H + 1)//2, j < (W + 1)//2, u < 3, v < 3"
+IMAGES, KERNELS, CHANNELS = (3, 2, 6, 9), (3, 2, 2, 3), (2, 2, 3)
+READERS = {
+    "padding": ("X[N,C,H,W], K[O,C,U,V] -> Y", CORRELATION.format("i+u-1,j+v-1") + " for i < H + 3 - U, j < W + 3 - V", KERNELS),
+    "no padding": ("X[N,C,H,W], K[O,C,U,V] -> Y", CORRELATION.format("i+u,j+v"), KERNELS),
+    "a stride": ("X[N,C,H,W], K[O,C,U,V] -> Y",
+                 CORRELATION.format("2*i+u-1,2*j+v-1") + " for i < (H + 2 - U)//2 + 1, j < (W + 2 - V)//2 + 1", KERNELS),
+    "dilation": ("X[N,C,H,W], K[O,C,U,V] -> Y", CORRELATION.format("i+2*u,j+3*v"), KERNELS),
+    "channel by channel": ("X[N,C,H,W], K[C,U,V] -> Y", "Y[n,c,i,j] = sum[u,v](K[c,u,v]*X[n,c,i+u,j+v])", CHANNELS),
+    "squares": ("X[N,C,H,W], K[C,U,V] -> Y", "Y[n,c,i,j] = sum[u,v](K[c,u,v]*X[n,c,i+u,j+v]**2)", CHANNELS),
+    "average": ("X[N,C,H,W] -> Y", f"Y[n,c,i,j] = sum[u,v](X[n,c,2*i+u-1,2*j+v-1])/9 {HALVES}", ()),
+    "maximum": ("X[N,C,H,W] -> Y", "Y[n,c,i,j] = max[u,v](X[n,c,i+u,j+v]) for u < 2, v < 3", ()),
+    "maximum with padding": ("X[N,C,H,W] -> Y", f"Y[n,c,i,j] = max[u,v](X[n,c,2*i+u-1,2*j+v-1]) {HALVES}", ()),
+}
+
+
+def reader(case: str, images: int, rng: np.random.Generator) -> tuple[str, dict[str, np.ndarray]]:
+    """The text and inputs of one of the READERS."""
+    signature, equation, kernel = READERS[case]
+    inputs = {"X": rng.uniform(0.5, 1.5, size=(images, *IMAGES[1:]))}
+    return f"{signature}\n{equation}", {**inputs, "K": rng.uniform(0.5, 1.5, size=kernel)} if kernel else inputs
+
+
+@pytest.mark.parametrize("places", [((0, 0), (-1, -2)), ((-1, -1), (2, -1)), ((1, -1), (2, 1))], ids=str)
+@pytest.mark.parametrize("case", READERS)
+def test_what_is_not_finite_reaches_what_reads_it_and_nothing_else(case: str, places: tuple[tuple[int, int], ...]) -> None:
+    rng = np.random.default_rng(0)
+    text, inputs = reader(case, 2, rng)
+    # Python's max, and so the interpreter's, gives nan or not according to the order of its arguments.
+    for place, value in zip(places, (np.inf, -np.inf if "maximum" in case else np.nan), strict=True):
+        inputs["X"][1, 1, *place] = value
+    Y, residuals = compiled(text).forward(**inputs)
+    expected = interpret(nd.parse(text), inputs)["Y"]
+    np.testing.assert_allclose(Y, np.array(expected, dtype=float), rtol=1e-9)
+    dY = rng.uniform(0.5, 1.5, size=Y.shape)
+    found = compiled(text).backward(residuals, dY=dY)
+    expected = interpret(derivation(text).backward, {**inputs, "dY": dY})
+    for name in inputs:
+        np.testing.assert_allclose(getattr(found, f"d{name}"), np.array(expected[f"d{name}"], dtype=float), rtol=1e-9, err_msg=name)
+
+
+@pytest.mark.parametrize("case", [name for name in READERS if READERS[name][2] == KERNELS])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_last_block_may_be_smaller(case: str, threads: int) -> None:
+    rng = np.random.default_rng(0)
+    text, inputs = reader(case, 7, rng)
+    emitted = derivation(text).compile(threads=threads).source
+    assert f"most = {cost.BLOCK} //" in emitted
+    smaller: dict[str, Any] = {}
+    exec(emitted.replace(f"most = {cost.BLOCK} //", "most = 2000 //"), smaller)
+    (Y, residuals), (expected, others) = smaller["forward"](**inputs), compiled(text).forward(**inputs)
+    assert_close(Y, expected, "Y")
+    dY = rng.normal(size=Y.shape)
+    for found, gradient in zip(smaller["backward"](residuals, dY=dY), compiled(text).backward(others, dY=dY), strict=True):
+        assert_close(found, gradient, "a gradient")
+
+
 # ---- which form ---------------------------------------------------------------------------------------------------------------
 def source(text: str) -> str:
     return nd.derive(text).numpy()
@@ -178,7 +239,8 @@ def source(text: str) -> str:
 
 def test_a_product_of_matrices_over_windows_goes_by_blocks_of_images() -> None:
     text = source("X[N,C,H,W], K[O,C,U,V] -> Y\nY[n,o,i,j] = sum[c,u,v](K[o,c,u,v]*X[n,c,i+u-1,j+v-1]) for i < H + 3 - U, j < W + 3 - V")
-    assert text.count("in range(0, N, count):") == 2 and text.count("windows.copy(columns)") == 2
+    assert text.count("in range(start, stop, count):") == 2 and text.count("windows.copy(columns") == 2
+    assert text.split("def backward")[1].count("exact=True") == 1, "what is summed over all windows"
     assert text.count("] = dY[n]") == 1, "both gradients share the rows of dY"
     assert text.count("windows = _Taps(") == 2, "both gradients share the windows"
     assert "_gather" not in text and "np.arange" not in text
@@ -193,7 +255,7 @@ def test_windows_without_a_product_of_matrices_are_walked_through() -> None:
     depthwise = source("X[N,C,H,W], K[C,U,V] -> Y\nY[n,c,i,j] = sum[u,v](K[c,u,v]*X[n,c,i+u,j+v])")
     pooling = source("X[N,C,H,W] -> Y\nY[n,c,i,j] = max[u,v](X[n,c,2*i+u,2*j+v]) for u < 2, v < 2")
     forward, backward = depthwise.split("def forward")[1].split("def backward")
-    assert forward.count(".taps:") == 1 and backward.count(".taps:") == 2 and "@" not in forward + backward
+    assert forward.count(".taps:") == 1 and backward.count(".taps:") == backward.count(".exact():") == 1 and "@" not in forward + backward
     assert "np.maximum(total, tap" in pooling and pooling.split("def backward")[1].count(".put(X)") == 1
 
 
@@ -205,13 +267,20 @@ def test_windows_that_go_backwards_are_walked_through_as_views() -> None:
 
 
 def test_so_many_images_go_at_once_as_stay_in_cache_and_suit_blas() -> None:
-    at_once = helper("_at_once")["_at_once"]
+    blocks = helper("_blocks")["_blocks"]
     entries = cost.BLOCK//8
-    assert at_once(32, entries, 1000) == 8 and at_once(32, entries + 1, 1000) == 4, "a divisor, and no more than fit"
-    assert at_once(31, entries, 1000) == 1 and at_once(0, entries, 1000) == 1
-    assert at_once(32, 100, cost.SMALL//400) == 4, "products that BLAS does in one go stay such"
-    assert at_once(4, 1, 1, 2) == 2, "a block for each thread"
-    assert at_once(4, 2*cost.BLOCK, 1) == 1
+    assert blocks(0, 32, entries, 1000) == [(0, 32, 8)] and blocks(0, 32, entries + 1, 1000) == [(0, 28, 7), (28, 32, 4)]
+    assert blocks(0, 31, entries, 1000) == [(0, 24, 8), (24, 31, 7)], "a prime number of images"
+    assert blocks(0, 0, entries, 1000) == [] and blocks(3, 4, entries, 1) == [(3, 4, 1)]
+    assert blocks(0, 32, 100, cost.SMALL//400) == [(0, 32, 4)], "products that BLAS does in one go stay such"
+    assert blocks(0, 4, 2*cost.BLOCK, 1) == [(0, 4, 1)]
+
+
+@given(start=st.integers(0, 9), count=st.integers(0, 99), entries=st.integers(0, cost.BLOCK), columns=st.integers(0, 99))
+def test_blocks_hold_every_image_once(start: int, count: int, entries: int, columns: int) -> None:
+    found = helper("_blocks")["_blocks"](start, start + count, entries, columns)
+    images = [n for first, last, step in found for k in range(first, last, step) for n in range(k, k + step)]
+    assert images == [*range(start, start + count)]
 
 
 def test_a_mask_discards_whatever_it_hides() -> None:
@@ -257,15 +326,15 @@ def test_room_and_windows_name_the_same_places() -> None:
 
 
 TAPS = {  # n, the axis, and how many windows one tap then has
-    "one after the other": (10, (-1, (3, 1), (10, 1)), 12),
+    "one after the other": (10, (-1, (3, 1), (10, 1)), 11),
     "a kernel as large as the image": (5, (0, (5, 1), (1, 1)), 1),
     "a kernel larger than the image": (4, (0, (6, 1), (-1, 1)), 0),
     "a stride": (9, (-1, (3, 1), (5, 2)), 6),
     "a stride longer than the kernel": (9, (0, (2, 1), (3, 4)), 3),
-    "a stride and another dilation": (12, (-3, (3, 3), (6, 2)), 6),
-    "a stride that divides the dilation": (20, (-2, (3, 4), (18, 2)), 22),
+    "a stride and another dilation": (12, (-3, (3, 3), (6, 2)), 8),
+    "a stride that divides the dilation": (20, (-2, (3, 4), (18, 2)), 21),
     "a kernel that is turned": (10, (2, (3, -1), (10, 1)), 12),
-    "padding beyond everything": (3, (-7, (3, 2), (18, 1)), 22),
+    "padding beyond everything": (3, (-7, (3, 2), (18, 1)), 18),
     "all windows at one place": (5, (1, (3, 1), (4, 0)), 4),
     "windows that go backwards": (9, (8, (3, 1), (5, -2)), 5),
     "no taps": (4, (0, (0, 1), (5, 1)), 5),
@@ -279,7 +348,7 @@ def test_taps_read_what_the_windows_read_and_add_where_they_read(case: str) -> N
     taps = helpers["_Taps"]((2, 3), (n, 6), (axis, (-1, (2, 1), (7, 1))), np.dtype(float))
     X = rng.normal(size=(2, 3, n, 6))
     expected = helpers["_windows"](X, None, None, axis, (-1, (2, 1), (7, 1))).transpose(2, 4, 0, 1, 3, 5)
-    assert taps.shape == [wide, 8]
+    assert taps.shape == [wide, 7], "the zeros behind a row are those before the next"
     columns = np.full((axis[1][0], 2, 2, 3, *taps.shape), np.nan)
     V, dX = rng.normal(size=expected.shape), np.zeros_like(X)
     true = tuple(map(slice, expected.shape))

@@ -5,8 +5,9 @@
     scatter  dX[n,c,a,b] = Σ K[o,c,u,v] dY[n,o,a−u,b−v]    windows.add(K.T @ dY[n], dX[n])
 
 `windows` are `_Taps` (`runtime`): they hold the images between zeros so that one tap of the kernel, in all windows at
-once, is one run of memory. Such runs are longer than there are windows: what a kernel reads at their ends is multiplied by
-zeros, or not looked at. The kernel's indices lead in the columns, so that tap after tap is copied, multiplied and added as one.
+once, is one run of memory. Such runs are longer than there are windows: what stands at their ends is not looked at, or is
+multiplied by zeros, and is made finite before (`exact`). The kernel's indices lead in the columns, so that tap after tap is
+copied, multiplied and added as one.
 """
 
 from __future__ import annotations
@@ -173,6 +174,7 @@ class ByImage:
     shapes: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     taps_of: dict[str, Taps] = field(default_factory=dict)                     # by what the product computes
     columns: dict[tuple[object, ...], str] = field(default_factory=dict)
+    exact: set[str] = field(default_factory=set)                               # columns that are summed over all windows
     rows: dict[tuple[object, ...], Array] = field(default_factory=dict)
     totals: dict[str, Array] = field(default_factory=dict)
     reserved: list[Line] = field(default_factory=list)                         # memory that the loop turns out to need
@@ -190,11 +192,8 @@ class ByImage:
         self.count = body.fresh("count")
         body.positive |= {self.count}
         whole = body.extent(products[0].size)
-        sizes = [self.largest(products, indices) for indices in (self.columns_of, self.rest_of)]
-        blocks = ", THREADS" if body.threads > 1 else ""
-        body.line(f"{self.count} = _at_once({whole}, {', '.join(sizes)}{blocks})", self.count)
         if body.threads == 1:
-            self.loop(products, notes, f"0, {whole}, {self.count}")
+            self.blocks(products, notes, "0", whole)
         else:
             self.on_threads(products, notes, whole)
         for p, note in zip(products, notes, strict=True):
@@ -203,34 +202,41 @@ class ByImage:
                 self.finish(p)
         body.code.note = -1
 
-    def loop(self, products: Sequence[Product], notes: Sequence[int], over: str) -> None:
-        body, batch, first = self.body, products[0].batch, self.body.fresh("first")
+    def blocks(self, products: Sequence[Product], notes: Sequence[int], begin: str, end: str) -> None:
+        """The images from begin to end, some at a time. Those that are left at the end, fewer, have memory of their own shape."""
+        body, batch = self.body, products[0].batch
         for p, note in zip(products, notes, strict=True):
             body.code.note = note
-            self.prepare(p)
-        with body.inside(f"for {first} in range({over}):", first):
-            body.code.note = -1
-            body.line(f"{batch} = slice({first}, {first} + {self.count})", batch)
-            done: set[str] = set()
-            for p, note in zip(products, notes, strict=True):
-                body.code.note = note
-                getattr(self, p.kind)(p, done)
-        body.code.items[-1:-1] = self.reserved
+            self.sums(p)
+        start, stop, first = body.fresh("start"), body.fresh("stop"), body.fresh("first")
+        sizes = ", ".join(self.largest(products, indices) for indices in (self.columns_of, self.rest_of))
+        body.code.note = -1
+        with body.inside(f"for {start}, {stop}, {self.count} in _blocks({begin}, {end}, {sizes}):"):
+            for p in products:
+                self.prepare(p)
+            with body.inside(f"for {first} in range({start}, {stop}, {self.count}):", first):
+                body.code.note = -1
+                body.line(f"{batch} = slice({first}, {first} + {self.count})", batch)
+                done: set[str] = set()
+                for p, note in zip(products, notes, strict=True):
+                    body.code.note = note
+                    getattr(self, p.kind)(p, done)
+            body.code.items[-1:-1] = self.reserved
 
     def on_threads(self, products: Sequence[Product], notes: Sequence[int], whole: str) -> None:
-        """The loop in a function of its own, which does a part of the blocks; sums over all images are added up afterwards."""
+        """The loop in a function of its own, which does a part of the images; sums over all images are added up afterwards."""
         body, function = self.body, self.body.fresh("images")
         begin, end = body.fresh("begin"), body.fresh("end")
         with body.inside(f"def {function}({begin}, {end}):"):
-            self.loop(products, notes, f"{begin}*{self.count}, {end}*{self.count}, {self.count}")
+            self.blocks(products, notes, begin, end)
             sums = [self.totals[p.equation.tensor].text for p in products if p.kind == "kernel"]
             if sums:
                 body.line(f"return {', '.join(sums)}")
-        call_ = f"_on_threads({function}, {whole}//{self.count})"
+        call_ = f"_on_threads({function}, {whole})"
         if len(sums) == 1:
             body.line(f"{sums[0]} = sum({call_})", sums[0])
         else:
-            body.line(f"{', '.join(sums)} = map(sum, zip(*{call_}))" if sums else call_, *sums[:1])
+            body.line(f"{', '.join(sums)} = map(sum, zip(*{call_}))" if sums else call_, ", ".join(sums))
 
     # -- before the loop ---------------------------------------------------------------------------------------------
     def outputs(self, p: Product) -> None:
@@ -266,16 +272,22 @@ class ByImage:
 
     def prepare(self, p: Product) -> None:
         """Memory for a block of images."""
-        body, e = self.body, p.equation
+        e = p.equation
         self.taps_of[e.tensor] = self.taps(self.frames[e.tensor], self.lead(p), *self.sliding_axes(p))
         if p.window is not None and self.columns_key(p) not in self.columns:
             self.columns[self.columns_key(p)] = self.memory("columns", self.inner(p, wide=True), self.columns_labels(p), "empty").text
-        frame = self.inner(p, wide=True)
         if p.kind == "kernel":
-            self.totals[e.tensor] = total = Array(self.total_name(frame, e), frame.sort(e.indices))
-            body.line(f"{total.text} = np.zeros({tuple_text(frame.size(i) for i in total.labels)}, {body.dtype})", total.text)
+            self.exact.add(self.columns[self.columns_key(p)])
+        frame = self.inner(p, wide=True)
         if p.sided and self.rows_key(p) not in self.rows:
             self.rows[self.rows_key(p)] = self.memory("rows", frame, self.rows_labels(p), "zeros")
+
+    def sums(self, p: Product) -> None:
+        """Memory for a sum over all images, in the order in which the products of matrices give it."""
+        if p.kind == "kernel":
+            e, frame = p.equation, self.ordered(p)
+            self.totals[e.tensor] = total = Array(self.total_name(frame, e), frame.sort(e.indices))
+            self.body.line(f"{total.text} = np.zeros({tuple_text(frame.size(i) for i in total.labels)}, {self.body.dtype})", total.text)
 
     def total_name(self, frame: Frame, e: Equation) -> str:
         return e.tensor if frame.sort(e.indices) == e.indices else self.body.fresh(f"{e.tensor}_sum")
@@ -347,7 +359,7 @@ class ByImage:
             if key not in self.shapes:
                 self.shapes[key] = tuple(body.fresh("wide") for _ in sizes)
                 body.positive |= {*self.shapes[key]}
-                body.line(f"{', '.join(self.shapes[key])}{',' * (len(sizes) == 1)} = {variable}.shape", self.shapes[key][0])
+                body.line(f"{', '.join(self.shapes[key])}{',' * (len(sizes) == 1)} = {variable}.shape", ", ".join(self.shapes[key]))
             self.known[made] = Taps(variable, self.shapes[key])
         return self.known[made]
 
@@ -377,12 +389,14 @@ class ByImage:
             return replace(frame, ranges=ranges, views=dict(frame.views), positive=self.body.positive)
         for i, name in zip(p.image, taps.shape, strict=True):
             ranges[i] = Range(ranges[i].lo, ranges[i].lo + Int.symbol(name))
-        # Matrix products in the order of the memory: what both have, kernel, channels, and the images behind them.
-        groups = self.groups(p)
+        return replace(self.ordered(p), ranges=ranges, views=dict(frame.views), positive=self.body.positive)
+
+    def ordered(self, p: Product) -> Frame:
+        """Matrix products in the order of the memory: what both have, kernel, channels, and the images behind them."""
+        frame, groups = self.frames[p.equation.tensor], self.groups(p)
         middle = [i for i in self.lead(p) if i not in groups]
         rest = [i for i in frame.order if i not in (*groups, *p.kernel, *middle, p.batch, *p.image)]
-        order = (*groups, *p.kernel, *middle, *rest, p.batch, *p.image)
-        return replace(frame, order=order, ranges=ranges, views=dict(frame.views), positive=self.body.positive)
+        return replace(frame, order=(*groups, *p.kernel, *middle, *rest, p.batch, *p.image))
 
     def of_block(self, frame: Frame, e: Expr, batch: str) -> Expr:
         """The expression with reads of the images at hand: dY[n] for dY, n a slice."""
@@ -404,7 +418,8 @@ class ByImage:
             done.add(columns.text)
             leading = (*p.kernel, *(i for i in labels if i not in p.kernel))
             self.body.line(f"{taps.name}.put({self.source(p, self.frames[p.equation.tensor], p.window)})", taps.name)
-            self.body.line(f"{taps.name}.copy({permute(columns, leading).text})", columns.text)
+            exact = ", exact=True" if columns.text in self.exact else ""
+            self.body.line(f"{taps.name}.copy({permute(columns, leading).text}{exact})", columns.text)
         inner = self.inner(p, wide=True)
         inner.storage[columns.text] = Storage(columns.text, tuple(inner.ranges[i] for i in labels))
         return tensor(columns.text, *labels)

@@ -233,10 +233,10 @@ class ByTap:
         code.items.append(Statement(place, call("{0}", 0), (value.term,), frame.shape(value.labels), True, code.note, is_place=True))
 
     def loop(self, used: Collection[str], taps: Sequence[tuple[str, str]], write: Callable[[Frame], None]) -> None:
-        """for (u, v), tap in windows.taps: …; several at once side by side."""
+        """for (u, v), tap in windows.taps: …; several at once side by side. taps: (what is walked through, the variable)."""
         at = tuple_text(self.slide.kernel) if {*used} & {*self.slide.kernel} else "_"
         entries = [f"{at if k == 0 else '_'}, {tap}" for k, (_, tap) in enumerate(taps)]
-        over = [f"{variable}.taps" for variable, _ in taps]
+        over = [walked for walked, _ in taps]
         head = f"for {entries[0]} in {over[0]}:"
         if len(taps) > 1:
             head = f"for {', '.join(f'({x})' for x in entries)} in zip({', '.join(over)}):"
@@ -276,7 +276,7 @@ def reduced(body: EachPlace, frame: Frame, e: Reduce, kernel: Sequence[str], out
         wide.views[windows[0].tensor, windows[0].subs] = Array(tap, work.slide.labels)
         work.merge(MERGE[e.op], total.text, body.value(wide, inside), wide)
 
-    work.loop(names_beside(inside, windows[0]), [(taps, tap)], write)
+    work.loop(names_beside(inside, windows[0]), [(f"{taps}.taps", tap)], write)
     return permute(work.cut(total), frame.sort(work.slide.labels))
 
 
@@ -313,7 +313,7 @@ def for_each_tap(body: EachPlace, frame: Frame, e: Reduce, kernel: Sequence[str]
         code.items.append(Statement(f"{total.text}[{at}]", call("np.vecdot({0}, {1})", 0, 0), both, wide.shape(left), True, code.note,
                                     is_place=True))
 
-    work.loop({*kernel}, [(taps, tap)], write)
+    work.loop({*kernel}, [(f"{taps}.exact()", tap)], write)
     return total
 
 
@@ -339,10 +339,11 @@ def scattered(body: EachPlace, inner: Frame, fold: Fold, shape: Sequence[str]) -
     body.code.renamable.add(total)
     body.line(f"{total} = np.zeros({tuple_text(shape)}, {body.dtype})", total)
     places, place, tap = work.taps("places"), body.fresh("place"), body.fresh("tap")
-    over = [(places, place)]
-    if window is not None:
-        over.append((work.taps("windows", window), tap))
+    taps = work.taps("windows", window) if window is not None else ""
     inside = work.widened(fold.values, window)
+    over = [(f"{places}.taps", place)]
+    if taps:
+        over.append((f"{taps}.taps" if is_selection(inside) else f"{taps}.exact()", tap))
 
     def write(wide: Frame) -> None:
         if window is not None:
@@ -358,14 +359,21 @@ def scattered(body: EachPlace, inner: Frame, fold: Fold, shape: Sequence[str]) -
 
 def masked(body: EachPlace, frame: Frame, e: Expr) -> Array:
     """The value; where a condition on whole arrays selects one, by its bits."""
-    if isinstance(e, Op) and e.op == "where" and isinstance(e.args[1], Read) and e.args[2] == ZERO and isinstance(e.args[0], Op):
+    if is_selection(e) and isinstance(e, Op) and isinstance(e.args[0], Op) and isinstance(e.args[1], Read):
         condition = e.args[0]
-        if condition.op in COMPARISONS and all(isinstance(x, Read) for x in condition.args):
-            value, (a, b) = body.value(frame, e.args[1]), (body.value(frame, x) for x in condition.args)
-            mask = frame.combine(call(f"{{0}} {condition.op} {{1}}", 5, 5, binding=4), a, b, real=False)
-            if value.labels == mask.labels == frame.order:
-                return frame.make(call("_only_where({0}, {1})", 0, 0), [mask, value], value.labels)
+        value, (a, b) = body.value(frame, e.args[1]), (body.value(frame, x) for x in condition.args)
+        mask = frame.combine(call(f"{{0}} {condition.op} {{1}}", 5, 5, binding=4), a, b, real=False)
+        if value.labels == mask.labels == frame.order:
+            return frame.make(call("_only_where({0}, {1})", 0, 0), [mask, value], value.labels)
     return body.value(frame, e)
+
+
+def is_selection(e: Expr) -> bool:
+    """where(a == b, x, 0)."""
+    if not (isinstance(e, Op) and e.op == "where" and e.args[2] == ZERO):
+        return False
+    condition = e.args[0]
+    return isinstance(condition, Op) and condition.op in COMPARISONS and all(isinstance(x, Read) for x in (*condition.args, e.args[1]))
 
 
 def _left(fold: Fold) -> list[str]:

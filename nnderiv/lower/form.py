@@ -126,7 +126,7 @@ class Block:
 class Line:
     text: str
     note: int = -1
-    binds: str = ""  # the variable whose memory it sets aside
+    binds: str = ""  # the variables that it binds or changes: "h", "wide, wide2"
 
 
 Item = Statement | Block | Line
@@ -173,7 +173,7 @@ def written_by(item: Item) -> Iterator[str]:
         for i in item.items:
             yield from written_by(i)
     elif item.binds:
-        yield item.binds
+        yield from item.binds.split(", ")
 
 
 def statements(items: Iterable[Item]) -> Iterator[Statement]:
