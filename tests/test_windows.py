@@ -268,17 +268,17 @@ def test_windows_that_go_backwards_are_walked_through_as_views() -> None:
 
 def test_so_many_images_go_at_once_as_stay_in_cache_and_suit_blas() -> None:
     blocks = helper("_blocks")["_blocks"]
-    entries = cost.BLOCK//8
-    assert blocks(0, 32, entries, 1000) == [(0, 32, 8)] and blocks(0, 32, entries + 1, 1000) == [(0, 28, 7), (28, 32, 4)]
-    assert blocks(0, 31, entries, 1000) == [(0, 24, 8), (24, 31, 7)], "a prime number of images"
-    assert blocks(0, 0, entries, 1000) == [] and blocks(3, 4, entries, 1) == [(3, 4, 1)]
-    assert blocks(0, 32, 100, cost.SMALL//400) == [(0, 32, 4)], "products that BLAS does in one go stay such"
+    entries, large = cost.BLOCK//8, cost.SMALL + 1
+    assert blocks(0, 32, entries, large) == [(0, 32, 8)] and blocks(0, 32, entries + 1, large) == [(0, 28, 7), (28, 32, 4)]
+    assert blocks(0, 31, entries, large) == [(0, 24, 8), (24, 31, 7)], "a prime number of images"
+    assert blocks(0, 0, entries, large) == [] and blocks(3, 4, entries, 1) == [(3, 4, 1)]
+    assert blocks(0, 32, 100, int(cost.SMALL/cost.IDLE)//4) == [(0, 32, 4)], "products that BLAS does in one go stay such"
     assert blocks(0, 4, 2*cost.BLOCK, 1) == [(0, 4, 1)]
 
 
-@given(start=st.integers(0, 9), count=st.integers(0, 99), entries=st.integers(0, cost.BLOCK), columns=st.integers(0, 99))
-def test_blocks_hold_every_image_once(start: int, count: int, entries: int, columns: int) -> None:
-    found = helper("_blocks")["_blocks"](start, start + count, entries, columns)
+@given(start=st.integers(0, 9), count=st.integers(0, 99), entries=st.integers(0, cost.BLOCK), work=st.integers(0, 2*cost.SMALL))
+def test_blocks_hold_every_image_once(start: int, count: int, entries: int, work: int) -> None:
+    found = helper("_blocks")["_blocks"](start, start + count, entries, work)
     images = [n for first, last, step in found for k in range(first, last, step) for n in range(k, k + step)]
     assert images == [*range(start, start + count)]
 

@@ -209,7 +209,7 @@ class ByImage:
             body.code.note = note
             self.sums(p)
         start, stop, first = body.fresh("start"), body.fresh("stop"), body.fresh("first")
-        sizes = ", ".join(self.largest(products, indices) for indices in (self.columns_of, self.rest_of))
+        sizes = ", ".join(self.largest(products, indices) for indices in (self.columns_of, self.work_of))
         body.code.note = -1
         with body.inside(f"for {start}, {stop}, {self.count} in _blocks({begin}, {end}, {sizes}):"):
             for p in products:
@@ -257,9 +257,11 @@ class ByImage:
         """The indices of the columns of one image."""
         return (*self.lead(p), *p.kernel, *p.image)
 
-    def rest_of(self, p: Product) -> tuple[str, ...]:
-        """The indices of the other side of the product of matrices."""
-        return tuple(i for i in self.frames[p.equation.tensor].order if i not in (*self.columns_of(p), p.batch))
+    def work_of(self, p: Product) -> tuple[str, ...]:
+        """The indices of a product of matrices, for one image: of the columns and of the other side, without those of both."""
+        groups, columns = self.groups(p), self.columns_of(p)
+        rest = (i for i in self.frames[p.equation.tensor].order if i not in (*columns, p.batch))
+        return (*(i for i in columns if i not in groups), *rest)
 
     def lead(self, p: Product) -> tuple[str, ...]:
         """The indices of what slides, beside those of the images and those that slide."""

@@ -261,12 +261,13 @@ def _only_where(mask, x):
 ''')
 
 _helper('''
-def _blocks(start, stop, entries, columns):
+def _blocks(start, stop, entries, work):
     """(start, stop, count), ...: the images from start to stop, so many at a time, and those that are left. So many that their entries
-    stay in cache, and that their product with so many columns is one that BLAS does in one go, if that of one image is."""
+    stay in cache, and that a product of matrices of so much work each is one that BLAS does in one go, if that of one image is;
+    as runs of memory they are up to IDLE times as long."""
     most = BLOCK // max(1, entries)
-    if entries*columns <= SMALL:
-        most = min(most, SMALL // max(1, entries*columns))
+    if work <= SMALL:
+        most = min(most, int(SMALL/(IDLE*max(1, work))))
     blocks = -(-(stop - start) // max(1, most))
     count = -(-(stop - start) // max(1, blocks))
     whole = stop - (stop - start) % max(1, count)
