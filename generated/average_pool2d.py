@@ -115,24 +115,27 @@ def _room(shape, axes, dtype, outside=0):
 class _Taps:
     """Some images and the windows that slide over their last axes. On each of these, (start, (taps, step), (count, stride)) says that
     window k reads at tap t what stands at start + t*step + k*stride, and 0 (or another value) outside. Entries a stride apart lie
-    side by side, with that value around them, so that one tap of all windows is one run of memory. The run goes on behind the
+    side by side, with that value between them, so that one tap of all windows is one run of memory. The run goes on behind the
     last window of each axis where that makes it little longer: `shape` says how far; what stands there is of no use."""
 
     def __init__(self, leading, sizes, axes, dtype, outside=0):
         lanes = [_lanes(n, *axis) for n, axis in zip(sizes, axes)]
-        self.outside, counts, lengths = outside, [max(0, count) for _, _, (count, _) in axes], [length for _, _, length in lanes]
-        self.shape, self.memory, self.images, self.taps, idle = counts, {}, [], [], 1
+        counts, lengths = [max(0, count) for _, _, (count, _) in axes], [length for _, _, length in lanes]
+        self.outside, self.shape, self.memory, self.images, self.taps = outside, counts.copy(), {}, [], []
+        idle = 1
         for k in range(len(axes) - 1, -1, -1):
             idle *= lengths[k]/max(1, counts[k])
             if idle > 1.4 or axes[k][-1][1] < 1:
                 break
             self.shape[k] = lengths[k]
+        self.seen = (..., *(slice(count) for count, axis in zip(counts, axes) if axis[-1][1] > 0))
         shape, steps = (*leading, *lengths), [_product(lengths[k + 1:]) for k in range(len(lengths))]
-        whole, behind = _product(shape), sum(length*step for length, step in zip(lengths, steps))
+        whole = _product(shape)
+        behind = sum(max((read[2] for read in reads), default=0)*step for (reads, _, _), step in zip(lanes, steps))
         for key in np.ndindex(*(len(reads) for reads, _, _ in lanes)):
             taps, windows, shifts, phases = zip(*(reads[k] for (reads, _, _), k in zip(lanes, key)))
             if phases not in self.memory:
-                self.memory[phases] = np.zeros(whole + behind, dtype)
+                self.memory[phases] = np.full(whole + behind, outside, dtype)
                 here, there = zip(*(held[phase] for (_, held, _), phase in zip(lanes, phases)))
                 self.images.append((self.memory[phases][:whole].reshape(shape)[(..., *here)], (..., *there)))
             first = sum(shift*step for shift, step in zip(shifts, steps))
@@ -141,25 +144,34 @@ class _Taps:
                 view = view[(..., *(slice(n) if window == slice(None) else 0 for window, n in zip(windows, self.shape)))]
             self.taps.append((taps if all(w == slice(None) for w in windows) else (*taps, ..., *windows), view))
 
+    def fill(self, value):
+        """The same everywhere."""
+        for memory in self.memory.values():
+            memory.fill(value)
+
     def put(self, images):
         """The images to look at."""
-        for memory in self.memory.values():
-            memory.fill(self.outside)
         for here, there in self.images:
             here[...] = images[there]
 
-    def copy(self, columns):
+    def exact(self):
+        """The taps; where an image is not finite, with 0 behind the last windows: 0 times what stands there would not be 0."""
+        if all(np.isfinite(memory).all() for memory in self.memory.values()):
+            return self.taps
+        return [(at, _only(tap, self.seen)) for at, tap in self.taps]
+
+    def copy(self, columns, exact=False):
         """columns[taps, ..., windows] = what the windows read."""
-        for at, tap in self.taps:
+        for at, tap in self.exact() if exact else self.taps:
             columns[at] = tap
 
     def add(self, columns, images):
         """The adjoint: images = the sum of all columns[taps, ..., windows], each where its window reads; it is 0 elsewhere."""
-        for memory in self.memory.values():
-            memory.fill(0)
+        self.fill(0)
         for at, tap in self.taps:
             np.add(tap, columns[at], out=tap)
         self.get(images)
+        self.fill(self.outside)
 
     def get(self, images):
         """What stands where the images are."""
@@ -167,9 +179,17 @@ class _Taps:
             images[there] = here
 
 
+def _only(A, part):
+    """A part of A, and 0 elsewhere."""
+    out = np.zeros_like(A)
+    out[part] = A[part]
+    return out
+
+
 def _lanes(n, start, taps, windows):
     """One axis of n entries, sorted into lanes of every stride-th entry: ([(tap, windows, where they begin in the lane, lane), ...],
-    {lane: (the part of it that is on the axis, the part of the axis)}, the length of a lane)."""
+    {lane: (the part of it that is on the axis, the part of the axis)}, from one lane to the next). What a lane lacks at its end is
+    what lies outside before the next begins."""
     (taps, step), (count, stride) = taps, windows
     if stride > 0:
         reads = [(t, slice(None), t*step) for t in range(taps)]
@@ -183,7 +203,8 @@ def _lanes(n, start, taps, windows):
         skip = max(0, -(first // stride))
         inside = range(first + skip*stride, n, stride)[:max(0, length - skip)]
         held[lane] = slice(skip, skip + len(inside)), slice(inside.start, inside.stop, stride)
-    return reads, held, length
+    idle = min((min(here.start, length - here.stop) for here, _ in held.values()), default=0)
+    return reads, held, length - max(0, min(idle, length - max(0, count)))
 
 
 def _product(numbers):

@@ -83,24 +83,27 @@ def _record(name, *fields):
 class _Taps:
     """Some images and the windows that slide over their last axes. On each of these, (start, (taps, step), (count, stride)) says that
     window k reads at tap t what stands at start + t*step + k*stride, and 0 (or another value) outside. Entries a stride apart lie
-    side by side, with that value around them, so that one tap of all windows is one run of memory. The run goes on behind the
+    side by side, with that value between them, so that one tap of all windows is one run of memory. The run goes on behind the
     last window of each axis where that makes it little longer: `shape` says how far; what stands there is of no use."""
 
     def __init__(self, leading, sizes, axes, dtype, outside=0):
         lanes = [_lanes(n, *axis) for n, axis in zip(sizes, axes)]
-        self.outside, counts, lengths = outside, [max(0, count) for _, _, (count, _) in axes], [length for _, _, length in lanes]
-        self.shape, self.memory, self.images, self.taps, idle = counts, {}, [], [], 1
+        counts, lengths = [max(0, count) for _, _, (count, _) in axes], [length for _, _, length in lanes]
+        self.outside, self.shape, self.memory, self.images, self.taps = outside, counts.copy(), {}, [], []
+        idle = 1
         for k in range(len(axes) - 1, -1, -1):
             idle *= lengths[k]/max(1, counts[k])
             if idle > 1.4 or axes[k][-1][1] < 1:
                 break
             self.shape[k] = lengths[k]
+        self.seen = (..., *(slice(count) for count, axis in zip(counts, axes) if axis[-1][1] > 0))
         shape, steps = (*leading, *lengths), [_product(lengths[k + 1:]) for k in range(len(lengths))]
-        whole, behind = _product(shape), sum(length*step for length, step in zip(lengths, steps))
+        whole = _product(shape)
+        behind = sum(max((read[2] for read in reads), default=0)*step for (reads, _, _), step in zip(lanes, steps))
         for key in np.ndindex(*(len(reads) for reads, _, _ in lanes)):
             taps, windows, shifts, phases = zip(*(reads[k] for (reads, _, _), k in zip(lanes, key)))
             if phases not in self.memory:
-                self.memory[phases] = np.zeros(whole + behind, dtype)
+                self.memory[phases] = np.full(whole + behind, outside, dtype)
                 here, there = zip(*(held[phase] for (_, held, _), phase in zip(lanes, phases)))
                 self.images.append((self.memory[phases][:whole].reshape(shape)[(..., *here)], (..., *there)))
             first = sum(shift*step for shift, step in zip(shifts, steps))
@@ -109,25 +112,34 @@ class _Taps:
                 view = view[(..., *(slice(n) if window == slice(None) else 0 for window, n in zip(windows, self.shape)))]
             self.taps.append((taps if all(w == slice(None) for w in windows) else (*taps, ..., *windows), view))
 
+    def fill(self, value):
+        """The same everywhere."""
+        for memory in self.memory.values():
+            memory.fill(value)
+
     def put(self, images):
         """The images to look at."""
-        for memory in self.memory.values():
-            memory.fill(self.outside)
         for here, there in self.images:
             here[...] = images[there]
 
-    def copy(self, columns):
+    def exact(self):
+        """The taps; where an image is not finite, with 0 behind the last windows: 0 times what stands there would not be 0."""
+        if all(np.isfinite(memory).all() for memory in self.memory.values()):
+            return self.taps
+        return [(at, _only(tap, self.seen)) for at, tap in self.taps]
+
+    def copy(self, columns, exact=False):
         """columns[taps, ..., windows] = what the windows read."""
-        for at, tap in self.taps:
+        for at, tap in self.exact() if exact else self.taps:
             columns[at] = tap
 
     def add(self, columns, images):
         """The adjoint: images = the sum of all columns[taps, ..., windows], each where its window reads; it is 0 elsewhere."""
-        for memory in self.memory.values():
-            memory.fill(0)
+        self.fill(0)
         for at, tap in self.taps:
             np.add(tap, columns[at], out=tap)
         self.get(images)
+        self.fill(self.outside)
 
     def get(self, images):
         """What stands where the images are."""
@@ -135,9 +147,17 @@ class _Taps:
             images[there] = here
 
 
+def _only(A, part):
+    """A part of A, and 0 elsewhere."""
+    out = np.zeros_like(A)
+    out[part] = A[part]
+    return out
+
+
 def _lanes(n, start, taps, windows):
     """One axis of n entries, sorted into lanes of every stride-th entry: ([(tap, windows, where they begin in the lane, lane), ...],
-    {lane: (the part of it that is on the axis, the part of the axis)}, the length of a lane)."""
+    {lane: (the part of it that is on the axis, the part of the axis)}, from one lane to the next). What a lane lacks at its end is
+    what lies outside before the next begins."""
     (taps, step), (count, stride) = taps, windows
     if stride > 0:
         reads = [(t, slice(None), t*step) for t in range(taps)]
@@ -151,7 +171,8 @@ def _lanes(n, start, taps, windows):
         skip = max(0, -(first // stride))
         inside = range(first + skip*stride, n, stride)[:max(0, length - skip)]
         held[lane] = slice(skip, skip + len(inside)), slice(inside.start, inside.stop, stride)
-    return reads, held, length
+    idle = min((min(here.start, length - here.stop) for here, _ in held.values()), default=0)
+    return reads, held, length - max(0, min(idle, length - max(0, count)))
 
 
 def _product(numbers):
@@ -162,13 +183,17 @@ def _product(numbers):
     return product
 
 
-def _at_once(count, entries, columns, blocks=1):
-    """How many images to work on at a time: a divisor of the count, so that the entries of these images stay in cache, and their
-    product with so many columns is one that BLAS does in one go, if that of one image is; and that there are so many blocks."""
-    most = min(count // blocks, 100000 // max(1, entries))
-    if entries*columns <= 1000000:
-        most = min(most, 1000000 // max(1, entries*columns))
-    return next((k for k in range(most, 1, -1) if count % k == 0), 1)
+def _blocks(start, stop, entries, work):
+    """(start, stop, count), ...: the images from start to stop, so many at a time, and those that are left. So many that their entries
+    stay in cache, and that a product of matrices of so much work each is one that BLAS does in one go, if that of one image is;
+    as runs of memory they are up to 1.4 times as long."""
+    most = 300000 // max(1, entries)
+    if work <= 1000000:
+        most = min(most, int(1000000/(1.4*max(1, work))))
+    blocks = -(-(stop - start) // max(1, most))
+    count = -(-(stop - start) // max(1, blocks))
+    whole = stop - (stop - start) % max(1, count)
+    return [block for block in ((start, whole, count), (whole, stop, stop - whole)) if block[0] < block[1]]
 
 
 def _ones(n, dtype):
@@ -205,19 +230,19 @@ def forward(*, X, K, b, s, d, p):
     n_i = max(0, (T + 2*p + d - U*d - 1)//s + 1)  # values of i
     # Y[n,o,i] = sum[c,u](K[o,c,u]*X[n,c,i*s+d*u-p]) + b[o]
     Y = np.empty((N, O, n_i), dtype)
-    count = _at_once(N, C*U*n_i, O)
-    windows = _Taps((C, count), (T,), ((-p, (U, d), (n_i, s)),), dtype)
-    wide, = windows.shape
-    columns = np.empty((U, C, count, wide), dtype)
-    product = np.empty((O, count*wide), dtype)
     K_flat = K.mT.reshape(O, U*C)
-    for first in range(0, N, count):
-        n = slice(first, first + count)
-        # Y[n,o,i] = sum[c,u](K[o,c,u]*X[n,c,i*s+d*u-p]) + b[o]
-        windows.put(X[n].swapaxes(0, 1))
-        windows.copy(columns)
-        np.matmul(K_flat, columns.reshape(U*C, count*wide), out=product)
-        np.add(product.reshape(O, count, wide)[:, :, :n_i].swapaxes(0, 1), b[:, None], out=Y[n])  # (count, O, n_i)
+    for start, stop, count in _blocks(0, N, C*U*n_i, C*U*n_i*O):
+        windows = _Taps((C, count), (T,), ((-p, (U, d), (n_i, s)),), dtype)
+        wide, = windows.shape
+        columns = np.empty((U, C, count, wide), dtype)
+        product = np.empty((O, count*wide), dtype)
+        for first in range(start, stop, count):
+            n = slice(first, first + count)
+            # Y[n,o,i] = sum[c,u](K[o,c,u]*X[n,c,i*s+d*u-p]) + b[o]
+            windows.put(X[n].swapaxes(0, 1))
+            windows.copy(columns)
+            np.matmul(K_flat, columns.reshape(U*C, count*wide), out=product)
+            np.add(product.reshape(O, count, wide)[:, :, :n_i].swapaxes(0, 1), b[:, None], out=Y[n])
     return Y, (X, K, N, C, T, O, U, s, d, p, dtype,)
 
 
@@ -229,27 +254,26 @@ def backward(residuals, *, dY):
     # dX[n,c,a] = sum[o,u](where((p + a - d*u) % s == 0, dY[n,o,(p+a-d*u)//s]*K[o,c,u], 0))
     dX = np.zeros((N, C, T), dtype)
     # dK[o,c,u] = sum[n,i](dY[n,o,i]*X[n,c,i*s+d*u-p])
-    count = _at_once(N, C*U*n_i, O)
-    windows = _Taps((C, count), (T,), ((-p, (U, d), (n_i, s)),), dtype)
-    wide, = windows.shape
-    rows = np.zeros((O, count, wide), dtype)
-    # dK[o,c,u] = sum[n,i](dY[n,o,i]*X[n,c,i*s+d*u-p])
-    columns = np.empty((U, C, count, wide), dtype)
     dK_sum = np.zeros((U, C, O), dtype)
-    columns_flat = columns.reshape(C*U, count*wide)
     part = np.ascontiguousarray(K.mT.reshape(O, U*C).T)
-    for first in range(0, N, count):
-        n = slice(first, first + count)
-        # dX[n,c,a] = sum[o,u](where((p + a - d*u) % s == 0, dY[n,o,(p+a-d*u)//s]*K[o,c,u], 0))
-        rows[:, :, :n_i] = dY[n].swapaxes(0, 1)
-        rows_flat = rows.reshape(O, count*wide)
-        np.matmul(part, rows_flat, out=columns_flat)
-        part2 = columns_flat.reshape(U, C, count, wide)
-        windows.add(part2, dX[n].swapaxes(0, 1))
-        # dK[o,c,u] = sum[n,i](dY[n,o,i]*X[n,c,i*s+d*u-p])
-        windows.put(X[n].swapaxes(0, 1))
-        windows.copy(columns)
-        dK_sum += (columns.reshape(U*C, count*wide) @ rows_flat.T).reshape(U, C, O)
+    for start, stop, count in _blocks(0, N, C*U*n_i, C*U*n_i*O):
+        windows = _Taps((C, count), (T,), ((-p, (U, d), (n_i, s)),), dtype)
+        wide, = windows.shape
+        rows = np.zeros((O, count, wide), dtype)
+        columns = np.empty((U, C, count, wide), dtype)
+        columns_flat = columns.reshape(C*U, count*wide)
+        for first in range(start, stop, count):
+            n = slice(first, first + count)
+            # dX[n,c,a] = sum[o,u](where((p + a - d*u) % s == 0, dY[n,o,(p+a-d*u)//s]*K[o,c,u], 0))
+            rows[:, :, :n_i] = dY[n].swapaxes(0, 1)
+            rows_flat = rows.reshape(O, count*wide)
+            np.matmul(part, rows_flat, out=columns_flat)
+            part2 = columns_flat.reshape(U, C, count, wide)
+            windows.add(part2, dX[n].swapaxes(0, 1))
+            # dK[o,c,u] = sum[n,i](dY[n,o,i]*X[n,c,i*s+d*u-p])
+            windows.put(X[n].swapaxes(0, 1))
+            windows.copy(columns, exact=True)
+            dK_sum += (columns.reshape(U*C, count*wide) @ rows_flat.T).reshape(U, C, O)
     # dK[o,c,u] = sum[n,i](dY[n,o,i]*X[n,c,i*s+d*u-p])
     dK = dK_sum.transpose(2, 1, 0)                  # (O, C, U)
     # db[o] = sum[n,i](dY[n,o,i])

@@ -74,24 +74,27 @@ def _record(name, *fields):
 class _Taps:
     """Some images and the windows that slide over their last axes. On each of these, (start, (taps, step), (count, stride)) says that
     window k reads at tap t what stands at start + t*step + k*stride, and 0 (or another value) outside. Entries a stride apart lie
-    side by side, with that value around them, so that one tap of all windows is one run of memory. The run goes on behind the
+    side by side, with that value between them, so that one tap of all windows is one run of memory. The run goes on behind the
     last window of each axis where that makes it little longer: `shape` says how far; what stands there is of no use."""
 
     def __init__(self, leading, sizes, axes, dtype, outside=0):
         lanes = [_lanes(n, *axis) for n, axis in zip(sizes, axes)]
-        self.outside, counts, lengths = outside, [max(0, count) for _, _, (count, _) in axes], [length for _, _, length in lanes]
-        self.shape, self.memory, self.images, self.taps, idle = counts, {}, [], [], 1
+        counts, lengths = [max(0, count) for _, _, (count, _) in axes], [length for _, _, length in lanes]
+        self.outside, self.shape, self.memory, self.images, self.taps = outside, counts.copy(), {}, [], []
+        idle = 1
         for k in range(len(axes) - 1, -1, -1):
             idle *= lengths[k]/max(1, counts[k])
             if idle > 1.4 or axes[k][-1][1] < 1:
                 break
             self.shape[k] = lengths[k]
+        self.seen = (..., *(slice(count) for count, axis in zip(counts, axes) if axis[-1][1] > 0))
         shape, steps = (*leading, *lengths), [_product(lengths[k + 1:]) for k in range(len(lengths))]
-        whole, behind = _product(shape), sum(length*step for length, step in zip(lengths, steps))
+        whole = _product(shape)
+        behind = sum(max((read[2] for read in reads), default=0)*step for (reads, _, _), step in zip(lanes, steps))
         for key in np.ndindex(*(len(reads) for reads, _, _ in lanes)):
             taps, windows, shifts, phases = zip(*(reads[k] for (reads, _, _), k in zip(lanes, key)))
             if phases not in self.memory:
-                self.memory[phases] = np.zeros(whole + behind, dtype)
+                self.memory[phases] = np.full(whole + behind, outside, dtype)
                 here, there = zip(*(held[phase] for (_, held, _), phase in zip(lanes, phases)))
                 self.images.append((self.memory[phases][:whole].reshape(shape)[(..., *here)], (..., *there)))
             first = sum(shift*step for shift, step in zip(shifts, steps))
@@ -100,25 +103,34 @@ class _Taps:
                 view = view[(..., *(slice(n) if window == slice(None) else 0 for window, n in zip(windows, self.shape)))]
             self.taps.append((taps if all(w == slice(None) for w in windows) else (*taps, ..., *windows), view))
 
+    def fill(self, value):
+        """The same everywhere."""
+        for memory in self.memory.values():
+            memory.fill(value)
+
     def put(self, images):
         """The images to look at."""
-        for memory in self.memory.values():
-            memory.fill(self.outside)
         for here, there in self.images:
             here[...] = images[there]
 
-    def copy(self, columns):
+    def exact(self):
+        """The taps; where an image is not finite, with 0 behind the last windows: 0 times what stands there would not be 0."""
+        if all(np.isfinite(memory).all() for memory in self.memory.values()):
+            return self.taps
+        return [(at, _only(tap, self.seen)) for at, tap in self.taps]
+
+    def copy(self, columns, exact=False):
         """columns[taps, ..., windows] = what the windows read."""
-        for at, tap in self.taps:
+        for at, tap in self.exact() if exact else self.taps:
             columns[at] = tap
 
     def add(self, columns, images):
         """The adjoint: images = the sum of all columns[taps, ..., windows], each where its window reads; it is 0 elsewhere."""
-        for memory in self.memory.values():
-            memory.fill(0)
+        self.fill(0)
         for at, tap in self.taps:
             np.add(tap, columns[at], out=tap)
         self.get(images)
+        self.fill(self.outside)
 
     def get(self, images):
         """What stands where the images are."""
@@ -126,9 +138,17 @@ class _Taps:
             images[there] = here
 
 
+def _only(A, part):
+    """A part of A, and 0 elsewhere."""
+    out = np.zeros_like(A)
+    out[part] = A[part]
+    return out
+
+
 def _lanes(n, start, taps, windows):
     """One axis of n entries, sorted into lanes of every stride-th entry: ([(tap, windows, where they begin in the lane, lane), ...],
-    {lane: (the part of it that is on the axis, the part of the axis)}, the length of a lane)."""
+    {lane: (the part of it that is on the axis, the part of the axis)}, from one lane to the next). What a lane lacks at its end is
+    what lies outside before the next begins."""
     (taps, step), (count, stride) = taps, windows
     if stride > 0:
         reads = [(t, slice(None), t*step) for t in range(taps)]
@@ -142,7 +162,8 @@ def _lanes(n, start, taps, windows):
         skip = max(0, -(first // stride))
         inside = range(first + skip*stride, n, stride)[:max(0, length - skip)]
         held[lane] = slice(skip, skip + len(inside)), slice(inside.start, inside.stop, stride)
-    return reads, held, length
+    idle = min((min(here.start, length - here.stop) for here, _ in held.values()), default=0)
+    return reads, held, length - max(0, min(idle, length - max(0, count)))
 
 
 def _product(numbers):
@@ -153,13 +174,17 @@ def _product(numbers):
     return product
 
 
-def _at_once(count, entries, columns, blocks=1):
-    """How many images to work on at a time: a divisor of the count, so that the entries of these images stay in cache, and their
-    product with so many columns is one that BLAS does in one go, if that of one image is; and that there are so many blocks."""
-    most = min(count // blocks, 100000 // max(1, entries))
-    if entries*columns <= 1000000:
-        most = min(most, 1000000 // max(1, entries*columns))
-    return next((k for k in range(most, 1, -1) if count % k == 0), 1)
+def _blocks(start, stop, entries, work):
+    """(start, stop, count), ...: the images from start to stop, so many at a time, and those that are left. So many that their entries
+    stay in cache, and that a product of matrices of so much work each is one that BLAS does in one go, if that of one image is;
+    as runs of memory they are up to 1.4 times as long."""
+    most = 300000 // max(1, entries)
+    if work <= 1000000:
+        most = min(most, int(1000000/(1.4*max(1, work))))
+    blocks = -(-(stop - start) // max(1, most))
+    count = -(-(stop - start) // max(1, blocks))
+    whole = stop - (stop - start) % max(1, count)
+    return [block for block in ((start, whole, count), (whole, stop, stop - whole)) if block[0] < block[1]]
 
 
 def _ones(n, dtype):
@@ -194,19 +219,19 @@ def forward(*, X, K, b):
     n_j = max(0, W - V + 1)  # values of j
     # Y[n,o,i,j] = sum[c,u,v](K[o,c,u,v]*X[n,c,i+u,j+v]) + b[o]
     Y = np.empty((N, O, n_i, n_j), dtype)
-    count = _at_once(N, C*U*V*n_i*n_j, O)
-    windows = _Taps((C, count), (H, W), ((0, (U, 1), (n_i, 1)), (0, (V, 1), (n_j, 1))), dtype)
-    wide, wide2 = windows.shape
-    columns = np.empty((U, V, C, count, wide, wide2), dtype)
-    product = np.empty((O, count*wide*wide2), dtype)
     K_flat = K.transpose(0, 2, 3, 1).reshape(O, U*V*C)
-    for first in range(0, N, count):
-        n = slice(first, first + count)
-        # Y[n,o,i,j] = sum[c,u,v](K[o,c,u,v]*X[n,c,i+u,j+v]) + b[o]
-        windows.put(X[n].swapaxes(0, 1))
-        windows.copy(columns)
-        np.matmul(K_flat, columns.reshape(U*V*C, count*wide*wide2), out=product)
-        np.add(product.reshape(O, count, wide, wide2)[:, :, :n_i, :n_j].swapaxes(0, 1), b[:, None, None], out=Y[n])
+    for start, stop, count in _blocks(0, N, C*U*V*n_i*n_j, C*U*V*n_i*n_j*O):
+        windows = _Taps((C, count), (H, W), ((0, (U, 1), (n_i, 1)), (0, (V, 1), (n_j, 1))), dtype)
+        wide, wide2 = windows.shape
+        columns = np.empty((U, V, C, count, wide, wide2), dtype)
+        product = np.empty((O, count*wide*wide2), dtype)
+        for first in range(start, stop, count):
+            n = slice(first, first + count)
+            # Y[n,o,i,j] = sum[c,u,v](K[o,c,u,v]*X[n,c,i+u,j+v]) + b[o]
+            windows.put(X[n].swapaxes(0, 1))
+            windows.copy(columns)
+            np.matmul(K_flat, columns.reshape(U*V*C, count*wide*wide2), out=product)
+            np.add(product.reshape(O, count, wide, wide2)[:, :, :n_i, :n_j].swapaxes(0, 1), b[:, None, None], out=Y[n])
     return Y, (X, K, N, C, H, W, O, U, V, dtype,)
 
 
@@ -219,27 +244,26 @@ def backward(residuals, *, dY):
     # dX[n,c,a,d] = sum[o,u,v](dY[n,o,a-u,d-v]*K[o,c,u,v])
     dX = np.zeros((N, C, H, W), dtype)
     # dK[o,c,u,v] = sum[n,i,j](dY[n,o,i,j]*X[n,c,i+u,j+v])
-    count = _at_once(N, C*U*V*n_i*n_j, O)
-    windows = _Taps((C, count), (H, W), ((0, (U, 1), (n_i, 1)), (0, (V, 1), (n_j, 1))), dtype)
-    wide, wide2 = windows.shape
-    rows = np.zeros((O, count, wide, wide2), dtype)
-    # dK[o,c,u,v] = sum[n,i,j](dY[n,o,i,j]*X[n,c,i+u,j+v])
-    columns = np.empty((U, V, C, count, wide, wide2), dtype)
     dK_sum = np.zeros((U, V, C, O), dtype)
-    columns_flat = columns.reshape(C*U*V, count*wide*wide2)
     part = np.ascontiguousarray(K.transpose(0, 2, 3, 1).reshape(O, U*V*C).T)
-    for first in range(0, N, count):
-        n = slice(first, first + count)
-        # dX[n,c,a,d] = sum[o,u,v](dY[n,o,a-u,d-v]*K[o,c,u,v])
-        rows[:, :, :n_i, :n_j] = dY[n].swapaxes(0, 1)
-        rows_flat = rows.reshape(O, count*wide*wide2)
-        np.matmul(part, rows_flat, out=columns_flat)
-        part2 = columns_flat.reshape(U, V, C, count, wide, wide2)
-        windows.add(part2, dX[n].swapaxes(0, 1))
-        # dK[o,c,u,v] = sum[n,i,j](dY[n,o,i,j]*X[n,c,i+u,j+v])
-        windows.put(X[n].swapaxes(0, 1))
-        windows.copy(columns)
-        dK_sum += (columns.reshape(U*V*C, count*wide*wide2) @ rows_flat.T).reshape(U, V, C, O)
+    for start, stop, count in _blocks(0, N, C*U*V*n_i*n_j, C*U*V*n_i*n_j*O):
+        windows = _Taps((C, count), (H, W), ((0, (U, 1), (n_i, 1)), (0, (V, 1), (n_j, 1))), dtype)
+        wide, wide2 = windows.shape
+        rows = np.zeros((O, count, wide, wide2), dtype)
+        columns = np.empty((U, V, C, count, wide, wide2), dtype)
+        columns_flat = columns.reshape(C*U*V, count*wide*wide2)
+        for first in range(start, stop, count):
+            n = slice(first, first + count)
+            # dX[n,c,a,d] = sum[o,u,v](dY[n,o,a-u,d-v]*K[o,c,u,v])
+            rows[:, :, :n_i, :n_j] = dY[n].swapaxes(0, 1)
+            rows_flat = rows.reshape(O, count*wide*wide2)
+            np.matmul(part, rows_flat, out=columns_flat)
+            part2 = columns_flat.reshape(U, V, C, count, wide, wide2)
+            windows.add(part2, dX[n].swapaxes(0, 1))
+            # dK[o,c,u,v] = sum[n,i,j](dY[n,o,i,j]*X[n,c,i+u,j+v])
+            windows.put(X[n].swapaxes(0, 1))
+            windows.copy(columns, exact=True)
+            dK_sum += (columns.reshape(U*V*C, count*wide*wide2) @ rows_flat.T).reshape(U, V, C, O)
     # dK[o,c,u,v] = sum[n,i,j](dY[n,o,i,j]*X[n,c,i+u,j+v])
     dK = dK_sum.transpose(3, 2, 0, 1)               # (O, C, U, V)
     # db[o] = sum[n,i,j](dY[n,o,i,j])
