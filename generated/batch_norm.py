@@ -126,7 +126,8 @@ def backward(residuals, *, dY):
     part5 = part3*part4
     dvar = -(gamma/2*part2/part5)                   # (D,)
     # dmu[d] = -gamma[d]*sum[n](dY[n,d])/sqrt(var[d] + eps)
-    dmu = -(gamma*_column_sums(dY)/part4)           # (D,)
+    part6 = _column_sums(dY)
+    dmu = -(gamma*part6/part4)                      # (D,)
     # dX[n,d] = dmu[d]/N + 2*dvar[d]*(X[n,d] - mu[d])/N + dY[n,d]*gamma[d]/sqrt(var[d] + eps)
     part *= 2*dvar/N
     dX = part + dY*(gamma/part4)
@@ -134,7 +135,7 @@ def backward(residuals, *, dY):
     # dgamma[d] = sum[n](dY[n,d]*(X[n,d] - mu[d]))/sqrt(var[d] + eps)
     dgamma = part2/part4                            # (D,)
     # dbeta[d] = sum[n](dY[n,d])
-    dbeta = _column_sums(dY)                        # (D,)
+    dbeta = part6                                   # (D,)
     # deps = -0.5*sum[n,d](dY[n,d]*gamma[d]*(X[n,d] - mu[d])/(var[d] + eps)**1.5)
     deps = dtype.type(-(0.5*(part2 @ (gamma/part5))))
     return Gradients((dX, dgamma, dbeta, deps,))

@@ -186,7 +186,8 @@ def backward(residuals, *, dh, dc):
     # di_in_pre[t,n,k] = 1 - i[t,n,k]
     di_in_pre = 1 - i                               # (T, N, H)
     # dc_total_pre[t,n,k] = 1 - tanh(c[t,n,k])**2
-    dc_total_pre = np.tanh(c[1:])**2
+    part = np.tanh(c[1:])
+    dc_total_pre = part**2
     np.subtract(1, dc_total_pre, out=dc_total_pre)  # (T, N, H)
     # df_in_pre[t,n,k] = 1 - f[t,n,k]
     df_in_pre = 1 - f                               # (T, N, H)
@@ -196,7 +197,7 @@ def backward(residuals, *, dh, dc):
     # do_in_pre[t,n,k] = 1 - o[t,n,k]
     do_in_pre = 1 - o                               # (T, N, H)
     # do_pre[t,n,k] = tanh(c[t,n,k])
-    do_pre = np.tanh(c[1:])                         # (T, N, H)
+    do_pre = part                                   # (T, N, H)
     dh_total = np.zeros((T + 1, N, H), dtype)  # dh_total[-1, 0, 0] stands first
     di_in = np.zeros((T + 1, N, H), dtype)
     dc_total_carry = np.zeros((T + 1, N, H), dtype)
@@ -206,8 +207,8 @@ def backward(residuals, *, dh, dc):
     for t in range(T - 1, -1, -1):
         # dh_total[t,n,k] = dh[t,n,k] + sum[l](di_in[t+1,n,l]*Wi[l,k]) + sum[l](df_in[t+1,n,l]*Wf[l,k]) +
         #     sum[l](dg_in[t+1,n,l]*Wg[l,k]) + sum[l](do_in[t+1,n,l]*Wo[l,k])
-        part = dh[t] + di_in[t + 1].dot(Wi) + df_in[t + 1].dot(Wf) + dg_in[t + 1].dot(Wg)
-        np.add(part, do_in[t + 1].dot(Wo), out=dh_total[t + 1])  # (N, H)
+        part2 = dh[t] + di_in[t + 1].dot(Wi) + df_in[t + 1].dot(Wf) + dg_in[t + 1].dot(Wg)
+        np.add(part2, do_in[t + 1].dot(Wo), out=dh_total[t + 1])  # (N, H)
         # dc_total[t,n,k] = dc[t,n,k] + dh_total[t,n,k]*o[t,n,k]*dc_total_pre[t,n,k] + dc_total_carry[t+1,n,k]
         dc_total = dc[t] + dh_total[t + 1]*o[t]*dc_total_pre[t] + dc_total_carry[t + 1]  # (N, H)
         # di[t,n,k] = dc_total[t,n,k]*g[t,n,k]

@@ -92,6 +92,9 @@ def call(template: str, *levels: int, binding: int = 9, owns: bool = True) -> Op
     return Operation(template, levels, binding, owns=owns, aligned=False)
 
 
+SAME = call("{0}", 0, owns=False)
+
+
 @dataclass(frozen=True)
 class Statement:
     """target = operation(operands); see the module's docstring."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from .form import Block, Item, Line, Statement, names, renamed, written_by
+from .form import SAME, Block, Item, Line, Statement, Term, names, renamed, written_by
 
 Key = tuple[str, tuple[str, ...]]
 
 
 def share(items: Sequence[Item]) -> tuple[Item, ...]:
-    """See the module's docstring. Only results without a name are replaced: a tensor of the program keeps its own."""
+    """See the module's docstring. A tensor of the program keeps its name, and its memory too, unless only nameless results share it."""
     return _share(items, {})
 
 
@@ -26,10 +26,13 @@ def _share(items: Sequence[Item], around: Mapping[Key, str]) -> tuple[Item, ...]
             item = replace(item, items=_share(item.items, inner))
         elif isinstance(item, Statement) and not item.is_place and not item.out:
             key = (item.operation.template, tuple(o.text for o in item.operands))
-            if key in known and item.target.startswith("§"):
-                table[item.target] = known[key]
+            before = known.setdefault(key, item.target)
+            if before != item.target and item.target.startswith("§"):
+                table[item.target] = before
                 continue
-            known.setdefault(key, item.target)
+            if before.startswith("§") and item.operation.owns and item.real and before != item.target:
+                item = replace(item, operation=SAME, operands=(Term(before),))
+                known[key] = item.target
         if not isinstance(item, Line) and (not isinstance(item, Statement) or item.is_place or item.out):
             changed = set(written_by(item))
             known = {k: v for k, v in known.items() if _untouched(k, v, changed)}
