@@ -211,6 +211,22 @@ print(faults(20)/20)
     assert float(done.stdout) < 100  # an array has 512 pages
 
 
+def test_a_sum_inside_an_expression_is_not_computed_again_for_a_tensor_of_its_own() -> None:
+    text = """
+        x[N,K], g[K], a[K], b[K] -> y
+        m[k] = mean[n](x[n,k])
+        v[k] = mean[n]((x[n,k] - m[k])**2)
+        y[n,k] = g[k]*(x[n,k] - m[k])/sqrt(v[k] + 1) + a[k] + b[k]
+        """
+    assert body(text, "backward").count("_column_sums(dy)") == 2
+    assert body(text, "backward", without=("share",)).count("_column_sums(dy)") == 3
+    x = np.arange(6.).reshape(3, 2)
+    module = nd.derive(text).compile()
+    gradients = module.backward(module.forward(x=x, g=np.ones(2), a=np.ones(2), b=np.ones(2))[1], dy=x)
+    gradients.da[:] = 7
+    assert np.array_equal(gradients.db, x.sum(0)), "two results never share their memory"
+
+
 def test_operands_that_are_repeated_along_an_axis_are_no_reason_for_memory() -> None:
     """NumPy takes the memory of an intermediate result by itself only for an operand of the same shape."""
     text = "x[N,K], z[N,K], g[K], b[K] -> y\ny[n,k] = sin(x[n,k])*g[k] + b[k]"
