@@ -151,3 +151,13 @@ def test_what_a_mask_discards_warns_on_no_thread() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         results(d, {"Q": Q, "K": Q, "V": Q}, 2)
+
+
+def test_what_a_part_has_of_a_tensor_is_walked_through_with_the_windows() -> None:
+    d = nd.derive("A[N,T], B[M,K] -> Y\nY[j,k] = min[u,m](A[j,u]*B[2*k-3*u,m]) for k < M")
+    rng = np.random.default_rng(0)
+    inputs = {"A": rng.normal(size=(5, 4)), "B": rng.normal(size=(6, 3))}
+    source = d.numpy(threads=2)
+    assert "_in_parts" in source or "_on_threads" in source
+    for a, b in zip(results(d, inputs, 2), results(d, inputs, 1), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12)

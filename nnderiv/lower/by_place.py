@@ -138,12 +138,19 @@ def _within(body: EachPlace, frame: Frame, e: Expr, kernel: Sequence[str], outsi
     left = tuple(i for i in frame.order if i not in kernel)
     e = _hoisted(body, frame, e, set(kernel))
     inner = replace(frame, order=left, ranges={i: r for i, r in frame.ranges.items() if i not in kernel},
-                    loops={**frame.loops, **{i: frame.ranges[i] for i in kernel}}, views=dict(frame.views))
+                    loops={**frame.loops, **{i: frame.ranges[i] for i in kernel}},
+                    views={r: _step(view, kernel) for r, view in frame.views.items()})
     for r in dict.fromkeys(_windows_of(frame, e, kernel)):
         view = frame.keep(view_of_windows(frame, r.tensor, r.subs, outside, left), hint="windows")
-        inner.views[r.tensor, r.subs] = Array(
-            at(view.text, view.labels, kernel), tuple(i for i in view.labels if i not in kernel), 9, True)
+        inner.views[r.tensor, r.subs] = _step(view, kernel)
     return inner, e
+
+
+def _step(view: Array, kernel: Sequence[str]) -> Array:
+    """A view of all places, at the place at hand."""
+    if not {*view.labels} & {*kernel}:
+        return view
+    return Array(at(view.text, view.labels, kernel), tuple(i for i in view.labels if i not in kernel), 9, True)
 
 
 def _windows_of(frame: Frame, e: Expr, kernel: Sequence[str]) -> Iterator[Read]:
