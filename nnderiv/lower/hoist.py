@@ -49,11 +49,16 @@ class _Hoister:
 
     def run(self) -> Program:
         for e in self.program.equations:
-            if e.tensor in self.recurrent and not e.is_base:
+            if e.tensor in self.recurrent and not self.is_start(e):
                 cycle = self.recurrent[e.tensor]
                 e = e.with_body(self.rewrite(e, e.body, cycle))
             self.equations.append(e)
         return replace(self.program, equations=tuple(self.equations), shapes=self.shapes)
+
+    def is_start(self, e: Equation) -> bool:
+        """Whether an equation holds at a place of an axis along which another one of its tensor runs."""
+        others = self.program.definitions[e.tensor]
+        return any(s.name not in e.ranges and any(o.subs[k].name in o.ranges for o in others) for k, s in enumerate(e.subs))
 
     def rewrite(self, e: Equation, body: Expr, cycle: frozenset[str]) -> Expr:
         """The body with its largest parts that do not read the cycle, and are worth it, named."""

@@ -27,6 +27,7 @@ from .render import named, render
 from .runtime import needed
 from .scaled import scaled
 from .schedule import schedule
+from .stacked import stacked
 from .storage import place
 
 
@@ -73,6 +74,8 @@ class _Lowering:
         self.forward, self.backward = gradients.forward, gradients.backward
         if "normalised" not in without:
             self.forward, self.backward = normalised(self.forward, self.backward)
+        if "stacked" not in without:
+            self.forward, self.backward = stacked(self.forward, self.backward)
         if "scaled" not in without:
             self.forward, self.backward = scaled(self.forward, self.backward)
         self.public = dict(zip(self.forward.outputs, original.outputs, strict=True))
