@@ -103,7 +103,9 @@ Gradients = _record("Gradients", "dx", "dh0", "dUr", "dUz", "dUc", "dWr", "dWz",
 
 def forward(*, x, h0, Ur, Uz, Uc, Wr, Wz, Wc, br, bz, bc):
     """x[T,N,I], h0[N,H], Ur[H,I], Uz[H,I], Uc[H,I], Wr[H,H], Wz[H,H], Wc[H,H], br[H], bz[H], bc[H] -> (h), residuals"""
-    x, h0, Ur, Uz, Uc, Wr, Wz, Wc, br, bz, bc = _reals("x h0 Ur Uz Uc Wr Wz Wc br bz bc", x, h0, Ur, Uz, Uc, Wr, Wz, Wc, br, bz, bc)
+    x, h0, Ur, Uz, Uc, Wr, Wz, Wc, br, bz, bc = _reals(
+        "x h0 Ur Uz Uc Wr Wz Wc br bz bc", x, h0, Ur, Uz, Uc, Wr, Wz, Wc, br, bz, bc,
+    )
     dtype = x.dtype
     T, N, I = _shape(x, 3, "x[T,N,I]")
     _, H = _shape(h0, 2, "h0[N,H]")
@@ -119,62 +121,58 @@ def forward(*, x, h0, Ur, Uz, Uc, Wr, Wz, Wc, br, bz, bc):
     h = np.zeros((T + 1, N, H), dtype)  # h[-1, 0, 0] stands first
     # h[-1,n,k] = h0[n,k]
     h[0] = h0                                       # (N, H)
-    # r_in_pre[t,n,k] = sum[j](Ur[k,j]*x[t,n,j]) + br[k]
-    x_flat = x.reshape(T*N, I)
-    r_in_pre = (x_flat @ Ur.T).reshape(T, N, H)
-    r_in_pre += br                                  # (T, N, H)
-    # z_in_pre[t,n,k] = sum[j](Uz[k,j]*x[t,n,j]) + bz[k]
-    z_in_pre = (x_flat @ Uz.T).reshape(T, N, H)
-    z_in_pre += bz                                  # (T, N, H)
     # c_in_pre[t,n,k] = sum[j](Uc[k,j]*x[t,n,j]) + bc[k]
+    x_flat = x.reshape(T*N, I)
     c_in_pre = (x_flat @ Uc.T).reshape(T, N, H)
     c_in_pre += bc                                  # (T, N, H)
-    r = np.zeros((T, N, H), dtype)
-    z = np.zeros((T, N, H), dtype)
+    # Wrz[0,k,l] = Wr[k,l], Wrz[1,k,l] = Wz[k,l]
+    Wrz = np.stack((Wr, Wz))                        # (2, H, H)
+    # Urz[0,k,j] = Ur[k,j], Urz[1,k,j] = Uz[k,j]
+    Urz = np.stack((Ur, Uz))                        # (2, H, I)
+    # brz[0,k] = br[k], brz[1,k] = bz[k]
+    brz = np.stack((br, bz))                        # (2, H)
+    # rz_in_pre[t,n,q,k] = sum[j](Urz[q,k,j]*x[t,n,j]) + brz[q,k]
+    rz_in_pre = (x_flat @ Urz.reshape(2*H, I).T).reshape(T, N, 2, H)
+    rz_in_pre += brz                                # (T, N, 2, H)
+    rz = np.zeros((T, 2, N, H), dtype)
     c = np.zeros((T, N, H), dtype)
-    WrT = np.ascontiguousarray(Wr.T)
-    WzT = np.ascontiguousarray(Wz.T)
+    part = np.ascontiguousarray(Wrz.reshape(2*H, H).T)
     WcT = np.ascontiguousarray(Wc.T)
     for t in range(T):
-        # r_in[t,n,k] = r_in_pre[t,n,k] + sum[l](Wr[k,l]*h[t-1,n,l])
-        r_in = h[t].dot(WrT)
-        r_in += r_in_pre[t]                         # (N, H)
-        # r[t,n,k] = sigmoid(r_in[t,n,k])
-        _sigmoid(r_in, out=r[t])                    # (N, H)
-        # z_in[t,n,k] = z_in_pre[t,n,k] + sum[l](Wz[k,l]*h[t-1,n,l])
-        z_in = h[t].dot(WzT)
-        z_in += z_in_pre[t]                         # (N, H)
-        # z[t,n,k] = sigmoid(z_in[t,n,k])
-        _sigmoid(z_in, out=z[t])                    # (N, H)
-        # c_in[t,n,k] = c_in_pre[t,n,k] + sum[l](Wc[k,l]*r[t,n,l]*h[t-1,n,l])
-        c_in = (r[t]*h[t]).dot(WcT)
+        # rz_in[t,n,q,k] = rz_in_pre[t,n,q,k] + sum[l](Wrz[q,k,l]*h[t-1,n,l])
+        rz_in = h[t].dot(part).reshape(N, 2, H)
+        rz_in += rz_in_pre[t]                       # (N, 2, H)
+        # rz[t,q,n,k] = sigmoid(rz_in[t,n,q,k])
+        _sigmoid(rz_in.swapaxes(0, 1), out=rz[t])   # (2, N, H)
+        # c_in[t,n,k] = c_in_pre[t,n,k] + sum[l](Wc[k,l]*rz[t,0,n,l]*h[t-1,n,l])
+        c_in = (rz[t, 0]*h[t]).dot(WcT)
         c_in += c_in_pre[t]                         # (N, H)
         # c[t,n,k] = tanh(c_in[t,n,k])
         np.tanh(c_in, out=c[t])                     # (N, H)
-        # h[t,n,k] = z[t,n,k]*h[t-1,n,k] + (1 - z[t,n,k])*c[t,n,k]
-        np.add(z[t]*h[t], (1 - z[t])*c[t], out=h[t + 1])  # (N, H)
-    # h[t,n,k] = z[t,n,k]*h[t-1,n,k] + (1 - z[t,n,k])*c[t,n,k]
-    return h[1:, :, :], (x, Ur, Uz, Uc, Wr, Wz, Wc, h, r, z, c, T, N, I, H, dtype,)
+        # h[t,n,k] = rz[t,1,n,k]*h[t-1,n,k] + (1 - rz[t,1,n,k])*c[t,n,k]
+        np.add(rz[t, 1]*h[t], (1 - rz[t, 1])*c[t], out=h[t + 1])  # (N, H)
+    # h[t,n,k] = rz[t,1,n,k]*h[t-1,n,k] + (1 - rz[t,1,n,k])*c[t,n,k]
+    return h[1:, :, :], (x, Uc, Wc, h, c, Urz, Wrz, rz, T, N, I, H, dtype,)
 
 
 def backward(residuals, *, dh):
     """residuals, dh[T,N,H] -> dx, dh0, dUr, dUz, dUc, dWr, dWz, dWc, dbr, dbz, dbc"""
-    x, Ur, Uz, Uc, Wr, Wz, Wc, h, r, z, c, T, N, I, H, dtype, = residuals
+    x, Uc, Wc, h, c, Urz, Wrz, rz, T, N, I, H, dtype, = residuals
     dh = _seed(dh, dtype, (T, N, H), "dh[T, N, H]")
-    # dr_in_pre[t,n,k] = 1 - r[t,n,k]
-    dr_in_pre = 1 - r                               # (T, N, H)
+    # drz_in_pre[t,n,k] = 1 - rz[t,0,n,k]
+    drz_in_pre = 1 - rz[:, 0]                       # (T, N, H)
     # dc_in_pre[t,n,k] = 1 - c[t,n,k]**2
     dc_in_pre = c**2
     np.subtract(1, dc_in_pre, out=dc_in_pre)        # (T, N, H)
-    # dc_pre[t,n,k] = 1 - z[t,n,k]
-    dc_pre = 1 - z                                  # (T, N, H)
+    # dc_pre[t,n,k] = 1 - rz[t,1,n,k]
+    dc_pre = 1 - rz[:, 1]                           # (T, N, H)
     # dz_pre[t,n,k] = h[t-1,n,k] - c[t,n,k]
     dz_pre = h[:T] - c                              # (T, N, H)
     dh_total = np.zeros((T, N, H), dtype)
     dc_in = np.zeros((T, N, H), dtype)
-    dr_in = np.zeros((T, N, H), dtype)
-    dz_in = np.zeros((T, N, H), dtype)
+    drz_in = np.zeros((T, N, 2, H), dtype)
     dh_total_carry = np.zeros((T + 1, N, H), dtype)
+    Wrz_flat = Wrz.reshape(2*H, H)
     for t in range(T - 1, -1, -1):
         # dh_total[t,n,k] = dh[t,n,k] + dh_total_carry[t+1,n,k]
         np.add(dh[t], dh_total_carry[t + 1], out=dh_total[t])  # (N, H)
@@ -185,44 +183,49 @@ def backward(residuals, *, dh):
         # dr[t,n,k] = h[t-1,n,k]*sum[l](dc_in[t,n,l]*Wc[l,k])
         part = dc_in[t].dot(Wc)
         dr = h[t]*part                              # (N, H)
-        # dr_in[t,n,k] = dr[t,n,k]*r[t,n,k]*dr_in_pre[t,n,k]
-        dr *= r[t]
-        np.multiply(dr, dr_in_pre[t], out=dr_in[t])  # (N, H)
+        # drz_in[t,n,0,k] = dr[t,n,k]*rz[t,0,n,k]*drz_in_pre[t,n,k]
+        dr *= rz[t, 0]
+        np.multiply(dr, drz_in_pre[t], out=drz_in[t, :, 0])  # (N, H)
         # dz[t,n,k] = dh_total[t,n,k]*dz_pre[t,n,k]
         dz = dh_total[t]*dz_pre[t]                  # (N, H)
-        # dz_in[t,n,k] = dz[t,n,k]*z[t,n,k]*dc_pre[t,n,k]
-        dz *= z[t]
-        np.multiply(dz, dc_pre[t], out=dz_in[t])    # (N, H)
-        # dh_total_carry[t,n,k] = dh_total[t,n,k]*z[t,n,k] + sum[l](dr_in[t,n,l]*Wr[l,k]) +
-        #     sum[l](dz_in[t,n,l]*Wz[l,k]) + sum[l](dc_in[t,n,l]*Wc[l,k]*r[t,n,k])
-        np.add(dh_total[t]*z[t] + dr_in[t].dot(Wr) + dz_in[t].dot(Wz), part*r[t], out=dh_total_carry[t])  # (N, H)
-    # dx[t,n,j] = sum[k](dr_in[t,n,k]*Ur[k,j]) + sum[k](dz_in[t,n,k]*Uz[k,j]) + sum[k](dc_in[t,n,k]*Uc[k,j])
-    dr_in_flat = dr_in.reshape(T*N, H)
-    dz_in_flat = dz_in.reshape(T*N, H)
-    dx = (dr_in_flat @ Ur).reshape(T, N, I) + (dz_in_flat @ Uz).reshape(T, N, I)
+        # drz_in[t,n,1,k] = dz[t,n,k]*rz[t,1,n,k]*dc_pre[t,n,k]
+        dz *= rz[t, 1]
+        np.multiply(dz, dc_pre[t], out=drz_in[t, :, 1])  # (N, H)
+        # dh_total_carry[t,n,k] = dh_total[t,n,k]*rz[t,1,n,k] + sum[l](dc_in[t,n,l]*Wc[l,k]*rz[t,0,n,k]) +
+        #     sum[q,l](drz_in[t,n,q,l]*Wrz[q,l,k])
+        np.add(dh_total[t]*rz[t, 1] + part*rz[t, 0], drz_in[t].reshape(N, 2*H) @ Wrz_flat, out=dh_total_carry[t])
+    # dx[t,n,j] = sum[k](dc_in[t,n,k]*Uc[k,j]) + sum[q,k](drz_in[t,n,q,k]*Urz[q,k,j])
     dc_in_flat = dc_in.reshape(T*N, H)
-    dx += (dc_in_flat @ Uc).reshape(T, N, I)        # (T, N, I)
-    # dh0[n,k] = dh_total[0,n,k]*z[0,n,k] + sum[l](dr_in[0,n,l]*Wr[l,k]) + sum[l](dz_in[0,n,l]*Wz[l,k]) +
-    #     r[0,n,k]*sum[l](dc_in[0,n,l]*Wc[l,k])
-    dh0 = dh_total[0]*z[0] + dr_in[0] @ Wr + dz_in[0] @ Wz + r[0]*(dc_in[0] @ Wc)  # (N, H)
-    # dUr[k,j] = sum[t,n](dr_in[t,n,k]*x[t,n,j])
-    x_flat = x.reshape(T*N, I)
-    dUr = dr_in_flat.T @ x_flat                     # (H, I)
-    # dUz[k,j] = sum[t,n](dz_in[t,n,k]*x[t,n,j])
-    dUz = dz_in_flat.T @ x_flat                     # (H, I)
+    dx = (dc_in_flat @ Uc).reshape(T, N, I)
+    drz_in_flat = drz_in.reshape(T*N, 2*H)
+    dx += (drz_in_flat @ Urz.reshape(2*H, I)).reshape(T, N, I)  # (T, N, I)
+    # dh0[n,k] = dh_total[0,n,k]*rz[0,1,n,k] + rz[0,0,n,k]*sum[l](dc_in[0,n,l]*Wc[l,k]) +
+    #     sum[q,l](drz_in[0,n,q,l]*Wrz[q,l,k])
+    dh0 = dh_total[0]*rz[0, 1] + rz[0, 0]*(dc_in[0] @ Wc)
+    dh0 += drz_in[0].reshape(N, 2*H) @ Wrz.reshape(2*H, H)  # (N, H)
     # dUc[k,j] = sum[t,n](dc_in[t,n,k]*x[t,n,j])
+    x_flat = x.reshape(T*N, I)
     dUc = dc_in_flat.T @ x_flat                     # (H, I)
-    # dWr[k,l] = sum[t,n](dr_in[t,n,k]*h[t-1,n,l])
-    h_flat = h[:T].reshape(T*N, H)
-    dWr = dr_in_flat.T @ h_flat                     # (H, H)
-    # dWz[k,l] = sum[t,n](dz_in[t,n,k]*h[t-1,n,l])
-    dWz = dz_in_flat.T @ h_flat                     # (H, H)
-    # dWc[k,l] = sum[t,n](dc_in[t,n,k]*r[t,n,l]*h[t-1,n,l])
-    dWc = dc_in_flat.T @ (r*h[:T]).reshape(T*N, H)  # (H, H)
-    # dbr[k] = sum[t,n](dr_in[t,n,k])
-    dbr = _column_sums(dr_in_flat)                  # (H,)
-    # dbz[k] = sum[t,n](dz_in[t,n,k])
-    dbz = _column_sums(dz_in_flat)                  # (H,)
+    # dWc[k,l] = sum[t,n](dc_in[t,n,k]*rz[t,0,n,l]*h[t-1,n,l])
+    dWc = dc_in_flat.T @ (rz[:, 0]*h[:T]).reshape(T*N, H)  # (H, H)
     # dbc[k] = sum[t,n](dc_in[t,n,k])
     dbc = _column_sums(dc_in_flat)                  # (H,)
+    # dUrz[q,k,j] = sum[t,n](drz_in[t,n,q,k]*x[t,n,j])
+    dUrz = (drz_in_flat.T @ x_flat).reshape(2, H, I)  # (2, H, I)
+    # dUr[k,j] = dUrz[0,k,j]
+    dUr = dUrz[0].copy()                            # (H, I)
+    # dUz[k,j] = dUrz[1,k,j]
+    dUz = dUrz[1].copy()                            # (H, I)
+    # dWrz[q,k,l] = sum[t,n](drz_in[t,n,q,k]*h[t-1,n,l])
+    dWrz = (drz_in_flat.T @ h[:T].reshape(T*N, H)).reshape(2, H, H)  # (2, H, H)
+    # dWr[k,l] = dWrz[0,k,l]
+    dWr = dWrz[0].copy()                            # (H, H)
+    # dWz[k,l] = dWrz[1,k,l]
+    dWz = dWrz[1].copy()                            # (H, H)
+    # dbrz[q,k] = sum[t,n](drz_in[t,n,q,k])
+    dbrz = _column_sums(drz_in_flat).reshape(2, H)  # (2, H)
+    # dbr[k] = dbrz[0,k]
+    dbr = dbrz[0].copy()                            # (H,)
+    # dbz[k] = dbrz[1,k]
+    dbz = dbrz[1].copy()                            # (H,)
     return Gradients((dx, dh0, dUr, dUz, dUc, dWr, dWz, dWc, dbr, dbz, dbc,))

@@ -179,7 +179,9 @@ Gradients = _record("Gradients", "dX", "dg1", "dc1", "dWq", "dWk", "dWv", "dWo",
 @np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def forward(*, X, g1, c1, Wq, Wk, Wv, Wo, g2, c2, W1, b1, W2, b2, eps):
     """X[N,T,D], g1[D], c1[D], Wq[H,D,E], Wk[H,D,E], Wv[H,D,E], Wo[H,E,D], g2[D], c2[D], W1[D,F], b1[F], W2[F,D], b2[D], eps -> (Y), residuals"""
-    X, g1, c1, Wq, Wk, Wv, Wo, g2, c2, W1, b1, W2, b2 = _reals("X g1 c1 Wq Wk Wv Wo g2 c2 W1 b1 W2 b2", X, g1, c1, Wq, Wk, Wv, Wo, g2, c2, W1, b1, W2, b2)
+    X, g1, c1, Wq, Wk, Wv, Wo, g2, c2, W1, b1, W2, b2 = _reals(
+        "X g1 c1 Wq Wk Wv Wo g2 c2 W1 b1 W2 b2", X, g1, c1, Wq, Wk, Wv, Wo, g2, c2, W1, b1, W2, b2,
+    )
     dtype = X.dtype
     eps = _real("eps", eps, dtype)
     N, T, D = _shape(X, 3, "X[N,T,D]")

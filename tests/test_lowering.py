@@ -41,6 +41,13 @@ h[-1,n] = h0[n]
 z[t,n] = sigmoid(w[n]*h[t-1,n] + x[t,n])
 h[t,n] = z[t,n]*h[t-1,n] + (1 - z[t,n])*tanh(u[n]*x[t,n])
 """
+GATES = """
+x[T,N,I], Ui[H,I], Uf[H,I], Ug[H,I], Wi[H,H], Wf[H,H], Wg[H,H], b[3,H] -> h
+i[t,n,k] = sigmoid(sum[j](Ui[k,j]*x[t,n,j]) + sum[l](Wi[k,l]*h[t-1,n,l]) + b[0,k])
+g[t,n,k] = tanh(sum[j](Ug[k,j]*x[t,n,j]) + sum[l](Wg[k,l]*h[t-1,n,l]) + b[2,k])
+f[t,n,k] = sigmoid(sum[j](Uf[k,j]*x[t,n,j]) + sum[l](Wf[k,l]*h[t-1,n,l]) + b[1,k])
+h[t,n,k] = f[t,n,k]*h[t-1,n,k] + i[t,n,k]*g[t,n,k]
+"""
 CROSS_ENTROPY = "Z[N,C], y[N,C] -> L\nL = -sum[n,c](y[n,c]*log_softmax[c](Z[n,c]))"
 DENSE = "X[N,I], W[I,O], b[O] -> Y\nY[n,o] = tanh(sum[i](X[n,i]*W[i,o]) + b[o])"
 
@@ -64,6 +71,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "normalised": (CROSS_ENTROPY, "backward", "np.exp(Z_log"),
     "from_output": ("X[N,I], W[I,O] -> Y\nY[n,o] = relu(sum[i](X[n,i]*W[i,o]))", "backward", "Y > 0"),
     "exchange": (ATTENTION, "backward", "np.vecdot(dY, Y)"),
+    "stacked": (GATES, "forward", "Wifg = np.stack((Wi, Wf, Wg))"),
     "scaled": (ATTENTION, "backward", "dK = dS.T @ Q_scaled"),
     "inline": (ATTENTION, "backward", "-= np.vecdot(dY, Y)[:, None]"),
     "unmask": (CAUSAL, "backward", "dS = np.multiply(dA, A, out=dA)"),
@@ -87,6 +95,42 @@ def test_a_pass_does_what_it_says_and_can_be_left_out(name: str) -> None:
     text, function, mark = CASES[name]
     assert mark in body(text, function)
     assert mark not in body(text, function, without=(name,))
+
+
+def test_gates_are_one_product_forward_and_backward_and_neighbours_one_function() -> None:
+    forward, backward = body(GATES, "forward"), body(GATES, "backward")
+    assert forward.count(".dot(") == 1 and forward.count("_sigmoid(") == 1
+    assert "difg_in[t].reshape(N, 3*H) @ Wifg_flat" in backward
+    assert backward.count(" @ ") == 4  # dh, dx, dU, dW
+    assert "if = " not in forward and "i_all = np.zeros" in forward  # no name that Python has for itself
+
+
+@pytest.mark.parametrize("text", [
+    GATES,
+    GATES.replace("-> h\n", "-> h, i\n"),            # a gate that is handed out stays by itself
+    GATES.replace("Wg[k,l]", "Wf[k,l]", 1),          # so do gates that share their matrix
+    GATES.replace("i[t,n,k]*g", "i[t,n,k]*Wi[k,k]*g"),  # and those whose matrix is read elsewhere
+    GATES.replace("h[t-1,n,l]", "h[t+1,n,l]").replace("h[t-1", "h[t+1"),
+    GATES.replace("Uf[H,I]", "Uf[H,J], y[T,N,J]").replace("Uf[k,j]*x", "Uf[k,j]*y"),
+], ids=["gates", "one handed out", "one matrix for two", "read elsewhere", "backwards", "another input"])
+def test_gates_give_the_same_stacked_or_not(text: str) -> None:
+    d = nd.derive(text)
+    program, rng = d.forward, np.random.default_rng(0)
+    sizes = {"T": 4, "N": 2, "I": 3, "H": 3, "J": 2}
+    inputs = {i.name: rng.standard_normal([int(n.value(sizes)) for n in i.dims]) for i in program.inputs}
+    results = []
+    for without in ((), ("stacked",)):
+        module = d.compile(without=without)
+        outputs, residuals = module.forward(**inputs)
+        values = outputs if isinstance(outputs, tuple) else (outputs,)
+        seeds = {f"d{name}": np.ones_like(v) for name, v in zip(program.outputs, values, strict=True)}
+        results.append((values, module.backward(residuals, **seeds)))
+    for mine, plain in zip(*results, strict=True):
+        for a, b in zip(mine, plain, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
+    expected = nd.evaluate(program, inputs)
+    for name, value in zip(program.outputs, results[0][0], strict=True):
+        np.testing.assert_allclose(value, np.array(expected[name], float), rtol=1e-12)
 
 
 @pytest.mark.parametrize("columns", [1, 3, 127, 128, 300])

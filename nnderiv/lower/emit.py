@@ -65,6 +65,7 @@ from .form import (
 )
 from .fuse import Softmaxes
 from .schedule import Compute, Loop, Node, Sweep
+from .side_by_side import side_by_side
 from .storage import equations_of
 
 FUNCTIONS = {
@@ -145,12 +146,26 @@ class Body:
             elif parts := self.parts(nodes, k):
                 done |= parts.keys()
                 self.by_part(list(parts.values()), [e for j, n in enumerate(nodes) if j not in parts for e in equations_of(n)])
+            elif rows := side_by_side(self.program, self.storage, nodes, k):
+                done |= rows.keys()
+                self.stack(list(rows.values()))
             elif isinstance(node, Compute):
                 self.compute(node.equation, node.guards)
             elif isinstance(node, Loop):
                 self.loop(node)
             else:
                 self.sweep(node)
+
+    def stack(self, rows: Sequence[Equation]) -> None:
+        """The rows of a tensor, side by side."""
+        self.code.begin(", ".join(map(self.comment, rows)))
+        operands = [read(self.frame(e), e.body.tensor, e.body.subs).term for e in rows if isinstance(e.body, Read)]
+        places = ", ".join(f"{{{k}}}" for k in range(len(rows)))
+        shape = tuple(r.size for r in self.storage[rows[0].tensor].axes)
+        remark = tuple_text(map(self.extent, shape))
+        stack = call(f"np.stack(({places}))", *[0] * len(rows))
+        self.code.items.append(Statement(rows[0].tensor, stack, tuple(operands), shape, True, self.code.note, remark=remark))
+        self.allocated.add(rows[0].tensor)
 
     def parts(self, nodes: Sequence[Node], k: int) -> dict[int, Member]:
         """Node k and those after it that are to be computed part by part."""

@@ -205,7 +205,9 @@ class _Lowering:
         first = arrays or numbers
         if first:
             names = [i.name for i in first]
-            body.line(f"{', '.join(names)}{',' if len(first) == 1 else ''} = _reals(\"{' '.join(names)}\", {', '.join(names)})")
+            target = f"{', '.join(names)}{',' if len(names) == 1 else ''}"
+            for text in layout.arguments(f"{target} = _reals", [f'"{" ".join(names)}"', *names]):
+                body.line(text)
         body.line(f"{self.dtype} = {first[0].name}.dtype" if first else f"{self.dtype} = np.dtype(float)")
         for i in numbers if arrays else ():
             body.line(f'{i.name} = _real("{i.name}", {i.name}, {self.dtype})')

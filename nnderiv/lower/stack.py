@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 
@@ -50,7 +51,8 @@ def joint_name(names: Sequence[str]) -> str:
     tail = next((k for k in range(shortest - head) if len({n[-1 - k] for n in names}) > 1), shortest - head)
     first = names[0]
     joined = first[:head] + "".join(n[head : len(n) - tail] for n in names) + first[len(first) - tail :]
-    return joined if len(joined) <= 16 and joined.isidentifier() else f"{first}_all"
+    usable = len(joined) <= 16 and joined.isidentifier() and not keyword.iskeyword(joined)
+    return joined if usable else f"{first}_all"
 
 
 def skeleton(e: Equation, holes: Callable[[Read], bool]) -> tuple[Hashable, list[Read]]:

@@ -178,7 +178,7 @@ class _Backward:
         self.program = _with(self.program, [], self.forward.places)
         families = {x for e in self.program.equations for x in self.sums(e)}
         taken: set[str] = set()
-        for name, members, axis in sorted(families):
+        for members, axis in sorted(families):
             plain = all(len(self.program.definitions.get(m, ())) == 1 and _is_plain(self.program, self.program.definitions[m][0])
                         and self.program.dims[m] == self.program.dims[members[0]] for m in members)
             if plain and taken.isdisjoint(members) and len(set(members)) == len(members):
@@ -186,8 +186,8 @@ class _Backward:
                 self.stack(Stack(self.fresh(joint_name(members)), members, axis))
         return self.program
 
-    def sums(self, e: Equation) -> set[tuple[str, tuple[str, ...], int]]:
-        """(stack of inputs, tensors that are multiplied with its members, their new axis) in sums of such products."""
+    def sums(self, e: Equation) -> set[tuple[tuple[str, ...], int]]:
+        """(tensors that are multiplied with the members of a stack of inputs, their new axis) in sums of such products."""
         found: dict[Hashable, dict[int, tuple[Read, int]]] = {}
         names: dict[Hashable, Stack] = {}
         for sign, term in additive_terms(e.body):
@@ -199,7 +199,7 @@ class _Backward:
                 if axis >= 0:
                     found.setdefault(key, {})[q] = (x, axis)
                     names[key] = stack
-        return {(names[key].name, tuple(rows[q][0].tensor for q in sorted(rows)), rows[0][1]) for key, rows in found.items()
+        return {(tuple(rows[q][0].tensor for q in sorted(rows)), rows[0][1]) for key, rows in found.items()
                 if sorted(rows) == list(range(len(names[key].members)))}
 
     def pair(self, term: Expr) -> tuple[tuple[Stack, int], Read, Read, Reduce] | None:
@@ -211,7 +211,7 @@ class _Backward:
         for w, x in (inner, inner[::-1]):
             assert isinstance(w, Read) and isinstance(x, Read)
             place = by_member.get((w.tensor, tuple(s for s in w.subs if s.is_constant)))
-            if place is not None and x.tensor not in self.forward.operands:
+            if place is not None and x.tensor not in {r.tensor for r in self.forward.operands}:
                 return place, w, x, term
         return None
 
@@ -228,8 +228,8 @@ class _Backward:
                 key, holes = skeleton(e, lambda r, m=member: r.tensor == m)  # type: ignore[misc]
                 if len(holes) == 1:
                     groups.setdefault(key, {})[stack.members.index(member)] = e
-        program = replace(program, equations=tuple(equations), shapes={**program.shapes, stack.name: stack.shape(program.dims[stack.members[0]])})
-        self.program = program
+        shape = stack.shape(program.dims[stack.members[0]])
+        self.program = replace(program, equations=tuple(equations), shapes={**program.shapes, stack.name: shape})
         for rows in groups.values():
             if len(rows) == len(stack.members):
                 self.alike([rows[k] for k in range(len(rows))], stack)
