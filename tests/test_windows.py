@@ -259,6 +259,16 @@ def test_windows_without_a_product_of_matrices_are_walked_through() -> None:
     assert "np.maximum(total, tap" in pooling and pooling.split("def backward")[1].count(".put(X)") == 1
 
 
+def test_the_padding_of_a_maximum_is_equal_to_nothing() -> None:
+    signature, equation, _ = READERS["maximum with padding"]
+    text = f"{signature}\n{equation}"
+    backward_source = source(text).split("def backward")[1]
+    assert "outside=np.nan" in backward_source and "np.arange" not in backward_source and backward_source.count(".put(X)") == 1
+    X, dY = np.full((1, 1, 3, 4), -np.inf), np.ones((1, 1, 2, 2))  # as much as the padding is in the forward pass
+    expected = interpret(derivation(text).backward, {"X": X, "dY": dY})["dX"]
+    assert_close(backward(text, {"X": X}, [dY])["X"], expected, "dX")
+
+
 def test_windows_that_go_backwards_are_walked_through_as_views() -> None:
     text = "X[N,C,T] -> Y\nY[n,c,i] = max[u](X[n,c,T-1-i+u]) for u < 3"
     assert "_Taps" not in source(text) and "in range(3):" in source(text)

@@ -22,6 +22,7 @@ from ..expr import (
     Op,
     Read,
     Reduce,
+    conjuncts,
     free_symbols,
     guarded_factors,
     map_children,
@@ -32,6 +33,7 @@ from ..expr import (
 )
 from ..fresh import Fresh
 from ..integer import Int
+from ..normal import readable
 from ..program import Equation, Range
 from .arrays import Array, Frame, Storage, axis_text, expand, permute, tuple_text
 from .contract import bracketed
@@ -154,13 +156,14 @@ class ByTap:
     slide: Slide
     shape: tuple[str, ...] = ()
 
-    def taps(self, name: str, window: Read | None = None, outside: str = "") -> str:
-        """windows = _Taps(…), windows.put(X); the same windows once only."""
+    def taps(self, name: str, window: Read | None = None, outside: str | None = "") -> str:
+        """windows = _Taps(…), windows.put(X); the same windows once only. outside: what stands there; None: it does not matter."""
         body, slide = self.body, self.slide
         leading = tuple_text(self.frame.size(i) for i in slide.lead)
-        made = f"_Taps({leading}, {tuple_text(slide.sizes)}, {tuple_text(slide.axes)}, {body.dtype}{outside and f', outside={outside}'})"
+        plain = f"_Taps({leading}, {tuple_text(slide.sizes)}, {tuple_text(slide.axes)}, {body.dtype}"
+        made = f"{plain}, outside={outside})" if outside else f"{plain})"
         source = self.source(window) if window else ""
-        known = body.shared.get((made, source)) if source else None
+        known = body.shared.get((plain if outside is None else made, source)) if source else None
         variable = known or body.fresh(name)
         if not known:
             body.line(f"{variable} = {made}", variable)
@@ -173,6 +176,7 @@ class ByTap:
         if source and not known:
             body.line(f"{variable}.put({source})", variable)
             self.share((made, source), variable)
+            self.share((plain, source), variable)
         return variable
 
     def share(self, key: tuple[str, ...], made: Any) -> None:
@@ -263,6 +267,8 @@ def reduced(body: EachPlace, frame: Frame, e: Reduce, kernel: Sequence[str], out
     """Y[n,c,i,j] = Σ_uv K[c,u,v] X[n,c,i+u,j+v], max_uv X[n,c,s·i+u,s·j+v]."""
     windows = windows_in(frame, e.body, kernel)
     slide = slide_of(frame, windows[0], kernel) if len(windows) == 1 else None
+    if slide is not None and (within := is_equal_inside(frame, e.body, windows[0])) is not None:
+        e, outside = replace(e, body=within), "np.nan"
     free = free_symbols(e) & {*frame.order}
     if slide is None or {*e.indices} != {*kernel} or free != {*slide.labels} or not suits(frame, e.body, windows[0], slide):
         return None
@@ -278,6 +284,17 @@ def reduced(body: EachPlace, frame: Frame, e: Reduce, kernel: Sequence[str], out
 
     work.loop(names_beside(inside, windows[0]), [(f"{taps}.taps", tap)], write)
     return permute(work.cut(total), frame.sort(work.slide.labels))
+
+
+def is_equal_inside(frame: Frame, e: Expr, window: Read) -> Expr | None:
+    """where(a == b, x, 0), where e is that for a window's reads inside their tensor, and 0 elsewhere: nan, outside, is equal to nothing."""
+    if not (isinstance(e, Op) and e.op == "where" and e.args[2] == ZERO and isinstance(e.args[1], Op)):
+        return None
+    within, inside = e.args[1], readable(frame.storage[window.tensor].axes, window.subs, frame.ranges, frozenset())
+    if within.op != "where" or within.args[2] != ZERO or not {*conjuncts(e.args[0])} <= {*inside}:
+        return None
+    condition = within.args[0]
+    return within if isinstance(condition, Op) and condition.op == "==" and window in condition.args else None
 
 
 def names_beside(e: Expr, window: Read | None) -> set[str]:
@@ -339,8 +356,8 @@ def scattered(body: EachPlace, inner: Frame, fold: Fold, shape: Sequence[str]) -
     body.code.renamable.add(total)
     body.line(f"{total} = np.zeros({tuple_text(shape)}, {body.dtype})", total)
     places, place, tap = work.taps("places"), body.fresh("place"), body.fresh("tap")
-    taps = work.taps("windows", window) if window is not None else ""
     inside = work.widened(fold.values, window)
+    taps = work.taps("windows", window, outside=None if is_selection(inside) else "") if window is not None else ""
     over = [(f"{places}.taps", place)]
     if taps:
         over.append((f"{taps}.taps" if is_selection(inside) else f"{taps}.exact()", tap))
