@@ -82,36 +82,6 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
-def _margins(shape, axes):
-    """(margins, starts, spans): how far the entries that the axes name lie outside an array of this shape, before and behind it;
-    with such margins around it, where each axis starts and its (size, step)s."""
-    margins, starts, spans = [], [], []
-    for n, axis in zip(shape, axes):
-        start, *group = axis or (0, (n, 1))
-        low = start + sum(min(0, (size - 1) * step) for size, step in group)
-        high = start + sum(max(0, (size - 1) * step) for size, step in group)
-        before, after = (max(0, -low), max(0, high - n + 1)) if all(size > 0 for size, _ in group) else (0, 0)
-        margins.append((before, after))
-        starts.append(start + before)
-        spans.append(group)
-    return margins, starts, spans
-
-
-def _room(shape, axes, dtype, outside=0):
-    """(A, view): an array of this shape, filled with `outside`, and the view of it and of its margins that _windows would give."""
-    margins, starts, spans = _margins(shape, axes)
-    padded = [before + n + after for n, (before, after) in zip(shape, margins)]
-    steps = [int(np.prod(padded[k + 1:])) for k in range(len(padded))]
-    sizes = [max(0, size) for group in spans for size, _ in group]
-    strides = [step * one for group, one in zip(spans, steps) for _, step in group]
-    first = sum(start * one for start, one in zip(starts, steps))
-    memory = np.full(padded, outside, dtype)
-    A = memory[tuple(slice(b, b + n) for n, (b, _) in zip(shape, margins))]
-    if 0 in sizes:
-        return A, np.zeros(sizes, dtype)
-    return A, np.lib.stride_tricks.as_strided(memory.ravel()[first:], sizes, [s * memory.itemsize for s in strides])
-
-
 class _Taps:
     """Some images and the windows that slide over their last axes. On each of these, (start, (taps, step), (count, stride)) says that
     window k reads at tap t what stands at start + t*step + k*stride, and 0 (or another value) outside. Entries a stride apart lie
@@ -223,27 +193,6 @@ def _only_where(mask, x):
     return (bits & -mask.astype(bits.dtype)).view(x.dtype)
 
 
-def _windows(A, *axes, outside=0):
-    """A view of A. Each axis is None (all of it), or (start, (size, step), ...): one new axis for each (size, step), whose
-    entries k1, k2, ... are A[start + k1*step1 + k2*step2 + ...], and 0 (or another value) outside A."""
-    margins, starts, spans = _margins(A.shape, axes)
-    if any(before or after for before, after in margins):
-        inner, view = _room(A.shape, axes, A.dtype, outside)
-        inner[...] = A
-        return view
-    sizes = [max(0, size) for group in spans for size, _ in group]
-    if 0 in sizes:
-        return np.zeros(sizes, A.dtype)
-    strides = [step * one for group, one in zip(spans, A.strides) for _, step in group]
-    return np.lib.stride_tricks.as_strided(A[tuple(slice(s, None) for s in starts)], sizes, strides, writeable=False)
-
-
-def _masked(x, keep, value):
-    """np.where(keep, x, value), in the memory of x."""
-    np.copyto(x, value, where=~keep)
-    return x
-
-
 Gradients = _record("Gradients", "dX")
 
 
@@ -282,30 +231,22 @@ def backward(residuals, *, dY):
     n_v = max(0, V)  # values of v
     dY = _seed(dY, dtype, (N, C, n_i, n_j), "dY[N, C, (H+2*p-U)//s+1, (W+2*p-V)//s+1]")
     # Y_ties[n,c,i,j] = sum[u,v](where(X[n,c,i*s+u-p,j*s+v-p] == Y[n,c,i,j], 1, 0))
-    Y_ties = np.zeros((N, C, n_i, n_j), dtype)
-    windows2 = _windows(X, None, None, (-p, (n_u, 1), (n_i, s)), (-p, (n_v, 1), (n_j, s)))
-    for u, v in np.ndindex(n_u, n_v):
-        part2 = (0 <= np.arange((H + 2*p - U)//s + 1)*s + u - p) & (np.arange((H + 2*p - U)//s + 1)*s + u - p < H)
-        part3 = (
-            (part2[:, None] & (0 <= np.arange((W + 2*p - V)//s + 1)*s + v - p))
-            & (np.arange((W + 2*p - V)//s + 1)*s + v - p < W)
-        )
-        part4 = (windows2[:, :, u, :, v] == Y).astype(dtype)
-        _masked(part4, part3, dtype.type(0))
-        Y_ties += part4
+    windows = _Taps((N, C), (H, W), ((-p, (n_u, 1), (n_i, s)), (-p, (n_v, 1), (n_j, s))), dtype, outside=np.nan)
+    wide, wide2 = windows.shape
+    windows.put(X)
+    rows = np.zeros((N, C, wide, wide2), dtype)
+    rows[:, :, :n_i, :n_j] = Y
+    total = np.zeros((N, C, wide, wide2), dtype)
+    for _, tap in windows.taps:
+        total += (tap == rows).astype(dtype)
+    Y_ties = total[:, :, :n_i, :n_j]                # (N, C, n_i, n_j)
     # dX[n,c,a,b] = sum[u,v](where((p + a - u) % s == 0 and (p + b - v) % s == 0 and X[n,c,a,b] ==
     #     Y[n,c,(p+a-u)//s,(p+b-v)//s], dY[n,c,(p+a-u)//s,(p+b-v)//s]/Y_ties[n,c,(p+a-u)//s,(p+b-v)//s], 0))
     dX = np.zeros((N, C, H, W), dtype)
     places = _Taps((N, C), (H, W), ((-p, (n_u, 1), (n_i, s)), (-p, (n_v, 1), (n_j, s))), dtype)
-    wide, wide2 = places.shape
-    windows = _Taps((N, C), (H, W), ((-p, (n_u, 1), (n_i, s)), (-p, (n_v, 1), (n_j, s))), dtype)
-    windows.put(X)
-    rows = np.zeros((N, C, wide, wide2), dtype)
-    rows[:, :, :n_i, :n_j] = Y
-    np.divide(dY, Y_ties, out=Y_ties)
     rows2 = np.zeros((N, C, wide, wide2), dtype)
-    rows2[:, :, :n_i, :n_j] = Y_ties
-    for (_, place), (_, tap) in zip(places.taps, windows.taps):
-        place += _only_where(tap == rows, rows2)
+    rows2[:, :, :n_i, :n_j] = dY/Y_ties
+    for (_, place), (_, tap2) in zip(places.taps, windows.taps):
+        place += _only_where(tap2 == rows, rows2)
     places.get(dX)
     return Gradients((dX,))
