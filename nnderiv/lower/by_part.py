@@ -118,7 +118,7 @@ def _can_lead(m: Member, shapes: Shapes) -> bool:
 def together(nodes: Sequence[Node], k: int, member_of: Callable[[int], Member | None], threads: int) -> dict[int, Member]:
     """Node k and those after it that are done part by part with it; none unless that pays."""
     head = member_of(k)
-    if head is None:
+    if head is None or threads == 1 and not head.whole.size.is_constant:  # `in_parts` asks for sizes: nothing could pay
         return {}
     group = {k: head}
     parts, elsewhere = set[str](), set[str]()  # tensors of which the part at hand exists, and tensors that are computed later

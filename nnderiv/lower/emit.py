@@ -169,7 +169,8 @@ class Body:
 
     def parts(self, nodes: Sequence[Node], k: int) -> dict[int, Member]:
         """Node k and those after it that are to be computed part by part."""
-        if self.loops or "by_part" in self.without:
+        constant = any(r.size.is_constant for e in equations_of(nodes[k]) for r in e.ranges.values())
+        if self.loops or "by_part" in self.without or self.threads == 1 and not constant:
             return {}
         shapes = {name: store.axes for name, store in self.storage.items()}
         return together(nodes, k, lambda j: self.member(nodes, j, shapes), self.threads)
