@@ -161,3 +161,10 @@ def test_what_a_part_has_of_a_tensor_is_walked_through_with_the_windows() -> Non
     assert "_in_parts" in source or "_on_threads" in source
     for a, b in zip(results(d, inputs, 2), results(d, inputs, 1), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12)
+
+
+def test_few_images_are_left_to_the_threads_of_linear_algebra() -> None:
+    module = nd.derive(layers.ALL["conv2d"].program).compile(threads=2)
+    parts = lambda count: module._images_on_threads(lambda first, last: (first, last), count, cost.PART)
+    assert parts(cost.IMAGES) == [(0, cost.IMAGES//2), (cost.IMAGES//2, cost.IMAGES)]
+    assert parts(cost.IMAGES - 1) == [(0, cost.IMAGES - 1)]

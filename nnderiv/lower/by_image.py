@@ -232,7 +232,7 @@ class ByImage:
             sums = [self.totals[p.equation.tensor].text for p in products if p.kind == "kernel"]
             if sums:
                 body.line(f"return {', '.join(sums)}")
-        call_ = f"_on_threads({function}, {whole})"
+        call_ = f"_images_on_threads({function}, {whole}, {self.largest(products, self.columns_of)})"
         if len(sums) == 1:
             body.line(f"{sums[0]} = sum({call_})", sums[0])
         else:

@@ -15,6 +15,7 @@ TYPICAL = 32          # what a size that is a name counts as
 CALL = 4_000          # one step of a Python loop, with the NumPy calls in it
 SCATTERED = 8         # an entry read along an axis of a few places, in place of one along a long row
 PART = 131_072        # entries of the largest array of a part, so that a part stays in cache; threads pay from two such on
+IMAGES = 24           # times PART: entries of the columns of all images from which threads gain more than BLAS's own
 LARGE = 2_000_000     # entries of an array from which parts pay on one thread
 WIDE = 128            # entries of a row from which it is accumulated whole, by a call of its own
 IDLE = 1.4            # a tap of all windows is at most so many times as long as what is needed of it

@@ -89,7 +89,7 @@ class _Lowering:
         imports = "import numpy as np"
         if "_on_threads(" in helpers:
             imports = f"import concurrent.futures\nimport contextlib\nimport contextvars\n\nimport numpy as np\n\nTHREADS = {self.threads}"
-        if "_in_parts(" in bodies:
+        if "PART" in helpers:
             imports += f"\nPART = {cost.PART}  # entries of an array that stays in cache"
         parts = [self.heading(), imports, helpers, records, bodies]
         return "\n\n".join(parts[:2]) + "\n\n\n" + "\n\n\n".join(p for p in parts[2:] if p) + "\n"

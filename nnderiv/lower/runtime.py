@@ -15,7 +15,7 @@ HELPERS: dict[str, str] = {}
 def _helper(text: str) -> None:
     name = re.search(r"^(?:def|class) (\w+)|^ *(_\w+) =", text.strip(), re.MULTILINE)
     assert name is not None
-    for constant in ("IDLE", "WIDE", "BLOCK", "SMALL"):
+    for constant in ("IDLE", "IMAGES", "WIDE", "BLOCK", "SMALL"):
         text = text.replace(constant, str(getattr(cost, constant)))
     HELPERS[name.group(1) or name.group(2)] = text.strip()
 
@@ -534,6 +534,13 @@ def _on_threads(work, count):
         others = [_POOL.submit(contextvars.copy_context().run, work, *part)  # the state of floating point errors goes along
                   for part in zip(bounds[1:-1], bounds[2:])]
         return [work(*bounds[:2]), *(other.result() for other in others)]
+''')
+
+_helper('''
+def _images_on_threads(work, count, entries):
+    """[work(first, last), ...] for so many images: on THREADS threads, or, where their columns of so many entries each are few, on
+    one, with what linear algebra has of its own."""
+    return _on_threads(work, count) if count*entries >= IMAGES*PART else [work(0, count)]
 ''')
 
 _helper('''
