@@ -23,13 +23,31 @@ class Memory:
 
     def __init__(self, items: Sequence[Item]):
         self.roots: dict[str, frozenset[str]] = {}
+        self.viewers: dict[str, set[str]] = {}  # variable -> those that stand for its memory
         self.bound: dict[str, int] = {}
         self.made: dict[str, Statement] = {}
         for s in statements(items):
             if not s.is_place:
                 self.bound[s.target] = self.bound.get(s.target, 0) + 1
                 self.made[s.target] = s
-                self.roots[s.target] = self._roots(s)
+                self.look_at(s.target, self._roots(s))
+
+    def look_at(self, variable: str, roots: frozenset[str]) -> None:
+        """From now on, the variable stands for the memory of these."""
+        for x in self.roots.get(variable, frozenset()):
+            self.viewers[x].discard(variable)
+        self.roots[variable] = roots
+        for x in roots:
+            self.viewers.setdefault(x, set()).add(variable)
+
+    def views_of(self, variable: str) -> set[str]:
+        """All that stand for memory of this variable."""
+        found = set[str]()
+        for x in self.of(variable):
+            found |= self.viewers.get(x, set())
+            if x not in self.roots:
+                found.add(x)
+        return found
 
     def _roots(self, s: Statement) -> frozenset[str]:
         if s.out:
@@ -50,6 +68,27 @@ class Memory:
         return {x for name in text_names for x in self.of(name)}
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Item k of those at hand, and what is known around it."""
+
+    done: list[Item]
+    k: int
+    here: dict[str, int]       # the variables that statements before it bind, and which item does first
+    renames: dict[str, str]    # what the items behind it are to call some variables
+    last: dict[str, int]       # the last item that reads a name, as it was
+    outside: frozenset[str]    # the names that are read elsewhere
+
+    @property
+    def statement(self) -> Statement:
+        item = self.done[self.k]
+        assert isinstance(item, Statement)
+        return item
+
+    def is_read_later(self, variable: str) -> bool:
+        return self.last.get(variable, -1) > self.k or variable in self.outside
+
+
 @dataclass
 class _Rewriter:
     memory: Memory
@@ -58,9 +97,11 @@ class _Rewriter:
 
     def run(self, items: Sequence[Item], outside: frozenset[str], is_part: bool = False) -> tuple[Item, ...]:
         """`outside`: the names that are read outside these items; a part of arrays is long, a row of a recurrence is not."""
-        done = list(items)
-        later = _read_later(done)
-        for k, item in enumerate(done):
+        last = {name: k for k, item in enumerate(items) for name in read_by(item)}  # the last item that reads a name
+        done, here, renames = list(items), dict[str, int](), dict[str, str]()
+        for k in range(len(done)):
+            (item,) = renamed([done[k]], renames)
+            done[k], at = item, _Place(done, k, here, renames, last, outside)
             if isinstance(item, Block):
                 others = frozenset[str]().union(outside, *(read_by(x) for j, x in enumerate(done) if j != k))
                 done[k] = replace(item, items=self.run(item.items, others, item.head.startswith("def part")))
@@ -68,12 +109,13 @@ class _Rewriter:
                 if item.operation.into and item.real and item.operation.only is None:
                     done[k] = replace(item, out=item.target)
                     if is_part:
-                        self.start_in_place(done, k, later[k] | outside)
+                        self.start_in_place(at)
             elif isinstance(item, Statement):
-                self.reuse(done, k, item, later[k] | outside)
+                self.reuse(at, item)
+                here.setdefault(at.statement.target, k)
         return tuple(done)
 
-    def reuse(self, done: list[Item], k: int, s: Statement, later: frozenset[str]) -> None:
+    def reuse(self, at: _Place, s: Statement) -> None:
         """Let statement k write to an operand that is not needed later.
 
         Arithmetic on intermediate results in the middle of an expression stays: NumPy works in their memory by itself, unless the
@@ -83,26 +125,26 @@ class _Rewriter:
         inside = inside and not any(o.spread for o in s.operands)
         if not (s.operation.into and s.operation.aligned and s.real and len(s.shape) > 1 and self.memory.bound[s.target] == 1):
             return
-        needed = self.memory.behind(later | self.kept)
-        here = {x.target for x in done[:k] if isinstance(x, Statement) and not x.is_place}
         for j, operand in enumerate(s.operands):
             if s.operation.only is not None and not (j == s.operation.only and s.operands[0].spread):
                 continue  # a mask that changes from entry to entry is no faster to follow in place
             v = operand.text
-            free = v in here and not (inside and v.startswith("§")) and self.memory.of(v).isdisjoint(needed)
+            free = v in at.here and not (inside and v.startswith("§")) and not self.is_needed(at, v)
             if free and self.fits(v, s) and self.others_apart(s, j):
-                self.write(done, k, s, j)
+                self.write(at, s, j)
                 return
 
-    def start_in_place(self, done: list[Item], k: int, later: frozenset[str]) -> None:
+    def is_needed(self, at: _Place, v: str) -> bool:
+        """Whether somebody reads the memory of v later."""
+        return any(at.is_read_later(x) or x in self.kept for x in self.memory.views_of(v))
+
+    def start_in_place(self, at: _Place) -> None:
         """Let what statement k finishes in a place begin there: np.multiply(x[n], g, out=y[n]); y[n] += b."""
-        s = done[k]
-        assert isinstance(s, Statement)
-        needed = self.memory.behind(later | self.kept)
+        done, k, s = at.done, at.k, at.statement
         for j, operand in enumerate(s.operands):
             v = operand.text
-            first = next((m for m, x in enumerate(done[:k]) if isinstance(x, Statement) and x.target == v), None)
-            if first is None or not v.startswith("§") or not self.memory.of(v).isdisjoint(needed):
+            first = at.here.get(v)
+            if first is None or not v.startswith("§") or self.is_needed(at, v):
                 continue
             made = done[first]
             begins = isinstance(made, Statement) and made.note == s.note and not made.out and made.operation.begins
@@ -111,6 +153,7 @@ class _Rewriter:
                 for m in range(first, k + 1):
                     (x,) = renamed([done[m]], {v: s.target})
                     done[m] = replace(x, is_place=True, out=s.target) if isinstance(x, Statement) and x.target == s.target else x
+                del at.here[v]
                 return
 
     def fits(self, v: str, s: Statement) -> bool:
@@ -123,32 +166,35 @@ class _Rewriter:
         return all(o.text == s.operands[j].text or self.memory.behind(names(o.text)).isdisjoint(mine)
                    for i, o in enumerate(s.operands) if i != j)
 
-    def write(self, done: list[Item], k: int, s: Statement, j: int) -> None:
-        v = s.operands[j].text
+    def write(self, at: _Place, s: Statement, j: int) -> None:
+        done, k, v = at.done, at.k, s.operands[j].text
         operands = s.operands
         if j == 1 and s.operation.commutes:
             operands = (operands[1], operands[0])
         roots = self.memory.of(v)
         if v.startswith("§") and self.memory.made[v].note == s.note:
             # The operand takes the name of the result: one variable, updated.
-            made = next(m for m, x in enumerate(done) if isinstance(x, Statement) and x.target == v)
+            made = at.here.pop(v)
+            at.here[s.target] = made
             done[made:k] = renamed(done[made:k], {v: s.target})
             done[k] = replace(s, operands=tuple(replace(o, text=s.target) if o.text == v else o for o in operands), out=s.target)
-            self.rename(v, s.target, done)
+            self.rename(v, s.target)
         elif s.target.startswith("§"):
             # The result has no name yet: it takes that of the operand.
             done[k] = replace(s, operands=operands, target=v, out=v)
-            done[k + 1 :] = renamed(done[k + 1 :], {s.target: v})
-            self.memory.roots[s.target] = roots  # what was found to be read later is under the old name
+            at.renames[s.target] = v
+            self.memory.look_at(s.target, roots)  # what was found to be read later is under the old name
         else:
             done[k] = replace(s, operands=operands, out=v)
-            self.memory.roots[s.target] = roots
+            self.memory.look_at(s.target, roots)
             self.memory.made[s.target] = replace(s, out=v)
 
-    def rename(self, v: str, target: str, done: list[Item]) -> None:
+    def rename(self, v: str, target: str) -> None:
         memory = self.memory
-        memory.roots = {a: frozenset(target if x == v else x for x in roots) for a, roots in memory.roots.items()}
-        memory.roots[target] = frozenset({target}) if memory.made[v].operation.owns and not memory.made[v].out else memory.roots.pop(v)
+        for a in list(memory.viewers.get(v, ())):
+            memory.look_at(a, frozenset(target if x == v else x for x in memory.roots[a]))
+        own = memory.made[v].operation.owns and not memory.made[v].out
+        memory.look_at(target, frozenset({target}) if own else memory.roots[v])
         memory.made[target] = memory.made.pop(v)
         memory.bound[target] = 1
 
@@ -156,13 +202,3 @@ class _Rewriter:
 def _reshapes(s: Statement) -> bool:
     """A view that shows each entry once."""
     return s.operation.template.startswith("{0}.reshape(") or bool(s.out)
-
-
-def _read_later(items: Sequence[Item]) -> list[frozenset[str]]:
-    """For each item, the names that the items after it read."""
-    found: list[frozenset[str]] = []
-    after: frozenset[str] = frozenset()
-    for item in reversed(items):
-        found.append(after)
-        after |= read_by(item)
-    return found[::-1]
