@@ -120,17 +120,19 @@ def forward(*, X):
     X, = _reals("X", X)
     dtype = X.dtype
     N, D = _shape(X, 2, "X[N,D]")
-    # Y[n,d] = gelu(X[n,d])
-    Y = 0.5*X*(1 + _erf(X*0.5**0.5))                # (N, D)
-    return Y, (X, N, D, dtype,)
+    # Y_erf[n,d] = erf(X[n,d]/sqrt(2))
+    Y_erf = _erf(X/2**0.5)                          # (N, D)
+    # Y[n,d] = 0.5*X[n,d]*(1 + Y_erf[n,d])
+    Y = X/2*(1 + Y_erf)                             # (N, D)
+    return Y, (X, Y_erf, N, D, dtype,)
 
 
 def backward(residuals, *, dY):
     """residuals, dY[N,D] -> dX"""
-    X, N, D, dtype, = residuals
+    X, Y_erf, N, D, dtype, = residuals
     dY = _seed(dY, dtype, (N, D), "dY[N, D]")
-    # dX[n,d] = dY[n,d]*(0.5*(1 + erf(X[n,d]/sqrt(2))) + X[n,d]*exp(-X[n,d]**2/2)/sqrt(2*pi))
+    # dX[n,d] = dY[n,d]*(0.5*(1 + Y_erf[n,d]) + X[n,d]*exp(-X[n,d]**2/2)/sqrt(2*pi))
     part = -(X**2/2)
     np.exp(part, out=part)
-    dX = dY*((1 + _erf(X/2**0.5))/2 + X/(2*np.pi)**0.5*part)  # (N, D)
+    dX = dY*((1 + Y_erf)/2 + X/(2*np.pi)**0.5*part)  # (N, D)
     return Gradients((dX,))

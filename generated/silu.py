@@ -90,17 +90,17 @@ def forward(*, X):
     X, = _reals("X", X)
     dtype = X.dtype
     N, D = _shape(X, 2, "X[N,D]")
-    # Y[n,d] = silu(X[n,d])
-    Y = _sigmoid(X)
-    Y *= X                                          # (N, D)
-    return Y, (X, N, D, dtype,)
+    # Y_sigmoid[n,d] = sigmoid(X[n,d])
+    Y_sigmoid = _sigmoid(X)                         # (N, D)
+    # Y[n,d] = X[n,d]*Y_sigmoid[n,d]
+    Y = X*Y_sigmoid                                 # (N, D)
+    return Y, (X, Y_sigmoid, N, D, dtype,)
 
 
 def backward(residuals, *, dY):
     """residuals, dY[N,D] -> dX"""
-    X, N, D, dtype, = residuals
+    X, Y_sigmoid, N, D, dtype, = residuals
     dY = _seed(dY, dtype, (N, D), "dY[N, D]")
-    # dX[n,d] = dY[n,d]*sigmoid(X[n,d])*(1 + X[n,d]*(1 - sigmoid(X[n,d])))
-    part = _sigmoid(X)
-    dX = dY*part*(1 + X*(1 - part))                 # (N, D)
+    # dX[n,d] = dY[n,d]*Y_sigmoid[n,d]*(1 + X[n,d]*(1 - Y_sigmoid[n,d]))
+    dX = dY*Y_sigmoid*(1 + X*(1 - Y_sigmoid))       # (N, D)
     return Gradients((dX,))

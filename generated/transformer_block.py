@@ -246,27 +246,28 @@ def forward(*, X, g1, c1, Wq, Wk, Wv, Wo, g2, c2, W1, b1, W2, b2, eps):
     # F1_in[n,i,f] = sum[d](X2[n,i,d]*W1[d,f]) + b1[f]
     F1_in = (X2.reshape(N*T, D) @ W1).reshape(N, T, F)
     F1_in += b1                                     # (N, T, F)
-    # F1[n,i,f] = gelu(F1_in[n,i,f])
-    F1 = 0.5*F1_in*(1 + _erf(F1_in*0.5**0.5))       # (N, T, F)
+    # F1_erf[n,i,f] = erf(F1_in[n,i,f]/sqrt(2))
+    F1_erf = _erf(F1_in/2**0.5)                     # (N, T, F)
+    # F1[n,i,f] = 0.5*F1_in[n,i,f]*(1 + F1_erf[n,i,f])
+    F1 = F1_in/2*(1 + F1_erf)                       # (N, T, F)
     # Y[n,i,d] = R[n,i,d] + sum[f](F1[n,i,f]*W2[f,d]) + b2[d]
     Y = R + (F1.reshape(N*T, F) @ W2).reshape(N, T, D)
     Y += b2                                         # (N, T, D)
-    return Y, (X, g1, Wq, Wk, Wv, Wo, g2, W1, W2, eps, m1, v1, X1, K, V, Q_scaled, A, Z, R, m2, v2, X2, F1_in, F1, N, T, D, H, E, F, dtype,)
+    return Y, (X, g1, Wq, Wk, Wv, Wo, g2, W1, W2, eps, m1, v1, X1, K, V, Q_scaled, A, Z, R, m2, v2, X2, F1_in, F1_erf, F1, N, T, D, H, E, F, dtype,)
 
 
 @np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def backward(residuals, *, dY):
     """residuals, dY[N,T,D] -> dX, dg1, dc1, dWq, dWk, dWv, dWo, dg2, dc2, dW1, db1, dW2, db2, deps"""
-    X, g1, Wq, Wk, Wv, Wo, g2, W1, W2, eps, m1, v1, X1, K, V, Q_scaled, A, Z, R, m2, v2, X2, F1_in, F1, N, T, D, H, E, F, dtype, = residuals
+    X, g1, Wq, Wk, Wv, Wo, g2, W1, W2, eps, m1, v1, X1, K, V, Q_scaled, A, Z, R, m2, v2, X2, F1_in, F1_erf, F1, N, T, D, H, E, F, dtype, = residuals
     dY = _seed(dY, dtype, (N, T, D), "dY[N, T, D]")
     # dF1[n,i,f] = sum[d](dY[n,i,d]*W2[f,d])
     dY_flat = dY.reshape(N*T, D)
     dF1 = (dY_flat @ W2.T).reshape(N, T, F)         # (N, T, F)
-    # dF1_in[n,i,f] = dF1[n,i,f]*(0.5*(1 + erf(F1_in[n,i,f]/sqrt(2))) +
-    #     F1_in[n,i,f]*exp(-F1_in[n,i,f]**2/2)/sqrt(2*pi))
+    # dF1_in[n,i,f] = dF1[n,i,f]*(0.5*(1 + F1_erf[n,i,f]) + F1_in[n,i,f]*exp(-F1_in[n,i,f]**2/2)/sqrt(2*pi))
     part = -(F1_in**2/2)
     np.exp(part, out=part)
-    dF1_in = np.multiply(dF1, (1 + _erf(F1_in/2**0.5))/2 + F1_in/(2*np.pi)**0.5*part, out=dF1)  # (N, T, F)
+    dF1_in = np.multiply(dF1, (1 + F1_erf)/2 + F1_in/(2*np.pi)**0.5*part, out=dF1)  # (N, T, F)
     # dX2[n,i,d] = sum[f](dF1_in[n,i,f]*W1[d,f])
     dF1_in_flat = dF1_in.reshape(N*T, F)
     dX2 = (dF1_in_flat @ W1.T).reshape(N, T, D)     # (N, T, D)

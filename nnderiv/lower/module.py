@@ -23,6 +23,7 @@ from .facts import Facts
 from .fuse import softmaxes
 from .normalised import normalised
 from .passes import checked, optimise, prepare
+from .recall import recall
 from .render import named, render
 from .runtime import needed
 from .scaled import scaled
@@ -74,6 +75,8 @@ class _Lowering:
         self.forward, self.backward = gradients.forward, gradients.backward
         if "normalised" not in without:
             self.forward, self.backward = normalised(self.forward, self.backward)
+        if "recall" not in without:
+            self.forward, self.backward = recall(self.forward, self.backward)
         if "stacked" not in without:
             self.forward, self.backward = stacked(self.forward, self.backward)
         if "scaled" not in without:

@@ -3,6 +3,7 @@
 Programs (equations) -> programs:
 
     normalised   S − logsumexp(S) is one tensor wherever it is read
+    recall       a function that both need is computed once
     stacked      products of one tensor with several matrices are one, forward and backward
     scaled       what a product is scaled by goes into an operand, for both
     from_output  a gradient asks a function's output where that says the same as its argument
@@ -77,7 +78,7 @@ STATEMENTS: dict[str, Callable[[Sequence[Item], frozenset[str]], tuple[Item, ...
     "dot": lambda items, kept: dot(items),
     "nest": lambda items, kept: nest(items),
 }
-PASSES = tuple(name for name in ("normalised", "stacked", "scaled", *EQUATIONS, "accumulate", *STATEMENTS) if name != "explicit")
+PASSES = tuple(name for name in ("normalised", "recall", "stacked", "scaled", *EQUATIONS, "accumulate", *STATEMENTS) if name != "explicit")
 
 
 FORMS = ("by_image", "by_place", "by_part", "rows", "indicator", "few")
