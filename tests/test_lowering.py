@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import cProfile
 import math
 import platform
+import pstats
 import re
 import subprocess
 import sys
@@ -16,6 +18,7 @@ import numpy as np
 import pytest
 
 import nnderiv as nd
+from benchmarks.deriving import chain
 from nnderiv.lower.passes import FORMS, PASSES
 from nnderiv.lower.unmask import unmask
 
@@ -523,3 +526,13 @@ def test_what_a_loop_adds_to_or_fills_is_not_taken_out_of_it(text: str) -> None:
         found, residuals = module.forward(A=a)
         np.testing.assert_allclose(found, exact, rtol=1e-12)
         np.testing.assert_allclose(module.backward(residuals, dY=exact).dA, np.array(gradient, dtype=float), rtol=1e-9, atol=1e-9)
+
+
+def test_the_work_of_emitting_a_chain_is_linear_in_its_length() -> None:
+    def calls_per_layer(layers: int) -> float:
+        derivation, profile = nd.derive(chain(layers)), cProfile.Profile()
+        profile.runcall(derivation.numpy)
+        return pstats.Stats(profile).total_calls / layers
+
+    calls_per_layer(3)  # fills caches
+    assert calls_per_layer(48) < 1.3 * calls_per_layer(12)

@@ -51,10 +51,10 @@ class _Scale:
 
 def scaled(forward: Program, backward: Program) -> tuple[Program, Program]:
     """See the module's docstring."""
-    fresh = Fresh(forward.names | backward.names)
+    fresh, start = Fresh(forward.names | backward.names), forward
     recurrent = cycles({name: {r for e in es for r in e.reads} for name, es in forward.definitions.items()})
     for e in [e for e in forward.equations if e.tensor not in recurrent and len(forward.definitions[e.tensor]) == 1]:
-        saving = [s for s in _scales(forward, e) if _used(s, backward)]
+        saving = [s for s in _scales(start, e) if _used(s, backward)]
         if not saving:
             continue
         scale = min(saving, key=lambda s: entries(e.ranges[str(i.name)].size for i in s.operand.subs))
@@ -85,9 +85,12 @@ def _scales(program: Program, e: Equation) -> Iterator[_Scale]:
 
 
 def _used(scale: _Scale, backward: Program) -> bool:
-    return any(scale.within(t, g) is not None for g in backward.equations for _, t in additive_terms(g.body))
+    readers = [g for g in backward.equations if scale.operand.tensor in g.reads]
+    return any(scale.within(t, g) is not None for g in readers for _, t in additive_terms(g.body))
 
 
 def _rewritten(scale: _Scale, e: Equation, new: Equation) -> Equation:
+    if scale.operand.tensor not in e.reads:
+        return e
     stored = Read(new.tensor, new.subs)
     return e.with_body(signed([(s, scale.within(t, e, stored) or t) for s, t in additive_terms(e.body)]))
