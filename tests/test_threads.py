@@ -93,7 +93,7 @@ def test_a_product_alone_is_left_to_the_threads_of_linear_algebra() -> None:
     assert "def part" not in nd.derive("X[N,I], W[I,O] -> Y\nY[n,o] = sum[i](X[n,i]*W[i,o])").numpy(threads=2)
 
 
-def _parts(count: int, entries: int, least: int = 0) -> list[slice]:
+def _parts(count: int, entries: int, least: int = 0, equations: int = 4) -> list[slice]:
     """The parts that 0, …, count − 1 are cut into, on two threads."""
     module = nd.derive(LAYER_NORM).compile(threads=2)
     parts: list[slice] = []
@@ -102,7 +102,7 @@ def _parts(count: int, entries: int, least: int = 0) -> list[slice]:
         parts.append(part)
         return (part.stop - part.start,)
 
-    assert list(module._in_parts(work, count, entries, least)) == [count]
+    assert list(module._in_parts(work, equations, count, entries, least)) == [count]
     return sorted(parts, key=lambda part: part.start)
 
 
@@ -111,13 +111,14 @@ def test_the_number_of_parts_is_tested_for_its_choices() -> None:
     assert _parts(64, cost.PART//8) == [slice(k, k + 8) for k in range(0, 64, 8)], "as many steps as stay in cache"
     assert len(_parts(8, 3*cost.PART)) == 8 and len(_parts(9, cost.PART//3 + 1)) == 4, "an even number for two threads"
     assert _parts(64, cost.PART//8, 8*cost.PART) == [slice(0, 64)], "not more adding up than work"
+    assert len(_parts(64, cost.PART//16, equations=1)) == 1 and len(_parts(64, cost.PART//16, equations=2)) == 4, "few"
     assert _parts(0, 100) == [slice(0, 0)] and _parts(1, 10*cost.PART) == [slice(0, 1)]
 
 
 def test_an_error_on_a_thread_reaches_the_caller() -> None:
     module = nd.derive(LAYER_NORM).compile(threads=3)
     with pytest.raises(ZeroDivisionError):
-        module._in_parts(lambda part: (1/(30 - part.stop),), 30, cost.PART)
+        module._in_parts(lambda part: (1/(30 - part.stop),), 3, 30, cost.PART)
 
 
 def test_an_index_that_is_a_value_counts_from_the_first_part() -> None:

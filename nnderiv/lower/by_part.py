@@ -6,7 +6,7 @@ its rows.
         Y[n] = ...                               its part of what is needed later
         dW_part = X[n].T @ dZ                    sums over the index are added up
         return dW_part,
-    dW, = _in_parts(part, N, M*M)
+    dW, = _in_parts(part, 3, N, M*M)             3 equations, arrays of M*M entries for each n
 
 An equation joins if the index is its first one, or if its one sum runs over it, and if the index stands first, alone, in whatever
 it reads. A part's arrays stay in cache; where all arrays are small, there is one part and no thread.

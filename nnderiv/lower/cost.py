@@ -14,7 +14,7 @@ from ..integer import Int
 TYPICAL = 32          # what a size that is a name counts as
 CALL = 4_000          # one step of a Python loop, with the NumPy calls in it
 SCATTERED = 8         # an entry read along an axis of a few places, in place of one along a long row
-PART = 131_072        # entries of the largest array of a part, so that a part stays in cache; threads pay from two such on
+PART = 131_072        # entries of the largest array of a part, so that a part stays in cache; threads pay from eight, over all equations
 IMAGES = 24           # times PART: entries of the columns of all images from which threads gain more than BLAS's own
 LARGE = 2_000_000     # entries of an array from which parts pay on one thread
 WIDE = 128            # entries of a row from which it is accumulated whole, by a call of its own

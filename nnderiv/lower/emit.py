@@ -220,7 +220,7 @@ class Body:
             step, k = cost.step(count, arrays, sums), self.fresh("first")
             return f"_part_by_part({function}, [slice({k}, min({k} + {step}, {count})) for {k} in range(0, {count}, {step})])"
         amounts = [_greatest("*".join(self.extent(s) for s in sizes) or "1" for sizes in found) for found in (arrays, sums) if found]
-        return f"_in_parts({', '.join([function, self.extent(count), *amounts])})"
+        return f"_in_parts({', '.join([function, str(len(members)), self.extent(count), *amounts])})"
 
     def part_of(self, part: Part, m: Member, total: str) -> None:
         """One equation, for the part at hand; its sum over the part is `total`."""
