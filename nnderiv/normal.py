@@ -189,7 +189,8 @@ class _Normaliser:
         conditions = self.conditions(e.body)
         if e.op == "softmax":
             return where(conjunction(conditions), Op("exp", (difference,)), ZERO)
-        return where(conjunction(conditions), difference, neg(INF))
+        # What reads it outside these positions reads −inf there, and not a score that is outside.
+        return self.name("log_softmax", where(conjunction(conditions), difference, neg(INF))) if conditions else difference
 
     # -- names -------------------------------------------------------------------------------------------------------
     def name(self, suffix: str, body: Expr) -> Read:

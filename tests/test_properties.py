@@ -115,6 +115,9 @@ Y2[0] = Y1[1,0]/softplus(tanh(A[M-1,M-1]))
 Y3[m] = sum[q]((Y1[q,q] + A[2*m+q,m-m])) for m < T"""),
     # An integer that is one operand of a sum keeps its brackets.
     ("printed", 7722, "B[M,M] -> Y\nY[j,t] = B[j,t]**3*((j + 3) - B[2*t,j+2]**2) for j < M, t < M"),
+    # Outside its positions a log_softmax is −inf, and no reason to leave a term out of the sum around it.
+    ("emitted", 1, """A[K], B[J,M] -> Y2
+Y2 = logsumexp[m](mean[j](log_softmax[m](A[-m])*B[j,m]))"""),
 )
 
 
