@@ -368,7 +368,8 @@ def unordered(e: Expr, same: Mapping[str, object] | None = None) -> object:
         alike = [permutations(g) for _, g in sorted(groups.items(), key=lambda item: str(item[0]))]
         orders = ([i for g in choice for i in g] for choice in cartesian(*alike))
         ways = ({i: Int.symbol(f"\0{same[i]}{k}") for k, i in enumerate(order)} for order in orders)
-        return e.op, frozenset(unordered(subst_indices(e.body, way)) for way in ways)
+        spans = tuple(sorted(str(same[i]) for i in e.indices))  # one that the body does not read counts, too
+        return e.op, spans, frozenset(unordered(subst_indices(e.body, way)) for way in ways)
     if not isinstance(e, Op):
         return e
     many: list[object] = [unordered(f, same) for f in (factors(e) if e.op == "*" else e.args)]

@@ -118,6 +118,10 @@ Y3[m] = sum[q]((Y1[q,q] + A[2*m+q,m-m])) for m < T"""),
     # Outside its positions a log_softmax is −inf, and no reason to leave a term out of the sum around it.
     ("emitted", 1, """A[K], B[J,M] -> Y2
 Y2 = logsumexp[m](mean[j](log_softmax[m](A[-m])*B[j,m]))"""),
+    # Reductions of what does not read their index differ by its range all the same.
+    ("emitted", 0, """A[N,M], B -> Y2, Y3
+Y2[m] = log_softmax[m](B) for m < N
+Y3[m] = 1/3*Y3[m+1] + 1/3*softmax[m](B) for m < M"""),
 )
 
 
