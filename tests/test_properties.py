@@ -122,6 +122,14 @@ Y2 = logsumexp[m](mean[j](log_softmax[m](A[-m])*B[j,m]))"""),
     ("emitted", 0, """A[N,M], B -> Y2, Y3
 Y2[m] = log_softmax[m](B) for m < N
 Y3[m] = 1/3*Y3[m+1] + 1/3*softmax[m](B) for m < M"""),
+    # What is read through a view is not read later than the memory behind the view changes.
+    ("emitted", 200481, """A[T], int tok[T] -> Y1, Y2, Y3
+Y1[m] = 2*Y1[m+1] + Y1[m+1] + 0.5*max[t,k](A[m]*A[t]*A[k]) for m < T
+Y1[T] = A[1]*A[1]
+Y2[n,k] = (softmax[n](Y1[n]) - max[v,j](A[j]*A[v]*A[j])) for n < T, k < T
+Y3 = (sum[m](Y2[m,tok[m]]) - max[v](Y2[1,v-1]))"""),
+    # −log_softmax is the negative of the difference, not the difference.
+    ("emitted", 0, "C[T] -> Y1, Y2\nY1[k] = -log_softmax[k](-C[k])\nY2[n] = Y1[n]*C[n]"),
 )
 
 

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from .form import Block, Item, Line, Statement, Term, names, read_by, unnamed, uses, written_by
+from .form import Block, Item, Line, Statement, Term, names, read_by, statements, unnamed, uses, written_by
+from .in_place import Memory
 from .render import value
 
 LONG = 72  # what is longer gets a name
@@ -15,16 +16,16 @@ LONG = 72  # what is longer gets a name
 
 def nest(items: Sequence[Item]) -> tuple[Item, ...]:
     """See the module's docstring."""
-    return _nest(items, uses(items))
+    return _nest(items, uses(items), Memory(items))
 
 
-def _nest(items: Sequence[Item], counted: Counter[str]) -> tuple[Item, ...]:
+def _nest(items: Sequence[Item], counted: Counter[str], memory: Memory) -> tuple[Item, ...]:
     done: list[Item] = []
     for item in items:
         if isinstance(item, Block):
-            item = replace(item, items=_nest(item.items, counted))
+            item = replace(item, items=_nest(item.items, counted, memory))
         elif isinstance(item, Statement):
-            item = _with_operands(done, item, counted)
+            item = _with_operands(done, item, counted, memory)
         joined = _joined(done[-1], item) if done else None
         done[-1:] = [joined] if joined else [*done[-1:], item]
     return tuple(done)
@@ -45,7 +46,7 @@ def _joined(first: Item, second: Item) -> Statement | None:
     return joined if alone and len(value(joined).text) <= LONG else None
 
 
-def _with_operands(done: list[Item], item: Statement, counted: Counter[str]) -> Statement:
+def _with_operands(done: list[Item], item: Statement, counted: Counter[str], memory: Memory) -> Statement:
     """The statement with those of its operands written in that can be; they are taken out of what is done."""
     for variable in [x for o in item.operands for x in unnamed(o.text)]:
         at = _definition(done, variable)
@@ -55,7 +56,9 @@ def _with_operands(done: list[Item], item: Statement, counted: Counter[str]) -> 
         assert isinstance(definition, Statement)
         shown = value(definition)
         read = read_by(definition)
-        if len(shown.text) > LONG or any(not read.isdisjoint(written_by(x)) for x in done[at + 1 :]):
+        behind = read | memory.behind(read)  # what is read may be a view of what changes
+        if len(shown.text) > LONG or any(not read.isdisjoint(written_by(x)) or not behind.isdisjoint(_changed(x, memory))
+                                         for x in done[at + 1 :]):
             continue
         new = replace(item, operands=tuple(_written_in(o, variable, shown) for o in item.operands))
         if len(value(new).text) > 2 * LONG:
@@ -63,6 +66,11 @@ def _with_operands(done: list[Item], item: Statement, counted: Counter[str]) -> 
         item = new
         del done[at]
     return item
+
+
+def _changed(item: Item, memory: Memory) -> set[str]:
+    """The variables whose memory an item writes to, rather than makes."""
+    return memory.behind(frozenset(s.variable for s in statements([item]) if s.out or s.is_place))
 
 
 def _definition(done: list[Item], variable: str) -> int | None:

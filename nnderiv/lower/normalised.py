@@ -39,7 +39,7 @@ def normalised(forward: Program, backward: Program) -> tuple[Program, Program]:
         everywhere = sum(r.tensor == name for p in (forward, backward) for e in p.equations for r in reads(e.body))
         if not plain or len(sites) != everywhere or name in forward.outputs:
             continue
-        own = next((s for s in sites if s.equation in forward.equations and difference(s.equation.body) is not None
+        own = next((s for s in sites if s.equation in forward.equations and difference(s.equation.body) == (s.scores, s.total)
                     and len(forward.definitions[s.equation.tensor]) == 1 and list(s.equation.subs) == list(s.scores.subs)), None)
         e = own.equation if own else _new(sites[0], fresh(f"{sites[0].scores.tensor}_log"))
         equations = _rewritten(forward, total, e)
