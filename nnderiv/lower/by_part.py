@@ -17,14 +17,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ..expr import IntValue, Read, Reduce, additive_terms, factors, walk
+from ..expr import IntValue, Read, Reduce, additive_terms, factors, reads, walk
 from ..integer import Int
 from ..program import Equation, Range
 from . import cost
+from .arrays import Storage
 from .schedule import Compute, Node
 from .storage import equations_of
-
-Shapes = Mapping[str, tuple[Range, ...]]
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class Member:
 
     @property
     def reads(self) -> list[Read]:
-        return [n for n in walk(self.equation.body) if isinstance(n, Read)]
+        return reads(self.equation.body)
 
     def leads(self, r: Read) -> bool:
         return bool(r.subs) and r.subs[0].name == self.lead
@@ -82,14 +81,14 @@ class Part:
         return sorted({r for r in m.reads if r.tensor not in self.local and m.leads(r)}, key=str)
 
 
-def member(node: Node, shapes: Shapes) -> Member | None:
-    """An equation that can be computed part by part, with its index; `shapes` are the axes of what it may read."""
+def member(node: Node, storage: Mapping[str, Storage]) -> Member | None:
+    """An equation that can be computed part by part, with its index."""
     if not isinstance(node, Compute) or node.guards:
         return None
     e = node.equation
     leads = [str(e.subs[0].name)] if e.subs and e.subs[0].name in e.ranges else []
     for lead, summed in [*((i, False) for i in leads), *((i, True) for i in _summed(e))]:
-        if _can_lead(m := Member(e, lead, summed), shapes):
+        if _can_lead(m := Member(e, lead, summed), storage):
             return m
     return None
 
@@ -101,7 +100,7 @@ def _summed(e: Equation) -> tuple[str, ...]:
     return sums[0].indices if len(sums) == 1 and sums[0].op == "sum" else ()
 
 
-def _can_lead(m: Member, shapes: Shapes) -> bool:
+def _can_lead(m: Member, storage: Mapping[str, Storage]) -> bool:
     e, lead = m.equation, m.lead
     bound = sum(lead in n.indices for n in walk(e.body) if isinstance(n, Reduce))
     values = {x for n in walk(e.body) if isinstance(n, IntValue) for x in n.value.symbols()}
@@ -109,7 +108,7 @@ def _can_lead(m: Member, shapes: Shapes) -> bool:
         return False
     for r in m.reads:
         involved = [k for k, s in enumerate(r.subs) if lead in s.symbols()]
-        plain = all(s.name in e.ranges and e.ranges[str(s.name)] == a for s, a in zip(r.subs, shapes.get(r.tensor, ()), strict=False))
+        plain = all(s.name in e.ranges and e.ranges[str(s.name)] == a for s, a in zip(r.subs, storage[r.tensor].axes, strict=False))
         if involved and (involved != [0] or not m.leads(r) or not plain or len({*r.subs}) < len(r.subs)):
             return False
     return any(m.leads(r) for r in m.reads)

@@ -30,7 +30,6 @@ from ..expr import (
     walk,
 )
 from ..fresh import Fresh
-from ..graph import cycles
 from ..integer import Int
 from ..normal import positive_names
 from ..program import Equation, Program
@@ -41,14 +40,14 @@ Terms = list[tuple[int, Expr]]
 
 def carry(program: Program) -> Program:
     """See the module's docstring; the program has been made explicit."""
-    recurrent = cycles({name: {r for e in es for r in e.reads} for name, es in program.definitions.items()})
     fresh = Fresh(program.names)
     for e in program.equations:
-        if e.tensor not in recurrent or e.is_base:
+        if e.tensor not in program.components or e.is_base:
             continue
+        cycle = program.components[e.tensor]
         for axis, t in enumerate(str(s.name) for s in e.subs):
-            for c, terms in _shifted(program, e, t, recurrent[e.tensor]).items():
-                if _worthwhile(program, e, t, terms, recurrent[e.tensor]) and _vanish(program, t, c, terms, program.dims[e.tensor][axis]):
+            for c, terms in _shifted(program, e, t, cycle).items():
+                if _worthwhile(program, e, t, terms, cycle) and _vanish(program, t, c, terms, program.dims[e.tensor][axis]):
                     return carry(_carried(program, e, t, c, terms, program.dims[e.tensor][axis], fresh(f"{e.tensor}_carry")))
     return program
 

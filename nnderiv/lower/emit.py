@@ -172,11 +172,10 @@ class Body:
         constant = any(r.size.is_constant for e in equations_of(nodes[k]) for r in e.ranges.values())
         if self.loops or "by_part" in self.without or self.threads == 1 and not constant:
             return {}
-        shapes = {name: store.axes for name, store in self.storage.items()}
-        return together(nodes, k, lambda j: self.member(nodes, j, shapes), self.threads)
+        return together(nodes, k, lambda j: self.member(nodes, j), self.threads)
 
-    def member(self, nodes: Sequence[Node], j: int, shapes: dict[str, tuple[Range, ...]]) -> Member | None:
-        m = member(nodes[j], shapes)
+    def member(self, nodes: Sequence[Node], j: int) -> Member | None:
+        m = member(nodes[j], self.storage)
         if m is None or not self.is_whole(m.equation) or self.images(nodes, j):
             return None
         along = self.softmaxes[m.tensor][2] if m.tensor in self.softmaxes else ()

@@ -12,7 +12,6 @@ from dataclasses import replace
 
 from ..expr import Expr, Op, Read, Reduce, additive_terms, map_children, neg, reads, signed, subst_indices
 from ..fresh import Fresh
-from ..graph import cycles
 from ..integer import Int
 from ..program import Equation, Program
 from ..ranges import bound_indices
@@ -21,13 +20,12 @@ from ..ranges import bound_indices
 def inline(program: Program, known: Program) -> Program:
     """See the module's docstring; what the program that is known computes is read by others, and keeps its name."""
     counted = Counter(r.tensor for e in program.equations for r in reads(e.body))
-    recurrent = cycles({name: {r for e in es for r in e.reads} for name, es in program.definitions.items()})
-    kept = {*program.outputs, *recurrent, *known.definitions}
+    kept = {*program.outputs, *program.components, *known.definitions}
     negated = {e.tensor: e for e in program.equations if e.tensor not in kept and counted[e.tensor] == 1 and _is_negated_sum(program, e)}
     if not negated:
         return program
     fresh, written = Fresh(program.names), set[str]()
-    equations = [e if e.tensor in recurrent else _equation(e, negated, fresh, written) for e in program.equations]
+    equations = [e if e.tensor in program.components else _equation(e, negated, fresh, written) for e in program.equations]
     return replace(program, equations=tuple(e for e in equations if e.tensor not in written))
 
 

@@ -14,7 +14,6 @@ from fractions import Fraction
 from ..expr import ONE, Expr, Num, Op, Read, Reduce, children, free_symbols, map_children, map_ints, reads
 from ..expr import replace as replaced
 from ..fresh import Fresh
-from ..graph import cycles
 from ..integer import Int
 from ..program import Equation, Program
 from .exchange import with_known
@@ -42,11 +41,10 @@ def recall(forward: Program, backward: Program) -> tuple[Program, Program]:
 
 def _kept(forward: Program, wanted: Collection[Op], fresh: Fresh) -> dict[Op, tuple[Equation, Equation]]:
     """Function -> (the first equation that needs it, the function as a tensor); none in a loop, where each step would have to store it."""
-    recurrent = cycles({name: {r for e in es for r in e.reads} for name, es in forward.definitions.items()})
     found: dict[Op, tuple[Equation, Equation]] = {}
     for e in forward.equations:
         body = _opened(e.body, wanted)
-        if e.tensor in recurrent or len(forward.definitions[e.tensor]) > 1 or e.is_base:
+        if e.tensor in forward.components or len(forward.definitions[e.tensor]) > 1 or e.is_base:
             continue
         for f in _functions(forward, e, body):
             if f != body and (key := _key(f)) in wanted and key not in found:

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 
 from ..expr import Expr, Num, Read, Reduce, additive_terms, factors, free_symbols, product, reads, signed
 from ..fresh import Fresh
-from ..graph import cycles
 from ..program import Equation, Program
 from .cost import entries
 from .exchange import with_known
@@ -52,8 +51,7 @@ class _Scale:
 def scaled(forward: Program, backward: Program) -> tuple[Program, Program]:
     """See the module's docstring."""
     fresh, start = Fresh(forward.names | backward.names), forward
-    recurrent = cycles({name: {r for e in es for r in e.reads} for name, es in forward.definitions.items()})
-    for e in [e for e in forward.equations if e.tensor not in recurrent and len(forward.definitions[e.tensor]) == 1]:
+    for e in [e for e in forward.equations if e.tensor not in start.components and len(forward.definitions[e.tensor]) == 1]:
         saving = [s for s in _scales(start, e) if _used(s, backward)]
         if not saving:
             continue
