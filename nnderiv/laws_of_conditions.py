@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from .bounds import inside, never_negative
+from .conditions import contradict
 from .expr import (
     FALSE,
     TRUE,
@@ -42,12 +43,14 @@ def split_where(term: Term, dims: Ranges, ctx: Context) -> Term | None:
 
 
 def settle_conditions(term: Term, dims: Ranges, ctx: Context) -> Term | None:
-    """[c] e = e, where c always holds for the ranges of the indices; [c] e = 0, where it never does."""
+    """[c] e = e, where c always holds for the ranges of the indices; [c] e = 0, where it never does, alone or beside another."""
     ranges = {**dims, **term.indices}
     whole = conjunction([_settle(c, ranges, ctx) for c in term.conditions])
     if whole == FALSE:
         return None
     conditions = () if whole == TRUE else whole.args if isinstance(whole, Op) and whole.op == "and" else (whole,)
+    if contradict(conditions):
+        return None
     return Term(term.indices, tuple(conditions), term.body, term.spare)
 
 

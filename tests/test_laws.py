@@ -47,6 +47,7 @@ def after(law: str, case: tuple[Term, Ranges, Surroundings]) -> str:
 APPLIES = {
     "split_where": [("x[n]*where(n > 1, y[n], 0)", "n", "where(n > 1, x[n]*y[n], 0)"), ("0*x[n]", "n", "0")],
     "settle_conditions": [("where(n >= 0, x[n], 0)", "n", "x[n]"), ("where(n < 0, x[n], 0)", "n", "0"),
+                          ("where(n + 1 < N and not n < N, x[n], 0)", "n", "0"), ("where(n > s and n < s, x[n], 0)", "n", "0"),
                           ("sum[n](where(n < N + 2, x[n], 0))", "", "sum[n](x[n])")],
     "settle_divisions": [("x[n]*z[n//N]", "n", "x[n]*z[0]"), ("x[n]*y[n % N]", "n", "x[n]*y[n]")],
     "divide_exactly": [("where(n % s == 0, x[s*(n//s)], 0)", "n", "where(n % s == 0, x[n], 0)")],
@@ -64,7 +65,7 @@ APPLIES = {
 }
 FAILS = {
     "split_where": [("x[n]*where(n > 1, y[n], 1)", "n")],  # the other branch is not 0
-    "settle_conditions": [("where(n > 0, x[n], 0)", "n")],  # true for some, false for others
+    "settle_conditions": [("where(n > 0, x[n], 0)", "n"), ("where(n > 1 and n < 3, x[n], 0)", "n")],  # true for some, false for others
     "settle_divisions": [("x[n]*z[(n+1)//N]", "n"), ("w[n]*y[n % N]", "n")],  # n + 1 may be N; n runs up to 2 N
     "divide_exactly": [("where(n % s == 1, x[s*(n//s)], 0)", "n"), ("where(n > s, x[s*(n//s)], 0)", "n")],  # s need not divide
     "contract_delta": [("sum[n](where(2*n == k, x[n], 0))", "k"), ("where(n == k, A[n,k], 0)", "n,k")],  # 2n = k; nothing is summed

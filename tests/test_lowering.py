@@ -311,6 +311,21 @@ def test_independent_recurrences_get_loops_of_their_own() -> None:
     assert forward.count("for ") == 2 and "    for" not in forward.replace("\n    for", "\nfor")
 
 
+TRANSDUCER = """b[N,T,U], y[N,T,U] -> L
+a[n,0,0] = 0
+a[n,t,0] = a[n,t-1,0] + b[n,t-1,0]
+a[n,0,u] = a[n,0,u-1] + y[n,0,u-1]
+a[n,t,u] = log(exp(a[n,t-1,u] + b[n,t-1,u]) + exp(a[n,t,u-1] + y[n,t,u-1])) for t < T, u < U
+L[n] = a[n,T-1,U-1] + b[n,T-1,U-1]"""
+
+
+def test_a_table_with_base_cases_on_its_edges_and_its_gradient_need_two_loops_and_no_sweep() -> None:
+    for function in ("forward", "backward"):
+        written = body(TRANSDUCER, function)
+        assert "for t in" in written and "for u in" in written and "_until_settled" not in written
+    assert "not t + 1 < T + 1" not in str(nd.derive(TRANSDUCER).backward)  # beside t + 1 < T it never holds
+
+
 def test_the_gradient_of_a_recurrence_is_contracted_once_after_its_loop() -> None:
     loop, _, after = body(ELMAN, "backward").partition("dx = ")
     assert "dW = " in after and "dU = " in after and "db = " in after and "for t in" in loop

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..bounds import never_negative, smaller_or_greater
+from ..conditions import facts
 from ..expr import Expr, IntValue, Op, Read, Reduce, children, map_children, subst_indices
 from ..graph import components
 from ..integer import Int
@@ -127,7 +128,7 @@ class _Scheduler:
 
     def cycle(self, members: list[_Member], edges: list[_Edge]) -> list[Node]:
         """A loop over the first axis that carries the cycle; one that carries all of it, if there is such an axis."""
-        first = next((m for m in members if not m.equation.is_base), members[0])
+        first = max(members, key=lambda m: len(m.equation.indices))  # a base case stands at a place of an axis
         plans = []
         for axis, sub in enumerate(first.equation.subs):
             if sub.name in first.equation.ranges:
@@ -194,10 +195,16 @@ class _Scheduler:
         distance = edge.subs[axes[edge.tensor]] - e.subs[axes[e.tensor]]
         if distance == 0:
             return 0
-        facts = [f for c in edge.conditions for f in _facts(c)]
-        if never_negative(-distance - 1, e.ranges, self.positive, facts):
+        known = [f for c in edge.conditions for f in facts(c)]
+
+        def is_certain(value: Int) -> bool:
+            return never_negative(value, e.ranges, self.positive, known)
+
+        if is_certain(-distance - 1):
             return -1
-        return 1 if never_negative(distance - 1, e.ranges, self.positive, facts) else None
+        if is_certain(distance - 1):
+            return 1
+        return 0 if is_certain(distance) and is_certain(-distance) else None
 
     # -- building the loop -------------------------------------------------------------------------------------------
     def loop(self, members: list[_Member], plan: _Plan) -> list[Node]:
@@ -297,21 +304,3 @@ def _reads_under(e: Expr, conditions: tuple[Expr, ...]) -> Iterator[tuple[str, t
     else:
         for child in children(e):
             yield from _reads_under(child, conditions)
-
-
-def _facts(c: Expr) -> list[Int]:
-    """What a condition says, as integer expressions that are ≥ 0."""
-    if not isinstance(c, Op):
-        return []
-    if c.op == "and":
-        return [f for a in c.args for f in _facts(a)]
-    if c.op == "not" and isinstance(c.args[0], Op) and c.args[0].op in _OPPOSITE:
-        return _facts(Op(_OPPOSITE[c.args[0].op], c.args[0].args))
-    if c.op not in _OPPOSITE or not all(isinstance(a, IntValue) for a in c.args):
-        return []
-    a, b = (x.value for x in c.args if isinstance(x, IntValue))
-    return {"<": [b - a - 1], "<=": [b - a], ">": [a - b - 1], ">=": [a - b], "==": [a - b, b - a], "!=": []}[c.op]
-
-
-_OPPOSITE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
-

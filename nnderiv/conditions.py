@@ -1,0 +1,35 @@
+"""What a condition says of integers, as expressions that are ≥ 0 where it holds.
+
+>>> from nnderiv.expr import compare
+>>> from nnderiv.integer import Int
+>>> i, n = Int.symbol("i"), Int.symbol("n")
+>>> facts(compare("<", i, n))
+[-i + n - 1]
+"""
+
+from __future__ import annotations
+
+from .expr import Expr, IntValue, Op
+from .integer import Int
+
+OPPOSITE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
+
+
+def facts(c: Expr) -> list[Int]:
+    """Integer expressions that are ≥ 0 wherever the condition holds; no claim to be all of them."""
+    if not isinstance(c, Op):
+        return []
+    if c.op == "and":
+        return [f for a in c.args for f in facts(a)]
+    if c.op == "not" and isinstance(c.args[0], Op) and c.args[0].op in OPPOSITE:
+        return facts(Op(OPPOSITE[c.args[0].op], c.args[0].args))
+    if c.op not in OPPOSITE or not all(isinstance(a, IntValue) for a in c.args):
+        return []
+    a, b = (x.value for x in c.args if isinstance(x, IntValue))
+    return {"<": [b - a - 1], "<=": [b - a], ">": [a - b - 1], ">=": [a - b], "==": [a - b, b - a], "!=": []}[c.op]
+
+
+def contradict(conditions: tuple[Expr, ...]) -> bool:
+    """Whether two of the conditions never hold together: t < T and t ≥ T + 1."""
+    found = [(k, f) for k, c in enumerate(conditions) for f in facts(c)]
+    return any(k < m and (f + g).is_constant and (f + g).constant < 0 for k, f in found for m, g in found)
