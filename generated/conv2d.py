@@ -244,7 +244,9 @@ def forward(*, X, K, b, s, d, p):
             windows.put(X[n].swapaxes(0, 1))
             windows.copy(columns)
             np.matmul(K_flat, columns.reshape(U*V*C, count*wide*wide2), out=product)
-            np.add(product.reshape(O, count, wide, wide2)[:, :, :n_i, :n_j].swapaxes(0, 1), b[:, None, None], out=Y[n])
+            np.add(
+                product.reshape(O, count, wide, wide2)[:, :, :n_i, :n_j].swapaxes(0, 1), b[:, None, None], out=Y[n],
+            )
     return Y, (X, K, N, C, H, W, O, U, V, s, d, p, dtype,)
 
 

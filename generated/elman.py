@@ -109,7 +109,6 @@ def forward(*, x, U, W, b, h0):
         z += z_pre[t]                               # (N, H)
         # h[t,n,k] = tanh(z[t,n,k])
         np.tanh(z, out=h[t + 1])                    # (N, H)
-    # h[t,n,k] = tanh(z[t,n,k])
     return h[1:, :, :], (x, U, W, h, T, N, I, H, dtype,)
 
 

@@ -151,7 +151,6 @@ def forward(*, x, h0, Ur, Uz, Uc, Wr, Wz, Wc, br, bz, bc):
         np.tanh(c_in, out=c[t])                     # (N, H)
         # h[t,n,k] = rz[t,1,n,k]*h[t-1,n,k] + (1 - rz[t,1,n,k])*c[t,n,k]
         np.add(rz[t, 1]*h[t], (1 - rz[t, 1])*c[t], out=h[t + 1])  # (N, H)
-    # h[t,n,k] = rz[t,1,n,k]*h[t-1,n,k] + (1 - rz[t,1,n,k])*c[t,n,k]
     return h[1:, :, :], (x, Uc, Wc, h, c, Urz, Wrz, rz, T, N, I, H, dtype,)
 
 
@@ -159,13 +158,15 @@ def backward(residuals, *, dh):
     """residuals, dh[T,N,H] -> dx, dh0, dUr, dUz, dUc, dWr, dWz, dWc, dbr, dbz, dbc"""
     x, Uc, Wc, h, c, Urz, Wrz, rz, T, N, I, H, dtype, = residuals
     dh = _seed(dh, dtype, (T, N, H), "dh[T, N, H]")
-    # drz_in_pre[t,n,k] = 1 - rz[t,0,n,k]
-    drz_in_pre = 1 - rz[:, 0]                       # (T, N, H)
+    # drz_in_pre[t,n,k] = rz[t,0,n,k]*(1 - rz[t,0,n,k])
+    drz_in_pre = rz[:, 0]*(1 - rz[:, 0])            # (T, N, H)
     # dc_in_pre[t,n,k] = 1 - c[t,n,k]**2
     dc_in_pre = c**2
     np.subtract(1, dc_in_pre, out=dc_in_pre)        # (T, N, H)
     # dc_pre[t,n,k] = 1 - rz[t,1,n,k]
     dc_pre = 1 - rz[:, 1]                           # (T, N, H)
+    # drz_in_pre2[t,n,k] = rz[t,1,n,k]*(1 - rz[t,1,n,k])
+    drz_in_pre2 = rz[:, 1]*dc_pre                   # (T, N, H)
     # dz_pre[t,n,k] = h[t-1,n,k] - c[t,n,k]
     dz_pre = h[:T] - c                              # (T, N, H)
     dh_total = np.zeros((T, N, H), dtype)
@@ -183,14 +184,12 @@ def backward(residuals, *, dh):
         # dr[t,n,k] = h[t-1,n,k]*sum[l](dc_in[t,n,l]*Wc[l,k])
         part = dc_in[t].dot(Wc)
         dr = h[t]*part                              # (N, H)
-        # drz_in[t,n,0,k] = dr[t,n,k]*rz[t,0,n,k]*drz_in_pre[t,n,k]
-        dr *= rz[t, 0]
+        # drz_in[t,n,0,k] = dr[t,n,k]*drz_in_pre[t,n,k]
         np.multiply(dr, drz_in_pre[t], out=drz_in[t, :, 0])  # (N, H)
         # dz[t,n,k] = dh_total[t,n,k]*dz_pre[t,n,k]
         dz = dh_total[t]*dz_pre[t]                  # (N, H)
-        # drz_in[t,n,1,k] = dz[t,n,k]*rz[t,1,n,k]*dc_pre[t,n,k]
-        dz *= rz[t, 1]
-        np.multiply(dz, dc_pre[t], out=drz_in[t, :, 1])  # (N, H)
+        # drz_in[t,n,1,k] = dz[t,n,k]*drz_in_pre2[t,n,k]
+        np.multiply(dz, drz_in_pre2[t], out=drz_in[t, :, 1])  # (N, H)
         # dh_total_carry[t,n,k] = dh_total[t,n,k]*rz[t,1,n,k] + sum[l](dc_in[t,n,l]*Wc[l,k]*rz[t,0,n,k]) +
         #     sum[q,l](drz_in[t,n,q,l]*Wrz[q,l,k])
         np.add(dh_total[t]*rz[t, 1] + part*rz[t, 0], drz_in[t].reshape(N, 2*H) @ Wrz_flat, out=dh_total_carry[t])

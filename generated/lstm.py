@@ -154,7 +154,6 @@ def forward(*, x, h0, c0, Ui, Uf, Ug, Uo, Wi, Wf, Wg, Wo, bi, bf, bg, bo):
         np.add(ifo[t, 1]*c[t], ifo[t, 0]*g[t], out=c[t + 1])  # (N, H)
         # h[t,n,k] = ifo[t,2,n,k]*tanh(c[t,n,k])
         np.multiply(ifo[t, 2], np.tanh(c[t + 1]), out=h[t + 1])  # (N, H)
-    # h[t,n,k] = ifo[t,2,n,k]*tanh(c[t,n,k])
     return Outputs((h[1:, :, :], c[1:, :, :])), (x, h, c, g, Uifog, Wifog, ifo, T, N, I, H, dtype,)
 
 
@@ -163,19 +162,18 @@ def backward(residuals, *, dh, dc):
     x, h, c, g, Uifog, Wifog, ifo, T, N, I, H, dtype, = residuals
     dh = _seed(dh, dtype, (T, N, H), "dh[T, N, H]")
     dc = _seed(dc, dtype, (T, N, H), "dc[T, N, H]")
-    # difog_in_pre[t,n,k] = 1 - ifo[t,0,n,k]
-    difog_in_pre = 1 - ifo[:, 0]                    # (T, N, H)
-    # dc_total_pre[t,n,k] = 1 - tanh(c[t,n,k])**2
+    # difog_in_pre[t,n,k] = ifo[t,0,n,k]*(1 - ifo[t,0,n,k])
+    difog_in_pre = ifo[:, 0]*(1 - ifo[:, 0])        # (T, N, H)
+    # dc_total_pre[t,n,k] = ifo[t,2,n,k]*(1 - tanh(c[t,n,k])**2)
     part = np.tanh(c[1:])
-    dc_total_pre = part**2
-    np.subtract(1, dc_total_pre, out=dc_total_pre)  # (T, N, H)
-    # difog_in_pre2[t,n,k] = 1 - ifo[t,1,n,k]
-    difog_in_pre2 = 1 - ifo[:, 1]                   # (T, N, H)
+    dc_total_pre = ifo[:, 2]*(1 - part**2)          # (T, N, H)
+    # difog_in_pre2[t,n,k] = ifo[t,1,n,k]*(1 - ifo[t,1,n,k])
+    difog_in_pre2 = ifo[:, 1]*(1 - ifo[:, 1])       # (T, N, H)
     # difog_in_pre3[t,n,k] = 1 - g[t,n,k]**2
     difog_in_pre3 = g**2
     np.subtract(1, difog_in_pre3, out=difog_in_pre3)  # (T, N, H)
-    # difog_in_pre4[t,n,k] = 1 - ifo[t,2,n,k]
-    difog_in_pre4 = 1 - ifo[:, 2]                   # (T, N, H)
+    # difog_in_pre4[t,n,k] = ifo[t,2,n,k]*(1 - ifo[t,2,n,k])
+    difog_in_pre4 = ifo[:, 2]*(1 - ifo[:, 2])       # (T, N, H)
     # do_pre[t,n,k] = tanh(c[t,n,k])
     do_pre = part                                   # (T, N, H)
     dh_total = np.zeros((T + 1, N, H), dtype)  # dh_total[-1, 0, 0] stands first
@@ -185,20 +183,17 @@ def backward(residuals, *, dh, dc):
     for t in range(T - 1, -1, -1):
         # dh_total[t,n,k] = dh[t,n,k] + sum[q,l](difog_in[t+1,n,q,l]*Wifog[q,l,k])
         np.add(dh[t], difog_in[t + 1].reshape(N, 4*H) @ Wifog_flat, out=dh_total[t + 1])  # (N, H)
-        # dc_total[t,n,k] = dc[t,n,k] + dh_total[t,n,k]*ifo[t,2,n,k]*dc_total_pre[t,n,k] + dc_total_carry[t+1,n,k]
-        dc_total = dc[t] + dh_total[t + 1]*ifo[t, 2]*dc_total_pre[t]
-        dc_total += dc_total_carry[t + 1]           # (N, H)
+        # dc_total[t,n,k] = dc[t,n,k] + dh_total[t,n,k]*dc_total_pre[t,n,k] + dc_total_carry[t+1,n,k]
+        dc_total = dc[t] + dh_total[t + 1]*dc_total_pre[t] + dc_total_carry[t + 1]  # (N, H)
         # di[t,n,k] = dc_total[t,n,k]*g[t,n,k]
         di = dc_total*g[t]                          # (N, H)
-        # difog_in[t,n,0,k] = di[t,n,k]*ifo[t,0,n,k]*difog_in_pre[t,n,k]
-        di *= ifo[t, 0]
+        # difog_in[t,n,0,k] = di[t,n,k]*difog_in_pre[t,n,k]
         np.multiply(di, difog_in_pre[t], out=difog_in[t, :, 0])  # (N, H)
         # dc_total_carry[t,n,k] = dc_total[t,n,k]*ifo[t,1,n,k]
         np.multiply(dc_total, ifo[t, 1], out=dc_total_carry[t])  # (N, H)
         # df[t,n,k] = dc_total[t,n,k]*c[t-1,n,k]
         df = dc_total*c[t]                          # (N, H)
-        # difog_in[t,n,1,k] = df[t,n,k]*ifo[t,1,n,k]*difog_in_pre2[t,n,k]
-        df *= ifo[t, 1]
+        # difog_in[t,n,1,k] = df[t,n,k]*difog_in_pre2[t,n,k]
         np.multiply(df, difog_in_pre2[t], out=difog_in[t, :, 1])  # (N, H)
         # dg[t,n,k] = dc_total[t,n,k]*ifo[t,0,n,k]
         dg = np.multiply(dc_total, ifo[t, 0], out=dc_total)  # (N, H)
@@ -206,8 +201,7 @@ def backward(residuals, *, dh, dc):
         np.multiply(dg, difog_in_pre3[t], out=difog_in[t, :, 3])  # (N, H)
         # do[t,n,k] = dh_total[t,n,k]*do_pre[t,n,k]
         do = dh_total[t + 1]*do_pre[t]              # (N, H)
-        # difog_in[t,n,2,k] = do[t,n,k]*ifo[t,2,n,k]*difog_in_pre4[t,n,k]
-        do *= ifo[t, 2]
+        # difog_in[t,n,2,k] = do[t,n,k]*difog_in_pre4[t,n,k]
         np.multiply(do, difog_in_pre4[t], out=difog_in[t, :, 2])  # (N, H)
     # dh_total[-1,n,k] = sum[q,l](difog_in[0,n,q,l]*Wifog[q,l,k])
     np.matmul(difog_in[0].reshape(N, 4*H), Wifog.reshape(4*H, H), out=dh_total[0])  # (N, H)

@@ -24,6 +24,7 @@ from .expr import (
 )
 from .integer import Atom, FloorDiv, Int, Mod
 from .program import Ranges
+from .regular import is_regular
 from .terms import Context, Term, decisive
 
 
@@ -163,8 +164,8 @@ def _reduce_mod(value: Int, ranges: Ranges, ctx: Context) -> Int:
 
 
 def _stays_finite(body: Expr, ranges: Ranges, ctx: Context) -> bool:
-    """Whether a factor 0 makes the body 0: no read of what can be infinite, no quotient or logarithm of a read out of range."""
-    if any(r.tensor in ctx.unbounded for r in reads(body)):
+    """Whether a factor 0 makes the body 0: no read of what can be infinite, no quotient of integers that is, nor of a read out of range."""
+    if any(r.tensor in ctx.unbounded for r in reads(body)) or not is_regular(body, ranges, ctx.positive):
         return False
     for node in walk(body):
         if isinstance(node, Op) and may_be_infinite(node):

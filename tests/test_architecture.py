@@ -19,7 +19,7 @@ MODULES = sorted(".".join(p.relative_to(ROOT).with_suffix("").parts) for p in RO
 FLOORS = (
     ("errors", "fresh", "graph", "integer"),
     ("expr", "bounds", "numbers"),
-    ("program", "conditions"),
+    ("program", "conditions", "regular"),
     ("notation", "evaluate", "solve", "scalar", "dual", "degree", "numeric", "sizes"),
     ("terms",),
     ("laws_of_conditions", "laws_of_terms"),

@@ -297,7 +297,7 @@ def test_without_nesting_every_operation_has_a_line_of_its_own() -> None:
 
 
 def test_every_pass_has_a_case() -> None:
-    assert set(CASES) == {*PASSES, *FORMS} - {"recentre", "by_image", "by_place", "by_part"}  # test_windows, test_threads
+    assert set(CASES) == {*PASSES, *FORMS} - {"recentre", "by_image", "by_place", "by_part", "by_diagonal"}  # tests of their own
 
 
 def test_a_pass_that_there_is_not_is_refused() -> None:

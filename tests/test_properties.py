@@ -133,6 +133,25 @@ Y3 = (sum[m](Y2[m,tok[m]]) - max[v](Y2[1,v-1]))"""),
 )
 
 
+SINGULAR = (  # A factor of integers that is infinite where a read beside it is out of range: 0·∞ is not 0, and the place does not count.
+    "x[J], c[J] -> y\ny[i] = sum[j](x[j-1]*(1/j + c[i])) for i < J, j < J",
+    "x[J], c[J] -> y\ny[i] = sum[j](x[j-1]/j*c[i]) for i < J, j < J",
+    "x[J], c[J] -> y\ny[i] = sum[j](x[j-1]*log(j)*c[i]) for i < J, j < J",
+    "x[J], c[J] -> y\ny[i] = sum[j](x[j-1]*exp(1/j)*c[i]) for i < J, j < J",
+    "x[J], c[J] -> y\ny[i] = sum[j](x[j-1]*j**(-0.5)*c[i]) for i < J, j < J",
+    "x[J], c[J] -> y\ny[i] = sum[j](x[j-1]*sqrt(j - 1)*c[i]) for i < J, j < J",
+    "x[I,J] -> D\nD[i,j] = tanh(1/(1 + i + 2*j)*D[i,j+1] + 0.5*D[i,j+1] + x[i,j]) for i < I, j < J",
+    "x[I,J] -> D\nD[i,j] = tanh(log(1 + i + 2*j)*D[i,j+1] + 0.5*D[i,j+1] + x[i,j]) for i < I, j < J",
+    "x[I,J] -> D\nD[i,j] = x[i,j+1]*exp(1/(i + j + 1)) + x[i,j+1]*0.5 for i < I, j < J",
+)
+
+
+@pytest.mark.parametrize("law", ["derived", "emitted", "switched"])
+@pytest.mark.parametrize("text", SINGULAR)
+def test_where_integers_are_infinite_nothing_is_read(text: str, law: str) -> None:
+    laws.LAWS[law](text, 0)
+
+
 @pytest.mark.parametrize(("law", "seed", "text"), FOUND)
 def test_what_a_long_run_found_stays_mended(law: str, seed: int, text: str) -> None:
     laws.LAWS[law](text, seed)

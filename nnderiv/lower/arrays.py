@@ -173,8 +173,11 @@ def read(frame: Frame, tensor: str, subs: Sequence[Int], outside: str = "") -> A
     return _slices(frame, store, subs, relative, kinds)
 
 
-def target(frame: Frame, tensor: str, subs: Sequence[Int]) -> str:
-    """The left-hand side of an assignment to tensor[subs]; the subscripts are indices and places, all inside."""
+def target(frame: Frame, tensor: str, subs: Sequence[Int], variable: str = "") -> str:
+    """The left-hand side of an assignment to tensor[subs]; the subscripts are indices and places, all inside.
+
+    The variable is the tensor's own name, whatever is read from another one meanwhile, as in a sweep; or the view that is given.
+    """
     store, parts = frame.storage[tensor], []
     for sub, r in zip(subs, store.axes, strict=True):
         if sub.name in frame.ranges and sub.name is not None:
@@ -182,9 +185,9 @@ def target(frame: Frame, tensor: str, subs: Sequence[Int]) -> str:
             parts.append(":" if whole else _slice(frame, sub - r.lo, sub.name, r))
         else:
             parts.append(frame.integer(sub - r.lo))
-    while len(parts) > 1 and parts[-1] == ":":
+    while len(parts) > (not variable) and parts[-1] == ":":
         parts.pop()
-    return f"{tensor}[{', '.join(parts)}]"  # by its own name: within a sweep, what is read is another variable
+    return f"{variable or tensor}[{', '.join(parts)}]" if parts else variable
 
 
 def _kind(frame: Frame, tensor: str, axis: int, subs: Sequence[Int]) -> str:

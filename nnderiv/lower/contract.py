@@ -16,6 +16,7 @@ from itertools import takewhile
 
 from ..expr import INF, ZERO, Expr, Num, Op, Read, conjunction, free_symbols, guarded_factors, is_reciprocal, product, reads, walk, where
 from ..integer import Int
+from ..regular import is_regular
 from ..simplify import may_be_infinite
 from .arrays import Array, Frame, permute
 from .form import DIVIDE, MATMUL, MULTIPLY, call, variable_of
@@ -184,7 +185,7 @@ def _operands(frame: Frame, body: Expr) -> tuple[list[Operand], list[Expr], list
 
 
 def _may_be_infinite(frame: Frame, f: Expr) -> bool:
-    if any(r.tensor in frame.infinite for r in reads(f)):
+    if any(r.tensor in frame.infinite for r in reads(f)) or not is_regular(f, frame.ranges, frame.positive):
         return True
     return any(node == INF or isinstance(node, Op) and may_be_infinite(node) and reads(node) for node in walk(f))
 

@@ -41,6 +41,14 @@ def walks_kernel(kernel: Iterable[Int], rest: Iterable[Int]) -> bool:
     return places * (CALL + others) < places * others * SCATTERED
 
 
+def by_diagonal(rest: Iterable[Int]) -> bool:
+    """Whether a table goes diagonal by diagonal rather than entry by entry, `rest` being the sizes of what stands at an entry.
+
+    loops: I·J · (CALL + entries)         diagonals: (I + J) · CALL + I·J · entries, which lie apart in memory
+    """
+    return entries(rest) < CALL
+
+
 def in_parts(count: Int, per_step: Iterable[Int], threads: int) -> bool:
     """Whether so many steps may be worth doing part by part.
 

@@ -40,10 +40,12 @@ from ..program import Equation, Program, Range, Ranges
 from ..ranges import bound_indices
 from . import accumulate, cost
 from .arrays import Array, Frame, Storage, expand, integer_value, permute, read, target, tuple_text
+from .by_diagonal import ByDiagonal
 from .by_image import ByImage, Product, windowed_product
 from .by_part import Member, Part, largest, member, results, together
 from .by_place import for_each_place, reduced, scattered
 from .contract import sum_of_products, times
+from .diagonals import find as find_diagonals
 from .facts import Facts
 from .fold import Fold, find_fold
 from .form import (
@@ -114,6 +116,7 @@ class Body:
         yield
         self.depth -= 1
         self.code.items = [*outer, Block(head, tuple(self.code.items), binds)]
+        self.code.note = -1  # what follows does not belong to the last equation in the block
 
     # -- nodes -------------------------------------------------------------------------------------------------------
     def name_sizes(self, equations: Sequence[Equation]) -> None:
@@ -260,6 +263,11 @@ class Body:
         if "accumulate" not in self.without and (found := accumulate.find(node, self.storage)) is not None:
             self.accumulate(node, found)
             return
+        if "by_diagonal" not in self.without:
+            diagonals = find_diagonals(self.program, node, self.storage, self.loops, self.positive)
+            if diagonals is not None:
+                ByDiagonal(self, diagonals).run()
+                return
         lo, hi = self.integer(node.range.lo), self.integer(node.range.hi)
         if node.forwards:
             span = hi if node.range.lo == 0 else f"{lo}, {hi}"

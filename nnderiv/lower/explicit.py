@@ -11,6 +11,7 @@ from ..expr import INF, ZERO, Expr, Op, Read, Reduce, conjunction, factors, map_
 from ..integer import Int
 from ..normal import positive_names, readable
 from ..program import Equation, Program
+from ..regular import is_regular
 from ..simplify import may_be_infinite
 
 
@@ -42,15 +43,15 @@ def _equation(program: Program, e: Equation, positive: frozenset[str]) -> Equati
 def _vanishing(program: Program, e: Equation, body: Expr, positive: frozenset[str]) -> set[tuple[str, tuple[Int, ...]]]:
     """The reads that are factors of the body: a zero in one of them is a zero of the whole, as long as the rest is finite."""
 
-    def may_leave(f: Expr) -> bool:
-        return any(readable(program.hulls[r.tensor], r.subs, e.ranges, positive) for r in reads(f))
+    def is_risky(f: Expr) -> bool:
+        may_leave = any(readable(program.hulls[r.tensor], r.subs, e.ranges, positive) for r in reads(f))
+        return may_leave and not _stays_finite(f) or not is_regular(f, e.ranges, positive)
 
     while isinstance(body, Op) and body.op == "where" and body.args[2] == ZERO:
         body = body.args[1]
     parts = factors(body)
     plain = {(f.tensor, f.subs) for f in parts if isinstance(f, Read)}
-    risky = [f for f in parts if not isinstance(f, Read) and may_leave(f) and not _stays_finite(f)]
-    return set() if risky else plain
+    return set() if any(is_risky(f) for f in parts if not isinstance(f, Read)) else plain
 
 
 def _stays_finite(e: Expr) -> bool:

@@ -6,10 +6,14 @@ So do functions and products of data, and reads whose subscripts a loop variable
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
-from ..bounds import inside
+from ..bounds import inside, never_negative, smaller_or_greater
+from ..conditions import facts
 from ..expr import (
+    ONE,
+    ZERO,
     Expr,
     Num,
     Op,
@@ -17,8 +21,11 @@ from ..expr import (
     Reduce,
     additive_terms,
     children,
+    conjuncts,
+    factors,
     free_symbols,
     map_children,
+    product,
     reads,
     signed,
     tensor,
@@ -27,7 +34,7 @@ from ..expr import (
 from ..fresh import Fresh
 from ..graph import cycles
 from ..normal import positive_names
-from ..program import Equation, Program, Range
+from ..program import Equation, Program, Range, Ranges
 from ..ranges import bound_indices
 
 
@@ -68,6 +75,8 @@ class _Hoister:
             return self.sum_(e, body, cycle)
         if isinstance(body, Op) and body.op == "*":
             return self.product(e, body, cycle)
+        if isinstance(body, Op) and body.op == "where" and (moved := self.where(e, body, cycle)) is not None:
+            return moved
         return map_children(lambda child: self.rewrite(e, child, cycle), body)
 
     def sum_(self, e: Equation, body: Expr, cycle: frozenset[str]) -> Expr:
@@ -82,11 +91,38 @@ class _Hoister:
         return signed(free + bound)
 
     def product(self, e: Equation, body: Op, cycle: frozenset[str]) -> Expr:
-        """Factors that do not read the cycle, computed together if their product is no larger than each of them."""
+        """Factors that do not read the cycle: computed together where that is no larger than the largest of them, else each by itself."""
         free = [f for f in body.args if not tensors(f) & cycle]
-        worthy = [f for f in free if self.worthwhile(e, f)]
-        table = {f: self.name(e, f) for f in worthy}
-        return map_children(lambda f: table.get(f) or (f if f in free else self.rewrite(e, f, cycle)), body)
+        if self.is_no_larger(e, free):
+            parts = {f: ONE for f in free} | {free[0]: self.name(e, product(free))}
+        else:
+            parts = {f: self.name(e, f) for f in free if self.worthwhile(e, f)}
+        return map_children(lambda f: parts.get(f) or (f if f in free else self.rewrite(e, f, cycle)), body)
+
+    def is_no_larger(self, e: Equation, parts: list[Expr]) -> bool:
+        """Whether one of several parts reads all that their product depends on, and there is more to it than a number."""
+        over = [self.indices(e, f) for f in parts]
+        more = sum(map(bool, over)) > 1 or any(self.worthwhile(e, f) for f in parts)
+        return len(parts) > 1 and more and max(over, key=len) == self.indices(e, product(parts))
+
+    def where(self, e: Equation, body: Op, cycle: frozenset[str]) -> Expr | None:
+        """where(t + 1 < T, dh[t+1] a[t], 0) is dh[t+1] b[t] with b[t] = a[t] for t < T − 1: where the condition fails, both are 0."""
+        free = [f for f in factors(body.args[1]) if not tensors(f) & cycle]
+        bound = [f for f in factors(body.args[1]) if tensors(f) & cycle]
+        conditions = conjuncts(body.args[0])
+        ranges = narrowed(e.ranges, conditions, self.positive)
+        if body.args[2] != ZERO or ranges is None or len(bound) != 1 or not isinstance(bound[0], Read):
+            return None
+        read = set(self.indices(e, product(free)))
+        if any(r != e.ranges[i] and i not in read for i, r in ranges.items()) or not all(self.vanishes(e, bound[0], c) for c in conditions):
+            return None
+        return product([bound[0], self.name(replace(e, ranges=ranges), product(free))])
+
+    def vanishes(self, e: Equation, r: Read, c: Expr) -> bool:
+        """Whether what is read lies outside its tensor wherever the condition does not hold."""
+        known = facts(Op("not", (c,)))
+        return any(never_negative(beyond, e.ranges, self.positive, known)
+                   for s, axis in zip(r.subs, self.program.hulls[r.tensor], strict=True) for beyond in (s - axis.hi, axis.lo - 1 - s))
 
     def worthwhile(self, e: Equation, body: Expr) -> bool:
         """A sum, a function or arithmetic of tensors; a read that is shifted against its tensor."""
@@ -97,11 +133,12 @@ class _Hoister:
             return False
         return isinstance(body, Reduce) or any(isinstance(c, Op | Reduce | Read) for c in children(body)) and _is_value(body)
 
-    def name(self, e: Equation, body: Expr) -> Expr:
+    def indices(self, e: Equation, body: Expr) -> list[str]:
         free = free_symbols(body)
-        indices = [i for i in e.ranges if i in free]
-        if not indices:
-            indices = []
+        return [i for i in e.ranges if i in free]
+
+    def name(self, e: Equation, body: Expr) -> Expr:
+        indices = self.indices(e, body)
         ranges = {i: e.ranges[i] for i in [*indices, *bound_indices(body)]}
         key = (body, tuple(ranges.items()))
         if key not in self.known:
@@ -110,6 +147,23 @@ class _Hoister:
             self.shapes[name] = tuple(ranges[i] for i in indices)
             self.known[key] = tensor(name, *indices)
         return self.known[key]
+
+
+def narrowed(ranges: Ranges, conditions: Iterable[Expr], positive: frozenset[str]) -> Ranges | None:
+    """The ranges where all the conditions hold, if each bounds one index."""
+    found = dict(ranges)
+    for said in map(facts, conditions):
+        for fact in said:
+            bounded = [i for i in ranges if i in fact.symbols()]
+            split = fact.split(bounded[0]) if len(bounded) == 1 and not fact.elements() else None
+            if split is None or split[0] not in (1, -1):
+                return None
+            r, (sign, rest) = found[bounded[0]], split
+            lo, hi = (-rest, r.hi) if sign == 1 else (r.lo, rest + 1)
+            found[bounded[0]] = Range(smaller_or_greater("max", r.lo, lo, positive), smaller_or_greater("min", r.hi, hi, positive))
+        if not said:
+            return None
+    return found
 
 
 def _is_value(e: Expr) -> bool:

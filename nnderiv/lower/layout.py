@@ -8,17 +8,17 @@ WIDTH = 118
 
 
 def assignment(target: str, value: str, indent: str, sign: str = "=") -> list[str]:
-    """`target = value`; too long, it is broken between the terms of a sum or the arguments of a call."""
-    line = f"{indent}{target} {sign} {value}"
-    if len(line) <= WIDTH:
-        return [line]
+    """`target = value`, or a value alone; too long, it is broken between the terms of a sum or the arguments of a call."""
+    start = f"{indent}{target} {sign} " if target else indent
+    if len(start + value) <= WIDTH:
+        return [start + value]
     inner = indent + "    "
     for separators, keep_leading in (((" + ", " - "), True), ((" & ",), True), ((", ",), False)):
         pieces, opening, closing = _pieces(value, separators, call=not keep_leading)
         if len(pieces) > 1:
             lines = _filled([*pieces] if keep_leading else [f"{p}," for p in pieces], inner)
-            return [f"{indent}{target} {sign} {opening}", *lines, f"{indent}{closing}"]
-    return [line]
+            return [start + opening, *lines, f"{indent}{closing}"]
+    return [start + value]
 
 
 def _pieces(value: str, separators: tuple[str, ...], call: bool) -> tuple[list[str], str, str]:

@@ -31,6 +31,7 @@ Before them, what the emitter may choose, each with its switch too:
 
     by_image   products of matrices over windows go by blocks of images
     by_place   other windows are walked through, place by place of the kernel
+    by_diagonal   a table whose entries wait for their neighbours goes diagonal by diagonal
     by_part    on several threads, what has an index in common goes by parts of it, sums over it too
     rows       Σ_k A[i,k] B[i,k] is a dot product of rows, and Σ_k A[i,k] one with ones: no product in memory
     indicator  where(c, x, 0) with finite x is x·c
@@ -81,7 +82,7 @@ STATEMENTS: dict[str, Callable[[Sequence[Item], frozenset[str]], tuple[Item, ...
 PASSES = tuple(name for name in ("normalised", "recall", "stacked", "scaled", *EQUATIONS, "accumulate", *STATEMENTS) if name != "explicit")
 
 
-FORMS = ("by_image", "by_place", "by_part", "rows", "indicator", "few")
+FORMS = ("by_diagonal", "by_image", "by_place", "by_part", "rows", "indicator", "few")
 
 
 def checked(without: Collection[str]) -> frozenset[str]:

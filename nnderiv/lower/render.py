@@ -47,7 +47,7 @@ def _into(s: Statement, indent: str) -> list[str]:
     if not s.out or not s.operation.into:
         return []
     text = s.operation.into.format(*(o.text for o in s.operands), out=s.out)
-    return [f"{indent}{text}"] if s.out == s.target else assignment(s.target, text, indent)
+    return assignment("" if s.out == s.target else s.target, text, indent)
 
 
 def value(s: Statement) -> Term:

@@ -275,6 +275,15 @@ def _blocks(start, stop, entries, work):
 ''')
 
 _helper('''
+def _diagonals(A, i, j):
+    """A view whose entry [.., i, .., i + j, ..] is A[.., i, .., j, ..]; where A has no such entry, nobody may look."""
+    shape, strides = list(A.shape), list(A.strides)
+    shape[j] = max(0, shape[i] + shape[j] - 1)
+    strides[i] -= strides[j]
+    return np.lib.stride_tricks.as_strided(A, shape, strides)
+''')
+
+_helper('''
 def _windows(A, *axes, outside=0):
     """A view of A. Each axis is None (all of it), or (start, (size, step), ...): one new axis for each (size, step), whose
     entries k1, k2, ... are A[start + k1*step1 + k2*step2 + ...], and 0 (or another value) outside A."""

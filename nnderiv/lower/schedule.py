@@ -8,7 +8,7 @@ D[i−1,j], D[i,j−1]. Where no axis does it, the component is swept until it s
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from ..bounds import never_negative, smaller_or_greater
 from ..conditions import facts
@@ -49,16 +49,16 @@ Node = Compute | Loop | Sweep
 
 @dataclass
 class _Member:
-    """An equation of a component, on its way through nested loops: scalars are loop variables, fixed to this equation."""
+    """An equation of a component, on its way through nested loops, and what it was in the program."""
 
     equation: Equation
+    origin: Equation
     guards: tuple[tuple[str, Range], ...] = ()
-    fixed: dict[int, str] = field(default_factory=dict)  # axis -> loop variable
 
 
 def schedule(program: Program, equations: Sequence[Equation]) -> list[Node]:
     """Nodes in an order in which everything is computed before it is read."""
-    return _Scheduler(program).run([_Member(e) for e in equations])
+    return _Scheduler(program).run([_Member(e, e) for e in equations])
 
 
 @dataclass(frozen=True)
@@ -118,12 +118,12 @@ class _Scheduler:
     def overwrites(self, members: list[_Member], by_tensor: Mapping[str, list[int]]) -> Iterator[tuple[int, int]]:
         """Pairs of equations of one tensor that meet; the second one rules where they do."""
         for ks in by_tensor.values():
-            order = {id(e): n for n, e in enumerate(self.program.definitions[members[ks[0]].equation.tensor])}
+            order = {id(e): n for n, e in enumerate(self.program.definitions[members[ks[0]].origin.tensor])}
             for a in ks:
                 for b in ks:
                     one, other = members[a].equation, members[b].equation
                     place = _Edge(a, one.tensor, one.subs, ())
-                    if a != b and _rank(one, other, order) and not self.never_meets(one, place, other):
+                    if a != b and _rules(members[b].origin, members[a].origin, order) and not self.never_meets(one, place, other):
                         yield a, b
 
     def cycle(self, members: list[_Member], edges: list[_Edge]) -> list[Node]:
@@ -251,7 +251,7 @@ class _Scheduler:
             inner = replace(e, subs=tuple(s.subst(values) for s in e.subs), body=body, ranges=ranges)
         else:
             r, inner = Range(e.subs[axis], e.subs[axis] + 1), e
-        return _Member(inner, m.guards if r == span else (*m.guards, (variable, r)))
+        return _Member(inner, m.origin, m.guards if r == span else (*m.guards, (variable, r)))
 
 
 @dataclass
@@ -261,11 +261,11 @@ class _Plan:
     inner: list[_Edge]
 
 
-def _rank(one: Equation, other: Equation, order: Mapping[int, int]) -> bool:
-    """Whether other rules over one: it is more literal, or as literal and written earlier."""
+def _rules(one: Equation, other: Equation, order: Mapping[int, int]) -> bool:
+    """Whether one of two equations rules where both hold: it is more literal, or as literal and written earlier."""
     if len(one.indices) != len(other.indices):
-        return len(other.indices) < len(one.indices)
-    return (other.position or 0) < (one.position or 0) or order.get(id(other), 0) < order.get(id(one), 0)
+        return len(one.indices) < len(other.indices)
+    return (one.position or 0) < (other.position or 0) or order[id(one)] < order[id(other)]
 
 
 def _renamed(edge: _Edge, e: Equation, axes: Mapping[str, int], variable: str) -> _Edge:

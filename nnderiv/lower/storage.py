@@ -14,8 +14,9 @@ from .schedule import Compute, Loop, Node
 def place(program: Program, nodes: Sequence[Node], kept: set[str]) -> dict[str, Storage]:
     """Storage of every tensor that the nodes compute; `kept` are those that somebody else reads later."""
     hulls = {name: list(axes) for name, axes in program.hulls.items()}
+    computed = {e.tensor for node in nodes for e in equations_of(node)}
     for e, loops in _in_loops(nodes, {}):
-        _widen(hulls, e, loops, {other.tensor for other, _ in _in_loops(nodes, {})})
+        _widen(hulls, e, loops, computed)
     found = {name: Storage(name, tuple(axes)) for name, axes in hulls.items()}
     for node in nodes:
         if isinstance(node, Loop):
@@ -26,19 +27,19 @@ def place(program: Program, nodes: Sequence[Node], kept: set[str]) -> dict[str, 
 
 
 def _in_loops(nodes: Sequence[Node], loops: Ranges) -> Iterator[tuple[Equation, Ranges]]:
-    """Every equation inside a loop, with the loops around it."""
+    """Every equation inside a loop, with the loops around it, as far as its guards let it."""
     for node in nodes:
         if isinstance(node, Loop):
             yield from _in_loops(node.body, {**loops, node.variable: node.range})
         elif isinstance(node, Compute) and loops:
-            yield node.equation, loops
+            yield node.equation, {**loops, **dict(node.guards)}
 
 
-def _widen(hulls: dict[str, list[Range]], e: Equation, loops: Ranges, inside: set[str]) -> None:
+def _widen(hulls: dict[str, list[Range]], e: Equation, loops: Ranges, computed: set[str]) -> None:
     """Margins, so that h[t−1] at the first t needs no question: zeros stand there."""
     ranges = {**loops, **e.ranges}
     for tensor, subs in accesses(e.body):
-        if tensor not in inside:
+        if tensor not in computed:
             continue
         for k, sub in enumerate(subs):
             for name in sub.symbols() & ranges.keys():
