@@ -166,6 +166,47 @@ def chains() -> Iterator[Layer]:
         "start": (32,), "A": (32, 32), "B": (32, 64), "x": integers(64, 128)})
     yield Layer(alignment.chain_log_partition, _log_partition, {"s": (16, 64, 32), "A": (32, 32), "first": (32,), "last": (32,)})
     yield Layer(alignment.viterbi, _scanned(alignment.viterbi), {"s": (128, 32), "A": (32, 32)})
+    yield from tables()
+
+
+def tables() -> Iterator[Layer]:
+    """Entries that wait for their neighbours; PyTorch by anti-diagonals, as those write it who need it fast."""
+    points: Draw = lambda rng: rng.normal(scale=0.3, size=(32, 8)).astype(np.float32)  # sums of costs stay where exp does
+    yield Layer(alignment.soft_dynamic_time_warping, _soft_warping, {"x": points, "y": points, "gamma": np.float32(1)})
+    yield Layer(alignment.recurrent_network_over_an_image, _over_an_image, {
+        "X": (28, 28, 8), "U": (64, 8), "A": (64, 64), "B": (64, 64), "b": (64,)})
+
+
+def _skewed(t: Any, table: Any) -> tuple[Any, Any]:
+    """The anti-diagonals of a table: entry [i, i + j] is table[i, j]; and which entries there are."""
+    N, M, *_ = table.shape
+    wide = t.nn.functional.pad(table, (*[0, 0]*(table.ndim - 2), 0, N)).flatten(0, 1)[:N*(N + M - 1)].unflatten(0, (N, N + M - 1))
+    j = t.arange(N + M - 1) - t.arange(N)[:, None]
+    return wide, (j >= 0) & (j < M)
+
+
+def _soft_warping(t: Any, x: Any, y: Any, gamma: Any) -> Any:
+    costs, exists = _skewed(t, ((x[:, None] - y)**2).sum(-1))
+    far = x.new_full((1,), 1e6)
+    previous = far.expand(len(x))
+    corner = t.cat([x.new_zeros(1), previous[1:]])
+    for d in range(costs.shape[1]):
+        ways = t.stack([corner, previous, t.cat([far, previous[:-1]])])
+        corner = t.cat([far, previous[:-1]])
+        previous = t.where(exists[:, d], costs[:, d] - gamma*t.logsumexp(-ways/gamma, 0), far)
+    return previous[-1]
+
+
+def _over_an_image(t: Any, X: Any, U: Any, A: Any, B: Any, b: Any) -> Any:
+    N, M, _ = X.shape
+    z, exists = _skewed(t, t.nn.functional.linear(X, U, b))
+    h, states = z.new_zeros(N, len(b)), []
+    for d in range(N + M - 1):
+        above = t.cat([h.new_zeros(1, len(b)), h[:-1]])
+        h = t.tanh(z[:, d] + above @ A.T + h @ B.T)*exists[:, d, None]
+        states.append(h)
+    i = t.arange(N)[:, None]
+    return t.stack(states, 1)[i, i + t.arange(M)]
 
 
 def _log_partition(t: Any, s: Any, A: Any, first: Any, last: Any) -> Any:

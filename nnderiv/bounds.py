@@ -150,9 +150,9 @@ def inside(sub: Int, axis: Range, ranges: Mapping[str, Range], positive: Collect
     name = sub.name
     if name is not None and name in ranges and ranges[name] == axis:
         return True
-    if any(isinstance(a, Element) for a in sub.atoms()):
-        return False
     facts = list(facts)
+    if not facts and any(isinstance(a, Element) for a in sub.atoms()):  # data may be anything, if nothing is said of it
+        return False
     return never_negative(sub - axis.lo, ranges, positive, facts) and never_negative(axis.hi - 1 - sub, ranges, positive, facts)
 
 

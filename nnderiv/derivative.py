@@ -306,6 +306,8 @@ class _Reverse:
         divisors = (p, ONE - p)
 
         def divides(e: Expr) -> bool:
+            if isinstance(e, Op) and e.op == "where" and e.args[2] == ZERO:
+                return divides(e.args[1])
             parts = factors(e)
             sums = [terms for f in parts if len(terms := additive_terms(f)) > 1]
             own = any(isinstance(f, Op) and is_reciprocal(f) and f.args[1] in divisors for f in parts)

@@ -22,7 +22,7 @@ from .expr import (
     reads,
     walk,
 )
-from .integer import Atom, FloorDiv, Int, Mod
+from .integer import Atom, Element, FloorDiv, Int, Mod
 from .program import Ranges
 from .regular import is_regular
 from .terms import Context, Term, decisive
@@ -73,6 +73,22 @@ def divide_exactly(term: Term, dims: Ranges, ctx: Context) -> Term:
                 conditions = tuple(d if d is c else map_ints(back, d) for d in term.conditions)
                 term = Term(term.indices, conditions, map_ints(back, term.body), term.spare)
     return term
+
+
+def name_data(term: Term, dims: Ranges, ctx: Context) -> Term:
+    """[y = k] A[y] = [y = k] A[k], for an element y of an integer tensor and an index k on the left: the plain name stands for both."""
+    for c in term.conditions:
+        if isinstance(c, Op) and c.op == "==" and all(isinstance(a, IntValue) for a in c.args):
+            values = [a.value for a in c.args if isinstance(a, IntValue)]
+            for data, index in (values, values[::-1]):
+                if index.name in dims and len(data.terms) == 1 and len(found := data.elements()) == 1 and data == Int.atom(found[0]):
+                    body = map_ints(partial(_named, data=found[0], index=index), term.body)
+                    term = term if body == term.body else Term(term.indices, term.conditions, body, term.spare)
+    return term
+
+
+def _named(value: Int, data: Element, index: Int) -> Int:
+    return value.map_atoms(lambda atom: index if atom == data else Int.atom(atom))
 
 
 def _multiply_back(value: Int, top: Int, bottom: Int) -> Int:

@@ -72,7 +72,7 @@ def cancel(term: Term, dims: Ranges, ctx: Context) -> Term:
         return Term(term.indices, term.conditions, product(parts), term.spare)
     divisors = {f.args[1] for p in parts for n in walk(p) if isinstance(n, Op) and n.op == "/" for f in _reciprocals(n)}
     ranges = {**dims, **term.indices}
-    known = [f for f in dict.fromkeys(parts) if f in divisors and never_zero(f, ctx) and not may_leave(f, ranges, ctx)]
+    known = [f for f in dict.fromkeys(parts) if f in divisors and never_zero(f, ctx) and not may_leave(f, ranges, ctx, term.conditions)]
     if not known:
         return term
     spread = _distributed(parts, known)

@@ -25,6 +25,7 @@ from .latex import equation_latex
 from .program import Equation, Program, Range, Ranges
 from .reasons import NAMES, REASONS, Said, condition, equal, formula, listed, plain, say
 from .simplify import Term
+from .terms import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -339,7 +340,7 @@ class _Line:
         for t in terms:
             if t is not None:
                 ranges |= t.indices
-                parts.append(t.expression())
+                parts.append(guarded(t, ranges, self.reverse))
         return replace(self.final, body=add(parts), ranges=ranges)
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from .bounds import inside
+from .conditions import facts
 from .expr import ZERO, Expr, Num, Read, Reduce, conjunction, factors, free_symbols, ints, product, reads, subst_indices, where
 from .integer import Int
 from .program import Range, Ranges
+from .regular import is_regular
 
 if TYPE_CHECKING:
     from .program import Program
@@ -65,20 +67,27 @@ class Term:
 def written(term: Term, ranges: Ranges, ctx: Context) -> Expr:
     """Σ_x c · e = c · Σ_x e, where c does not know x, and the sum leaves out no place: a sum over nothing is 0, but c may be ∞."""
     if term.conditions or may_leave(term.body, ranges, ctx):
-        return term.expression()
+        return guarded(term, ranges, ctx)
     return term.expression(lambda c: False)
+
+
+def guarded(term: Term, ranges: Ranges, ctx: Context) -> Expr:
+    """The term as it is where its sum may leave out places: what may be infinite there stays inside."""
+    return term.expression(lambda c: _reads_data(c) or not is_regular(c, ranges, ctx.positive))
 
 
 def _reads_data(e: Expr) -> bool:
     return bool(reads(e)) or any(v.elements() for v in ints(e))
 
 
-def may_leave(e: Expr, ranges: Ranges, ctx: Context) -> bool:
-    """Whether some read in e may be out of range, or depends on data: then a sum over it leaves out places."""
-    if any(v.elements() for v in ints(e)):
+def may_leave(e: Expr, ranges: Ranges, ctx: Context, conditions: Iterable[Expr] = ()) -> bool:
+    """Whether some read in e may be out of range where the conditions hold: then a sum over it leaves out places."""
+    known = [f for c in conditions for f in facts(c)]
+    if not known and any(v.elements() for v in ints(e)):
         return True
     found = ((r, ctx.axes(r.tensor)) for r in reads(e))
-    return any(axes is None or not all(inside(s, a, ranges, ctx.positive) for s, a in zip(r.subs, axes, strict=True)) for r, axes in found)
+    return any(axes is None or not all(inside(s, a, ranges, ctx.positive, known) for s, a in zip(r.subs, axes, strict=True))
+               for r, axes in found)
 
 
 def decisive(term: Term) -> list[Read]:

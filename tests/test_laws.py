@@ -19,7 +19,7 @@ from nnderiv.simplify import TABLE, Term
 from nnderiv.tidy import Surroundings
 
 LAWS = {law.name: law for law in TABLE}
-SIGNATURE = "x[N], y[N], z[M], w[2*N], A[N,N], P[N,M], b, q[N,M], int s -> u"  # what the terms below may read
+SIGNATURE = "x[N], y[N], z[M], w[2*N], A[N,N], P[N,M], b, q[N,M], int s, int t[M] -> u"  # what the terms below may read
 DEFINED = "m[n] = sum[k](P[n,k])/M\np[n] = sigmoid(x[n])\ne[n] = exp(y[n])\nl[n] = exp(where(n > 1, x[n], -inf))\n"
 DEFINED += "r[n] = logsumexp[k](P[n,k])\nS[n,k] = exp(P[n,k] - r[n])\nR[n,k] = exp(q[n,k] - r[n])\nh[n,k] = (1 - b)*S[n,k] + b/M\n"
 GIVEN = "given sum[k](q[n,k]) = 1"
@@ -51,6 +51,8 @@ APPLIES = {
                           ("sum[n](where(n < N + 2, x[n], 0))", "", "sum[n](x[n])")],
     "settle_divisions": [("x[n]*z[n//N]", "n", "x[n]*z[0]"), ("x[n]*y[n % N]", "n", "x[n]*y[n]")],
     "divide_exactly": [("where(n % s == 0, x[s*(n//s)], 0)", "n", "where(n % s == 0, x[n], 0)")],
+    "name_data": [("where(t[k] == n, x[t[k]]*y[n], 0)", "n,k", "where(t[k] == n, x[n]*y[n], 0)"),
+                  ("where(n == t[k], 1/x[t[k]], 0)", "n,k", "where(n == t[k], 1/x[n], 0)")],
     "contract_delta": [("sum[n](where(n == k + 1, x[n]*y[n], 0))", "k", "where(0 <= k + 1 and k + 1 < N, x[k+1]*y[k+1], 0)")],
     "drop_outside": [("sum[n](y[n]*x[n+N])", "", "0"), ("x[n]*y[-n-1]", "n", "0")],
     "sum_of_nothing": [("sum[n](b**2)", "", "N*b**2")],
@@ -68,6 +70,8 @@ FAILS = {
     "settle_conditions": [("where(n > 0, x[n], 0)", "n"), ("where(n > 1 and n < 3, x[n], 0)", "n")],  # true for some, false for others
     "settle_divisions": [("x[n]*z[(n+1)//N]", "n"), ("w[n]*y[n % N]", "n")],  # n + 1 may be N; n runs up to 2 N
     "divide_exactly": [("where(n % s == 1, x[s*(n//s)], 0)", "n"), ("where(n > s, x[s*(n//s)], 0)", "n")],  # s need not divide
+    "name_data": [("where(t[k] == n + 1, x[t[k]], 0)", "n,k"), ("where(t[k] < n, x[t[k]], 0)", "n,k"),
+                  ("sum[n](where(t[k] == n, x[t[k]]*x[n], 0))", "k")],  # n + 1 is no plain name; it is summed
     "contract_delta": [("sum[n](where(2*n == k, x[n], 0))", "k"), ("where(n == k, A[n,k], 0)", "n,k")],  # 2n = k; nothing is summed
     "drop_outside": [("sum[n](y[n]*x[n+1])", ""), ("y[n]*exp(x[n+N])", "n")],  # in range for some; exp(0) is 1
     "sum_of_nothing": [("sum[n](where(n > 1, b, 0))", ""), ("sum[n](b*x[n])", "")],  # a condition, a factor knows n

@@ -71,6 +71,7 @@ def run(module: Any, seeds: dict[str, Any], **inputs: Any) -> tuple[Any, Any]:
 # -- what each pass does to the text -----------------------------------------------------------------------------------------
 CASES: dict[str, tuple[str, str, str]] = {
     # pass: (program, function, what stands there because of it)
+    "shifted": ("x[N], z[N] -> y\ny[n] = exp(x[n])/(exp(x[n]) + exp(z[n]))", "forward", "y = 1/(1 + np.exp(z - x))"),
     "normalised": (CROSS_ENTROPY, "backward", "np.exp(Z_log"),
     "recall": ("x[N,K] -> y\ny[n,k] = gelu(x[n,k])", "forward", "y_erf = _erf(x/2**0.5)"),
     "from_output": ("X[N,I], W[I,O] -> Y\nY[n,o] = relu(sum[i](X[n,i]*W[i,o]))", "backward", "Y > 0"),
@@ -321,7 +322,7 @@ L[n] = a[n,T-1,U-1] + b[n,T-1,U-1]"""
 
 def test_a_table_with_base_cases_on_its_edges_and_its_gradient_need_two_loops_and_no_sweep() -> None:
     for function in ("forward", "backward"):
-        written = body(TRANSDUCER, function)
+        written = body(TRANSDUCER, function, without=("by_diagonal",))
         assert "for t in" in written and "for u in" in written and "_until_settled" not in written
     assert "not t + 1 < T + 1" not in str(nd.derive(TRANSDUCER).backward)  # beside t + 1 < T it never holds
 
@@ -504,6 +505,66 @@ def test_large_inputs_in_single_precision_give_no_nan_and_no_warning(name: str) 
     step = 1e-3 * np.eye(LARGE.size).reshape(LARGE.size, *LARGE.shape)
     slopes = [(meaning(LARGE + e).sum() - meaning(LARGE - e).sum()) / 2e-3 for e in step]
     np.testing.assert_allclose(dx.ravel(), slopes, rtol=1e-3, atol=1e-3)
+
+
+WRITTEN_OUT = {  # text -> the same in names that are known to be stable
+    "y[n] = log(exp(x[n]) + exp(z[n]))": "y[n] = x[n] + softplus(z[n] - x[n])",
+    "y[n] = exp(x[n])/(exp(x[n]) + exp(z[n]))": "y[n] = sigmoid(x[n] - z[n])",
+    "y[n] = (exp(x[n]) - exp(-x[n]))/(exp(x[n]) + exp(-x[n])) + z[n]": "y[n] = tanh(x[n]) + z[n]",
+    "y[n] = z[n]*log(sigmoid(x[n])) + (1 - z[n])*log(1 - sigmoid(x[n]))": "y[n] = -z[n]*softplus(-x[n]) - (1 - z[n])*softplus(x[n])",
+    "p[n] = sigmoid(x[n])\ny[n] = z[n]*log(p[n]) + (1 - z[n])*log(1 - p[n])": "y[n] = -z[n]*softplus(-x[n]) - (1 - z[n])*softplus(x[n])",
+}
+
+
+@pytest.mark.parametrize("text", WRITTEN_OUT)
+def test_what_is_written_out_with_exponentials_is_as_stable_as_what_has_a_name(text: str) -> None:
+    rng = np.random.default_rng(0)
+    x, z = (np.concatenate([rng.permutation([-1e4, -300, -90, -20, -1, 0, 1, 20, 90, 300, 1e4]), [1e4, -1e4]]) for _ in range(2))
+    results = []
+    for written, dtype in ((text, np.float32), (WRITTEN_OUT[text], np.float64)):
+        module = nd.derive(f"x[N], z[N] -> y\n{written}").compile()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            y, residuals = module.forward(x=x.astype(dtype), z=z.astype(dtype))
+            results.append([y, *module.backward(residuals, dy=np.ones_like(y))])
+    for found, expected in zip(*results, strict=True):
+        assert found.dtype == np.float32 and np.isfinite(found).all()
+        np.testing.assert_allclose(found, expected, rtol=2e-6, atol=2e-6)
+
+
+LOSSES = {  # a loss of probabilities -> the same of scores; both with the probabilities as an output, or not
+    "L = -sum[n,k](y[n,k]*log(p[n,k]))": "L = -sum[n,k](y[n,k]*log_softmax[k](x[n,k]))",
+    "L = -sum[n](log(p[n,label[n]]))": "q[n,k] = log_softmax[k](x[n,k])\nL = -sum[n](q[n,label[n]])",
+    "L = sum[n,k](p[n,k]*log(p[n,k]/y[n,k]))": "L = sum[n,k](softmax[k](x[n,k])*(log_softmax[k](x[n,k]) - log(y[n,k])))",
+    "L = -sum[n,k](y[n,k]*log(p[n,k]))/N + sum[n,k](p[n,k]**2)":
+        "L = -sum[n,k](y[n,k]*log_softmax[k](x[n,k]))/N + sum[n,k](softmax[k](x[n,k])**2)",
+}
+
+
+@pytest.mark.parametrize("outputs", ["L", "p, L"])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_losses_of_probabilities_that_vanish_are_finite_and_so_are_their_gradients(loss: str, outputs: str) -> None:
+    rng = np.random.default_rng(0)
+    y = rng.uniform(0.1, 1, LARGE.shape)
+    values = {"y": y / y.sum(1, keepdims=True), "label": rng.integers(4, size=len(LARGE)), "x": LARGE}
+    results = []
+    for names, body, dtype in ((outputs, f"p[n,k] = softmax[k](x[n,k])\n{loss}", np.float32), ("L", LOSSES[loss], np.float64)):
+        d = nd.derive(f"x[N,K], y[N,K], int label[N] -> {names}\n{body}", wrt=("x",))
+        module = d.compile()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            found, residuals = module.forward(**{k: v if k == "label" else v.astype(dtype) for k, v in values.items()})
+            seeds = {"dp": np.zeros(LARGE.shape, dtype), "dL": 1} if names != "L" else {}
+            results.append([found if names == "L" else found.L, module.backward(residuals, **seeds).dx])
+    for a, b in zip(*results, strict=True):
+        assert a.dtype == np.float32 and np.isfinite(a).all()
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
+
+
+def test_a_label_that_there_is_not_is_read_as_probability_zero() -> None:
+    module = nd.derive("x[N,K], int label[N] -> y\np[n,k] = softmax[k](x[n,k])\ny[n] = log(p[n,label[n]])").compile()
+    y, _ = module.forward(x=LARGE, label=np.array([0, 1, 7, -1, 2]))
+    assert np.isneginf(y[[2, 3]]).all() and np.isfinite(y[[0, 1, 4]]).all()
 
 
 MASKED = """

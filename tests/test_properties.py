@@ -143,6 +143,7 @@ SINGULAR = (  # A factor of integers that is infinite where a read beside it is 
     "x[I,J] -> D\nD[i,j] = tanh(1/(1 + i + 2*j)*D[i,j+1] + 0.5*D[i,j+1] + x[i,j]) for i < I, j < J",
     "x[I,J] -> D\nD[i,j] = tanh(log(1 + i + 2*j)*D[i,j+1] + 0.5*D[i,j+1] + x[i,j]) for i < I, j < J",
     "x[I,J] -> D\nD[i,j] = x[i,j+1]*exp(1/(i + j + 1)) + x[i,j+1]*0.5 for i < I, j < J",
+    "x[I,J], W[K,K] -> D\nD[i,j,k] = tanh(x[i,j] + 1/(1 + i + 2*j)*sum[l](W[k,l]*D[i,j+1,l])) for i < I, j < J, k < K",
 )
 
 

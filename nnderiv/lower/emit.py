@@ -66,6 +66,7 @@ from .form import (
     renamed,
 )
 from .fuse import Softmaxes
+from .quotients import exponents
 from .schedule import Compute, Loop, Node, Sweep
 from .side_by_side import side_by_side
 from .storage import equations_of
@@ -610,6 +611,8 @@ class Body:
             return frame.combine(function(f"np.{e.op}imum", 2), a, b)
         if e.op == "exp" and (difference := self.difference_from_lse(frame, e.args[0])) is not None:
             return difference
+        if e.op == "log" and "shifted" not in self.without and (exps := exponents(e.args[0])):
+            return self.log_of_exps(frame, exps)
         x = self.value(frame, e.args[0])
         if e.op == "silu":
             total = frame.combine(MULTIPLY, x, frame.make(FUNCTIONS["sigmoid"], [x], x.labels))
@@ -622,6 +625,12 @@ class Body:
             total = frame.make(FUNCTIONS[e.op], [x], x.labels)
         # A Python number in, a Python number out: it must not widen float32.
         return total if x.labels or _is_numpy(e.args[0]) else Array(f"float({total.text})")
+
+    def log_of_exps(self, frame: Frame, exps: Sequence[Expr]) -> Array:
+        """log(exp(a) + exp(b) + …), shifted."""
+        arrays, labels = self.aligned(frame, [self.value(frame, x) for x in exps])
+        places = ", ".join(f"{{{k}}}" for k in range(len(arrays)))
+        return frame.make(call(f"_log_of_exps({places})", *[0]*len(arrays)), arrays, labels)
 
     def difference_from_lse(self, frame: Frame, e: Expr) -> Array | None:
         """exp(S − lse) where rows of S may be −inf altogether."""

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from ..derivative import Gradients
+from ..expr import walk
 from ..fresh import Fresh
 from ..integer import Int, compact
 from ..program import Equation, Input, Program
@@ -23,11 +24,13 @@ from .facts import Facts
 from .fuse import softmaxes
 from .normalised import normalised
 from .passes import checked, optimise, prepare
+from .quotients import saturates
 from .recall import recall
 from .render import named, render
 from .runtime import needed
 from .scaled import scaled
 from .schedule import schedule
+from .shifted import shifted
 from .stacked import stacked
 from .storage import place
 
@@ -73,6 +76,9 @@ class _Lowering:
     def __init__(self, gradients: Gradients, original: Program, without: frozenset[str], threads: int, sizes: Mapping[str, Int]):
         self.gradients, self.original, self.without, self.threads, self.fixed = gradients, original, without, threads, sizes
         self.forward, self.backward = gradients.forward, gradients.backward
+        if "shifted" not in without:
+            self.forward, self.backward = shifted(self.forward, self.backward)
+        self.saturates = any(saturates(n) for e in (*self.forward.equations, *self.backward.equations) for n in walk(e.body))
         if "normalised" not in without:
             self.forward, self.backward = normalised(self.forward, self.backward)
         if "recall" not in without:
@@ -164,7 +170,7 @@ class _Lowering:
         outputs = [self.output(body, n) for n in self.forward.outputs]
         shown = outputs[0] if len(outputs) == 1 else f"Outputs(({', '.join(outputs)}))"
         body.line(f"return {shown}, ({', '.join(self.residuals)},)")
-        return _quiet([head, *self.finish(body, {*self.forward.outputs, *self.residuals})])
+        return _quiet([head, *self.finish(body, {*self.forward.outputs, *self.residuals})], self.saturates)
 
     def finish(self, body: Body, kept: set[str]) -> list[str]:
         """The lines of a function, after all passes; nothing may be written to what is kept."""
@@ -190,7 +196,7 @@ class _Lowering:
         body.run(nodes)
         outputs = [self.output(body, n) for n in self.backward.outputs]
         body.line(f"return Gradients(({', '.join(outputs)},))")
-        return _quiet([head, *self.finish(body, {*self.backward.outputs, *self.residuals})])
+        return _quiet([head, *self.finish(body, {*self.backward.outputs, *self.residuals})], self.saturates)
 
     def output(self, body: Body, name: str) -> str:
         """The part of a tensor's storage that its dimensions cover."""
@@ -277,11 +283,12 @@ def _needed(program: Program, outputs: Sequence[str], available: frozenset[str])
     return [e for e in program.equations if e.tensor in found]
 
 
-def _quiet(lines: list[str]) -> str:
-    """The text of a function; where a mask discards values, what they would have been is no reason for a warning."""
+def _quiet(lines: list[str], saturates: bool) -> str:
+    """The text of a function; what a mask discards, or what is infinite only to be divided by, is no reason for a warning."""
     text = "\n".join(lines)
-    masked = any(sign in text for sign in ("np.where(", "_masked(", "_only_where(", ".inf", " else "))
-    return f'@np.errstate(divide="ignore", invalid="ignore", over="ignore")\n{text}' if masked else text
+    if any(sign in text for sign in ("np.where(", "_masked(", "_only_where(", ".inf", " else ")):
+        return f'@np.errstate(divide="ignore", invalid="ignore", over="ignore")\n{text}'
+    return f'@np.errstate(over="ignore")\n{text}' if saturates and "np.exp(" in text else text
 
 
 def _indented(text: str) -> str:

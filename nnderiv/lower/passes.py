@@ -2,6 +2,7 @@
 
 Programs (equations) -> programs:
 
+    shifted      exponentials that are added up are shifted, as in a softmax
     normalised   S − logsumexp(S) is one tensor wherever it is read
     recall       a function that both need is computed once
     stacked      products of one tensor with several matrices are one, forward and backward
@@ -79,7 +80,8 @@ STATEMENTS: dict[str, Callable[[Sequence[Item], frozenset[str]], tuple[Item, ...
     "dot": lambda items, kept: dot(items),
     "nest": lambda items, kept: nest(items),
 }
-PASSES = tuple(name for name in ("normalised", "recall", "stacked", "scaled", *EQUATIONS, "accumulate", *STATEMENTS) if name != "explicit")
+BOTH = ("shifted", "normalised", "recall", "stacked", "scaled")  # forward and backward together
+PASSES = tuple(name for name in (*BOTH, *EQUATIONS, "accumulate", *STATEMENTS) if name != "explicit")
 
 
 FORMS = ("by_diagonal", "by_image", "by_place", "by_part", "rows", "indicator", "few")

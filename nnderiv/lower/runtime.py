@@ -363,6 +363,19 @@ def _logsumexp(x, axis):
 ''')
 
 _helper('''
+@np.errstate(invalid="ignore")
+def _log_of_exps(*terms):
+    """log(exp(a) + exp(b) + ...), shifted by the largest; where that is infinite, so is the result."""
+    largest = terms[0]
+    for x in terms[1:]:
+        largest = np.maximum(largest, x)
+    total = np.exp(terms[0] - largest)
+    for x in terms[1:]:
+        total = total + np.exp(x - largest)
+    return np.log(np.fmax(total, 1)) + largest  # at least 1, from the largest itself; inf - inf is nan, and left out
+''')
+
+_helper('''
 def _masked(x, keep, value):
     """np.where(keep, x, value), in the memory of x."""
     np.copyto(x, value, where=~keep)

@@ -1,0 +1,195 @@
+"""Program -> program without exponentials that overflow where the result does not.
+
+    exp(a)/(exp(a) + exp(b))         1/(1 + exp(b − a))
+    exp(−x)/(1 + exp(−x))²           1/(1 + exp(x)) · 1/(1 + exp(−x))
+    log(sigmoid(x))                  −softplus(−x)
+    log(1 − sigmoid(x))              −softplus(x)
+    log(p), p = exp(S − lse)         S − lse
+    p·(a + c/p), p = exp(S − lse)    p·a + c
+
+The left-hand forms, which losses and their gradients are made of, are ∞/∞, 0/0 or log(0) for large arguments, and the right-hand
+ones are what they should be. log(exp(a) + exp(b)) is for the emitter to shift.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ..expr import (
+    INF,
+    ONE,
+    TRUE,
+    ZERO,
+    Expr,
+    Op,
+    Read,
+    Reduce,
+    additive_terms,
+    conjunction,
+    factors,
+    is_reciprocal,
+    map_children,
+    neg,
+    product,
+    reads,
+    signed,
+    subst_indices,
+    walk,
+    where,
+)
+from ..fresh import Fresh
+from ..normal import positive_names, readable
+from ..program import Equation, Program
+from .exchange import with_known
+from .fuse import difference, normalises
+from .quotients import quotient
+
+
+def shifted(forward: Program, backward: Program) -> tuple[Program, Program]:
+    """See the module's docstring."""
+    logs = _Logs(forward, Fresh(forward.names | backward.names))
+    rewritten, also = ([e.with_body(_Shift(p, e, logs).visit(e.body)) for e in p.equations] for p in (forward, backward))
+    equations = [x for e in rewritten for x in (e, logs.equations.get(e.tensor)) if x is not None]
+    shapes = {x.tensor: forward.dims[name] for name, x in logs.equations.items()}
+    forward = replace(forward, equations=tuple(equations), shapes={**forward.shapes, **shapes})
+    return forward, with_known(backward, also, forward)
+
+
+class _Logs:
+    """Tensors of the logarithms of softmaxes, for those whose logarithm is asked for: S − lse is exact as one block, see `normalised`."""
+
+    def __init__(self, forward: Program, fresh: Fresh):
+        self.forward, self.fresh = forward, fresh
+        self.equations: dict[str, Equation] = {}
+
+    def at(self, r: Read) -> Expr | None:
+        """log(p[…]), if p is a softmax."""
+        definition = self.forward.definitions.get(r.tensor, ())
+        pair = difference(definition[0].body.args[0]) if len(definition) == 1 and isinstance(definition[0].body, Op) else None
+        if pair is None or not normalises(self.forward.definitions[pair[1].tensor][0], *pair, definition[0]):
+            return None
+        if r.tensor not in self.equations:
+            e = definition[0]
+            self.equations[r.tensor] = replace(e, tensor=self.fresh(f"{r.tensor}_log"), body=pair[0] - pair[1])
+        return Read(self.equations[r.tensor].tensor, r.subs)
+
+
+@dataclass(frozen=True)
+class _Shift:
+    """Rewrites the right-hand side of one equation."""
+
+    program: Program
+    equation: Equation
+    logs: _Logs
+
+    def visit(self, e: Expr, summed: bool = False) -> Expr:
+        """`summed`: under a sum, which leaves out the places where something is read outside its tensor."""
+        e = map_children(lambda c: self.visit(c, summed or isinstance(e, Reduce) and e.op == "sum"), e)
+        if isinstance(e, Op) and e.op in ("*", "/"):
+            return self.cancelled(quotient(e))
+        return self.logarithm(e.args[0], summed) or e if isinstance(e, Op) and e.op == "log" else e
+
+    def logarithm(self, e: Expr, summed: bool) -> Expr | None:
+        """log(e), if it is known otherwise; what is read outside its tensor is 0, and its logarithm −inf."""
+        defined, conditions = self.definition(e)
+        if isinstance(defined, Op) and defined.op in ("exp", "sigmoid"):
+            (x,) = defined.args
+            if isinstance(e, Read) and (whole := self.logs.at(e)) is not None:
+                x = whole
+            value = x if defined.op == "exp" else neg(Op("softplus", (neg(x),)))
+            return value if summed else where(conditions, value, neg(INF))
+        terms = additive_terms(e)
+        if len(terms) == 2 and terms[0] == (1, ONE) and terms[1][0] < 0:
+            defined, conditions = self.definition(terms[1][1])
+            if isinstance(defined, Op) and defined.op == "sigmoid":
+                value = neg(Op("softplus", defined.args))
+                return value if summed else where(conditions, value, ZERO)
+        return self.logarithm_of_product(factors(e), summed)
+
+    def logarithm_of_product(self, parts: list[Expr], summed: bool) -> Expr | None:
+        """log(p q) = log(p) + log(q), where log(p) is known otherwise, and p positive therefore."""
+        found: list[tuple[int, Expr]] = []
+        rest: list[Expr] = []
+        for f in parts if len(parts) > 1 else ():
+            below = isinstance(f, Op) and is_reciprocal(f)
+            known = self.logarithm(f.args[1] if isinstance(f, Op) and below else f, summed)
+            if known is None:
+                rest.append(f)
+            else:
+                found.append((-1 if below else 1, known))
+        if not found:
+            return None
+        return signed([*found, (1, Op("log", (product(rest),)))] if rest else found)
+
+    def cancelled(self, e: Expr) -> Expr:
+        """p·(a + dp), where dp = b + c/p, as p·(a + b) + c: p may be so small that c/p is infinite, but it is a value of exp or σ."""
+        parts = factors(e)
+        values = [x for x in parts if self.is_value(x)]
+        for k, f in enumerate(parts if values else ()):
+            opened = self.opened(f, values)
+            divided = [(s, fs) for s, fs in opened if any(Op("/", (ONE, x)) in fs for x in values)]
+            if divided:
+                others = parts[:k] + parts[k + 1 :]
+                rest = signed([(s, product(fs)) for s, fs in opened if (s, fs) not in divided])
+                left = [(1, product([*others, rest]))] if rest != ZERO else []
+                return signed([*left, *((s, product(_without_pairs([*others, *fs], values))) for s, fs in divided)])
+        return e
+
+    def is_value(self, e: Expr) -> bool:
+        """Whether e is p or 1 − p, for a tensor p of values of exp or σ."""
+        terms = additive_terms(e)
+        if len(terms) == 2 and terms[0] == (1, ONE) and terms[1][0] < 0:
+            defined, _ = self.definition(terms[1][1])
+            return isinstance(defined, Op) and defined.op == "sigmoid"
+        defined, _ = self.definition(e)
+        return isinstance(e, Read) and isinstance(defined, Op) and defined.op in ("exp", "sigmoid")
+
+    def opened(self, e: Expr, values: list[Expr]) -> list[tuple[int, list[Expr]]]:
+        """e as signed products, with what divides by one of the values in it laid open, definitions of tensors included."""
+        found: list[tuple[int, list[Expr]]] = []
+        for s, t in additive_terms(e):
+            defined, conditions = self.definition(t)
+            if defined != t and conditions == TRUE and _divides(defined, values):
+                found += [(s * sign, fs) for sign, fs in self.opened(defined, values)]
+                continue
+            if isinstance(t, Op) and t.op == "where" and t.args[2] == ZERO and _divides(t.args[1], values):
+                found += [(s * sign, [where(t.args[0], ONE, ZERO), *fs]) for sign, fs in self.opened(t.args[1], values)]
+                continue
+            parts = factors(t)
+            k = next((k for k, f in enumerate(parts) if len(additive_terms(f)) > 1 and _divides(f, values)), None)
+            if k is None:
+                found.append((s, parts))
+            else:
+                others = parts[:k] + parts[k + 1 :]
+                found += [(s * sign, [*others, *fs]) for sign, fs in self.opened(parts[k], values)]
+        return found
+
+    def definition(self, e: Expr) -> tuple[Expr, Expr]:
+        """What is read as it is defined, and where, if it neither contracts anything nor may be infinite; else what is read itself."""
+        if not isinstance(e, Read) or len(found := self.program.definitions.get(e.tensor, ())) != 1 or found[0].is_base:
+            return e, TRUE
+        (d,) = found
+        places = {str(name.name): sub for name, sub in zip(d.subs, e.subs, strict=True)}
+        outside = readable(self.program.hulls[e.tensor], e.subs, self.equation.ranges, positive_names(self.program))
+        return (subst_indices(d.body, places), conjunction(outside)) if self.is_simple(d.body) else (e, TRUE)
+
+    def is_simple(self, e: Expr) -> bool:
+        """Whether e contracts nothing, and is finite but for a normaliser, of which `normalised` takes care."""
+        if any(isinstance(n, Reduce) for n in walk(e)):
+            return False
+        bodies = [d.body for r in reads(e) if r.tensor in self.program.unbounded for d in self.program.definitions[r.tensor]]
+        return all(isinstance(b, Reduce) and b.op == "logsumexp" for b in bodies)
+
+
+def _divides(e: Expr, values: list[Expr]) -> bool:
+    return any(isinstance(n, Op) and n.op == "/" and any(f in values for f in factors(n.args[1])) for n in walk(e))
+
+
+def _without_pairs(parts: list[Expr], values: list[Expr]) -> list[Expr]:
+    """The factors without x and 1/x, once for each pair."""
+    for x in values:
+        inverse = Op("/", (ONE, x))
+        while x in parts and inverse in parts:
+            parts.remove(x)
+            parts.remove(inverse)
+    return parts
