@@ -356,10 +356,14 @@ _LOWEST = {np.dtype(d): np.finfo(d).min for d in "efdg"}
 _helper('''
 def _logsumexp(x, axis):
     """log(sum(exp(x))) along the axes, shifted by the maximum; -inf where all entries are."""
-    m = x.max(axis, keepdims=True, initial=-np.inf)
-    e = x - np.clip(m, _LOWEST[x.dtype], -_LOWEST[x.dtype])
-    total = np.exp(e, out=e).sum(axis)  # at least 1, from the maximum itself
-    return np.log(np.maximum(total, 1)) + m.squeeze(axis)
+    if axis == 0 and x.ndim > 2:  # NumPy goes through a matrix in longer runs
+        return _logsumexp(x.reshape(len(x), _product(x.shape[1:])), 0).reshape(x.shape[1:])
+    m = np.maximum.reduce(x, axis, keepdims=True, initial=-np.inf)
+    e = x - np.minimum(np.maximum(m, _LOWEST[x.dtype]), -_LOWEST[x.dtype])
+    total = np.maximum(_sums(np.exp(e, out=e), axis), 1)  # it is at least 1, from the maximum itself
+    np.log(total, out=total)
+    total += m
+    return total.squeeze(axis)
 ''')
 
 _helper('''
