@@ -98,7 +98,7 @@ class Body:
         self.allocated: set[str] = set()
         self.softmaxes: Softmaxes = {}
         self.as_written = False
-        self.facts = Facts(program.definitions, program.sizes)
+        self.facts = Facts(program.definitions, program.sizes, program.kinds)
         self.shown: dict[tuple[object, ...], str] = {}  # equations by (tensor, subs, body), as they are to be read
         self.loops: Ranges = {}
         self.kept: set[str] = set()  # what somebody reads later
