@@ -99,7 +99,7 @@ def scattered(body: EachPlace, inner: Frame, fold: Fold, shape: Sequence[str], a
     kernel = inner.sort(i for axis in fold.axes if axis for i, _ in axis[1][1:])
     if any(isinstance(n, Reduce) for n in walk(fold.values)) or not _pays(inner, fold.values, kernel):
         return None
-    alone = all(_are_apart(inner, span) for axis in fold.axes if axis for span in [axis[1]])
+    alone = all(_are_apart(inner, axis[1]) for axis in fold.axes if axis)
     if not alone and (tapped := by_tap.scattered(body, inner, fold, shape)) is not None:
         return tapped
     total, places = body.fresh("part"), body.fresh("places")

@@ -266,7 +266,7 @@ def matmul(frame: Frame, a: Array, b: Array, inner: list[str]) -> Array:
                          a, b, [x for x in inner if x not in batch])
         return permute(_presum(frame, product, batch), wanted)
     heavier = max(a, b, key=lambda x: weight(frame, set(x.labels))).origin
-    if frame.rows and both and not (rows and columns) and {*heavier.labels[:len(inner)]} == {*inner}:
+    if frame.rows and not (rows and columns) and {*heavier.labels[:len(inner)]} == {*inner} and heavier.labels[-1] in both:
         return permute(_by_column(frame, heavier, b if heavier == a.origin else a, inner), wanted)
     if not rows and columns and both or rest == columns + rows and rows and columns:
         a, b, rows, columns = b, a, columns, rows
@@ -291,7 +291,10 @@ def matmul(frame: Frame, a: Array, b: Array, inner: list[str]) -> Array:
 
 
 def _by_column(frame: Frame, whole: Array, other: Array, inner: list[str]) -> Array:
-    """Σ over the first indices of a whole array that has all: a product in memory costs less than to turn it, so that rows are summed."""
+    """Σ over the first indices of an array that has all: BLAS reads it neither by rows nor by columns, as one of those shared lies last.
+
+    A product in memory costs less than to turn it.
+    """
     frame = replace(frame, order=(*whole.labels, *(i for i in frame.order if i not in whole.labels)))
     return _presum(frame, frame.combine(MULTIPLY, whole, permute(other, frame.sort(other.labels))), inner)
 
