@@ -91,17 +91,21 @@ class _Taps:
         shape, steps = (*leading, *lengths), [_product(lengths[k + 1:]) for k in range(len(lengths))]
         whole = _product(shape)
         behind = sum(max((read[2] for read in reads), default=0)*step for (reads, _, _), step in zip(lanes, steps))
-        for key in np.ndindex(*(len(reads) for reads, _, _ in lanes)):
-            taps, windows, shifts, phases = zip(*(reads[k] for (reads, _, _), k in zip(lanes, key)))
+        cut, every = (..., *map(slice, self.shape)), [()]
+        for reads, _, _ in lanes:
+            every = [(*before, read) for before in every for read in reads]
+        for read in every:
+            taps, windows, shifts, phases = zip(*read)
             if phases not in self.memory:
                 self.memory[phases] = np.full(whole + behind, outside, dtype)
                 here, there = zip(*(held[phase] for (_, held, _), phase in zip(lanes, phases)))
                 self.images.append((self.memory[phases][:whole].reshape(shape)[(..., *here)], (..., *there)))
             first = sum(shift*step for shift, step in zip(shifts, steps))
             view = self.memory[phases][first:first + whole].reshape(shape)
+            alone = [k for k, window in enumerate(windows) if type(window) is int]
             if self.shape != lengths:
-                view = view[(..., *(slice(n) if window == slice(None) else 0 for window, n in zip(windows, self.shape)))]
-            self.taps.append((taps if all(w == slice(None) for w in windows) else (*taps, ..., *windows), view))
+                view = view[(..., *(0 if k in alone else slice(n) for k, n in enumerate(self.shape)))] if alone else view[cut]
+            self.taps.append(((*taps, ..., *windows) if alone else taps, view))
 
     def fill(self, value):
         """The same everywhere."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cProfile
+import itertools
 import math
 import platform
 import pstats
@@ -19,6 +20,7 @@ import pytest
 
 import nnderiv as nd
 from benchmarks.deriving import chain
+from nnderiv.lower.common import common
 from nnderiv.lower.passes import FORMS, PASSES
 from nnderiv.lower.unmask import unmask
 
@@ -50,6 +52,12 @@ i[t,n,k] = sigmoid(sum[j](Ui[k,j]*x[t,n,j]) + sum[l](Wi[k,l]*h[t-1,n,l]) + b[0,k
 g[t,n,k] = tanh(sum[j](Ug[k,j]*x[t,n,j]) + sum[l](Wg[k,l]*h[t-1,n,l]) + b[2,k])
 f[t,n,k] = sigmoid(sum[j](Uf[k,j]*x[t,n,j]) + sum[l](Wf[k,l]*h[t-1,n,l]) + b[1,k])
 h[t,n,k] = f[t,n,k]*h[t-1,n,k] + i[t,n,k]*g[t,n,k]
+"""
+CHAIN = """
+s[N,T,K], A[K,K] -> Z
+a[n,0,k] = s[n,0,k]
+a[n,t,k] = s[n,t,k] + logsumexp[j](a[n,t-1,j] + A[j,k])
+Z[n] = logsumexp[k](a[n,T-1,k])
 """
 CROSS_ENTROPY = "Z[N,C], y[N,C] -> L\nL = -sum[n,c](y[n,c]*log_softmax[c](Z[n,c]))"
 DENSE = "X[N,I], W[I,O], b[O] -> Y\nY[n,o] = tanh(sum[i](X[n,i]*W[i,o]) + b[o])"
@@ -83,6 +91,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "pieces": (ELMAN, "backward", "dh0 = dh_in[0] @ W"),
     "carry": (GATED, "backward", "_carry[t + 1]"),
     "hoist": (ELMAN, "forward", "@ U.T"),
+    "common": (CHAIN, "backward", "(da_pre[:, :T - 1]*da_lse[:, :T - 1][:, :, None])"),
     "accumulate": ("x[T,N] -> y\ny[t,n] = y[t-1,n] + x[t,n]", "forward", "_accumulate(np.add, y, 0)"),
     "share": ("x[N,M], m[N] -> y, z\ny[n,k] = (x[n,k] - m[n])**2\nz[n,k] = sin(x[n,k] - m[n])", "forward", "part = x - m[:, None]"),
     "invariant": (ELMAN, "forward", "WT = np.ascontiguousarray(W.T)"),
@@ -92,6 +101,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "rows": ("x[N,A,B] -> y\ny[n] = sum[a,b](x[n,a,b]**2)", "forward", "np.vecdot(x_flat, x_flat)"),
     "indicator": ("x[N,K] -> y\ny[n,k] = relu(x[n,k])", "backward", "dx = dy*(y > 0)"),
     "few": ("x[N,C,I], g[C], s[N] -> y\ny[n,c,i] = g[c]*x[n,c,i]/s[n]", "forward", "y = x*(g/s[:, None])[..., None]"),
+    "front": (CHAIN, "forward", "_logsumexp(A[:, None] + a[:, t - 1].T[..., None], 0)"),
 }
 
 
@@ -100,6 +110,36 @@ def test_a_pass_does_what_it_says_and_can_be_left_out(name: str) -> None:
     text, function, mark = CASES[name]
     assert mark in body(text, function)
     assert mark not in body(text, function, without=(name,))
+
+
+@pytest.mark.parametrize("sizes", [(3, 4, 5), (1, 1, 1), (2, 1, 3), (1, 6, 1), (0, 4, 3)])
+def test_the_gradient_of_a_chain_reads_what_its_recurrence_has_computed(sizes: tuple[int, int, int]) -> None:
+    """Z = log Σ over all paths of exp(their score), and dA[j,k] how often a path goes from j to k: path by path."""
+    N, T, K = sizes
+    rng = np.random.default_rng(0)
+    s, A, dZ = rng.normal(size=sizes), rng.normal(size=(K, K)), rng.normal(size=N)
+    paths = np.array(list(itertools.product(range(K), repeat=T)))
+    scores = s[:, np.arange(T), paths].sum(-1) + A[paths[:, :-1], paths[:, 1:]].sum(-1)
+    taken = np.exp(scores - _logsumexp(scores)[:, None])
+    dA = np.zeros((K, K))
+    for p, w in zip(paths, dZ @ taken, strict=True):
+        np.add.at(dA, (p[:-1], p[1:]), w)
+    Z, gradients = run(nd.derive(CHAIN).compile(), {"dZ": dZ}, s=s, A=A)
+    np.testing.assert_allclose(Z, _logsumexp(scores), rtol=1e-12)
+    np.testing.assert_allclose(gradients.dA, dA, rtol=1e-10, atol=1e-12)
+
+
+def test_a_function_is_read_only_where_it_has_been_computed() -> None:
+    """There, and as far as it goes: not where it waits for what needs it, and not beyond its ends."""
+    def after(*equations: str) -> list[str]:
+        program = nd.parse("\n".join(["x[T], z[T] -> y", *equations]))
+        return [str(e.body) for e in common(program).equations]
+
+    assert after("e[t] = exp(x[t] + z[t+1])", "y[t] = e[t] + exp(x[t-1] + z[t])  for 1 <= t < T")[1] == "e[t] + e[t-1]"
+    assert "exp" in after("e[t] = exp(x[t] + z[t+1])", "y[t] = e[t] + exp(x[t-1] + z[t])")[1]
+    assert "exp" in after("e[t] = exp(x[t] + z[t+1])", "y[t] = e[t] + exp(x[t-1] + z[t+1])  for 1 <= t < T")[1]
+    assert after("e[t,s] = exp(x[t] + z[s])", "y[t] = sum[s](exp(x[s] + z[t])*e[t,s])")[1] == "sum[s](e[s,t]*e[t,s])"
+    assert "exp" in after("u[t] = u[t-1] + exp(x[t-1] + y[t-2])", "e[t] = exp(x[t] + u[t])", "y[t] = e[t] + exp(x[t-1] + u[t-1])")[2]
 
 
 def test_gates_are_one_product_forward_and_backward_and_neighbours_one_function() -> None:
@@ -487,6 +527,10 @@ STABLE: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "logsumexp": ("x[N,M] -> y\ny[n] = logsumexp[m](x[n,m])", _logsumexp),
     "sigmoid": ("x[N,M] -> y\ny[n,m] = sigmoid(x[n,m])", lambda x: 0.5 * np.tanh(0.5 * x) + 0.5),
     "softplus": ("x[N,M] -> y\ny[n,m] = softplus(x[n,m])", lambda x: np.maximum(x, 0) + np.log1p(np.exp(-abs(x)))),
+    "logsumexp of the first": ("x[N,M] -> y\ny[m] = logsumexp[n](x[n,m])", lambda x: _logsumexp(x.T)),
+    "logsumexp of sums": ("x[N,M] -> y\ny[n,m] = logsumexp[l](x[n,l]/2 + x[m,l]/2)", lambda x: _logsumexp(x[:, None]/2 + x/2)),
+    "logsumexp of two": ("x[N,M] -> y\ny[n] = logsumexp[m,l](x[n,m]/2 + x[n,l]/2)",
+                         lambda x: _logsumexp((x[:, None]/2 + x[..., None]/2).reshape(len(x), -1))),
     "cross_entropy": ("x[N,M] -> y\ny[n] = -sum[m](where(m == 0, log_softmax[m](x[n,m]), 0))", lambda x: _logsumexp(x) - x[:, 0]),
 }
 LARGE = np.array([[1e4, -1e4, 0, 9e3], [-1e4, -1e4, -1e4, -1e4], [1e4, 1e4, 1e4, 1e4], [0, 1, 2, 3], [-1e4, 1e4, 5, -5]])

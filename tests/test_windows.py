@@ -112,7 +112,8 @@ POOLINGS = {
 }
 
 
-@pytest.mark.parametrize("sizes", [(2, 2, 0, 1), (3, 2, 1, 1), (3, 1, 1, 1), (1, 1, 0, 1), (2, 3, 1, 1), (3, 1, 1, 2)], ids=str)
+@pytest.mark.parametrize("sizes", [
+    (2, 2, 0, 1), (3, 2, 1, 1), (3, 1, 1, 1), (1, 1, 0, 1), (2, 3, 1, 1), (3, 1, 1, 2), (2, 3, 0, 1), (2, 4, 0, 2)], ids=str)
 @pytest.mark.parametrize("kind", POOLINGS)
 def test_every_form_of_pooling_agrees_with_pytorch(kind: str, sizes: tuple[int, int, int, int]) -> None:
     k, s, p, d = sizes
@@ -252,12 +253,33 @@ def test_the_larger_matrix_of_the_gradient_of_a_kernel_stands_first() -> None:
     assert "dK_sum += (columns" in text and "@ rows_flat.T" in text
 
 
+MAXIMUM = "X[N,C,H,W] -> Y\nY[n,c,i,j] = max[u,v](X[n,c,2*i+u,2*j+v]) for u < {0}, v < {0}"
+
+
 def test_windows_without_a_product_of_matrices_are_walked_through() -> None:
     depthwise = source("X[N,C,H,W], K[C,U,V] -> Y\nY[n,c,i,j] = sum[u,v](K[c,u,v]*X[n,c,i+u,j+v])")
-    pooling = source("X[N,C,H,W] -> Y\nY[n,c,i,j] = max[u,v](X[n,c,2*i+u,2*j+v]) for u < 2, v < 2")
+    pooling = source(MAXIMUM.format(3))
     forward, backward = depthwise.split("def forward")[1].split("def backward")
     assert forward.count(".taps:") == 1 and backward.count(".taps:") == backward.count(".exact():") == 1 and "@" not in forward + backward
     assert "np.maximum(total, tap" in pooling and pooling.split("def backward")[1].count(".put(X)") == 1
+
+
+def test_windows_side_by_side_are_read_and_written_where_they_are() -> None:
+    """What is read once need not be copied to be read in long runs, and what is written once need not be added to."""
+    text = source(MAXIMUM.format(2))
+    assert "_Taps" not in text and "np.maximum(Y, windows[:, :, u, :, v], out=Y)" in text
+    assert "places[:, :, :, u, :, v] = _only_where(windows[:, :, u, :, v] == Y, Y_ties)" in text
+    assert "_Taps" in source(MAXIMUM.format(2).replace("+v", "+2*v"))  # 2*j + 2*v is one place for several windows
+    assert ".taps" in source(MAXIMUM.format(2).replace("+v", "+v-1") + ", j < W//2")  # the first windows begin outside
+
+
+def test_a_condition_hides_what_is_not_finite_and_was_computed_before_the_loop() -> None:
+    """where(c, 1/z, 0) is not c/z where z is 0."""
+    X, z = np.full((2, 9), -1.0), np.zeros((2, 2))
+    X[0], z[0] = 1, 2
+    for step in (1, 3):
+        text = f"X[N,H], z[N,I] -> Y\nY[n,i] = sum[u](where(X[n,{step}*i+u] > 0, 1/z[n,i], 0)) for u < 2, i < I, n < N"
+        assert np.array_equal(forward(text, {"X": X, "z": z})[0]["Y"], [[1, 1], [0, 0]])
 
 
 def test_the_padding_of_a_maximum_is_equal_to_nothing() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
+from ..bounds import inside, never_negative
 from ..expr import COMPARISONS, Expr, Op, Read, Reduce, free_symbols, guarded_factors, map_children, reads, tensor, walk
 from ..integer import Int
 from . import by_tap, cost
@@ -30,7 +31,7 @@ def reduced(body: EachPlace, frame: Frame, e: Reduce) -> Array | None:
     outside = EMPTY[e.op] if e.op != "sum" and isinstance(e.body, Read) else ""
     if outside and not any(r == e.body for r in _windows_of(frame, e.body, kernel)):
         return None  # read place by place it would be 0 outside, and no view says otherwise
-    if (tapped := by_tap.reduced(body, frame, e, kernel, outside)) is not None:
+    if not _tiles(frame, e.body, kernel) and (tapped := by_tap.reduced(body, frame, e, kernel, outside)) is not None:
         return tapped
     rest = tuple(i for i in e.indices if i not in kernel)
     total = _memory(body, frame, f"np.full({{shape}}, {EMPTY[e.op]}, {{dtype}})" if e.op != "sum" else "np.zeros({shape}, {dtype})", labels)
@@ -46,6 +47,25 @@ def _pays(frame: Frame, e: Expr, kernel: Sequence[str]) -> bool:
         return False
     others = [i for i in frame.order if i not in kernel and i in free_symbols(e)]
     return cost.walks_kernel(_sizes(frame, kernel), _sizes(frame, others))
+
+
+def _tiles(frame: Frame, e: Expr, kernel: Sequence[str]) -> bool:
+    """Whether windows lie side by side inside their tensor: what is read once need not be copied to be read in long runs."""
+    for r in _windows_of(frame, e, kernel):
+        for s, axis in zip(r.subs, frame.storage[r.tensor].axes, strict=True):
+            group = frame.vectors(s)
+            spans = [(i, split[0]) for i in group if (split := s.split(i)) is not None]
+            if len(group) > 1 and not (_are_apart(frame, spans) and inside(s, axis, frame.known, frame.positive)):
+                return False
+    return True
+
+
+def _are_apart(frame: Frame, spans: Sequence[tuple[str, Int]]) -> bool:
+    """Whether k1*step1 + k2*step2 is another place for all k1, k2: one step is longer than all of the other ones together."""
+    if len(spans) != 2 or not all(never_negative(step - 1, {}, frame.positive) for _, step in spans):
+        return len(spans) < 2
+    (i, long), (k, short) = spans
+    return any(never_negative(a - (frame.ranges[x].size - 1)*b - 1, {}, frame.positive) for a, b, x in ((long, short, k), (short, long, i)))
 
 
 def _is_contraction(frame: Frame, e: Expr) -> bool:
@@ -79,7 +99,8 @@ def scattered(body: EachPlace, inner: Frame, fold: Fold, shape: Sequence[str], a
     kernel = inner.sort(i for axis in fold.axes if axis for i, _ in axis[1][1:])
     if any(isinstance(n, Reduce) for n in walk(fold.values)) or not _pays(inner, fold.values, kernel):
         return None
-    if (tapped := by_tap.scattered(body, inner, fold, shape)) is not None:
+    alone = all(_are_apart(inner, axis[1]) for axis in fold.axes if axis)
+    if not alone and (tapped := by_tap.scattered(body, inner, fold, shape)) is not None:
         return tapped
     total, places = body.fresh("part"), body.fresh("places")
     body.code.renamable.add(total)
@@ -87,9 +108,12 @@ def scattered(body: EachPlace, inner: Frame, fold: Fold, shape: Sequence[str], a
     within, term = _within(body, inner, fold.values, kernel, "")
     left = [i for i in fold.labels if i not in kernel]
     with _loop(body, inner, kernel):
-        value = body.value(within, term)
+        value = by_tap.masked(body, within, term)
         value = expand(permute(value, [i for i in left if i in value.labels]), left)
-        _merge(body, within, ADD, at(places, fold.labels, kernel), value, left)
+        if alone:
+            _place(body, within, at(places, fold.labels, kernel), value)
+        else:
+            _merge(body, within, ADD, at(places, fold.labels, kernel), value, left)
     return Array(total, tuple(fold.labels))
 
 
@@ -170,4 +194,5 @@ def _hoisted(body: EachPlace, frame: Frame, e: Expr, kernel: set[str]) -> Expr:
     array = frame.keep(body.value(frame, e))
     axes = tuple(frame.ranges[i] for i in array.labels)
     frame.storage[array.text] = Storage(array.text, axes)
+    body.facts.finite[array.text] = body.facts.is_finite(e)
     return tensor(array.text, *array.labels)

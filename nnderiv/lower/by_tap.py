@@ -37,6 +37,7 @@ from ..normal import readable
 from ..program import Equation, Range
 from .arrays import Array, Frame, Storage, axis_text, expand, permute, tuple_text
 from .contract import bracketed
+from .facts import Facts
 from .fold import Axis, Fold
 from .form import ADD, Code, Operation, Statement, Term, call, function
 from .windows import is_plain_window, sliding
@@ -71,6 +72,7 @@ class EachPlace(Protocol):
     positive: frozenset[str]  # names of what is at least 1
     shared: dict[tuple[str, ...], Any]  # what was made for some windows, for others of the same kind
     depth: int  # of blocks
+    facts: Facts
 
     def value(self, frame: Frame, e: Expr) -> Array: ...
     def inside(self, head: str, binds: str = "") -> AbstractContextManager[None]: ...
@@ -221,6 +223,7 @@ class ByTap:
             if not {*self.slide.image} & {*value.labels}:
                 value = narrow.keep(value)
                 narrow.storage[value.text] = Storage(value.text, tuple(narrow.ranges[i] for i in value.labels))
+                self.body.facts.finite[value.text] = self.body.facts.is_finite(e)
                 return tensor(value.text, *value.labels)
             key = (value.text, *self.shape, *map(self.frame.size, value.labels))
             rows = Array(self.body.shared[key], value.labels) if key in self.body.shared else self.memory("rows", value.labels)
@@ -229,6 +232,7 @@ class ByTap:
             if isinstance(e, Read):
                 self.share(key, rows.text)
             self.wide.storage[rows.text] = Storage(rows.text, tuple(self.wide.ranges[i] for i in rows.labels))
+            self.body.facts.finite[rows.text] = self.body.facts.is_finite(e)
             return tensor(rows.text, *rows.labels)
         return map_children(lambda c: self.widened(c, window), e)
 

@@ -265,6 +265,9 @@ def matmul(frame: Frame, a: Array, b: Array, inner: list[str]) -> Array:
         product = matmul(replace(frame, order=(*batch, *(x for x in frame.order if x not in batch))),
                          a, b, [x for x in inner if x not in batch])
         return permute(_presum(frame, product, batch), wanted)
+    heavier = max(a, b, key=lambda x: weight(frame, set(x.labels))).origin
+    if frame.rows and not (rows and columns) and {*heavier.labels[:len(inner)]} == {*inner} and heavier.labels[-1] in both:
+        return permute(_by_column(frame, heavier, b if heavier == a.origin else a, inner), wanted)
     if not rows and columns and both or rest == columns + rows and rows and columns:
         a, b, rows, columns = b, a, columns, rows
     batch_b = _own_batch(rest, rows, columns) if not both else []
@@ -285,6 +288,15 @@ def matmul(frame: Frame, a: Array, b: Array, inner: list[str]) -> Array:
     if len(rows) > 1 or len(columns) > 1:
         result = frame.make(call(f"{{0}}.reshape({', '.join(frame.size(x) for x in labels)})", 9, owns=False), [result], labels)
     return permute(Array(result.text, labels, result.binding), wanted)
+
+
+def _by_column(frame: Frame, whole: Array, other: Array, inner: list[str]) -> Array:
+    """Σ over the first indices of an array that has all: BLAS reads it neither by rows nor by columns, as one of those shared lies last.
+
+    A product in memory costs less than to turn it.
+    """
+    frame = replace(frame, order=(*whole.labels, *(i for i in frame.order if i not in whole.labels)))
+    return _presum(frame, frame.combine(MULTIPLY, whole, permute(other, frame.sort(other.labels))), inner)
 
 
 def _product(frame: Frame, left: Array, right: Array, batch: list[str], rows: list[str], columns: list[str]) -> Array:

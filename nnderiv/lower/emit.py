@@ -44,7 +44,7 @@ from .by_diagonal import ByDiagonal
 from .by_image import ByImage, Product, windowed_product
 from .by_part import Member, Part, largest, member, results, together
 from .by_place import for_each_place, reduced, scattered
-from .contract import sum_of_products, times
+from .contract import labels_of, sum_of_products, times
 from .diagonals import find as find_diagonals
 from .facts import Facts
 from .fold import Fold, find_fold
@@ -99,7 +99,7 @@ class Body:
         self.allocated: set[str] = set()
         self.softmaxes: Softmaxes = {}
         self.as_written = False
-        self.facts = Facts(program.definitions, program.sizes)
+        self.facts = Facts(program.definitions, program.sizes, program.kinds)
         self.shown: dict[tuple[object, ...], str] = {}  # equations by (tensor, subs, body), as they are to be read
         self.loops: Ranges = {}
         self.kept: set[str] = set()  # what somebody reads later
@@ -756,6 +756,7 @@ class Body:
         if edge and isinstance(e.body, Read) and not any(s.elements() for s in e.body.subs):
             body = read(frame, e.body.tensor, e.body.subs, edge)
         else:
+            frame = self.reduced_first(frame, e)
             body = self.value(frame, e.body)
         labels = frame.sort(set(body.labels) | set(e.indices))
         if set(e.indices) - set(body.labels):
@@ -765,6 +766,15 @@ class Body:
         if e.op == "logsumexp":
             return frame.make(call(f"_logsumexp({{0}}, {axis})", 0), [body], left)
         return frame.make(call(f"{{0}}.{e.op}({axis}, initial={edge})", 9), [body], left)
+
+    def reduced_first(self, frame: Frame, e: Reduce) -> Frame:
+        """The frame with what is reduced in front, where the array is made here of smaller ones: long rows are merged, none is summed."""
+        labels = labels_of(frame, e.body)
+        rest = cost.entries(frame.ranges[i].size for i in labels - {*e.indices})
+        stored = any(labels_of(frame, r) == labels for r in reads(e.body))
+        if "front" in self.without or stored or rest < cost.entries(frame.ranges[i].size for i in e.indices):
+            return frame
+        return replace(frame, order=(*frame.sort(e.indices), *(i for i in frame.order if i not in e.indices)))
 
 
 WHERE = Operation("np.where({0}, {1}, {2})", (0, 0, 0), into="_masked({1}, {0}, {2})", only=1)

@@ -28,10 +28,10 @@ FINITE = ("+", "neg", "*", "tanh", "sigmoid", "relu", "abs", "sign", "sin", "cos
 
 
 class Facts:
-    """What is known of tensors from their definitions, at their own indices."""
+    """What is known of tensors from their definitions, at their own indices; inputs are taken to be finite."""
 
-    def __init__(self, definitions: dict[str, tuple[Equation, ...]], sizes: Collection[str]):
-        self.definitions, self.sizes = definitions, sizes
+    def __init__(self, definitions: dict[str, tuple[Equation, ...]], sizes: Collection[str], inputs: Collection[str]):
+        self.definitions, self.sizes, self.inputs = definitions, sizes, inputs
         self.zero: dict[str, set[Expr]] = {}
         self.finite: dict[str, bool] = {}
 
@@ -97,7 +97,8 @@ class Facts:
     def tensor_is_finite(self, name: str) -> bool:
         if name not in self.finite:
             self.finite[name] = False  # nor does a recurrence say
-            self.finite[name] = all(self.is_finite(d.body) for d in self.definitions.get(name, ()))
+            definition = self.definitions.get(name, ())
+            self.finite[name] = all(self.is_finite(d.body) for d in definition) if definition else name in self.inputs
         return self.finite[name]
 
     def is_normalised(self, e: Op) -> bool:

@@ -190,7 +190,8 @@ class _Lowering:
         body.name_sizes(self.backward_equations)
         for i in seeds:
             self.seed(body, i)
-        body.facts = Facts({**self.forward_program.definitions, **self.backward_program.definitions}, self.forward.sizes)
+        definitions = {**self.forward_program.definitions, **self.backward_program.definitions}
+        body.facts = Facts(definitions, self.forward.sizes, self.backward.kinds)
         body.shown = _as_written(self.backward)
         body.softmaxes = softmaxes(self.backward_program, self.backward_equations, self.backward.outputs)
         body.run(nodes)

@@ -15,6 +15,7 @@ Programs (equations) -> programs:
     recentre     the kernel stays and the image slides
     carry        what a step hands to the next is computed where its parts are
     hoist        what a recurrence need not wait for is computed before it
+    common       a function that is a tensor already, there or a step further, is read
 
 Loops -> statements:
 
@@ -37,6 +38,7 @@ Before them, what the emitter may choose, each with its switch too:
     rows       Σ_k A[i,k] B[i,k] is a dot product of rows, and Σ_k A[i,k] one with ones: no product in memory
     indicator  where(c, x, 0) with finite x is x·c
     few        in X[n,c,i] g[c]/s[n] the factors over few indices are multiplied among themselves first
+    front      in max_j (A[j,k] + x[n,j]) what is reduced stands first, so that rows are long
 
 `d.numpy(without=("in_place",))` and `d.compile(without=…)` leave passes out; the results stay the same.
 """
@@ -47,6 +49,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from ..program import Program
 from .carry import carry
+from .common import common
 from .dot import dot
 from .exchange import exchange
 from .explicit import make_explicit
@@ -72,6 +75,7 @@ EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
     "recentre": lambda program, known: recentre(program),
     "carry": lambda program, known: carry(program),
     "hoist": lambda program, known: hoist(program),
+    "common": lambda program, known: common(program),
 }
 STATEMENTS: dict[str, Callable[[Sequence[Item], frozenset[str]], tuple[Item, ...]]] = {
     "share": lambda items, kept: share(items),
@@ -84,7 +88,7 @@ BOTH = ("shifted", "normalised", "recall", "stacked", "scaled")  # forward and b
 PASSES = tuple(name for name in (*BOTH, *EQUATIONS, "accumulate", *STATEMENTS) if name != "explicit")
 
 
-FORMS = ("by_diagonal", "by_image", "by_place", "by_part", "rows", "indicator", "few")
+FORMS = ("by_diagonal", "by_image", "by_place", "by_part", "rows", "indicator", "few", "front")
 
 
 def checked(without: Collection[str]) -> frozenset[str]:

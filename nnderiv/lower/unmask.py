@@ -17,7 +17,7 @@ def unmask(program: Program, known: Program) -> Program:
     """See the module's docstring; A is computed by the program that is known."""
     if known is program:
         return program
-    facts = Facts({**known.definitions, **program.definitions}, program.sizes)
+    facts = Facts({**known.definitions, **program.definitions}, program.sizes, program.kinds)
 
     def visit(node: Expr) -> Expr:
         if isinstance(node, Op) and node.op == "where" and node.args[2] == ZERO:
