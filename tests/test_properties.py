@@ -143,6 +143,11 @@ SINGULAR = (  # A factor of integers that is infinite where a read beside it is 
     "x[I,J] -> D\nD[i,j] = tanh(1/(1 + i + 2*j)*D[i,j+1] + 0.5*D[i,j+1] + x[i,j]) for i < I, j < J",
     "x[I,J] -> D\nD[i,j] = tanh(log(1 + i + 2*j)*D[i,j+1] + 0.5*D[i,j+1] + x[i,j]) for i < I, j < J",
     "x[I,J] -> D\nD[i,j] = x[i,j+1]*exp(1/(i + j + 1)) + x[i,j+1]*0.5 for i < I, j < J",
+    # The same inside loops, where indices are Python's integers: 1/0 is an error there, and (−1)**0.5 complex.
+    "x[I,J] -> D\nD[i,j] = D[i-1,j]/2 + where(i > j, x[i,j]/(i - j)*sin(D[i-1,j]), 0)",
+    "x[J] -> D\nD[j] = where(j > 1, x[j]/(j - 1)*sin(D[j-1]), x[j])",
+    "x[J] -> D\nD[j] = where(j > 2, x[j]*sqrt(j - 2)*sin(D[j-1]), x[j])",
+    "x[I,J] -> D\nD[i,j] = D[i,j-1]/2 + where(i > j, x[i,j]*(i - j)**(-1.5)*sin(D[i-1,j]), 0)",
     "x[I,J], W[K,K] -> D\nD[i,j,k] = tanh(x[i,j] + 1/(1 + i + 2*j)*sum[l](W[k,l]*D[i,j+1,l])) for i < I, j < J, k < K",
 )
 

@@ -38,6 +38,7 @@ from ..integer import Int
 from ..normal import positive_names
 from ..program import Equation, Program, Range, Ranges
 from ..ranges import bound_indices
+from ..regular import is_regular
 from . import accumulate, cost
 from .arrays import Array, Frame, Storage, expand, integer_value, permute, read, target, tuple_text
 from .by_diagonal import ByDiagonal
@@ -529,7 +530,7 @@ class Body:
         if (scaled := self.scaled_sum(frame, e)) is not None:
             return scaled
         above, below = _fraction(e)
-        found = [(self.value(frame, f), MULTIPLY) for f in above] + [(self.value(frame, f), DIVIDE) for f in below]
+        found = [(self.value(frame, f), MULTIPLY) for f in above] + [(self.operand(frame, Op("/", (ONE, f)), f), DIVIDE) for f in below]
         if self.as_written:
             return _in_turn(frame, found)
         groups: dict[frozenset[str], list[tuple[Array, Operation]]] = {}
@@ -589,8 +590,15 @@ class Body:
             total = frame.combine(o, x, total) if o is MULTIPLY else frame.combine(o, total, x)
         return [(total, MULTIPLY), *many[1:]]
 
+    def operand(self, frame: Frame, e: Op, x: Expr) -> Array:
+        """x, for e to work on; a number of NumPy where Python would raise an error or think of complex numbers: 1/(i − j), sqrt(i − j)."""
+        array = self.value(frame, x)
+        if array.labels or _is_numpy(x) or is_regular(e, frame.known, self.positive):
+            return array
+        return Array(f"{self.dtype}.type({array.text})")
+
     def power(self, frame: Frame, e: Op) -> Array:
-        base, exponent = self.value(frame, e.args[0]), e.args[1]
+        base, exponent = self.operand(frame, e, e.args[0]), e.args[1]
         if isinstance(exponent, Num) and base.labels:
             if exponent.value == 2:
                 return frame.make(SQUARE, [base], base.labels)
@@ -613,13 +621,13 @@ class Body:
             return difference
         if e.op == "log" and "shifted" not in self.without and (exps := exponents(e.args[0])):
             return self.log_of_exps(frame, exps)
-        x = self.value(frame, e.args[0])
+        x = self.operand(frame, e, e.args[0])
         if e.op == "silu":
             total = frame.combine(MULTIPLY, x, frame.make(FUNCTIONS["sigmoid"], [x], x.labels))
         elif e.op == "gelu":
             inner = frame.make(FUNCTIONS["erf"], [frame.combine(MULTIPLY, x, Array("0.5**0.5", (), 8))], x.labels)
             total = frame.combine(MULTIPLY, frame.combine(MULTIPLY, Array("0.5"), x), frame.combine(ADD, Array("1"), inner))
-        elif e.op == "sqrt" and not x.labels and not _is_numpy(e.args[0]):
+        elif e.op == "sqrt" and not x.labels and not _is_numpy(e.args[0]) and is_regular(e, frame.known, self.positive):
             return Array(f"{x.at_least(9)}**0.5", (), 8)
         else:
             total = frame.make(FUNCTIONS[e.op], [x], x.labels)
