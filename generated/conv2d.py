@@ -85,33 +85,39 @@ class _Taps:
     """Some images and the windows that slide over their last axes. On each of these, (start, (taps, step), (count, stride)) says that
     window k reads at tap t what stands at start + t*step + k*stride, and 0 (or another value) outside. Entries a stride apart lie
     side by side, with that value between them, so that one tap of all windows is one run of memory. The run goes on behind the
-    last window of each axis where that makes it little longer: `shape` says how far; what stands there is of no use."""
+    last window of each axis where that makes it little longer: `shape` says how far; what stands there is of no use. Where it is to
+    be narrow, it ends with the last window, and the taps of the last axis have memory of their own, so that rows follow each other."""
 
-    def __init__(self, leading, sizes, axes, dtype, outside=0):
-        lanes = [_lanes(n, *axis) for n, axis in zip(sizes, axes)]
+    def __init__(self, leading, sizes, axes, dtype, outside=0, narrow=False):
+        apart = len(axes) - 1 if narrow and len(axes) > 1 else None
+        lanes = [_lanes(n, *axis, k == apart) for k, (n, axis) in enumerate(zip(sizes, axes))]
         counts, lengths = [max(0, count) for _, _, (count, _) in axes], [length for _, _, length in lanes]
         self.outside, self.shape, self.memory, self.images, self.taps = outside, counts.copy(), {}, [], []
         idle = 1
         for k in range(len(axes) - 1, -1, -1):
             idle *= lengths[k]/max(1, counts[k])
-            if idle > 1.4 or axes[k][-1][1] < 1:
+            if narrow or idle > 1.4 or axes[k][-1][1] < 1:
                 break
             self.shape[k] = lengths[k]
         self.seen = (..., *(slice(count) for count, axis in zip(counts, axes) if axis[-1][1] > 0))
         shape, steps = (*leading, *lengths), [_product(lengths[k + 1:]) for k in range(len(lengths))]
-        whole = _product(shape)
+        whole, places = _product(shape), [((), (), 0, ())]
         behind = sum(max((read[2] for read in reads), default=0)*step for (reads, _, _), step in zip(lanes, steps))
-        for key in np.ndindex(*(len(reads) for reads, _, _ in lanes)):
-            taps, windows, shifts, phases = zip(*(reads[k] for (reads, _, _), k in zip(lanes, key)))
+        for (reads, _, _), step in zip(lanes, steps):
+            places = [((*taps, tap), (*windows, window), first + shift*step, (*phases, lane))
+                      for taps, windows, first, phases in places for tap, window, shift, lane in reads]
+        every, part = (slice(None),)*len(axes), (..., *map(slice, self.shape))
+        for taps, windows, first, phases in places:
             if phases not in self.memory:
                 self.memory[phases] = np.full(whole + behind, outside, dtype)
                 here, there = zip(*(held[phase] for (_, held, _), phase in zip(lanes, phases)))
                 self.images.append((self.memory[phases][:whole].reshape(shape)[(..., *here)], (..., *there)))
-            first = sum(shift*step for shift, step in zip(shifts, steps))
             view = self.memory[phases][first:first + whole].reshape(shape)
-            if self.shape != lengths:
-                view = view[(..., *(slice(n) if window == slice(None) else 0 for window, n in zip(windows, self.shape)))]
-            self.taps.append((taps if all(w == slice(None) for w in windows) else (*taps, ..., *windows), view))
+            if windows == every:
+                self.taps.append((taps, view if self.shape == lengths else view[part]))
+            else:
+                some = (slice(n) if window == slice(None) else 0 for window, n in zip(windows, self.shape))
+                self.taps.append(((*taps, ..., *windows), view[(..., *some)]))
 
     def fill(self, value):
         """The same everywhere."""
@@ -155,17 +161,17 @@ def _only(A, part):
     return out
 
 
-def _lanes(n, start, taps, windows):
+def _lanes(n, start, taps, windows, apart):
     """One axis of n entries, sorted into lanes of every stride-th entry: ([(tap, windows, where they begin in the lane, lane), ...],
     {lane: (the part of it that is on the axis, the part of the axis)}, from one lane to the next). What a lane lacks at its end is
-    what lies outside before the next begins."""
+    what lies outside before the next begins. apart: each tap has a lane of its own."""
     (taps, step), (count, stride) = taps, windows
     if stride > 0:
         reads = [(t, slice(None), t*step) for t in range(taps)]
     else:  # each window by itself
         reads, stride, count = [(t, k, t*step + k*stride) for t in range(taps) for k in range(count)], 1, 1
     low = min((place for _, _, place in reads), default=0)
-    reads = [(t, k, *divmod(place - low, stride)) for t, k, place in reads]
+    reads = [(t, k, *((0, place - low) if apart else divmod(place - low, stride))) for t, k, place in reads]
     length, held = max(0, count) + max((shift for _, _, shift, _ in reads), default=0), {}
     for _, _, _, lane in reads:
         first = start + low + lane
@@ -184,12 +190,12 @@ def _product(numbers):
     return product
 
 
-def _blocks(start, stop, entries, work):
+def _blocks(start, stop, entries, work=0):
     """(start, stop, count), ...: the images from start to stop, so many at a time, and those that are left. So many that their entries
-    stay in cache, and that a product of matrices of so much work each is one that BLAS does in one go, if that of one image is;
-    as runs of memory they are up to 1.4 times as long."""
+    stay in cache, and that a product of matrices for all, of so much work each, is one that BLAS does in one go, if that of one image
+    is; as runs of memory they are up to 1.4 times as long."""
     most = 300000 // max(1, entries)
-    if work <= 1000000:
+    if 0 < work <= 1000000:
         most = min(most, int(1000000/(1.4*max(1, work))))
     blocks = -(-(stop - start) // max(1, most))
     count = -(-(stop - start) // max(1, blocks))
@@ -233,18 +239,17 @@ def forward(*, X, K, b, s, d, p):
     # Y[n,o,i,j] = sum[c,u,v](K[o,c,u,v]*X[n,c,i*s+d*u-p,j*s+d*v-p]) + b[o]
     Y = np.empty((N, O, n_i, n_j), dtype)
     K_flat = K.transpose(0, 2, 3, 1).reshape(O, U*V*C)
-    for start, stop, count in _blocks(0, N, C*U*V*n_i*n_j, C*U*V*n_i*n_j*O):
-        windows = _Taps((C, count), (H, W), ((-p, (U, d), (n_i, s)), (-p, (V, d), (n_j, s))), dtype)
-        wide, wide2 = windows.shape
-        columns = np.empty((U, V, C, count, wide, wide2), dtype)
-        product = np.empty((O, count*wide*wide2), dtype)
+    for start, stop, count in _blocks(0, N, C*U*V*n_i*n_j):
+        windows = _Taps((count, C), (H, W), ((-p, (U, d), (n_i, s)), (-p, (V, d), (n_j, s))), dtype, narrow=True)
+        columns = np.empty((count, U, V, C, n_i, n_j), dtype)
         for first in range(start, stop, count):
             n = slice(first, first + count)
             # Y[n,o,i,j] = sum[c,u,v](K[o,c,u,v]*X[n,c,i*s+d*u-p,j*s+d*v-p]) + b[o]
-            windows.put(X[n].swapaxes(0, 1))
-            windows.copy(columns)
-            np.matmul(K_flat, columns.reshape(U*V*C, count*wide*wide2), out=product)
-            np.add(product.reshape(O, count, wide, wide2)[:, :, :n_i, :n_j].swapaxes(0, 1), b[:, None, None], out=Y[n])
+            windows.put(X[n])
+            windows.copy(columns.transpose(1, 2, 0, 3, 4, 5))
+            Y_flat = Y[n].reshape(count, O, n_i*n_j)
+            np.matmul(K_flat, columns.reshape(count, U*V*C, n_i*n_j), out=Y_flat)
+            Y[n] += b[:, None, None]                # (count, O, n_i, n_j)
     return Y, (X, K, N, C, H, W, O, U, V, s, d, p, dtype,)
 
 

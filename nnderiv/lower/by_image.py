@@ -23,7 +23,7 @@ from .arrays import Array, Frame, Storage, axis_text, expand, permute, read, tup
 from .by_tap import EachPlace
 from .contract import bracketed
 from .fold import Fold, find_fold
-from .form import ADD, MATMUL, Line, Statement, Term, call, renamed
+from .form import ADD, MATMUL, Line, Statement, Term, call, is_reshape, renamed
 from .windows import bulk, is_plain_window, sliding
 
 
@@ -178,6 +178,7 @@ class ByImage:
     rows: dict[tuple[object, ...], Array] = field(default_factory=dict)
     totals: dict[str, Array] = field(default_factory=dict)
     reserved: list[Line] = field(default_factory=list)                         # memory that the loop turns out to need
+    narrow: set[str] = field(default_factory=set)                              # what is computed without idle windows
 
     def run(self, products: Sequence[Product], comments: Sequence[str]) -> None:
         body, notes = self.body, []
@@ -189,6 +190,8 @@ class ByImage:
             notes.append(body.code.note)
             self.frames[p.equation.tensor] = body.frame(p.equation) if p.fold is None else body.fold_frame(p.fold)
             self.outputs(p)
+        if all(p.kind == "gather" and p.equation.indices[0] == p.batch and not self.groups(p) for p in products):
+            self.narrow = {p.equation.tensor for p in products}
         self.count = body.fresh("count")
         body.positive |= {self.count}
         whole = body.extent(products[0].size)
@@ -209,7 +212,7 @@ class ByImage:
             body.code.note = note
             self.sums(p)
         start, stop, first = body.fresh("start"), body.fresh("stop"), body.fresh("first")
-        sizes = ", ".join(self.largest(products, indices) for indices in (self.columns_of, self.work_of))
+        sizes = ", ".join(self.largest(products, indices) for indices in (self.columns_of, *([] if self.narrow else [self.work_of])))
         body.code.note = -1
         with body.inside(f"for {start}, {stop}, {self.count} in _blocks({begin}, {end}, {sizes}):"):
             for p in products:
@@ -275,7 +278,7 @@ class ByImage:
     def prepare(self, p: Product) -> None:
         """Memory for a block of images."""
         e = p.equation
-        self.taps_of[e.tensor] = self.taps(self.frames[e.tensor], self.lead(p), *self.sliding_axes(p))
+        self.taps_of[e.tensor] = self.taps(p)
         if p.window is not None and self.columns_key(p) not in self.columns:
             self.columns[self.columns_key(p)] = self.memory("columns", self.inner(p, wide=True), self.columns_labels(p), "empty").text
         if p.kind == "kernel":
@@ -306,8 +309,18 @@ class ByImage:
         called = {x: Int.symbol(f"@{k}") for k, x in enumerate((*p.kernel, *p.image, p.batch, *self.lead(p)))}
         return (p.window.tensor, tuple(s.subst(called) for s in p.window.subs), len(self.groups(p)), self.taps_of[p.equation.tensor].shape)
 
+    def is_narrow(self, p: Product) -> bool:
+        """Whether there are as many windows in memory as there are: the product for each image is then what is asked for."""
+        return p.equation.tensor in self.narrow
+
+    def images(self, p: Product) -> tuple[str, ...]:
+        """The indices that lead in the memory of images."""
+        return (p.batch, *self.lead(p)) if self.is_narrow(p) else (*self.lead(p), p.batch)
+
     def columns_labels(self, p: Product) -> tuple[str, ...]:
         groups = self.groups(p)
+        if self.is_narrow(p):
+            return (p.batch, *p.kernel, *self.lead(p), *p.image)
         return (*groups, *p.kernel, *(i for i in self.lead(p) if i not in groups), p.batch, *p.image)
 
     def groups(self, p: Product) -> list[str]:
@@ -325,7 +338,7 @@ class ByImage:
         names = {k: f"@{k}" for k, s in enumerate(window.subs) if set(p.image) & s.symbols()}
         axes = frame.storage[window.tensor].axes
         ranges = {p.batch: self.range, **{i: frame.ranges[i] for i in self.lead(p)}, **{x: axes[k] for k, x in names.items()}}
-        order = (*self.lead(p), p.batch, *names.values())
+        order = (*self.images(p), *names.values())
         subs = tuple(Int.symbol(names[k]) + 0 if k in names else s for k, s in enumerate(window.subs))
         array = read(replace(frame, order=order, ranges=ranges, views={}), whole.tensor, subs)
         return permute(array, order).text
@@ -351,14 +364,17 @@ class ByImage:
                 axes.append(axis_text(frame, sub - r.lo, pair))
         return sizes, axes
 
-    def taps(self, frame: Frame, lead: tuple[str, ...], sizes: list[str], axes: list[str]) -> Taps:
-        body, key = self.body, (tuple_text(sizes), tuple_text(axes))
-        leading = tuple_text([*(frame.size(i) for i in lead), self.count])
-        made = f"_Taps({leading}, {', '.join(key)}, {body.dtype})"
+    def taps(self, p: Product) -> Taps:
+        body, frame, (sizes, axes) = self.body, self.inner(p, wide=False), self.sliding_axes(p)
+        key = (tuple_text(sizes), tuple_text(axes))
+        narrow = ", narrow=True" if self.is_narrow(p) else ""
+        made = f"_Taps({tuple_text(map(frame.size, self.images(p)))}, {', '.join(key)}, {body.dtype}{narrow})"
         if made not in self.known:
             variable = body.fresh("windows")
             body.line(f"{variable} = {made}", variable)
-            if key not in self.shapes:
+            if narrow:
+                self.shapes[key] = ()
+            elif key not in self.shapes:
                 self.shapes[key] = tuple(body.fresh("wide") for _ in sizes)
                 body.positive |= {*self.shapes[key]}
                 body.line(f"{', '.join(self.shapes[key])}{',' * (len(sizes) == 1)} = {variable}.shape", ", ".join(self.shapes[key]))
@@ -385,11 +401,11 @@ class ByImage:
     # -- inside the loop ---------------------------------------------------------------------------------------------
     def inner(self, p: Product, wide: bool) -> Frame:
         """A block of images; wide: with as many windows as there are in the memory for them."""
-        frame, taps = self.frames[p.equation.tensor], self.taps_of[p.equation.tensor]
+        frame = self.frames[p.equation.tensor]
         ranges = {**frame.ranges, p.batch: self.range}
         if not wide:
             return replace(frame, ranges=ranges, views=dict(frame.views), positive=self.body.positive)
-        for i, name in zip(p.image, taps.shape, strict=True):
+        for i, name in () if self.is_narrow(p) else zip(p.image, self.taps_of[p.equation.tensor].shape, strict=True):
             ranges[i] = Range(ranges[i].lo, ranges[i].lo + Int.symbol(name))
         return replace(self.ordered(p), ranges=ranges, views=dict(frame.views), positive=self.body.positive)
 
@@ -397,6 +413,9 @@ class ByImage:
         """Matrix products in the order of the memory: what both have, kernel, channels, and the images behind them."""
         frame, groups = self.frames[p.equation.tensor], self.groups(p)
         middle = [i for i in self.lead(p) if i not in groups]
+        if self.is_narrow(p):
+            own = [i for i in frame.order if i not in (p.batch, *p.kernel, *middle, *p.image)]
+            return replace(frame, order=(p.batch, *p.kernel, *middle, *own, *p.image))
         rest = [i for i in frame.order if i not in (*groups, *p.kernel, *middle, p.batch, *p.image)]
         return replace(frame, order=(*groups, *p.kernel, *middle, *rest, p.batch, *p.image))
 
@@ -444,6 +463,8 @@ class ByImage:
 
     def cut(self, p: Product, narrow: Frame, array: Array) -> Array:
         """The array without what is of no use at the ends of the rows."""
+        if self.is_narrow(p):
+            return array
         parts = [f":{narrow.size(i)}" if i in p.image else ":" for i in array.labels]
         return Array(f"{array.text}[{', '.join(parts)}]", array.labels, 9, True)
 
@@ -453,12 +474,18 @@ class ByImage:
         wide, narrow = self.inner(p, wide=True), self.inner(p, wide=False)
         start = len(body.code.items)
         value = wide.keep(body.value(wide, Reduce("sum", p.sum.indices, product([*p.others, columns]))))
-        value = self.into_memory(wide, value, start, [])
+        place = part(e.tensor, e.indices.index(p.batch), p.batch)
+        if self.is_narrow(p) and value.labels == e.indices and self.into_place(p, narrow, start):
+            if e.body == p.sum:
+                return
+            value = Array(place, e.indices, 9, True)
+        else:
+            value = self.cut(p, narrow, self.into_memory(wide, value, start, []))
         seen = tensor(value.text, *value.labels)
         narrow.storage[value.text] = Storage(value.text, tuple(narrow.ranges[i] for i in value.labels))
-        narrow.views[seen.tensor, seen.subs] = self.cut(p, narrow, value)
+        narrow.views[seen.tensor, seen.subs] = value
         result = body.value(narrow, self.of_block(narrow, replaced(e.body, p.sum, seen), p.batch))
-        body.assign(part(e.tensor, e.indices.index(p.batch), p.batch), expand(result, e.indices), narrow, e.indices)
+        body.assign(place, expand(result, e.indices), narrow, e.indices)
 
     def kernel(self, p: Product, done: set[str]) -> None:
         sides, columns = self.sides(p, done), self.fill(p, done)
@@ -493,18 +520,32 @@ class ByImage:
         """The value, whose matrix product, among the statements since the start, is written to memory that all blocks use: one that
         is free and as large, or its own."""
         code = self.body.code
-        at = [k for k, s in enumerate(code.items) if k >= start and isinstance(s, Statement) and s.operation == MATMUL]
-        if len(at) != 1:
+        if (found := self.product_since(start)) is None:
             return value
-        s = code.items[at[0]]
-        assert isinstance(s, Statement)
+        k, s = found
         shape = tuple_text(frame.extent(size) for size in s.shape)
         alike = [c for c in free if _entries(frame.storage[c]) == prod(s.shape, start=Int.of(1))]
         name = self.body.fresh(f"{alike[0]}_flat" if alike else "product")
         made = f"{alike[0]}.reshape{shape}" if alike else f"np.empty({shape}, {self.body.dtype})"
         self.reserved.append(Line(f"{name} = {made}", binds=name))
-        code.items[at[0]:] = renamed([replace(s, out=name, is_place=True), *code.items[at[0] + 1 :]], {s.target: name})
+        code.items[k:] = renamed([replace(s, out=name, is_place=True), *code.items[k + 1 :]], {s.target: name})
         return replace(value, text=name) if value.text == s.target else value
+
+    def into_place(self, p: Product, frame: Frame, start: int) -> bool:
+        """Whether the statements since the start are a matrix product, which is now written to where the images at hand belong."""
+        code, e, found = self.body.code, p.equation, self.product_since(start)
+        if found is None or not all(isinstance(x, Statement) and is_reshape(x) for x in code.items[found[0] + 1 :]):
+            return False
+        name, beside = self.body.fresh(f"{e.tensor}_flat"), [i for i in e.indices if i not in (p.batch, *p.image)]
+        sizes = ["*".join(bracketed(frame.size(i)) for i in merged) for merged in ([p.batch], beside, p.image)]
+        code.items[found[0]:] = [Line(f"{name} = {part(e.tensor, 0, p.batch)}.reshape{tuple_text(sizes)}", code.note, name),
+                                 replace(found[1], target=name, out=name, is_place=True)]
+        return True
+
+    def product_since(self, start: int) -> tuple[int, Statement] | None:
+        """The matrix product among the statements since the start, and where it stands, if there is one and no other."""
+        found = [(k, s) for k, s in enumerate(self.body.code.items) if k >= start and isinstance(s, Statement) and s.operation == MATMUL]
+        return found[0] if len(found) == 1 else None
 
 
 def _entries(store: Storage) -> Int:
