@@ -8,6 +8,14 @@
 once, is one run of memory. Such runs are longer than there are windows: what stands at their ends is not looked at, or is
 multiplied by zeros, and is made finite before (`exact`). The kernel's indices lead in the columns, so that tap after tap is
 copied, multiplied and added as one.
+
+Where all are gathered, into matrices that lie together image by image, the windows are `narrow`: there is nothing at their ends, and
+each product is written where it belongs:
+
+    gather   windows.put(X[n]); windows.copy(columns);  np.matmul(K, columns, out=Y[n])
+
+Channel by channel the other side has no index of its own. A matrix of one row is a matrix too; for dK[c,u,v] = Σ dY[n,c,i,j] X[n,c,i+u,j+v]
+each tap is multiplied by dY as it lies there, without columns.
 """
 
 from __future__ import annotations
@@ -20,6 +28,7 @@ from ..expr import Expr, IntValue, Read, Reduce, additive_terms, free_symbols, g
 from ..integer import Int
 from ..program import Equation, Program, Range
 from .arrays import Array, Frame, Storage, axis_text, expand, permute, read, tuple_text
+from .by_place import at
 from .by_tap import EachPlace
 from .contract import bracketed
 from .fold import Fold, find_fold
@@ -62,16 +71,15 @@ def _gather(frame: Frame, e: Equation) -> Product | None:
     window, others = windows[0], [f for f in parts if f is not windows[0]]
     if any(sliding(frame, r) for f in others for r in _reads(f)):
         return None
-    pairs = _pairs(frame, window)
+    pairs = _pairs(frame, window, sums[0])
     if pairs is None:
         return None
     kernel, image = tuple(u for u, _ in pairs), tuple(i for _, i in pairs)
     present = {i for f in others for i in free_symbols(f)} & set(frame.order)
     free = set(e.indices)
-    own = present - {i for s in window.subs for i in frame.vectors(s)}
     plain = [s.name for s, r in zip(window.subs, frame.storage[window.tensor].axes, strict=True)
              if s.name in frame.ranges and s.name and frame.ranges[s.name] == r]
-    if not own or not plain or len(frame.storage[window.tensor].dropped):
+    if not plain or len(frame.storage[window.tensor].dropped):
         return None
     summed = set(sums[0].indices)
     over_kernel = present.issuperset(kernel) and present.isdisjoint(image) and free.issuperset(image) and summed.issuperset(kernel)
@@ -93,12 +101,13 @@ def _reads(e: Expr) -> Iterator[Read]:
     return (n for n in walk(e) if isinstance(n, Read))
 
 
-def _pairs(frame: Frame, window: Read) -> list[tuple[str, str]] | None:
-    """(place in the kernel, place in the image) for each subscript that slides."""
+def _pairs(frame: Frame, window: Read, total: Reduce) -> list[tuple[str, str]] | None:
+    """(place in the kernel, place in the image) for each subscript that slides; in doubt, the sum is over the kernel."""
     found = []
     for k, s in enumerate(window.subs):
-        group = sorted(frame.vectors(s), key=lambda i: bulk(frame, window, k, i))
-        if len(group) > 2 or len(group) == 2 and bulk(frame, window, k, group[0]) == bulk(frame, window, k, group[1]):
+        weights = {i: (bulk(frame, window, k, i), i not in total.indices) for i in frame.vectors(s)}
+        group = sorted(weights, key=lambda i: weights[i])
+        if len(group) > 2 or len(group) == 2 and weights[group[0]] == weights[group[1]]:
             return None
         if len(group) == 2:
             found.append((group[0], group[1]))
@@ -190,7 +199,7 @@ class ByImage:
             notes.append(body.code.note)
             self.frames[p.equation.tensor] = body.frame(p.equation) if p.fold is None else body.fold_frame(p.fold)
             self.outputs(p)
-        if all(p.kind == "gather" and p.equation.indices[0] == p.batch and not self.groups(p) for p in products):
+        if all(self.may_be_narrow(p) for p in products):
             self.narrow = {p.equation.tensor for p in products}
         self.count = body.fresh("count")
         body.positive |= {self.count}
@@ -262,9 +271,12 @@ class ByImage:
 
     def work_of(self, p: Product) -> tuple[str, ...]:
         """The indices of a product of matrices, for one image: of the columns and of the other side, without those of both."""
-        groups, columns = self.groups(p), self.columns_of(p)
-        rest = (i for i in self.frames[p.equation.tensor].order if i not in (*columns, p.batch))
-        return (*(i for i in columns if i not in groups), *rest)
+        groups = self.groups(p)
+        return (*(i for i in self.columns_of(p) if i not in groups), *self.own(p))
+
+    def own(self, p: Product) -> list[str]:
+        """The indices of the other side alone."""
+        return [i for i in self.frames[p.equation.tensor].order if i not in (*self.columns_of(p), p.batch)]
 
     def lead(self, p: Product) -> tuple[str, ...]:
         """The indices of what slides, beside those of the images and those that slide."""
@@ -279,9 +291,9 @@ class ByImage:
         """Memory for a block of images."""
         e = p.equation
         self.taps_of[e.tensor] = self.taps(p)
-        if p.window is not None and self.columns_key(p) not in self.columns:
+        if p.window is not None and not self.is_by_tap(p) and self.columns_key(p) not in self.columns:
             self.columns[self.columns_key(p)] = self.memory("columns", self.inner(p, wide=True), self.columns_labels(p), "empty").text
-        if p.kind == "kernel":
+        if p.kind == "kernel" and not self.is_by_tap(p):
             self.exact.add(self.columns[self.columns_key(p)])
         frame = self.inner(p, wide=True)
         if p.sided and self.rows_key(p) not in self.rows:
@@ -312,6 +324,15 @@ class ByImage:
     def is_narrow(self, p: Product) -> bool:
         """Whether there are as many windows in memory as there are: the product for each image is then what is asked for."""
         return p.equation.tensor in self.narrow
+
+    def may_be_narrow(self, p: Product) -> bool:
+        """Whether the product for an image is a matrix, which lies together in what is computed; no other kind shares the columns."""
+        indices = p.equation.indices
+        return p.kind == "gather" and indices[0] == p.batch and not self.groups(p) and not {*indices}.isdisjoint(self.own(p))
+
+    def is_by_tap(self, p: Product) -> bool:
+        """Whether there is one image for each window, as channel by channel: each tap is then multiplied by it as it lies there."""
+        return p.kind == "kernel" and not self.own(p) and {*self.lead(p)} == {*self.groups(p)}
 
     def images(self, p: Product) -> tuple[str, ...]:
         """The indices that lead in the memory of images."""
@@ -432,18 +453,23 @@ class ByImage:
 
     def fill(self, p: Product, done: set[str]) -> Read:
         """windows.put(X[n]); windows.copy(columns); the read of the columns."""
-        assert p.window is not None
         taps, labels = self.taps_of[p.equation.tensor], self.columns_labels(p)
         columns = Array(self.columns[self.columns_key(p)], labels)
         if columns.text not in done:
             done.add(columns.text)
             leading = (*p.kernel, *(i for i in labels if i not in p.kernel))
-            self.body.line(f"{taps.name}.put({self.source(p, self.frames[p.equation.tensor], p.window)})", taps.name)
+            self.put(p)
             exact = ", exact=True" if columns.text in self.exact else ""
             self.body.line(f"{taps.name}.copy({permute(columns, leading).text}{exact})", columns.text)
         inner = self.inner(p, wide=True)
         inner.storage[columns.text] = Storage(columns.text, tuple(inner.ranges[i] for i in labels))
         return tensor(columns.text, *labels)
+
+    def put(self, p: Product) -> None:
+        """windows.put(X[n])."""
+        assert p.window is not None
+        taps = self.taps_of[p.equation.tensor].name
+        self.body.line(f"{taps}.put({self.source(p, self.frames[p.equation.tensor], p.window)})", taps)
 
     def sides(self, p: Product, done: set[str]) -> Read:
         """The factors over the image, with zeros at the ends of the rows."""
@@ -488,12 +514,33 @@ class ByImage:
         body.assign(place, expand(result, e.indices), narrow, e.indices)
 
     def kernel(self, p: Product, done: set[str]) -> None:
+        if self.is_by_tap(p):
+            self.kernel_by_tap(p, self.sides(p, done))
+            return
         sides, columns = self.sides(p, done), self.fill(p, done)
         wide, total = self.inner(p, wide=True), self.totals[p.equation.tensor]
         value = self.body.value(wide, replaced(p.equation.body, p.sum, Reduce("sum", p.sum.indices, product([sides, columns]))))
+        self.add_to(total.text, expand(value, total.labels), wide)
+
+    def kernel_by_tap(self, p: Product, sides: Read) -> None:
+        """for (u, v), tap in windows.exact(): dK[:, u, v] += np.vecdot(tap, rows)."""
+        body, wide, lead, total = self.body, self.inner(p, wide=True), self.lead(p), self.totals[p.equation.tensor]
+        self.put(p)
+        along = "*".join(bracketed(wide.size(i)) for i in (p.batch, *p.image))
+        flat = f"reshape({', '.join([*map(wide.size, lead), along])})"
+        rows, tap, dot = permute(body.value(wide, sides), (*lead, p.batch, *p.image)), body.fresh("tap"), tensor("@dot")
+        with body.inside(f"for {tuple_text(p.kernel)}, {tap} in {self.taps_of[p.equation.tensor].name}.exact():", tap):
+            both = [Array(f"{x}.{flat}", lead) for x in (tap, rows.at_least(9))]
+            wide.storage[dot.tensor], made = Storage("", ()), wide.make(call("np.vecdot({0}, {1})", 0, 0), both, lead)
+            wide.views[dot.tensor, dot.subs] = made
+            value = body.value(wide, replaced(p.equation.body, p.sum, dot))
+            self.add_to(at(total.text, total.labels, p.kernel), value, wide)
+
+    def add_to(self, place: str, value: Array, frame: Frame) -> None:
+        """place += value."""
         code = self.body.code
-        code.items.append(Statement(total.text, ADD, (Term(total.text), expand(value, total.labels).term), wide.shape(total.labels), True,
-                                    code.note, out=total.text, is_place=True))
+        code.items.append(Statement(place, ADD, (Term(place), value.term), frame.shape(value.labels), True, code.note, out=place,
+                                    is_place=True))
 
     def finish(self, p: Product) -> None:
         """dK = dK_sum.transpose(…), in the order in which it is to be handed out."""
