@@ -326,9 +326,14 @@ class ByImage:
         return p.equation.tensor in self.narrow
 
     def may_be_narrow(self, p: Product) -> bool:
-        """Whether the product for an image is a matrix, which lies together in what is computed; no other kind shares the columns."""
+        """Whether the product for an image is a matrix, which lies together in what is computed; no other kind shares the columns.
+
+        With a stride each tap of the last axis would be read entry by entry, which costs what the product gains.
+        """
         indices = p.equation.indices
-        return p.kind == "gather" and indices[0] == p.batch and not self.groups(p) and not {*indices}.isdisjoint(self.own(p))
+        if p.kind != "gather" or p.window is None or indices[0] != p.batch or self.groups(p) or {*indices}.isdisjoint(self.own(p)):
+            return False
+        return all(step is not None and step[0] == 1 for i in p.image for s in p.window.subs if i in s.symbols() for step in [s.split(i)])
 
     def is_by_tap(self, p: Product) -> bool:
         """Whether there is one image for each window, as channel by channel: each tap is then multiplied by it as it lies there."""
