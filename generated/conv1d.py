@@ -192,8 +192,8 @@ def _product(numbers):
 def _blocks(start, stop, entries, work=0):
     """(start, stop, count), ...: the images from start to stop, so many at a time, and those that are left. So many that their entries
     stay in cache, and that a product of matrices for all, of so much work each, is one that BLAS does in one go, if that of one image
-    is; as runs of memory they are up to 1.4 times as long."""
-    most = 300000 // max(1, entries)
+    is; as runs of memory they are up to 1.4 times as long. Where each image has a product of its own, half as many will do."""
+    most = 300000 // max(1, entries if work else 2*entries)
     if 0 < work <= 1000000:
         most = min(most, int(1000000/(1.4*max(1, work))))
     blocks = -(-(stop - start) // max(1, most))
@@ -237,17 +237,18 @@ def forward(*, X, K, b, s, d, p):
     # Y[n,o,i] = sum[c,u](K[o,c,u]*X[n,c,i*s+d*u-p]) + b[o]
     Y = np.empty((N, O, n_i), dtype)
     K_flat = K.mT.reshape(O, U*C)
-    for start, stop, count in _blocks(0, N, C*U*n_i):
-        windows = _Taps((count, C), (T,), ((-p, (U, d), (n_i, s)),), dtype, narrow=True)
-        columns = np.empty((count, U, C, n_i), dtype)
+    for start, stop, count in _blocks(0, N, C*U*n_i, C*U*n_i*O):
+        windows = _Taps((C, count), (T,), ((-p, (U, d), (n_i, s)),), dtype)
+        wide, = windows.shape
+        columns = np.empty((U, C, count, wide), dtype)
+        product = np.empty((O, count*wide), dtype)
         for first in range(start, stop, count):
             n = slice(first, first + count)
             # Y[n,o,i] = sum[c,u](K[o,c,u]*X[n,c,i*s+d*u-p]) + b[o]
-            windows.put(X[n])
-            windows.copy(columns.swapaxes(0, 1))
-            Y_flat = Y[n].reshape(count, O, n_i)
-            np.matmul(K_flat, columns.reshape(count, U*C, n_i), out=Y_flat)
-            Y[n] += b[:, None]                      # (count, O, n_i)
+            windows.put(X[n].swapaxes(0, 1))
+            windows.copy(columns)
+            np.matmul(K_flat, columns.reshape(U*C, count*wide), out=product)
+            np.add(product.reshape(O, count, wide)[:, :, :n_i].swapaxes(0, 1), b[:, None], out=Y[n])
     return Y, (X, K, N, C, T, O, U, s, d, p, dtype,)
 
 

@@ -193,8 +193,8 @@ def _product(numbers):
 def _blocks(start, stop, entries, work=0):
     """(start, stop, count), ...: the images from start to stop, so many at a time, and those that are left. So many that their entries
     stay in cache, and that a product of matrices for all, of so much work each, is one that BLAS does in one go, if that of one image
-    is; as runs of memory they are up to 1.4 times as long."""
-    most = 300000 // max(1, entries)
+    is; as runs of memory they are up to 1.4 times as long. Where each image has a product of its own, half as many will do."""
+    most = 300000 // max(1, entries if work else 2*entries)
     if 0 < work <= 1000000:
         most = min(most, int(1000000/(1.4*max(1, work))))
     blocks = -(-(stop - start) // max(1, most))
@@ -239,17 +239,18 @@ def forward(*, X, K, b, s, d, p):
     # Y[n,o,i,j] = sum[c,u,v](K[o,c,u,v]*X[n,c,i*s+d*u-p,j*s+d*v-p]) + b[o]
     Y = np.empty((N, O, n_i, n_j), dtype)
     K_flat = K.transpose(0, 2, 3, 1).reshape(O, U*V*C)
-    for start, stop, count in _blocks(0, N, C*U*V*n_i*n_j):
-        windows = _Taps((count, C), (H, W), ((-p, (U, d), (n_i, s)), (-p, (V, d), (n_j, s))), dtype, narrow=True)
-        columns = np.empty((count, U, V, C, n_i, n_j), dtype)
+    for start, stop, count in _blocks(0, N, C*U*V*n_i*n_j, C*U*V*n_i*n_j*O):
+        windows = _Taps((C, count), (H, W), ((-p, (U, d), (n_i, s)), (-p, (V, d), (n_j, s))), dtype)
+        wide, wide2 = windows.shape
+        columns = np.empty((U, V, C, count, wide, wide2), dtype)
+        product = np.empty((O, count*wide*wide2), dtype)
         for first in range(start, stop, count):
             n = slice(first, first + count)
             # Y[n,o,i,j] = sum[c,u,v](K[o,c,u,v]*X[n,c,i*s+d*u-p,j*s+d*v-p]) + b[o]
-            windows.put(X[n])
-            windows.copy(columns.transpose(1, 2, 0, 3, 4, 5))
-            Y_flat = Y[n].reshape(count, O, n_i*n_j)
-            np.matmul(K_flat, columns.reshape(count, U*V*C, n_i*n_j), out=Y_flat)
-            Y[n] += b[:, None, None]                # (count, O, n_i, n_j)
+            windows.put(X[n].swapaxes(0, 1))
+            windows.copy(columns)
+            np.matmul(K_flat, columns.reshape(U*V*C, count*wide*wide2), out=product)
+            np.add(product.reshape(O, count, wide, wide2)[:, :, :n_i, :n_j].swapaxes(0, 1), b[:, None, None], out=Y[n])
     return Y, (X, K, N, C, H, W, O, U, V, s, d, p, dtype,)
 
 

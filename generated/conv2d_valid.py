@@ -183,8 +183,8 @@ def _product(numbers):
 def _blocks(start, stop, entries, work=0):
     """(start, stop, count), ...: the images from start to stop, so many at a time, and those that are left. So many that their entries
     stay in cache, and that a product of matrices for all, of so much work each, is one that BLAS does in one go, if that of one image
-    is; as runs of memory they are up to 1.4 times as long."""
-    most = 300000 // max(1, entries)
+    is; as runs of memory they are up to 1.4 times as long. Where each image has a product of its own, half as many will do."""
+    most = 300000 // max(1, entries if work else 2*entries)
     if 0 < work <= 1000000:
         most = min(most, int(1000000/(1.4*max(1, work))))
     blocks = -(-(stop - start) // max(1, most))

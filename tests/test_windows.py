@@ -347,6 +347,7 @@ def test_so_many_images_go_at_once_as_stay_in_cache_and_suit_blas() -> None:
     assert blocks(0, 0, entries, large) == [] and blocks(3, 4, entries, 1) == [(3, 4, 1)]
     assert blocks(0, 32, 100, int(cost.SMALL/cost.IDLE)//4) == [(0, 32, 4)], "products that BLAS does in one go stay such"
     assert blocks(0, 4, 2*cost.BLOCK, 1) == [(0, 4, 1)]
+    assert blocks(0, 32, entries) == [(0, 32, 4)], "half as many where each has a product of its own"
 
 
 @given(start=st.integers(0, 9), count=st.integers(0, 99), entries=st.integers(0, cost.BLOCK), work=st.integers(0, 2*cost.SMALL))

@@ -270,8 +270,8 @@ _helper('''
 def _blocks(start, stop, entries, work=0):
     """(start, stop, count), ...: the images from start to stop, so many at a time, and those that are left. So many that their entries
     stay in cache, and that a product of matrices for all, of so much work each, is one that BLAS does in one go, if that of one image
-    is; as runs of memory they are up to IDLE times as long."""
-    most = BLOCK // max(1, entries)
+    is; as runs of memory they are up to IDLE times as long. Where each image has a product of its own, half as many will do."""
+    most = BLOCK // max(1, entries if work else 2*entries)
     if 0 < work <= SMALL:
         most = min(most, int(SMALL/(IDLE*max(1, work))))
     blocks = -(-(stop - start) // max(1, most))
