@@ -128,11 +128,13 @@ class _Taps:
         for here, there in self.images:
             here[...] = images[there]
 
+    def is_finite(self):
+        """Whether all that is held is finite."""
+        return all(np.isfinite(memory).all() for memory in self.memory.values())
+
     def exact(self):
         """The taps; where an image is not finite, with 0 behind the last windows: 0 times what stands there would not be 0."""
-        if all(np.isfinite(memory).all() for memory in self.memory.values()):
-            return self.taps
-        return [(at, _only(tap, self.seen)) for at, tap in self.taps]
+        return self.taps if self.is_finite() else [(at, _only(tap, self.seen)) for at, tap in self.taps]
 
     def copy(self, columns, exact=False):
         """columns[taps, ..., windows] = what the windows read."""
@@ -140,10 +142,14 @@ class _Taps:
             columns[at] = tap
 
     def add(self, columns, images):
-        """The adjoint: images = the sum of all columns[taps, ..., windows], each where its window reads; it is 0 elsewhere."""
-        self.fill(0)
-        for at, tap in self.taps:
-            np.add(tap, columns[at], out=tap)
+        """The adjoint: images = the sum of all columns[taps, ..., windows], each where its window reads; it is 0 elsewhere. What
+        stands behind the last windows is 0, or, in a product with an infinity, is to be."""
+        for exactly in (False, True):
+            self.fill(0)
+            for at, tap in self.taps:
+                np.add(tap, _only(columns[at], self.seen) if exactly else columns[at], out=tap)
+            if self.is_finite():
+                break
         self.get(images)
         self.fill(self.outside)
 

@@ -216,6 +216,21 @@ def test_what_is_not_finite_reaches_what_reads_it_and_nothing_else(case: str, pl
         np.testing.assert_allclose(getattr(found, f"d{name}"), np.array(expected[f"d{name}"], dtype=float), rtol=1e-9, err_msg=name)
 
 
+@pytest.mark.filterwarnings("ignore:invalid value encountered in matmul")  # 0 times an infinity, which nobody looks at
+@pytest.mark.parametrize("case", ["no padding", "dilation"])
+def test_an_infinity_in_a_kernel_reaches_what_it_is_multiplied_into_and_nothing_else(case: str) -> None:
+    rng = np.random.default_rng(0)
+    text, inputs = reader(case, 2, rng)
+    inputs["K"][1, 0, 1, 2] = np.inf
+    Y, residuals = compiled(text).forward(**inputs)
+    np.testing.assert_allclose(Y, np.array(interpret(nd.parse(text), inputs)["Y"], dtype=float), rtol=1e-9)
+    dY = rng.uniform(0.5, 1.5, size=Y.shape)
+    found = compiled(text).backward(residuals, dY=dY)
+    expected = interpret(derivation(text).backward, {**inputs, "dY": dY})
+    for name in inputs:
+        np.testing.assert_allclose(getattr(found, f"d{name}"), np.array(expected[f"d{name}"], dtype=float), rtol=1e-9, err_msg=name)
+
+
 @pytest.mark.parametrize("case", [name for name in READERS if READERS[name][2] == KERNELS])
 @pytest.mark.parametrize("threads", [1, 2])
 def test_the_last_block_may_be_smaller(case: str, threads: int) -> None:
