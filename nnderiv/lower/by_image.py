@@ -244,7 +244,7 @@ class ByImage:
             sums = [self.totals[p.equation.tensor].text for p in products if p.kind == "kernel"]
             if sums:
                 body.line(f"return {', '.join(sums)}")
-        call_ = f"_images_on_threads({function}, {whole}, {self.largest(products, self.columns_of)})"
+        call_ = f"_images_on_threads({function}, {whole}, {self.largest(products, self.multiplications)})"
         if len(sums) == 1:
             body.line(f"{sums[0]} = sum({call_})", sums[0])
         else:
@@ -273,6 +273,10 @@ class ByImage:
         """The indices of a product of matrices, for one image: of the columns and of the other side, without those of both."""
         groups = self.groups(p)
         return (*(i for i in self.columns_of(p) if i not in groups), *self.own(p))
+
+    def multiplications(self, p: Product) -> tuple[str, ...]:
+        """The indices of all multiplications for one image."""
+        return (*self.columns_of(p), *self.own(p))
 
     def own(self, p: Product) -> list[str]:
         """The indices of the other side alone."""

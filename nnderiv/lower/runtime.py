@@ -550,10 +550,10 @@ def _on_threads(work, count):
 ''')
 
 _helper('''
-def _images_on_threads(work, count, entries):
-    """[work(first, last), ...] for so many images: on THREADS threads, or, where their columns of so many entries each are few, on
-    one, with what linear algebra has of its own."""
-    return _on_threads(work, count) if count*entries >= IMAGES*PART else [work(0, count)]
+def _images_on_threads(work, count, multiplications):
+    """[work(first, last), ...] for so many images: on THREADS threads, or, where so many multiplications for each are few, on one,
+    with what linear algebra has of its own."""
+    return _on_threads(work, count) if count*multiplications >= IMAGES*PART else [work(0, count)]
 ''')
 
 _helper('''
