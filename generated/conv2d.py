@@ -99,6 +99,7 @@ class _Taps:
             if narrow or idle > 1.4 or axes[k][-1][1] < 1:
                 break
             self.shape[k] = lengths[k]
+        self.windows, self.columns = (*leading[-1:], *self.shape), None
         self.seen = (..., *(slice(count) for count, axis in zip(counts, axes) if axis[-1][1] > 0))
         shape, steps = (*leading, *lengths), [_product(lengths[k + 1:]) for k in range(len(lengths))]
         whole, places = _product(shape), [((), (), 0, ())]
@@ -141,6 +142,22 @@ class _Taps:
         """columns[taps, ..., windows] = what the windows read."""
         for at, tap in self.exact() if exact else self.taps:
             columns[at] = tap
+
+    def weighed(self, weights):
+        """The sum of all taps, each times its weights[..., tap] for all leading axes but the last; so many at a time as stay in cache."""
+        lead, count, run, total = weights.shape[:weights.ndim - len(self.shape)], len(self.taps), _product(self.windows), None
+        most = max(1, min(count, int(1.4*300000) // max(1, _product(lead)*run)))
+        if self.columns is None:
+            self.columns = np.empty((*lead, most, *self.windows), weights.dtype)
+        weights = weights.reshape(*lead, 1, count)
+        for k in range(0, max(1, count), most):
+            some = np.moveaxis(self.columns, len(lead), 0)[:count - k]
+            for column, (_, tap) in zip(some, self.taps[k:]):
+                column[...] = tap
+            part = np.moveaxis(some, 0, len(lead)).reshape(*lead, len(some), run)
+            product = (weights[..., k:k + most] @ part).reshape(*lead, *self.windows)
+            total = product if total is None else np.add(total, product, out=total)
+        return total
 
     def add(self, columns, images):
         """The adjoint: images = the sum of all columns[taps, ..., windows], each where its window reads; it is 0 elsewhere. What

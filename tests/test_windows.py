@@ -279,7 +279,7 @@ DEPTHWISE = "X[N,C,H,W], K[C,U,V], b[C] -> Y\nY[n,c,i,j] = sum[u,v](K[c,u,v]*X[n
 def test_a_convolution_channel_by_channel_goes_by_blocks_of_images_too() -> None:
     forward, backward = source(DEPTHWISE.format("i+u,j+v")).split("def forward")[1].split("def backward")
     assert forward.count("in _blocks(") == backward.count("in _blocks(") == 1
-    assert forward.count(".copy(columns") == backward.count(".copy(columns") == 1, "dX is a sum over windows of dY"
+    assert forward.count(".weighed(K)") == backward.count(".weighed(K)") == 1, "dX is a sum over windows of dY"
     assert backward.count(".exact():") == 1 and "np.vecdot(tap" in backward, "each tap is multiplied by dY where it lies"
 
 
@@ -298,6 +298,17 @@ def test_a_convolution_channel_by_channel_agrees_with_pytorch(shift: str) -> Non
     assert_close(forward(text, inputs)[0]["Y"], Y.detach().numpy(), "Y")
     for name, expected in zip("XKb", torch.autograd.grad(Y, [X, K, b], torch.tensor(dY)), strict=True):
         assert_close(backward(text, inputs, [dY])[name], expected.numpy(), f"d{name}")
+
+
+def test_taps_are_weighed_so_many_at_a_time_as_stay_in_cache() -> None:
+    text, rng = DEPTHWISE.format("i+u,j+v"), np.random.default_rng(0)
+    inputs = {"X": rng.normal(size=(3, 4, 6, 7)), "K": rng.normal(size=(4, 3, 2)), "b": rng.normal(size=4)}
+    emitted = source(text)
+    few = emitted.replace(f"int({cost.IDLE}*{cost.BLOCK}) //", "300 //")
+    assert few != emitted
+    smaller: dict[str, Any] = {}
+    exec(few, smaller)
+    assert_close(smaller["forward"](**inputs)[0], compiled(text).forward(**inputs)[0], "Y")
 
 
 WRITTEN = {

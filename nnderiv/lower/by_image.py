@@ -14,16 +14,19 @@ each product is written where it belongs:
 
     gather   windows.put(X[n]); windows.copy(columns);  np.matmul(K, columns, out=Y[n])
 
-Channel by channel the other side has no index of its own. A matrix of one row is a matrix too; for dK[c,u,v] = Σ dY[n,c,i,j] X[n,c,i+u,j+v]
-each tap is multiplied by dY as it lies there, without columns.
+Channel by channel the other side has no index of its own, and there is no product of matrices:
+
+    gather   windows.put(X[n]);  Y[n] = windows.weighed(K)
+    kernel   windows.put(X[n]);  for (u, v), tap in windows.exact(): dK[:, u, v] += np.vecdot(tap, dY[n])
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 
+from ..bounds import never_negative
 from ..expr import Expr, IntValue, Read, Reduce, additive_terms, free_symbols, guarded_factors, map_children, neg, product, tensor, walk
 from ..integer import Int
 from ..program import Equation, Program, Range
@@ -86,7 +89,8 @@ def _gather(frame: Frame, e: Equation) -> Product | None:
     over_image = present.issuperset(image) and present.isdisjoint(kernel) and free.issuperset(kernel) and summed.issuperset(image)
     kind = "gather" if over_kernel else "kernel" if over_image else ""
     batch = plain[0]
-    if frame.ranges[batch].lo != 0:
+    own = present - {i for s in window.subs for i in frame.vectors(s)}
+    if frame.ranges[batch].lo != 0 or not own and not _is_by_channel(frame, window, pairs, present | {batch}):
         return None
     suits = batch in free and batch not in present if kind == "gather" else batch in sums[0].indices and batch in present
     if not kind or not suits or kind == "kernel" and not _is_multiple(e.body, sums[0]):
@@ -112,6 +116,13 @@ def _pairs(frame: Frame, window: Read, total: Reduce) -> list[tuple[str, str]] |
         if len(group) == 2:
             found.append((group[0], group[1]))
     return found
+
+
+def _is_by_channel(frame: Frame, window: Read, pairs: Sequence[tuple[str, str]], present: Collection[str]) -> bool:
+    """Whether these indices are all that do not slide in the window, and windows go forwards."""
+    lead = {i for s in window.subs for i in frame.vectors(s)} - {i for pair in pairs for i in pair}
+    steps = [s.split(i) for _, i in pairs for s in window.subs if i in s.symbols()]
+    return lead <= {*present} and all(s is not None and never_negative(s[0] - 1, {}, frame.positive) for s in steps)
 
 
 def _is_multiple(e: Expr, part: Expr) -> bool:
@@ -340,8 +351,8 @@ class ByImage:
         return all(step is not None and step[0] == 1 for i in p.image for s in p.window.subs if i in s.symbols() for step in [s.split(i)])
 
     def is_by_tap(self, p: Product) -> bool:
-        """Whether there is one image for each window, as channel by channel: each tap is then multiplied by it as it lies there."""
-        return p.kind == "kernel" and not self.own(p) and {*self.lead(p)} == {*self.groups(p)}
+        """Whether both sides have the same indices beside the window's, as channel by channel: no columns are needed then."""
+        return p.kind != "scatter" and not self.own(p) and {*self.lead(p)} == {*self.groups(p)}
 
     def images(self, p: Product) -> tuple[str, ...]:
         """The indices that lead in the memory of images."""
@@ -505,10 +516,13 @@ class ByImage:
 
     def gather(self, p: Product, done: set[str]) -> None:
         body, e = self.body, p.equation
-        columns = self.fill(p, done)
+        columns = tensor("") if self.is_by_tap(p) else self.fill(p, done)
         wide, narrow = self.inner(p, wide=True), self.inner(p, wide=False)
         start = len(body.code.items)
-        value = wide.keep(body.value(wide, Reduce("sum", p.sum.indices, product([*p.others, columns]))))
+        if self.is_by_tap(p):
+            value = self.weighed(p, wide)
+        else:
+            value = wide.keep(body.value(wide, Reduce("sum", p.sum.indices, product([*p.others, columns]))))
         place = part(e.tensor, e.indices.index(p.batch), p.batch)
         if self.is_narrow(p) and value.labels == e.indices and self.into_place(p, narrow, start):
             if e.body == p.sum:
@@ -521,6 +535,14 @@ class ByImage:
         narrow.views[seen.tensor, seen.subs] = value
         result = body.value(narrow, self.of_block(narrow, replaced(e.body, p.sum, seen), p.batch))
         body.assign(place, expand(result, e.indices), narrow, e.indices)
+
+    def weighed(self, p: Product, wide: Frame) -> Array:
+        """windows.put(X[n]); windows.weighed(K)."""
+        lead, taps = self.lead(p), self.taps_of[p.equation.tensor].name
+        order = replace(wide, order=(*lead, *p.kernel, p.batch, *p.image))
+        self.put(p)
+        weights = self.body.value(order, product(list(p.others)))
+        return wide.make(call("{0}.weighed({1})", 9, 0), [Array(taps), weights], (*lead, p.batch, *p.image))
 
     def kernel(self, p: Product, done: set[str]) -> None:
         if self.is_by_tap(p):
