@@ -217,6 +217,21 @@ def test_what_is_not_finite_reaches_what_reads_it_and_nothing_else(case: str, pl
         np.testing.assert_allclose(getattr(found, f"d{name}"), np.array(expected[f"d{name}"], dtype=float), rtol=1e-9, err_msg=name)
 
 
+@pytest.mark.filterwarnings("ignore:invalid value encountered in matmul")  # 0 times an infinity, which nobody looks at
+@pytest.mark.parametrize("case", ["no padding", "dilation"])
+def test_an_infinity_in_a_kernel_reaches_what_it_is_multiplied_into_and_nothing_else(case: str) -> None:
+    rng = np.random.default_rng(0)
+    text, inputs = reader(case, 2, rng)
+    inputs["K"][1, 0, 1, 2] = np.inf
+    Y, residuals = compiled(text).forward(**inputs)
+    np.testing.assert_allclose(Y, np.array(interpret(nd.parse(text), inputs)["Y"], dtype=float), rtol=1e-9)
+    dY = rng.uniform(0.5, 1.5, size=Y.shape)
+    found = compiled(text).backward(residuals, dY=dY)
+    expected = interpret(derivation(text).backward, {**inputs, "dY": dY})
+    for name in inputs:
+        np.testing.assert_allclose(getattr(found, f"d{name}"), np.array(expected[f"d{name}"], dtype=float), rtol=1e-9, err_msg=name)
+
+
 @pytest.mark.parametrize("case", [name for name in READERS if READERS[name][2] == KERNELS])
 @pytest.mark.parametrize("threads", [1, 2])
 def test_the_last_block_may_be_smaller(case: str, threads: int) -> None:
@@ -253,11 +268,84 @@ def test_the_larger_matrix_of_the_gradient_of_a_kernel_stands_first() -> None:
     assert "dK_sum += (columns" in text and "@ rows_flat.T" in text
 
 
+def test_a_convolution_is_multiplied_into_where_it_belongs() -> None:
+    text = source("X[N,C,H,W], K[O,C,U,V], b[O] -> Y\nY[n,o,i,j] = sum[c,u,v](K[o,c,u,v]*X[n,c,i+u,j+v]) + b[o]")
+    text = text.split("def forward")[1].split("def backward")[0]
+    assert "narrow=True" in text and "out=Y_flat)" in text and "Y[n] += b[:, None, None]" in text and "wide" not in text
+
+
+DEPTHWISE = "X[N,C,H,W], K[C,U,V], b[C] -> Y\nY[n,c,i,j] = sum[u,v](K[c,u,v]*X[n,c,{}]) + b[c]"
+
+
+def test_a_convolution_channel_by_channel_goes_by_blocks_of_images_too() -> None:
+    forward, backward = source(DEPTHWISE.format("i+u,j+v")).split("def forward")[1].split("def backward")
+    assert forward.count("in _blocks(") == backward.count("in _blocks(") == 1
+    assert forward.count(".weighed(K)") == backward.count(".weighed(K)") == 1, "dX is a sum over windows of dY"
+    assert backward.count(".exact():") == 1 and "np.vecdot(tap" in backward, "each tap is multiplied by dY where it lies"
+
+
+@pytest.mark.parametrize("shift", ["i+u,j+v", "i+u-1,j+v-2", "2*i+u-1,3*j+v", "i+2*u,j+v-1"])
+def test_a_convolution_channel_by_channel_agrees_with_pytorch(shift: str) -> None:
+    step, spread = (2, 3) if "3*j" in shift else (1, 1), (2, 1) if "2*u" in shift else (1, 1)
+    padding = {"i+u-1,j+v-2": (1, 2), "2*i+u-1,3*j+v": (1, 0), "i+2*u,j+v-1": (0, 1)}.get(shift, (0, 0))
+    H, W, U, V = 9, 8, 3, 2
+    out = [(n + 2*p - d*(k - 1) - 1)//s + 1 for n, k, s, d, p in zip((H, W), (U, V), step, spread, padding, strict=True)]
+    text = DEPTHWISE.format(shift) + f" for i < {out[0]}, j < {out[1]}"
+    rng = np.random.default_rng(0)
+    inputs = {"X": rng.normal(size=(3, 4, H, W)), "K": rng.normal(size=(4, U, V)), "b": rng.normal(size=4)}
+    X, K, b = (torch.tensor(a, requires_grad=True) for a in inputs.values())
+    Y = F.conv2d(X, K[:, None], b, step, padding, spread, groups=4)
+    dY = rng.normal(size=Y.shape)
+    assert_close(forward(text, inputs)[0]["Y"], Y.detach().numpy(), "Y")
+    for name, expected in zip("XKb", torch.autograd.grad(Y, [X, K, b], torch.tensor(dY)), strict=True):
+        assert_close(backward(text, inputs, [dY])[name], expected.numpy(), f"d{name}")
+
+
+def test_taps_are_weighed_so_many_at_a_time_as_stay_in_cache() -> None:
+    text, rng = DEPTHWISE.format("i+u,j+v"), np.random.default_rng(0)
+    inputs = {"X": rng.normal(size=(3, 4, 6, 7)), "K": rng.normal(size=(4, 3, 2)), "b": rng.normal(size=4)}
+    emitted = source(text)
+    few = emitted.replace(f"int({cost.IDLE}*{cost.BLOCK}) //", "300 //")
+    assert few != emitted
+    smaller: dict[str, Any] = {}
+    exec(few, smaller)
+    assert_close(smaller["forward"](**inputs)[0], compiled(text).forward(**inputs)[0], "Y")
+
+
+WRITTEN = {
+    "images last": "Y[o,i,j,n] = sum[c,u,v](K[o,c,u,v]*X[n,c,i+u,j+v])",
+    "images second": "Y[o,n,i,j] = sum[c,u,v](K[o,c,u,v]*X[n,c,i+u,j+v])",
+    "a function of it": "Y[n,o,i,j] = tanh(sum[c,u,v](K[o,c,u,v]*X[n,c,i+u,j+v]))",
+    "a product with itself": "Y[n,o,i,j] = sum[c,u,v](K[o,c,u,v]*X[n,c,i+u,j+v])*sigmoid(sum[c,u,v](K[o,c,u,v]*X[n,c,i+u,j+v]))",
+    "twice the sum": "Y[n,o,i,j] = 2*sum[c,u,v](K[o,c,u,v]*X[n,c,i+u,j+v]) - 1",
+    "its other axis first": "Y[n,o,j,i] = sum[c,u,v](K[o,c,u,v]*X[n,c,i+u,j+v])",
+    "one output": "Y[n,i,j] = sum[c,o,u,v](K[o,c,u,v]*X[n,c,i+u,j+v])",
+    "all in one": "Y[n,i,j] = sum[c,u,v](K[0,c,u,v]*X[n,c,i+u,j+v])",
+    "one kernel for all": "Y[n,c,i,j] = sum[u,v](K[0,1,u,v]*X[n,c,i+u,j+v])",
+    "two kernels": "Y[n,o,p,i,j] = sum[c,u,v](K[o,c,u,v]*K[p,c,u,v]*X[n,c,i+u,j+v])",
+}
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("case", WRITTEN)
+def test_however_a_convolution_is_written_it_agrees_with_the_interpreter(case: str, threads: int) -> None:
+    text = "X[N,C,H,W], K[O,C,U,V] -> Y\n" + WRITTEN[case]
+    rng = np.random.default_rng(0)
+    inputs = {"X": rng.normal(size=(2, 2, 4, 5)), "K": rng.normal(size=(3, 2, 2, 3))}
+    module = derivation(text).compile(threads=threads)
+    Y, residuals = module.forward(**inputs)
+    assert_close(Y, interpret(nd.parse(text), inputs)["Y"], "Y")
+    dY = rng.normal(size=Y.shape)
+    expected = interpret(derivation(text).backward, inputs | {"dY": dY})
+    for name in inputs:
+        assert_close(getattr(module.backward(residuals, dY=dY), f"d{name}"), expected[f"d{name}"], f"d{name}")
+
+
 MAXIMUM = "X[N,C,H,W] -> Y\nY[n,c,i,j] = max[u,v](X[n,c,2*i+u,2*j+v]) for u < {0}, v < {0}"
 
 
 def test_windows_without_a_product_of_matrices_are_walked_through() -> None:
-    depthwise = source("X[N,C,H,W], K[C,U,V] -> Y\nY[n,c,i,j] = sum[u,v](K[c,u,v]*X[n,c,i+u,j+v])")
+    depthwise = nd.derive("X[N,C,H,W], K[C,U,V] -> Y\nY[n,c,i,j] = sum[u,v](K[c,u,v]*X[n,c,i+u,j+v])").numpy(without="by_image")
     pooling = source(MAXIMUM.format(3))
     forward, backward = depthwise.split("def forward")[1].split("def backward")
     assert forward.count(".taps:") == 1 and backward.count(".taps:") == backward.count(".exact():") == 1 and "@" not in forward + backward
@@ -307,6 +395,7 @@ def test_so_many_images_go_at_once_as_stay_in_cache_and_suit_blas() -> None:
     assert blocks(0, 0, entries, large) == [] and blocks(3, 4, entries, 1) == [(3, 4, 1)]
     assert blocks(0, 32, 100, int(cost.SMALL/cost.IDLE)//4) == [(0, 32, 4)], "products that BLAS does in one go stay such"
     assert blocks(0, 4, 2*cost.BLOCK, 1) == [(0, 4, 1)]
+    assert blocks(0, 32, entries) == [(0, 32, 4)], "half as many where each has a product of its own"
 
 
 @given(start=st.integers(0, 9), count=st.integers(0, 99), entries=st.integers(0, cost.BLOCK), work=st.integers(0, 2*cost.SMALL))

@@ -8,22 +8,34 @@
 once, is one run of memory. Such runs are longer than there are windows: what stands at their ends is not looked at, or is
 multiplied by zeros, and is made finite before (`exact`). The kernel's indices lead in the columns, so that tap after tap is
 copied, multiplied and added as one.
+
+Where all are gathered, into matrices that lie together image by image, the windows are `narrow`: there is nothing at their ends, and
+each product is written where it belongs:
+
+    gather   windows.put(X[n]); windows.copy(columns);  np.matmul(K, columns, out=Y[n])
+
+Channel by channel the other side has no index of its own, and there is no product of matrices:
+
+    gather   windows.put(X[n]);  Y[n] = windows.weighed(K)
+    kernel   windows.put(X[n]);  for (u, v), tap in windows.exact(): dK[:, u, v] += np.vecdot(tap, dY[n])
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 
+from ..bounds import never_negative
 from ..expr import Expr, IntValue, Read, Reduce, additive_terms, free_symbols, guarded_factors, map_children, neg, product, tensor, walk
 from ..integer import Int
 from ..program import Equation, Program, Range
 from .arrays import Array, Frame, Storage, axis_text, expand, permute, read, tuple_text
+from .by_place import at
 from .by_tap import EachPlace
 from .contract import bracketed
 from .fold import Fold, find_fold
-from .form import ADD, MATMUL, Line, Statement, Term, call, renamed
+from .form import ADD, MATMUL, Line, Statement, Term, call, is_reshape, renamed
 from .windows import bulk, is_plain_window, sliding
 
 
@@ -62,23 +74,23 @@ def _gather(frame: Frame, e: Equation) -> Product | None:
     window, others = windows[0], [f for f in parts if f is not windows[0]]
     if any(sliding(frame, r) for f in others for r in _reads(f)):
         return None
-    pairs = _pairs(frame, window)
+    pairs = _pairs(frame, window, sums[0])
     if pairs is None:
         return None
     kernel, image = tuple(u for u, _ in pairs), tuple(i for _, i in pairs)
     present = {i for f in others for i in free_symbols(f)} & set(frame.order)
     free = set(e.indices)
-    own = present - {i for s in window.subs for i in frame.vectors(s)}
     plain = [s.name for s, r in zip(window.subs, frame.storage[window.tensor].axes, strict=True)
              if s.name in frame.ranges and s.name and frame.ranges[s.name] == r]
-    if not own or not plain or len(frame.storage[window.tensor].dropped):
+    if not plain or len(frame.storage[window.tensor].dropped):
         return None
     summed = set(sums[0].indices)
     over_kernel = present.issuperset(kernel) and present.isdisjoint(image) and free.issuperset(image) and summed.issuperset(kernel)
     over_image = present.issuperset(image) and present.isdisjoint(kernel) and free.issuperset(kernel) and summed.issuperset(image)
     kind = "gather" if over_kernel else "kernel" if over_image else ""
     batch = plain[0]
-    if frame.ranges[batch].lo != 0:
+    own = present - {i for s in window.subs for i in frame.vectors(s)}
+    if frame.ranges[batch].lo != 0 or not own and not _is_by_channel(frame, window, pairs, present | {batch}):
         return None
     suits = batch in free and batch not in present if kind == "gather" else batch in sums[0].indices and batch in present
     if not kind or not suits or kind == "kernel" and not _is_multiple(e.body, sums[0]):
@@ -93,16 +105,24 @@ def _reads(e: Expr) -> Iterator[Read]:
     return (n for n in walk(e) if isinstance(n, Read))
 
 
-def _pairs(frame: Frame, window: Read) -> list[tuple[str, str]] | None:
-    """(place in the kernel, place in the image) for each subscript that slides."""
+def _pairs(frame: Frame, window: Read, total: Reduce) -> list[tuple[str, str]] | None:
+    """(place in the kernel, place in the image) for each subscript that slides; in doubt, the sum is over the kernel."""
     found = []
     for k, s in enumerate(window.subs):
-        group = sorted(frame.vectors(s), key=lambda i: bulk(frame, window, k, i))
-        if len(group) > 2 or len(group) == 2 and bulk(frame, window, k, group[0]) == bulk(frame, window, k, group[1]):
+        weights = {i: (bulk(frame, window, k, i), i not in total.indices) for i in frame.vectors(s)}
+        group = sorted(weights, key=lambda i: weights[i])
+        if len(group) > 2 or len(group) == 2 and weights[group[0]] == weights[group[1]]:
             return None
         if len(group) == 2:
             found.append((group[0], group[1]))
     return found
+
+
+def _is_by_channel(frame: Frame, window: Read, pairs: Sequence[tuple[str, str]], present: Collection[str]) -> bool:
+    """Whether these indices are all that do not slide in the window, and windows go forwards."""
+    lead = {i for s in window.subs for i in frame.vectors(s)} - {i for pair in pairs for i in pair}
+    steps = [s.split(i) for _, i in pairs for s in window.subs if i in s.symbols()]
+    return lead <= {*present} and all(s is not None and never_negative(s[0] - 1, {}, frame.positive) for s in steps)
 
 
 def _is_multiple(e: Expr, part: Expr) -> bool:
@@ -178,6 +198,7 @@ class ByImage:
     rows: dict[tuple[object, ...], Array] = field(default_factory=dict)
     totals: dict[str, Array] = field(default_factory=dict)
     reserved: list[Line] = field(default_factory=list)                         # memory that the loop turns out to need
+    narrow: set[str] = field(default_factory=set)                              # what is computed without idle windows
 
     def run(self, products: Sequence[Product], comments: Sequence[str]) -> None:
         body, notes = self.body, []
@@ -189,6 +210,8 @@ class ByImage:
             notes.append(body.code.note)
             self.frames[p.equation.tensor] = body.frame(p.equation) if p.fold is None else body.fold_frame(p.fold)
             self.outputs(p)
+        if all(self.may_be_narrow(p) for p in products):
+            self.narrow = {p.equation.tensor for p in products}
         self.count = body.fresh("count")
         body.positive |= {self.count}
         whole = body.extent(products[0].size)
@@ -209,7 +232,7 @@ class ByImage:
             body.code.note = note
             self.sums(p)
         start, stop, first = body.fresh("start"), body.fresh("stop"), body.fresh("first")
-        sizes = ", ".join(self.largest(products, indices) for indices in (self.columns_of, self.work_of))
+        sizes = ", ".join(self.largest(products, indices) for indices in (self.columns_of, *([] if self.narrow else [self.work_of])))
         body.code.note = -1
         with body.inside(f"for {start}, {stop}, {self.count} in _blocks({begin}, {end}, {sizes}):"):
             for p in products:
@@ -232,7 +255,7 @@ class ByImage:
             sums = [self.totals[p.equation.tensor].text for p in products if p.kind == "kernel"]
             if sums:
                 body.line(f"return {', '.join(sums)}")
-        call_ = f"_images_on_threads({function}, {whole}, {self.largest(products, self.columns_of)})"
+        call_ = f"_images_on_threads({function}, {whole}, {self.largest(products, self.multiplications)})"
         if len(sums) == 1:
             body.line(f"{sums[0]} = sum({call_})", sums[0])
         else:
@@ -259,9 +282,16 @@ class ByImage:
 
     def work_of(self, p: Product) -> tuple[str, ...]:
         """The indices of a product of matrices, for one image: of the columns and of the other side, without those of both."""
-        groups, columns = self.groups(p), self.columns_of(p)
-        rest = (i for i in self.frames[p.equation.tensor].order if i not in (*columns, p.batch))
-        return (*(i for i in columns if i not in groups), *rest)
+        groups = self.groups(p)
+        return (*(i for i in self.columns_of(p) if i not in groups), *self.own(p))
+
+    def multiplications(self, p: Product) -> tuple[str, ...]:
+        """The indices of all multiplications for one image."""
+        return (*self.columns_of(p), *self.own(p))
+
+    def own(self, p: Product) -> list[str]:
+        """The indices of the other side alone."""
+        return [i for i in self.frames[p.equation.tensor].order if i not in (*self.columns_of(p), p.batch)]
 
     def lead(self, p: Product) -> tuple[str, ...]:
         """The indices of what slides, beside those of the images and those that slide."""
@@ -275,10 +305,10 @@ class ByImage:
     def prepare(self, p: Product) -> None:
         """Memory for a block of images."""
         e = p.equation
-        self.taps_of[e.tensor] = self.taps(self.frames[e.tensor], self.lead(p), *self.sliding_axes(p))
-        if p.window is not None and self.columns_key(p) not in self.columns:
+        self.taps_of[e.tensor] = self.taps(p)
+        if p.window is not None and not self.is_by_tap(p) and self.columns_key(p) not in self.columns:
             self.columns[self.columns_key(p)] = self.memory("columns", self.inner(p, wide=True), self.columns_labels(p), "empty").text
-        if p.kind == "kernel":
+        if p.kind == "kernel" and not self.is_by_tap(p):
             self.exact.add(self.columns[self.columns_key(p)])
         frame = self.inner(p, wide=True)
         if p.sided and self.rows_key(p) not in self.rows:
@@ -306,8 +336,32 @@ class ByImage:
         called = {x: Int.symbol(f"@{k}") for k, x in enumerate((*p.kernel, *p.image, p.batch, *self.lead(p)))}
         return (p.window.tensor, tuple(s.subst(called) for s in p.window.subs), len(self.groups(p)), self.taps_of[p.equation.tensor].shape)
 
+    def is_narrow(self, p: Product) -> bool:
+        """Whether there are as many windows in memory as there are: the product for each image is then what is asked for."""
+        return p.equation.tensor in self.narrow
+
+    def may_be_narrow(self, p: Product) -> bool:
+        """Whether the product for an image is a matrix, which lies together in what is computed; no other kind shares the columns.
+
+        With a stride each tap of the last axis would be read entry by entry, which costs what the product gains.
+        """
+        indices = p.equation.indices
+        if p.kind != "gather" or p.window is None or indices[0] != p.batch or self.groups(p) or {*indices}.isdisjoint(self.own(p)):
+            return False
+        return all(step is not None and step[0] == 1 for i in p.image for s in p.window.subs if i in s.symbols() for step in [s.split(i)])
+
+    def is_by_tap(self, p: Product) -> bool:
+        """Whether both sides have the same indices beside the window's, as channel by channel: no columns are needed then."""
+        return p.kind != "scatter" and not self.own(p) and {*self.lead(p)} == {*self.groups(p)}
+
+    def images(self, p: Product) -> tuple[str, ...]:
+        """The indices that lead in the memory of images."""
+        return (p.batch, *self.lead(p)) if self.is_narrow(p) else (*self.lead(p), p.batch)
+
     def columns_labels(self, p: Product) -> tuple[str, ...]:
         groups = self.groups(p)
+        if self.is_narrow(p):
+            return (p.batch, *p.kernel, *self.lead(p), *p.image)
         return (*groups, *p.kernel, *(i for i in self.lead(p) if i not in groups), p.batch, *p.image)
 
     def groups(self, p: Product) -> list[str]:
@@ -325,7 +379,7 @@ class ByImage:
         names = {k: f"@{k}" for k, s in enumerate(window.subs) if set(p.image) & s.symbols()}
         axes = frame.storage[window.tensor].axes
         ranges = {p.batch: self.range, **{i: frame.ranges[i] for i in self.lead(p)}, **{x: axes[k] for k, x in names.items()}}
-        order = (*self.lead(p), p.batch, *names.values())
+        order = (*self.images(p), *names.values())
         subs = tuple(Int.symbol(names[k]) + 0 if k in names else s for k, s in enumerate(window.subs))
         array = read(replace(frame, order=order, ranges=ranges, views={}), whole.tensor, subs)
         return permute(array, order).text
@@ -351,14 +405,17 @@ class ByImage:
                 axes.append(axis_text(frame, sub - r.lo, pair))
         return sizes, axes
 
-    def taps(self, frame: Frame, lead: tuple[str, ...], sizes: list[str], axes: list[str]) -> Taps:
-        body, key = self.body, (tuple_text(sizes), tuple_text(axes))
-        leading = tuple_text([*(frame.size(i) for i in lead), self.count])
-        made = f"_Taps({leading}, {', '.join(key)}, {body.dtype})"
+    def taps(self, p: Product) -> Taps:
+        body, frame, (sizes, axes) = self.body, self.inner(p, wide=False), self.sliding_axes(p)
+        key = (tuple_text(sizes), tuple_text(axes))
+        narrow = ", narrow=True" if self.is_narrow(p) else ""
+        made = f"_Taps({tuple_text(map(frame.size, self.images(p)))}, {', '.join(key)}, {body.dtype}{narrow})"
         if made not in self.known:
             variable = body.fresh("windows")
             body.line(f"{variable} = {made}", variable)
-            if key not in self.shapes:
+            if narrow:
+                self.shapes[key] = ()
+            elif key not in self.shapes:
                 self.shapes[key] = tuple(body.fresh("wide") for _ in sizes)
                 body.positive |= {*self.shapes[key]}
                 body.line(f"{', '.join(self.shapes[key])}{',' * (len(sizes) == 1)} = {variable}.shape", ", ".join(self.shapes[key]))
@@ -385,11 +442,11 @@ class ByImage:
     # -- inside the loop ---------------------------------------------------------------------------------------------
     def inner(self, p: Product, wide: bool) -> Frame:
         """A block of images; wide: with as many windows as there are in the memory for them."""
-        frame, taps = self.frames[p.equation.tensor], self.taps_of[p.equation.tensor]
+        frame = self.frames[p.equation.tensor]
         ranges = {**frame.ranges, p.batch: self.range}
         if not wide:
             return replace(frame, ranges=ranges, views=dict(frame.views), positive=self.body.positive)
-        for i, name in zip(p.image, taps.shape, strict=True):
+        for i, name in () if self.is_narrow(p) else zip(p.image, self.taps_of[p.equation.tensor].shape, strict=True):
             ranges[i] = Range(ranges[i].lo, ranges[i].lo + Int.symbol(name))
         return replace(self.ordered(p), ranges=ranges, views=dict(frame.views), positive=self.body.positive)
 
@@ -397,6 +454,9 @@ class ByImage:
         """Matrix products in the order of the memory: what both have, kernel, channels, and the images behind them."""
         frame, groups = self.frames[p.equation.tensor], self.groups(p)
         middle = [i for i in self.lead(p) if i not in groups]
+        if self.is_narrow(p):
+            own = [i for i in frame.order if i not in (p.batch, *p.kernel, *middle, *p.image)]
+            return replace(frame, order=(p.batch, *p.kernel, *middle, *own, *p.image))
         rest = [i for i in frame.order if i not in (*groups, *p.kernel, *middle, p.batch, *p.image)]
         return replace(frame, order=(*groups, *p.kernel, *middle, *rest, p.batch, *p.image))
 
@@ -413,18 +473,23 @@ class ByImage:
 
     def fill(self, p: Product, done: set[str]) -> Read:
         """windows.put(X[n]); windows.copy(columns); the read of the columns."""
-        assert p.window is not None
         taps, labels = self.taps_of[p.equation.tensor], self.columns_labels(p)
         columns = Array(self.columns[self.columns_key(p)], labels)
         if columns.text not in done:
             done.add(columns.text)
             leading = (*p.kernel, *(i for i in labels if i not in p.kernel))
-            self.body.line(f"{taps.name}.put({self.source(p, self.frames[p.equation.tensor], p.window)})", taps.name)
+            self.put(p)
             exact = ", exact=True" if columns.text in self.exact else ""
             self.body.line(f"{taps.name}.copy({permute(columns, leading).text}{exact})", columns.text)
         inner = self.inner(p, wide=True)
         inner.storage[columns.text] = Storage(columns.text, tuple(inner.ranges[i] for i in labels))
         return tensor(columns.text, *labels)
+
+    def put(self, p: Product) -> None:
+        """windows.put(X[n])."""
+        assert p.window is not None
+        taps = self.taps_of[p.equation.tensor].name
+        self.body.line(f"{taps}.put({self.source(p, self.frames[p.equation.tensor], p.window)})", taps)
 
     def sides(self, p: Product, done: set[str]) -> Read:
         """The factors over the image, with zeros at the ends of the rows."""
@@ -444,29 +509,69 @@ class ByImage:
 
     def cut(self, p: Product, narrow: Frame, array: Array) -> Array:
         """The array without what is of no use at the ends of the rows."""
+        if self.is_narrow(p):
+            return array
         parts = [f":{narrow.size(i)}" if i in p.image else ":" for i in array.labels]
         return Array(f"{array.text}[{', '.join(parts)}]", array.labels, 9, True)
 
     def gather(self, p: Product, done: set[str]) -> None:
         body, e = self.body, p.equation
-        columns = self.fill(p, done)
+        columns = tensor("") if self.is_by_tap(p) else self.fill(p, done)
         wide, narrow = self.inner(p, wide=True), self.inner(p, wide=False)
         start = len(body.code.items)
-        value = wide.keep(body.value(wide, Reduce("sum", p.sum.indices, product([*p.others, columns]))))
-        value = self.into_memory(wide, value, start, [])
+        if self.is_by_tap(p):
+            value = self.weighed(p, wide)
+        else:
+            value = wide.keep(body.value(wide, Reduce("sum", p.sum.indices, product([*p.others, columns]))))
+        place = part(e.tensor, e.indices.index(p.batch), p.batch)
+        if self.is_narrow(p) and value.labels == e.indices and self.into_place(p, narrow, start):
+            if e.body == p.sum:
+                return
+            value = Array(place, e.indices, 9, True)
+        else:
+            value = self.cut(p, narrow, self.into_memory(wide, value, start, []))
         seen = tensor(value.text, *value.labels)
         narrow.storage[value.text] = Storage(value.text, tuple(narrow.ranges[i] for i in value.labels))
-        narrow.views[seen.tensor, seen.subs] = self.cut(p, narrow, value)
+        narrow.views[seen.tensor, seen.subs] = value
         result = body.value(narrow, self.of_block(narrow, replaced(e.body, p.sum, seen), p.batch))
-        body.assign(part(e.tensor, e.indices.index(p.batch), p.batch), expand(result, e.indices), narrow, e.indices)
+        body.assign(place, expand(result, e.indices), narrow, e.indices)
+
+    def weighed(self, p: Product, wide: Frame) -> Array:
+        """windows.put(X[n]); windows.weighed(K)."""
+        lead, taps = self.lead(p), self.taps_of[p.equation.tensor].name
+        order = replace(wide, order=(*lead, *p.kernel, p.batch, *p.image))
+        self.put(p)
+        weights = self.body.value(order, product(list(p.others)))
+        return wide.make(call("{0}.weighed({1})", 9, 0), [Array(taps), weights], (*lead, p.batch, *p.image))
 
     def kernel(self, p: Product, done: set[str]) -> None:
+        if self.is_by_tap(p):
+            self.kernel_by_tap(p, self.sides(p, done))
+            return
         sides, columns = self.sides(p, done), self.fill(p, done)
         wide, total = self.inner(p, wide=True), self.totals[p.equation.tensor]
         value = self.body.value(wide, replaced(p.equation.body, p.sum, Reduce("sum", p.sum.indices, product([sides, columns]))))
+        self.add_to(total.text, expand(value, total.labels), wide)
+
+    def kernel_by_tap(self, p: Product, sides: Read) -> None:
+        """for (u, v), tap in windows.exact(): dK[:, u, v] += np.vecdot(tap, rows)."""
+        body, wide, lead, total = self.body, self.inner(p, wide=True), self.lead(p), self.totals[p.equation.tensor]
+        self.put(p)
+        along = "*".join(bracketed(wide.size(i)) for i in (p.batch, *p.image))
+        flat = f"reshape({', '.join([*map(wide.size, lead), along])})"
+        rows, tap, dot = permute(body.value(wide, sides), (*lead, p.batch, *p.image)), body.fresh("tap"), tensor("@dot")
+        with body.inside(f"for {tuple_text(p.kernel)}, {tap} in {self.taps_of[p.equation.tensor].name}.exact():", tap):
+            both = [Array(f"{x}.{flat}", lead) for x in (tap, rows.at_least(9))]
+            wide.storage[dot.tensor], made = Storage("", ()), wide.make(call("np.vecdot({0}, {1})", 0, 0), both, lead)
+            wide.views[dot.tensor, dot.subs] = made
+            value = body.value(wide, replaced(p.equation.body, p.sum, dot))
+            self.add_to(at(total.text, total.labels, p.kernel), value, wide)
+
+    def add_to(self, place: str, value: Array, frame: Frame) -> None:
+        """place += value."""
         code = self.body.code
-        code.items.append(Statement(total.text, ADD, (Term(total.text), expand(value, total.labels).term), wide.shape(total.labels), True,
-                                    code.note, out=total.text, is_place=True))
+        code.items.append(Statement(place, ADD, (Term(place), value.term), frame.shape(value.labels), True, code.note, out=place,
+                                    is_place=True))
 
     def finish(self, p: Product) -> None:
         """dK = dK_sum.transpose(…), in the order in which it is to be handed out."""
@@ -493,18 +598,32 @@ class ByImage:
         """The value, whose matrix product, among the statements since the start, is written to memory that all blocks use: one that
         is free and as large, or its own."""
         code = self.body.code
-        at = [k for k, s in enumerate(code.items) if k >= start and isinstance(s, Statement) and s.operation == MATMUL]
-        if len(at) != 1:
+        if (found := self.product_since(start)) is None:
             return value
-        s = code.items[at[0]]
-        assert isinstance(s, Statement)
+        k, s = found
         shape = tuple_text(frame.extent(size) for size in s.shape)
         alike = [c for c in free if _entries(frame.storage[c]) == prod(s.shape, start=Int.of(1))]
         name = self.body.fresh(f"{alike[0]}_flat" if alike else "product")
         made = f"{alike[0]}.reshape{shape}" if alike else f"np.empty({shape}, {self.body.dtype})"
         self.reserved.append(Line(f"{name} = {made}", binds=name))
-        code.items[at[0]:] = renamed([replace(s, out=name, is_place=True), *code.items[at[0] + 1 :]], {s.target: name})
+        code.items[k:] = renamed([replace(s, out=name, is_place=True), *code.items[k + 1 :]], {s.target: name})
         return replace(value, text=name) if value.text == s.target else value
+
+    def into_place(self, p: Product, frame: Frame, start: int) -> bool:
+        """Whether the statements since the start are a matrix product, which is now written to where the images at hand belong."""
+        code, e, found = self.body.code, p.equation, self.product_since(start)
+        if found is None or not all(isinstance(x, Statement) and is_reshape(x) for x in code.items[found[0] + 1 :]):
+            return False
+        name, beside = self.body.fresh(f"{e.tensor}_flat"), [i for i in e.indices if i not in (p.batch, *p.image)]
+        sizes = ["*".join(bracketed(frame.size(i)) for i in merged) for merged in ([p.batch], beside, p.image)]
+        code.items[found[0]:] = [Line(f"{name} = {part(e.tensor, 0, p.batch)}.reshape{tuple_text(sizes)}", code.note, name),
+                                 replace(found[1], target=name, out=name, is_place=True)]
+        return True
+
+    def product_since(self, start: int) -> tuple[int, Statement] | None:
+        """The matrix product among the statements since the start, and where it stands, if there is one and no other."""
+        found = [(k, s) for k, s in enumerate(self.body.code.items) if k >= start and isinstance(s, Statement) and s.operation == MATMUL]
+        return found[0] if len(found) == 1 else None
 
 
 def _entries(store: Storage) -> Int:

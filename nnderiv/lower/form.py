@@ -152,6 +152,11 @@ def variable_of(text: str) -> str:
     return found.group() if found else ""
 
 
+def is_reshape(s: Statement) -> bool:
+    """Whether it shows each entry of its operand once, in the same order."""
+    return s.operation.template.startswith("{0}.reshape(")
+
+
 def is_variable(text: str) -> bool:
     return _NAMES.fullmatch(text) is not None
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from .form import NEGATIVE, SQUARE, Block, Item, Statement, names, read_by, renamed, statements, uses
+from .form import NEGATIVE, SQUARE, Block, Item, Statement, is_reshape, names, read_by, renamed, statements, uses
 
 
 def in_place(items: Sequence[Item], kept: frozenset[str]) -> tuple[Item, ...]:
@@ -201,4 +201,4 @@ class _Rewriter:
 
 def _reshapes(s: Statement) -> bool:
     """A view that shows each entry once."""
-    return s.operation.template.startswith("{0}.reshape(") or bool(s.out)
+    return is_reshape(s) or bool(s.out)

@@ -33,8 +33,9 @@ def _invariant(items: Sequence[Item], fresh: _Fresh) -> tuple[Item, ...]:
     done: list[Item] = []
     copies: dict[str, str] = {}  # the text of a transposed view -> the variable that holds its copy
     for item in items:
-        if isinstance(item, Block) and item.head.startswith("for "):
-            outside, item = _hoisted(replace(item, items=_invariant(item.items, fresh)), fresh, copies)
+        if isinstance(item, Block):
+            item = replace(item, items=_invariant(item.items, fresh))
+            outside, item = _hoisted(item, fresh, copies) if item.head.startswith("for ") else ([], item)
             done += outside
         done.append(item)
     return tuple(done)

@@ -58,5 +58,5 @@ def bulk(frame: Frame, r: Read, axis: int, index: str) -> int:
     if size.is_constant:
         return 0
     along = frame.storage[r.tensor].axes[axis].size if r.tensor in frame.storage else size
-    long = split is not None and split[0] != 1
+    long = split is not None and split[0] not in (1, -1)
     return (4 if along.symbols() <= size.symbols() and along.symbols() else 2) + long
