@@ -86,25 +86,33 @@ class _Shift:
         """`summed`: under a sum, which leaves out the places where something is read outside its tensor."""
         e = map_children(lambda c: self.visit(c, summed or isinstance(e, Reduce) and e.op == "sum"), e)
         if isinstance(e, Op) and e.op in ("*", "/"):
-            return self.cancelled(quotient(e))
+            return self.cancelled(self.quotient(e, summed))
         return self.logarithm(e.args[0], summed) or e if isinstance(e, Op) and e.op == "log" else e
+
+    def quotient(self, e: Op, summed: bool) -> Expr:
+        """The quotients in e shifted, unless a sum goes by a read that the differences no longer hold."""
+        found = quotient(e)
+        gone = {*reads(e)} - {*reads(found)}
+        return e if summed and any(map(self.outside, gone)) else found
 
     def logarithm(self, e: Expr, summed: bool) -> Expr | None:
         """log(e), if it is known otherwise; what is read outside its tensor is 0, and its logarithm −inf."""
-        defined, conditions = self.definition(e)
-        if isinstance(defined, Op) and defined.op in ("exp", "sigmoid"):
-            (x,) = defined.args
-            if isinstance(e, Read) and (whole := self.logs.at(e)) is not None:
-                x = whole
-            value = x if defined.op == "exp" else neg(Op("softplus", (neg(x),)))
-            return value if summed else where(conditions, value, neg(INF))
+        if isinstance(e, Read) and (whole := self.logs.at(e)) is not None:
+            outside = self.outside(e)
+            return whole if summed or not outside else where(conjunction(outside), whole, neg(INF))
         terms = additive_terms(e)
-        if len(terms) == 2 and terms[0] == (1, ONE) and terms[1][0] < 0:
-            defined, conditions = self.definition(terms[1][1])
-            if isinstance(defined, Op) and defined.op == "sigmoid":
-                value = neg(Op("softplus", defined.args))
-                return value if summed else where(conditions, value, ZERO)
-        return self.logarithm_of_product(factors(e), summed)
+        complement = len(terms) == 2 and terms[0] == (1, ONE) and terms[1][0] < 0
+        defined, conditions = self.definition(terms[1][1] if complement else e)
+        value: Expr | None = None
+        if isinstance(defined, Op) and defined.op == "sigmoid":
+            value = neg(Op("softplus", defined.args)) if complement else neg(Op("softplus", (neg(defined.args[0]),)))
+        elif isinstance(defined, Op) and defined.op == "exp" and not complement:
+            value = defined.args[0]
+        if value is None:
+            return self.logarithm_of_product(factors(e), summed)
+        if conditions == TRUE:
+            return value
+        return None if summed else where(conditions, value, ZERO if complement else neg(INF))  # a sum goes by what is read
 
     def logarithm_of_product(self, parts: list[Expr], summed: bool) -> Expr | None:
         """log(p q) = log(p) + log(q), where log(p) is known otherwise, and p positive therefore."""
@@ -136,13 +144,13 @@ class _Shift:
         return e
 
     def is_value(self, e: Expr) -> bool:
-        """Whether e is p or 1 − p, for a tensor p of values of exp or σ."""
+        """Whether e is p or 1 − p, for a tensor p of values of exp or σ that is surely read inside."""
         terms = additive_terms(e)
-        if len(terms) == 2 and terms[0] == (1, ONE) and terms[1][0] < 0:
-            defined, _ = self.definition(terms[1][1])
-            return isinstance(defined, Op) and defined.op == "sigmoid"
-        defined, _ = self.definition(e)
-        return isinstance(e, Read) and isinstance(defined, Op) and defined.op in ("exp", "sigmoid")
+        complement = len(terms) == 2 and terms[0] == (1, ONE) and terms[1][0] < 0
+        x = terms[1][1] if complement else e
+        defined, conditions = self.definition(x)
+        known = isinstance(x, Read) and isinstance(defined, Op) and conditions == TRUE
+        return known and isinstance(defined, Op) and defined.op in (("sigmoid",) if complement else ("exp", "sigmoid"))
 
     def opened(self, e: Expr, values: list[Expr]) -> list[tuple[int, list[Expr]]]:
         """e as signed products, with what divides by one of the values in it laid open, definitions of tensors included."""
@@ -170,15 +178,19 @@ class _Shift:
             return e, TRUE
         (d,) = found
         places = {str(name.name): sub for name, sub in zip(d.subs, e.subs, strict=True)}
-        outside = readable(self.program.hulls[e.tensor], e.subs, self.equation.ranges, positive_names(self.program))
-        return (subst_indices(d.body, places), conjunction(outside)) if self.is_simple(d.body) else (e, TRUE)
+        return (subst_indices(d.body, places), conjunction(self.outside(e))) if self.is_simple(d) else (e, TRUE)
 
-    def is_simple(self, e: Expr) -> bool:
-        """Whether e contracts nothing, and is finite but for a normaliser, of which `normalised` takes care."""
-        if any(isinstance(n, Reduce) for n in walk(e)):
-            return False
-        bodies = [d.body for r in reads(e) if r.tensor in self.program.unbounded for d in self.program.definitions[r.tensor]]
-        return all(isinstance(b, Reduce) and b.op == "logsumexp" for b in bodies)
+    def outside(self, r: Read) -> list[Expr]:
+        """The conditions under which a read is inside, without those that always hold."""
+        return readable(self.program.hulls[r.tensor], r.subs, self.equation.ranges, positive_names(self.program))
+
+    def is_simple(self, d: Equation) -> bool:
+        """Whether d contracts nothing, reads nothing outside, which sums would leave out, and is finite but for a normaliser."""
+        read, positive = reads(d.body), positive_names(self.program)
+        inside = not any(readable(self.program.hulls[r.tensor], r.subs, d.ranges, positive) for r in read)
+        bodies = [x.body for r in read if r.tensor in self.program.unbounded for x in self.program.definitions[r.tensor]]
+        normal = all(isinstance(b, Reduce) and b.op == "logsumexp" for b in bodies)  # `normalised` takes care of it
+        return inside and normal and not any(isinstance(n, Reduce) for n in walk(d.body))
 
 
 def _divides(e: Expr, values: list[Expr]) -> bool:
