@@ -65,7 +65,10 @@ def common(program: Program) -> Program:
         first = next((t for t in tensors.get(key, ()) if t.covers(use)), use)
         if first is not use and use.equation.tensor not in _behind(program, first.equation):
             found.setdefault(use.equation.left, {})[use.function] = first.read(use)
-    return replace(program, equations=tuple(e.with_body(replaced(e.body, found.get(e.left, {}))) for e in program.equations))
+    if not found:
+        return program
+    equations = (e.with_body(replaced(e.body, found[e.left])) if e.left in found else e for e in program.equations)
+    return replace(program, equations=tuple(equations))
 
 
 def _uses(e: Equation, node: Expr) -> Iterator[_Use]:

@@ -13,7 +13,7 @@ ones are what they should be. log(exp(a) + exp(b)) is for the emitter to shift.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ..expr import (
     INF,
@@ -47,8 +47,12 @@ from .quotients import quotient
 
 def shifted(forward: Program, backward: Program) -> tuple[Program, Program]:
     """See the module's docstring."""
+    if not any(isinstance(n, Op) and n.op in ("log", "/") for p in (forward, backward) for e in p.equations for n in walk(e.body)):
+        return forward, backward
     logs = _Logs(forward, Fresh(forward.names | backward.names))
-    rewritten, also = ([e.with_body(_Shift(p, e, logs).visit(e.body)) for e in p.equations] for p in (forward, backward))
+    rewritten, also = (_Shift(p, logs).run() for p in (forward, backward))
+    if rewritten == list(forward.equations) and also == list(backward.equations):
+        return forward, backward  # with all that is known of them
     equations = [x for e in rewritten for x in (e, logs.equations.get(e.tensor)) if x is not None]
     shapes = {x.tensor: forward.dims[name] for name, x in logs.equations.items()}
     forward = replace(forward, equations=tuple(equations), shapes={**forward.shapes, **shapes})
@@ -74,13 +78,20 @@ class _Logs:
         return Read(self.equations[r.tensor].tensor, r.subs)
 
 
-@dataclass(frozen=True)
 class _Shift:
-    """Rewrites the right-hand side of one equation."""
+    """Rewrites the right-hand sides of a program."""
 
-    program: Program
-    equation: Equation
-    logs: _Logs
+    def __init__(self, program: Program, logs: _Logs):
+        self.program, self.logs = program, logs
+        self.positive = positive_names(program)
+        self.simple: dict[str, bool] = {}
+
+    def run(self) -> list[Equation]:
+        found = []
+        for e in self.program.equations:
+            self.ranges = e.ranges
+            found.append(e.with_body(self.visit(e.body)))
+        return found
 
     def visit(self, e: Expr, summed: bool = False) -> Expr:
         """`summed`: under a sum, which leaves out the places where something is read outside its tensor."""
@@ -177,20 +188,25 @@ class _Shift:
         if not isinstance(e, Read) or len(found := self.program.definitions.get(e.tensor, ())) != 1 or found[0].is_base:
             return e, TRUE
         (d,) = found
+        if e.tensor not in self.simple:
+            self.simple[e.tensor] = self.is_simple(d)
+        if not self.simple[e.tensor]:
+            return e, TRUE
         places = {str(name.name): sub for name, sub in zip(d.subs, e.subs, strict=True)}
-        return (subst_indices(d.body, places), conjunction(self.outside(e))) if self.is_simple(d) else (e, TRUE)
+        return subst_indices(d.body, places), conjunction(self.outside(e))
 
     def outside(self, r: Read) -> list[Expr]:
         """The conditions under which a read is inside, without those that always hold."""
-        return readable(self.program.hulls[r.tensor], r.subs, self.equation.ranges, positive_names(self.program))
+        return readable(self.program.hulls[r.tensor], r.subs, self.ranges, self.positive)
 
     def is_simple(self, d: Equation) -> bool:
         """Whether d contracts nothing, reads nothing outside, which sums would leave out, and is finite but for a normaliser."""
-        read, positive = reads(d.body), positive_names(self.program)
-        inside = not any(readable(self.program.hulls[r.tensor], r.subs, d.ranges, positive) for r in read)
+        if any(isinstance(n, Reduce) for n in walk(d.body)):
+            return False
+        read = reads(d.body)
         bodies = [x.body for r in read if r.tensor in self.program.unbounded for x in self.program.definitions[r.tensor]]
         normal = all(isinstance(b, Reduce) and b.op == "logsumexp" for b in bodies)  # `normalised` takes care of it
-        return inside and normal and not any(isinstance(n, Reduce) for n in walk(d.body))
+        return normal and not any(readable(self.program.hulls[r.tensor], r.subs, d.ranges, self.positive) for r in read)
 
 
 def _divides(e: Expr, values: list[Expr]) -> bool:
