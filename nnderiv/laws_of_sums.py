@@ -76,7 +76,7 @@ def cancel(term: Term, dims: Ranges, ctx: Context) -> Term:
     if not known:
         return term
     spread = _distributed(parts, known)
-    body = min([_sum(spread), _sum(_expanded(spread))], key=_length) if spread else product(_without_pairs(parts, known))
+    body = min([_sum(spread), _sum(_expanded(spread))], key=_length) if spread else product(without_pairs(parts, known))
     return term if body == term.body else Term(term.indices, term.conditions, body, term.spare)
 
 
@@ -99,7 +99,7 @@ def _reduced(parts: list[Expr]) -> list[Expr]:
     return parts
 
 
-def _without_pairs(parts: list[Expr], known: list[Expr]) -> list[Expr]:
+def without_pairs(parts: list[Expr], known: list[Expr]) -> list[Expr]:
     """The factors without x and 1/x, once for each pair."""
     rest = list(parts)
     for x in known:
@@ -118,7 +118,7 @@ def _distributed(parts: list[Expr], known: list[Expr]) -> list[Expr]:
             continue
         others = parts[:k] + parts[k + 1 :]
         before = [[num(s), *others, *factors(t)] for s, t in terms]
-        after = [_without_pairs(p, known) for p in before]
+        after = [without_pairs(p, known) for p in before]
         if all(len(a) < len(b) for a, b in zip(after, before, strict=True)):
             return [product(a) for a in after]
     return []
@@ -314,7 +314,7 @@ def _total(t: Expr, c: str, d: Equation, ctx: Context) -> Expr | None:
     size = d.ranges[c].size
     if c not in free_symbols(t):
         count = num(size.constant) if size.is_constant else IntValue(size)
-        return product(_without_pairs([count, *factors(t)], [count]))
+        return product(without_pairs([count, *factors(t)], [count]))
     one = Term({c: d.ranges[c]}, (), t)
     dims = {i: r for i, r in d.ranges.items() if i != c}
     found = known_totals(use_givens(one, dims, ctx), dims, ctx)

@@ -152,11 +152,13 @@ SINGULAR = (  # A factor of integers that is infinite where a read beside it is 
 )
 
 
-SHIFTED = (  # What a sum leaves out is told by what its summand reads: a definition put in, or a read gone, must not change that.
+SHIFTED = (  # What a reduction leaves out is told by what its summand reads: a definition put in, or a read gone, must not change that.
     "x[N,K], z[N,K] -> y\np[n,k] = sigmoid(x[n,k-1] + z[n,k])\ny[n] = sum[k](log(1 - p[n,0]) + x[n,k]*log(p[n,k])) for n < N, k < K",
     "x[N,K], c[N] -> y\np[n,k] = softmax[n,k](x[n,k])\ny[n] = sum[k](c[n]*p[n-1,k]*log(p[n,k])) for n < N, k < K",
     "x[N,K] -> p, y\np[n,k] = softmax[n](x[n,k])\ny[n] = sum[k](x[n,k]*log(p[k,n])) for n < N, k < K",
     "x[N,K] -> y\np[n,k] = sigmoid(x[n,k+1]) for n < N, k < K - 1\ny[n] = sum[k](1 + log(p[n,k])) for n < N, k < K",
+    "x[N,K] -> y\np[n,k] = sigmoid(x[n,k+1]) for n < N, k < K - 1\ny[n] = min[k](log(p[n,k])) + max[k](log(1 - p[n,k])) for n < N, k < K",
+    "x[N,K] -> y\nt[n] = logsumexp[k](x[n,k])\np[n,k] = sigmoid(x[n,k] - t[n])\nq[n,k] = tanh(t[n] - x[n,k])\ny[n,k] = log(p[n,k]*q[n,k])",
     "x[N,K], z[N,K] -> y\ny[n] = sum[k](exp(x[n,k+1] + z[n,k])/(exp(x[n,k+1] + z[n,k]) + exp(x[n,k+1]))) for n < N, k < K",
 )
 

@@ -38,6 +38,7 @@ from ..expr import (
     where,
 )
 from ..fresh import Fresh
+from ..laws_of_sums import without_pairs
 from ..normal import positive_names, readable
 from ..program import Equation, Program
 from .exchange import with_known
@@ -69,11 +70,12 @@ class _Logs:
     def at(self, r: Read) -> Expr | None:
         """log(p[…]), if p is a softmax."""
         definition = self.forward.definitions.get(r.tensor, ())
-        pair = difference(definition[0].body.args[0]) if len(definition) == 1 and isinstance(definition[0].body, Op) else None
-        if pair is None or not normalises(self.forward.definitions[pair[1].tensor][0], *pair, definition[0]):
+        e = definition[0] if len(definition) == 1 else None
+        pair = difference(e.body.args[0]) if e and isinstance(e.body, Op) and e.body.op == "exp" else None
+        total = self.forward.definitions.get(pair[1].tensor, ()) if pair else ()
+        if e is None or pair is None or len(total) != 1 or not normalises(total[0], *pair, e):
             return None
         if r.tensor not in self.equations:
-            e = definition[0]
             self.equations[r.tensor] = replace(e, tensor=self.fresh(f"{r.tensor}_log"), body=pair[0] - pair[1])
         return Read(self.equations[r.tensor].tensor, r.subs)
 
@@ -93,24 +95,24 @@ class _Shift:
             found.append(e.with_body(self.visit(e.body)))
         return found
 
-    def visit(self, e: Expr, summed: bool = False) -> Expr:
-        """`summed`: under a sum, which leaves out the places where something is read outside its tensor."""
-        e = map_children(lambda c: self.visit(c, summed or isinstance(e, Reduce) and e.op == "sum"), e)
+    def visit(self, e: Expr, reduced: bool = False) -> Expr:
+        """`reduced`: under a reduction, which leaves out the places where something is read outside its tensor."""
+        e = map_children(lambda c: self.visit(c, reduced or isinstance(e, Reduce)), e)
         if isinstance(e, Op) and e.op in ("*", "/"):
-            return self.cancelled(self.quotient(e, summed))
-        return self.logarithm(e.args[0], summed) or e if isinstance(e, Op) and e.op == "log" else e
+            return self.cancelled(self.quotient(e, reduced))
+        return self.logarithm(e.args[0], reduced) or e if isinstance(e, Op) and e.op == "log" else e
 
-    def quotient(self, e: Op, summed: bool) -> Expr:
-        """The quotients in e shifted, unless a sum goes by a read that the differences no longer hold."""
+    def quotient(self, e: Op, reduced: bool) -> Expr:
+        """The quotients in e shifted, unless a reduction goes by a read that the differences no longer hold."""
         found = quotient(e)
         gone = {*reads(e)} - {*reads(found)}
-        return e if summed and any(map(self.outside, gone)) else found
+        return e if reduced and any(map(self.outside, gone)) else found
 
-    def logarithm(self, e: Expr, summed: bool) -> Expr | None:
+    def logarithm(self, e: Expr, reduced: bool) -> Expr | None:
         """log(e), if it is known otherwise; what is read outside its tensor is 0, and its logarithm −inf."""
         if isinstance(e, Read) and (whole := self.logs.at(e)) is not None:
             outside = self.outside(e)
-            return whole if summed or not outside else where(conjunction(outside), whole, neg(INF))
+            return whole if reduced or not outside else where(conjunction(outside), whole, neg(INF))
         terms = additive_terms(e)
         complement = len(terms) == 2 and terms[0] == (1, ONE) and terms[1][0] < 0
         defined, conditions = self.definition(terms[1][1] if complement else e)
@@ -120,18 +122,18 @@ class _Shift:
         elif isinstance(defined, Op) and defined.op == "exp" and not complement:
             value = defined.args[0]
         if value is None:
-            return self.logarithm_of_product(factors(e), summed)
+            return self.logarithm_of_product(factors(e), reduced)
         if conditions == TRUE:
             return value
-        return None if summed else where(conditions, value, ZERO if complement else neg(INF))  # a sum goes by what is read
+        return None if reduced else where(conditions, value, ZERO if complement else neg(INF))  # a reduction goes by what is read
 
-    def logarithm_of_product(self, parts: list[Expr], summed: bool) -> Expr | None:
+    def logarithm_of_product(self, parts: list[Expr], reduced: bool) -> Expr | None:
         """log(p q) = log(p) + log(q), where log(p) is known otherwise, and p positive therefore."""
         found: list[tuple[int, Expr]] = []
         rest: list[Expr] = []
         for f in parts if len(parts) > 1 else ():
             below = isinstance(f, Op) and is_reciprocal(f)
-            known = self.logarithm(f.args[1] if isinstance(f, Op) and below else f, summed)
+            known = self.logarithm(f.args[1] if isinstance(f, Op) and below else f, reduced)
             if known is None:
                 rest.append(f)
             else:
@@ -151,7 +153,7 @@ class _Shift:
                 others = parts[:k] + parts[k + 1 :]
                 rest = signed([(s, product(fs)) for s, fs in opened if (s, fs) not in divided])
                 left = [(1, product([*others, rest]))] if rest != ZERO else []
-                return signed([*left, *((s, product(_without_pairs([*others, *fs], values))) for s, fs in divided)])
+                return signed([*left, *((s, product(without_pairs([*others, *fs], values))) for s, fs in divided)])
         return e
 
     def is_value(self, e: Expr) -> bool:
@@ -211,13 +213,3 @@ class _Shift:
 
 def _divides(e: Expr, values: list[Expr]) -> bool:
     return any(isinstance(n, Op) and n.op == "/" and any(f in values for f in factors(n.args[1])) for n in walk(e))
-
-
-def _without_pairs(parts: list[Expr], values: list[Expr]) -> list[Expr]:
-    """The factors without x and 1/x, once for each pair."""
-    for x in values:
-        inverse = Op("/", (ONE, x))
-        while x in parts and inverse in parts:
-            parts.remove(x)
-            parts.remove(inverse)
-    return parts
