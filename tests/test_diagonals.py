@@ -88,8 +88,9 @@ def test_tables_of_any_size_and_inputs_with_gaps(text: str, sizes: tuple[int, in
 def test_random_tables(seed: int) -> None:
     text = random_table(Random(seed))
     laws.emitted(text, seed)
-    laws.switched(text, seed)
+    if seed in (40, 46) or seed < 15:  # each pass switched off takes its time; these two once failed
+        laws.switched(text, seed)
 
 
-def test_many_random_tables_go_by_diagonals() -> None:
-    assert sum("_diagonals(" in nd.derive(random_table(Random(seed))).numpy() for seed in range(60)) > 20
+def test_most_random_tables_go_by_diagonals() -> None:
+    assert sum("_diagonals(" in nd.derive(random_table(Random(seed))).numpy() for seed in range(30)) > 20
