@@ -29,6 +29,14 @@ def facts(c: Expr) -> list[Int]:
     return {"<": [b - a - 1], "<=": [b - a], ">": [a - b - 1], ">=": [a - b], "==": [a - b, b - a], "!=": []}[c.op]
 
 
+def equalities(c: Expr) -> list[tuple[Int, Int]]:
+    """(a, b) and (b, a) for the condition a == b between integers."""
+    if not (isinstance(c, Op) and c.op == "==" and all(isinstance(x, IntValue) for x in c.args)):
+        return []
+    a, b = (x.value for x in c.args if isinstance(x, IntValue))
+    return [(a, b), (b, a)]
+
+
 def contradict(conditions: tuple[Expr, ...]) -> bool:
     """Whether two of the conditions never hold together: t < T and t ≥ T + 1."""
     found = [(k, f) for k, c in enumerate(conditions) for f in facts(c)]

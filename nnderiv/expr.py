@@ -318,6 +318,12 @@ def signed(terms: list[tuple[int, Expr]]) -> Expr:
     return add([t if s > 0 else neg(t) for s, t in terms])
 
 
+def complement(e: Expr) -> Expr | None:
+    """x of 1 − x."""
+    terms = additive_terms(e)
+    return terms[1][1] if len(terms) == 2 and terms[0] == (1, ONE) and terms[1][0] < 0 else None
+
+
 def factors(e: Expr) -> list[Expr]:
     """e as a product; a division contributes the reciprocals of its denominator's factors, a minus a −1."""
     if isinstance(e, Op) and e.op == "*":

@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 from .bounds import inside, never_negative
-from .conditions import contradict
+from .conditions import contradict, equalities
+from .conditions import facts as facts_of
 from .expr import (
     FALSE,
     TRUE,
@@ -16,6 +17,7 @@ from .expr import (
     Op,
     compare,
     conjunction,
+    conjuncts,
     factors,
     map_ints,
     product,
@@ -49,10 +51,8 @@ def settle_conditions(term: Term, dims: Ranges, ctx: Context) -> Term | None:
     whole = conjunction([_settle(c, ranges, ctx) for c in term.conditions])
     if whole == FALSE:
         return None
-    conditions = () if whole == TRUE else whole.args if isinstance(whole, Op) and whole.op == "and" else (whole,)
-    if contradict(conditions):
-        return None
-    return Term(term.indices, tuple(conditions), term.body, term.spare)
+    conditions = () if whole == TRUE else conjuncts(whole)
+    return None if contradict(conditions) else Term(term.indices, conditions, term.body, term.spare)
 
 
 def settle_divisions(term: Term, dims: Ranges, ctx: Context) -> Term:
@@ -77,13 +77,10 @@ def divide_exactly(term: Term, dims: Ranges, ctx: Context) -> Term:
 
 def name_data(term: Term, dims: Ranges, ctx: Context) -> Term:
     """[y = k] A[y] = [y = k] A[k], for an element y of an integer tensor and an index k on the left: the plain name stands for both."""
-    for c in term.conditions:
-        if isinstance(c, Op) and c.op == "==" and all(isinstance(a, IntValue) for a in c.args):
-            values = [a.value for a in c.args if isinstance(a, IntValue)]
-            for data, index in (values, values[::-1]):
-                if index.name in dims and len(data.terms) == 1 and len(found := data.elements()) == 1 and data == Int.atom(found[0]):
-                    body = map_ints(partial(_named, data=found[0], index=index), term.body)
-                    term = term if body == term.body else Term(term.indices, term.conditions, body, term.spare)
+    for data, index in (pair for c in term.conditions for pair in equalities(c)):
+        if index.name in dims and len(found := data.elements()) == 1 and data == Int.atom(found[0]):
+            body = map_ints(partial(_named, data=found[0], index=index), term.body)
+            term = term if body == term.body else Term(term.indices, term.conditions, body, term.spare)
     return term
 
 
@@ -202,6 +199,5 @@ def may_be_infinite(e: Op) -> bool:
 def _implied(c: Expr, facts: list[Int], ranges: Ranges, ctx: Context) -> bool:
     if not (isinstance(c, Op) and c.op in ("<", "<=", ">", ">=") and all(isinstance(a, IntValue) for a in c.args)):
         return False
-    a, b = (x.value for x in c.args if isinstance(x, IntValue))
-    slack = {"<": b - a - 1, "<=": b - a, ">": a - b - 1, ">=": a - b}[c.op]
+    (slack,) = facts_of(c)
     return any(never_negative(slack - f, ranges, ctx.positive) for f in facts if f.symbols() & slack.symbols() or f.is_constant)

@@ -18,6 +18,7 @@ from .expr import (
     add,
     additive_terms,
     compare,
+    complement,
     factors,
     free_symbols,
     is_reciprocal,
@@ -156,9 +157,8 @@ def never_zero(e: Expr, ctx: Context) -> bool:
         return e.value != 0 if isinstance(e, Num) else never_negative(e.value - 1, {}, ctx.positive)
     if isinstance(e, Op) and e.op == "sqrt":
         return never_zero(e.args[0], ctx)
-    terms = additive_terms(e)
-    if len(terms) == 2 and terms[0] == (1, ONE) and terms[1][0] < 0:
-        return _is_value_of(terms[1][1], ("sigmoid",), ctx)
+    if (x := complement(e)) is not None:
+        return _is_value_of(x, ("sigmoid",), ctx)
     return _is_value_of(e, POSITIVE, ctx)
 
 

@@ -6,10 +6,10 @@ from fractions import Fraction
 from itertools import chain, count
 from math import prod
 
+from .conditions import equalities
 from .expr import (
     ZERO,
     Expr,
-    IntValue,
     Num,
     Op,
     Reduce,
@@ -49,11 +49,7 @@ def join_cases(terms: list[Term]) -> list[Term]:
 
 def _fixed(c: Expr) -> tuple[str, Int] | None:
     """(i, v) for the condition i == v."""
-    if isinstance(c, Op) and c.op == "==" and isinstance(c.args[0], IntValue) and isinstance(c.args[1], IntValue):
-        for a, b in (c.args, c.args[::-1]):
-            if isinstance(a, IntValue) and isinstance(b, IntValue) and a.value.name is not None and b.value.is_constant:
-                return a.value.name, b.value
-    return None
+    return next(((a.name, b) for a, b in equalities(c) if a.name is not None and b.is_constant), None)
 
 
 def merge_equal(parts: list[Expr], ranges: Ranges) -> list[Expr]:

@@ -46,16 +46,11 @@ class ByDiagonal:
         self.spans: dict[Range, Range] = {}  # what i runs over on a diagonal -> the same by names
 
     def run(self) -> None:
-        body, span = self.body, self.found.span
         for cell in self.found.cells:
             self.open(cell)
-        lo, hi, first, last = (body.integer(x) for x in (span.lo, span.hi, span.hi - 1, span.lo - 1))
-        steps = f"{first}, {last}, -1" if not self.found.forwards else hi if span.lo == 0 else f"{lo}, {hi}"
-        around, body.loops = body.loops, {**body.loops, self.name: span}
-        with body.inside(f"for {self.name} in range({steps}):", self.name):
+        with self.body.each(self.name, self.found.span, self.found.forwards):
             for cell in self.found.cells:
                 self.cell(cell)
-        body.loops = around
 
     # -- views of diagonals ------------------------------------------------------------------------------------------
     def open(self, cell: Cell) -> None:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from ..bounds import inside, never_negative
-from ..expr import Expr, IntValue, Op, Read, conjuncts, ints, map_children, reads, subst_indices
+from ..conditions import equalities
+from ..expr import Expr, Op, Read, conjuncts, ints, map_children, reads, subst_indices
 from ..integer import Int
 from ..program import Equation, Program, Range, Ranges
 from . import cost
@@ -143,9 +144,7 @@ def _aligned(body: Expr, axes: Mapping[str, tuple[int, int]], variables: tuple[s
 
 def _equality(c: Expr, variables: tuple[str, str]) -> Iterator[tuple[str, Int]]:
     """(x, place), if the condition says that x == place."""
-    if isinstance(c, Op) and c.op == "==" and all(isinstance(a, IntValue) for a in c.args):
-        a, b = (x.value for x in c.args if isinstance(x, IntValue))
-        yield from ((str(x.name), place) for x, place in ((a, b), (b, a)) if x.name in variables and not place.symbols() & {*variables})
+    yield from ((str(x.name), place) for x, place in equalities(c) if x.name in variables and not place.symbols() & {*variables})
 
 
 @dataclass(frozen=True)

@@ -270,14 +270,17 @@ class Body:
             if diagonals is not None:
                 ByDiagonal(self, diagonals).run()
                 return
-        lo, hi = self.integer(node.range.lo), self.integer(node.range.hi)
-        if node.forwards:
-            span = hi if node.range.lo == 0 else f"{lo}, {hi}"
-        else:
-            span = f"{self.integer(node.range.hi - 1)}, {self.integer(node.range.lo - 1)}, -1"
-        around, self.loops = self.loops, {**self.loops, node.variable: node.range}
-        with self.inside(f"for {node.variable} in range({span}):", node.variable):
+        with self.each(node.variable, node.range, node.forwards):
             self.run(node.body)
+
+    @contextmanager
+    def each(self, variable: str, span: Range, forwards: bool) -> Iterator[None]:
+        """A Python loop over a range, one way or the other."""
+        lo, hi, last, before = map(self.integer, (span.lo, span.hi, span.hi - 1, span.lo - 1))
+        steps = f"{last}, {before}, -1" if not forwards else hi if span.lo == 0 else f"{lo}, {hi}"
+        around, self.loops = self.loops, {**self.loops, variable: span}
+        with self.inside(f"for {variable} in range({steps}):", variable):
+            yield
         self.loops = around
 
     def accumulate(self, node: Loop, found: accumulate.Accumulation) -> None:

@@ -25,6 +25,7 @@ from ..expr import (
     Read,
     Reduce,
     additive_terms,
+    complement,
     conjunction,
     factors,
     is_reciprocal,
@@ -113,19 +114,18 @@ class _Shift:
         if isinstance(e, Read) and (whole := self.logs.at(e)) is not None:
             outside = self.outside(e)
             return whole if reduced or not outside else where(conjunction(outside), whole, neg(INF))
-        terms = additive_terms(e)
-        complement = len(terms) == 2 and terms[0] == (1, ONE) and terms[1][0] < 0
-        defined, conditions = self.definition(terms[1][1] if complement else e)
+        other = complement(e)
+        defined, conditions = self.definition(e if other is None else other)
         value: Expr | None = None
         if isinstance(defined, Op) and defined.op == "sigmoid":
-            value = neg(Op("softplus", defined.args)) if complement else neg(Op("softplus", (neg(defined.args[0]),)))
-        elif isinstance(defined, Op) and defined.op == "exp" and not complement:
+            value = neg(Op("softplus", (neg(defined.args[0]),) if other is None else defined.args))
+        elif isinstance(defined, Op) and defined.op == "exp" and other is None:
             value = defined.args[0]
         if value is None:
             return self.logarithm_of_product(factors(e), reduced)
         if conditions == TRUE:
             return value
-        return None if reduced else where(conditions, value, ZERO if complement else neg(INF))  # a reduction goes by what is read
+        return None if reduced else where(conditions, value, neg(INF) if other is None else ZERO)  # a reduction goes by what is read
 
     def logarithm_of_product(self, parts: list[Expr], reduced: bool) -> Expr | None:
         """log(p q) = log(p) + log(q), where log(p) is known otherwise, and p positive therefore."""
@@ -158,12 +158,10 @@ class _Shift:
 
     def is_value(self, e: Expr) -> bool:
         """Whether e is p or 1 − p, for a tensor p of values of exp or σ that is surely read inside."""
-        terms = additive_terms(e)
-        complement = len(terms) == 2 and terms[0] == (1, ONE) and terms[1][0] < 0
-        x = terms[1][1] if complement else e
+        other = complement(e)
+        x, functions = (e, ("exp", "sigmoid")) if other is None else (other, ("sigmoid",))
         defined, conditions = self.definition(x)
-        known = isinstance(x, Read) and isinstance(defined, Op) and conditions == TRUE
-        return known and isinstance(defined, Op) and defined.op in (("sigmoid",) if complement else ("exp", "sigmoid"))
+        return isinstance(x, Read) and conditions == TRUE and isinstance(defined, Op) and defined.op in functions
 
     def opened(self, e: Expr, values: list[Expr]) -> list[tuple[int, list[Expr]]]:
         """e as signed products, with what divides by one of the values in it laid open, definitions of tensors included."""
