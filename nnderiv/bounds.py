@@ -84,6 +84,8 @@ def _grows_from_ones(e: Int, positive: Collection[str]) -> bool:
     """Whether e, with every positive name written as 1 + something ≥ 0, has no negative coefficient."""
     if e.is_constant:
         return e.constant >= 0
+    if any(isinstance(a, str) and a not in positive and not _is_square(m) for m in e.terms for a in m):
+        return False  # an index may be anything, and no shift of the others takes it away
     shift = {n: Int.symbol(n) + 1 for n in e.symbols() if n in positive}
     shifted = e.map_atoms(lambda a: shift[a] if isinstance(a, str) and a in shift else Int.atom(a))
     return all(c >= 0 and all(_non_negative(a, positive) for a in m) or _is_square(m) and c > 0 for m, c in shifted.terms.items())

@@ -17,8 +17,7 @@ from fractions import Fraction
 from functools import partial
 
 from .bounds import never_negative
-from .evaluate import own_reads
-from .expr import Const, Expr, IntValue, Num, Op, Read, Reduce
+from .expr import Const, Expr, IntValue, Num, Op, Read, Reduce, own_reads
 from .fresh import Fresh
 from .integer import Int
 from .normal import positive_names

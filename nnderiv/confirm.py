@@ -26,7 +26,7 @@ from .degree import plain as value_of
 from .draw import MODES, Sample, draw, flat, how_many, nested, number, sum_fact
 from .dual import Dual, Kink
 from .errors import CheckError, DefinitionError, EvaluationError, Unevaluated
-from .evaluate import _Run, fold, own_reads
+from .evaluate import _Run
 from .expr import (
     ONE,
     ZERO,
@@ -44,6 +44,7 @@ from .expr import (
     guarded_factors,
     map_children,
     neg,
+    own_reads,
     product,
     reads,
     subst_indices,
@@ -51,6 +52,7 @@ from .expr import (
     where,
 )
 from .integer import Int
+from .meaning import fold
 from .normal import positive_names, readable
 from .numbers import DIGITS, agree, combine, is_finite
 from .program import Equation, Input, Program, Range, Ranges

@@ -18,7 +18,6 @@ from itertools import permutations
 
 from .bounds import inside, never_negative
 from .errors import DerivationError
-from .evaluate import own_reads
 from .expr import (
     ONE,
     TRUE,
@@ -39,6 +38,7 @@ from .expr import (
     map_children,
     num,
     occurrences,
+    own_reads,
     product,
     reads,
     subst_indices,

@@ -5,23 +5,20 @@ Works over every number type that Python has: `Fraction` (exact), `float`, `mpma
 
 The four rules of the notation, and where they stand below:
   1. a read outside its tensor's range is 0                                     `_Run.element`
-  2. a reduction runs over the positions at which every read inside is in range `_Run.reduce`
+  2. a reduction runs over the positions at which every read inside is in range `Meaning.positions`
   3. the order of equations does not matter                                     on demand
   4. kinks: a matter of derivatives, not of values
 """
 
 from __future__ import annotations
 
-import itertools
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
 from .errors import DefinitionError, EvaluationError
-from .expr import NORMALISERS, Const, Expr, IntValue, Num, Op, Read, Reduce, additive_terms, children
-from .integer import Int
-from .numbers import FUNCTIONS, INFINITY, as_number, combine, power
+from .meaning import Match, Meaning, Value
+from .numbers import as_number
 from .program import Equation, Program
 
 Index = tuple[int, ...]
@@ -117,6 +114,7 @@ class _Run:
         self.hulls = {name: [(r.lo.value(self.env), r.hi.value(self.env)) for r in axes] for name, axes in program.hulls.items()}
         self.memo: dict[tuple[str, Index], Any] = {}
         self.active: set[tuple[str, Index]] = set()
+        self.meanings: dict[int, tuple[Equation, tuple[Match, Value]]] = {}
 
     # -- tensors -----------------------------------------------------------------------------------------------------
     def tensor(self, name: str) -> Any:
@@ -160,145 +158,23 @@ class _Run:
         self.active.add(key)
         value = Fraction(0)
         for equation in self.program.definitions[name] if self.in_range(name, at) else ():
-            env = self.match(equation, at)
-            if env is not None:
-                value = self.value(equation.body, equation, env)
+            match, body = self.meaning(equation)
+            if (indices := match(at)) is not None:
+                value = body({**self.env, **indices})
                 break
         self.active.discard(key)
         self.memo[key] = value
         return value
 
-    def match(self, e: Equation, at: Index) -> dict[str, int] | None:
-        """The indices for which the left-hand side is this element, if it is."""
-        env = dict(self.env)
-        for sub, k in zip(e.subs, at, strict=True):
-            if sub.name in e.ranges:
-                lo, hi = self.bounds(e, str(sub.name))
-                if not lo <= k < hi:
-                    return None
-                env[str(sub.name)] = k
-            elif sub.value(self.env) != k:
-                return None
-        return env
-
     def bounds(self, e: Equation, index: str) -> tuple[int, int]:
         return e.ranges[index].lo.value(self.env), e.ranges[index].hi.value(self.env)
 
-    # -- expressions -------------------------------------------------------------------------------------------------
-    def integer(self, value: Int, env: Mapping[str, int]) -> int:
-        return value.value(env, lambda el: int(self.element(el.tensor, tuple(self.integer(s, env) for s in el.subs))))
-
-    def value(self, e: Expr, eq: Equation, env: dict[str, int]) -> Any:
-        if isinstance(e, Num):
-            return e.value
-        if isinstance(e, Const):
-            return INFINITY if e.name == "inf" else FUNCTIONS["pi"](Fraction(0))
-        if isinstance(e, IntValue):
-            return Fraction(self.integer(e.value, env))
-        if isinstance(e, Read):
-            return self.element(e.tensor, tuple(self.integer(s, env) for s in e.subs))
-        if isinstance(e, Reduce):
-            return self.reduce(e, eq, env)
-        assert isinstance(e, Op)
-        if e.op == "where":
-            return self.value(e.args[1] if self.truth(e.args[0], eq, env) else e.args[2], eq, env)
-        return self.operate(e, eq, env)
-
-    def operate(self, e: Op, eq: Equation, env: dict[str, int]) -> Any:
-        if e.op == "exp" and self.is_of_nothing(e.args[0], eq, env):
-            return Fraction(0)
-        values = [self.value(a, eq, env) for a in e.args]
-        if e.op == "neg":
-            return -values[0]
-        if e.op == "**":
-            return power(*values)
-        if e.op in ("+", "*", "/"):
-            result = values[0]
-            for v in values[1:]:
-                result = combine(e.op, result, v)
-            return result
-        if e.op in ("max", "min"):
-            if any(combine("!=", v, v) for v in values):
-                return math.nan
-            first_wins = combine("<", *values) == (e.op == "min")
-            return values[0] if first_wins else values[1]
-        return FUNCTIONS[e.op](values[0])
-
-    def is_of_nothing(self, e: Expr, eq: Equation, env: dict[str, int]) -> bool:
-        """S − lse with lse = −inf: a softmax over no position at all, or over masked ones only, is 0."""
-        return any(
-            s < 0 and isinstance(t, Read) and self.is_logsumexp(t.tensor) and self.value(t, eq, env) == -INFINITY
-            for s, t in additive_terms(e)
-        )
-
-    def is_logsumexp(self, name: str) -> bool:
-        definitions = self.program.definitions.get(name, ())
-        return any(isinstance(d.body, Reduce) and d.body.op == "logsumexp" for d in definitions)
-
-    def truth(self, e: Expr, eq: Equation, env: dict[str, int]) -> bool:
-        assert isinstance(e, Op)
-        if e.op == "and":
-            return all(self.truth(a, eq, env) for a in e.args)
-        if e.op == "or":
-            return any(self.truth(a, eq, env) for a in e.args)
-        if e.op == "not":
-            return not self.truth(e.args[0], eq, env)
-        if e.op in ("true", "false"):
-            return e.op == "true"
-        return bool(combine(e.op, self.value(e.args[0], eq, env), self.value(e.args[1], eq, env)))
-
-    # -- reductions --------------------------------------------------------------------------------------------------
-    def positions(self, e: Reduce, eq: Equation, env: dict[str, int]) -> Iterator[dict[str, int]]:
-        """Rule 2: every assignment of the indices at which each read inside is in range."""
-        spans = [range(*self.bounds(eq, i)) for i in e.indices]
-        inside = own_reads(e.body)
-        for at in itertools.product(*spans):
-            inner = env | dict(zip(e.indices, at, strict=True))
-            if all(self.in_range(name, tuple(self.integer(s, inner) for s in subs)) for name, subs in inside):
-                yield inner
-
-    def reduce(self, e: Reduce, eq: Equation, env: dict[str, int]) -> Any:
-        if e.op in NORMALISERS:
-            return self.normalise(e, eq, env)
-        values = [self.value(e.body, eq, inner) for inner in self.positions(e, eq, env)]
-        return fold(e.op, values)
-
-    def normalise(self, e: Reduce, eq: Equation, env: dict[str, int]) -> Any:
-        """softmax and log_softmax at this position; 0 (and −inf) where it is not among those that the reduction runs over."""
-        total = fold("logsumexp", [self.value(e.body, eq, inner) for inner in self.positions(e, eq, env)])
-        here = all(self.in_range(n, tuple(self.integer(s, env) for s in subs)) for n, subs in own_reads(e.body))
-        own = self.value(e.body, eq, env) if here else -INFINITY
-        gone = own == -INFINITY
-        if e.op == "log_softmax":
-            return -INFINITY if gone else combine("-", own, total)
-        return Fraction(0) if gone else FUNCTIONS["exp"](combine("-", own, total))
-
-
-def own_reads(e: Expr) -> list[tuple[str, tuple[Int, ...]]]:
-    """The reads that are inside a reduction's body but not inside a further reduction in it; elements of integer tensors too."""
-    if isinstance(e, Reduce):
-        return []
-    found = [(e.tensor, e.subs)] if isinstance(e, Read) else []
-    values = e.subs if isinstance(e, Read) else (e.value,) if isinstance(e, IntValue) else ()
-    found += [(el.tensor, el.subs) for v in values for el in v.elements()]
-    return found + [r for c in children(e) for r in own_reads(c)]
-
-
-def fold(op: str, values: list[Any]) -> Any:
-    """sum, mean, max, min or logsumexp of some numbers; of none, 0, 0, −inf, inf, −inf."""
-    if op in ("sum", "mean"):
-        total: Any = Fraction(0)
-        for v in values:
-            total = combine("+", total, v)
-        return total if op == "sum" else combine("/", total, Fraction(len(values))) if values else total
-    if op == "min":
-        return -fold("max", [-v for v in values])
-    best: Any = -INFINITY
-    for v in values:
-        best = v if combine("<", best, v) else best
-    if op == "max" or best == -INFINITY:
-        return best
-    return combine("+", best, FUNCTIONS["log"](fold("sum", [FUNCTIONS["exp"](combine("-", v, best)) for v in values])))
+    def meaning(self, e: Equation) -> tuple[Match, Value]:
+        """Both sides of an equation: which indices an element has, if it is one of the left; the right as a function of them."""
+        if id(e) not in self.meanings:
+            found = Meaning(self, e)
+            self.meanings[id(e)] = e, (found.match(), found.value(e.body))  # with e: while it is kept, its id is no other's
+        return self.meanings[id(e)][1]
 
 
 def _shown(key: tuple[str, Index]) -> str:

@@ -236,6 +236,16 @@ def reads(e: Expr) -> list[Read]:
     return [n for n in walk(e) if isinstance(n, Read)]
 
 
+def own_reads(e: Expr) -> list[tuple[str, tuple[Int, ...]]]:
+    """The reads that are inside a reduction's body but not inside a further reduction in it; elements of integer tensors too."""
+    if isinstance(e, Reduce):
+        return []
+    found = [(e.tensor, e.subs)] if isinstance(e, Read) else []
+    values = e.subs if isinstance(e, Read) else (e.value,) if isinstance(e, IntValue) else ()
+    found += [(el.tensor, el.subs) for v in values for el in v.elements()]
+    return found + [r for c in children(e) for r in own_reads(c)]
+
+
 def ints(e: Expr) -> Iterator[Int]:
     """Every integer expression in e: subscripts and values."""
     for node in walk(e):

@@ -330,7 +330,11 @@ def _atom_value(atom: Atom, env: Env, element: Callable[[Element], int] | None) 
     if isinstance(atom, Element):
         assert element is not None, f"{atom} needs data"
         return element(atom)
-    values = [p.value(env, element) for p in parts(atom)]
+    return atom_of(atom, [p.value(env, element) for p in parts(atom)])
+
+
+def atom_of(atom: FloorDiv | Mod | Extreme, values: list[int]) -> int:
+    """The number that an atom is, from those of its parts."""
     if isinstance(atom, Extreme):
         return max(values) if atom.op == "max" else min(values)
     if not values[1]:

@@ -13,7 +13,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from .bounds import inside, never_negative
-from .evaluate import own_reads
 from .expr import (
     INF,
     NORMALISERS,
@@ -33,6 +32,7 @@ from .expr import (
     map_children,
     neg,
     num,
+    own_reads,
     product,
     reads,
     signed,

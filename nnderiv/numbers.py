@@ -12,11 +12,13 @@ from fractions import Fraction
 from typing import Any
 
 import mpmath
+from mpmath.libmp import from_rational
 
 INFINITY = float("inf")
 DIGITS = 50
 _CONTEXT = mpmath.MPContext()
 _CONTEXT.dps = DIGITS
+_CLOSED = (Fraction, _CONTEXT.mpf)  # two of the one type need no other, but where 0 divides
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv,
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne,
@@ -25,7 +27,7 @@ _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
 
 def exact(value: Fraction) -> Any:
     """A Fraction as an mpf of the working precision."""
-    return _CONTEXT.mpf(value.numerator) / value.denominator
+    return _CONTEXT.make_mpf(from_rational(value.numerator, value.denominator, _CONTEXT.prec, "n"))
 
 
 def shown(value: Any) -> str:
@@ -46,16 +48,18 @@ def as_number(value: Any) -> Any:
     return value
 
 
+def _to_mpf(value: Any) -> Any:
+    return exact(value) if isinstance(value, Fraction) else _CONTEXT.mpf(value) if isinstance(value, float) else value
+
+
 def combine(op: str, a: Any, b: Any) -> Any:
     """a op b; a Fraction gives way to the other type. A division by zero of floats is ±inf or nan, as in IEEE arithmetic."""
-    if isinstance(a, Fraction) and is_mpf(b):
-        a = exact(a)
-    elif isinstance(b, Fraction) and is_mpf(a):
-        b = exact(b)
-    elif isinstance(a, float) and is_mpf(b):
-        a = _CONTEXT.mpf(a)
-    elif isinstance(b, float) and is_mpf(a):
-        b = _CONTEXT.mpf(b)
+    if type(a) is type(b) and type(a) in _CLOSED and (op != "/" or b != 0):
+        return _OPERATORS[op](a, b)
+    if is_mpf(b):
+        a = _to_mpf(a)
+    elif is_mpf(a):
+        b = _to_mpf(b)
     if hasattr(a, "apply_function") or hasattr(b, "apply_function"):
         return _OPERATORS[op](a, b)
     if op == "*" and (a == 0 and isinstance(b, float) or b == 0 and isinstance(a, float)):

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from .evaluate import own_reads
-from .expr import Expr, Read, Reduce, additive_terms, factors, has_reduction, num, product, symbols
+from .expr import Expr, Read, Reduce, additive_terms, factors, has_reduction, num, own_reads, product, symbols
 from .normal import positive_names, readable
 from .program import Equation, Program, Range, Ranges
 from .simplify import Context, Term, collect

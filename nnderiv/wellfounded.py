@@ -14,8 +14,7 @@ from functools import partial
 
 from .bounds import never_negative
 from .errors import DefinitionError
-from .evaluate import own_reads
-from .expr import NORMALISERS, Expr, IntValue, Op, Read, Reduce, children, reads
+from .expr import NORMALISERS, Expr, IntValue, Op, Read, Reduce, children, own_reads, reads
 from .graph import cycles
 from .integer import Int, compact
 from .program import Equation, Program

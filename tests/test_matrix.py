@@ -16,6 +16,7 @@ from nnderiv.evaluate import _Run
 from nnderiv.expr import COMPARISONS
 from nnderiv.matrix.confirm import value_at
 from nnderiv.matrix.typeset import matrix_latex
+from nnderiv.meaning import Meaning as Interpreted
 from nnderiv.numbers import FUNCTIONS
 from nnderiv.program import Equation, Program
 from tests.running import lists
@@ -248,7 +249,7 @@ NORMAL = {"Phi": lambda x: (1 + math.erf(x / math.sqrt(2))) / 2, "phi": lambda x
 @meaning.register
 def _(a: mx.Elementwise, at: Meaning) -> Any:
     if a.op == "[]":
-        return float(at.run.truth(a.args[0].value, at.form.equation, at.env))
+        return float(Interpreted(at.run, at.form.equation).truth(a.args[0].value)(at.env))
     args = [meaning(p, at) for p in a.args]
     assert a.op == "**" or len({np.shape(v) for v in args}) == 1, "operands of different shapes"
     if a.op not in OPERATIONS:
@@ -334,7 +335,7 @@ def assert_means_the_equation(form: mx.MatrixForm, original: _Run) -> None:
         for position in itertools.product(*(range(*run.bounds(e, i)) for i in rows)):
             here = env | dict(zip(rows, position, strict=True))
             at = tuple(s.value(here) for s in e.subs)
-            if next(d for d in original.program.definitions[e.tensor] if original.match(d, at) is not None) is not form.source:
+            if next(d for d in original.program.definitions[e.tensor] if original.meaning(d)[0](at) is not None) is not form.source:
                 continue
             offset = tuple(p - run.bounds(e, i)[0] for p, i in zip(position, rows, strict=True))
             np.testing.assert_allclose(

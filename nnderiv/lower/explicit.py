@@ -6,8 +6,7 @@ enough (a sum of exponentials, a quotient, a maximum of more than a lone read) a
 
 from __future__ import annotations
 
-from ..evaluate import own_reads
-from ..expr import INF, ZERO, Expr, Op, Read, Reduce, conjunction, factors, map_children, neg, reads, where
+from ..expr import INF, ZERO, Expr, Op, Read, Reduce, conjunction, factors, map_children, neg, own_reads, reads, where
 from ..integer import Int
 from ..normal import positive_names, readable
 from ..program import Equation, Program

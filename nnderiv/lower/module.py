@@ -165,7 +165,8 @@ class _Lowering:
         body.shown = _as_written(self.forward)
         body.softmaxes = softmaxes(self.forward_program, self.forward_equations, {*self.forward.outputs, *self.residuals})
         body.kept = {*self.forward.outputs, *self.residuals}
-        body.name_sizes(self.forward_equations)
+        for e in self.forward_equations:
+            body.name_sizes(e.ranges)
         body.run(self.forward_nodes)
         outputs = [self.output(body, n) for n in self.forward.outputs]
         shown = outputs[0] if len(outputs) == 1 else f"Outputs(({', '.join(outputs)}))"
@@ -187,7 +188,8 @@ class _Lowering:
         head = f"def backward(residuals{', *' if seeds else ''}{signature}):"
         body.line(f'"""residuals{"".join(f", {i}" for i in seeds)} -> {", ".join(self.backward.outputs)}"""')
         body.line(f"{', '.join(self.residuals)}, = residuals")
-        body.name_sizes(self.backward_equations)
+        for e in self.backward_equations:
+            body.name_sizes(e.ranges)
         for i in seeds:
             self.seed(body, i)
         definitions = {**self.forward_program.definitions, **self.backward_program.definitions}

@@ -146,7 +146,7 @@ def value_at(run: _Run, e: Equation, env: dict[str, int]) -> Any:
     while True:
         try:
             run.active.clear()
-            return run.value(e.body, e, dict(env))
+            return run.meaning(e)[1](dict(env))
         except _TooDeep as deeper:
             run.demand(*deeper.key)
 

@@ -12,7 +12,6 @@ from fractions import Fraction
 from typing import NoReturn
 
 from ..errors import MatrixFormError
-from ..evaluate import own_reads
 from ..expr import (
     COMPARISONS,
     NORMALISERS,
@@ -30,6 +29,7 @@ from ..expr import (
     factors,
     free_symbols,
     num,
+    own_reads,
     product,
     reads,
     walk,

@@ -13,7 +13,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ..bounds import never_negative
-from ..evaluate import own_reads
 from ..expr import (
     ONE,
     ZERO,
@@ -28,6 +27,7 @@ from ..expr import (
     guarded_factors,
     ints,
     map_children,
+    own_reads,
     product,
     reads,
     where,

@@ -4,11 +4,12 @@ import pytest
 from looking import BOOK, local
 from playwright.sync_api import BrowserContext, Page, expect
 
+import nnderiv as nd
 from nnderiv import layers
 
 DEFINITION = "X[N,I], W[I,O] -> Y\nY[n,o] = tanh(sum[i](X[n,i]*W[i,o]))"
-pytestmark = pytest.mark.xdist_group("live")  # one browser starts Python, once
-COLD, EDIT = 60_000, 5_000  # bounds for a busy machine; what was measured is printed
+
+COLD, EDIT = 60_000, 5_000  # after which it hangs; what was measured is printed, and shown with -rP
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +58,9 @@ def test_a_mistake_is_shown_at_its_place(live: Page) -> None:
 
 @pytest.mark.parametrize("name", ["dense", "mlp_cross_entropy", "elman", "conv2d", "scaled_dot_product_attention"])
 def test_layers_of_the_book_follow_an_edit(live: Page, name: str) -> None:
-    times = sorted(derive(live, layers.ALL[name].text + "\n" * k) for k in range(3))
-    print(f"{name}: {times[0]} ms after an edit")
-    assert times[0] < 1000
+    times = [derive(live, layers.ALL[name].text + "\n" * k) for k in range(3)]
+    expect(live.locator("#live-gradients details.derivation")).to_have_count(len(nd.derive(layers.ALL[name].text).wrt))
+    print(f"{name}: {min(times)} ms after an edit")
 
 
 def test_a_link_of_the_book_opens_its_definition(desk: BrowserContext, site: str, live: Page) -> None:

@@ -1,0 +1,461 @@
+"""An expression -> an array: one statement for each array operation, the small operands first.
+
+`Values` knows the shape of each array by the indices that run along its axes (`Frame`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import combinations
+
+from ..expr import (
+    COMPARISONS,
+    INF,
+    ONE,
+    ZERO,
+    Const,
+    Expr,
+    IntValue,
+    Num,
+    Op,
+    Read,
+    Reduce,
+    additive_terms,
+    factors,
+    free_symbols,
+    ints,
+    is_reciprocal,
+    reads,
+    signed,
+    walk,
+)
+from ..integer import Int
+from ..program import Equation, Program
+from ..regular import is_regular
+from . import cost
+from .arrays import Array, Frame, Storage, expand, integer_value, permute, read, tuple_text
+from .by_place import for_each_place, reduced, scattered
+from .contract import labels_of, sum_of_products, times
+from .facts import Facts
+from .fold import Fold
+from .form import ADD, DIVIDE, MULTIPLY, NEGATIVE, POWER, SQUARE, SUBTRACT, Operation, call, function
+from .quotients import exponents
+from .writer import Writer
+
+FUNCTIONS = {
+    **{name: function(f"np.{name}") for name in ("exp", "log", "sqrt", "tanh", "sin", "cos", "abs", "sign")},
+    "erf": call("_erf({0})", 0),
+    "sigmoid": function("_sigmoid"),
+    "relu": function("np.maximum", 1, ", 0"),
+    "softplus": function("_softplus"),
+}
+BOUNDED = ("tanh", "sigmoid", "erf", "sin", "cos", "sign")
+WHERE = Operation("np.where({0}, {1}, {2})", (0, 0, 0), into="_masked({1}, {0}, {2})", only=1)
+
+
+class Values(Writer):
+    """The array of each expression, in the frame of its equation."""
+
+    def __init__(self, program: Program, storage: dict[str, Storage], dtype: str = "dtype",
+                 without: Collection[str] = (), threads: int = 1):
+        super().__init__(program, storage, dtype, without, threads)
+        self.as_written = False  # products are to be computed in the order in which they stand
+        self.facts = Facts(program.definitions, program.sizes, program.kinds)
+
+    # -- expressions ---------------------------------------------------------------------------------------------------
+    def value(self, frame: Frame, e: Expr) -> Array:
+        if isinstance(e, Num):
+            return _number(e)
+        if isinstance(e, Const):
+            return Array("np.inf" if e.name == "inf" else "np.pi")
+        if isinstance(e, IntValue):
+            return self.integer_as_real(frame, e.value)
+        if isinstance(e, Read):
+            return self.read(frame, e)
+        if isinstance(e, Reduce):
+            return self.reduce(frame, e)
+        assert isinstance(e, Op)
+        if e.op in ("+", "neg"):
+            return self.sum_(frame, e)
+        if e.op in ("*", "/"):
+            return self.product(frame, e)
+        if e.op == "**":
+            return self.power(frame, e)
+        if e.op == "where":
+            return self.where(frame, e)
+        return self.function(frame, e)
+
+    def read(self, frame: Frame, e: Read) -> Array:
+        """A read; one that is more than basic indexing is a statement of its own, so that it is made once."""
+        array = read(frame, e.tensor, e.subs)
+        return permute(frame.keep(array.origin), array.labels) if "(" in array.origin.text else array
+
+    def integer_as_real(self, frame: Frame, value: Int) -> Array:
+        labels = tuple(frame.vectors(value))
+        if not labels and not value.elements():
+            text = frame.integer(value)
+            return Array(text, (), 9 if text.isidentifier() or text.isdigit() else 5)
+        array = integer_value(frame, value, labels)
+        return frame.make(call(f"{{0}}.astype({self.dtype})", 9), [array], labels)
+
+    def aligned(self, frame: Frame, arrays: Sequence[Array]) -> tuple[list[Array], tuple[str, ...]]:
+        labels = frame.sort({x for a in arrays for x in a.labels})
+        return [expand(a, labels) for a in arrays], labels
+
+    def broadcast(self, frame: Frame, array: Array, labels: tuple[str, ...]) -> Array:
+        if array.labels == labels:
+            return array
+        shape = tuple_text(frame.size(i) for i in labels)
+        value = expand(array, labels).text if array.labels else f"{self.dtype}.type({array.text})"
+        return frame.keep(Array(f"np.broadcast_to({value}, {shape})", labels, 9, True))
+
+    def sum_(self, frame: Frame, e: Op) -> Array:
+        """Terms over the same indices first, so that small sums stay small."""
+        terms = additive_terms(e)
+        groups: dict[frozenset[str], Array] = {}
+        minus: set[frozenset[str]] = set()  # groups whose sum is to be subtracted
+        for sign, t in sorted(terms, key=lambda t: -t[0]):
+            a = self.value(frame, t)
+            labels = frozenset(a.labels)
+            if labels not in groups:
+                groups[labels] = a
+                minus |= {labels} if sign < 0 else set()
+            else:
+                same = (sign < 0) == (labels in minus)
+                groups[labels] = frame.combine(ADD if same else SUBTRACT, groups[labels], a)
+        total: Array | None = None
+        for labels, a in sorted(groups.items(), key=lambda g: g[0] in minus):
+            if total is None:
+                total = frame.make(NEGATIVE, [a], a.labels) if labels in minus else a
+            else:
+                total = frame.combine(SUBTRACT if labels in minus else ADD, total, a)
+        assert total is not None
+        return total
+
+    def product(self, frame: Frame, e: Op) -> Array:
+        """Factors over few indices first, where they are among those of another, so that small products stay small."""
+        if (scaled := self.scaled_sum(frame, e)) is not None:
+            return scaled
+        above, below = _fraction(e)
+        found = [(self.value(frame, f), MULTIPLY) for f in above] + [(self.operand(frame, Op("/", (ONE, f)), f), DIVIDE) for f in below]
+        if self.as_written:
+            return _in_turn(frame, found)
+        groups: dict[frozenset[str], list[tuple[Array, Operation]]] = {}
+        for x in sorted(found, key=lambda x: x[1] is DIVIDE):
+            groups.setdefault(frozenset(x[0].labels), []).append(x)
+        if "few" not in self.without:
+            self.few_together(frame, groups)
+        for labels in sorted(groups, key=len):
+            wider = [g for g in groups if labels < g and groups[g][0][1] is MULTIPLY]
+            if wider:
+                host, members = min(wider, key=len), groups.pop(labels)
+                groups[host] = self.beside(frame, members, groups[host])
+        return _in_turn(frame, sorted((x for g in groups.values() for x in g), key=lambda x: x[1] is DIVIDE))
+
+    def few_together(self, frame: Frame, groups: dict[frozenset[str], list[tuple[Array, Operation]]]) -> None:
+        """X[n,c,i] g[c] / s[n]: g/s has entries for n, c only, and X is walked through once, not twice."""
+        for a, b in combinations(sorted(groups, key=lambda g: (len(g), groups[g][0][1] is DIVIDE)), 2):
+            fits = a and not a <= b and any(a | b < host and groups[host][0][1] is MULTIPLY for host in groups)
+            if fits and a in groups and b in groups and a | b not in groups:
+                first, second = sorted((a, b), key=lambda g: groups[g][0][1] is DIVIDE)
+                parts = [*groups.pop(first), *groups.pop(second)]
+                groups[a | b] = self.in_one(frame, parts)
+
+    def in_one(self, frame: Frame, parts: list[tuple[Array, Operation]]) -> list[tuple[Array, Operation]]:
+        """One factor, or one divisor, for all."""
+        if parts[0][1] is MULTIPLY:
+            return [(_in_turn(frame, parts), MULTIPLY)]
+        return [(_in_turn(frame, [(x, MULTIPLY) for x, _ in parts]), DIVIDE)]
+
+    @contextmanager
+    def exactly(self) -> Iterator[None]:
+        """Products in the order in which they are written: what a maximum is compared with must have the same bits as the maximum."""
+        before, self.as_written = self.as_written, True
+        yield
+        self.as_written = before
+
+    def scaled_sum(self, frame: Frame, e: Op) -> Array | None:
+        """c · Σ …, with c the same for all entries: the contraction decides where c is multiplied in."""
+        parts = factors(e)
+        sums = [f for f in parts if isinstance(f, Reduce) and f.op == "sum"]
+        others = [f for f in parts if f not in sums]
+        if len(sums) != 1 or not others or any(free_symbols(f) & set(frame.order) for f in others) or parts.count(sums[0]) > 1:
+            return None
+        return self.reduce(frame, Reduce("sum", sums[0].indices, sums[0].body), others)
+
+    def beside(
+        self, frame: Frame, few: list[tuple[Array, Operation]], many: list[tuple[Array, Operation]]
+    ) -> list[tuple[Array, Operation]]:
+        """The factors of both: those over few indices multiplied among themselves, and numbers into the first of the many."""
+        first, operation = few[0]
+        for x, o in few[1:] if first.labels and operation is MULTIPLY else ():
+            first = frame.combine(o, first, x)
+        if first.labels:
+            return [many[0], (first, operation), *(few[1:] if operation is DIVIDE else ()), *many[1:]]
+        total = many[0][0]
+        for x, o in few:
+            total = frame.combine(o, x, total) if o is MULTIPLY else frame.combine(o, total, x)
+        return [(total, MULTIPLY), *many[1:]]
+
+    def operand(self, frame: Frame, e: Op, x: Expr) -> Array:
+        """x, for e to work on; a number of NumPy where Python would raise an error or think of complex numbers: 1/(i − j), sqrt(i − j)."""
+        array = self.value(frame, x)
+        if array.labels or _is_numpy(x) or is_regular(e, frame.known, self.positive):
+            return array
+        return Array(f"{self.dtype}.type({array.text})")
+
+    def power(self, frame: Frame, e: Op) -> Array:
+        base, exponent = self.operand(frame, e, e.args[0]), e.args[1]
+        if isinstance(exponent, Num) and base.labels:
+            if exponent.value == 2:
+                return frame.make(SQUARE, [base], base.labels)
+            if exponent.value == 3:
+                return frame.combine(MULTIPLY, frame.make(SQUARE, [base], base.labels), base)
+            if exponent.value.denominator == 2 and 0 < exponent.value < 4:
+                total = frame.make(FUNCTIONS["sqrt"], [base], base.labels)
+                for _ in range(int(exponent.value)):
+                    total = frame.combine(MULTIPLY, base, total)
+                return total
+        return frame.combine(POWER, base, self.value(frame, exponent))
+
+    def function(self, frame: Frame, e: Op) -> Array:
+        if e.op in ("max", "min") and len(e.args) == 2:
+            a, b = (self.value(frame, x) for x in e.args)
+            if not a.labels and not b.labels and not _is_numpy(e):
+                return Array(f"{e.op}({a.text}, {b.text})")  # of Python numbers: NumPy's would widen float32
+            return frame.combine(function(f"np.{e.op}imum", 2), a, b)
+        if e.op == "exp" and (difference := self.difference_from_lse(frame, e.args[0])) is not None:
+            return difference
+        if e.op == "log" and "shifted" not in self.without and (exps := exponents(e.args[0])):
+            return self.log_of_exps(frame, exps)
+        x = self.operand(frame, e, e.args[0])
+        if e.op == "silu":
+            total = frame.combine(MULTIPLY, x, frame.make(FUNCTIONS["sigmoid"], [x], x.labels))
+        elif e.op == "gelu":
+            inner = frame.make(FUNCTIONS["erf"], [frame.combine(MULTIPLY, x, Array("0.5**0.5", (), 8))], x.labels)
+            total = frame.combine(MULTIPLY, frame.combine(MULTIPLY, Array("0.5"), x), frame.combine(ADD, Array("1"), inner))
+        elif e.op == "sqrt" and not x.labels and not _is_numpy(e.args[0]) and is_regular(e, frame.known, self.positive):
+            return Array(f"{x.at_least(9)}**0.5", (), 8)
+        else:
+            total = frame.make(FUNCTIONS[e.op], [x], x.labels)
+        # A Python number in, a Python number out: it must not widen float32.
+        return total if x.labels or _is_numpy(e.args[0]) else Array(f"float({total.text})")
+
+    # -- exponentials and their logarithms -----------------------------------------------------------------------------
+    def log_of_exps(self, frame: Frame, exps: Sequence[Expr]) -> Array:
+        """log(exp(a) + exp(b) + …), shifted."""
+        arrays, labels = self.aligned(frame, [self.value(frame, x) for x in exps])
+        places = ", ".join(f"{{{k}}}" for k in range(len(arrays)))
+        return frame.make(call(f"_log_of_exps({places})", *[0]*len(arrays)), arrays, labels)
+
+    def difference_from_lse(self, frame: Frame, e: Expr) -> Array | None:
+        """exp(S − lse) where rows of S may be −inf altogether."""
+        terms = additive_terms(e)
+        lse = [t for s, t in terms if s < 0 and isinstance(t, Read) and self.is_lse(t.tensor)]
+        if len(lse) != 1:
+            return None
+        rest = signed([(s, t) for s, t in terms if t is not lse[0]])
+        if not self.may_be_infinite(lse[0].tensor):
+            return None
+        return frame.combine(function("_exp_difference", 2), self.value(frame, rest), self.value(frame, lse[0]))
+
+    def is_lse(self, name: str) -> bool:
+        return any(isinstance(d.body, Reduce) and d.body.op == "logsumexp" for d in self.program.definitions.get(name, ()))
+
+    def may_be_masked(self, e: Expr, seen: frozenset[str] = frozenset()) -> bool:
+        """Whether e may be −inf for finite weights: by an explicit inf, a log, or an input that is added; a product of inputs is none."""
+        if isinstance(e, Read):
+            if e.tensor in seen:
+                return False
+            definitions = self.program.definitions.get(e.tensor, ())
+            return not definitions or any(self.may_be_masked(d.body, seen | {e.tensor}) for d in definitions)
+        if e == INF or isinstance(e, Op) and e.op in ("log", "/", "**", "where"):
+            return not isinstance(e, Op) or e.op == "log" or any(self.may_be_masked(a, seen) for a in e.args)
+        if isinstance(e, Reduce):
+            inner = [f for f in factors(e.body) if reads(f)]
+            if e.op == "sum" and len(inner) > 1 and all(isinstance(f, Read) for f in inner):
+                return False
+            return self.may_be_masked(e.body, seen)
+        return isinstance(e, Op) and e.op not in BOUNDED and any(self.may_be_masked(a, seen) for a in e.args)
+
+    def may_be_infinite(self, name: str, seen: frozenset[str] = frozenset()) -> bool:
+        """Whether −inf can reach this tensor: an explicit inf, a log, or an empty reduction somewhere behind it."""
+        if name in seen:
+            return False
+        for d in self.program.definitions.get(name, ()):
+            for node in walk(d.body):
+                if node == INF or isinstance(node, Op) and node.op == "log":
+                    return True
+                if isinstance(node, Read) and self.may_be_infinite(node.tensor, seen | {name}):
+                    return True
+        return name not in self.program.definitions
+
+    # -- conditions ----------------------------------------------------------------------------------------------------
+    def where(self, frame: Frame, e: Op) -> Array:
+        condition = self.condition(frame, e.args[0])
+        if e.args[1:] == (ONE, ZERO) and condition.labels:
+            return frame.make(call(f"{{0}}.astype({self.dtype})", 9), [condition], condition.labels)
+        if e.args[2] == ZERO and self.may_multiply(frame, e.args[1], condition):
+            return frame.combine(MULTIPLY, self.value(frame, e.args[1]), condition)
+        a, b = (self.value(frame, x) for x in e.args[1:])
+        if not condition.labels and a.labels == b.labels:
+            return Array(f"({a.text} if {condition.text} else {b.text})", a.labels, 9, True)
+        (c, a, b), labels = self.aligned(frame, [condition, a, b])
+        shown = [x if x.labels else Array(f"{self.dtype}.type({x.text})") for x in (a, b)]
+        return frame.make(WHERE, [c, *shown], labels)
+
+    def may_multiply(self, frame: Frame, e: Expr, condition: Array) -> bool:
+        """Whether where(c, e, 0) is e·c with a mask that has as many entries: np.where is slow where the next entry is hard to guess."""
+        labels = free_symbols(e) & set(frame.order)
+        return "indicator" not in self.without and bool(labels) and labels <= set(condition.labels) and self.facts.is_finite(e)
+
+    def only_where(self, frame: Frame, e: Expr, array: Array) -> Array:
+        """The array where a condition without array indices holds, and 0 otherwise, whatever the array holds then."""
+        condition = self.condition(frame, e)
+        if not array.labels:
+            return Array(f"({array.text} if {condition.text} else {self.dtype}.type(0))")
+        return frame.make(WHERE, [condition, array, Array(f"{self.dtype}.type(0)")], array.labels)
+
+    def condition(self, frame: Frame, e: Expr) -> Array:
+        assert isinstance(e, Op)
+        if e.op in ("true", "false"):
+            return Array("True" if e.op == "true" else "False")
+        if e.op in ("and", "or"):
+            return self.junction(frame, e)
+        if e.op == "not":
+            inner = self.condition(frame, e.args[0])
+            if not inner.labels:
+                return Array(f"not ({inner.text})", (), 4)
+            return frame.make(call("~{0}", 9, binding=7), [inner], inner.labels, real=False)
+        assert e.op in COMPARISONS
+        if all(isinstance(x, IntValue | Num) for x in e.args):
+            return self.integer_comparison(frame, e)
+        with self.exactly():
+            a, b = (self.value(frame, x) for x in e.args)
+        return frame.combine(call(f"{{0}} {e.op} {{1}}", 5, 5, binding=4), a, b, real=False)
+
+    def junction(self, frame: Frame, e: Op) -> Array:
+        """and, or: conditions over few indices first."""
+        parts = sorted((self.condition(frame, a) for a in e.args), key=lambda a: len(a.labels))
+        if not parts[-1].labels:
+            return Array(f" {e.op} ".join(f"({a.text})" for a in parts), (), 2)
+        total, both = parts[0], call(f"{{0}} {'&' if e.op == 'and' else '|'} {{1}}", 9, 9, binding=4)
+        for a in parts[1:]:
+            total = frame.combine(both, total, a, real=False)
+        return total
+
+    def integer_comparison(self, frame: Frame, e: Op) -> Array:
+        values = [x.value for x in e.args if isinstance(x, IntValue | Num)]
+        labels = frame.sort({i for v in values if isinstance(v, Int) for i in frame.vectors(v)})
+        operands = []
+        for v in values:
+            if isinstance(v, Int):
+                operands.append(integer_value(frame, v, labels if frame.vectors(v) else ()))
+            else:
+                operands.append(Array(str(v) if v.denominator == 1 else repr(float(v)), (), 9 if v >= 0 else 5))
+        return frame.make(call(f"{{0}} {e.op} {{1}}", 5, 5, binding=4), operands, labels, real=False)
+
+    # -- reductions ----------------------------------------------------------------------------------------------------
+    def reduce(self, frame: Frame, e: Reduce, scale: Sequence[Expr] = ()) -> Array:
+        if e.op in ("max", "min") and not self.as_written:
+            with self.exactly():
+                return self.reduce(frame, e, scale)
+        walk_windows = None if "by_place" in self.without else reduced(self, frame, e) or for_each_place(self, frame, e)
+        if walk_windows is not None:
+            for f in sorted(scale, key=is_reciprocal):
+                walk_windows = times(frame, walk_windows, f, lambda x: self.value(frame, x))
+            return walk_windows
+        if e.op == "sum":
+            return sum_of_products(
+                frame, e.body, e.indices, self.value, lambda c, a: self.only_where(frame, c, a), scale)
+        edge = {"max": "-np.inf", "min": "np.inf"}.get(e.op, "")
+        if edge and isinstance(e.body, Read) and not any(s.elements() for s in e.body.subs):
+            body = read(frame, e.body.tensor, e.body.subs, edge)
+        else:
+            frame = self.reduced_first(frame, e)
+            body = self.value(frame, e.body)
+        labels = frame.sort(set(body.labels) | set(e.indices))
+        if set(e.indices) - set(body.labels):
+            body = self.broadcast(frame, body, labels)
+        axis = axes_text(body, frame.sort(e.indices))
+        left = tuple(x for x in body.labels if x not in e.indices)
+        if e.op == "logsumexp":
+            return frame.make(call(f"_logsumexp({{0}}, {axis})", 0), [body], left)
+        return frame.make(call(f"{{0}}.{e.op}({axis}, initial={edge})", 9), [body], left)
+
+    def reduced_first(self, frame: Frame, e: Reduce) -> Frame:
+        """The frame with what is reduced in front, where the array is made here of smaller ones: long rows are merged, none is summed."""
+        labels = labels_of(frame, e.body)
+        rest = cost.entries(frame.ranges[i].size for i in labels - {*e.indices})
+        stored = any(labels_of(frame, r) == labels for r in reads(e.body))
+        if "front" in self.without or stored or rest < cost.entries(frame.ranges[i].size for i in e.indices):
+            return frame
+        return replace(frame, order=(*frame.sort(e.indices), *(i for i in frame.order if i not in e.indices)))
+
+    # -- terms that scatter --------------------------------------------------------------------------------------------
+    def folded(self, frame: Frame, e: Equation, fold: Fold) -> Array:
+        """_fold(V, shape, …) or _scatter(V, shape, …): the adjoint of reading at subscripts that are not plain."""
+        inner = self.fold_frame(fold)
+        if fold.scatter is None and "by_place" not in self.without:
+            sizes, axes = [frame.size(i) for i in e.indices if i in e.ranges], [self.fold_axis(inner, a) for a in fold.axes]
+            by_place = scattered(self, inner, fold, sizes, axes)
+            if by_place is not None:
+                return replace(by_place, labels=tuple(i for i in e.indices if i in e.ranges))
+        array = self.value(inner, fold.values)
+        array = permute(self.broadcast(inner, array, inner.sort(fold.labels)), fold.labels)
+        labels = tuple(i for i in e.indices if i in e.ranges)
+        shape = tuple_text(frame.size(i) for i in labels)
+        if fold.scatter is not None:
+            indices = [integer_value(inner, v, fold.scatter_labels) for v in fold.scatter]
+            shown = ", ".join(f"{{{k + 1}}}" for k in range(len(indices)))
+            scatter = call(f"_scatter({{0}}, {tuple_text(frame.size(i) for i in fold.moved)}, {shown})", *[0] * (len(indices) + 1))
+            return permute(frame.make(scatter, [array, *indices], fold.moved), labels)
+        axes = [self.fold_axis(inner, a) for a in fold.axes]
+        return frame.make(call(f"_fold({{0}}, {shape}, {', '.join(axes)})", 0), [array], labels)
+
+    def fold_axis(self, inner: Frame, axis: tuple[Int, tuple[tuple[str, Int], ...]] | None) -> str:
+        if axis is None:
+            return "None"
+        start, spans = axis
+        shown = [f"({inner.size(i)}, {inner.integer(step)})" for i, step in spans]
+        return tuple_text([inner.integer(start), *shown])
+
+
+def axes_text(array: Array, indices: Sequence[str]) -> str:
+    axes = [array.labels.index(i) for i in indices]
+    return str(axes[0]) if len(axes) == 1 else f"({', '.join(map(str, axes))})"
+
+
+def _in_turn(frame: Frame, found: Sequence[tuple[Array, Operation]]) -> Array:
+    """The product of all, one after the other."""
+    first, operation = found[0]
+    total = first if operation is MULTIPLY else frame.combine(DIVIDE, Array("1"), first)
+    for array, operation in found[1:]:
+        total = frame.combine(operation, total, array)
+    return total
+
+
+def _fraction(e: Op) -> tuple[list[Expr], list[Expr]]:
+    above: list[Expr] = []
+    below: list[Expr] = []
+    for f in factors(e):
+        if isinstance(f, Op) and f.op == "/" and f.args[0] == ONE:
+            below.append(f.args[1])
+        elif isinstance(f, Num) and f.value.numerator == 1 and f.value.denominator != 1:
+            below.append(Num(f.value**-1))
+        else:
+            above.append(f)
+    return above, below
+
+
+def _number(e: Num) -> Array:
+    v = e.value
+    text = str(v.numerator) if v.denominator == 1 else repr(float(v))
+    return Array(text, (), 9 if v >= 0 else 5)
+
+
+def _is_numpy(e: Expr) -> bool:
+    """Whether the value of e comes from arrays rather than from Python numbers alone."""
+    return bool(reads(e)) or any(v.elements() for v in ints(e))

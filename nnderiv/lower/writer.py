@@ -1,0 +1,100 @@
+"""Where the statements of one function go: the code so far, names and sizes that are known in it, and where every tensor is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from ..bounds import never_negative
+from ..fresh import Fresh
+from ..integer import Int
+from ..normal import positive_names
+from ..program import Equation, Program, Ranges
+from ..ranges import bound_indices
+from .arrays import Array, Frame, Storage, tuple_text
+from .fold import Fold
+from .form import Block, Code, Statement, call, is_variable, renamed
+
+
+class Writer:
+    """What all that is written into one function rests on."""
+
+    def __init__(self, program: Program, storage: dict[str, Storage], dtype: str = "dtype",
+                 without: Collection[str] = (), threads: int = 1):
+        self.without, self.threads = frozenset(without), threads
+        self.program, self.storage = program, storage
+        self.positive = positive_names(program)
+        self.code, self.dtype = Code(), dtype
+        self.fresh = Fresh({*program.names, dtype, "np", "residuals"})
+        self.sizes: dict[Int, str] = {}
+        self.extents: dict[Int, str] = {}
+        self.allocated: set[str] = set()
+        self.loops: Ranges = {}
+        self.shared: dict[tuple[str, ...], Any] = {}  # what was made for some windows, for others of the same kind
+        self.depth = 0  # of blocks
+
+    def line(self, text: str, binds: str = "") -> None:
+        self.code.line(text, binds)
+
+    @contextmanager
+    def inside(self, head: str, binds: str = "") -> Iterator[None]:
+        """What is written meanwhile stands inside a block."""
+        outer, self.code.items = self.code.items, []
+        self.depth += 1
+        yield
+        self.depth -= 1
+        self.code.items = [*outer, Block(head, tuple(self.code.items), binds)]
+        self.code.note = -1  # what follows does not belong to the last equation in the block
+
+    def name_sizes(self, ranges: Ranges) -> None:
+        """Sizes that are more than a name get one."""
+        for index, r in ranges.items():
+            size, shown = r.size, str(r.size)
+            if size in self.extents or size.is_constant:
+                continue
+            if not never_negative(size, {}, self.positive):
+                self.extents[size] = self.fresh(f"n_{index}")
+                self.line(f"{self.extents[size]} = max(0, {shown})  # values of {index}")
+            elif "//" in shown or "(" in shown:
+                self.extents[size] = self.sizes[size] = self.fresh(f"n_{index}")
+                self.line(f"{self.sizes[size]} = {shown}  # values of {index}")
+
+    def extent(self, size: Int) -> str:
+        """The text of the size of a range; see `Frame`."""
+        return Frame((), {}, self.positive, {}, self.sizes, self.extents).extent(size)
+
+    def integer(self, value: Int) -> str:
+        return self.sizes.get(value) or str(value)
+
+    def frame(self, e: Equation) -> Frame:
+        vectors = [i for i in e.indices if i in e.ranges]
+        order = (*vectors, *(i for i in bound_indices(e.body) if i not in vectors))
+        return self.frame_of(order, dict(e.ranges))
+
+    def frame_of(self, order: tuple[str, ...], ranges: Ranges) -> Frame:
+        return Frame(order, ranges, self.positive, self.storage, self.sizes, self.extents, dict(self.loops), self.code,
+                     infinite=self.program.unbounded, rows="rows" not in self.without)
+
+    def fold_frame(self, fold: Fold) -> Frame:
+        self.name_sizes(fold.ranges)
+        return self.frame_of(fold.order, fold.ranges)
+
+    def mark_allocated(self, name: str) -> None:
+        self.allocated.add(name)
+
+    def assign(self, place: str, array: Array, frame: Frame, labels: tuple[str, ...]) -> None:
+        """The array to a variable or a place; the statement that computes it is the one that writes it."""
+        shape, code = frame.shape(labels), self.code
+        remark = tuple_text(frame.size(i) for i in labels) if labels else ""
+        is_place = not is_variable(place)
+        if array.text in code.renamable and not is_place:
+            code.items = list(renamed(code.items, {array.text: place}))
+            return
+        last = code.items[-1] if code.items else None
+        if isinstance(last, Statement) and last.target == array.text and last.shape == shape and last.note == code.note:
+            code.items[-1] = replace(last, target=place, is_place=is_place, remark=remark)
+            return
+        copies = call("{0}", 0, binding=array.binding, owns=not array.labels or array.text.endswith(".copy()"))
+        code.items.append(Statement(place, copies, (array.term,), shape, True, code.note, is_place=is_place, remark=remark))
