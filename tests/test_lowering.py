@@ -53,6 +53,12 @@ g[t,n,k] = tanh(sum[j](Ug[k,j]*x[t,n,j]) + sum[l](Wg[k,l]*h[t-1,n,l]) + b[2,k])
 f[t,n,k] = sigmoid(sum[j](Uf[k,j]*x[t,n,j]) + sum[l](Wf[k,l]*h[t-1,n,l]) + b[1,k])
 h[t,n,k] = f[t,n,k]*h[t-1,n,k] + i[t,n,k]*g[t,n,k]
 """
+FUSED = """
+x[T,N,I], U[4,H,I], W[4,H,H], b[4,H] -> h
+z[t,n,g,k] = sum[j](U[g,k,j]*x[t,n,j]) + sum[l](W[g,k,l]*h[t-1,n,l]) + b[g,k]
+c[t,n,k] = sigmoid(z[t,n,1,k])*c[t-1,n,k] + sigmoid(z[t,n,0,k])*tanh(z[t,n,2,k])
+h[t,n,k] = sigmoid(z[t,n,3,k])*tanh(c[t,n,k])
+"""
 CHAIN = """
 s[N,T,K], A[K,K] -> Z
 a[n,0,k] = s[n,0,k]
@@ -88,6 +94,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "scaled": (ATTENTION, "backward", "dK = dS.T @ Q_scaled"),
     "inline": (ATTENTION, "backward", "-= np.vecdot(dY, Y)[:, None]"),
     "unmask": (CAUSAL, "backward", "dS = np.multiply(dA, A, out=dA)"),
+    "apart": ("z[N,2,K] -> y\ny[n,k] = sigmoid(z[n,0,k])*z[n,1,k]", "backward", "out=dz[:, 1])"),
     "pieces": (ELMAN, "backward", "dh0 = dh_in[0] @ W"),
     "carry": (GATED, "backward", "_carry[t + 1]"),
     "hoist": (ELMAN, "forward", "@ U.T"),
@@ -176,6 +183,26 @@ def test_gates_give_the_same_stacked_or_not(text: str) -> None:
     expected = nd.evaluate(program, inputs)
     for name, value in zip(program.outputs, results[0][0], strict=True):
         np.testing.assert_allclose(value, np.array(expected[name], float), rtol=1e-12)
+
+
+@pytest.mark.parametrize("text", [
+    FUSED,
+    FUSED.replace("tanh(z[t,n,2,k])", "z[t,n,2,k]*z[t,n,0,k]"),  # one place read twice
+    FUSED.replace("z[t,n,3,k]", "z[t,n,4,k]"),                   # one read outside, one never
+    "Q[T,P,2], c[T,P] -> y\ny[t,p,r] = where(r == 0, Q[t,p,0]*c[t,p] - Q[t,p,1], Q[t,p,0] + Q[t,p,1]*c[t,p]) for r < 2",
+    "Q[T,3], c[T] -> y\ny[t] = where(c[t] > 0, Q[t,2]*c[t], 0) + where(t < 2, Q[t,0]**2, 0)",
+    "Q[T,2] -> y\ny[t] = Q[t,0]*sum[a](Q[t,a])",                # not apart: every place is read by the sum
+    "Q[T,1], c[T] -> y\ny[t] = Q[t,0]*c[t]",
+], ids=["gates", "twice", "outside", "pairs", "conditions", "all", "one"])
+def test_the_places_of_an_axis_are_the_same_one_by_one(text: str) -> None:
+    d = nd.derive(text)
+    assert d.check(seed=0).ok
+    rng, sizes = np.random.default_rng(0), {"T": 4, "N": 2, "I": 3, "H": 3, "P": 2}
+    inputs = {i.name: rng.standard_normal([int(n.value(sizes)) for n in i.dims]) for i in d.forward.inputs}
+    seed = {f"d{d.forward.outputs[0]}": rng.standard_normal(np.shape(d.compile().forward(**inputs)[0]))}
+    found, expected = (run(d.compile(without=without), seed, **inputs)[1] for without in ((), ("apart",)))
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("columns", [1, 3, 127, 128, 300])

@@ -11,6 +11,7 @@ Programs (equations) -> programs:
     exchange     a contraction that is known already is not computed again in another order
     inline       what is subtracted is not negated first
     unmask       what is zero already is not set to zero again
+    apart        what is another thing at each place of an axis is computed place by place
     pieces       what a recurrence leaves at its end is a tensor of its own
     recentre     the kernel stays and the image slides
     carry        what a step hands to the next is computed where its parts are
@@ -48,6 +49,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 
 from ..program import Program
+from .apart import apart
 from .carry import carry
 from .common import common
 from .dot import dot
@@ -70,6 +72,7 @@ EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
     "exchange": exchange,
     "inline": inline,
     "unmask": unmask,
+    "apart": lambda program, known: apart(program),
     "pieces": lambda program, known: split_pieces(program),
     "explicit": lambda program, known: make_explicit(program),  # always: it settles what the rest may assume
     "recentre": lambda program, known: recentre(program),
