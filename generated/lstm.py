@@ -141,6 +141,7 @@ def forward(*, x, h0, c0, Ui, Uf, Ug, Uo, Wi, Wf, Wg, Wo, bi, bf, bg, bo):
     ifog_in_pre += bifog                            # (T, N, 4, H)
     g = np.zeros((T, N, H), dtype)
     ifo = np.zeros((T, 3, N, H), dtype)
+    h_tanh = np.zeros((T, N, H), dtype)
     part = np.ascontiguousarray(Wifog.reshape(4*H, H).T)
     for t in range(T):
         # ifog_in[t,n,q,k] = ifog_in_pre[t,n,q,k] + sum[l](Wifog[q,k,l]*h[t-1,n,l])
@@ -152,21 +153,22 @@ def forward(*, x, h0, c0, Ui, Uf, Ug, Uo, Wi, Wf, Wg, Wo, bi, bf, bg, bo):
         _sigmoid(ifog_in[:, :3].swapaxes(0, 1), out=ifo[t])  # (3, N, H)
         # c[t,n,k] = ifo[t,1,n,k]*c[t-1,n,k] + ifo[t,0,n,k]*g[t,n,k]
         np.add(ifo[t, 1]*c[t], ifo[t, 0]*g[t], out=c[t + 1])  # (N, H)
-        # h[t,n,k] = ifo[t,2,n,k]*tanh(c[t,n,k])
-        np.multiply(ifo[t, 2], np.tanh(c[t + 1]), out=h[t + 1])  # (N, H)
-    return Outputs((h[1:, :, :], c[1:, :, :])), (x, h, c, g, Uifog, Wifog, ifo, T, N, I, H, dtype,)
+        # h_tanh[t,n,k] = tanh(c[t,n,k])
+        np.tanh(c[t + 1], out=h_tanh[t])            # (N, H)
+        # h[t,n,k] = ifo[t,2,n,k]*h_tanh[t,n,k]
+        np.multiply(ifo[t, 2], h_tanh[t], out=h[t + 1])  # (N, H)
+    return Outputs((h[1:, :, :], c[1:, :, :])), (x, h, c, g, h_tanh, Uifog, Wifog, ifo, T, N, I, H, dtype,)
 
 
 def backward(residuals, *, dh, dc):
     """residuals, dh[T,N,H], dc[T,N,H] -> dx, dh0, dc0, dUi, dUf, dUg, dUo, dWi, dWf, dWg, dWo, dbi, dbf, dbg, dbo"""
-    x, h, c, g, Uifog, Wifog, ifo, T, N, I, H, dtype, = residuals
+    x, h, c, g, h_tanh, Uifog, Wifog, ifo, T, N, I, H, dtype, = residuals
     dh = _seed(dh, dtype, (T, N, H), "dh[T, N, H]")
     dc = _seed(dc, dtype, (T, N, H), "dc[T, N, H]")
     # difog_in_pre[t,n,k] = ifo[t,0,n,k]*(1 - ifo[t,0,n,k])
     difog_in_pre = ifo[:, 0]*(1 - ifo[:, 0])        # (T, N, H)
-    # dc_total_pre[t,n,k] = ifo[t,2,n,k]*(1 - tanh(c[t,n,k])**2)
-    part = np.tanh(c[1:])
-    dc_total_pre = ifo[:, 2]*(1 - part**2)          # (T, N, H)
+    # dc_total_pre[t,n,k] = ifo[t,2,n,k]*(1 - h_tanh[t,n,k]**2)
+    dc_total_pre = ifo[:, 2]*(1 - h_tanh**2)        # (T, N, H)
     # difog_in_pre2[t,n,k] = ifo[t,1,n,k]*(1 - ifo[t,1,n,k])
     difog_in_pre2 = ifo[:, 1]*(1 - ifo[:, 1])       # (T, N, H)
     # difog_in_pre3[t,n,k] = 1 - g[t,n,k]**2
@@ -174,8 +176,6 @@ def backward(residuals, *, dh, dc):
     np.subtract(1, difog_in_pre3, out=difog_in_pre3)  # (T, N, H)
     # difog_in_pre4[t,n,k] = ifo[t,2,n,k]*(1 - ifo[t,2,n,k])
     difog_in_pre4 = ifo[:, 2]*(1 - ifo[:, 2])       # (T, N, H)
-    # do_pre[t,n,k] = tanh(c[t,n,k])
-    do_pre = part                                   # (T, N, H)
     dh_total = np.zeros((T + 1, N, H), dtype)  # dh_total[-1, 0, 0] stands first
     difog_in = np.zeros((T + 1, N, 4, H), dtype)
     dc_total_carry = np.zeros((T + 1, N, H), dtype)
@@ -199,8 +199,8 @@ def backward(residuals, *, dh, dc):
         dg = np.multiply(dc_total, ifo[t, 0], out=dc_total)  # (N, H)
         # difog_in[t,n,3,k] = dg[t,n,k]*difog_in_pre3[t,n,k]
         np.multiply(dg, difog_in_pre3[t], out=difog_in[t, :, 3])  # (N, H)
-        # do[t,n,k] = dh_total[t,n,k]*do_pre[t,n,k]
-        do = dh_total[t + 1]*do_pre[t]              # (N, H)
+        # do[t,n,k] = dh_total[t,n,k]*h_tanh[t,n,k]
+        do = dh_total[t + 1]*h_tanh[t]              # (N, H)
         # difog_in[t,n,2,k] = do[t,n,k]*difog_in_pre4[t,n,k]
         np.multiply(do, difog_in_pre4[t], out=difog_in[t, :, 2])  # (N, H)
     # dh_total[-1,n,k] = sum[q,l](difog_in[0,n,q,l]*Wifog[q,l,k])

@@ -85,7 +85,7 @@ def run(module: Any, seeds: dict[str, Any], **inputs: Any) -> tuple[Any, Any]:
 # -- what each pass does to the text -----------------------------------------------------------------------------------------
 CASES: dict[str, tuple[str, str, str]] = {
     # pass: (program, function, what stands there because of it)
-    "shifted": ("x[N], z[N] -> y\ny[n] = exp(x[n])/(exp(x[n]) + exp(z[n]))", "forward", "y = 1/(1 + np.exp(z - x))"),
+    "shifted": ("x[N], z[N] -> y\ny[n] = exp(x[n])/(exp(x[n]) + exp(z[n]))", "forward", "np.exp(z - x)"),
     "normalised": (CROSS_ENTROPY, "backward", "np.exp(Z_log"),
     "recall": ("x[N,K] -> y\ny[n,k] = gelu(x[n,k])", "forward", "y_erf = _erf(x/2**0.5)"),
     "from_output": ("X[N,I], W[I,O] -> Y\nY[n,o] = relu(sum[i](X[n,i]*W[i,o]))", "backward", "Y > 0"),
@@ -203,6 +203,24 @@ def test_the_places_of_an_axis_are_the_same_one_by_one(text: str) -> None:
     found, expected = (run(d.compile(without=without), seed, **inputs)[1] for without in ((), ("apart",)))
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("text", [
+    FUSED,
+    FUSED.replace("b[4,H] -> h", "b[4,H], c0[N,H] -> h\nc[-1,n,k] = c0[n,k]"),
+    FUSED.replace("t-1", "t+1"),
+    FUSED.replace("[t-1,n,k]", "[t-1,n,k]**2"),
+], ids=["gates", "a first state", "backwards", "a square of the state"])
+def test_functions_in_a_recurrence_are_computed_once(text: str) -> None:
+    backward = body(text, "backward")
+    assert "_sigmoid(" not in backward and "np.tanh(" not in backward
+    assert nd.derive(text).check(seed=0).ok
+
+
+def test_a_function_beyond_what_is_kept_is_computed_where_nothing_makes_up_for_it() -> None:
+    text = "x[T] -> y, z\ny[t] = exp(x[t])\nz[t] = x[t]*exp(x[t+1]) + exp(x[t])"
+    assert "np.exp(_windows(x" in body(text, "backward")  # exp(x[T]) is 1, and what is kept is 0 there
+    assert nd.derive(text).check(seed=0).ok
 
 
 @pytest.mark.parametrize("columns", [1, 3, 127, 128, 300])

@@ -1,15 +1,17 @@
 """Program -> program in which every position that a reduction must leave out is left out by a condition, not by the meaning of reads.
 
 Afterwards a read outside its tensor may simply be 0: in a sum of products it makes the term vanish, and wherever that is not
-enough (a sum of exponentials, a quotient, a maximum of more than a lone read) a `where` stands around the body.
+enough (a sum of exponentials, a quotient, a maximum of more than a lone read) a `where` stands around the body. A read that is
+never inside is 0 already, and waits for nothing.
 """
 
 from __future__ import annotations
 
+from ..bounds import never_negative
 from ..expr import INF, ZERO, Expr, Op, Read, Reduce, conjunction, factors, map_children, neg, own_reads, reads, where
 from ..integer import Int
 from ..normal import positive_names, readable
-from ..program import Equation, Program
+from ..program import Equation, Program, Range
 from ..regular import is_regular
 from ..simplify import may_be_infinite
 
@@ -24,6 +26,8 @@ def make_explicit(program: Program) -> Program:
 
 def _equation(program: Program, e: Equation, positive: frozenset[str]) -> Equation:
     def rewrite(node: Expr) -> Expr:
+        if isinstance(node, Read) and _is_never(node.subs, program.hulls[node.tensor], e, positive):
+            return ZERO
         if not isinstance(node, Reduce):
             return map_children(rewrite, node)
         if node.op in ("max", "min") and isinstance(node.body, Read) and not any(s.elements() for s in node.body.subs):
@@ -37,6 +41,12 @@ def _equation(program: Program, e: Equation, positive: frozenset[str]) -> Equati
         return Reduce(node.op, node.indices, where(conjunction(conditions), node.body, identity))
 
     return e.with_body(rewrite(e.body))
+
+
+def _is_never(subs: tuple[Int, ...], axes: tuple[Range, ...], e: Equation, positive: frozenset[str]) -> bool:
+    """Whether a place provably lies outside for all values of the indices."""
+    return any(never_negative(beyond, e.ranges, positive)
+               for s, axis in zip(subs, axes, strict=True) for beyond in (s - axis.hi, axis.lo - 1 - s))
 
 
 def _vanishing(program: Program, e: Equation, body: Expr, positive: frozenset[str]) -> set[tuple[str, tuple[Int, ...]]]:

@@ -17,6 +17,7 @@ from ..fresh import Fresh
 from ..integer import Int, compact
 from ..program import Equation, Input, Program
 from . import cost, layout, specialise
+from .apart import apart
 from .arrays import Storage, tuple_text
 from .emit import Body
 from .explicit import make_explicit
@@ -81,6 +82,8 @@ class _Lowering:
         self.saturates = any(saturates(n) for e in (*self.forward.equations, *self.backward.equations) for n in walk(e.body))
         if "normalised" not in without:
             self.forward, self.backward = normalised(self.forward, self.backward)
+        if "apart" not in without:
+            self.forward, self.backward = apart(self.forward), apart(self.backward)
         if "recall" not in without:
             self.forward, self.backward = recall(self.forward, self.backward)
         if "stacked" not in without:

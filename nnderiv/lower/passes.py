@@ -4,6 +4,7 @@ Programs (equations) -> programs:
 
     shifted      exponentials that are added up are shifted, as in a softmax
     normalised   S − logsumexp(S) is one tensor wherever it is read
+    apart        what is another thing at each place of an axis is computed place by place
     recall       a function that both need is computed once
     stacked      products of one tensor with several matrices are one, forward and backward
     scaled       what a product is scaled by goes into an operand, for both
@@ -11,7 +12,6 @@ Programs (equations) -> programs:
     exchange     a contraction that is known already is not computed again in another order
     inline       what is subtracted is not negated first
     unmask       what is zero already is not set to zero again
-    apart        what is another thing at each place of an axis is computed place by place
     pieces       what a recurrence leaves at its end is a tensor of its own
     recentre     the kernel stays and the image slides
     carry        what a step hands to the next is computed where its parts are
@@ -49,7 +49,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 
 from ..program import Program
-from .apart import apart
 from .carry import carry
 from .common import common
 from .dot import dot
@@ -72,7 +71,6 @@ EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
     "exchange": exchange,
     "inline": inline,
     "unmask": unmask,
-    "apart": lambda program, known: apart(program),
     "pieces": lambda program, known: split_pieces(program),
     "explicit": lambda program, known: make_explicit(program),  # always: it settles what the rest may assume
     "recentre": lambda program, known: recentre(program),
@@ -87,7 +85,7 @@ STATEMENTS: dict[str, Callable[[Sequence[Item], frozenset[str]], tuple[Item, ...
     "dot": lambda items, kept: dot(items),
     "nest": lambda items, kept: nest(items),
 }
-BOTH = ("shifted", "normalised", "recall", "stacked", "scaled")  # forward and backward together
+BOTH = ("shifted", "normalised", "apart", "recall", "stacked", "scaled")  # forward and backward together
 PASSES = tuple(name for name in (*BOTH, *EQUATIONS, "accumulate", *STATEMENTS) if name != "explicit")
 
 

@@ -1,102 +1,153 @@
-"""Programs -> programs in which a function of a tensor that forward and backward both need is computed once, and kept.
+"""Programs -> programs in which a function that forward and backward both need is computed once, and kept.
 
     y = x σ(x),   dx = dy σ(x) (1 + x (1 − σ(x)))          s = σ(x),   y = x s,   dx = dy s (1 + x (1 − s))
 
-Only functions that cost more than reading an array do; GELU and SiLU are written with theirs.
+Only functions that cost more than reading an array do; GELU and SiLU are written with theirs. Beyond the end of a loop nothing is kept,
+and there dc[t+1] σ(z[t+1]) is dc[t+1] s[t+1] nevertheless: dc is 0.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import combinations
 
-from ..expr import ONE, Expr, Num, Op, Read, Reduce, children, free_symbols, map_children, map_ints, reads
+from ..bounds import never_negative
+from ..expr import ONE, Expr, Num, Op, Read, Reduce, children, factors, free_symbols, map_children, map_ints, reads, walk
 from ..expr import replace as replaced
 from ..fresh import Fresh
 from ..integer import Int
-from ..program import Equation, Program
+from ..normal import positive_names
+from ..program import Equation, Program, Range
 from .exchange import with_known
 
 COSTLY = ("exp", "log", "tanh", "sigmoid", "erf", "sin", "cos")
+FINITE = ("+", "neg", "*", "**", "tanh", "sigmoid", "erf", "sin", "cos")  # of finite arguments, if the exponent is positive
+
+Beside = tuple[Read, ...]
+Kept = Mapping[Expr, tuple[Equation, Equation]]  # function -> (the first equation that needs it, the function as a tensor)
 
 
 def recall(forward: Program, backward: Program) -> tuple[Program, Program]:
     """See the module's docstring."""
     own = [e for e in backward.equations if e.tensor not in forward.definitions]
-    wanted = {_key(f) for e in own for f in _functions(backward, e, e.body)}
+    wanted = {call.key for e in own for call in _calls(e, e.body)}
     kept = _kept(forward, wanted, Fresh(forward.names | backward.names)) if wanted else {}
     if not kept:
         return forward, backward
-    names = {key: new.tensor for key, (_, new) in kept.items()}
     equations: list[Equation] = []
     for e in forward.equations:
-        equations += [new for place, new in kept.values() if place is e]
-        equations.append(_reading(forward, e.with_body(_opened(e.body, names)), names))
-    shapes = {new.tensor: tuple(new.ranges.values()) for _, new in kept.values()}
+        equations += [new for place, new in kept.values() if place is e and new is not e]
+        equations.append(_reading(forward, e, _opened(e, e.body, kept), kept))
+    shapes = {new.tensor: tuple(new.ranges.values()) for place, new in kept.values() if new is not place}
     known = replace(forward, equations=tuple(equations), shapes={**forward.shapes, **shapes})
-    own = [_reading(backward, e, names) for e in own]
+    own = [_reading(backward, e, e.body, kept) for e in own]
     return known, with_known(replace(backward, equations=tuple(own)), own, known)
 
 
-def _kept(forward: Program, wanted: Collection[Op], fresh: Fresh) -> dict[Op, tuple[Equation, Equation]]:
-    """Function -> (the first equation that needs it, the function as a tensor); none in a loop, where each step would have to store it."""
-    found: dict[Op, tuple[Equation, Equation]] = {}
+def _kept(forward: Program, wanted: Collection[Expr], fresh: Fresh) -> Kept:
+    found: dict[Expr, tuple[Equation, Equation]] = {}
+    for e in forward.equations:  # some are tensors already
+        if len(forward.definitions[e.tensor]) == 1 and not e.is_base:
+            for call in _of(e, e.body):
+                if call.at == e.subs and call.key in wanted:
+                    found.setdefault(call.key, (e, e))
     for e in forward.equations:
-        body = _opened(e.body, wanted)
-        if e.tensor in forward.components or len(forward.definitions[e.tensor]) > 1 or e.is_base:
-            continue
-        for f in _functions(forward, e, body):
-            if f != body and (key := _key(f)) in wanted and key not in found:
-                subs = _argument(f).subs
-                ranges = {str(s.name): e.ranges[str(s.name)] for s in subs}
-                found[key] = e, Equation(fresh(f"{e.tensor}_{f.op}"), subs, f, ranges)
+        for call in _calls(e, _opened(e, e.body, wanted)) if not e.is_base else ():
+            if call.is_plain and call.key in wanted and call.key not in found and call.function != e.body:
+                ranges = {str(s.name): e.ranges[str(s.name)] for s in call.at}
+                found[call.key] = e, Equation(fresh(f"{e.tensor}_{call.function.op}"), call.at, call.function, ranges)
     return found
 
 
-def _functions(program: Program, e: Equation, node: Expr) -> Iterator[Op]:
-    """The costly functions of one whole tensor in an expression, but for those under a condition."""
+# -- calls -------------------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Call:
+    """A costly function of what stands at the places `at`, one for each index on which it depends; key: with letters in their stead."""
+
+    function: Op
+    at: tuple[Int, ...]
+    key: Expr
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is at each of its places once."""
+        return all(s.name is not None for s in self.at) and len(set(self.at)) == len(self.at)
+
+
+def _calls(e: Equation, node: Expr) -> Iterator[Call]:
+    """The costly functions in an expression, but for those under a condition."""
     if isinstance(node, Op) and node.op == "where":
         return
-    if isinstance(node, Op) and node.op in COSTLY and _is_whole(program, e, node):
-        yield node
+    yield from _of(e, node)
     for child in children(node):
-        yield from _functions(program, e, child)
+        yield from _calls(e, child)
 
 
-def _is_whole(program: Program, e: Equation, f: Op) -> bool:
-    """Whether a function looks at each entry of one tensor once, in any order, and at nothing else that has an index."""
-    if len(set(reads(f))) != 1 or any(isinstance(n, Reduce) for n in children(f)):
-        return False
-    x = _argument(f)
-    names = [str(s.name) for s in x.subs]
-    each = bool(names) and len(set(names)) == len(names) and [e.ranges.get(n) for n in names] == list(program.hulls[x.tensor])
-    return each and free_symbols(f) & set(e.ranges) <= set(names)
+def _beside(node: Expr, beside: Beside) -> Beside:
+    """Reads of which each makes the whole 0 where it is 0, whatever finite value stands below this node."""
+    if isinstance(node, Op) and node.op == "*":
+        return (*beside, *(f for f in factors(node) if isinstance(f, Read)))
+    power = isinstance(node, Op) and node.op == "**"
+    finite = isinstance(node, Op) and node.op in FINITE and (not power or isinstance(node.args[1], Num) and node.args[1].value > 0)
+    return beside if finite else ()
 
 
-def _argument(f: Op) -> Read:
-    return next(iter(reads(f)))
+def _of(e: Equation, f: Expr) -> Iterator[Call]:
+    """The calls that a function is: of tensors at plain places, or of one tensor at any, each axis along another index."""
+    if not (isinstance(f, Op) and f.op in COSTLY) or any(isinstance(n, Reduce) for n in walk(f)):
+        return
+    found = sorted(dict.fromkeys(reads(f)), key=lambda r: -len(r.subs))
+    places = tuple(dict.fromkeys(s for r in found for s in r.subs if not s.is_constant))
+    if places and all(s.name in e.ranges for s in places):
+        key = map_ints(lambda v: v.subst({str(s.name): Int.symbol(f"§{k}") for k, s in enumerate(places)}), f)
+        yield from [Call(f, places, key)] if not free_symbols(key) & e.ranges.keys() else []
+    if len(found) == 1 and not free_symbols(replaced(f, {found[0]: ONE})) & e.ranges.keys():
+        yield from _at_any_place(f, found[0])
 
 
-def _key(f: Op) -> Op:
-    """The function with its argument's axes for letters."""
-    values = {str(s.name): Int.symbol(f"§{k}") for k, s in enumerate(_argument(f).subs)}
-    key = map_ints(lambda v: v.subst(values), f)
-    assert isinstance(key, Op)
-    return key
+def _at_any_place(f: Op, r: Read) -> Iterator[Call]:
+    """The function of one tensor, which may be kept for all places of an axis or for the one alone that is read."""
+    fixed = [k for k, s in enumerate(r.subs) if s.is_constant]
+    for count in range(len(fixed) + 1):
+        for alone in combinations(fixed, len(fixed) - count):
+            at = [k for k in range(len(r.subs)) if k not in alone]
+            letters = {k: Int.symbol(f"§{n}") for n, k in enumerate(at)}
+            subs = tuple(letters.get(k, s) for k, s in enumerate(r.subs))
+            yield Call(f, tuple(r.subs[k] for k in at), replaced(f, {r: Read(r.tensor, subs)}))
 
 
-def _opened(e: Expr, wanted: Collection[Op]) -> Expr:
+# -- equations ---------------------------------------------------------------------------------------------------------------
+def _opened(e: Equation, node: Expr, wanted: Collection[Expr]) -> Expr:
     """GELU and SiLU by the functions that they are made of, where these are wanted."""
-    if isinstance(e, Op) and e.op in ("gelu", "silu") and len(set(reads(e))) == 1:
-        x = e.args[0]
-        f = Op("sigmoid", (x,)) if e.op == "silu" else Op("erf", (Op("/", (x, Op("sqrt", (Num(Fraction(2)),)))),))
-        if _key(f) in wanted:
-            return x*f if e.op == "silu" else Num(Fraction(1, 2))*x*(ONE + f)
-    return map_children(lambda child: _opened(child, wanted), e)
+    if isinstance(node, Op) and node.op in ("gelu", "silu"):
+        x = node.args[0]
+        f = Op("sigmoid", (x,)) if node.op == "silu" else Op("erf", (Op("/", (x, Op("sqrt", (Num(Fraction(2)),)))),))
+        if any(call.key in wanted for call in _of(e, f)):
+            return x*f if node.op == "silu" else Num(Fraction(1, 2))*x*(ONE + f)
+    return map_children(lambda child: _opened(e, child, wanted), node)
 
 
-def _reading(program: Program, e: Equation, names: Mapping[Op, str]) -> Equation:
-    """The equation with the functions read that are kept."""
-    found = {f: _key(f) for f in _functions(program, e, e.body)}
-    return e.with_body(replaced(e.body, {f: Read(names[key], _argument(f).subs) for f, key in found.items() if key in names}))
+def _places(e: Equation) -> list[Range]:
+    return [e.ranges[str(s.name)] for s in e.subs]
+
+
+def _reading(program: Program, e: Equation, body: Expr, kept: Kept) -> Equation:
+    """The equation with this body, where the functions that are kept are read."""
+    positive = positive_names(program)
+
+    def is_kept(s: Int, r: Range, beside: Beside) -> bool:
+        """Whether the place s is among those that are kept, or else one at which what stands beside is 0."""
+        hulls = [hull for b in beside for place, hull in zip(b.subs, program.hulls[b.tensor], strict=True) if place == s]
+        above = never_negative(s - r.lo, e.ranges, positive) or any(never_negative(h.lo - r.lo, {}, positive) for h in hulls)
+        return above and (never_negative(r.hi - 1 - s, e.ranges, positive) or any(never_negative(r.hi - h.hi, {}, positive) for h in hulls))
+
+    def visit(node: Expr, beside: Beside) -> Expr:
+        for call in _of(e, node):
+            _, new = kept.get(call.key, (e, e))
+            if new.tensor != e.tensor and all(is_kept(s, r, beside) for s, r in zip(call.at, _places(new), strict=True)):
+                return Read(new.tensor, call.at)
+        return map_children(lambda child: visit(child, _beside(node, beside)), node)
+
+    return e.with_body(visit(body, ()))
