@@ -89,7 +89,7 @@ def forward(*, X, alpha):
     alpha = _real("alpha", alpha, dtype)
     N, D = _shape(X, 2, "X[N,D]")
     # Y[n,d] = where(X[n,d] > 0, X[n,d], alpha*(exp(X[n,d]) - 1))
-    Y = np.where(X > 0, X, alpha*(np.exp(X) + (-1)))  # (N, D)
+    Y = np.where(X > 0, X, alpha*(np.exp(X) - 1))   # (N, D)
     return Y, (X, alpha, N, D, dtype,)
 
 
@@ -104,5 +104,5 @@ def backward(residuals, *, dY):
     dX = np.where(part, dtype.type(1), alpha*part2)
     dX *= dY                                        # (N, D)
     # dalpha = sum[n,d](dY[n,d]*where(X[n,d] > 0, 0, exp(X[n,d]) - 1))
-    dalpha = dtype.type((dY*np.where(part, dtype.type(0), part2 + (-1))).sum())
+    dalpha = dtype.type((dY*np.where(part, dtype.type(0), part2 - 1)).sum())
     return Gradients((dX, dalpha,))

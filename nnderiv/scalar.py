@@ -6,6 +6,7 @@ differentiated once. Kinks follow the notation's rule 4: relu'(0) = abs'(0) = 0,
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from fractions import Fraction
 from functools import cache, lru_cache
 from typing import Any
@@ -25,6 +26,7 @@ from .expr import (
     Read,
     add,
     children,
+    compare,
     factors,
     map_children,
     mul,
@@ -34,6 +36,7 @@ from .expr import (
     replace,
     where,
 )
+from .integer import Int
 
 ROOT_OF_2_PI = Op("sqrt", (mul([num(2), Const("pi")]),))
 INF = sp.Symbol("inf", extended_real=True)
@@ -125,6 +128,10 @@ class greater(sp.Function):  # type: ignore[misc]
 
 
 class equal(greater):
+    pass
+
+
+class different(greater):
     pass
 
 
@@ -252,7 +259,7 @@ def from_sympy(e: Any) -> Expr:
     if isinstance(e, choose):
         return where(_condition(args[0]), args[1], args[2])
     if isinstance(e, greater):
-        return Op("==" if isinstance(e, equal) else ">", args)
+        return Op({equal: "==", different: "!="}.get(type(e), ">"), args)
     if type(e) not in FROM_SYMPY:  # 1/0 and its like, from a mean over nothing
         raise DerivationError(f"The derivative is not a number everywhere: SymPy answers {e}.")
     return Op(FROM_SYMPY[type(e)], args)
@@ -300,10 +307,28 @@ def _power(e: Any) -> Expr:
 
 # -- the derivative ----------------------------------------------------------------------------------------------------------
 @lru_cache(maxsize=4096)
-def _abstract_partial(e: Expr, k: int, named: bool) -> Expr:
-    """∂e/∂slot k; the value of e itself, where it reappears, is slot 9999."""
+def _abstract_partial(e: Expr, k: int, named: bool, whole: frozenset[int]) -> Expr:
+    """∂e/∂slot k; the value of e itself, where it reappears, is slot 9999; whole: the slots of integers."""
     expression = gaussian(logistic(to_sympy(e)))
-    return from_sympy(own_value(sp.diff(expression, symbol(k)), expression, symbol(k), named))
+    derivative = lowered_powers(sp.diff(expression, symbol(k)), frozenset(map(symbol, whole)))
+    return from_sympy(own_value(derivative, expression, symbol(k), named))
+
+
+def lowered_powers(e: Any, whole: Collection[Any]) -> Any:
+    """a·xᵃ⁻¹ where SymPy has a·xᵃ/x, which is no number at 0; of a whole number k, 0 where k = 0, since x⁰ is 1 everywhere."""
+
+    def lowered(product: Any) -> Any:
+        parts = list(product.args)
+        for f in product.args:
+            if not (f.is_Pow and not f.exp.is_number and 1 / f.base in parts):
+                continue
+            parts[parts.index(f)] = f.base ** (f.exp - 1)
+            parts.remove(1 / f.base)
+            if f.exp in whole:
+                return choose(different(f.exp, 0), sp.Mul(*parts), 0)
+        return sp.Mul(*parts)
+
+    return e.replace(lambda n: n.is_Mul, lowered)
 
 
 OWN = sp.Symbol("x9999", real=True)
@@ -386,7 +411,8 @@ def partial(e: Expr, read: Read, own: Read | None = None) -> Expr:
     if read not in found:  # it stands in a condition only
         return num(0)
     table = {leaf: slot(k) for k, leaf in enumerate(found)}
-    derivative = _abstract_partial(replace(e, table), found.index(read), own is not None)
+    whole = frozenset(k for k, leaf in enumerate(found) if isinstance(leaf, IntValue))
+    derivative = _abstract_partial(replace(e, table), found.index(read), own is not None, whole)
     back: dict[Expr, Expr] = {s: leaf for leaf, s in table.items()}
     back[slot(9999)] = own if own is not None else e
     return _put_back(derivative, back)
@@ -397,4 +423,22 @@ def _put_back(e: Expr, table: dict[Expr, Expr]) -> Expr:
         return table[e]
     if isinstance(e, Read) and e.tensor.startswith("\0"):
         raise KeyError(e.tensor)
-    return map_children(lambda c: _put_back(c, table), e)
+    return _whole(map_children(lambda c: _put_back(c, table), e))
+
+
+def _whole(e: Expr) -> Expr:
+    """Sums and comparisons of integers as such: the exponent k + 1 − 1 is k, and k ≠ 0 is a condition on an index."""
+    args = [_integer(a) for a in e.args] if isinstance(e, Op) and e.op in ("+", "!=") else []
+    whole = [a for a in args if a is not None]
+    if not whole or len(whole) < len(args):
+        return e
+    if isinstance(e, Op) and e.op == "!=":
+        return compare("!=", *whole)
+    total = sum(whole, Int.of(0))
+    return num(total.constant) if total.is_constant else IntValue(total)
+
+
+def _integer(e: Expr) -> Int | None:
+    if isinstance(e, Num):
+        return Int.of(int(e.value)) if e.value.denominator == 1 else None
+    return e.value if isinstance(e, IntValue) else None

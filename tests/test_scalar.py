@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import mpmath
+import numpy as np
 import pytest
 
 import nnderiv as nd
@@ -80,3 +81,26 @@ def test_a_derivative_reuses_the_value_of_the_function() -> None:
 def test_several_reads_of_one_tensor_are_told_apart() -> None:
     e = tensor("x", "i") * tensor("x", "j")
     assert partial(e, tensor("x", "i")) == tensor("x", "j")
+
+
+# -- powers whose exponent is no number in the text -------------------------------------------------------------------------------
+@pytest.mark.parametrize(("power", "slope"), [(0, 0), (1, 1), (2, 0), (3, 0)])
+def test_a_power_has_its_slope_at_zero(power: int, slope: int) -> None:
+    d = nd.derive("x[N], int p -> y\ny[n] = x[n]**p")
+    assert nd.evaluate(d.backward, {"x": [0], "p": power, "dy": [1]})["dx"] == [slope]
+    _, residuals = d.compile().forward(x=np.zeros(1), p=power)
+    assert d.compile().backward(residuals, dy=np.ones(1)).dx == [slope]
+
+
+def test_a_polynomial_has_its_slope_at_zero() -> None:
+    d = nd.derive("x[N], c[K] -> y\ny[n] = sum[k](c[k]*x[n]**k)")
+    assert nd.evaluate(d.backward, {"x": [0, 2], "c": [5, 7, 11], "dy": [1, 1]})["dx"] == [7, 7 + 2*11*2]
+    _, residuals = d.compile().forward(x=np.array([0.0, 2.0]), c=np.array([5.0, 7.0, 11.0]))
+    np.testing.assert_allclose(d.compile().backward(residuals, dy=np.ones(2)).dx, [7, 51])
+
+
+def test_a_focal_loss_is_flat_where_the_probability_is_one() -> None:
+    d = nd.derive("q[N], gamma -> L\nL = -sum[n]((1 - q[n])**gamma*log(q[n]))", wrt=("q",))
+    assert str(d["q"].definition) == "dq[n] = gamma*(1 - q[n])**(gamma - 1)*log(q[n]) - (1 - q[n])**gamma/q[n]"
+    _, residuals = d.compile().forward(q=np.array([1.0, 0.5]), gamma=2.0)
+    np.testing.assert_allclose(d.compile().backward(residuals).dq, [0, 2*0.5*np.log(0.5) - 0.25/0.5])

@@ -113,7 +113,7 @@ class Values(Writer):
 
     def sum_(self, frame: Frame, e: Op) -> Array:
         """Terms over the same indices first, so that small sums stay small."""
-        terms = additive_terms(e)
+        terms = [(-s, Num(-t.value)) if isinstance(t, Num) and t.value < 0 else (s, t) for s, t in additive_terms(e)]
         groups: dict[frozenset[str], Array] = {}
         minus: set[frozenset[str]] = set()  # groups whose sum is to be subtracted
         for sign, t in sorted(terms, key=lambda t: -t[0]):
