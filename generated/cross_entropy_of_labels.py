@@ -79,6 +79,17 @@ def _gather(A, *indices, outside=0):
     return np.where(inside.reshape(inside.shape + (1,) * (taken.ndim - inside.ndim)), taken, A.dtype.type(outside))
 
 
+def _add_at(A, place, values, axis, out=None):
+    """A, with values added where the index along an axis is `place`; a place that is not on the axis names nothing."""
+    A = A.copy() if out is None else out
+    rows = np.moveaxis(A, axis, -1)
+    each = (*A.shape[:axis], 1, *A.shape[axis + 1:])
+    place, values = (np.moveaxis(np.broadcast_to(x, each), axis, -1)[..., 0] for x in (place, values))
+    at = np.nonzero((0 <= place) & (place < A.shape[axis]))
+    rows[(*at, place[at])] += values[at]
+    return A
+
+
 _LOWEST = {np.dtype(d): np.finfo(d).min for d in "efdg"}
 
 
@@ -126,12 +137,12 @@ def forward(*, Z, label):
     return L, (label, logp, L_count, N, C, dtype,)
 
 
-@np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def backward(residuals):
     """residuals -> dZ"""
     label, logp, L_count, N, C, dtype, = residuals
     # dlogp[n,c] = where(label[n] == c, -1/max(L_count, 1), 0)
-    dlogp = np.where(label[:, None] == np.arange(C), dtype.type(-(1/np.maximum(L_count, 1))), dtype.type(0))  # (N, C)
+    dlogp = np.zeros((N, C), dtype)
+    _add_at(dlogp, label[:, None], -(1/np.maximum(L_count, 1)), 1, out=dlogp)  # (N, C)
     # dlogp_lse[n] = -sum[c](dlogp[n,c])
     dlogp_lse = -_row_sums(dlogp)                   # (N,)
     # dZ[n,c] = dlogp_lse[n]*exp(logp[n,c]) + dlogp[n,c]

@@ -79,6 +79,14 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
+def _product(numbers):
+    """The product of some integers."""
+    product = 1
+    for n in numbers:
+        product *= n
+    return product
+
+
 def _gather(A, *indices, outside=0):
     """A[indices] along the first axes of A, and 0 (or another value) where an index is outside its axis."""
     indices = np.broadcast_arrays(*indices)
@@ -92,12 +100,17 @@ def _gather(A, *indices, outside=0):
 
 
 def _scatter(V, shape, *indices):
-    """The adjoint of _gather: an array of this shape, to which each entry of V is added at its indices; those outside are dropped."""
-    out = np.zeros(shape, V.dtype)
+    """The adjoint of _gather: an array of this shape, to which each entry of V is added at its indices; those outside are dropped.
+    np.add.at is several times as fast along one axis: it goes by entries, a few rows of V at a time."""
+    out, (axes, tail) = np.zeros(shape, V.dtype), (shape[:len(indices)], tuple(shape[len(indices):]))
     indices = np.broadcast_arrays(*indices)
-    inside = np.logical_and.reduce([(0 <= i) & (i < n) for i, n in zip(indices, shape)])
-    V = np.broadcast_to(V, inside.shape + tuple(shape[len(indices):]))
-    np.add.at(out, tuple(i[inside] for i in indices), V[inside])
+    inside = np.logical_and.reduce([(0 <= i) & (i < n) for i, n in zip(indices, axes)])
+    rows, place, width = np.broadcast_to(V, inside.shape + tail)[inside], 0, _product(tail)
+    for i, n in zip(indices, axes):
+        place = place*n + i[inside]
+    flat, few = out.reshape(-1), max(1, 16384 // max(1, width))
+    for k in range(0, len(rows), few):
+        np.add.at(flat, (place[k:k + few, None]*width + np.arange(width)).reshape(-1), rows[k:k + few].reshape(-1))
     return out
 
 

@@ -106,6 +106,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "in_place": (DENSE, "forward", "Y = np.tanh(Y_in, out=Y_in)"),
     "nest": (ATTENTION, "forward", "_softmax("),
     "rows": ("x[N,A,B] -> y\ny[n] = sum[a,b](x[n,a,b]**2)", "forward", "np.vecdot(x_flat, x_flat)"),
+    "spots": ("z[N,K], int y[N] -> s\ns[n] = z[n,y[n]]**2", "backward", "_add_at(dz, y[:, None], "),
     "indicator": ("x[N,K] -> y\ny[n,k] = relu(x[n,k])", "backward", "dx = dy*(y > 0)"),
     "few": ("x[N,C,I], g[C], s[N] -> y\ny[n,c,i] = g[c]*x[n,c,i]/s[n]", "forward", "y = x*(g/s[:, None])[..., None]"),
     "front": (CHAIN, "forward", "_logsumexp(A[:, None] + a[:, t - 1].T[..., None], 0)"),
@@ -203,6 +204,32 @@ def test_the_places_of_an_axis_are_the_same_one_by_one(text: str) -> None:
     found, expected = (run(d.compile(without=without), seed, **inputs)[1] for without in ((), ("apart",)))
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("text", [
+    "z[N,K], int y[N] -> L\np[n,k] = log_softmax[k](z[n,k])\nL = -mean[n](0.9*p[n,y[n]] + 0.1*mean[k](p[n,k]))",
+    "z[N,K], int y[N], w[K] -> L\np[n,k] = log_softmax[k](z[n,k])\nL = -sum[n](w[y[n]]*(1 - exp(p[n,y[n]]))**3*p[n,y[n]])",
+    "z[N,K,N], int y[N] -> s\ns[n] = sin(z[n,y[n],n])*z[n,y[n]+1,2]",
+    "z[N,K,K], int y[N], a[K] -> s\ns[n,j] = z[n,y[n],j]*a[j] + z[n,j,y[n]-1]**2",
+    "A[N,N] -> d, B\nd[i] = A[i,i]**2\nB[i,j] = 3*A[i,j] + where(i == j, A[i,j], 0)",
+    "A[K,N] -> d\nd[i] = A[i+2,i]*A[i,N-1-i] for i < N",
+    "z[N,K], int y[N], u[N] -> s\ns[n] = where(u[n] > 0, z[n,y[n]], z[n,0])",
+], ids=["smoothed labels", "focal", "two axes", "three axes", "diagonal", "beside the diagonal", "under a condition"])
+@pytest.mark.parametrize("size", [0, 1, 5])
+def test_what_stands_at_one_place_is_added_there(text: str, size: int) -> None:
+    d = nd.derive(text)
+    rng, sizes = np.random.default_rng(0), {"N": size, "K": 11}
+    inputs = {i.name: rng.integers(-2, 13, size=[int(n.value(sizes)) for n in i.dims]) if i.kind == "int" else
+              rng.standard_normal([int(n.value(sizes)) for n in i.dims]) for i in d.forward.inputs}
+    modules = [d.compile(without=without) for without in ((), ("spots",))]
+    outputs = modules[0].forward(**inputs)[0]
+    outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+    names = list(d.gradients.seeds.values())  # none for a lone scalar
+    seeds = {name: rng.standard_normal(np.shape(y)) for name, y in zip(names, outputs if names else (), strict=True)}
+    found, expected = (run(m, seeds, **inputs)[1] for m in modules)
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
+    assert "_add_at(" in d.numpy()
 
 
 @pytest.mark.parametrize("text", [

@@ -13,16 +13,17 @@ from ..expr import Expr, Read, additive_terms, signed
 from ..integer import Int
 from ..program import Equation, Program, Range
 from . import accumulate, cost
-from .arrays import Array, Frame, Storage, expand, read, target, tuple_text
+from .arrays import Array, Frame, Storage, expand, integer_value, read, target, tuple_text
 from .by_diagonal import ByDiagonal
 from .by_image import ByImage, Product, windowed_product
 from .by_part import Member, Part, largest, member, results, together
 from .diagonals import find as find_diagonals
 from .fold import Fold, find_fold
-from .form import ADD, NEGATIVE, SUBTRACT, Statement, call, function
+from .form import ADD, NEGATIVE, SUBTRACT, Operation, Statement, call, function
 from .fuse import Softmaxes
 from .schedule import Compute, Loop, Node, Sweep
 from .side_by_side import side_by_side
+from .spots import Spot, find_spot
 from .storage import equations_of
 from .values import Values, axes_text
 
@@ -279,19 +280,37 @@ class Body(Values):
             return frame.make(function(name, 1, f", {axes_text(x, along)}"), [x], x.labels)
         parts: list[tuple[int, Expr]] = []
         folds: list[tuple[int, Fold]] = []
+        spots: list[tuple[int, Spot]] = []
         for sign, term in additive_terms(e.body):
             fold = find_fold(self.program, e, term)
+            spot = None if fold or "spots" in self.without or self.loops or frame.views else find_spot(e, term)
             folds += [(sign, fold)] if fold else []
-            parts += [] if fold else [(sign, term)]
-        total = self.value(frame, signed(parts)) if parts or not folds else None
+            spots += [(sign, spot)] if spot else []
+            parts += [] if fold or spot else [(sign, term)]
+        total = self.value(frame, signed(parts)) if parts or not folds + spots else None
         for sign, fold in folds:
             folded = self.folded(frame, e, fold)
             if total is None:
                 total = folded if sign > 0 else frame.make(NEGATIVE, [folded], folded.labels)
             else:
                 total = frame.combine(ADD if sign > 0 else SUBTRACT, total, folded)
+        for sign, spot in spots:
+            total = self.spotted(frame, e, total, sign, spot)
         assert total is not None
         return total
+
+    def spotted(self, frame: Frame, e: Equation, total: Array | None, sign: int, spot: Spot) -> Array:
+        """What there is so far, with the values of a spot added or subtracted at its places."""
+        labels = tuple(i for i in e.indices if i in e.ranges)
+        if total is None:
+            total = frame.make(call(f"np.zeros({tuple_text(frame.size(i) for i in labels)}, {self.dtype})"), [], labels)
+        place = spot.place - e.ranges[spot.axis].lo
+        at = expand(integer_value(frame, place, tuple(i for i in labels if i in frame.vectors(place))), labels)
+        values = self.value(frame, signed([(sign, spot.values)]))
+        add = f"_add_at({{0}}, {{1}}, {{2}}, {labels.index(spot.axis)}"
+        operation = Operation(f"{add})", (0, 0, 0), 9, f"{add}, out={{out}})", only=0)
+        operands = [self.fill(frame, total, labels, False), at, expand(values, labels) if values.labels else values]
+        return frame.make(operation, operands, labels)
 
 
 def _greatest(texts: Iterable[str]) -> str:

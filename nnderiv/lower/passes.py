@@ -37,6 +37,7 @@ Before them, what the emitter may choose, each with its switch too:
     by_diagonal   a table whose entries wait for their neighbours goes diagonal by diagonal
     by_part    on several threads, what has an index in common goes by parts of it, sums over it too
     rows       Σ_k A[i,k] B[i,k] is a dot product of rows, and Σ_k A[i,k] one with ones: no product in memory
+    spots      where(y[n] == k, x, 0) is x, added at y[n]
     indicator  where(c, x, 0) with finite x is x·c
     few        in X[n,c,i] g[c]/s[n] the factors over few indices are multiplied among themselves first
     front      in max_j (A[j,k] + x[n,j]) what is reduced stands first, so that rows are long
@@ -89,7 +90,7 @@ BOTH = ("shifted", "normalised", "apart", "recall", "stacked", "scaled")  # forw
 PASSES = tuple(name for name in (*BOTH, *EQUATIONS, "accumulate", *STATEMENTS) if name != "explicit")
 
 
-FORMS = ("by_diagonal", "by_image", "by_place", "by_part", "rows", "indicator", "few", "front")
+FORMS = ("by_diagonal", "by_image", "by_place", "by_part", "rows", "spots", "indicator", "few", "front")
 
 
 def checked(without: Collection[str]) -> frozenset[str]:

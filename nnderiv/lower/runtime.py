@@ -358,13 +358,30 @@ def _gather(A, *indices, outside=0):
 
 _helper('''
 def _scatter(V, shape, *indices):
-    """The adjoint of _gather: an array of this shape, to which each entry of V is added at its indices; those outside are dropped."""
-    out = np.zeros(shape, V.dtype)
+    """The adjoint of _gather: an array of this shape, to which each entry of V is added at its indices; those outside are dropped.
+    np.add.at is several times as fast along one axis: it goes by entries, a few rows of V at a time."""
+    out, (axes, tail) = np.zeros(shape, V.dtype), (shape[:len(indices)], tuple(shape[len(indices):]))
     indices = np.broadcast_arrays(*indices)
-    inside = np.logical_and.reduce([(0 <= i) & (i < n) for i, n in zip(indices, shape)])
-    V = np.broadcast_to(V, inside.shape + tuple(shape[len(indices):]))
-    np.add.at(out, tuple(i[inside] for i in indices), V[inside])
+    inside = np.logical_and.reduce([(0 <= i) & (i < n) for i, n in zip(indices, axes)])
+    rows, place, width = np.broadcast_to(V, inside.shape + tail)[inside], 0, _product(tail)
+    for i, n in zip(indices, axes):
+        place = place*n + i[inside]
+    flat, few = out.reshape(-1), max(1, 16384 // max(1, width))
+    for k in range(0, len(rows), few):
+        np.add.at(flat, (place[k:k + few, None]*width + np.arange(width)).reshape(-1), rows[k:k + few].reshape(-1))
     return out
+''')
+
+_helper('''
+def _add_at(A, place, values, axis, out=None):
+    """A, with values added where the index along an axis is `place`; a place that is not on the axis names nothing."""
+    A = A.copy() if out is None else out
+    rows = np.moveaxis(A, axis, -1)
+    each = (*A.shape[:axis], 1, *A.shape[axis + 1:])
+    place, values = (np.moveaxis(np.broadcast_to(x, each), axis, -1)[..., 0] for x in (place, values))
+    at = np.nonzero((0 <= place) & (place < A.shape[axis]))
+    rows[(*at, place[at])] += values[at]
+    return A
 ''')
 
 _helper('''

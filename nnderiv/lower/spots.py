@@ -1,0 +1,49 @@
+"""Terms that are 0 but at one place along an axis: the adjoint of reading at data, or on a diagonal.
+
+    where(y[n] == k, e[n,k], 0)     for each n, e[n,y[n]] stands at k = y[n]
+    where(i == j, e[i,j], 0)        e[i,i] stands on the diagonal
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..conditions import equalities
+from ..expr import ZERO, Expr, Op, conjunction, conjuncts, factors, product, subst_indices, where
+from ..integer import Int
+from ..program import Equation
+
+FEW = 8  # entries along an axis, which are as soon compared with the place
+
+
+@dataclass(frozen=True)
+class Spot:
+    """values, to be added where the index `axis` is `place`."""
+
+    axis: str
+    place: Int
+    values: Expr
+
+
+def find_spot(e: Equation, term: Expr) -> Spot | None:
+    """The place and the values of one additive term of an equation, if it is of this kind."""
+    parts = factors(term)
+    for f in parts:
+        if not (isinstance(f, Op) and f.op == "where" and f.args[2] == ZERO):
+            continue
+        conditions = conjuncts(f.args[0])
+        for c in conditions:
+            for index, place in equalities(c):
+                if _is_place(e, index, place):
+                    rest = where(conjunction([x for x in conditions if x is not c]), f.args[1], ZERO)
+                    values = product([rest if x is f else x for x in parts])
+                    return Spot(str(index.name), place, subst_indices(values, {str(index.name): place}))
+    return None
+
+
+def _is_place(e: Equation, index: Int, place: Int) -> bool:
+    """Whether an index of the left-hand side, with more than a few values, is a function of its other indices."""
+    r = e.ranges.get(str(index.name)) if index.name in e.indices else None
+    if r is None or r.size.is_constant and r.size.constant <= FEW or index.name in place.symbols():
+        return False
+    return bool(place.symbols() & set(e.indices) & e.ranges.keys())
