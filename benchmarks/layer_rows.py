@@ -6,13 +6,14 @@ The text is the zoo's; where PyTorch has the layer as one call (an LSTM over all
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 import nnderiv as nd
 from tests.suites.zoo import alignment, attention, convolution, normalisation, pooling, recurrent
+from tests.suites.zoo import losses as loss
 
 from .work import Work
 
@@ -47,6 +48,10 @@ def positive(*shape: int) -> Draw:
     return lambda rng: rng.uniform(0.5, 1.5, shape).astype(np.float32)
 
 
+def normal(*shape: int) -> Draw:
+    return lambda rng: rng.standard_normal(shape).astype(np.float32)
+
+
 def integers(high: int, *shape: int) -> Draw:
     return lambda rng: rng.integers(high, size=shape)
 
@@ -56,6 +61,7 @@ def layers() -> Iterator[Layer]:
     yield from scans()
     yield from normalisations()
     yield from masked_attention()
+    yield from losses()
     yield from chains()
     yield from poolings()
     yield from convolutions()
@@ -78,6 +84,11 @@ def _lstm_last(t: Any, x: Any, **w: Any) -> Any:
     U, W, b = (t.cat([w[k + g] for g in "ifgo"]) for k in "UWb")
     zero = x.new_zeros(1, N, H)
     return _lstm(t, x, (zero, zero), U, W, b, t.zeros_like(b))[1][0]
+
+
+def _lstm_all(t: Any, x: Any, U: Any, W: Any, b: Any, h0: Any, c0: Any) -> Any:
+    b = b.flatten()
+    return _lstm(t, x, (h0[None], c0[None]), U.flatten(0, 1), W.flatten(0, 1), b, t.zeros_like(b))[0]
 
 
 def _gru_all(t: Any, x: Any, h0: Any, Ur: Any, Uz: Any, Un: Any, Wr: Any, Wz: Any, Wn: Any, b: Any, a: Any) -> Any:
@@ -108,6 +119,9 @@ def gated_cells() -> Iterator[Layer]:
     x, square, wide, row = (T, N, I), (H, H), (H, I), (H,)
     yield Layer(recurrent.lstm_gate_by_gate_last_state, _lstm_last, {
         "x": x, **{f"U{g}": wide for g in "ifgo"}, **{f"W{g}": square for g in "ifgo"}, **{f"b{g}": row for g in "ifgo"}})
+    one = replace(recurrent.lstm, name="lstm_with_its_gates_in_one_tensor", text=recurrent.lstm.text.replace("-> h, c", "-> h"))
+    yield Layer(one, _lstm_all, {
+        "x": x, "U": (4, *wide), "W": (4, *square), "b": (4, H), "h0": (N, H), "c0": (N, H)})
     yield Layer(recurrent.gru, _gru_all, {"x": x, "h0": (N, H), "Ur": wide, "Uz": wide, "Un": wide, "Wr": square, "Wz": square,
                                           "Wn": square, "b": (3, H), "a": row})
     yield Layer(recurrent.minimal_gated_unit, _minimal, {"x": x, "U": wide, "W": square, "P": wide, "Q": square, "b": row, "c": row})
@@ -144,6 +158,7 @@ def masked_attention() -> Iterator[Layer]:
         "Q": q, "K": q, "V": q, "mask": lambda rng: (np.arange(128) < rng.integers(32, 128, size=(16, 1))).astype(np.int64)})
     yield Layer(attention.attention_with_linear_biases, lambda t, Q, K, V, slope: _linear_biases(t, Q, K, V, slope), {
         "Q": q, "K": q, "V": q, "slope": positive(16)})
+    yield Layer(attention.rotary_attention, _rotary, {"Q": (256, 32, 2), "K": (256, 32, 2), "V": (256, 64)})
     yield Layer(attention.multi_head_self_attention, _many_heads, {
         "X": (8, 64, 128), **{f"W{k}": (4, 32, 128) for k in "qkv"}, "Wo": (128, 4, 32), **{f"b{k}": (4, 32) for k in "qkv"}, "bo": (128,)})
 
@@ -153,12 +168,26 @@ def _linear_biases(t: Any, Q: Any, K: Any, V: Any, slope: Any) -> Any:
     return t.nn.functional.scaled_dot_product_attention(Q, K, V, attn_mask=-slope[:, None, None] * (at[:, None] - at).abs())
 
 
+def _rotary(t: Any, Q: Any, K: Any, V: Any) -> Any:
+    T, P, _ = Q.shape
+    angle = t.arange(T)[:, None]*100**(-t.arange(P)/P)
+    turn = t.polar(t.ones_like(angle), angle)
+    q, k = (t.view_as_real(t.view_as_complex(x)*turn).flatten(1) for x in (Q, K))
+    return t.nn.functional.scaled_dot_product_attention(q, k, V, scale=1)
+
+
 def _many_heads(t: Any, X: Any, Wq: Any, Wk: Any, Wv: Any, Wo: Any, bq: Any, bk: Any, bv: Any, bo: Any) -> Any:
     heads, size = bq.shape
     Q, K, V = (t.nn.functional.linear(X, W.flatten(0, 1), b.flatten()).unflatten(-1, (heads, size)).transpose(1, 2)
                for W, b in ((Wq, bq), (Wk, bk), (Wv, bv)))
     mixed = t.nn.functional.scaled_dot_product_attention(Q, K, V)
     return t.nn.functional.linear(mixed.transpose(1, 2).flatten(2), Wo.flatten(1), bo)
+
+
+def losses() -> Iterator[Layer]:
+    yield Layer(loss.label_smoothing, _scanned(loss.label_smoothing), {
+        "o": (2048, 1000), "y": integers(1000, 2048), "eps": np.float32(0.1)})
+    yield Layer(loss.smooth_l1_loss, _scanned(loss.smooth_l1_loss), {"o": normal(262144), "y": normal(262144)})
 
 
 def chains() -> Iterator[Layer]:
