@@ -656,3 +656,13 @@ def test_the_work_of_emitting_a_chain_is_linear_in_its_length() -> None:
 
     calls_per_layer(3)  # fills caches
     assert calls_per_layer(48) < 1.3 * calls_per_layer(12)
+
+
+@pytest.mark.parametrize(("text", "forward", "backward"), [
+    ("x[N,K], z[N,K] -> y\ny[n,k] = gelu(x[n,k])*z[n,k]", "y_erf = _erf(x/2**0.5)", "dz = dy/2*x*part"),
+    ("x[N,K], z[N,K] -> y\ny[n,k] = silu(x[n,k])*z[n,k]", "y_sigmoid = _sigmoid(x)", "dz = dy*x*y_sigmoid"),
+    ("x[N,K] -> y, p\np[n,k] = sigmoid(x[n,k])\ny[n,k] = softplus(x[n,k])*p[n,k]", "y = _softplus(x)", ""),
+])
+def test_a_function_is_computed_once_whatever_name_it_goes_by(text: str, forward: str, backward: str) -> None:
+    assert forward in body(text, "forward") and backward in body(text, "backward")
+    assert not re.search(r"_erf\(|_sigmoid\(", body(text, "backward"))

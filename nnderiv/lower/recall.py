@@ -24,19 +24,29 @@ COSTLY = ("exp", "log", "tanh", "sigmoid", "erf", "sin", "cos")
 def recall(forward: Program, backward: Program) -> tuple[Program, Program]:
     """See the module's docstring."""
     own = [e for e in backward.equations if e.tensor not in forward.definitions]
-    wanted = {_key(f) for e in own for f in _functions(backward, e, e.body)}
-    kept = _kept(forward, wanted, Fresh(forward.names | backward.names)) if wanted else {}
-    if not kept:
+    wanted = {_key(f) for e in own for f in _functions(backward, e, _opened(e.body))}
+    there = {key: name for key, name in _tensors(forward) if key in wanted}
+    kept = _kept(forward, wanted - there.keys(), Fresh(forward.names | backward.names))
+    names = there | {key: new.tensor for key, (_, new) in kept.items()}
+    if not names:
         return forward, backward
-    names = {key: new.tensor for key, (_, new) in kept.items()}
     equations: list[Equation] = []
     for e in forward.equations:
         equations += [new for place, new in kept.values() if place is e]
-        equations.append(_reading(forward, e.with_body(_opened(e.body, names)), names))
+        equations.append(e if e.tensor in there.values() else _reading(forward, e, names))
     shapes = {new.tensor: tuple(new.ranges.values()) for _, new in kept.values()}
     known = replace(forward, equations=tuple(equations), shapes={**forward.shapes, **shapes})
     own = [_reading(backward, e, names) for e in own]
     return known, with_known(replace(backward, equations=tuple(own)), own, known)
+
+
+def _tensors(forward: Program) -> Iterator[tuple[Op, str]]:
+    """The functions that are tensors already; none in a loop, which is not to wait for itself."""
+    for e in forward.equations:
+        alone = e.tensor not in forward.components and len(forward.definitions[e.tensor]) == 1 and not e.is_base
+        for f in _functions(forward, e, e.body):
+            if alone and f == e.body and _argument(f).subs == e.subs:
+                yield _key(f), e.tensor
 
 
 def _kept(forward: Program, wanted: Collection[Op], fresh: Fresh) -> dict[Op, tuple[Equation, Equation]]:
@@ -86,17 +96,18 @@ def _key(f: Op) -> Op:
     return key
 
 
-def _opened(e: Expr, wanted: Collection[Op]) -> Expr:
-    """GELU and SiLU by the functions that they are made of, where these are wanted."""
+def _opened(e: Expr, wanted: Collection[Op] | None = None) -> Expr:
+    """GELU and SiLU by the functions that they are made of, where these are wanted: some, or all."""
     if isinstance(e, Op) and e.op in ("gelu", "silu") and len(set(reads(e))) == 1:
         x = e.args[0]
         f = Op("sigmoid", (x,)) if e.op == "silu" else Op("erf", (Op("/", (x, Op("sqrt", (Num(Fraction(2)),)))),))
-        if _key(f) in wanted:
+        if wanted is None or _key(f) in wanted:
             return x*f if e.op == "silu" else Num(Fraction(1, 2))*x*(ONE + f)
     return map_children(lambda child: _opened(child, wanted), e)
 
 
 def _reading(program: Program, e: Equation, names: Mapping[Op, str]) -> Equation:
     """The equation with the functions read that are kept."""
-    found = {f: _key(f) for f in _functions(program, e, e.body)}
-    return e.with_body(replaced(e.body, {f: Read(names[key], _argument(f).subs) for f, key in found.items() if key in names}))
+    body = _opened(e.body, names)
+    found = {f: _key(f) for f in _functions(program, e, body)}
+    return e.with_body(replaced(body, {f: Read(names[key], _argument(f).subs) for f, key in found.items() if key in names}))
