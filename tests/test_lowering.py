@@ -46,6 +46,7 @@ h[-1,n] = h0[n]
 z[t,n] = sigmoid(w[n]*h[t-1,n] + x[t,n])
 h[t,n] = z[t,n]*h[t-1,n] + (1 - z[t,n])*tanh(u[n]*x[t,n])
 """
+GATED_SUM = "x[N,T], g[T], b[T] -> y\ny[n,t] = relu(g[t]*x[n,t] + b[t])"
 GATES = """
 x[T,N,I], Ui[H,I], Uf[H,I], Ug[H,I], Wi[H,H], Wf[H,H], Wg[H,H], b[3,H] -> h
 i[t,n,k] = sigmoid(sum[j](Ui[k,j]*x[t,n,j]) + sum[l](Wi[k,l]*h[t-1,n,l]) + b[0,k])
@@ -89,6 +90,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "normalised": (CROSS_ENTROPY, "backward", "np.exp(Z_log"),
     "recall": ("x[N,K] -> y\ny[n,k] = gelu(x[n,k])", "forward", "y_erf = _erf(x/2**0.5)"),
     "from_output": ("X[N,I], W[I,O] -> Y\nY[n,o] = relu(sum[i](X[n,i]*W[i,o]))", "backward", "Y > 0"),
+    "gate": (GATED_SUM, "backward", "dx = dy_on*g"),
     "exchange": (ATTENTION, "backward", "np.vecdot(dY, Y)"),
     "stacked": (GATES, "forward", "Wifg = np.stack((Wi, Wf, Wg))"),
     "scaled": (ATTENTION, "backward", "dK = dS.T @ Q_scaled"),
@@ -728,3 +730,34 @@ def test_the_work_of_emitting_a_chain_is_linear_in_its_length() -> None:
 
     calls_per_layer(3)  # fills caches
     assert calls_per_layer(48) < 1.3 * calls_per_layer(12)
+
+
+@pytest.mark.parametrize(("relu", "once"), [
+    ("relu(g[t]*x[n,t] + b[t])", True),
+    ("relu(b[t] + g[t]*x[n,t])", True),
+    ("relu(b[t] + x[n,t]/sqrt(g[t]**2 + 1))", True),
+    ("relu(x[n,t] + x[t,n])", False),  # the same mask for dy and its transpose
+    ("relu(b[t] - x[n,t]/g[t])", False),  # 0/g might be nan
+    ("relu(g[n]*x[n,t-1] + b[t])", False),  # y is read elsewhere, too
+])
+def test_what_a_relu_lets_through_is_looked_at_once_and_its_argument_not_computed_again(relu: str, once: bool) -> None:
+    text = f"x[N,N], g[N], b[N] -> y\ny[n,t] = {relu}"
+    text = text.replace("x[N,N], g[N], b[N]", "x[N,N]") if "g[" not in relu else text
+    written = body(text, "backward")
+    assert written.count("y > 0") == 1 and ("dy_on = dy*(y > 0)" in written) == once
+    rng = np.random.default_rng(0)
+    x, g, b, dy = (rng.integers(low, 3, shape).astype(float) for low, shape in ((-2, (6, 6)), (1, 6), (-2, 6), (-2, (6, 6))))
+    given = {"x": x, "g": g, "b": b} if "g[" in relu else {"x": x}
+    passes, plain = (run(nd.derive(text).compile(without=w), {"dy": dy}, **given)[1] for w in ((), ("gate", "from_output")))
+    for mine, wanted in zip(passes, plain, strict=True):
+        np.testing.assert_allclose(mine, wanted, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("text", "forward", "backward"), [
+    ("x[N,K], z[N,K] -> y\ny[n,k] = gelu(x[n,k])*z[n,k]", "y_erf = _erf(x/2**0.5)", "dz = dy/2*x*part"),
+    ("x[N,K], z[N,K] -> y\ny[n,k] = silu(x[n,k])*z[n,k]", "y_sigmoid = _sigmoid(x)", "dz = dy*x*y_sigmoid"),
+    ("x[N,K] -> y, p\np[n,k] = sigmoid(x[n,k])\ny[n,k] = softplus(x[n,k])*p[n,k]", "y = _softplus(x)", ""),
+])
+def test_a_function_is_computed_once_whatever_name_it_goes_by(text: str, forward: str, backward: str) -> None:
+    assert forward in body(text, "forward") and backward in body(text, "backward")
+    assert not re.search(r"_erf\(|_sigmoid\(", body(text, "backward"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from fractions import Fraction
 
 from ..expr import (
     INF,
@@ -86,13 +87,39 @@ class Facts:
             return self.is_finite(e.args[0]) and self.is_positive(e.args[1])
         if e.op == "exp":
             return self.is_normalised(e)
+        if e.op == "sqrt":
+            return self.is_at_least_0(e.args[0])
+        if e.op == "**":
+            whole = isinstance(e.args[1], Num) and e.args[1].value.denominator == 1 and e.args[1].value > 0
+            return whole and self.is_finite(e.args[0]) or self.is_positive(e)
         return e.op in FINITE and all(self.is_finite(x) for x in children(e))
 
     def is_positive(self, e: Expr) -> bool:
-        """A product of sizes and numbers, or its root; an empty array has no entries to be wrong."""
+        """Sums of what is at least 0 and of sizes and numbers, products, powers and roots; an empty array has no entries to be wrong."""
+        if isinstance(e, Op) and e.op == "+":
+            return all(self.is_at_least_0(x) for x in e.args) and any(self.is_positive(x) for x in e.args)
         if isinstance(e, Op) and e.op in ("*", "sqrt"):
             return all(self.is_positive(x) for x in e.args)
-        return isinstance(e, Num) and e.value > 0 or isinstance(e, IntValue) and isinstance(e.value, Int) and e.value.name in self.sizes
+        if isinstance(e, Op) and e.op == "**":
+            return self.is_positive(e.args[0]) and isinstance(e.args[1], Num)
+        if isinstance(e, IntValue) and isinstance(e.value, Int):
+            return bool(e.value.terms) and all(c > 0 and {*m} <= {*self.sizes} for m, c in e.value.terms.items())
+        return isinstance(e, Num) and e.value > 0
+
+    def is_at_least_0(self, e: Expr) -> bool:
+        """Finite, and a square, a magnitude, or a sum or multiple of such."""
+        if isinstance(e, Read):
+            definition = self.definitions.get(e.tensor, ())
+            return self.tensor_is_finite(e.tensor) and bool(definition) and all(self.is_at_least_0(d.body) for d in definition)
+        if isinstance(e, Reduce):
+            return e.op == "sum" and self.is_at_least_0(e.body)
+        if isinstance(e, Op) and e.op in ("+", "*"):
+            return all(self.is_at_least_0(x) for x in e.args)
+        if isinstance(e, Op) and e.op == "/":
+            return self.is_at_least_0(e.args[0]) and self.is_positive(e.args[1])
+        if isinstance(e, Op) and (e.op in ("relu", "abs") or e.op == "**" and e.args[1] == Num(Fraction(2))):
+            return self.is_finite(e.args[0])
+        return self.is_positive(e)
 
     def tensor_is_finite(self, name: str) -> bool:
         if name not in self.finite:

@@ -9,6 +9,7 @@ Programs (equations) -> programs:
     stacked      products of one tensor with several matrices are one, forward and backward
     scaled       what a product is scaled by goes into an operand, for both
     from_output  a gradient asks a function's output where that says the same as its argument
+    gate         what several gradients take of a tensor under one condition is a tensor
     exchange     a contraction that is known already is not computed again in another order
     inline       what is subtracted is not negated first
     unmask       what is zero already is not set to zero again
@@ -57,6 +58,7 @@ from .exchange import exchange
 from .explicit import make_explicit
 from .form import Item
 from .from_output import from_output
+from .gate import gate
 from .hoist import hoist
 from .in_place import in_place
 from .inline import inline
@@ -69,6 +71,7 @@ from .unmask import unmask
 
 EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
     "from_output": from_output,
+    "gate": gate,
     "exchange": exchange,
     "inline": inline,
     "unmask": unmask,

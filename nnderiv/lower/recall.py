@@ -32,7 +32,7 @@ Kept = Mapping[Expr, tuple[Equation, Equation]]  # function -> (the first equati
 def recall(forward: Program, backward: Program) -> tuple[Program, Program]:
     """See the module's docstring."""
     own = [e for e in backward.equations if e.tensor not in forward.definitions]
-    wanted = {call.key for e in own for call in _calls(e, e.body)}
+    wanted = {call.key for e in own for call in _calls(e, _opened(e, e.body))}
     kept = _kept(forward, wanted, Fresh(forward.names | backward.names)) if wanted else {}
     if not kept:
         return forward, backward
@@ -42,7 +42,7 @@ def recall(forward: Program, backward: Program) -> tuple[Program, Program]:
         equations.append(_reading(forward, e, _opened(e, e.body, kept), kept))
     shapes = {new.tensor: tuple(new.ranges.values()) for place, new in kept.values() if new is not place}
     known = replace(forward, equations=tuple(equations), shapes={**forward.shapes, **shapes})
-    own = [_reading(backward, e, e.body, kept) for e in own]
+    own = [_reading(backward, e, _opened(e, e.body, kept), kept) for e in own]
     return known, with_known(replace(backward, equations=tuple(own)), own, known)
 
 
@@ -119,12 +119,12 @@ def _at_any_place(f: Op, r: Read) -> Iterator[Call]:
 
 
 # -- equations ---------------------------------------------------------------------------------------------------------------
-def _opened(e: Equation, node: Expr, wanted: Collection[Expr]) -> Expr:
-    """GELU and SiLU by the functions that they are made of, where these are wanted."""
+def _opened(e: Equation, node: Expr, wanted: Collection[Expr] | None = None) -> Expr:
+    """GELU and SiLU by the functions that they are made of, where these are wanted: some, or all."""
     if isinstance(node, Op) and node.op in ("gelu", "silu"):
         x = node.args[0]
         f = Op("sigmoid", (x,)) if node.op == "silu" else Op("erf", (Op("/", (x, Op("sqrt", (Num(Fraction(2)),)))),))
-        if any(call.key in wanted for call in _of(e, f)):
+        if any(wanted is None or call.key in wanted for call in _of(e, f)):
             return x*f if node.op == "silu" else Num(Fraction(1, 2))*x*(ONE + f)
     return map_children(lambda child: _opened(e, child, wanted), node)
 
