@@ -74,7 +74,40 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
+def _is_steady(mask):
+    """Whether a mask is small, or seldom changes from one entry to the next, so that processors guess what comes."""
+    if np.size(mask) < 2048:
+        return True
+    mask = mask.reshape(-1)
+    return 16*np.count_nonzero(mask[1:] != mask[:-1]) < mask.size
+
+
 _LOWEST = {np.dtype(d): np.finfo(d).min for d in "efdg"}
+
+
+def _extreme(pick, x, axis, start, keepdims=False):
+    """pick.reduce(x, axis) from a start, for np.maximum or np.minimum; few entries side by side go one after the other, many times
+    as fast as row by row."""
+    n = x.shape[axis] if type(axis) is int else 0
+    if not 0 < 16*n*n < x.size or n*x.itemsize > 64 or x.strides[axis] > 256:
+        return pick.reduce(x, axis, initial=start, keepdims=keepdims)
+    before = (slice(None),)*axis
+    y = pick(x[*before, 0], start)
+    for k in range(1, n):
+        pick(y, x[*before, k], out=y)
+    return y[*before, None] if keepdims else y
+
+
+def _masked(x, keep, value):
+    """np.where(keep, x, value), in the memory of x: by bits where branches would be hard to guess."""
+    if _is_steady(keep) or x.dtype != value.dtype or x.itemsize > 8:
+        np.copyto(x, value, where=~keep)
+        return x
+    bits, value = x.view(f"i{x.itemsize}"), value.view(f"i{x.itemsize}")
+    bits ^= value
+    bits *= keep
+    bits ^= value
+    return x
 
 
 def _ones(n, dtype):
@@ -85,8 +118,11 @@ def _ones(n, dtype):
 
 
 def _row_sums(x):
-    """The sums along the last axis, as products with ones: where rows are short, several times as fast as x.sum(-1)."""
-    return np.vecdot(x, _ones(x.shape[-1], x.dtype))
+    """The sums along the last axis, as products with ones: where rows are short, many times as fast as x.sum(-1)."""
+    n = x.shape[-1]
+    if x.size < 2048 or x.ndim == 1 or not x.flags.c_contiguous:
+        return np.vecdot(x, _ones(n, x.dtype))
+    return (x.reshape(-1, n) @ _ones(n, x.dtype)).reshape(x.shape[:-1])
 
 
 def _sums(x, axis):
@@ -96,7 +132,7 @@ def _sums(x, axis):
 
 def _masked_softmax(x, axis, out=None):
     """exp(x)/sum(exp(x)) along the axes, shifted by the maximum; 0 where all entries are -inf."""
-    p = np.subtract(x, np.maximum.reduce(x, axis, keepdims=True, initial=_LOWEST[x.dtype]), out=out)
+    p = np.subtract(x, _extreme(np.maximum, x, axis, _LOWEST[x.dtype], keepdims=True), out=out)
     np.exp(p, out=p)
     p /= np.maximum(_sums(p, axis), 1)  # where not all are masked it is at least 1, from the maximum
     return p
@@ -119,7 +155,7 @@ def forward(*, Q, K, V):
     # S[i,j] = sum[d](Q_scaled[i,d]*K[j,d])
     S = Q_scaled @ K.T                              # (N, N)
     # A_of[i,j] = where(j <= i, S[i,j], -inf)
-    A_of = np.where(np.arange(N) <= np.arange(N)[:, None], S, dtype.type(-np.inf))  # (N, N)
+    A_of = _masked(S, np.arange(N) <= np.arange(N)[:, None], dtype.type(-np.inf))  # (N, N)
     # A[i,j] = exp(A_of[i,j] - A_lse[i])
     A = _masked_softmax(A_of, 1, out=A_of)          # (N, N)
     # Y[i,e] = sum[j](A[i,j]*V[j,e])

@@ -233,8 +233,11 @@ def _ones(n, dtype):
 
 
 def _row_sums(x):
-    """The sums along the last axis, as products with ones: where rows are short, several times as fast as x.sum(-1)."""
-    return np.vecdot(x, _ones(x.shape[-1], x.dtype))
+    """The sums along the last axis, as products with ones: where rows are short, many times as fast as x.sum(-1)."""
+    n = x.shape[-1]
+    if x.size < 2048 or x.ndim == 1 or not x.flags.c_contiguous:
+        return np.vecdot(x, _ones(n, x.dtype))
+    return (x.reshape(-1, n) @ _ones(n, x.dtype)).reshape(x.shape[:-1])
 
 
 def _column_sums(x):

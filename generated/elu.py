@@ -78,6 +78,33 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
+def _only_where(mask, x, out=None):
+    """x where the mask is true and 0 elsewhere, whatever x is there: its bits times 1 or 0, several times as fast as np.where."""
+    if x.itemsize > 8:
+        return np.add(np.where(mask, x, x.dtype.type(0)), 0, out=out)
+    bits = f"i{x.itemsize}"
+    return np.multiply(x.view(bits), mask, out=out if out is None else out.view(bits)).view(x.dtype)
+
+
+def _where(mask, x, y):
+    """np.where(mask, x, y): by bits, several times as fast, where branches would be hard to guess."""
+    if _is_steady(mask) or x.dtype != y.dtype or x.itemsize > 8:
+        return np.where(mask, x, y)
+    bits, dtype = f"i{x.itemsize}", x.dtype
+    x, y = x.view(bits), y.view(bits)
+    chosen = (x ^ y)*mask
+    chosen ^= y
+    return chosen.view(dtype)
+
+
+def _is_steady(mask):
+    """Whether a mask is small, or seldom changes from one entry to the next, so that processors guess what comes."""
+    if np.size(mask) < 2048:
+        return True
+    mask = mask.reshape(-1)
+    return 16*np.count_nonzero(mask[1:] != mask[:-1]) < mask.size
+
+
 Gradients = _record("Gradients", "dX", "dalpha")
 
 
@@ -89,7 +116,7 @@ def forward(*, X, alpha):
     alpha = _real("alpha", alpha, dtype)
     N, D = _shape(X, 2, "X[N,D]")
     # Y[n,d] = where(X[n,d] > 0, X[n,d], alpha*(exp(X[n,d]) - 1))
-    Y = np.where(X > 0, X, alpha*(np.exp(X) - 1))   # (N, D)
+    Y = _where(X > 0, X, alpha*(np.exp(X) - 1))     # (N, D)
     return Y, (X, alpha, N, D, dtype,)
 
 
@@ -101,8 +128,10 @@ def backward(residuals, *, dY):
     # dX[n,d] = dY[n,d]*where(X[n,d] > 0, 1, alpha*exp(X[n,d]))
     part = X > 0
     part2 = np.exp(X)
-    dX = np.where(part, dtype.type(1), alpha*part2)
+    dX = _where(part, dtype.type(1), alpha*part2)
     dX *= dY                                        # (N, D)
     # dalpha = sum[n,d](dY[n,d]*where(X[n,d] > 0, 0, exp(X[n,d]) - 1))
-    dalpha = dtype.type((dY*np.where(part, dtype.type(0), part2 - 1)).sum())
+    part3 = part2 - 1
+    _only_where(~part, part3, out=part3)
+    dalpha = dtype.type((dY*part3).sum())
     return Gradients((dX, dalpha,))

@@ -78,6 +78,25 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
+def _where(mask, x, y):
+    """np.where(mask, x, y): by bits, several times as fast, where branches would be hard to guess."""
+    if _is_steady(mask) or x.dtype != y.dtype or x.itemsize > 8:
+        return np.where(mask, x, y)
+    bits, dtype = f"i{x.itemsize}", x.dtype
+    x, y = x.view(bits), y.view(bits)
+    chosen = (x ^ y)*mask
+    chosen ^= y
+    return chosen.view(dtype)
+
+
+def _is_steady(mask):
+    """Whether a mask is small, or seldom changes from one entry to the next, so that processors guess what comes."""
+    if np.size(mask) < 2048:
+        return True
+    mask = mask.reshape(-1)
+    return 16*np.count_nonzero(mask[1:] != mask[:-1]) < mask.size
+
+
 Gradients = _record("Gradients", "dX", "dslope")
 
 
@@ -89,7 +108,7 @@ def forward(*, X, slope):
     slope = _real("slope", slope, dtype)
     N, D = _shape(X, 2, "X[N,D]")
     # Y[n,d] = where(X[n,d] > 0, X[n,d], slope*X[n,d])
-    Y = np.where(X > 0, X, slope*X)                 # (N, D)
+    Y = _where(X > 0, X, slope*X)                   # (N, D)
     return Y, (X, slope, N, D, dtype,)
 
 
@@ -100,8 +119,8 @@ def backward(residuals, *, dY):
     dY = _seed(dY, dtype, (N, D), "dY[N, D]")
     # dX[n,d] = dY[n,d]*where(X[n,d] > 0, 1, slope)
     part = X > 0
-    dX = np.where(part, dtype.type(1), dtype.type(slope))
+    dX = _where(part, dtype.type(1), dtype.type(slope))
     dX *= dY                                        # (N, D)
     # dslope = sum[n,d](dY[n,d]*where(X[n,d] > 0, 0, X[n,d]))
-    dslope = dtype.type((dY*np.where(part, dtype.type(0), X)).sum())
+    dslope = dtype.type((dY*(X*~part)).sum())
     return Gradients((dX, dslope,))

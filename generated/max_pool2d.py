@@ -214,14 +214,12 @@ def _product(numbers):
     return product
 
 
-def _only_where(mask, x):
-    """x where the mask is true and 0 elsewhere, whatever x is there: by its bits, several times as fast as np.where."""
+def _only_where(mask, x, out=None):
+    """x where the mask is true and 0 elsewhere, whatever x is there: its bits times 1 or 0, several times as fast as np.where."""
     if x.itemsize > 8:
-        return np.where(mask, x, x.dtype.type(0))
-    bits = x.view(f"i{x.itemsize}")
-    kept = (-mask.view("i1")).astype(bits.dtype)  # -1 has all bits
-    kept &= bits
-    return kept.view(x.dtype)
+        return np.add(np.where(mask, x, x.dtype.type(0)), 0, out=out)
+    bits = f"i{x.itemsize}"
+    return np.multiply(x.view(bits), mask, out=out if out is None else out.view(bits)).view(x.dtype)
 
 
 Gradients = _record("Gradients", "dX")

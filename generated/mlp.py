@@ -73,6 +73,14 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
+def _only_where(mask, x, out=None):
+    """x where the mask is true and 0 elsewhere, whatever x is there: its bits times 1 or 0, several times as fast as np.where."""
+    if x.itemsize > 8:
+        return np.add(np.where(mask, x, x.dtype.type(0)), 0, out=out)
+    bits = f"i{x.itemsize}"
+    return np.multiply(x.view(bits), mask, out=out if out is None else out.view(bits)).view(x.dtype)
+
+
 def _ones(n, dtype):
     """np.ones(n, dtype), in a third of the time where n is small."""
     ones = np.empty(n, dtype)
@@ -132,7 +140,7 @@ def backward(residuals, *, dY):
     # da1[n,h] = sum[k](da2_in[n,k]*W2[h,k])
     da1 = da2_in @ W2.T                             # (N, H)
     # da1_in[n,h] = where(a1[n,h] > 0, da1[n,h], 0)
-    da1_in = np.where(a1 > 0, da1, dtype.type(0))   # (N, H)
+    da1_in = _only_where(a1 > 0, da1, out=da1)      # (N, H)
     # dX[n,i] = sum[h](da1_in[n,h]*W1[i,h])
     dX = da1_in @ W1.T                              # (N, I)
     # dW1[i,h] = sum[n](da1_in[n,h]*X[n,i])

@@ -77,6 +77,19 @@ def _record(name, *fields):
 _LOWEST = {np.dtype(d): np.finfo(d).min for d in "efdg"}
 
 
+def _extreme(pick, x, axis, start, keepdims=False):
+    """pick.reduce(x, axis) from a start, for np.maximum or np.minimum; few entries side by side go one after the other, many times
+    as fast as row by row."""
+    n = x.shape[axis] if type(axis) is int else 0
+    if not 0 < 16*n*n < x.size or n*x.itemsize > 64 or x.strides[axis] > 256:
+        return pick.reduce(x, axis, initial=start, keepdims=keepdims)
+    before = (slice(None),)*axis
+    y = pick(x[*before, 0], start)
+    for k in range(1, n):
+        pick(y, x[*before, k], out=y)
+    return y[*before, None] if keepdims else y
+
+
 def _ones(n, dtype):
     """np.ones(n, dtype), in a third of the time where n is small."""
     ones = np.empty(n, dtype)
@@ -85,8 +98,11 @@ def _ones(n, dtype):
 
 
 def _row_sums(x):
-    """The sums along the last axis, as products with ones: where rows are short, several times as fast as x.sum(-1)."""
-    return np.vecdot(x, _ones(x.shape[-1], x.dtype))
+    """The sums along the last axis, as products with ones: where rows are short, many times as fast as x.sum(-1)."""
+    n = x.shape[-1]
+    if x.size < 2048 or x.ndim == 1 or not x.flags.c_contiguous:
+        return np.vecdot(x, _ones(n, x.dtype))
+    return (x.reshape(-1, n) @ _ones(n, x.dtype)).reshape(x.shape[:-1])
 
 
 def _sums(x, axis):
@@ -96,7 +112,7 @@ def _sums(x, axis):
 
 def _softmax(x, axis, out=None):
     """exp(x)/sum(exp(x)) along the axes, shifted by the maximum."""
-    p = np.subtract(x, np.maximum.reduce(x, axis, keepdims=True, initial=_LOWEST[x.dtype]), out=out)
+    p = np.subtract(x, _extreme(np.maximum, x, axis, _LOWEST[x.dtype], keepdims=True), out=out)
     np.exp(p, out=p)
     p /= _sums(p, axis)
     return p

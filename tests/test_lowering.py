@@ -22,6 +22,7 @@ import nnderiv as nd
 from benchmarks.deriving import chain
 from nnderiv.lower.common import common
 from nnderiv.lower.passes import FORMS, PASSES
+from nnderiv.lower.runtime import needed
 from nnderiv.lower.unmask import unmask
 
 ATTENTION = """
@@ -339,7 +340,8 @@ def test_a_scalar_that_a_condition_replaces_by_zero_has_a_dtype() -> None:
 @pytest.mark.filterwarnings("error")
 def test_what_need_not_be_finite_is_chosen_and_not_multiplied() -> None:
     program = "x[N,K], z[N,K] -> y\ny[n,k] = where(x[n,k] > 0, log(x[n,k]) + z[n,k]/x[n,k], 0)"
-    assert "np.where(" in body(program, "forward") and "np.where(" in body(program, "backward")
+    assert "_only_where(x > 0, " in body(program, "forward") and "_only_where(" in body(program, "backward")
+    assert "_where(" not in body(program, "forward", without=("indicator",)).replace("np.where(", "")
     x = np.array([[1, 0, -1], [0, 2, -3]], np.float32)
     module = nd.derive(program).compile()
     y, residuals = module.forward(x=x, z=x)
@@ -732,6 +734,39 @@ def test_the_work_of_emitting_a_chain_is_linear_in_its_length() -> None:
     assert calls_per_layer(48) < 1.3 * calls_per_layer(12)
 
 
+# -- what branches would be slow for -----------------------------------------------------------------------------------------
+LEAKY = "x[N,K], a -> y\ny[n,k] = where(x[n,k] > 0, x[n,k], a*x[n,k])"
+CHOICES = {  # program -> what stands in its gradient
+    LEAKY: "part = x > 0",
+    "x[N,K], z[N,K] -> y\ny[n,k] = where(x[n,k] > 0, 0, log(x[n,k] + z[n,k]))": "_only_where(~(x > 0), ",
+    "x[N,K] -> y\ny[n,k] = where(x[n,k] > 0, 1/x[n,k], x[n,k])": "_masked(dx, x > 0, ",
+    "x[N,K] -> y\ny[n,k] = max(x[n,k], 0.2*x[n,k])": "_slope(x, part, dtype) + _slope(part, x, dtype)/5",
+    "x[N,K], z[N,K] -> y\ny[n,k] = min(x[n,k], z[n,k])": "_slope(z, x, dtype)",
+    "x[N,K], int m[N,K] -> y\ny[n,k] = where(m[n,k] == 1, exp(x[n,k]), 0)": "_only_where(m == 1, ",
+    "x[N,K] -> y\ny[n,k] = where(n < k, exp(x[n,k]), 0)": "_masked(dx, ",
+    "x[N,K], int p -> y\ny[n,k] = where(p > 2, exp(x[n,k]), 0)": "np.where(p > 2, ",
+    "X[N,C,H,W] -> s\ns[n,c] = mean[i,j](relu(X[n,c,i,j]))": "*(X > 0)",
+}
+
+
+@pytest.mark.parametrize("text", CHOICES)
+def test_what_depends_on_data_is_chosen_without_branches(text: str) -> None:
+    """And as exactly: an infinity or a nan in an input stays where it is."""
+    assert CHOICES[text] in body(text, "backward")
+    program, rng, results = nd.parse(text), np.random.default_rng(0), []
+    shape = (80, 90) if "H,W" not in text else (2, 3, 20, 30)
+    x = np.where(rng.random(shape) < 0.05, rng.choice([0, np.inf, -np.inf, np.nan], shape), rng.normal(size=shape))
+    z = np.where(rng.random(shape) < 0.05, x, rng.normal(size=shape))
+    x = np.nan_to_num(x, posinf=5, neginf=-5) if "X" in text else x  # a factor of 0 and 1 is for what is finite
+    given = {"x": x, "X": x, "z": z, "a": 0.3, "m": rng.integers(2, size=shape), "p": 3}
+    for without in ((), ("indicator",)):
+        module = nd.derive(text).compile(without=without)
+        y, residuals = module.forward(**{i.name: given[i.name] for i in program.inputs})
+        results.append([y, *module.backward(residuals, **{f"d{program.outputs[0]}": np.ones_like(y)})])
+    for mine, plain in zip(*results, strict=True):
+        np.testing.assert_allclose(mine, plain, rtol=1e-13, equal_nan=True)
+
+
 @pytest.mark.parametrize(("relu", "once"), [
     ("relu(g[t]*x[n,t] + b[t])", True),
     ("relu(b[t] + g[t]*x[n,t])", True),
@@ -751,6 +786,69 @@ def test_what_a_relu_lets_through_is_looked_at_once_and_its_argument_not_compute
     passes, plain = (run(nd.derive(text).compile(without=w), {"dy": dy}, **given)[1] for w in ((), ("gate", "from_output")))
     for mine, wanted in zip(passes, plain, strict=True):
         np.testing.assert_allclose(mine, wanted, rtol=1e-12)
+
+
+def helpers() -> dict[str, Any]:
+    """The helpers of emitted modules, loaded."""
+    found: dict[str, Any] = {"np": np}
+    exec(needed("_where _masked _only_where _slope _extreme _row_sums"), found)
+    return found
+
+
+@pytest.mark.parametrize("dtype", "efdg")
+@pytest.mark.parametrize("shape", [(0, 3), (1, 1), (5, 7), (70, 80), (3, 1, 5000), (20, 30, 4)])
+def test_choices_by_bits_are_those_by_branches(dtype: str, shape: tuple[int, ...]) -> None:
+    tools, rng = helpers(), np.random.default_rng(0)
+    special = np.array([0, -0.0, np.inf, -np.inf, np.nan, 1, 2], dtype)
+    x, y = (np.where(rng.random(shape) < 0.5, rng.choice(special, shape), rng.normal(size=shape).astype(dtype)) for _ in "xy")
+    few = rng.choice(special, (*shape[:-1], 1))
+    row = rng.random(shape[-1:]) < 0.5
+    for mask in (rng.random(shape) < 0.5, np.arange(shape[-1]) > 2, row, np.zeros(shape, bool), np.asfortranarray(x > y)):
+        for a, b in ((x, y), (x, few), (few, y), (x, y.dtype.type(-np.inf)), (x.dtype.type(1), y), (x[..., ::-1], y[::-1])):
+            assert np.array_equal(tools["_where"](mask, a, b), np.where(mask, a, b), equal_nan=True)
+            if np.shape(a) == shape:
+                mine = a.copy()
+                assert tools["_masked"](mine, mask, b) is mine
+                assert np.array_equal(mine, np.where(mask, a, b), equal_nan=True)
+        for a in (x, few, x[..., ::-1]):
+            only = np.where(mask, a, x.dtype.type(0))
+            assert np.array_equal(tools["_only_where"](mask, a), only, equal_nan=True)
+            out = a.copy() if a is not few else np.empty_like(only)
+            assert np.array_equal(tools["_only_where"](mask, out if a is not few else a, out=out), only, equal_nan=True)
+            assert np.array_equal(out, only, equal_nan=True)
+    wanted = np.where(x > y, 1, np.where(x == y, 0.5, 0))
+    slope = tools["_slope"](x, y, x.dtype)
+    assert slope.dtype == x.dtype and np.array_equal(slope, wanted)
+    assert np.array_equal(tools["_slope"](x, 0, x.dtype), np.where(x > 0, 1, np.where(x == 0, 0.5, 0)))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("dtype", "efdg")
+def test_few_entries_along_an_axis_are_reduced_as_many_are(dtype: str) -> None:
+    tools, rng = helpers(), np.random.default_rng(0)
+    for shape in [(0, 3), (3, 0), (4, 1), (300, 3), (7, 16), (500, 2, 3), (200, 3, 2), (40, 30, 20), (9,)]:
+        x = np.where(rng.random(shape) < 0.05, rng.choice(np.array([np.inf, -np.inf, np.nan], dtype), shape), rng.normal(size=shape))
+        x = x.astype(dtype)
+        for axis, keep in itertools.product([*range(x.ndim), tuple(range(1, x.ndim))], (False, True)):
+            for pick, start in ((np.maximum, -np.inf), (np.minimum, np.inf), (np.maximum, np.finfo(dtype).min)):
+                wanted = pick.reduce(x, axis, initial=start, keepdims=keep)
+                mine = tools["_extreme"](pick, x, axis, start, keepdims=keep)
+                assert mine.dtype == x.dtype and np.array_equal(mine, wanted, equal_nan=True)
+        x = rng.normal(size=shape).astype(dtype)
+        for rows in (x, x.T, x[..., ::-1]):
+            np.testing.assert_allclose(tools["_row_sums"](rows), rows.sum(-1), 0.1 if dtype == "e" else 1e-5, 0.1 if dtype == "e" else 1e-5)
+
+
+def test_the_largest_of_a_few_is_one_maximum_after_the_other() -> None:
+    text = "x[N,O,K] -> y\ny[n,o] = {0}[k](x[n,o,k])"
+    assert "y = _extreme(np.maximum, x, 2, -np.inf)" in body(text.format("max"), "forward")
+    assert "y = _extreme(np.minimum, x, 2, np.inf)" in body(text.format("min"), "forward")
+    assert "y = x.max(2, initial=-np.inf)" in body(text.format("max"), "forward", sizes={"K": 100})
+    assert "y = x.max((1, 2), initial=-np.inf)" in body("x[N,O,K] -> y\ny[n] = max[o,k](x[n,o,k])", "forward")
+    x = np.random.default_rng(0).integers(3, size=(50, 60, 3)).astype(float)
+    y, gradients = run(nd.derive(text.format("max")).compile(), {"dy": np.ones((50, 60))}, x=x)
+    hits = x == x.max(2, keepdims=True)
+    assert np.array_equal(y, x.max(2)) and np.allclose(gradients.dx, hits/hits.sum(2, keepdims=True))
 
 
 @pytest.mark.parametrize(("text", "forward", "backward"), [

@@ -41,6 +41,11 @@ def walks_kernel(kernel: Iterable[Int], rest: Iterable[Int]) -> bool:
     return places * (CALL + others) < places * others * SCATTERED
 
 
+def may_be_few(count: Int) -> bool:
+    """Whether so many entries may be few enough for `_extreme` to take them one after the other; names are decided when they are known."""
+    return not count.is_constant or count.constant <= 16
+
+
 def by_diagonal(rest: Iterable[Int]) -> bool:
     """Whether a table goes diagonal by diagonal rather than entry by entry, `rest` being the sizes of what stands at an entry.
 

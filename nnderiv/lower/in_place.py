@@ -126,8 +126,8 @@ class _Rewriter:
         if not (s.operation.into and s.operation.aligned and s.real and len(s.shape) > 1 and self.memory.bound[s.target] == 1):
             return
         for j, operand in enumerate(s.operands):
-            if s.operation.only is not None and (j != s.operation.only or j and not s.operands[0].spread):
-                continue  # a mask, which stands first, is no faster to follow in place if it changes from entry to entry
+            if s.operation.only not in (None, j):
+                continue
             v = operand.text
             free = v in at.here and not (inside and v.startswith("§")) and not self.is_needed(at, v)
             if free and self.fits(v, s) and self.others_apart(s, j):

@@ -292,7 +292,7 @@ def _needed(program: Program, outputs: Sequence[str], available: frozenset[str])
 def _quiet(lines: list[str], saturates: bool) -> str:
     """The text of a function; what a mask discards, or what is infinite only to be divided by, is no reason for a warning."""
     text = "\n".join(lines)
-    if any(sign in text for sign in ("np.where(", "_masked(", "_only_where(", ".inf", " else ")):
+    if any(sign in text for sign in ("np.where(", "_where(", "_masked(", ".inf", " else ")):
         return f'@np.errstate(divide="ignore", invalid="ignore", over="ignore")\n{text}'
     return f'@np.errstate(over="ignore")\n{text}' if saturates and "np.exp(" in text else text
 

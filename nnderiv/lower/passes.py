@@ -39,7 +39,7 @@ Before them, what the emitter may choose, each with its switch too:
     by_part    on several threads, what has an index in common goes by parts of it, sums over it too
     rows       Σ_k A[i,k] B[i,k] is a dot product of rows, and Σ_k A[i,k] one with ones: no product in memory
     spots      where(y[n] == k, x, 0) is x, added at y[n]
-    indicator  where(c, x, 0) with finite x is x·c
+    indicator  where(c, x, 0) with finite x is x·c; what else depends on data is chosen by bits, not by branches
     few        in X[n,c,i] g[c]/s[n] the factors over few indices are multiplied among themselves first
     front      in max_j (A[j,k] + x[n,j]) what is reduced stands first, so that rows are long
 

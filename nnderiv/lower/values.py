@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from fractions import Fraction
 from itertools import combinations
 
 from ..expr import (
@@ -53,6 +54,10 @@ FUNCTIONS = {
 }
 BOUNDED = ("tanh", "sigmoid", "erf", "sin", "cos", "sign")
 WHERE = Operation("np.where({0}, {1}, {2})", (0, 0, 0), into="_masked({1}, {0}, {2})", only=1)
+AT_ONCE = replace(WHERE, into="", only=None)  # all or nothing
+BY_BITS = replace(WHERE, template="_where({0}, {1}, {2})")
+ONLY_WHERE = Operation("_only_where({0}, {1})", (0, 0), into="_only_where({0}, {1}, out={out})")
+HALF = Num(Fraction(1, 2))
 
 
 class Values(Writer):
@@ -294,29 +299,50 @@ class Values(Writer):
 
     # -- conditions ----------------------------------------------------------------------------------------------------
     def where(self, frame: Frame, e: Op) -> Array:
+        if (slope := self.slope(frame, e)) is not None:
+            return slope
+        if e.args[1] == ZERO != e.args[2] and "indicator" not in self.without and _is_numpy(e.args[0]):
+            e = Op("where", (Op("not", (e.args[0],)), e.args[2], ZERO))
         condition = self.condition(frame, e.args[0])
         if e.args[1:] == (ONE, ZERO) and condition.labels:
             return frame.make(call(f"{{0}}.astype({self.dtype})", 9), [condition], condition.labels)
         if e.args[2] == ZERO and self.may_multiply(frame, e.args[1], condition):
-            return frame.combine(MULTIPLY, self.value(frame, e.args[1]), condition)
+            x = self.value(frame, e.args[1])
+            return frame.combine(MULTIPLY, x if x.labels else Array(f"{self.dtype}.type({x.text})"), condition)
         a, b = (self.value(frame, x) for x in e.args[1:])
         if not condition.labels and a.labels == b.labels:
             return Array(f"({a.text} if {condition.text} else {b.text})", a.labels, 9, True)
         (c, a, b), labels = self.aligned(frame, [condition, a, b])
-        shown = [x if x.labels else Array(f"{self.dtype}.type({x.text})") for x in (a, b)]
-        return frame.make(WHERE, [c, *shown], labels)
+        x, y = (x if x.labels else Array(f"{self.dtype}.type({x.text})") for x in (a, b))
+        changes = "indicator" not in self.without and labels[-1] in condition.labels and _is_numpy(e.args[0])
+        if changes and e.args[2] == ZERO:
+            return frame.make(ONLY_WHERE, [c, x], labels)
+        return frame.make(BY_BITS if changes else WHERE if condition.labels else AT_ONCE, [c, x, y], labels)
 
     def may_multiply(self, frame: Frame, e: Expr, condition: Array) -> bool:
         """Whether where(c, e, 0) is e·c with a mask that has as many entries: np.where is slow where the next entry is hard to guess."""
         labels = free_symbols(e) & set(frame.order)
-        return "indicator" not in self.without and bool(labels) and labels <= set(condition.labels) and self.facts.is_finite(e)
+        is_array = bool(labels) or isinstance(e, Num) and bool(condition.labels)
+        return "indicator" not in self.without and is_array and labels <= set(condition.labels) and self.facts.is_finite(e)
+
+    def slope(self, frame: Frame, e: Op) -> Array | None:
+        """where(a > b, 1, where(a = b, 1/2, 0)), what max(a, b) changes by with a."""
+        (more, one, less), both = e.args, e.args[0].args if isinstance(e.args[0], Op) else ()
+        as_usual = "indicator" in self.without or not reads(more) or not free_symbols(more) & {*frame.order}
+        equal = [Op("where", (Op("==", x), HALF, ZERO)) for x in (both, both[::-1])]
+        if as_usual or one != ONE or less not in equal or more not in (Op(">", both), Op("<", both)):
+            return None
+        with self.exactly():
+            a, b = (self.value(frame, x) for x in both)
+        larger = (a, b) if more == Op(">", both) else (b, a)
+        return frame.combine(call(f"_slope({{0}}, {{1}}, {self.dtype})", 0, 0), *larger)
 
     def only_where(self, frame: Frame, e: Expr, array: Array) -> Array:
         """The array where a condition without array indices holds, and 0 otherwise, whatever the array holds then."""
         condition = self.condition(frame, e)
         if not array.labels:
             return Array(f"({array.text} if {condition.text} else {self.dtype}.type(0))")
-        return frame.make(WHERE, [condition, array, Array(f"{self.dtype}.type(0)")], array.labels)
+        return frame.make(AT_ONCE, [condition, array, Array(f"{self.dtype}.type(0)")], array.labels)
 
     def condition(self, frame: Frame, e: Expr) -> Array:
         assert isinstance(e, Op)
@@ -383,6 +409,8 @@ class Values(Writer):
         left = tuple(x for x in body.labels if x not in e.indices)
         if e.op == "logsumexp":
             return frame.make(call(f"_logsumexp({{0}}, {axis})", 0), [body], left)
+        if len(e.indices) == 1 and body.labels[0] != e.indices[0] and cost.may_be_few(frame.ranges[e.indices[0]].size):
+            return frame.make(call(f"_extreme(np.{e.op}imum, {{0}}, {axis}, {edge})", 0), [body], left)
         return frame.make(call(f"{{0}}.{e.op}({axis}, initial={edge})", 9), [body], left)
 
     def reduced_first(self, frame: Frame, e: Reduce) -> Frame:
