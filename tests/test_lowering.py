@@ -23,6 +23,7 @@ from benchmarks.deriving import chain
 from nnderiv.lower.common import common
 from nnderiv.lower.passes import FORMS, PASSES
 from nnderiv.lower.unmask import unmask
+from tests.running import interpret
 
 ATTENTION = """
 Q[N,D], K[M,D], V[M,E] -> Y
@@ -322,6 +323,16 @@ def test_operands_that_are_repeated_along_an_axis_are_no_reason_for_memory() -> 
     written = body(text, "forward", without=("recall",))
     assert "y *= g\n" in written and "y += b\n" in written
     assert "y = x*z + x\n" in body("x[N,K], z[N,K] -> y\ny[n,k] = x[n,k]*z[n,k] + x[n,k]", "forward")
+
+
+# -- contractions ------------------------------------------------------------------------------------------------------------
+def test_the_same_letter_in_two_sums_may_run_over_two_ranges() -> None:
+    """The kernel stays in one of them, in which a is then a place in the kernel."""
+    text = "x[N], K[5], z[N], J[N,M] -> y\ny[i] = sum[a](x[a]*K[a+1-2*i]) + sum[a](z[a]*J[a,i])  for i < M"
+    rng = np.random.default_rng(0)
+    inputs = {"x": rng.normal(size=9), "K": rng.normal(size=5), "z": rng.normal(size=9), "J": rng.normal(size=(9, 4))}
+    y, _ = nd.derive(text).compile().forward(**inputs)
+    np.testing.assert_allclose(y, interpret(nd.parse(text), inputs)["y"], rtol=1e-12)
 
 
 def test_what_a_recurrence_need_not_wait_for_is_computed_before_its_loop() -> None:
