@@ -120,7 +120,6 @@ def forward(*, X, W1, b1, W2, b2, W3, b3):
     return Y, (X, W1, W2, W3, a1, a2, N, I, H, K, O, dtype,)
 
 
-@np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def backward(residuals, *, dY):
     """residuals, dY[N,O] -> dX, dW1, db1, dW2, db2, dW3, db3"""
     X, W1, W2, W3, a1, a2, N, I, H, K, O, dtype, = residuals
@@ -132,7 +131,7 @@ def backward(residuals, *, dY):
     # da1[n,h] = sum[k](da2_in[n,k]*W2[h,k])
     da1 = da2_in @ W2.T                             # (N, H)
     # da1_in[n,h] = where(a1[n,h] > 0, da1[n,h], 0)
-    da1_in = np.where(a1 > 0, da1, dtype.type(0))   # (N, H)
+    da1_in = np.multiply(da1, a1 > 0, out=da1)      # (N, H)
     # dX[n,i] = sum[h](da1_in[n,h]*W1[i,h])
     dX = da1_in @ W1.T                              # (N, I)
     # dW1[i,h] = sum[n](da1_in[n,h]*X[n,i])

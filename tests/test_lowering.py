@@ -326,6 +326,51 @@ def test_operands_that_are_repeated_along_an_axis_are_no_reason_for_memory() -> 
 
 
 # -- contractions ------------------------------------------------------------------------------------------------------------
+SELECTED = "Q[N,D], K[M,D], int m[N,M] -> S\nS[i,j] = sum[d](where({}, Q[i,d]*{}, 0))"
+
+
+@pytest.mark.parametrize("condition, factor, mark", [
+    ("m[i,j] == 1", "K[j,d]", "S *= m == 1\n"),  # finite: a product with the mask
+    ("m[i,j] == 1 and d > 0", "K[j,d]", "S *= m == 1\n"),
+    ("m[i,j] == 1", "exp(K[j,d])", "np.where(m == 1, Q @ np.exp(K).T, "),
+    ("m[i,j] == 1", "m[i,j]*K[j,d]", "Q @ K.T*m.astype(dtype)*(m == 1)"),
+    ("m[i,j] == 1", "sqrt(m[i,j])*K[j,d]", "np.where(m == 1, Q @ K.T*part, "),
+])
+def test_what_runs_over_no_summed_index_stands_outside_of_the_sum(condition: str, factor: str, mark: str) -> None:
+    """And what the condition excludes is 0, though it be infinite."""
+    text = SELECTED.format(condition, factor)
+    assert mark in body(text, "forward", without=("recall",))
+    assert "[:, :, None]" not in body(text, "forward") and "[:, None, :, None]" not in body(text, "backward"), "no array over i, j, d"
+    rng, m = np.random.default_rng(0), np.array([[1, 0, 1, 1], [0, 0, 1, 0], [0, 0, 1, 0]])
+    Q, K = rng.normal(size=(3, 5)), rng.normal(size=(4, 5))
+    if "exp" in factor:
+        K[1] = 1e6  # its exponential is infinite, and m[i,1] is 0
+    with np.errstate(all="ignore"):
+        S, gradients = run(nd.derive(text, wrt=("Q",)).compile(), {"dS": np.ones((3, 4))}, Q=Q, K=K, m=m)
+        f = (np.exp(K) if "exp" in factor else K)*(np.arange(5) > 0 if "d > 0" in condition else 1)
+        terms, weights = (np.where(m[..., None] == 1, x, 0) for x in (Q[:, None]*f, f))
+    np.testing.assert_allclose(S, terms.sum(2), rtol=1e-12)
+    if "exp" not in factor:
+        np.testing.assert_allclose(gradients.dQ, weights.sum(1), rtol=1e-12)
+
+
+def test_a_factor_of_a_masked_sum_that_is_not_finite_makes_nan_of_its_zeros() -> None:
+    text = "x[N,K], c[N], s -> y\ny[n] = log(s)*sum[k](where(c[n] > 0, x[n,k], 0))"
+    x, c = np.ones((2, 3), np.float32), np.array([1, -1], np.float32)
+    with np.errstate(all="ignore"):
+        (y, _) = nd.derive(text).compile().forward(x=x, c=c, s=0.0)
+    assert y[0] == -np.inf and np.isnan(y[1]) and y.dtype == np.float32
+
+
+def test_matrices_are_multiplied_in_the_order_that_makes_and_copies_least() -> None:
+    mixed = "P[B,H,T,S], V[B,H,S,D], W[E,H,D] -> Y\nY[b,t,e] = sum[h,d,s](W[e,h,d]*P[b,h,t,s]*V[b,h,s,d])"
+    assert "(P @ V)" in body(mixed, "forward")
+    tucker = "G[P,Q,R], A[I,P], B[J,Q], C[K,R] -> T\nT[i,j,k] = sum[p,q,r](G[p,q,r]*A[i,p]*B[j,q]*C[k,r])"
+    assert "None" not in body(tucker, "forward") + body(tucker, "backward"), "never a product entry by entry"
+    powers = "x[N,I], c[O,I,K] -> y\ny[n,o] = sum[i,k](c[o,i,k]*x[n,i]**k)"
+    assert "dy @ (c*part).reshape(O, I*K)" in body(powers, "backward")
+
+
 def test_the_same_letter_in_two_sums_may_run_over_two_ranges() -> None:
     """The kernel stays in one of them, in which a is then a place in the kernel."""
     text = "x[N], K[5], z[N], J[N,M] -> y\ny[i] = sum[a](x[a]*K[a+1-2*i]) + sum[a](z[a]*J[a,i])  for i < M"

@@ -86,6 +86,8 @@ class Facts:
             return self.is_finite(e.args[0]) and self.is_positive(e.args[1])
         if e.op == "exp":
             return self.is_normalised(e)
+        if e.op == "where":
+            return all(self.is_finite(x) for x in e.args[1:])
         return e.op in FINITE and all(self.is_finite(x) for x in children(e))
 
     def is_positive(self, e: Expr) -> bool:

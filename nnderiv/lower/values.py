@@ -25,6 +25,7 @@ from ..expr import (
     additive_terms,
     factors,
     free_symbols,
+    guarded_factors,
     ints,
     is_reciprocal,
     reads,
@@ -311,12 +312,17 @@ class Values(Writer):
         labels = free_symbols(e) & set(frame.order)
         return "indicator" not in self.without and bool(labels) and labels <= set(condition.labels) and self.facts.is_finite(e)
 
-    def only_where(self, frame: Frame, e: Expr, array: Array) -> Array:
-        """The array where a condition without array indices holds, and 0 otherwise, whatever the array holds then."""
+    def only_where(self, frame: Frame, e: Expr, array: Array, finite: bool) -> Array:
+        """The array where a condition holds, and 0 otherwise; whatever the array holds then, if it is not known to be finite."""
         condition = self.condition(frame, e)
-        if not array.labels:
+        if not array.labels and not condition.labels:
             return Array(f"({array.text} if {condition.text} else {self.dtype}.type(0))")
-        return frame.make(WHERE, [condition, array, Array(f"{self.dtype}.type(0)")], array.labels)
+        if finite and "indicator" not in self.without and condition.labels and {*array.labels} <= {*condition.labels}:
+            mask = condition if array.labels else frame.make(call(f"{{0}}.astype({self.dtype})", 9), [condition], condition.labels)
+            return mask if array.text == "1" else frame.combine(MULTIPLY, array, mask)
+        (c, a), labels = self.aligned(frame, [condition, array])
+        a = a if a.labels else Array(f"{self.dtype}.type({a.text})")
+        return frame.make(WHERE, [c, a, Array(f"{self.dtype}.type(0)")], labels)
 
     def condition(self, frame: Frame, e: Expr) -> Array:
         assert isinstance(e, Op)
@@ -368,8 +374,9 @@ class Values(Writer):
                 walk_windows = times(frame, walk_windows, f, lambda x: self.value(frame, x))
             return walk_windows
         if e.op == "sum":
+            finite = all(map(self.facts.is_finite, guarded_factors(e.body)[1]))
             return sum_of_products(
-                frame, e.body, e.indices, self.value, lambda c, a: self.only_where(frame, c, a), scale)
+                frame, e.body, e.indices, self.value, lambda c, a: self.only_where(frame, c, a, finite), scale)
         edge = {"max": "-np.inf", "min": "np.inf"}.get(e.op, "")
         if edge and isinstance(e.body, Read) and not any(s.elements() for s in e.body.subs):
             body = read(frame, e.body.tensor, e.body.subs, edge)
