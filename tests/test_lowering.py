@@ -23,7 +23,7 @@ from benchmarks.deriving import chain
 from nnderiv.lower.common import common
 from nnderiv.lower.passes import FORMS, PASSES
 from nnderiv.lower.unmask import unmask
-from tests.running import interpret
+from tests.running import assert_close, interpret
 
 ATTENTION = """
 Q[N,D], K[M,D], V[M,E] -> Y
@@ -60,6 +60,7 @@ a[n,0,k] = s[n,0,k]
 a[n,t,k] = s[n,t,k] + logsumexp[j](a[n,t-1,j] + A[j,k])
 Z[n] = logsumexp[k](a[n,T-1,k])
 """
+ROTATED = "q[N,D], k[M,D], r[N,D], l[M,D] -> S\nS[i,j] = sum[d](q[i,d]*k[j,d] - r[i,d]*l[j,d])"
 CROSS_ENTROPY = "Z[N,C], y[N,C] -> L\nL = -sum[n,c](y[n,c]*log_softmax[c](Z[n,c]))"
 DENSE = "X[N,I], W[I,O], b[O] -> Y\nY[n,o] = tanh(sum[i](X[n,i]*W[i,o]) + b[o])"
 
@@ -86,6 +87,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "from_output": ("X[N,I], W[I,O] -> Y\nY[n,o] = relu(sum[i](X[n,i]*W[i,o]))", "backward", "Y > 0"),
     "exchange": (ATTENTION, "backward", "np.vecdot(dY, Y)"),
     "stacked": (GATES, "forward", "Wifg = np.stack((Wi, Wf, Wg))"),
+    "distribute": (ROTATED, "forward", "S = q @ k.T\n    S -= r @ l.T"),
     "scaled": (ATTENTION, "backward", "dK = dS.T @ Q_scaled"),
     "inline": (ATTENTION, "backward", "-= np.vecdot(dY, Y)[:, None]"),
     "unmask": (CAUSAL, "backward", "dS = np.multiply(dA, A, out=dA)"),
@@ -369,6 +371,42 @@ def test_matrices_are_multiplied_in_the_order_that_makes_and_copies_least() -> N
     assert "None" not in body(tucker, "forward") + body(tucker, "backward"), "never a product entry by entry"
     powers = "x[N,I], c[O,I,K] -> y\ny[n,o] = sum[i,k](c[o,i,k]*x[n,i]**k)"
     assert "dy @ (c*part).reshape(O, I*K)" in body(powers, "backward")
+
+
+@pytest.mark.parametrize("right", [
+    "sum[d](x[i,d]*y[j,d] + w[i,d]*z[j,d] - exp(x[i,d])*z[j,d])/sqrt(D)",
+    "sum[d](x[i,d]*y[j,d+1] + w[i,d-1]*z[j,d] + 2)",  # at a d at which all are read
+    "sum[d](where(d != i, (x[i,d]*y[j,d] + w[i,d]*z[j,d])*(d + 1), 0))",
+    "sum[d](w[i,d]**2 - 2*w[i,d]*z[j,d] + z[j,d]**2)",
+    "S[i-1,j] + sum[d](x[i,d]*y[j,d] + w[i,d]*S[i-1,d])",
+])
+def test_a_sum_of_products_of_matrices_is_one_product_for_each(right: str) -> None:
+    text = f"x[N,D], y[M,D], z[M,D], w[N,D] -> S\nS[i,j] = {right}  for i < N, j < M"
+    assert "None]*" not in body(text, "forward") and body(text, "forward") != body(text, "forward", without=("distribute",))
+    modules = [nd.derive(text).compile(without=without) for without in ((), ("distribute",))]
+    for N, M, D in [(3, 4, 5), (1, 1, 1), (2, 3, 1), (0, 2, 3), (2, 4, 0)]:
+        rng = np.random.default_rng(0)
+        inputs = {"x": rng.normal(size=(N, D)), "w": rng.normal(size=(N, D)), "y": rng.normal(size=(M, D)), "z": rng.normal(size=(M, D))}
+        seed = {"dS": rng.normal(size=(N, M))}
+        (S, gradients), (plain, as_written) = (run(module, seed, **inputs) for module in modules)
+        np.testing.assert_allclose(S, plain, rtol=1e-10, atol=1e-12)
+        if N*D:  # lists of no lists have no second size
+            assert_close(S, interpret(nd.parse(text), inputs)["S"], "S")
+        for one, other in zip(gradients, as_written, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("sum_", [
+    "(x[i,d] - y[j,d])**2",
+    "(x[i,d] - y[j,d])*(x[i,d] - y[j,d])",
+    "x[i,d] - 2*y[j,d]",          # exact where they are close; Σ x − Σ y is not
+    "A[i,d]*(x[i,d] - y[j,d])",
+    "x[i,d]*y[j,d] + T[i,j,d]",   # an array over all three is read anyway
+    "(x[i,d]*x[i,d] + 1)*A[i,d]",  # nothing is larger than what is read
+])
+def test_a_sum_is_taken_apart_only_where_that_pays_and_is_as_exact(sum_: str) -> None:
+    text = f"x[N,D], y[N,D], A[N,D], T[N,N,D] -> S\nS[i,j] = sum[d]({sum_})*A[i,j]"
+    assert body(text, "forward") == body(text, "forward", without=("distribute",))
 
 
 def test_the_same_letter_in_two_sums_may_run_over_two_ranges() -> None:

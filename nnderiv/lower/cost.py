@@ -41,6 +41,11 @@ def walks_kernel(kernel: Iterable[Int], rest: Iterable[Int]) -> bool:
     return places * (CALL + others) < places * others * SCATTERED
 
 
+def distributes(whole: Iterable[Int], others: Iterable[Iterable[Int]]) -> bool:
+    """Whether Σ (a + b) is Σ a + Σ b: the array of a + b is larger than all operands and the result, which a product of matrices needs."""
+    return entries(whole) > max(map(entries, others))
+
+
 def by_diagonal(rest: Iterable[Int]) -> bool:
     """Whether a table goes diagonal by diagonal rather than entry by entry, `rest` being the sizes of what stands at an entry.
 
