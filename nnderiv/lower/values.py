@@ -40,7 +40,7 @@ from .arrays import Array, Frame, Storage, expand, integer_value, permute, read,
 from .by_place import for_each_place, reduced, scattered
 from .contract import labels_of, sum_of_products, times
 from .facts import Facts
-from .fold import Fold
+from .fold import Fold, side_by_side
 from .form import ADD, DIVIDE, MULTIPLY, NEGATIVE, POWER, SQUARE, SUBTRACT, Operation, call, function
 from .quotients import exponents
 from .writer import Writer
@@ -404,6 +404,9 @@ class Values(Writer):
     # -- terms that scatter --------------------------------------------------------------------------------------------
     def folded(self, frame: Frame, e: Equation, fold: Fold) -> Array:
         """_fold(V, shape, …) or _scatter(V, shape, …): the adjoint of reading at subscripts that are not plain."""
+        whole = tuple(i for i in e.indices if i in e.ranges)
+        if fold.scatter is None and (order := side_by_side(fold, frame.shape(whole))) is not None:
+            return self.reshaped(frame, fold, order, whole)
         inner = self.fold_frame(fold)
         if fold.scatter is None and "by_place" not in self.without:
             sizes, axes = [frame.size(i) for i in e.indices if i in e.ranges], [self.fold_axis(inner, a) for a in fold.axes]
@@ -421,6 +424,13 @@ class Values(Writer):
             return permute(frame.make(scatter, [array, *indices], fold.moved), labels)
         axes = [self.fold_axis(inner, a) for a in fold.axes]
         return frame.make(call(f"_fold({{0}}, {shape}, {', '.join(axes)})", 0), [array], labels)
+
+    def reshaped(self, frame: Frame, fold: Fold, order: tuple[str, ...], labels: tuple[str, ...]) -> Array:
+        """A fold to which each entry is added at a place of its own, one after the other."""
+        inner = self.fold_frame(replace(fold, order=(*order, *(i for i in fold.order if i not in order))))
+        array = permute(self.broadcast(inner, self.value(inner, fold.values), order), order)
+        reshape = call(f"{{0}}.reshape({', '.join(map(frame.size, labels))})", 9, owns=False)
+        return replace(frame.make(reshape, [array], labels), is_view=array.is_view)
 
     def fold_axis(self, inner: Frame, axis: tuple[Int, tuple[tuple[str, Int], ...]] | None) -> str:
         if axis is None:
