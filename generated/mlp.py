@@ -73,14 +73,6 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
-def _only_where(mask, x, out=None):
-    """x where the mask is true and 0 elsewhere, whatever x is there: its bits times 1 or 0, several times as fast as np.where."""
-    if x.itemsize > 8:
-        return np.add(np.where(mask, x, x.dtype.type(0)), 0, out=out)
-    bits = f"i{x.itemsize}"
-    return np.multiply(x.view(bits), mask, out=out if out is None else out.view(bits)).view(x.dtype)
-
-
 def _ones(n, dtype):
     """np.ones(n, dtype), in a third of the time where n is small."""
     ones = np.empty(n, dtype)
@@ -128,7 +120,6 @@ def forward(*, X, W1, b1, W2, b2, W3, b3):
     return Y, (X, W1, W2, W3, a1, a2, N, I, H, K, O, dtype,)
 
 
-@np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def backward(residuals, *, dY):
     """residuals, dY[N,O] -> dX, dW1, db1, dW2, db2, dW3, db3"""
     X, W1, W2, W3, a1, a2, N, I, H, K, O, dtype, = residuals
@@ -140,7 +131,7 @@ def backward(residuals, *, dY):
     # da1[n,h] = sum[k](da2_in[n,k]*W2[h,k])
     da1 = da2_in @ W2.T                             # (N, H)
     # da1_in[n,h] = where(a1[n,h] > 0, da1[n,h], 0)
-    da1_in = _only_where(a1 > 0, da1, out=da1)      # (N, H)
+    da1_in = np.multiply(da1, a1 > 0, out=da1)      # (N, H)
     # dX[n,i] = sum[h](da1_in[n,h]*W1[i,h])
     dX = da1_in @ W1.T                              # (N, I)
     # dW1[i,h] = sum[n](da1_in[n,h]*X[n,i])

@@ -24,6 +24,7 @@ from nnderiv.lower.common import common
 from nnderiv.lower.passes import FORMS, PASSES
 from nnderiv.lower.runtime import needed
 from nnderiv.lower.unmask import unmask
+from tests.running import assert_close, interpret
 
 ATTENTION = """
 Q[N,D], K[M,D], V[M,E] -> Y
@@ -67,6 +68,7 @@ a[n,0,k] = s[n,0,k]
 a[n,t,k] = s[n,t,k] + logsumexp[j](a[n,t-1,j] + A[j,k])
 Z[n] = logsumexp[k](a[n,T-1,k])
 """
+ROTATED = "q[N,D], k[M,D], r[N,D], l[M,D] -> S\nS[i,j] = sum[d](q[i,d]*k[j,d] - r[i,d]*l[j,d])"
 CROSS_ENTROPY = "Z[N,C], y[N,C] -> L\nL = -sum[n,c](y[n,c]*log_softmax[c](Z[n,c]))"
 DENSE = "X[N,I], W[I,O], b[O] -> Y\nY[n,o] = tanh(sum[i](X[n,i]*W[i,o]) + b[o])"
 
@@ -94,6 +96,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "gate": (GATED_SUM, "backward", "dx = dy_on*g"),
     "exchange": (ATTENTION, "backward", "np.vecdot(dY, Y)"),
     "stacked": (GATES, "forward", "Wifg = np.stack((Wi, Wf, Wg))"),
+    "distribute": (ROTATED, "forward", "S = q @ k.T\n    S -= r @ l.T"),
     "scaled": (ATTENTION, "backward", "dK = dS.T @ Q_scaled"),
     "inline": (ATTENTION, "backward", "-= np.vecdot(dY, Y)[:, None]"),
     "unmask": (CAUSAL, "backward", "dS = np.multiply(dA, A, out=dA)"),
@@ -398,6 +401,97 @@ def test_operands_that_are_repeated_along_an_axis_are_no_reason_for_memory() -> 
     written = body(text, "forward", without=("recall",))
     assert "y *= g\n" in written and "y += b\n" in written
     assert "y = x*z + x\n" in body("x[N,K], z[N,K] -> y\ny[n,k] = x[n,k]*z[n,k] + x[n,k]", "forward")
+
+
+# -- contractions ------------------------------------------------------------------------------------------------------------
+SELECTED = "Q[N,D], K[M,D], int m[N,M] -> S\nS[i,j] = sum[d](where({}, Q[i,d]*{}, 0))"
+
+
+@pytest.mark.parametrize("condition, factor, mark", [
+    ("m[i,j] == 1", "K[j,d]", "S *= m == 1\n"),  # finite: a product with the mask
+    ("m[i,j] == 1 and d > 0", "K[j,d]", "S *= m == 1\n"),
+    ("m[i,j] == 1", "exp(K[j,d])", "np.where(m == 1, Q @ np.exp(K).T, "),
+    ("m[i,j] == 1", "m[i,j]*K[j,d]", "Q @ K.T*m.astype(dtype)*(m == 1)"),
+    ("m[i,j] == 1", "sqrt(m[i,j])*K[j,d]", "np.where(m == 1, Q @ K.T*part, "),
+])
+def test_what_runs_over_no_summed_index_stands_outside_of_the_sum(condition: str, factor: str, mark: str) -> None:
+    """And what the condition excludes is 0, though it be infinite."""
+    text = SELECTED.format(condition, factor)
+    assert mark in body(text, "forward", without=("recall",))
+    assert "[:, :, None]" not in body(text, "forward") and "[:, None, :, None]" not in body(text, "backward"), "no array over i, j, d"
+    rng, m = np.random.default_rng(0), np.array([[1, 0, 1, 1], [0, 0, 1, 0], [0, 0, 1, 0]])
+    Q, K = rng.normal(size=(3, 5)), rng.normal(size=(4, 5))
+    if "exp" in factor:
+        K[1] = 1e6  # its exponential is infinite, and m[i,1] is 0
+    with np.errstate(all="ignore"):
+        S, gradients = run(nd.derive(text, wrt=("Q",)).compile(), {"dS": np.ones((3, 4))}, Q=Q, K=K, m=m)
+        f = (np.exp(K) if "exp" in factor else K)*(np.arange(5) > 0 if "d > 0" in condition else 1)
+        terms, weights = (np.where(m[..., None] == 1, x, 0) for x in (Q[:, None]*f, f))
+    np.testing.assert_allclose(S, terms.sum(2), rtol=1e-12)
+    if "exp" not in factor:
+        np.testing.assert_allclose(gradients.dQ, weights.sum(1), rtol=1e-12)
+
+
+def test_a_factor_of_a_masked_sum_that_is_not_finite_makes_nan_of_its_zeros() -> None:
+    text = "x[N,K], c[N], s -> y\ny[n] = log(s)*sum[k](where(c[n] > 0, x[n,k], 0))"
+    x, c = np.ones((2, 3), np.float32), np.array([1, -1], np.float32)
+    with np.errstate(all="ignore"):
+        (y, _) = nd.derive(text).compile().forward(x=x, c=c, s=0.0)
+    assert y[0] == -np.inf and np.isnan(y[1]) and y.dtype == np.float32
+
+
+def test_matrices_are_multiplied_in_the_order_that_makes_and_copies_least() -> None:
+    mixed = "P[B,H,T,S], V[B,H,S,D], W[E,H,D] -> Y\nY[b,t,e] = sum[h,d,s](W[e,h,d]*P[b,h,t,s]*V[b,h,s,d])"
+    assert "(P @ V)" in body(mixed, "forward")
+    tucker = "G[P,Q,R], A[I,P], B[J,Q], C[K,R] -> T\nT[i,j,k] = sum[p,q,r](G[p,q,r]*A[i,p]*B[j,q]*C[k,r])"
+    assert "None" not in body(tucker, "forward") + body(tucker, "backward"), "never a product entry by entry"
+    powers = "x[N,I], c[O,I,K] -> y\ny[n,o] = sum[i,k](c[o,i,k]*x[n,i]**k)"
+    assert "dy @ (c*part).reshape(O, I*K)" in body(powers, "backward")
+
+
+@pytest.mark.parametrize("right", [
+    "sum[d](x[i,d]*y[j,d] + w[i,d]*z[j,d] - exp(x[i,d])*z[j,d])/sqrt(D)",
+    "sum[d](x[i,d]*y[j,d+1] + w[i,d-1]*z[j,d] + 2)",  # at a d at which all are read
+    "sum[d](where(d != i, (x[i,d]*y[j,d] + w[i,d]*z[j,d])*(d + 1), 0))",
+    "sum[d](w[i,d]**2 - 2*w[i,d]*z[j,d] + z[j,d]**2)",
+    "S[i-1,j] + sum[d](x[i,d]*y[j,d] + w[i,d]*S[i-1,d])",
+])
+def test_a_sum_of_products_of_matrices_is_one_product_for_each(right: str) -> None:
+    text = f"x[N,D], y[M,D], z[M,D], w[N,D] -> S\nS[i,j] = {right}  for i < N, j < M"
+    assert "None]*" not in body(text, "forward") and body(text, "forward") != body(text, "forward", without=("distribute",))
+    modules = [nd.derive(text).compile(without=without) for without in ((), ("distribute",))]
+    for N, M, D in [(3, 4, 5), (1, 1, 1), (2, 3, 1), (0, 2, 3), (2, 4, 0)]:
+        rng = np.random.default_rng(0)
+        inputs = {"x": rng.normal(size=(N, D)), "w": rng.normal(size=(N, D)), "y": rng.normal(size=(M, D)), "z": rng.normal(size=(M, D))}
+        seed = {"dS": rng.normal(size=(N, M))}
+        (S, gradients), (plain, as_written) = (run(module, seed, **inputs) for module in modules)
+        np.testing.assert_allclose(S, plain, rtol=1e-10, atol=1e-12)
+        if N*D:  # lists of no lists have no second size
+            assert_close(S, interpret(nd.parse(text), inputs)["S"], "S")
+        for one, other in zip(gradients, as_written, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("sum_", [
+    "(x[i,d] - y[j,d])**2",
+    "(x[i,d] - y[j,d])*(x[i,d] - y[j,d])",
+    "x[i,d] - 2*y[j,d]",          # exact where they are close; Σ x − Σ y is not
+    "A[i,d]*(x[i,d] - y[j,d])",
+    "x[i,d]*y[j,d] + T[i,j,d]",   # an array over all three is read anyway
+    "(x[i,d]*x[i,d] + 1)*A[i,d]",  # nothing is larger than what is read
+])
+def test_a_sum_is_taken_apart_only_where_that_pays_and_is_as_exact(sum_: str) -> None:
+    text = f"x[N,D], y[N,D], A[N,D], T[N,N,D] -> S\nS[i,j] = sum[d]({sum_})*A[i,j]"
+    assert body(text, "forward") == body(text, "forward", without=("distribute",))
+
+
+def test_the_same_letter_in_two_sums_may_run_over_two_ranges() -> None:
+    """The kernel stays in one of them, in which a is then a place in the kernel."""
+    text = "x[N], K[5], z[N], J[N,M] -> y\ny[i] = sum[a](x[a]*K[a+1-2*i]) + sum[a](z[a]*J[a,i])  for i < M"
+    rng = np.random.default_rng(0)
+    inputs = {"x": rng.normal(size=9), "K": rng.normal(size=5), "z": rng.normal(size=9), "J": rng.normal(size=(9, 4))}
+    y, _ = nd.derive(text).compile().forward(**inputs)
+    np.testing.assert_allclose(y, interpret(nd.parse(text), inputs)["y"], rtol=1e-12)
 
 
 def test_what_a_recurrence_need_not_wait_for_is_computed_before_its_loop() -> None:

@@ -112,6 +112,84 @@ POOLINGS = {
 }
 
 
+# y[t] of a transposed convolution, as it is said with a condition: what is at place u of the kernel goes from i to t.
+PLACES = {
+    "stride": ("t == 2*i + u - 1", "0 <= t < 2*T"),
+    "padding that cuts off": ("t == 2*i + u - 3", "0 <= t < T"),
+    "dilation": ("3*i + 2*u == t + 1", "0 <= t < 3*T"),
+    "no stride": ("i + u - t == 0", "0 <= t < T + U - 1"),
+    "backwards": ("t == 2*i - u + 2", "0 <= t < 2*T"),
+    "another origin": ("t == i - 2*u", "-5 <= t < T"),
+    "steps of a size": ("t == U*i + u", "0 <= t < U*T"),
+    "nowhere": ("t == i + u + 40", "0 <= t < 2*T"),
+}
+
+
+@pytest.mark.parametrize("case", PLACES)
+def test_a_condition_that_says_where_a_sum_adds_is_followed(case: str) -> None:
+    condition, places = PLACES[case]
+    text = f"x[N,C,T], K[C,O,U] -> y\ny[n,o,t] = sum[c,i,u](where({condition}, K[c,o,u]*x[n,c,i], 0))  for {places}"
+    program, rng = nd.parse(text), np.random.default_rng(0)
+    for without in [(), ("by_image",), ("by_place",)]:
+        module = nd.derive(program).compile(without=without)
+        assert "==" not in module.source[module.source.index("def forward"):module.source.index("def backward")].split('"""')[2].replace(
+            "shape ==", "").replace(condition, "")
+        for shapes in [((2, 3, 5), (3, 2, 4)), ((1, 1, 1), (1, 1, 1)), ((2, 1, 3), (1, 3, 1))]:
+            inputs = {name: rng.normal(size=shape) for name, shape in zip("xK", shapes, strict=True)}
+            y, residuals = module.forward(**inputs)
+            assert_close(y, interpret(program, inputs)["y"], "y")
+            dy = rng.normal(size=y.shape)
+            gradients = module.backward(residuals, dy=dy)
+            for x, g in zip(inputs.values(), gradients, strict=True):
+                assert np.isclose((x*g).sum(), (y*dy).sum())  # y is linear in either
+
+
+@pytest.mark.parametrize("stride, padding, dilation", [((2, 3), (1, 0), (1, 1)), ((1, 1), (0, 1), (2, 1)), ((3, 2), (1, 1), (1, 2))])
+def test_a_transposed_convolution_by_conditions_agrees_with_pytorch(stride: Any, padding: Any, dilation: Any) -> None:
+    (s, t), (p, q), (d, e) = stride, padding, dilation
+    sizes = f"for 0 <= a < {s}*(H - 1) + {d}*(U - 1) + 1 - 2*{p}, 0 <= g < {t}*(W - 1) + {e}*(V - 1) + 1 - 2*{q}"
+    text = f"""
+        X[N,C,H,W], K[C,O,U,V], b[O] -> Y
+        Y[n,o,a,g] = sum[c,i,j,u,v](where(a == {s}*i + {d}*u - {p} and g == {t}*j + {e}*v - {q}, K[c,o,u,v]*X[n,c,i,j], 0)) + b[o] {sizes}
+        """
+    rng = np.random.default_rng(0)
+    for kernel in [(3, 2), (1, 1)] if padding == (0, 0) else [(3, 2), (4, 3)]:
+        inputs = {"X": rng.normal(size=(2, 3, 4, 5)), "K": rng.normal(size=(3, 2, *kernel)), "b": rng.normal(size=2)}
+        X, K, b = (torch.tensor(x, requires_grad=True) for x in inputs.values())
+        Y = F.conv_transpose2d(X, K, b, stride=stride, padding=padding, dilation=dilation)
+        dY = rng.normal(size=tuple(Y.shape))
+        expected = torch.autograd.grad(Y, [X, K, b], torch.tensor(dY))
+        assert_close(forward(text, inputs)[0]["Y"], Y.detach().numpy(), "Y")
+        for name, g in zip(inputs, expected, strict=True):
+            assert_close(backward(text, inputs, [dY])[name], g.numpy(), f"d{name}")
+
+
+@pytest.mark.parametrize("place, lo, form", [
+    ("H*W*c + W*i + j", 0, "y = x.reshape(N, C*H*W).copy()"),
+    ("c + C*i + C*H*j", 0, "y = x.transpose(0, 3, 2, 1).reshape(N, C*H*W).copy()"),
+    ("H*W*c + W*i + j", 1, "for "),  # the first has no place
+])
+def test_entries_that_fill_an_axis_one_after_the_other_are_reshaped(place: str, lo: int, form: str) -> None:
+    text = f"x[N,C,H,W] -> y\ny[n,k] = sum[c,i,j](where(k == {place}, x[n,c,i,j], 0))  for {lo} <= k < C*H*W"
+    module, program = nd.derive(text).compile(), nd.parse(text)
+    assert form in module.source[module.source.index("def forward"):module.source.index("def backward")]
+    for sizes in [(2, 3, 4, 5), (2, 1, 2, 1), (1, 3, 1, 1)]:
+        x = np.random.default_rng(0).normal(size=sizes)
+        y, residuals = module.forward(x=x)
+        assert_close(y, np.reshape(interpret(program, {"x": x})["y"], y.shape), "y")
+        assert not np.shares_memory(x, y)
+        assert np.isclose((module.backward(residuals, dy=y).dx*x).sum(), (y*y).sum())
+
+
+def test_a_place_that_no_step_leads_to_is_looked_for() -> None:
+    """A sum is a fold only where its steps are steps, each of an index of its own."""
+    for condition in ("t == i*u", "t == 2*(i//2) + u", "t == n + i", "t == s*i + u", "t == s*i + u and n == i"):
+        program = nd.parse(f"x[N,T], K[U], int s -> y\ny[n,t] = sum[i,u](where({condition}, K[u]*x[n,i], 0))  for 0 <= t < T")
+        inputs = {"x": np.arange(12.).reshape(3, 4), "K": np.arange(1., 3.), "s": 0}
+        y, _ = nd.derive(program).compile().forward(**inputs)
+        assert_close(y, interpret(program, inputs)["y"], condition)
+
+
 @pytest.mark.parametrize("sizes", [
     (2, 2, 0, 1), (3, 2, 1, 1), (3, 1, 1, 1), (1, 1, 0, 1), (2, 3, 1, 1), (3, 1, 1, 2), (2, 3, 0, 1), (2, 4, 0, 2)], ids=str)
 @pytest.mark.parametrize("kind", POOLINGS)

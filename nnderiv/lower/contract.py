@@ -24,6 +24,7 @@ from .form import DIVIDE, MATMUL, MULTIPLY, call, variable_of
 TYPICAL = 32  # what a size that is a name counts as, when costs are compared
 Emit = Callable[[Expr], Array]
 EmitIn = Callable[[Frame, Expr], Array]
+Choose = Callable[[Expr, Array], Array]  # (c, x) -> x where c holds, and 0 elsewhere
 
 
 @dataclass
@@ -40,12 +41,14 @@ def labels_of(frame: Frame, e: Expr) -> frozenset[str]:
 
 
 def sum_of_products(
-    frame: Frame, body: Expr, bound: Sequence[str], emit_in: EmitIn, choose: Callable[[Expr, Array], Array], outside: Sequence[Expr] = ()
+    frame: Frame, body: Expr, bound: Sequence[str], emit_in: EmitIn, choose: Choose, outside: Sequence[Expr] = ()
 ) -> Array:
     """Σ over bound of body, times the factors outside, which run over no index."""
     emit = partial(emit_in, frame)
-    operands, scale, always = _operands(frame, body)
-    scale = [*scale, *outside]
+    operands, scale, always = _operands(frame, body, bound)
+    # What is infinite outside of the sum makes nan of its zeros, too.
+    late = [f for f in outside if always and _may_be_infinite(frame, f)]
+    scale = [*scale, *(f for f in outside if f not in late)]
     after = [p for o in operands if not o.conditions and not o.labels & set(bound) for p in o.parts]
     operands = [o for o in operands if o.conditions or o.labels & set(bound)]
     missing = [i for i in bound if not any(i in o.labels for o in operands)]
@@ -56,10 +59,9 @@ def sum_of_products(
             arrays[k] = times(frame, arrays[k], f, emit)
         scale = []
     while len(arrays) > 1:
-        a, b = _cheapest(frame, arrays)
+        a, b = _cheapest(frame, arrays, open_)
         others = [x for k, x in enumerate(arrays) if k not in (a, b)]
-        closing = [i for i in open_ if i in arrays[a].labels and i in arrays[b].labels and all(i not in o.labels for o in others)]
-        arrays = [*others, _pair(frame, arrays[a], arrays[b], closing)]
+        arrays = [*others, _pair(frame, arrays[a], arrays[b], _closing(arrays, (a, b), open_))]
     result = arrays[0] if arrays else Array("1")
     for i in missing:
         size = Array(frame.size(i), (), 9 if frame.size(i).isidentifier() or frame.size(i).isdigit() else 5)
@@ -69,8 +71,10 @@ def sum_of_products(
         result = times(frame, result, f, emit)
     for f in after:
         result = times(frame, result, f, emit)
-    if always:
-        result = choose(conjunction(always), result)
+    for selects in ([c for c in always if labels_of(frame, c)], [c for c in always if not labels_of(frame, c)]):
+        result = choose(conjunction(selects), result) if selects else result
+    for f in sorted(late, key=is_reciprocal):
+        result = times(frame, result, f, emit)
     return result
 
 
@@ -152,11 +156,11 @@ def _only_in(i: str, o: Operand, operands: list[Operand]) -> bool:
     return i in o.labels and all(i not in other.labels for other in operands if other is not o)
 
 
-def _operands(frame: Frame, body: Expr) -> tuple[list[Operand], list[Expr], list[Expr]]:
-    """(operands, factors without array indices, conditions without). A condition stays with a factor that runs over its indices."""
+def _operands(frame: Frame, body: Expr, bound: Sequence[str]) -> tuple[list[Operand], list[Expr], list[Expr]]:
+    """(operands, factors without array indices, conditions on the sum). Others stay with a factor that runs over their indices."""
     conditions, parts = guarded_factors(body)
-    always = [c for c in conditions if not labels_of(frame, c)]
-    conditions = [c for c in conditions if labels_of(frame, c)]
+    always = [c for c in conditions if _selects_sums(frame, c, parts, bound)]
+    conditions = [c for c in conditions if c not in always]
     found: list[Operand] = []
     # A factor that may be infinite where a condition fails must stand inside the where, since 0·inf is not 0.
     risky = [f for f in parts if _may_be_infinite(frame, f)] if conditions else []
@@ -182,6 +186,12 @@ def _operands(frame: Frame, body: Expr) -> tuple[list[Operand], list[Expr], list
     order = {id(f): k for k, f in enumerate(parts)}
     found.sort(key=lambda o: min((order.get(id(p), len(parts)) for p in o.parts), default=0))
     return found, scale, always
+
+
+def _selects_sums(frame: Frame, c: Expr, parts: Sequence[Expr], bound: Sequence[str]) -> bool:
+    """Whether a condition says for every sum, one by one, whether it is there; or for all of them."""
+    labels = labels_of(frame, c)
+    return not labels or labels == frozenset[str]().union(*(labels_of(frame, f) for f in parts)) - {*bound}
 
 
 def _may_be_infinite(frame: Frame, f: Expr) -> bool:
@@ -237,14 +247,53 @@ def _column_sums(frame: Frame, array: Array, leading: list[str], left: tuple[str
     return result
 
 
-def _cheapest(frame: Frame, arrays: list[Array]) -> tuple[int, int]:
-    """The pair whose union of indices is smallest; the last ones in a tie, so that products are built up from the right."""
+def _cheapest(frame: Frame, arrays: list[Array], open_: Sequence[str]) -> tuple[int, int]:
+    """The pair whose union of indices is smallest.
+
+    In a tie, a product of matrices rather than one entry by entry, unless that makes nothing larger than there is; then one whose
+    result lies beside another array as it is; then one for which nothing is copied.
+    """
     pairs = [(a, b) for a in range(len(arrays)) for b in range(a + 1, len(arrays))]
-    return min(pairs, key=lambda p: weight(frame, set(arrays[p[0]].labels) | set(arrays[p[1]].labels)))
+    labels = [{*x.labels} for x in arrays]
+
+    def cost(p: tuple[int, int]) -> tuple[float, ...]:
+        a, b = p
+        both, closing = labels[a] | labels[b], _closing(arrays, p, open_)
+        grows = not closing and not any(both <= x for x in labels)
+        apart = closing and not any(both - {*closing} == x for k, x in enumerate(labels) if k not in p)
+        return weight(frame, both), not closing, grows, bool(apart), _copies(arrays[a], arrays[b], closing)
+
+    return min(pairs, key=cost)
+
+
+def _closing(arrays: list[Array], p: tuple[int, int], open_: Sequence[str]) -> list[str]:
+    """The summed indices that no other array has than the two."""
+    others = {i for k, x in enumerate(arrays) if k not in p for i in x.labels}
+    return [i for i in open_ if i not in others and all(i in arrays[k].labels for k in p)]
+
+
+def _copies(a: Array, b: Array, inner: Sequence[str]) -> int:
+    """How many of two arrays must be copied to become matrices: those in which indices lie apart that are to be one axis."""
+    if not inner:
+        return 0
+    shared = {*a.labels} & {*b.labels} - {*inner}
+    return sum(not _run_together(x.origin.labels, g) for x in (a, b) for g in ({*inner}, {*x.labels} - {*inner} - shared))
+
+
+def _run_together(labels: tuple[str, ...], group: set[str]) -> bool:
+    places = [k for k, x in enumerate(labels) if x in group]
+    return not places or places[-1] - places[0] == len(places) - 1
 
 
 def _pair(frame: Frame, a: Array, b: Array, closing: list[str]) -> Array:
-    return matmul(frame, a, b, closing) if closing else frame.combine(MULTIPLY, a, b)
+    if closing:
+        return matmul(frame, a, b, closing)
+    whole, other = (a, b) if {*b.labels} <= {*a.labels} else (b, a)
+    if not {*other.labels} <= {*whole.labels}:
+        return frame.combine(MULTIPLY, a, b)
+    stored = replace(frame, order=(*whole.origin.labels, *(i for i in frame.order if i not in whole.labels)))
+    a, b = (permute(x, stored.sort(x.labels)) for x in (a, b))
+    return permute(stored.combine(MULTIPLY, a, b), frame.sort(whole.labels))
 
 
 def matmul(frame: Frame, a: Array, b: Array, inner: list[str]) -> Array:

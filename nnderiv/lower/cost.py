@@ -46,6 +46,11 @@ def may_be_few(count: Int) -> bool:
     return not count.is_constant or count.constant <= 16
 
 
+def distributes(whole: Iterable[Int], others: Iterable[Iterable[Int]]) -> bool:
+    """Whether Σ (a + b) is Σ a + Σ b: the array of a + b is larger than all operands and the result, which a product of matrices needs."""
+    return entries(whole) > max(map(entries, others))
+
+
 def by_diagonal(rest: Iterable[Int]) -> bool:
     """Whether a table goes diagonal by diagonal rather than entry by entry, `rest` being the sizes of what stands at an entry.
 

@@ -92,6 +92,8 @@ class Facts:
         if e.op == "**":
             whole = isinstance(e.args[1], Num) and e.args[1].value.denominator == 1 and e.args[1].value > 0
             return whole and self.is_finite(e.args[0]) or self.is_positive(e)
+        if e.op == "where":
+            return all(self.is_finite(x) for x in e.args[1:])
         return e.op in FINITE and all(self.is_finite(x) for x in children(e))
 
     def is_positive(self, e: Expr) -> bool:

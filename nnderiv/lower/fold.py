@@ -2,6 +2,7 @@
 
     Σ_u [s | a + p − u] dY[(a + p − u)/s] W[u]      for every i, u: add dY[i] W[u] to dX[s·i + u − p]     `_fold`
     Σ_u dY[a − u] W[u]                              the same with s = 1, p = 0
+    Σ_i,u [a = s·i + u − p] dY[i] W[u]              the same, as it is written for a transposed convolution
     Σ_n [tok[n] = a] dY[n, d]                       for every n: add dY[n, d] to dE[tok[n], d]             `_scatter`
 
 `find_fold` reads the left-hand form back into the right-hand one, which needs no division and touches no zeros.
@@ -9,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..bounds import never_negative
@@ -69,14 +70,15 @@ def _strided(program: Program, e: Equation, sum_: Reduce, conditions: list[Expr]
     ranges = dict(e.ranges)
     axes: dict[str, tuple[Int, tuple[tuple[str, Int], ...]]] = {}
     for a in (i for i in e.indices if i in e.ranges):
-        found = _quotient(program, a, conditions, body, ranges, sum_.indices) or _shared(program, a, body, ranges, sum_.indices)
+        found = (_placed(program, a, conditions, ranges, sum_.indices) or _quotient(program, a, conditions, body, ranges, sum_.indices)
+                 or _shared(program, a, body, ranges, sum_.indices))
         if found is None:
             continue
-        name, r, value, drop = found
+        new, value, drop = found
         conditions = [subst_indices(c, {a: value}) for c in conditions if c is not drop]
         body, others = ([subst_indices(f, {a: value}) for f in fs] for fs in (body, others))
-        ranges[name] = r
-        start, spans = _spans(value - e.ranges[a].lo, [name, *sum_.indices], ranges)
+        ranges |= new
+        start, spans = _spans(value - e.ranges[a].lo, [*new, *sum_.indices], ranges)
         axes[a] = start, _widest_first(spans, ranges, e.ranges[a].size)
     if not axes or _leftover(axes, conditions, [*body, *others]):
         return None
@@ -99,7 +101,24 @@ def _strided(program: Program, e: Equation, sum_: Reduce, conditions: list[Expr]
                 tuple(axes.get(i) for i in e.indices if i in e.ranges))
 
 
-Found = tuple[str, Range, Int, Expr | None]
+Found = tuple[dict[str, Range], Int, Expr | None]  # for a left-hand index: (the index that takes its place, the value, what says so)
+
+
+def _placed(program: Program, a: str, conditions: list[Expr], ranges: Ranges, bound: tuple[str, ...]) -> Found | None:
+    """a condition a = v, with summed indices in v, each in steps that do not vary: the sum itself says where it adds."""
+    for c in conditions:
+        place = _place(c, [a])
+        if place is None:
+            continue
+        _, spans = _spans(place[1], list(bound), ranges)
+        if spans and not any(step.symbols() & ranges.keys() or step.elements() or not _is_apart(program, step) for _, step in spans):
+            return {}, place[1], c
+    return None
+
+
+def _is_apart(program: Program, step: Int) -> bool:
+    """Whether steps of this length are provably steps."""
+    return any(never_negative(s - 1, {}, positive_names(program)) for s in (step, -step))
 
 
 def _quotient(program: Program, a: str, conditions: list[Expr], body: list[Expr], ranges: Ranges, bound: tuple[str, ...]) -> Found | None:
@@ -117,7 +136,7 @@ def _quotient(program: Program, a: str, conditions: list[Expr], body: list[Expr]
         r = _range_of(program, quotient, body)
         if r is not None:
             q = _new(a, ranges)
-            return q, r, (atoms[0].bottom * Int.symbol(q) - split[1]) * split[0], c
+            return {q: r}, (atoms[0].bottom * Int.symbol(q) - split[1]) * split[0], c
     return None
 
 
@@ -146,7 +165,7 @@ def _shared(program: Program, a: str, body: list[Expr], ranges: Ranges, bound: t
             elsewhere = {x for j, t in enumerate(f.subs) if j != k for x in t.symbols()}
             if backwards or elsewhere & set(moving):
                 q = _new(a, ranges)
-                return q, program.hulls[f.tensor][k], (Int.symbol(q) - split[1]) * split[0], None
+                return {q: program.hulls[f.tensor][k]}, (Int.symbol(q) - split[1]) * split[0], None
     return None
 
 
@@ -171,6 +190,22 @@ def _spans(value: Int, names: list[str], ranges: Ranges) -> tuple[Int, tuple[tup
 def _widest_first(spans: tuple[tuple[str, Int], ...], ranges: Ranges, along: Int) -> tuple[tuple[str, Int], ...]:
     """The index that _fold adds as one slice first: the one that runs along the whole axis; in doubt, the one with the long steps."""
     return tuple(sorted(spans, key=lambda s: (not along.symbols() <= ranges[s[0]].size.symbols(), s[1] == 1)))
+
+
+def side_by_side(fold: Fold, sizes: Sequence[Int]) -> tuple[str, ...] | None:
+    """The labels in the order in which the entries follow one another on the left-hand side, and fill it: dX[M·n + m] = dY[n, m]."""
+    found: list[str] = []
+    labels = iter(fold.labels)
+    for axis, size in zip(fold.axes, sizes, strict=True):
+        group = [next(labels) for _ in (axis[1] if axis else [0])]
+        left, step, inner = {k: i for i, k in axis[1]} if axis else {}, Int.of(1), list[str]()
+        while left and step in left:
+            inner.insert(0, left.pop(step))
+            step = step * fold.ranges[inner[0]].size
+        if axis and (axis[0] != 0 or len(inner) < len(group) or step != size):
+            return None
+        found += inner or group
+    return tuple(found)
 
 
 def _leftover(axes: Mapping[str, object], conditions: list[Expr], body: list[Expr]) -> bool:
@@ -230,14 +265,17 @@ def _lookup(e: Equation, sum_: Reduce, conditions: list[Expr], body: list[Expr],
 
 def _data_place(c: Expr, vectors: list[str]) -> tuple[str, Int] | None:
     """(a, v) for a condition v = a whose v holds data."""
+    place = _place(c, vectors)
+    return place if place is not None and place[1].elements() else None
+
+
+def _place(c: Expr, vectors: list[str]) -> tuple[str, Int] | None:
+    """(a, v) for a condition a = v, with a one of these indices."""
     if not (isinstance(c, Op) and c.op == "==" and all(isinstance(x, IntValue) for x in c.args)):
         return None
     left, right = (x.value for x in c.args if isinstance(x, IntValue))
-    difference = left - right
-    if not difference.elements():
-        return None
     for a in vectors:
-        split = difference.split(a)
+        split = (left - right).split(a)
         if split is not None and (split[0] == 1 or split[0] == -1):
             return a, -split[1] * split[0]
     return None

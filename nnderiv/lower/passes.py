@@ -14,6 +14,7 @@ Programs (equations) -> programs:
     inline       what is subtracted is not negated first
     unmask       what is zero already is not set to zero again
     pieces       what a recurrence leaves at its end is a tensor of its own
+    distribute   a sum of products of matrices is one product for each
     recentre     the kernel stays and the image slides
     carry        what a step hands to the next is computed where its parts are
     hoist        what a recurrence need not wait for is computed before it
@@ -53,6 +54,7 @@ from collections.abc import Callable, Collection, Sequence
 from ..program import Program
 from .carry import carry
 from .common import common
+from .distribute import distribute
 from .dot import dot
 from .exchange import exchange
 from .explicit import make_explicit
@@ -76,6 +78,7 @@ EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
     "inline": inline,
     "unmask": unmask,
     "pieces": lambda program, known: split_pieces(program),
+    "distribute": lambda program, known: distribute(program),
     "explicit": lambda program, known: make_explicit(program),  # always: it settles what the rest may assume
     "recentre": lambda program, known: recentre(program),
     "carry": lambda program, known: carry(program),

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..bounds import never_negative
-from ..expr import Expr, Read, Reduce, free_symbols, guarded_factors, map_children, product, subst_indices
+from ..expr import Expr, Read, Reduce, free_symbols, guarded_factors, map_children, product, subst_indices, walk
+from ..fresh import Fresh
 from ..integer import Int
 from ..normal import positive_names
 from ..program import Equation, Program, Range
@@ -22,6 +23,8 @@ def recentre(program: Program) -> Program:
 
 def _equation(program: Program, e: Equation) -> Equation:
     ranges = dict(e.ranges)
+    bound = [i for n in walk(e.body) if isinstance(n, Reduce) for i in n.indices]
+    fresh = Fresh({*program.names, *ranges})
 
     def visit(node: Expr) -> Expr:
         if not isinstance(node, Reduce) or node.op != "sum":
@@ -30,9 +33,11 @@ def _equation(program: Program, e: Equation) -> Equation:
         for a in node.indices if not conditions else ():
             found = _sliding_kernel(program, e, a, parts)
             if found is not None:
-                shift, ranges[a] = found
-                parts = [subst_indices(f, {a: Int.symbol(a) - shift}) for f in parts]
-                node = Reduce("sum", node.indices, product(parts))
+                # In another sum of this equation the same letter runs over another range.
+                new = a if bound.count(a) == 1 else fresh(a)
+                shift, ranges[new] = found
+                parts = [subst_indices(f, {a: Int.symbol(new) - shift}) for f in parts]
+                node = Reduce("sum", tuple(new if i == a else i for i in node.indices), product(parts))
         return node
 
     body = visit(e.body)

@@ -26,6 +26,7 @@ from ..expr import (
     additive_terms,
     factors,
     free_symbols,
+    guarded_factors,
     ints,
     is_reciprocal,
     reads,
@@ -40,7 +41,7 @@ from .arrays import Array, Frame, Storage, expand, integer_value, permute, read,
 from .by_place import for_each_place, reduced, scattered
 from .contract import labels_of, sum_of_products, times
 from .facts import Facts
-from .fold import Fold
+from .fold import Fold, side_by_side
 from .form import ADD, DIVIDE, MULTIPLY, NEGATIVE, POWER, SQUARE, SUBTRACT, Operation, call, function
 from .quotients import exponents
 from .writer import Writer
@@ -312,12 +313,7 @@ class Values(Writer):
         a, b = (self.value(frame, x) for x in e.args[1:])
         if not condition.labels and a.labels == b.labels:
             return Array(f"({a.text} if {condition.text} else {b.text})", a.labels, 9, True)
-        (c, a, b), labels = self.aligned(frame, [condition, a, b])
-        x, y = (x if x.labels else Array(f"{self.dtype}.type({x.text})") for x in (a, b))
-        changes = "indicator" not in self.without and labels[-1] in condition.labels and _is_numpy(e.args[0])
-        if changes and e.args[2] == ZERO:
-            return frame.make(ONLY_WHERE, [c, x], labels)
-        return frame.make(BY_BITS if changes else WHERE if condition.labels else AT_ONCE, [c, x, y], labels)
+        return self.chosen(frame, e.args[0], condition, a, b)
 
     def may_multiply(self, frame: Frame, e: Expr, condition: Array) -> bool:
         """Whether where(c, e, 0) is e·c with a mask that has as many entries: np.where is slow where the next entry is hard to guess."""
@@ -337,12 +333,24 @@ class Values(Writer):
         larger = (a, b) if more == Op(">", both) else (b, a)
         return frame.combine(call(f"_slope({{0}}, {{1}}, {self.dtype})", 0, 0), *larger)
 
-    def only_where(self, frame: Frame, e: Expr, array: Array) -> Array:
-        """The array where a condition without array indices holds, and 0 otherwise, whatever the array holds then."""
+    def only_where(self, frame: Frame, e: Expr, array: Array, finite: bool) -> Array:
+        """The array where a condition holds, and 0 otherwise; whatever the array holds then, if it is not known to be finite."""
         condition = self.condition(frame, e)
-        if not array.labels:
+        if not array.labels and not condition.labels:
             return Array(f"({array.text} if {condition.text} else {self.dtype}.type(0))")
-        return frame.make(AT_ONCE, [condition, array, Array(f"{self.dtype}.type(0)")], array.labels)
+        if finite and "indicator" not in self.without and condition.labels and {*array.labels} <= {*condition.labels}:
+            mask = condition if array.labels else frame.make(call(f"{{0}}.astype({self.dtype})", 9), [condition], condition.labels)
+            return mask if array.text == "1" else frame.combine(MULTIPLY, array, mask)
+        return self.chosen(frame, e, condition, array, Array("0"))
+
+    def chosen(self, frame: Frame, e: Expr, condition: Array, a: Array, b: Array) -> Array:
+        """a where the condition e holds, and b elsewhere: by bits, if that may change from one entry to the next."""
+        (c, a, b), labels = self.aligned(frame, [condition, a, b])
+        x, y = (x if x.labels else Array(f"{self.dtype}.type({x.text})") for x in (a, b))
+        changes = "indicator" not in self.without and labels[-1] in condition.labels and _is_numpy(e)
+        if changes and b.text == "0":
+            return frame.make(ONLY_WHERE, [c, x], labels)
+        return frame.make(BY_BITS if changes else WHERE if condition.labels else AT_ONCE, [c, x, y], labels)
 
     def condition(self, frame: Frame, e: Expr) -> Array:
         assert isinstance(e, Op)
@@ -394,8 +402,9 @@ class Values(Writer):
                 walk_windows = times(frame, walk_windows, f, lambda x: self.value(frame, x))
             return walk_windows
         if e.op == "sum":
+            finite = all(map(self.facts.is_finite, guarded_factors(e.body)[1]))
             return sum_of_products(
-                frame, e.body, e.indices, self.value, lambda c, a: self.only_where(frame, c, a), scale)
+                frame, e.body, e.indices, self.value, lambda c, a: self.only_where(frame, c, a, finite), scale)
         edge = {"max": "-np.inf", "min": "np.inf"}.get(e.op, "")
         if edge and isinstance(e.body, Read) and not any(s.elements() for s in e.body.subs):
             body = read(frame, e.body.tensor, e.body.subs, edge)
@@ -425,6 +434,9 @@ class Values(Writer):
     # -- terms that scatter --------------------------------------------------------------------------------------------
     def folded(self, frame: Frame, e: Equation, fold: Fold) -> Array:
         """_fold(V, shape, …) or _scatter(V, shape, …): the adjoint of reading at subscripts that are not plain."""
+        whole = tuple(i for i in e.indices if i in e.ranges)
+        if fold.scatter is None and (order := side_by_side(fold, frame.shape(whole))) is not None:
+            return self.reshaped(frame, fold, order, whole)
         inner = self.fold_frame(fold)
         if fold.scatter is None and "by_place" not in self.without:
             sizes, axes = [frame.size(i) for i in e.indices if i in e.ranges], [self.fold_axis(inner, a) for a in fold.axes]
@@ -442,6 +454,13 @@ class Values(Writer):
             return permute(frame.make(scatter, [array, *indices], fold.moved), labels)
         axes = [self.fold_axis(inner, a) for a in fold.axes]
         return frame.make(call(f"_fold({{0}}, {shape}, {', '.join(axes)})", 0), [array], labels)
+
+    def reshaped(self, frame: Frame, fold: Fold, order: tuple[str, ...], labels: tuple[str, ...]) -> Array:
+        """A fold to which each entry is added at a place of its own, one after the other."""
+        inner = self.fold_frame(replace(fold, order=(*order, *(i for i in fold.order if i not in order))))
+        array = permute(self.broadcast(inner, self.value(inner, fold.values), order), order)
+        reshape = call(f"{{0}}.reshape({', '.join(map(frame.size, labels))})", 9, owns=False)
+        return replace(frame.make(reshape, [array], labels), is_view=array.is_view)
 
     def fold_axis(self, inner: Frame, axis: tuple[Int, tuple[tuple[str, Int], ...]] | None) -> str:
         if axis is None:
