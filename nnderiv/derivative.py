@@ -40,6 +40,7 @@ from .expr import (
     occurrences,
     own_reads,
     product,
+    raised,
     reads,
     subst_indices,
     tensor,
@@ -310,8 +311,8 @@ class _Reverse:
                 return divides(e.args[1])
             parts = factors(e)
             sums = [terms for f in parts if len(terms := additive_terms(f)) > 1]
-            own = any(isinstance(f, Op) and is_reciprocal(f) and f.args[1] in divisors for f in parts)
-            return own or any(all(divides(t) for _, t in terms) for terms in sums)
+            below = [f.args[1] if is_reciprocal(f) else f.args[0] for f in parts if isinstance(f, Op) and (is_reciprocal(f) or raised(f))]
+            return any(x in divisors for x in below) or any(all(divides(t) for _, t in terms) for terms in sums)
 
         return divides(body)
 

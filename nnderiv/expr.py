@@ -404,6 +404,18 @@ def guarded_factors(e: Expr) -> tuple[list[Expr], list[Expr]]:
     return conditions, found
 
 
+def raised(e: Expr) -> Op | None:
+    """xᵃ for xᵃ⁻¹, which is what it becomes when x is multiplied with it."""
+    if not (isinstance(e, Op) and e.op == "**"):
+        return None
+    x, exponent = e.args
+    if isinstance(exponent, IntValue) and exponent.value.constant == -1:
+        return Op("**", (x, IntValue(exponent.value + 1)))
+    terms = additive_terms(exponent)
+    rest = [(s, t) for s, t in terms if not (isinstance(t, Num) and s * t.value == -1)]
+    return Op("**", (x, signed(rest))) if len(rest) == len(terms) - 1 and rest else None
+
+
 def is_reciprocal(e: Expr) -> bool:
     return isinstance(e, Op) and e.op == "/" and e.args[0] == ONE
 

@@ -24,6 +24,7 @@ from .expr import (
     is_reciprocal,
     num,
     product,
+    raised,
     reads,
     subst_indices,
     walk,
@@ -67,11 +68,11 @@ def sum_of_nothing(term: Term, dims: Ranges, ctx: Context) -> Term:
 
 # -- quotients ---------------------------------------------------------------------------------------------------------------
 def cancel(term: Term, dims: Ranges, ctx: Context) -> Term:
-    """x · (a/x + b) = a + x·b, where x is never 0 and is read inside its range; 2·a/(2·N) = a/N."""
+    """x · (a/x + b) = a + x·b and x · xᵃ⁻¹ = xᵃ, where x is never 0 and is read inside its range; 2·a/(2·N) = a/N."""
     parts = _reduced(factors(term.body))
     if parts != factors(term.body):
         return Term(term.indices, term.conditions, product(parts), term.spare)
-    divisors = {f.args[1] for p in parts for n in walk(p) if isinstance(n, Op) and n.op == "/" for f in _reciprocals(n)}
+    divisors = {x for p in parts for n in walk(p) if isinstance(n, Op) for x in _divisors(n)}
     ranges = {**dims, **term.indices}
     known = [f for f in dict.fromkeys(parts) if f in divisors and never_zero(f, ctx) and not may_leave(f, ranges, ctx, term.conditions)]
     if not known:
@@ -81,8 +82,11 @@ def cancel(term: Term, dims: Ranges, ctx: Context) -> Term:
     return term if body == term.body else Term(term.indices, term.conditions, body, term.spare)
 
 
-def _reciprocals(e: Expr) -> list[Op]:
-    return [f for f in factors(e) if isinstance(f, Op) and is_reciprocal(f)]
+def _divisors(e: Op) -> list[Expr]:
+    """x for 1/x, and for xᵃ⁻¹."""
+    if e.op == "/":
+        return [f.args[1] for f in factors(e) if isinstance(f, Op) and is_reciprocal(f)]
+    return [e.args[0]] if raised(e) is not None else []
 
 
 def _reduced(parts: list[Expr]) -> list[Expr]:
@@ -101,13 +105,17 @@ def _reduced(parts: list[Expr]) -> list[Expr]:
 
 
 def without_pairs(parts: list[Expr], known: list[Expr]) -> list[Expr]:
-    """The factors without x and 1/x, once for each pair."""
+    """The factors without x and 1/x, once for each pair; with xᵃ for x and xᵃ⁻¹."""
     rest = list(parts)
     for x in known:
         inverse = Op("/", (ONE, x))
         while x in rest and inverse in rest:
             rest.remove(x)
             rest.remove(inverse)
+        power = next((f for f in rest if isinstance(f, Op) and f.args[0] == x and raised(f) is not None), None)
+        if x in rest and power is not None and (higher := raised(power)) is not None:
+            rest.remove(x)
+            rest[rest.index(power)] = higher
     return rest
 
 

@@ -410,9 +410,9 @@ SELECTED = "Q[N,D], K[M,D], int m[N,M] -> S\nS[i,j] = sum[d](where({}, Q[i,d]*{}
 @pytest.mark.parametrize("condition, factor, mark", [
     ("m[i,j] == 1", "K[j,d]", "S *= m == 1\n"),  # finite: a product with the mask
     ("m[i,j] == 1 and d > 0", "K[j,d]", "S *= m == 1\n"),
-    ("m[i,j] == 1", "exp(K[j,d])", "np.where(m == 1, Q @ np.exp(K).T, "),
+    ("m[i,j] == 1", "exp(K[j,d])", "_only_where(m == 1, S, out=S)"),
     ("m[i,j] == 1", "m[i,j]*K[j,d]", "Q @ K.T*m.astype(dtype)*(m == 1)"),
-    ("m[i,j] == 1", "sqrt(m[i,j])*K[j,d]", "np.where(m == 1, Q @ K.T*part, "),
+    ("m[i,j] == 1", "sqrt(m[i,j])*K[j,d]", "_only_where(m == 1, S, out=S)"),
 ])
 def test_what_runs_over_no_summed_index_stands_outside_of_the_sum(condition: str, factor: str, mark: str) -> None:
     """And what the condition excludes is 0, though it be infinite."""
