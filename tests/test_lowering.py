@@ -828,6 +828,10 @@ def test_the_work_of_emitting_a_chain_is_linear_in_its_length() -> None:
     assert calls_per_layer(48) < 1.3 * calls_per_layer(12)
 
 
+def test_a_chain_of_any_length_fits_the_stack() -> None:
+    assert nd.derive(chain(300)).numpy().count("@ W") > 300
+
+
 # -- what branches would be slow for -----------------------------------------------------------------------------------------
 LEAKY = "x[N,K], a -> y\ny[n,k] = where(x[n,k] > 0, x[n,k], a*x[n,k])"
 CHOICES = {  # program -> what stands in its gradient

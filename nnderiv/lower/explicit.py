@@ -45,8 +45,8 @@ def _equation(program: Program, e: Equation, positive: frozenset[str]) -> Equati
 
 def _is_never(subs: tuple[Int, ...], axes: tuple[Range, ...], e: Equation, positive: frozenset[str]) -> bool:
     """Whether a place provably lies outside for all values of the indices."""
-    return any(never_negative(beyond, e.ranges, positive)
-               for s, axis in zip(subs, axes, strict=True) for beyond in (s - axis.hi, axis.lo - 1 - s))
+    shifted = [(s, axis) for s, axis in zip(subs, axes, strict=True) if e.ranges.get(s.name or "") != axis]
+    return any(never_negative(beyond, e.ranges, positive) for s, axis in shifted for beyond in (s - axis.hi, axis.lo - 1 - s))
 
 
 def _vanishing(program: Program, e: Equation, body: Expr, positive: frozenset[str]) -> set[tuple[str, tuple[Int, ...]]]:

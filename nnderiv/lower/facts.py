@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from fractions import Fraction
 
 from ..expr import (
@@ -35,6 +35,7 @@ class Facts:
         self.definitions, self.sizes, self.inputs = definitions, sizes, inputs
         self.zero: dict[str, set[Expr]] = {}
         self.finite: dict[str, bool] = {}
+        self.at_least_0: dict[str, bool] = {}
 
     def needed(self, e: Expr) -> set[Expr]:
         """Conditions without which e is 0."""
@@ -111,8 +112,7 @@ class Facts:
     def is_at_least_0(self, e: Expr) -> bool:
         """Finite, and a square, a magnitude, or a sum or multiple of such."""
         if isinstance(e, Read):
-            definition = self.definitions.get(e.tensor, ())
-            return self.tensor_is_finite(e.tensor) and bool(definition) and all(self.is_at_least_0(d.body) for d in definition)
+            return self.tensor_is_finite(e.tensor) and self._settled(e.tensor, self.at_least_0, self._is_never_below_0)
         if isinstance(e, Reduce):
             return e.op == "sum" and self.is_at_least_0(e.body)
         if isinstance(e, Op) and e.op in ("+", "*"):
@@ -123,12 +123,30 @@ class Facts:
             return self.is_finite(e.args[0])
         return self.is_positive(e)
 
+    def _is_never_below_0(self, name: str) -> bool:
+        definition = self.definitions.get(name, ())
+        return bool(definition) and all(self.is_at_least_0(d.body) for d in definition)
+
     def tensor_is_finite(self, name: str) -> bool:
-        if name not in self.finite:
-            self.finite[name] = False  # nor does a recurrence say
+        def decided(name: str) -> bool:
             definition = self.definitions.get(name, ())
-            self.finite[name] = all(self.is_finite(d.body) for d in definition) if definition else name in self.inputs
-        return self.finite[name]
+            return all(self.is_finite(d.body) for d in definition) if definition else name in self.inputs
+
+        return self._settled(name, self.finite, decided)
+
+    def _settled(self, name: str, known: dict[str, bool], decided: Callable[[str], bool]) -> bool:
+        """A property of a tensor; those that it rests on are asked first, so that a chain of any length fits Python's stack."""
+        todo, waiting = [name], set[str]()
+        while todo:
+            top = todo.pop()
+            if top in waiting:
+                waiting.remove(top)
+                known[top] = decided(top)
+            elif top not in known:
+                known[top] = False  # what a recurrence says of itself
+                waiting.add(top)
+                todo += [top, *(r for d in self.definitions.get(top, ()) for r in d.reads if r not in known)]
+        return known[name]
 
     def is_normalised(self, e: Op) -> bool:
         """exp(S − logsumexp(S)) is at most 1."""
