@@ -38,6 +38,7 @@ def gate(program: Program, known: Program) -> Program:
         return program
     facts = Facts({**known.definitions, **program.definitions}, program.sizes, program.kinds)
     own = [e for e in program.equations if e.tensor not in known.definitions and e.tensor not in program.components]
+    mine = {e.tensor for e in own}
     many = Counter(g.key for e in own for node in walk(e.body) for g in _gates(program, facts, e, node))
     fresh, names, equations = Fresh(program.names | known.names), dict[tuple[str, Expr], str](), list[Equation]()
     shapes = dict(program.shapes)
@@ -54,7 +55,7 @@ def gate(program: Program, known: Program) -> Program:
         return product([Read(names[best.key], best.read.subs), *(visit(e, x) for x in best.others)])
 
     for e in program.equations:
-        equations.append(e.with_body(visit(e, e.body)) if e in own else e)
+        equations.append(e.with_body(visit(e, e.body)) if e.tensor in mine else e)
     return with_known(replace(program, equations=tuple(equations), shapes=shapes), equations, known) if names else program
 
 

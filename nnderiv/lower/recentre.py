@@ -24,7 +24,6 @@ def recentre(program: Program) -> Program:
 def _equation(program: Program, e: Equation) -> Equation:
     ranges = dict(e.ranges)
     bound = [i for n in walk(e.body) if isinstance(n, Reduce) for i in n.indices]
-    fresh = Fresh({*program.names, *ranges})
 
     def visit(node: Expr) -> Expr:
         if not isinstance(node, Reduce) or node.op != "sum":
@@ -34,7 +33,7 @@ def _equation(program: Program, e: Equation) -> Equation:
             found = _sliding_kernel(program, e, a, parts)
             if found is not None:
                 # In another sum of this equation the same letter runs over another range.
-                new = a if bound.count(a) == 1 else fresh(a)
+                new = a if bound.count(a) == 1 else Fresh({*program.names, *ranges})(a)
                 shift, ranges[new] = found
                 parts = [subst_indices(f, {a: Int.symbol(new) - shift}) for f in parts]
                 node = Reduce("sum", tuple(new if i == a else i for i in node.indices), product(parts))
