@@ -17,16 +17,17 @@ X = "X[N] -> Y\nY[n] = "
 
 @contextmanager
 def time_limit(seconds: int = SECONDS) -> Iterator[None]:
+    """After so many seconds of the processor's time, it hangs; a machine that is busy with other things is no fault of a text."""
     def stop(*_: object) -> None:
         raise TimeoutError(f"no answer within {seconds} s")
 
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(seconds)
+    before = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield
     finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
 
 
 MISTAKEN = {
