@@ -828,6 +828,10 @@ def test_the_work_of_emitting_a_chain_is_linear_in_its_length() -> None:
     assert calls_per_layer(48) < 1.3 * calls_per_layer(12)
 
 
+def test_a_function_whose_condition_says_nothing_keeps_its_indices() -> None:
+    assert nd.derive("B -> y\ny[m,i] = softplus(tanh(where(m == i, B, B)))*B for m < 3, i < 4").check(seed=0).ok
+
+
 def test_a_chain_of_any_length_fits_the_stack() -> None:
     assert nd.derive(chain(300)).numpy().count("@ W") > 300
 

@@ -14,7 +14,7 @@ from fractions import Fraction
 from itertools import combinations
 
 from ..bounds import never_negative
-from ..expr import ONE, Expr, Num, Op, Read, Reduce, children, factors, free_symbols, map_children, map_ints, reads, walk
+from ..expr import ONE, Expr, IntValue, Num, Op, Read, Reduce, children, factors, free_symbols, map_children, map_ints, reads, walk
 from ..expr import replace as replaced
 from ..fresh import Fresh
 from ..integer import Int
@@ -101,9 +101,10 @@ def _of(e: Equation, f: Expr) -> Iterator[Call]:
     found = sorted(dict.fromkeys(reads(f)), key=lambda r: -len(r.subs))
     places = tuple(dict.fromkeys(s for r in found for s in r.subs if not s.is_constant))
     if places and all(s.name in e.ranges for s in places):
-        key = map_ints(lambda v: v.subst({str(s.name): Int.symbol(f"§{k}") for k, s in enumerate(places)}), f)
-        yield from [Call(f, places, key)] if not free_symbols(key) & e.ranges.keys() else []
-    if len(found) == 1 and not free_symbols(replaced(f, {found[0]: ONE})) & e.ranges.keys():
+        letters = {str(s.name): Int.symbol(f"§{k}") for k, s in enumerate(places)}
+        if free_symbols(f) & e.ranges.keys() <= letters.keys():
+            yield Call(f, places, map_ints(lambda v: v.subst(letters), f))
+    if len(found) == 1 and not any(n.value.symbols() & e.ranges.keys() for n in walk(f) if isinstance(n, IntValue)):
         yield from _at_any_place(f, found[0])
 
 
