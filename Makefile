@@ -61,7 +61,7 @@ test: .venv/.test
 
 browser: export NNDERIV_BROWSER = 1
 browser: .venv/.browser _build/axe/.complete book
-	$(PY) -m pytest -n 2 --dist loadfile -rP tests/browser
+	$(PY) -m pytest -n 2 -rP tests/browser
 
 fuzz: export OMP_NUM_THREADS = 1
 fuzz: .venv/.test

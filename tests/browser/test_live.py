@@ -8,7 +8,6 @@ import nnderiv as nd
 from nnderiv import layers
 
 DEFINITION = "X[N,I], W[I,O] -> Y\nY[n,o] = tanh(sum[i](X[n,i]*W[i,o]))"
-
 COLD, EDIT = 60_000, 5_000  # after which it hangs; what was measured is printed, and shown with -rP
 
 
