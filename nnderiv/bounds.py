@@ -158,6 +158,11 @@ def inside(sub: Int, axis: Range, ranges: Mapping[str, Range], positive: Collect
     return never_negative(sub - axis.lo, ranges, positive, facts) and never_negative(axis.hi - 1 - sub, ranges, positive, facts)
 
 
+def outside(sub: Int, axis: Range, ranges: Mapping[str, Range], positive: Collection[str], facts: Iterable[Int] = ()) -> bool:
+    """Whether a subscript provably lies before or behind its axis, wherever the facts hold."""
+    return any(never_negative(beyond, ranges, positive, facts) for beyond in (axis.lo - 1 - sub, sub - axis.hi))
+
+
 def smaller_or_greater(op: str, a: Int, b: Int, positive: Collection[str]) -> Int:
     """min or max of two, decided where that is provable."""
     d = b - a if op == "min" else a - b

@@ -9,7 +9,9 @@
 
 from __future__ import annotations
 
-from .expr import Expr, IntValue, Op
+from collections.abc import Iterator
+
+from .expr import ZERO, Expr, IntValue, Op, conjunction, conjuncts, factors, product, where
 from .integer import Int
 
 OPPOSITE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
@@ -35,6 +37,19 @@ def equalities(c: Expr) -> list[tuple[Int, Int]]:
         return []
     a, b = (x.value for x in c.args if isinstance(x, IntValue))
     return [(a, b), (b, a)]
+
+
+def placed(term: Expr) -> Iterator[tuple[Int, Int, Expr]]:
+    """where(a == b and c, x, 0)·y: a, b and where(c, x, 0)·y, and b, a and the same, for each equality that is a condition of a factor."""
+    parts = factors(term)
+    for f in parts:
+        if not (isinstance(f, Op) and f.op == "where" and f.args[2] == ZERO):
+            continue
+        conditions = conjuncts(f.args[0])
+        for c in conditions:
+            for a, b in equalities(c):
+                rest = where(conjunction([x for x in conditions if x is not c]), f.args[1], ZERO)
+                yield a, b, product([rest if x is f else x for x in parts])
 
 
 def contradict(conditions: tuple[Expr, ...]) -> bool:

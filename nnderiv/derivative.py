@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import permutations
 
-from .bounds import inside, never_negative
+from .bounds import inside, outside
 from .errors import DerivationError
 from .expr import (
     ONE,
@@ -34,13 +34,11 @@ from .expr import (
     conjunction,
     factors,
     free_symbols,
-    is_reciprocal,
     map_children,
     num,
     occurrences,
     own_reads,
     product,
-    raised,
     reads,
     subst_indices,
     tensor,
@@ -51,7 +49,7 @@ from .expr import (
 from .fresh import Fresh
 from .graph import components
 from .integer import Int
-from .laws_of_sums import never_zero
+from .laws_of_sums import divided_by, never_zero
 from .normal import normalise, positive_names, readable
 from .program import Equation, Input, Program, Range, Ranges, infinite
 from .ranges import accesses
@@ -311,8 +309,8 @@ class _Reverse:
                 return divides(e.args[1])
             parts = factors(e)
             sums = [terms for f in parts if len(terms := additive_terms(f)) > 1]
-            below = [f.args[1] if is_reciprocal(f) else f.args[0] for f in parts if isinstance(f, Op) and (is_reciprocal(f) or raised(f))]
-            return any(x in divisors for x in below) or any(all(divides(t) for _, t in terms) for terms in sums)
+            own = any(x in divisors for f in parts if isinstance(f, Op) for x in divided_by(f))
+            return own or any(all(divides(t) for _, t in terms) for terms in sums)
 
         return divides(body)
 
@@ -482,7 +480,7 @@ class _Reverse:
         if not base.is_base:
             return
         at = [(i, s) for i, s in zip(e.indices, base.subs, strict=True) if s.name not in base.ranges]
-        if any(_excluded(s, e.ranges[i], self.positive) for i, s in at):
+        if any(outside(s, e.ranges[i], {}, self.positive) for i, s in at):
             return
         places = [compare("==", values[i], s) for i, s in at]
         for i, s in zip(e.indices, base.subs, strict=True):
@@ -595,10 +593,6 @@ def _ways(helper: Equation, names: list[str], ranges: Ranges) -> Iterator[dict[s
         for p in permutations(names) if len(names) < 5 else (names,):
             if all(helper.ranges[i] == ranges[j] for i, j in zip(mine, p, strict=True)):
                 yield dict(zip(mine, map(Int.symbol, p), strict=True))
-
-
-def _excluded(place: Int, r: Range, positive: frozenset[str]) -> bool:
-    return never_negative(r.lo - 1 - place, {}, positive) or never_negative(place - r.hi, {}, positive)
 
 
 def _summands(body: Expr) -> Iterator[tuple[Expr, tuple[str, ...], Expr, str]]:

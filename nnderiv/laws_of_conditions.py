@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from .bounds import inside, never_negative
+from .bounds import inside, never_negative, outside
 from .conditions import contradict, equalities
 from .conditions import facts as facts_of
 from .expr import (
@@ -106,7 +106,7 @@ def drop_outside(term: Term, dims: Ranges, ctx: Context) -> Term | None:
         for sub, axis in zip(r.subs, ctx.axes(r.tensor) or (), strict=False):
             if sub.name is not None and ranges.get(sub.name) == axis:
                 continue
-            if never_negative(axis.lo - 1 - sub, ranges, ctx.positive) or never_negative(sub - axis.hi, ranges, ctx.positive):
+            if outside(sub, axis, ranges, ctx.positive):
                 return None
     return term
 

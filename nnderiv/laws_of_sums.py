@@ -72,7 +72,7 @@ def cancel(term: Term, dims: Ranges, ctx: Context) -> Term:
     parts = _reduced(factors(term.body))
     if parts != factors(term.body):
         return Term(term.indices, term.conditions, product(parts), term.spare)
-    divisors = {x for p in parts for n in walk(p) if isinstance(n, Op) for x in _divisors(n)}
+    divisors = {x for p in parts for n in walk(p) if isinstance(n, Op) for x in divided_by(n)}
     ranges = {**dims, **term.indices}
     known = [f for f in dict.fromkeys(parts) if f in divisors and never_zero(f, ctx) and not may_leave(f, ranges, ctx, term.conditions)]
     if not known:
@@ -82,7 +82,7 @@ def cancel(term: Term, dims: Ranges, ctx: Context) -> Term:
     return term if body == term.body else Term(term.indices, term.conditions, body, term.spare)
 
 
-def _divisors(e: Op) -> list[Expr]:
+def divided_by(e: Op) -> list[Expr]:
     """x for 1/x, and for xᵃ⁻¹."""
     if e.op == "/":
         return [f.args[1] for f in factors(e) if isinstance(f, Op) and is_reciprocal(f)]

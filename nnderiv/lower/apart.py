@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from ..conditions import equalities
-from ..expr import ZERO, Expr, Op, additive_terms, conjunction, conjuncts, factors, product, signed, subst_indices, where
+from ..conditions import placed
+from ..expr import Expr, additive_terms, signed, subst_indices
 from ..integer import Int
 from ..program import Equation, Program
 
@@ -33,9 +33,9 @@ def _rows(program: Program, e: Equation) -> list[Equation]:
         r = e.ranges.get(a)
         if r is None or not (r.lo == 0 and r.size.is_constant and 1 < r.size.constant <= MANY):
             continue
-        placed = [(sign, _placed(t, a)) for sign, t in terms]
-        if all(found is not None for _, found in placed):
-            return list(_each(e, a, [(sign, *found) for sign, found in placed if found is not None]))
+        places = [(sign, next(((at, rest) for i, at, rest in placed(t) if i.name == a and at.is_constant), None)) for sign, t in terms]
+        if all(found is not None for _, found in places):
+            return list(_each(e, a, [(sign, *found) for sign, found in places if found is not None]))
     return []
 
 
@@ -47,18 +47,3 @@ def _each(e: Equation, a: str, terms: list[tuple[int, Int, Expr]]) -> Iterator[E
         own = [(sign, subst_indices(t, here)) for sign, place, t in terms if place == k]
         if own:
             yield replace(e, subs=tuple(s.subst(here) for s in e.subs), body=signed(own), ranges=ranges)
-
-
-def _placed(term: Expr, a: str) -> tuple[Int, Expr] | None:
-    """(the place, the rest) of where(a == place and …, x, 0)·…"""
-    parts = factors(term)
-    for f in parts:
-        if not (isinstance(f, Op) and f.op == "where" and f.args[2] == ZERO):
-            continue
-        conditions = conjuncts(f.args[0])
-        for c in conditions:
-            for index, place in equalities(c):
-                if index.name == a and place.is_constant:
-                    rest = where(conjunction([x for x in conditions if x is not c]), f.args[1], ZERO)
-                    return place, product([rest if x is f else x for x in parts])
-    return None

@@ -7,7 +7,7 @@ never inside is 0 already, and waits for nothing.
 
 from __future__ import annotations
 
-from ..bounds import never_negative
+from ..bounds import outside
 from ..expr import INF, ZERO, Expr, Op, Read, Reduce, conjunction, factors, map_children, neg, own_reads, reads, where
 from ..integer import Int
 from ..normal import positive_names, readable
@@ -46,7 +46,7 @@ def _equation(program: Program, e: Equation, positive: frozenset[str]) -> Equati
 def _is_never(subs: tuple[Int, ...], axes: tuple[Range, ...], e: Equation, positive: frozenset[str]) -> bool:
     """Whether a place provably lies outside for all values of the indices."""
     shifted = [(s, axis) for s, axis in zip(subs, axes, strict=True) if e.ranges.get(s.name or "") != axis]
-    return any(never_negative(beyond, e.ranges, positive) for s, axis in shifted for beyond in (s - axis.hi, axis.lo - 1 - s))
+    return any(outside(s, axis, e.ranges, positive) for s, axis in shifted)
 
 
 def _vanishing(program: Program, e: Equation, body: Expr, positive: frozenset[str]) -> set[tuple[str, tuple[Int, ...]]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from ..bounds import inside, never_negative, smaller_or_greater
+from ..bounds import inside, outside, smaller_or_greater
 from ..conditions import facts
 from ..expr import (
     ONE,
@@ -121,8 +121,7 @@ class _Hoister:
     def vanishes(self, e: Equation, r: Read, c: Expr) -> bool:
         """Whether what is read lies outside its tensor wherever the condition does not hold."""
         known = facts(Op("not", (c,)))
-        return any(never_negative(beyond, e.ranges, self.positive, known)
-                   for s, axis in zip(r.subs, self.program.hulls[r.tensor], strict=True) for beyond in (s - axis.hi, axis.lo - 1 - s))
+        return any(outside(s, axis, e.ranges, self.positive, known) for s, axis in zip(r.subs, self.program.hulls[r.tensor], strict=True))
 
     def worthwhile(self, e: Equation, body: Expr) -> bool:
         """A sum, a function or arithmetic of tensors; a read that is shifted against its tensor."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ..bounds import never_negative, smaller_or_greater
+from ..bounds import never_negative, outside, smaller_or_greater
 from ..conditions import facts
 from ..expr import Expr, IntValue, Op, Read, Reduce, children, map_children, subst_indices
 from ..graph import components
@@ -111,7 +111,7 @@ class _Scheduler:
         """Whether what is read is never among what the writer defines: h[t], t ≥ 0, never meets the base case h[−1]."""
         for sub, place in zip(edge.subs, writer.subs, strict=True):
             r = writer.ranges[place.name] if place.name in writer.ranges and place.name else Range(place, place + 1)
-            if never_negative(r.lo - 1 - sub, reader.ranges, self.positive) or never_negative(sub - r.hi, reader.ranges, self.positive):
+            if outside(sub, r, reader.ranges, self.positive):
                 return True
         return False
 

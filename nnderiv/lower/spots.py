@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..conditions import equalities
-from ..expr import ZERO, Expr, Op, conjunction, conjuncts, factors, product, subst_indices, where
+from ..conditions import placed
+from ..expr import Expr, subst_indices
 from ..integer import Int
 from ..program import Equation
 
@@ -27,17 +27,9 @@ class Spot:
 
 def find_spot(e: Equation, term: Expr) -> Spot | None:
     """The place and the values of one additive term of an equation, if it is of this kind."""
-    parts = factors(term)
-    for f in parts:
-        if not (isinstance(f, Op) and f.op == "where" and f.args[2] == ZERO):
-            continue
-        conditions = conjuncts(f.args[0])
-        for c in conditions:
-            for index, place in equalities(c):
-                if _is_place(e, index, place):
-                    rest = where(conjunction([x for x in conditions if x is not c]), f.args[1], ZERO)
-                    values = product([rest if x is f else x for x in parts])
-                    return Spot(str(index.name), place, subst_indices(values, {str(index.name): place}))
+    for index, place, rest in placed(term):
+        if _is_place(e, index, place):
+            return Spot(str(index.name), place, subst_indices(rest, {str(index.name): place}))
     return None
 
 
