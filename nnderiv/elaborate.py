@@ -32,6 +32,7 @@ from .expr import (
     num,
 )
 from .integer import Element, Int
+from .learned import missing
 from .notation import Bound, Node, Statement, Syntax, Token
 from .program import Equation, Input
 
@@ -111,7 +112,12 @@ def _inputs(syntax: Syntax, names: Names) -> tuple[Input, ...]:
             names.fail(f"{d.name.text} is declared twice.", "Remove one of the two.", d.name.position)
         role = ("int tensor" if d.dims else "parameter") if d.is_int else "tensor"
         names.declare(d.name, role, len(d.dims))
-    return tuple(Input(d.name.text, tuple(_dim(names, n) for n in d.dims), "int" if d.is_int else "real") for d in syntax.inputs)
+    inputs = tuple(Input(d.name.text, tuple(_dim(names, n) for n in d.dims), "int" if d.is_int else "real") for d in syntax.inputs)
+    for name, dimension in missing(inputs).items():
+        position = next(n.position for d in syntax.inputs for node in d.dims for n in _names_in(node) if n.value == name)
+        names.fail(f"No shape gives the size {name}: it stands only in the dimension {dimension}.",
+                   f"Declare it as an integer parameter: int {name}.", position)
+    return inputs
 
 
 def _dim(names: Names, node: Node) -> Int:

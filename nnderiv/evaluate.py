@@ -12,14 +12,16 @@ The four rules of the notation, and where they stand below:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
 from .errors import DefinitionError, EvaluationError
+from .integer import Int
+from .learned import learned
 from .meaning import Match, Meaning, Value
 from .numbers import as_number
-from .program import Equation, Program
+from .program import Equation, Program, Requirement
 
 Index = tuple[int, ...]
 MAX_NESTED = 20  # elements under evaluation at once; deeper demands are put off (see `_Run.demand`)
@@ -66,22 +68,20 @@ def bind_sizes(program: Program, shapes: Mapping[str, Index], parameters: Mappin
     for i in program.inputs:
         if len(shapes[i.name]) != len(i.dims):
             raise EvaluationError(f"{i.name} has {len(shapes[i.name])} dimensions; {i} has {len(i.dims)}.")
-        for d, n in zip(i.dims, shapes[i.name], strict=True):
-            if d.name is not None and d.name not in env:
-                env[d.name] = n
+    check_requirements((r for r in program.requirements if (r.left.symbols() | r.right.symbols()) <= env.keys()), env)
+    for size in learned(program.inputs):
+        dimension = Int.of(shapes[size.input.name][size.axis])
+        env[size.size] = size.value(dimension).value(env)
     for i in program.inputs:
         for k, (d, n) in enumerate(zip(i.dims, shapes[i.name], strict=True)):
-            unknown = sorted(d.symbols() - env.keys())
-            if unknown:
-                raise EvaluationError(f"Nothing gives the size {unknown[0]}: it appears only inside {d}.")
             if d.value(env) != n:
                 raise EvaluationError(f"Dimension {k} of {i.name} is {n}; {i} makes it {d} = {d.value(env)}.")
-    check_requirements(program, env)
+    check_requirements(program.requirements, env)
     return env
 
 
-def check_requirements(program: Program, env: Mapping[str, int]) -> None:
-    for r in program.requirements:
+def check_requirements(requirements: Iterable[Requirement], env: Mapping[str, int]) -> None:
+    for r in requirements:
         a, b = r.left.value(env), r.right.value(env)
         if not {"==": a == b, ">=": a >= b}[r.op]:
             raise EvaluationError(f"{r.left} {r.op} {r.right} does not hold ({a} and {b}): {r.reason}.")

@@ -69,7 +69,7 @@ class Element:
 def _factor(value: Int) -> str:
     """The text of an operand of // and %: in brackets unless it is a single number or name."""
     text = str(value)
-    return text if value.is_constant and value.constant >= 0 or text.isidentifier() else f"({text})"
+    return text if value.is_constant and value.constant >= 0 or value.name is not None else f"({text})"
 
 
 def _atom_key(atom: Atom) -> tuple[bool, str]:

@@ -16,6 +16,7 @@ from .errors import NotationError
 from .expr import Expr, IntValue, Read, Reduce, ints, map_children, walk
 from .graph import cycles
 from .integer import FloorDiv, Int
+from .learned import learned
 from .program import Equation, Input, Program, Range, Ranges, Requirement
 
 Access = tuple[str, tuple[Int, ...]]
@@ -72,7 +73,7 @@ class Inference:
 
     def _divisors(self, drafts: list[Draft]) -> list[str]:
         """Integer parameters that multiply an index or divide: they must be at least 1, or a range would be empty or endless."""
-        found: dict[str, None] = {}
+        found: dict[str, None] = {str(s.step.name): None for s in learned(self.inputs) if not s.step.is_constant}
         for d in drafts:
             values = [s for _, subs in accesses(d.equation.body) for s in subs] + [b for pair in d.bounds.values() for b in pair]
             for value in values:
@@ -83,7 +84,8 @@ class Inference:
                     if isinstance(atom, FloorDiv):
                         found.update((a, None) for a in atom.bottom.symbols() if self.kinds.get(a) == "int")
         for n in found:
-            self.requirements.append(Requirement(Int.symbol(n), ">=", Int.of(1), f"the parameter {n} multiplies or divides an index"))
+            reason = f"the parameter {n} multiplies or divides an index or a size"
+            self.requirements.append(Requirement(Int.symbol(n), ">=", Int.of(1), reason))
         return list(found)
 
     def _item(self, draft: Draft) -> _Item:

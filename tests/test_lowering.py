@@ -606,6 +606,25 @@ def test_inputs_that_are_not_contiguous_give_the_same(text: str) -> None:
         np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize(("text", "fits", "refused"), [
+    ("x[T,2*P] -> y\n y[t,p] = x[t,2*p]*x[t,2*p+1]", (2, 6), (2, 5)),
+    ("x[N,N+M-1] -> y\n y[i,j] = x[i,i-j+M-1]", (3, 5), (5, 2)),
+    ("x[N,s*H], int s -> y\n y[n,i,u] = x[n,s*i+u] for u < s", (1, 6), (1, 7)),
+    ("x[2*P+N,N] -> y\n y[p,n] = x[2*p+n,n]", (7, 3), (6, 3)),
+])
+def test_a_size_that_stands_beside_others_is_solved_for(text: str, fits: tuple[int, ...], refused: tuple[int, ...]) -> None:
+    d = nd.derive(text)
+    module, rest = d.compile(), {name: 2 for name in d.forward.parameters}
+    x = np.arange(float(np.prod(fits))).reshape(fits)
+    y, residuals = module.forward(x=x, **rest)
+    assert y.tolist() == nd.evaluate(d.forward, {"x": x, **rest})["y"]
+    assert module.backward(residuals, dy=y).dx.tolist() == nd.evaluate(d.backward, {"x": x, **rest, "dy": y})["dx"]
+    for run in (lambda **v: module.forward(**v), lambda **v: nd.evaluate(d.forward, v)):
+        with pytest.raises(ValueError, match=r"expected|makes it"):
+            run(x=np.ones(refused), **rest)
+    assert d.check().ok
+
+
 def test_a_specialised_module_says_for_which_sizes_and_refuses_others() -> None:
     d = nd.derive(DENSE)
     source = d.numpy(sizes={"N": 4, "I": 3})

@@ -29,9 +29,16 @@ def test_a_name_is_what_its_first_use_makes_it() -> None:
 
 
 def test_one_name_has_one_role() -> None:
-    assert "already a size" in refused("X[N] -> Y\nY[N] = X[0] for N < 3") or True
+    assert "N is not an index" in refused("X[N] -> Y\nY[N] = X[0] for N < 3")
     assert "already" in refused("X[N], N[M] -> Y\nY[n] = X[n]")
     assert "already" in refused("X[N] -> Y\nY = sum[N](X[N])")
+
+
+def test_every_size_is_given_by_a_shape() -> None:
+    assert "No shape gives the size M" in (said := refused("X[N*M] -> L\nL = sum[i](X[i])"))
+    assert "X[N*M]" in said and "int M" in said
+    assert "No shape gives the size N" in refused("X[N//2] -> L\nL = sum[i](X[i])")
+    assert value("int M, X[N*M] -> L\nL = N*sum[i](X[i])", M=2, X=[1, 2, 3, 4, 5, 6]) == 63
 
 
 def test_sympy_names_are_plain_names() -> None:

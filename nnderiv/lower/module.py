@@ -15,6 +15,7 @@ from ..derivative import Gradients
 from ..expr import walk
 from ..fresh import Fresh
 from ..integer import Int, compact
+from ..learned import learned
 from ..program import Equation, Input, Program
 from . import cost, layout, specialise
 from .apart import apart
@@ -241,17 +242,19 @@ class _Lowering:
 
     def shapes(self, body: Body) -> None:
         """Learn the sizes from the inputs that show them first, then compare all that can differ."""
-        known = set(self.original.parameters)
+        sizes = learned(self.original.inputs)
         wanted = []
         for i in (i for i in self.original.inputs if i.dims):
-            new = [d.name if d.name is not None and d.name not in known else None for d in i.dims]
-            if any(new):
-                targets = [n if n and n not in new[:k] else "_" for k, n in enumerate(new)]
+            here = {s.axis: s for s in sizes if s.input == i}
+            if here:
+                targets = [here[axis].size if axis in here and here[axis].alone else "_" for axis in range(len(i.dims))]
                 shown = f"{', '.join(targets)}{',' if len(targets) == 1 else ''}"
                 body.line(f'{shown} = _shape({i.name}, {len(i.dims)}, "{i}")')
-            if not all(new) or len(set(new)) < len(new):
+            if not all(axis in here and here[axis].alone for axis in range(len(i.dims))):
                 wanted.append((i, f"({', '.join(map(str, i.dims))}{',' if len(i.dims) == 1 else ''})"))
-            known |= {n for n in new if n}
+        for s in sizes:
+            if not s.alone:
+                body.line(f"{s.size} = {s.value(Int.symbol(f'{s.input.name}.shape[{s.axis}]'))}")
         if wanted:
             alone = len(wanted) == 1
             fits = [f"{i.name}.shape {'!=' if alone else '=='} {shape}" for i, shape in wanted]
