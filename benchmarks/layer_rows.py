@@ -158,6 +158,7 @@ def masked_attention() -> Iterator[Layer]:
         "Q": q, "K": q, "V": q, "mask": lambda rng: (np.arange(128) < rng.integers(32, 128, size=(16, 1))).astype(np.int64)})
     yield Layer(attention.attention_with_linear_biases, lambda t, Q, K, V, slope: _linear_biases(t, Q, K, V, slope), {
         "Q": q, "K": q, "V": q, "slope": positive(16)})
+    yield Layer(attention.attention_with_relative_positions, _relative, {"Q": q, "K": q, "V": q, "R": (255, 64)})
     yield Layer(attention.rotary_attention, _rotary, {"Q": (256, 32, 2), "K": (256, 32, 2), "V": (256, 64)})
     yield Layer(attention.multi_head_self_attention, _many_heads, {
         "X": (8, 64, 128), **{f"W{k}": (4, 32, 128) for k in "qkv"}, "Wo": (128, 4, 32), **{f"b{k}": (4, 32) for k in "qkv"}, "bo": (128,)})
@@ -166,6 +167,13 @@ def masked_attention() -> Iterator[Layer]:
 def _linear_biases(t: Any, Q: Any, K: Any, V: Any, slope: Any) -> Any:
     at = t.arange(Q.shape[1], dtype=Q.dtype)
     return t.nn.functional.scaled_dot_product_attention(Q, K, V, attn_mask=-slope[:, None, None] * (at[:, None] - at).abs())
+
+
+def _relative(t: Any, Q: Any, K: Any, V: Any, R: Any) -> Any:
+    """All distances by one product, then each row's own."""
+    at = t.arange(Q.shape[1])
+    away = (Q @ R.T).gather(2, (at[:, None] - at + len(at) - 1).expand(len(Q), -1, -1))
+    return t.nn.functional.scaled_dot_product_attention(Q, K, V, attn_mask=away/Q.shape[2]**0.5)
 
 
 def _rotary(t: Any, Q: Any, K: Any, V: Any) -> Any:

@@ -68,6 +68,7 @@ a[n,0,k] = s[n,0,k]
 a[n,t,k] = s[n,t,k] + logsumexp[j](a[n,t-1,j] + A[j,k])
 Z[n] = logsumexp[k](a[n,T-1,k])
 """
+RELATIVE = "Q[N,D], R[2*N-1,D] -> A\nA[i,j] = sum[d](Q[i,d]*R[i-j+N-1,d])"
 ROTATED = "q[N,D], k[M,D], r[N,D], l[M,D] -> S\nS[i,j] = sum[d](q[i,d]*k[j,d] - r[i,d]*l[j,d])"
 CROSS_ENTROPY = "Z[N,C], y[N,C] -> L\nL = -sum[n,c](y[n,c]*log_softmax[c](Z[n,c]))"
 DENSE = "X[N,I], W[I,O], b[O] -> Y\nY[n,o] = tanh(sum[i](X[n,i]*W[i,o]) + b[o])"
@@ -96,6 +97,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "gate": (GATED_SUM, "backward", "dx = dy_on*g"),
     "exchange": (ATTENTION, "backward", "np.vecdot(dY, Y)"),
     "stacked": (GATES, "forward", "Wifg = np.stack((Wi, Wf, Wg))"),
+    "skew": (RELATIVE, "forward", "A_skewed = Q @ R.T"),
     "distribute": (ROTATED, "forward", "S = q @ k.T\n    S -= r @ l.T"),
     "scaled": (ATTENTION, "backward", "dK = dS.T @ Q_scaled"),
     "inline": (ATTENTION, "backward", "-= np.vecdot(dY, Y)[:, None]"),
@@ -430,6 +432,62 @@ def test_what_runs_over_no_summed_index_stands_outside_of_the_sum(condition: str
     np.testing.assert_allclose(S, terms.sum(2), rtol=1e-12)
     if "exp" not in factor:
         np.testing.assert_allclose(gradients.dQ, weights.sum(1), rtol=1e-12)
+
+
+ASKEW = [  # what slides, and the tables that take its place
+    (RELATIVE, ("A_skewed = Q @ R.T", "dA_skewed.T @ Q")),
+    ("Q[N,D], R[2*N-1,D] -> A\nA[i,j] = sum[d](Q[i,d]*R[j-i+N-1,d])/sqrt(D)", ("Q @ R.T", "dA_skewed.T @ Q")),
+    ("Q[B,H,N,D], R[H,2*N-1,D] -> A\nA[b,h,i,j] = sum[d](Q[b,h,i,d]*R[h,i-j+N-1,d])", ("R.mT", "A_skewed", "dA_skewed")),
+    ("Q[N,D], R[2*N-1,D] -> A\nA[i,j] = exp(sum[d](Q[i,d]*R[i-j+N-1,d]))", ("Q @ R.T", "dA_sum_skewed @ R", "dA_sum_skewed.T @ Q")),
+    ("Q[N,D], R[2*N-1,D], w[N,N] -> A\nA[i,j] = where(j <= i, sum[d](Q[i,d]*R[i-j+N-1,d]), w[i,j])", ("Q @ R.T",)),
+    ("a[N,N], R[2*N-1,D], w[N,N] -> Y\nY[i,d] = sum[j](a[i,j]*w[i,j]*R[i-j+N-1,d])", ("a_skewed @ R",)),
+]
+
+
+@pytest.mark.parametrize("size", [1, 3])  # for 0 there is no R: it would have −1 rows
+@pytest.mark.parametrize("text, marks", ASKEW)
+def test_relative_positions_are_products_of_matrices(text: str, marks: tuple[str, ...], size: int) -> None:
+    d, rng = nd.derive(text), np.random.default_rng(0)
+    module, plain = d.compile(), d.compile(without=("skew",))
+    assert all(mark in module.source for mark in marks) and "_skewed" not in plain.source
+    inputs = {i.name: rng.normal(size=[x.value({"N": size, "D": 4, "B": 2, "H": 2}) for x in i.dims]) for i in d.forward.inputs}
+    y, residuals = module.forward(**inputs)
+    np.testing.assert_allclose(y, np.array(*nd.evaluate(d.forward, inputs).values(), float), rtol=1e-11)
+    seeds = {name: rng.normal(size=y.shape) for name in d.gradients.seeds.values()}
+    expected = nd.evaluate(d.backward, {**inputs, **seeds})
+    for name, g in module.backward(residuals, **seeds)._asdict().items():
+        np.testing.assert_allclose(g, np.array(expected[name], float), rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize("text", [
+    "Q[N,D], R[N,D] -> y\ny[i] = max[j](sum[d](Q[i,d]*R[i-j,d])) for j < N",  # 0 where there is no R, and 0 may be the largest
+    "a[N,N], w[N,N], R[2*N-1,D] -> Y\nY[i,d] = sum[j](a[i,j]*exp(w[i,j-1])*R[i-j+N-1,d]) for j < N",  # no term for j = 0
+    "a[N,N], w[N,N], R[2*N-1,D] -> Y\nY[i,d] = sum[j](a[i,j]*R[i-j+N-1,d]/w[i,j])",
+])
+def test_a_table_of_distances_adds_no_places(text: str) -> None:
+    d, rng = nd.derive(text), np.random.default_rng(3)
+    inputs = {i.name: rng.uniform(-2, -1, size=[x.value({"N": 4, "D": 3}) for x in i.dims]) for i in d.forward.inputs}
+    (y, _), (expected,) = d.compile().forward(**inputs), nd.evaluate(d.forward, inputs).values()
+    np.testing.assert_allclose(y, np.array(expected, float), rtol=1e-12)
+    assert d.check().ok
+
+
+def test_a_window_that_few_places_look_back_is_no_table_of_all_distances() -> None:
+    """A sum over the places, each for all rows at once; nothing is read along a diagonal."""
+    d = nd.derive("P[N,U], V[N,D] -> Y\nY[i,d] = sum[u](P[i,u]*V[i-u,d])")
+    assert "_fold(" not in d.numpy() and "einsum" not in d.numpy() and "_skewed" not in d.numpy()
+    P, V = np.random.default_rng(0).normal(size=(6, 3)), np.random.default_rng(1).normal(size=(6, 2))
+    y, _ = d.compile().forward(P=P, V=V)
+    np.testing.assert_allclose(y, [sum(P[i, u]*V[i - u] for u in range(min(3, i + 1))) for i in range(6)], rtol=1e-12)
+    assert d.check().ok
+
+
+def test_a_diagonal_is_a_view() -> None:
+    d = nd.derive("x[N,N], a[N,N] -> y\ny[i] = x[i,i]*sum[j](a[i,j]*x[j,i])")
+    assert 'np.einsum("ii->i", x)' in d.numpy() and "_gather(" not in d.numpy()
+    x, a = np.arange(9.).reshape(3, 3), np.random.default_rng(0).normal(size=(3, 3))
+    np.testing.assert_allclose(d.compile().forward(x=x, a=a)[0], np.diag(x)*np.diag(a @ x), rtol=1e-12)
+    assert d.check().ok
 
 
 def test_a_factor_of_a_masked_sum_that_is_not_finite_makes_nan_of_its_zeros() -> None:

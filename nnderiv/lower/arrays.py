@@ -7,6 +7,7 @@ stand in the order of `Frame.order`, so that arrays with different labels can be
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -167,10 +168,10 @@ def read(frame: Frame, tensor: str, subs: Sequence[Int], outside: str = "") -> A
     relative = [s - r.lo for s, r in zip(subs, store.axes, strict=True)]
     kinds = [_kind(frame, tensor, k, subs) for k in range(len(subs))]
     if "gather" in kinds:
-        return _gather(frame, store, relative, kinds, outside)
-    if "window" in kinds:
-        return _windows(frame, store, relative, kinds, outside)
-    return _slices(frame, store, subs, relative, kinds)
+        return _gather(frame, store, relative, ["gather" if _shares(frame, subs, k) else kind for k, kind in enumerate(kinds)], outside)
+    array = _windows(frame, store, relative, kinds, outside) if "window" in kinds else _slices(frame, store, subs, relative, kinds)
+    array = _diagonal(array)
+    return permute(array, frame.sort(array.labels))
 
 
 def target(frame: Frame, tensor: str, subs: Sequence[Int], variable: str = "") -> str:
@@ -195,9 +196,7 @@ def _kind(frame: Frame, tensor: str, axis: int, subs: Sequence[Int]) -> str:
     sub, store = subs[axis], frame.storage[tensor]
     r = store.axes[axis]
     indices = frame.vectors(sub)
-    elsewhere = {i for k, s in enumerate(subs) if k != axis for i in frame.vectors(s)}
-    opaque = any(not isinstance(a, str) and (isinstance(a, Element) or frame.vectors(Int.atom(a))) for a in sub.atoms())
-    if opaque or elsewhere & set(indices):
+    if any(not isinstance(a, str) and (isinstance(a, Element) or frame.vectors(Int.atom(a))) for a in sub.atoms()):
         return "gather"
     known = frame.known
     if not indices:
@@ -215,6 +214,27 @@ def _kind(frame: Frame, tensor: str, axis: int, subs: Sequence[Int]) -> str:
     return "window"
 
 
+def _shares(frame: Frame, subs: Sequence[Int], axis: int) -> bool:
+    """Whether an index of this axis runs along another one too."""
+    return any({*frame.vectors(s)} & {*frame.vectors(subs[axis])} for k, s in enumerate(subs) if k != axis)
+
+
+def _diagonal(array: Array) -> Array:
+    """The view in which each index has one axis: X[i,i], and A[i,i+j] where A[i,k+j] has an axis for i, one for k, and one for j."""
+    once = tuple(dict.fromkeys(array.labels))
+    if once == array.labels:
+        return array
+    before, after = (subscripts(array.labels, labels) for labels in (array.labels, once))
+    return Array(f'np.einsum("{before}->{after}", {array.text})', once, 9, True)
+
+
+def subscripts(every: Sequence[str], labels: Iterable[str]) -> str:
+    """The labels as einsum has them: one letter for each of every label."""
+    once = list(dict.fromkeys(every))
+    letters = dict(zip(once, once if all(len(x) == 1 for x in once) else string.ascii_lowercase, strict=False))
+    return "".join(letters[x] for x in labels)
+
+
 def _slices(frame: Frame, store: Storage, subs: Sequence[Int], relative: list[Int], kinds: list[str]) -> Array:
     """Basic indexing: A[t + 1], A[:, 1:]."""
     parts, labels = [], []
@@ -228,7 +248,7 @@ def _slices(frame: Frame, store: Storage, subs: Sequence[Int], relative: list[In
     while parts and parts[-1] == ":":
         parts.pop()
     text = f"{store.variable}[{', '.join(parts)}]" if parts else store.variable
-    return permute(Array(text, tuple(labels), 9, True), frame.sort(labels))
+    return Array(text, tuple(labels), 9, True)
 
 
 def _slice(frame: Frame, relative: Int, index: str, axis: Range) -> str:
@@ -261,8 +281,7 @@ def _windows(frame: Frame, store: Storage, relative: list[Int], kinds: list[str]
     """_windows(A, …): strided views, padded where they leave the array."""
     # The output index of a window goes last: along it lies what is copied together.
     last = [i for i in frame.order if len(frame.ranges[i].size.terms) > 1]
-    array = _natural(frame, store, relative, kinds, outside, last)
-    return permute(array, frame.sort(array.labels))
+    return _natural(frame, store, relative, kinds, outside, last)
 
 
 def view_of_windows(frame: Frame, tensor: str, subs: Sequence[Int], outside: str, last: Iterable[str]) -> Array:

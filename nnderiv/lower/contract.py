@@ -7,7 +7,6 @@ until one operand is left.
 
 from __future__ import annotations
 
-import string
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -18,7 +17,7 @@ from ..expr import INF, ZERO, Expr, Num, Op, Read, conjunction, free_symbols, gu
 from ..integer import Int
 from ..regular import is_regular
 from ..simplify import may_be_infinite
-from .arrays import Array, Frame, permute
+from .arrays import Array, Frame, permute, subscripts
 from .form import DIVIDE, MATMUL, MULTIPLY, call, variable_of
 
 TYPICAL = 32  # what a size that is a name counts as, when costs are compared
@@ -105,8 +104,7 @@ def _dot(frame: Frame, a: Array, b: Array, indices: list[str]) -> Array:
         rows = [_rows(frame, x, left, indices) for x in ([a] if a == b else [a, b])]
         result = frame.make(call("np.vecdot({0}, {1})", 0, 0), [rows[0], rows[-1]], left)
     else:
-        letters = dict(zip(a.labels, a.labels if all(len(x) == 1 for x in a.labels) else string.ascii_lowercase, strict=False))
-        both, one = ("".join(letters[x] for x in labels) for labels in (a.labels, left))
+        both, one = (subscripts(a.labels, labels) for labels in (a.labels, left))
         result = frame.make(call(f'np.einsum("{both},{both}->{one}", {{0}}, {{1}})', 0, 0), [a, b], left)
     return permute(result, frame.sort(left))
 

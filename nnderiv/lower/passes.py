@@ -15,6 +15,7 @@ Programs (equations) -> programs:
     unmask       what is zero already is not set to zero again
     pieces       what a recurrence leaves at its end is a tensor of its own
     distribute   a sum of products of matrices is one product for each
+    skew         what depends on i and i − j, as relative positions do, is a product of matrices, read askew
     recentre     the kernel stays and the image slides
     carry        what a step hands to the next is computed where its parts are
     hoist        what a recurrence need not wait for is computed before it
@@ -69,6 +70,7 @@ from .nest import nest
 from .pieces import split_pieces
 from .recentre import recentre
 from .share import share
+from .skew import skew
 from .unmask import unmask
 
 EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
@@ -79,6 +81,7 @@ EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
     "unmask": unmask,
     "pieces": lambda program, known: split_pieces(program),
     "distribute": lambda program, known: distribute(program),
+    "skew": skew,
     "explicit": lambda program, known: make_explicit(program),  # always: it settles what the rest may assume
     "recentre": lambda program, known: recentre(program),
     "carry": lambda program, known: carry(program),

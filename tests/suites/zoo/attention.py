@@ -40,6 +40,18 @@ def causal_attention(Q, K, V):
 
 
 @case("""
+    Q[B,T,D], K[B,T,D], V[B,T,P], R[2*T-1,D] -> Y
+    S[b,i,j] = sum[d](Q[b,i,d]*K[b,j,d]) + sum[d](Q[b,i,d]*R[i-j+T-1,d])
+    A[b,i,j] = softmax[j](S[b,i,j]/sqrt(D))
+    Y[b,i,p] = sum[j](A[b,i,j]*V[b,j,p])
+    """, Q=(2, 4, 3), K=(2, 4, 3), V=(2, 4, 2), R=(7, 3))
+def attention_with_relative_positions(Q, K, V, R):
+    T, at = Q.shape[1], torch.arange(Q.shape[1])
+    away = torch.einsum("bid,ijd->bij", Q, R[at[:, None] - at + T - 1])
+    return sdpa(Q, K, V, attn_mask=away / Q.shape[2]**0.5)
+
+
+@case("""
     Q[B,N,D], K[B,M,D], V[B,M,P], int mask[B,M] -> Y
     A[b,i,j] = softmax[j](where(mask[b,j] == 1, sum[d](Q[b,i,d]*K[b,j,d])/sqrt(D), -inf))
     Y[b,i,p] = sum[j](A[b,i,j]*V[b,j,p])
