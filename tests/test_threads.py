@@ -53,6 +53,18 @@ def test_the_results_do_not_depend_on_the_number_of_threads(name: str, size: int
                 np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12, equal_nan=True)
 
 
+def test_relative_positions_are_shared_out_too() -> None:
+    d = nd.derive("""
+        Q[H,N,D], K[H,N,D], R[2*N-1,D], V[H,N,D] -> Y
+        A[h,i,j] = softmax[j](sum[d](Q[h,i,d]*K[h,j,d]) + sum[d](Q[h,i,d]*R[i-j+N-1,d]))
+        Y[h,i,d] = sum[j](A[h,i,j]*V[h,j,d])
+        """)
+    assert "N*(2*N - 1)), (2*N - 1)*D)" in d.numpy(threads=2)
+    inputs = inputs_of(d.forward, {"H": 5})
+    for a, b in zip(results(d, inputs, 2), results(d, inputs, 1), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12)
+
+
 def test_the_parts_of_a_batch_are_computed_at_the_same_time() -> None:
     for name in ("conv2d", "multi_head_attention", "mlp_cross_entropy"):
         source = nd.derive(layers.ALL[name].program).numpy(threads=2)

@@ -266,6 +266,13 @@ def tuple_text(parts: Iterable[str]) -> str:
     return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
 
 
+def multiplied(sizes: Iterable[str]) -> str:
+    """The text of the product of sizes."""
+    each = list(sizes)
+    bracketed = [n if n.isidentifier() or n.isdigit() else f"({n})" for n in each]
+    return each[0] if len(each) == 1 else "*".join(bracketed) or "1"
+
+
 def axis_text(frame: Frame, sub: Int, indices: Sequence[str]) -> str:
     """One axis of _windows: (start, (size, step), …)."""
     start, spans = sub, []

@@ -30,10 +30,9 @@ from ..bounds import never_negative
 from ..expr import Expr, IntValue, Read, Reduce, additive_terms, free_symbols, guarded_factors, map_children, neg, product, tensor, walk
 from ..integer import Int
 from ..program import Equation, Program, Range
-from .arrays import Array, Frame, Storage, axis_text, expand, permute, read, tuple_text
+from .arrays import Array, Frame, Storage, axis_text, expand, multiplied, permute, read, tuple_text
 from .by_place import at
 from .by_tap import EachPlace
-from .contract import bracketed
 from .fold import Fold, find_fold
 from .form import ADD, MATMUL, Line, Statement, Term, call, is_reshape, renamed
 from .windows import bulk, is_plain_window, sliding
@@ -273,7 +272,7 @@ class ByImage:
     def largest(self, products: Sequence[Product], indices: Callable[[Product], Iterable[str]]) -> str:
         """The largest number of values of these indices together."""
         frames = [self.frames[p.equation.tensor] for p in products]
-        sizes = ["*".join(bracketed(frame.size(i)) for i in indices(p)) or "1" for frame, p in zip(frames, products, strict=True)]
+        sizes = [multiplied(frame.size(i) for i in indices(p)) for frame, p in zip(frames, products, strict=True)]
         return sizes[0] if len(set(sizes)) == 1 else f"max({', '.join(dict.fromkeys(sizes))})"
 
     def columns_of(self, p: Product) -> tuple[str, ...]:
@@ -557,7 +556,7 @@ class ByImage:
         """for (u, v), tap in windows.exact(): dK[:, u, v] += np.vecdot(tap, rows)."""
         body, wide, lead, total = self.body, self.inner(p, wide=True), self.lead(p), self.totals[p.equation.tensor]
         self.put(p)
-        along = "*".join(bracketed(wide.size(i)) for i in (p.batch, *p.image))
+        along = multiplied(wide.size(i) for i in (p.batch, *p.image))
         flat = f"reshape({', '.join([*map(wide.size, lead), along])})"
         rows, tap, dot = permute(body.value(wide, sides), (*lead, p.batch, *p.image)), body.fresh("tap"), tensor("@dot")
         with body.inside(f"for {tuple_text(p.kernel)}, {tap} in {self.taps_of[p.equation.tensor].name}.exact():", tap):
@@ -615,7 +614,7 @@ class ByImage:
         if found is None or not all(isinstance(x, Statement) and is_reshape(x) for x in code.items[found[0] + 1 :]):
             return False
         name, beside = self.body.fresh(f"{e.tensor}_flat"), [i for i in e.indices if i not in (p.batch, *p.image)]
-        sizes = ["*".join(bracketed(frame.size(i)) for i in merged) for merged in ([p.batch], beside, p.image)]
+        sizes = [multiplied(frame.size(i) for i in merged) for merged in ([p.batch], beside, p.image)]
         code.items[found[0]:] = [Line(f"{name} = {part(e.tensor, 0, p.batch)}.reshape{tuple_text(sizes)}", code.note, name),
                                  replace(found[1], target=name, out=name, is_place=True)]
         return True

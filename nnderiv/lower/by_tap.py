@@ -35,8 +35,7 @@ from ..fresh import Fresh
 from ..integer import Int
 from ..normal import readable
 from ..program import Equation, Range
-from .arrays import Array, Frame, Storage, axis_text, expand, permute, tuple_text
-from .contract import bracketed
+from .arrays import Array, Frame, Storage, axis_text, expand, multiplied, permute, tuple_text
 from .facts import Facts
 from .fold import Axis, Fold
 from .form import ADD, Code, Operation, Statement, Term, call, function
@@ -325,7 +324,7 @@ def for_each_tap(body: EachPlace, frame: Frame, e: Reduce, kernel: Sequence[str]
     labels, wide = frame.sort((*kernel, *left)), work.wide
     total = frame.make(call(f"np.empty({tuple_text(frame.size(i) for i in labels)}, {body.dtype})"), [], labels)
     body.code.renamable.add(total.text)
-    along = "*".join(bracketed(wide.size(i)) for i in work.slide.labels if i not in left)
+    along = multiplied(wide.size(i) for i in work.slide.labels if i not in left)
     flat = f"reshape({', '.join([*(frame.size(i) for i in left), along])})"
 
     def write(wide: Frame) -> None:

@@ -17,7 +17,7 @@ from ..expr import INF, ZERO, Expr, Num, Op, Read, conjunction, free_symbols, gu
 from ..integer import Int
 from ..regular import is_regular
 from ..simplify import may_be_infinite
-from .arrays import Array, Frame, permute, subscripts
+from .arrays import Array, Frame, multiplied, permute, subscripts
 from .form import DIVIDE, MATMUL, MULTIPLY, call, variable_of
 
 TYPICAL = 32  # what a size that is a name counts as, when costs are compared
@@ -113,7 +113,7 @@ def _rows(frame: Frame, array: Array, left: Sequence[str], indices: Sequence[str
     """The array with its last axes, those of the indices, merged into one."""
     if len(indices) == 1:
         return array
-    merged = "*".join(bracketed(frame.size(x)) for x in array.labels[len(left):])
+    merged = multiplied(frame.size(x) for x in array.labels[len(left):])
     return Array(_reshaped(frame, array, [], [[x] for x in left] + [list(indices)], [*map(frame.size, left), merged]), array.labels)
 
 
@@ -237,7 +237,7 @@ def _column_sums(frame: Frame, array: Array, leading: list[str], left: tuple[str
     """Σ over the leading axes, merged into one, as the others are."""
     matrix = array
     if len(leading) > 1 or len(left) > 1:
-        sizes = ["*".join(bracketed(frame.size(x)) for x in g) for g in (leading, left)]
+        sizes = [multiplied(frame.size(x) for x in g) for g in (leading, left)]
         matrix = Array(_reshaped(frame, array, [], [leading, list(left)], sizes), array.labels)
     result = frame.make(call("_column_sums({0})", 0), [matrix], left)
     if len(left) > 1:
@@ -400,7 +400,7 @@ def _grouped(frame: Frame, array: Array, batch: list[str], first: list[str], sec
     array = permute(array, (*batch, *second, *first) if transposed else (*batch, *first, *second))
     text, binding = array.text, array.binding
     if any(len(g) > 1 for g in groups):
-        sizes = [frame.size(x) for x in batch] + ["*".join(bracketed(frame.size(x)) for x in g) for g in groups if g]
+        sizes = [frame.size(x) for x in batch] + [multiplied(frame.size(x) for x in g) for g in groups if g]
         text, binding = _reshaped(frame, array, batch, groups, sizes), 9
     if transposed:
         text = (text if binding == 9 else f"({text})") + (".mT" if batch else ".T")
@@ -412,7 +412,3 @@ def _reshaped(frame: Frame, array: Array, batch: list[str], groups: list[list[st
     shape = (*frame.shape(batch), *(_count(frame, g) for g in groups if g))
     hint = f"{variable_of(array.text)}_flat" if not array.text.startswith(("§", "(")) else ""
     return frame.code.make(call(f"{{0}}.reshape({', '.join(sizes)})", 9, owns=False), [array.term], shape, hint=hint)
-
-
-def bracketed(size: str) -> str:
-    return size if size.isidentifier() or size.isdigit() else f"({size})"

@@ -13,7 +13,7 @@ from ..expr import Expr, Read, additive_terms, signed
 from ..integer import Int
 from ..program import Equation, Program, Range
 from . import accumulate, cost
-from .arrays import Array, Frame, Storage, expand, integer_value, read, target, tuple_text
+from .arrays import Array, Frame, Storage, expand, integer_value, multiplied, read, target, tuple_text
 from .by_diagonal import ByDiagonal
 from .by_image import ByImage, Product, windowed_product
 from .by_part import Member, Part, largest, member, results, together
@@ -124,7 +124,7 @@ class Body(Values):
         if self.threads == 1:
             step, k = cost.step(count, arrays, sums), self.fresh("first")
             return f"_part_by_part({function}, [slice({k}, min({k} + {step}, {count})) for {k} in range(0, {count}, {step})])"
-        amounts = [_greatest("*".join(self.extent(s) for s in sizes) or "1" for sizes in found) for found in (arrays, sums) if found]
+        amounts = [_greatest(multiplied(self.extent(s) for s in sizes) for sizes in found) for found in (arrays, sums) if found]
         return f"_in_parts({', '.join([function, str(len(members)), self.extent(count), *amounts])})"
 
     def part_of(self, part: Part, m: Member, total: str) -> None:
