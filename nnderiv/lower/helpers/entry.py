@@ -1,0 +1,86 @@
+"""What a module does first: it checks its arguments, and an error says which one, what was expected and what came."""
+
+TEXT = '''
+def _reals(names, *arrays):
+    """The arrays, all of one floating dtype."""
+    dtype = getattr(arrays[0], "dtype", None)
+    for a in arrays:
+        if type(a) is not np.ndarray or a.dtype is not dtype:
+            break
+    else:
+        if dtype.kind == "f":
+            return arrays
+    arrays = dict(zip(names.split(), map(np.asarray, arrays)))
+    leading, dtype = next((name, a.dtype) for name, a in arrays.items())
+    for name, a in arrays.items():
+        if a.dtype.kind != "f" and a.ndim:
+            raise TypeError(f"{name} is an array of {a.dtype}; expected floating point, for example {name}.astype(float)")
+        if a.dtype.kind not in "fiu":
+            raise TypeError(f"{name} is of {a.dtype}; expected a real number")
+        if a.dtype != dtype and a.ndim:
+            raise TypeError(f"{name} is an array of {a.dtype}, and {leading} of {dtype}; expected one dtype")
+    return arrays.values()
+
+
+def _real(name, value, dtype):
+    """A real number, in the dtype of the arrays."""
+    if type(value) is not float and (np.ndim(value) or np.asarray(value).dtype.kind not in "fiu"):
+        raise TypeError(f"{name} is {value!r}; expected a real number")
+    return dtype.type(value)
+
+
+def _integer(name, value, least=None):
+    """An integer parameter, checked."""
+    if np.ndim(value) or isinstance(value, (bool, np.bool_)) or int(value) != value:
+        raise TypeError(f"{name} is {value!r}; expected an integer")
+    if least is not None and value < least:
+        raise ValueError(f"{name} is {value}; expected at least {least}")
+    return int(value)
+
+
+def _integers(name, array):
+    """An array of integers, checked."""
+    array = np.asarray(array)
+    if array.dtype.kind not in "iu" and array.size:
+        raise TypeError(f"{name} is an array of {array.dtype}; expected integers")
+    return array.astype(np.int64, copy=False)
+
+
+def _shape(array, dimensions, declared):
+    """The shape of an array with so many dimensions."""
+    if array.ndim != dimensions:
+        raise _misfit((array, (None,) * dimensions, declared))
+    return array.shape
+
+
+def _misfit(*arrays):
+    """The error that says which of the (array, shape, declared) does not fit, and where."""
+    for array, shape, declared in arrays:
+        name = declared.partition("[")[0]
+        if array.ndim != len(shape):
+            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimensions, {declared}")
+        for k, (n, size) in enumerate(zip(array.shape, shape)):
+            if n != size:
+                return ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
+
+
+def _seed(array, dtype, shape, declared):
+    """What the loss changes by with an output: an array of the output's dtype and shape."""
+    if type(array) is np.ndarray and array.dtype is dtype and array.shape == shape:
+        return array
+    array = np.asarray(array)
+    if array.dtype != dtype:
+        name = declared.partition("[")[0]
+        raise TypeError(f"{name} is an array of {array.dtype}; expected {dtype}")
+    if array.shape != shape:
+        raise _misfit((array, shape, declared))
+    return array
+
+
+def _record(name, *fields):
+    """A class of tuples whose entries have names."""
+    entries = {field: property(lambda self, k=k: self[k]) for k, field in enumerate(fields)}
+    show = lambda self: f"{name}({', '.join(f'{f}={v!r}' for f, v in zip(fields, self))})"
+    as_dict = lambda self: dict(zip(fields, self))
+    return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
+'''

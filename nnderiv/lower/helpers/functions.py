@@ -1,0 +1,176 @@
+"""Functions that NumPy lacks, or has slower or less stable: sums along axes, softmax and its kind, sigmoid, softplus, erf.
+
+`_LOWEST`: no maximum is below the lowest finite number, so exp(x - shift) is 0, not nan, where all entries are -inf. `_ERF`:
+log(erfc(a))/a + a, its Chebyshev series in u, computed with mpmath at 120 nodes, cut off, in powers of u. With t = c/(c + a), u goes from
+-1 at the largest a to 1 at 0."""
+
+TEXT = '''
+def _sigmoid(x, out=None):
+    """1 / (1 + exp(-x)), without overflow."""
+    y = np.multiply(x, 0.5, out=out)
+    if not np.ndim(y):
+        return 0.5 * np.tanh(y) + 0.5
+    np.tanh(y, out=y)
+    y *= 0.5
+    y += 0.5
+    return y
+
+
+_LOWEST = {np.dtype(d): np.finfo(d).min for d in "efdg"}
+
+
+def _extreme(pick, x, axis, start, keepdims=False):
+    """pick.reduce(x, axis) from a start, for np.maximum or np.minimum; few entries side by side go one after the other, many times
+    as fast as row by row."""
+    n = x.shape[axis] if type(axis) is int else 0
+    if not 0 < 16*n*n < x.size or n*x.itemsize > 64 or x.strides[axis] > 256:
+        return pick.reduce(x, axis, initial=start, keepdims=keepdims)
+    before = (slice(None),)*axis
+    y = pick(x[*before, 0], start)
+    for k in range(1, n):
+        pick(y, x[*before, k], out=y)
+    return y[*before, None] if keepdims else y
+
+
+def _logsumexp(x, axis):
+    """log(sum(exp(x))) along the axes, shifted by the maximum; -inf where all entries are."""
+    if axis == 0 and x.ndim > 2:  # NumPy goes through a matrix in longer runs
+        return _logsumexp(x.reshape(len(x), _product(x.shape[1:])), 0).reshape(x.shape[1:])
+    m = _extreme(np.maximum, x, axis, -np.inf, keepdims=True)
+    e = x - np.minimum(np.maximum(m, _LOWEST[x.dtype]), -_LOWEST[x.dtype])
+    total = np.maximum(_sums(np.exp(e, out=e), axis), 1)  # it is at least 1, from the maximum itself
+    np.log(total, out=total)
+    total += m
+    return total.squeeze(axis)
+
+
+@np.errstate(invalid="ignore")
+def _log_of_exps(*terms):
+    """log(exp(a) + exp(b) + ...), shifted by the largest; where that is infinite, so is the result."""
+    largest = terms[0]
+    for x in terms[1:]:
+        largest = np.maximum(largest, x)
+    total = np.exp(terms[0] - largest)
+    for x in terms[1:]:
+        total = total + np.exp(x - largest)
+    return np.log(np.fmax(total, 1)) + largest  # at least 1, from the largest itself; inf - inf is nan, and left out
+
+
+def _masked(x, keep, value):
+    """np.where(keep, x, value), in the memory of x: by bits where branches would be hard to guess."""
+    if _is_steady(keep) or x.dtype != value.dtype or x.itemsize > 8:
+        np.copyto(x, value, where=~keep)
+        return x
+    bits, value = x.view(f"i{x.itemsize}"), value.view(f"i{x.itemsize}")
+    bits ^= value
+    bits *= keep
+    bits ^= value
+    return x
+
+
+def _ones(n, dtype):
+    """np.ones(n, dtype), in a third of the time where n is small."""
+    ones = np.empty(n, dtype)
+    ones.fill(1)
+    return ones
+
+
+def _row_sums(x):
+    """The sums along the last axis, as products with ones: where rows are short, many times as fast as x.sum(-1)."""
+    n = x.shape[-1]
+    if x.size < 2048 or x.ndim == 1 or not x.flags.c_contiguous:
+        return np.vecdot(x, _ones(n, x.dtype))
+    return (x.reshape(-1, n) @ _ones(n, x.dtype)).reshape(x.shape[:-1])
+
+
+def _column_sums(x):
+    """The sums along the first axis of a matrix, as a product with ones: several times as fast as x.sum(0)."""
+    return _ones(len(x), x.dtype) @ x
+
+
+def _sums(x, axis):
+    """x.sum(axis, keepdims=True)."""
+    return _row_sums(x)[..., None] if axis == x.ndim - 1 else np.add.reduce(x, axis, keepdims=True)
+
+
+def _softmax(x, axis, out=None):
+    """exp(x)/sum(exp(x)) along the axes, shifted by the maximum."""
+    p = np.subtract(x, _extreme(np.maximum, x, axis, _LOWEST[x.dtype], keepdims=True), out=out)
+    np.exp(p, out=p)
+    p /= _sums(p, axis)
+    return p
+
+
+def _masked_softmax(x, axis, out=None):
+    """exp(x)/sum(exp(x)) along the axes, shifted by the maximum; 0 where all entries are -inf."""
+    p = np.subtract(x, _extreme(np.maximum, x, axis, _LOWEST[x.dtype], keepdims=True), out=out)
+    np.exp(p, out=p)
+    p /= np.maximum(_sums(p, axis), 1)  # where not all are masked it is at least 1, from the maximum
+    return p
+
+
+def _log_softmax(x, axis, out=None):
+    """log(exp(x)/sum(exp(x))) along the axes, shifted by the maximum; -inf where all entries are."""
+    y = np.subtract(x, _extreme(np.maximum, x, axis, _LOWEST[x.dtype], keepdims=True), out=out)
+    y -= np.log(np.maximum(_sums(np.exp(y), axis), 1))
+    return y
+
+
+def _exp_difference(x, total, out=None):
+    """exp(x - total), and 0 where x is -inf, also against a total of -inf."""
+    e = np.subtract(x, np.where(total == -np.inf, x.dtype.type(0), total), out=out)
+    return np.exp(e, out=e) if np.ndim(e) else np.exp(e)
+
+
+def _softplus(x, out=None):
+    """log(1 + exp(x)) = max(x, 0) + log(1 + exp(-abs(x))), without overflow."""
+    if not np.ndim(x):
+        return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+    e = np.abs(x)
+    for f in (np.negative, np.exp, np.log1p):
+        f(e, out=e)
+    y = np.maximum(x, 0, out=out)
+    y += e
+    return y
+
+
+def _erf(x):
+    """The error function, relative error 5e-16 (3e-7 in float32): 1 - exp(a s(a) - a^2) for a = abs(x), s a polynomial in 1/(c + a)."""
+    series, most, c, scale, shift = _ERF if np.result_type(x).itemsize > 4 else _ERF_SHORT
+    x = np.asarray(x)
+    x = x if x.dtype.kind == "f" else x.astype(float)
+    y = np.empty(x.shape, x.dtype)
+    flat, result = x.reshape(-1), y.reshape(-1)
+    for first in range(0, x.size, 16384):  # parts that stay in cache
+        part, p = flat[first:first + 16384], result[first:first + 16384]
+        a = np.abs(part)
+        np.minimum(a, most, out=a)  # from here on it is 1
+        u = scale/(c + a)
+        u -= shift
+        p[...] = series[-1]
+        for k in series[-2::-1]:
+            p *= u
+            p += k
+        p -= a
+        p *= a
+        np.expm1(p, out=p)
+        np.copysign(p, part, out=p)
+    return y if y.ndim else y[()]
+
+
+_ERF = (
+    (-0.7226526037276817, -0.3664705921766396, -0.04356821820570928, -0.00021351315807294286, 0.004042584110006372,
+    0.0007585744519176087, -0.00013391177890585408, -0.0001451840445541957, -1.2353401333457329e-05,
+    1.1864998034900871e-05, 5.459887946884414e-06, -5.125240081784452e-07, -7.104816170598777e-07,
+    -1.5032336535350885e-07, 7.267920581868082e-08, 3.172659478452009e-08, 2.8984678365394614e-10,
+    -5.086072165269097e-09, -8.864058648875552e-10, 3.923465640086006e-10, 2.082470318170004e-10,
+    -3.5322059834201444e-11, -9.971661872757816e-12), 6, 4, 40/3, 7/3,
+)
+
+
+_ERF_SHORT = (
+    (-0.8095336297544298, -0.3200982468615395, -0.004432073158680494, 0.004778539703889225, 0.0013570498067883379,
+    -0.000409067764551177, -6.258361352044291e-05, 1.3776882767655387e-05, 9.364520803782333e-06,
+    -2.2964723945281085e-06), 4, 3, 10.5, 2.5,
+)
+'''

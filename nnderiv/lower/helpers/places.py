@@ -1,0 +1,88 @@
+"""Reads that are more than a slice, and their adjoints: blocks, diagonals, windows, look-ups."""
+
+TEXT = '''
+def _blocks(start, stop, entries, work=0):
+    """(start, stop, count), ...: the images from start to stop, so many at a time, and those that are left. So many that their entries
+    stay in cache, and that a product of matrices for all, of so much work each, is one that BLAS does in one go, if that of one image
+    is; as runs of memory they are up to IDLE times as long. Where each image has a product of its own, half as many will do."""
+    most = BLOCK // max(1, entries if work else 2*entries)
+    if 0 < work <= SMALL:
+        most = min(most, int(SMALL/(IDLE*max(1, work))))
+    blocks = -(-(stop - start) // max(1, most))
+    count = -(-(stop - start) // max(1, blocks))
+    whole = stop - (stop - start) % max(1, count)
+    return [block for block in ((start, whole, count), (whole, stop, stop - whole)) if block[0] < block[1]]
+
+
+def _diagonals(A, i, j):
+    """A view whose entry [.., i, .., i + j, ..] is A[.., i, .., j, ..]; where A has no such entry, nobody may look."""
+    shape, strides = list(A.shape), list(A.strides)
+    shape[j] = max(0, shape[i] + shape[j] - 1)
+    strides[i] -= strides[j]
+    return np.lib.stride_tricks.as_strided(A, shape, strides)
+
+
+def _windows(A, *axes, outside=0):
+    """A view of A. Each axis is None (all of it), or (start, (size, step), ...): one new axis for each (size, step), whose
+    entries k1, k2, ... are A[start + k1*step1 + k2*step2 + ...], and 0 (or another value) outside A."""
+    margins, starts, spans = _margins(A.shape, axes)
+    if any(before or after for before, after in margins):
+        inner, view = _room(A.shape, axes, A.dtype, outside)
+        inner[...] = A
+        return view
+    sizes = [max(0, size) for group in spans for size, _ in group]
+    if 0 in sizes:
+        return np.zeros(sizes, A.dtype)
+    strides = [step * one for group, one in zip(spans, A.strides) for _, step in group]
+    return np.lib.stride_tricks.as_strided(A[tuple(slice(s, None) for s in starts)], sizes, strides, writeable=False)
+
+
+def _fold(V, shape, *axes):
+    """The adjoint of _windows: an array of this shape, to which each entry of V is added where _windows would have read it."""
+    out, places = _room(shape, axes, V.dtype)
+    # The first of each group is added as one slice; the others are walked through.
+    walked = [k > 0 for axis in axes for k in range(len(axis) - 1 if axis else 1)]
+    for at in np.ndindex(*(n for n, w in zip(V.shape, walked) if w)):
+        here = iter(at)
+        key = tuple(next(here) if w else slice(None) for w in walked)
+        places[key] += V[key]
+    return out
+
+
+def _gather(A, *indices, outside=0):
+    """A[indices] along the first axes of A, and 0 (or another value) where an index is outside its axis."""
+    indices = np.broadcast_arrays(*indices)
+    inside = np.logical_and.reduce([(0 <= i) & (i < n) for i, n in zip(indices, A.shape)])
+    if inside.all():
+        return A[tuple(indices)]
+    if 0 in A.shape:
+        return np.full(inside.shape + A.shape[len(indices):], outside, A.dtype)
+    taken = A[tuple(np.where(inside, i, 0) for i in indices)]
+    return np.where(inside.reshape(inside.shape + (1,) * (taken.ndim - inside.ndim)), taken, A.dtype.type(outside))
+
+
+def _scatter(V, shape, *indices):
+    """The adjoint of _gather: an array of this shape, to which each entry of V is added at its indices; those outside are dropped.
+    np.add.at is several times as fast along one axis: it goes by entries, a few rows of V at a time."""
+    out, (axes, tail) = np.zeros(shape, V.dtype), (shape[:len(indices)], tuple(shape[len(indices):]))
+    indices = np.broadcast_arrays(*indices)
+    inside = np.logical_and.reduce([(0 <= i) & (i < n) for i, n in zip(indices, axes)])
+    rows, place, width = np.broadcast_to(V, inside.shape + tail)[inside], 0, _product(tail)
+    for i, n in zip(indices, axes):
+        place = place*n + i[inside]
+    flat, few = out.reshape(-1), max(1, 16384 // max(1, width))
+    for k in range(0, len(rows), few):
+        np.add.at(flat, (place[k:k + few, None]*width + np.arange(width)).reshape(-1), rows[k:k + few].reshape(-1))
+    return out
+
+
+def _add_at(A, place, values, axis, out=None):
+    """A, with values added where the index along an axis is `place`; a place that is not on the axis names nothing."""
+    A = A.copy() if out is None else out
+    rows = np.moveaxis(A, axis, -1)
+    each = (*A.shape[:axis], 1, *A.shape[axis + 1:])
+    place, values = (np.moveaxis(np.broadcast_to(x, each), axis, -1)[..., 0] for x in (place, values))
+    at = np.nonzero((0 <= place) & (place < A.shape[axis]))
+    rows[(*at, place[at])] += values[at]
+    return A
+'''

@@ -1,0 +1,164 @@
+"""What lies around an image, and its windows tap by tap of the kernel."""
+
+TEXT = '''
+def _margins(shape, axes):
+    """(margins, starts, spans): how far the entries that the axes name lie outside an array of this shape, before and behind it;
+    with such margins around it, where each axis starts and its (size, step)s."""
+    margins, starts, spans = [], [], []
+    for n, axis in zip(shape, axes):
+        start, *group = axis or (0, (n, 1))
+        low = start + sum(min(0, (size - 1) * step) for size, step in group)
+        high = start + sum(max(0, (size - 1) * step) for size, step in group)
+        before, after = (max(0, -low), max(0, high - n + 1)) if all(size > 0 for size, _ in group) else (0, 0)
+        margins.append((before, after))
+        starts.append(start + before)
+        spans.append(group)
+    return margins, starts, spans
+
+
+def _room(shape, axes, dtype, outside=0):
+    """(A, view): an array of this shape, filled with `outside`, and the view of it and of its margins that _windows would give."""
+    margins, starts, spans = _margins(shape, axes)
+    padded = [before + n + after for n, (before, after) in zip(shape, margins)]
+    steps = [int(np.prod(padded[k + 1:])) for k in range(len(padded))]
+    sizes = [max(0, size) for group in spans for size, _ in group]
+    strides = [step * one for group, one in zip(spans, steps) for _, step in group]
+    first = sum(start * one for start, one in zip(starts, steps))
+    memory = np.full(padded, outside, dtype)
+    A = memory[tuple(slice(b, b + n) for n, (b, _) in zip(shape, margins))]
+    if 0 in sizes:
+        return A, np.zeros(sizes, dtype)
+    return A, np.lib.stride_tricks.as_strided(memory.ravel()[first:], sizes, [s * memory.itemsize for s in strides])
+
+
+class _Taps:
+    """Some images and the windows that slide over their last axes. On each of these, (start, (taps, step), (count, stride)) says that
+    window k reads at tap t what stands at start + t*step + k*stride, and 0 (or another value) outside. Entries a stride apart lie
+    side by side, with that value between them, so that one tap of all windows is one run of memory. The run goes on behind the
+    last window of each axis where that makes it little longer: `shape` says how far; what stands there is of no use. Where it is to
+    be narrow, it ends with the last window, and the taps of the last axis have memory of their own, so that rows follow each other."""
+
+    def __init__(self, leading, sizes, axes, dtype, outside=0, narrow=False):
+        apart = len(axes) - 1 if narrow and len(axes) > 1 else None
+        lanes = [_lanes(n, *axis, k == apart) for k, (n, axis) in enumerate(zip(sizes, axes))]
+        counts, lengths = [max(0, count) for _, _, (count, _) in axes], [length for _, _, length in lanes]
+        self.outside, self.shape, self.memory, self.images, self.taps = outside, counts.copy(), {}, [], []
+        idle = 1
+        for k in range(len(axes) - 1, -1, -1):
+            idle *= lengths[k]/max(1, counts[k])
+            if narrow or idle > IDLE or axes[k][-1][1] < 1:
+                break
+            self.shape[k] = lengths[k]
+        self.windows, self.columns = (*leading[-1:], *self.shape), None
+        self.seen = (..., *(slice(count) for count, axis in zip(counts, axes) if axis[-1][1] > 0))
+        shape, steps = (*leading, *lengths), [_product(lengths[k + 1:]) for k in range(len(lengths))]
+        whole, places = _product(shape), [((), (), 0, ())]
+        behind = sum(max((read[2] for read in reads), default=0)*step for (reads, _, _), step in zip(lanes, steps))
+        for (reads, _, _), step in zip(lanes, steps):
+            places = [((*taps, tap), (*windows, window), first + shift*step, (*phases, lane))
+                      for taps, windows, first, phases in places for tap, window, shift, lane in reads]
+        every, part = (slice(None),)*len(axes), (..., *map(slice, self.shape))
+        for taps, windows, first, phases in places:
+            if phases not in self.memory:
+                self.memory[phases] = np.full(whole + behind, outside, dtype)
+                here, there = zip(*(held[phase] for (_, held, _), phase in zip(lanes, phases)))
+                self.images.append((self.memory[phases][:whole].reshape(shape)[(..., *here)], (..., *there)))
+            view = self.memory[phases][first:first + whole].reshape(shape)
+            if windows == every:
+                self.taps.append((taps, view if self.shape == lengths else view[part]))
+            else:
+                some = (slice(n) if window == slice(None) else 0 for window, n in zip(windows, self.shape))
+                self.taps.append(((*taps, ..., *windows), view[(..., *some)]))
+
+    def fill(self, value):
+        """The same everywhere."""
+        for memory in self.memory.values():
+            memory.fill(value)
+
+    def put(self, images):
+        """The images to look at."""
+        for here, there in self.images:
+            here[...] = images[there]
+
+    def is_finite(self):
+        """Whether all that is held is finite."""
+        return all(np.isfinite(memory).all() for memory in self.memory.values())
+
+    def exact(self):
+        """The taps; where an image is not finite, with 0 behind the last windows: 0 times what stands there would not be 0."""
+        return self.taps if self.is_finite() else [(at, _only(tap, self.seen)) for at, tap in self.taps]
+
+    def copy(self, columns, exact=False):
+        """columns[taps, ..., windows] = what the windows read."""
+        for at, tap in self.exact() if exact else self.taps:
+            columns[at] = tap
+
+    def weighed(self, weights):
+        """The sum of all taps, each times its weights[..., tap] for all leading axes but the last; so many at a time as stay in cache."""
+        lead, count, run, total = weights.shape[:weights.ndim - len(self.shape)], len(self.taps), _product(self.windows), None
+        most = max(1, min(count, int(IDLE*BLOCK) // max(1, _product(lead)*run)))
+        if self.columns is None:
+            self.columns = np.empty((*lead, most, *self.windows), weights.dtype)
+        weights = weights.reshape(*lead, 1, count)
+        for k in range(0, max(1, count), most):
+            some = np.moveaxis(self.columns, len(lead), 0)[:count - k]
+            for column, (_, tap) in zip(some, self.taps[k:]):
+                column[...] = tap
+            part = np.moveaxis(some, 0, len(lead)).reshape(*lead, len(some), run)
+            product = (weights[..., k:k + most] @ part).reshape(*lead, *self.windows)
+            total = product if total is None else np.add(total, product, out=total)
+        return total
+
+    def add(self, columns, images):
+        """The adjoint: images = the sum of all columns[taps, ..., windows], each where its window reads; it is 0 elsewhere. What
+        stands behind the last windows is 0, or, in a product with an infinity, is to be."""
+        for exactly in (False, True):
+            self.fill(0)
+            for at, tap in self.taps:
+                np.add(tap, _only(columns[at], self.seen) if exactly else columns[at], out=tap)
+            if self.is_finite():
+                break
+        self.get(images)
+        self.fill(self.outside)
+
+    def get(self, images):
+        """What stands where the images are."""
+        for here, there in self.images:
+            images[there] = here
+
+
+def _only(A, part):
+    """A part of A, and 0 elsewhere."""
+    out = np.zeros_like(A)
+    out[part] = A[part]
+    return out
+
+
+def _lanes(n, start, taps, windows, apart):
+    """One axis of n entries, sorted into lanes of every stride-th entry: ([(tap, windows, where they begin in the lane, lane), ...],
+    {lane: (the part of it that is on the axis, the part of the axis)}, from one lane to the next). What a lane lacks at its end is
+    what lies outside before the next begins. apart: each tap has a lane of its own."""
+    (taps, step), (count, stride) = taps, windows
+    if stride > 0:
+        reads = [(t, slice(None), t*step) for t in range(taps)]
+    else:  # each window by itself
+        reads, stride, count = [(t, k, t*step + k*stride) for t in range(taps) for k in range(count)], 1, 1
+    low = min((place for _, _, place in reads), default=0)
+    reads = [(t, k, *((0, place - low) if apart else divmod(place - low, stride))) for t, k, place in reads]
+    length, held = max(0, count) + max((shift for _, _, shift, _ in reads), default=0), {}
+    for _, _, _, lane in reads:
+        first = start + low + lane
+        skip = max(0, -(first // stride))
+        inside = range(first + skip*stride, n, stride)[:max(0, length - skip)]
+        held[lane] = slice(skip, skip + len(inside)), slice(inside.start, inside.stop, stride)
+    idle = min((min(here.start, length - here.stop) for here, _ in held.values()), default=0)
+    return reads, held, length - max(0, min(idle, length - max(0, count)))
+
+
+def _product(numbers):
+    """The product of some integers."""
+    product = 1
+    for n in numbers:
+        product *= n
+    return product
+'''
