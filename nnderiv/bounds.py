@@ -86,6 +86,8 @@ def _grows_from_ones(e: Int, positive: Collection[str]) -> bool:
         return e.constant >= 0
     if any(isinstance(a, str) and a not in positive and not _is_square(m) for m in e.terms for a in m):
         return False  # an index may be anything, and no shift of the others takes it away
+    if all(not m or len(m) == 1 and isinstance(m[0], str) for m in e.terms):
+        return sum(e.terms.values()) >= 0 <= min(c for m, c in e.terms.items() if m)
     shift = {n: Int.symbol(n) + 1 for n in e.symbols() if n in positive}
     shifted = e.map_atoms(lambda a: shift[a] if isinstance(a, str) and a in shift else Int.atom(a))
     return all(c >= 0 and all(_non_negative(a, positive) for a in m) or _is_square(m) and c > 0 for m, c in shifted.terms.items())

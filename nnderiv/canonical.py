@@ -381,11 +381,11 @@ def _subst_apply(a: Apply, values: Mapping[str, Int]) -> Apply:
 def _symbols(x: Factor | Condition) -> set[str]:
     """Every name in a factor or condition."""
     if isinstance(x, Int):
-        return x.symbols()
+        return {*x.symbols()}
     if isinstance(x, Read):
         return {n for s in x.subs for n in s.symbols()}
     if isinstance(x, IntValue):
-        return x.value.symbols()
+        return {*x.value.symbols()}
     if isinstance(x, Const):
         return set()
     found: set[str] = set()

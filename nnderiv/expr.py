@@ -18,6 +18,7 @@ from fractions import Fraction
 from itertools import permutations
 from itertools import product as cartesian
 from math import factorial, prod
+from operator import is_
 
 from .integer import Int, compact
 
@@ -182,7 +183,10 @@ def walk(e: Expr) -> Iterator[Expr]:
     while pending:
         node = pending.pop()
         yield node
-        pending.extend(reversed(children(node)))
+        if isinstance(node, Op):
+            pending.extend(node.args[::-1])
+        elif isinstance(node, Reduce):
+            pending.append(node.body)
 
 
 def map_children(f: Callable[[Expr], Expr], e: Expr) -> Expr:
@@ -193,7 +197,7 @@ def map_children(f: Callable[[Expr], Expr], e: Expr) -> Expr:
     if not isinstance(e, Op):
         return e
     args = tuple(f(a) for a in e.args)
-    return e if all(a is b for a, b in zip(args, e.args, strict=True)) else build(e.op, args)
+    return e if all(map(is_, args, e.args)) else build(e.op, args)
 
 
 def build(op: str, args: tuple[Expr, ...]) -> Expr:
@@ -218,9 +222,11 @@ def build(op: str, args: tuple[Expr, ...]) -> Expr:
 def map_ints(f: Callable[[Int], Int], e: Expr) -> Expr:
     """The expression with f applied to every subscript and integer value."""
     if isinstance(e, Read):
-        return Read(e.tensor, tuple(f(s) for s in e.subs))
+        subs = tuple(map(f, e.subs))
+        return e if all(map(is_, subs, e.subs)) else Read(e.tensor, subs)
     if isinstance(e, IntValue):
-        return IntValue(f(e.value))
+        value = f(e.value)
+        return e if value is e.value else IntValue(value)
     return map_children(lambda child: map_ints(f, child), e)
 
 
@@ -272,7 +278,7 @@ def free_symbols(e: Expr) -> set[str]:
     if isinstance(e, Read):
         return {name for s in e.subs for name in s.symbols()}
     if isinstance(e, IntValue):
-        return e.value.symbols()
+        return {*e.value.symbols()}
     found: set[str] = set()
     for child in children(e):
         found |= free_symbols(child)
@@ -288,10 +294,10 @@ def subst_indices(e: Expr, values: Mapping[str, Int], fresh: Callable[[str], str
 
     A bound index whose name occurs in what is put in is renamed first: the caller's `a` may be our bound `a`.
     """
-    if isinstance(e, Read):
-        return Read(e.tensor, tuple(s.subst(values) for s in e.subs))
-    if isinstance(e, IntValue):
-        return IntValue(e.value.subst(values))
+    if not values:
+        return e
+    if isinstance(e, Read | IntValue):
+        return map_ints(lambda value: value.subst(values), e)
     if isinstance(e, Reduce):
         if e.op in NORMALISERS and any(i in values for i in e.indices):
             raise NotImplementedError("a softmax is put into normal form before its own index is substituted")
@@ -301,7 +307,8 @@ def subst_indices(e: Expr, values: Mapping[str, Int], fresh: Callable[[str], str
         if renamed:
             body = subst_indices(e.body, {i: Int.symbol(j) for i, j in renamed.items()}, fresh)
             e = Reduce(e.op, tuple(renamed.get(i, i) for i in e.indices), body)
-        return Reduce(e.op, e.indices, subst_indices(e.body, inner, fresh))
+        body = subst_indices(e.body, inner, fresh)
+        return e if body is e.body else Reduce(e.op, e.indices, body)
     return map_children(lambda child: subst_indices(child, values, fresh), e)
 
 

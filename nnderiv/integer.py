@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache, reduce
+from operator import mul
 from typing import Union
 
 Atom = Union[str, "FloorDiv", "Mod", "Extreme", "Element"]
@@ -79,11 +81,12 @@ def _atom_key(atom: Atom) -> tuple[bool, str]:
 class Int:
     """An integer polynomial over atoms; immutable; the order of its terms is kept for printing only."""
 
-    __slots__ = ("_hash", "terms")
+    __slots__ = ("_hash", "_symbols", "terms")
 
     def __init__(self, terms: Mapping[Monomial, int]):
         self.terms: dict[Monomial, int] = {m: c for m, c in terms.items() if c}
         self._hash: int | None = None
+        self._symbols: frozenset[str] | None = None
 
     # -- construction ------------------------------------------------------------------------------------------------
     @staticmethod
@@ -91,6 +94,7 @@ class Int:
         return value if isinstance(value, Int) else Int({(): value})
 
     @staticmethod
+    @lru_cache(4096)
     def symbol(name: str) -> Int:
         return Int({(name,): 1})
 
@@ -124,7 +128,10 @@ class Int:
         return Int({m: -c for m, c in self.terms.items()})
 
     def __sub__(self, other: Int | int) -> Int:
-        return self + -Int.of(other)
+        terms = dict(self.terms)
+        for m, c in Int.of(other).terms.items():
+            terms[m] = terms.get(m, 0) - c
+        return Int(terms)
 
     def __radd__(self, other: int) -> Int:
         return Int.of(other) + self
@@ -220,11 +227,14 @@ class Int:
                 for part in parts(atom):
                     yield from part.atoms()
 
-    def symbols(self) -> set[str]:
-        return {a for a in self.atoms() if isinstance(a, str)}
+    def symbols(self) -> frozenset[str]:
+        if self._symbols is None:
+            self._symbols = frozenset(a for a in self.atoms() if isinstance(a, str))
+        return self._symbols
 
     def elements(self) -> list[Element]:
-        return [a for a in self.atoms() if isinstance(a, Element)]
+        plain = all(isinstance(a, str) for m in self.terms for a in m)
+        return [] if plain else [a for a in self.atoms() if isinstance(a, Element)]
 
     def split(self, name: str) -> tuple[Int, Int] | None:
         """(coefficient, rest) with self = coefficient·name + rest; None where name occurs otherwise than linearly."""
@@ -251,13 +261,12 @@ class Int:
         return self.map_atoms(lambda a: values.get(a, Int.symbol(a)) if isinstance(a, str) else _subst_atom(a, values))
 
     def map_atoms(self, f: Callable[[Atom], Int]) -> Int:
-        result = Int({})
+        terms: dict[Monomial, int] = {}
         for monomial, c in self.terms.items():
-            product = Int.of(c)
-            for atom in monomial:
-                product = product * f(atom)
-            result = result + product
-        return result
+            product = reduce(mul, map(f, monomial)).terms if monomial else {(): 1}
+            for m, d in product.items():
+                terms[m] = terms.get(m, 0) + c * d
+        return Int(terms)
 
     def value(self, env: Env, element: Callable[[Element], int] | None = None) -> int:
         """The number, names taken from env, elements of integer tensors from the callback."""

@@ -283,6 +283,8 @@ def _hull(r: Range, equations: tuple[Equation, ...], axis: int, sizes: Collectio
         s = e.subs[axis]
         name = s.name
         other = e.ranges[name] if name is not None and name in e.ranges else Range(s, s + 1)
+        if other == r and (lo, hi) == (r.lo, r.hi):
+            continue
         lo = smaller_or_greater("min", lo, other.lo, sizes)
         hi = smaller_or_greater("max", hi, other.hi, sizes)
     return Range(lo, hi)

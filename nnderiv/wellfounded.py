@@ -95,7 +95,7 @@ def _distance(e: Equation, r: Read, axis: int) -> int | None:
     return None if d.symbols() - sizes or d.elements() else _side(d, sizes)
 
 
-def _side(d: Int, sizes: set[str]) -> int | None:
+def _side(d: Int, sizes: frozenset[str]) -> int | None:
     return 1 if never_negative(d - 1, {}, sizes) else -1 if never_negative(-d - 1, {}, sizes) else None
 
 

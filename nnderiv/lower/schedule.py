@@ -111,7 +111,7 @@ class _Scheduler:
         """Whether what is read is never among what the writer defines: h[t], t ≥ 0, never meets the base case h[−1]."""
         for sub, place in zip(edge.subs, writer.subs, strict=True):
             r = writer.ranges[place.name] if place.name in writer.ranges and place.name else Range(place, place + 1)
-            if outside(sub, r, reader.ranges, self.positive):
+            if reader.ranges.get(sub.name or "") != r and outside(sub, r, reader.ranges, self.positive):
                 return True
         return False
 

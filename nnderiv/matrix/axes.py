@@ -104,7 +104,7 @@ def _window_axes(program: Program, classes: dict[Axis, Axis]) -> set[Axis]:
 
 def _together(e: Equation, s: Int) -> set[str]:
     """The indices that meet in one subscript."""
-    found = s.symbols() & e.ranges.keys()
+    found = {*s.symbols()} & e.ranges.keys()
     return found if len(found) > 1 and not s.elements() else set()
 
 
