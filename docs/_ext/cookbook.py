@@ -51,7 +51,8 @@ def _row(c: Case) -> str:
 
 
 def not_stated() -> Markdown:
-    rows = (f"| {_runs(numbers)} | {reason} |" for reason, numbers in NOT_STATED.items())
+    # A bar would end the cell.
+    rows = (f"| {_runs(numbers)} | {reason} |" for reason, numbers in ((r.replace("|", r"\|"), n) for r, n in NOT_STATED.items()))
     return Markdown("\n".join(["| equations | why not |", "|---|---|", *rows]))
 
 
