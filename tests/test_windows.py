@@ -560,3 +560,39 @@ def test_taps_read_what_the_windows_read_and_add_where_they_read(case: str) -> N
         rows[true] = V
         taps.add(rows, dX)
         assert np.isclose((dX * X).sum(), (V * expected).sum())
+
+
+TWICE = {  # one kernel slides over two images
+    "two images": """X[N,H,W], Z[N,H,W], w[3,3] -> a, b
+        a[n,i,j] = sum[u,v](w[u,v]*X[n,i+u-1,j+v-1]) for i < H, j < W
+        b[n,i,j] = sum[u,v](w[u,v]*Z[n,i+u-1,j+v-1]) for i < H, j < W""",
+    "channel by channel": """X[N,C,H,W], Z[N,C,H,W], w[C,2,2] -> a, b
+        a[n,c,i,j] = sum[u,v](w[c,u,v]*X[n,c,i+u,j+v])
+        b[n,c,i,j] = sum[u,v](w[c,u,v]*Z[n,c,i+u,j+v])""",
+    "two channels of one tensor": """X[N,2,H,W], w[2,2] -> y
+        y[n,i,j] = sum[u,v](w[u,v]*X[n,0,i+u,j+v])*sum[u,v](w[u,v]*X[n,1,i+u,j+v])""",
+    "all channels": """X[N,C,H,W], Z[N,C,H,W], w[2,C,2,2] -> a, b
+        a[n,o,i,j] = sum[c,u,v](w[o,c,u,v]*X[n,c,i+u,j+v])
+        b[n,o,i,j] = sum[c,u,v](w[o,c,u,v]*Z[n,c,i+u,j+v])""",
+    "one axis, causal": """X[N,C,T], Z[N,C,T], w[C,K] -> a, b
+        a[n,c,t] = sum[k](w[c,k]*X[n,c,t-k]) for t < T
+        b[n,c,t] = sum[k](w[c,k]*Z[n,c,t-k]) for t < T""",
+}
+
+
+@pytest.mark.parametrize("options", [{}, {"threads": 2}, {"sizes": {"N": 2, "H": 5, "W": 4}}], ids=str)
+@pytest.mark.parametrize("text", TWICE.values(), ids=TWICE)
+def test_what_slides_over_two_images_is_computed_for_both(text: str, options: dict[str, Any]) -> None:
+    d, rng = nd.derive(text), np.random.default_rng(0)
+    numbers = {"N": 2, "C": 3, "H": 5, "W": 4, "T": 7, "K": 3}
+    options = {k: {s: n for s, n in v.items() if s in d.forward.sizes} if k == "sizes" else v for k, v in options.items()}
+    inputs = {i.name: rng.normal(size=[int(x.value(numbers)) for x in i.dims]) for i in d.forward.inputs}
+    module = d.compile(**options)
+    outputs, residuals = module.forward(**inputs)
+    expected = nd.evaluate(d.forward, inputs)
+    seeds = {d.gradients.seeds[name]: rng.normal(size=np.shape(value)) for name, value in expected.items()}
+    for y, value in zip(outputs if len(expected) > 1 else [outputs], expected.values(), strict=True):
+        np.testing.assert_allclose(y, np.array(value, float), rtol=1e-12)
+    gradients = nd.evaluate(d.backward, {**inputs, **seeds})
+    for name, g in module.backward(residuals, **seeds)._asdict().items():
+        np.testing.assert_allclose(g, np.array(gradients[name], float), rtol=1e-12, atol=1e-12)

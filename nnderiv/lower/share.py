@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from .form import SAME, Block, Item, Line, Statement, Term, names, renamed, written_by
+from .form import SAME, Block, Item, Statement, Term, names, renamed, written_by
 
 Key = tuple[str, tuple[str, ...]]
 
@@ -33,7 +33,7 @@ def _share(items: Sequence[Item], around: Mapping[Key, str]) -> tuple[Item, ...]
             if before.startswith("§") and item.operation.owns and item.real and before != item.target:
                 item = replace(item, operation=SAME, operands=(Term(before),))
                 known[key] = item.target
-        if not isinstance(item, Line) and (not isinstance(item, Statement) or item.is_place or item.out):
+        if not isinstance(item, Statement) or item.is_place or item.out:
             changed = set(written_by(item))
             known = {k: v for k, v in known.items() if _untouched(k, v, changed)}
         done.append(item)
