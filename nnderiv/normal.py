@@ -175,8 +175,7 @@ class _Normaliser:
     def operand(self, e: Reduce) -> Expr:
         """What a max, min or logsumexp runs over; named if computing it twice might round differently."""
         body = self.scalar(e.body)
-        exactly_repeatable = all(not isinstance(n, Op) or n.op in _REPEATABLE for n in _nodes(body))
-        named = body if e.op == "logsumexp" or exactly_repeatable else self.name("of", body)
+        named = body if e.op == "logsumexp" or all(map(_is_repeatable, walk(body))) else self.name("of", body)
         return self.guarded(e.body, named, INF if e.op == "min" else neg(INF))
 
     def normaliser(self, e: Reduce) -> Expr:
@@ -216,8 +215,9 @@ class _Normaliser:
 _REPEATABLE = ("+", "neg", "*", "where", "max", "min", "relu", "abs", "and", "or", "not", "<", "<=", ">", ">=", "==", "!=")
 
 
-def _nodes(e: Expr) -> list[Expr]:
-    return list(walk(e))
+def _is_repeatable(e: Expr) -> bool:
+    """Whether an operation rounds alike in whatever way it is carried out: of three terms or factors, any two may meet first."""
+    return not isinstance(e, Op) or e.op in _REPEATABLE and len(additive_terms(e)) < 3 and len(factors(e)) < 3
 
 
 def _is_sum(e: Expr) -> bool:

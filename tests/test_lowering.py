@@ -434,6 +434,35 @@ def test_what_runs_over_no_summed_index_stands_outside_of_the_sum(condition: str
         np.testing.assert_allclose(gradients.dQ, weights.sum(1), rtol=1e-12)
 
 
+ROUNDED = {  # sums of three terms, which round in as many ways as there are orders
+    "a recurrence": ("A[K,K], B[T,K] -> L\nv[-1,k] = 0\nv[t,k] = max[j](v[t-1,j] + A[j,k] + B[t,j])\nL = max[k](v[T-1,k])",
+                     {"dA": 6, "dB": 6}),
+    "products": ("A[K,K], B[T,K], C[T,K] -> L\nv[-1,k] = 0\nv[t,k] = min[j](v[t-1,j] + A[j,k] + B[t,j]*C[t,k])\nL = min[k](v[T-1,k])",
+                 {"dA": 6}),
+    "a window": ("X[T,K], A[3,K], b[K] -> L\ny[t] = max[u,k](0.3*X[t+u-1,k] + A[u,k] + b[k]) for t < T\nL = sum[t](y[t])",
+                 {"dA": 6, "db": 6}),
+    "spans": ("""c[T], w[T,T,T] -> L
+        m[i,j] = where(i >= j, c[i], min[k](where(i <= k and k < j, m[i,k] + m[k+1,j] + w[i,k,j], inf))) for i < T, j < T, k < T
+        L = m[0,T-1]""", {"dc": 6, "dw": 5}),
+}
+
+
+@pytest.mark.parametrize("without", [(), ("hoist",), ("by_place",), ("share",), ("inline",)], ids=str)
+@pytest.mark.parametrize("text, total", ROUNDED.values(), ids=ROUNDED)
+def test_what_a_maximum_is_compared_with_is_what_it_was_taken_of(text: str, total: dict[str, int], without: tuple[str, ...]) -> None:
+    """All of the gradient goes somewhere: each maximum is one of its terms, and hands on as much as it receives."""
+    d = nd.derive(text)
+    module = d.compile(without=without)
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        inputs = {i.name: rng.normal(size=[int(x.value({"T": 6, "K": 5})) for x in i.dims]) for i in d.forward.inputs}
+        for dtype in (np.float32, np.float64):
+            _, residuals = module.forward(**{name: x.astype(dtype) for name, x in inputs.items()})
+            gradients = module.backward(residuals)._asdict()
+            for name, expected in total.items():
+                np.testing.assert_allclose(gradients[name].sum(), expected, rtol=1e-5)
+
+
 ASKEW = [  # what slides, and the tables that take its place
     (RELATIVE, ("A_skewed = Q @ R.T", "dA_skewed.T @ Q")),
     ("Q[N,D], R[2*N-1,D] -> A\nA[i,j] = sum[d](Q[i,d]*R[j-i+N-1,d])/sqrt(D)", ("Q @ R.T", "dA_skewed.T @ Q")),
