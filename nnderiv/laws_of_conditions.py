@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 
 from .bounds import inside, never_negative, outside
@@ -15,6 +16,7 @@ from .expr import (
     IntValue,
     Num,
     Op,
+    Read,
     compare,
     conjunction,
     conjuncts,
@@ -22,6 +24,7 @@ from .expr import (
     map_ints,
     product,
     reads,
+    replace,
     walk,
 )
 from .integer import Atom, Element, FloorDiv, Int, Mod
@@ -180,20 +183,22 @@ def _stays_finite(body: Expr, ranges: Ranges, ctx: Context) -> bool:
     """Whether a factor 0 makes the body 0: no read of what can be infinite, no quotient of integers that is, nor of a read out of range."""
     if any(r.tensor in ctx.unbounded for r in reads(body)) or not is_regular(body, ranges, ctx.positive):
         return False
-    for node in walk(body):
-        if isinstance(node, Op) and may_be_infinite(node):
-            for r in reads(node):
-                axes = ctx.axes(r.tensor) or ()
-                if len(axes) != len(r.subs) or not all(inside(s, a, ranges, ctx.positive) for s, a in zip(r.subs, axes, strict=True)):
-                    return False
-    return True
+
+    def may_leave(r: Read) -> bool:
+        axes = ctx.axes(r.tensor) or ()
+        return len(axes) != len(r.subs) or not all(inside(s, a, ranges, ctx.positive) for s, a in zip(r.subs, axes, strict=True))
+
+    return not any(isinstance(node, Op) and may_be_infinite(node, set(filter(may_leave, reads(node)))) for node in walk(body))
 
 
-def may_be_infinite(e: Op) -> bool:
-    """Whether this operation can make something infinite out of zeros."""
+def may_be_infinite(e: Op, zeros: Collection[Read]) -> bool:
+    """Whether this operation can make something infinite where these of its reads are 0: exp overflows where half of a difference is."""
+    if e.op == "exp":
+        rest = replace(e.args[0], dict.fromkeys(zeros, ZERO))
+        return rest != e.args[0] and bool(reads(rest))
     if e.op == "**":
-        return not (isinstance(e.args[1], Num) and e.args[1].value > 0)
-    return e.op in ("/", "log")
+        return bool(zeros) and not (isinstance(e.args[1], Num) and e.args[1].value > 0)
+    return bool(zeros) and e.op in ("/", "log")
 
 
 def _implied(c: Expr, facts: list[Int], ranges: Ranges, ctx: Context) -> bool:

@@ -97,6 +97,8 @@ CASES: dict[str, tuple[str, str, str]] = {
     "gate": (GATED_SUM, "backward", "dx = dy_on*g"),
     "exchange": (ATTENTION, "backward", "np.vecdot(dY, Y)"),
     "stacked": (GATES, "forward", "Wifg = np.stack((Wi, Wf, Wg))"),
+    "whole_steps": ("X[I], K[4] -> Y\nY[a] = sum[u](where((a+1-u)%2 == 0, X[(a+1-u)//2]*K[u], 0)) for a < 2*I",
+                    "backward", "dK = _windows(dY, (-1, (4, 1), (I, 2))) @ X"),
     "skew": (RELATIVE, "forward", "A_skewed = Q @ R.T"),
     "distribute": (ROTATED, "forward", "S = q @ k.T\n    S -= r @ l.T"),
     "scaled": (ATTENTION, "backward", "dK = dS.T @ Q_scaled"),
@@ -432,6 +434,44 @@ def test_what_runs_over_no_summed_index_stands_outside_of_the_sum(condition: str
     np.testing.assert_allclose(S, terms.sum(2), rtol=1e-12)
     if "exp" not in factor:
         np.testing.assert_allclose(gradients.dQ, weights.sum(1), rtol=1e-12)
+
+
+TIMES = [100., 300., 600., 800., 1000.]
+DECAYS: dict[str, tuple[str, dict[str, Any]]] = {  # what decays by exp(c[t] − c[t−1]): past the end there is no c, and e^1000 is infinite
+    "between times": ("x[T], c[T] -> h\nh[-1] = 0\nh[t] = exp(c[t-1] - c[t])*h[t-1] + x[t]", {"x": [1., 1, 1, 1, 1], "c": TIMES}),
+    "self-exciting": ("""c[T], mu, a, b -> L
+        A[0] = 0
+        A[t] = exp(-b*(c[t] - c[t-1]))*(1 + A[t-1]) for t < T
+        L = sum[t](log(mu + a*A[t]))""", {"c": TIMES, "mu": 1., "a": .5, "b": 1.}),
+    "softmax, online": ("""s[T], v[T] -> y
+        m[0] = s[0]
+        m[t] = max(m[t-1], s[t]) for t < T
+        l[0] = 1
+        l[t] = l[t-1]*exp(m[t-1] - m[t]) + exp(s[t] - m[t]) for t < T
+        o[0] = v[0]
+        o[t] = o[t-1]*exp(m[t-1] - m[t]) + v[t]*exp(s[t] - m[t]) for t < T
+        y[t] = o[t]/l[t]""", {"s": [100., 99, 101, 300, 1000], "v": [1., 2, 3, -1, .5]}),
+    "masked": ("""a[T], x[T] -> y
+        c[-1] = 0
+        c[t] = c[t-1] - a[t]
+        y[i] = sum[j](where(j <= i, exp(c[i] - c[j])*x[j], 0))""", {"a": TIMES, "x": [1., 1, 1, 1, 1]}),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("text, numbers", DECAYS.values(), ids=DECAYS)
+def test_a_decay_that_is_not_there_is_not_infinite(text: str, numbers: dict[str, Any], dtype: Any) -> None:
+    d, rng = nd.derive(text), np.random.default_rng(0)
+    module, inputs = d.compile(), {name: np.array(x, dtype) if np.ndim(x) else x for name, x in numbers.items()}
+    y, residuals = module.forward(**inputs)
+    weights = {name: np.ones_like(y) for name in d.gradients.seeds.values()}
+    gradients = module.backward(residuals, **weights)._asdict()
+    assert np.isfinite(y).all() and all(np.isfinite(g).all() for g in gradients.values())
+    if dtype == np.float64:
+        for name, x in inputs.items():
+            v = rng.normal(size=np.shape(x))
+            ahead, behind = (np.sum(module.forward(**{**inputs, name: x + step*v})[0]) for step in (1e-6, -1e-6))
+            np.testing.assert_allclose(np.sum(gradients[f"d{name}"]*v), (ahead - behind)/2e-6, rtol=1e-5, atol=1e-6)
 
 
 ROUNDED = {  # sums of three terms, which round in as many ways as there are orders

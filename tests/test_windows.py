@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from math import prod
 from typing import Any
 
@@ -596,3 +597,48 @@ def test_what_slides_over_two_images_is_computed_for_both(text: str, options: di
     gradients = nd.evaluate(d.backward, {**inputs, **seeds})
     for name, g in module.backward(residuals, **seeds)._asdict().items():
         np.testing.assert_allclose(g, np.array(gradients[name], float), rtol=1e-12, atol=1e-12)
+
+
+UPWARDS = """X[N,C,H,W], K[C,O,U,V], int s, int p -> Y
+    Y[n,o,a,b] = sum[c,u,v](where((a+p-u) % s == 0 and (b+p-v) % s == 0, X[n,c,(a+p-u)//s,(b+p-v)//s]*K[c,o,u,v], 0))
+    for a < s*(H-1)+U-2*p, b < s*(W-1)+V-2*p"""
+STRIDED = """X[N,C,H,W], K[O,C,U,V], int s, int p -> Y
+    Y[n,o,i,j] = sum[c,u,v](K[o,c,u,v]*X[n,c,s*i+u-p,s*j+v-p]) for i < (H+2*p-U)//s+1, j < (W+2*p-V)//s+1"""
+
+
+def with_numbers(text: str, **numbers: int) -> str:
+    """The text with numbers in place of its parameters and of the kernel's sizes."""
+    text = text.replace("\n    for", " for").replace(", int s, int p", "")
+    for name, number in numbers.items():
+        text = re.sub(rf"\b{name}\b", str(number), text)
+    return text
+
+
+@pytest.mark.parametrize("literal", [True, False], ids=["literals", "parameters"])
+@pytest.mark.parametrize("s, p, kernel", [(2, 1, 4), (3, 0, 3), (2, 0, 3), (1, 1, 3)])
+def test_a_transposed_convolution_written_by_divisions_is_one(s: int, p: int, kernel: int, literal: bool) -> None:
+    d = nd.derive(with_numbers(UPWARDS, s=s, p=p, U=kernel, V=kernel) if literal else UPWARDS.replace("\n    for", " for"))
+    assert s == 1 or any("# dK[" in line and "q2" in line for line in d.numpy().splitlines()), "by whole steps"
+    rng = np.random.default_rng(0)
+    X, K = (torch.tensor(rng.normal(size=shape), requires_grad=True) for shape in ((2, 3, 5, 4), (3, 2, kernel, kernel)))
+    expected = F.conv_transpose2d(X, K, stride=s, padding=p)
+    dY = rng.normal(size=expected.shape)
+    Y, residuals = d.compile().forward(X=X.detach().numpy(), K=K.detach().numpy(), **({} if literal else {"s": s, "p": p}))
+    ours = (Y, *d.compile().backward(residuals, dY=dY))
+    for mine, theirs in zip(ours, (expected.detach(), *torch.autograd.grad(expected, (X, K), torch.tensor(dY))), strict=True):
+        np.testing.assert_allclose(mine, theirs.numpy(), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("literal", [True, False], ids=["literals", "parameters"])
+def test_the_gradient_of_a_gradient_of_a_strided_convolution_slides_too(literal: bool) -> None:
+    d = nd.derive(nd.derive(with_numbers(STRIDED, s=2, p=1, U=3, V=3) if literal else STRIDED).backward)
+    assert any("# dK[" in line and "q2" in line for line in d.numpy().splitlines()), "by whole steps"
+    rng = np.random.default_rng(0)
+    X, K, dY = (torch.tensor(rng.normal(size=shape), requires_grad=True) for shape in ((2, 3, 7, 6), (2, 3, 3, 3), (2, 2, 4, 3)))
+    first = torch.autograd.grad(F.conv2d(X, K, stride=2, padding=1), (X, K), dY, create_graph=True)
+    seeds = [torch.tensor(rng.normal(size=g.shape)) for g in first]
+    inputs = {name: x.detach().numpy() for name, x in (("X", X), ("K", K), ("dY", dY))}
+    _, residuals = d.compile().forward(**inputs, **({} if literal else {"s": 2, "p": 1}))
+    gradients = d.compile().backward(residuals, **dict(zip(d.gradients.seeds.values(), (x.numpy() for x in seeds), strict=True)))
+    for mine, theirs in zip(gradients, torch.autograd.grad(first, (X, K, dY), seeds), strict=True):
+        np.testing.assert_allclose(mine, theirs.numpy(), rtol=1e-10, atol=1e-12)

@@ -195,7 +195,7 @@ def _selects_sums(frame: Frame, c: Expr, parts: Sequence[Expr], bound: Sequence[
 def _may_be_infinite(frame: Frame, f: Expr) -> bool:
     if any(r.tensor in frame.infinite for r in reads(f)) or not is_regular(f, frame.ranges, frame.positive):
         return True
-    return any(node == INF or isinstance(node, Op) and may_be_infinite(node) and reads(node) for node in walk(f))
+    return any(node == INF or isinstance(node, Op) and (node.op == "exp" or may_be_infinite(node, reads(node))) for node in walk(f))
 
 
 def weight(frame: Frame, labels: frozenset[str] | set[str]) -> float:

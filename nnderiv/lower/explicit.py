@@ -53,8 +53,8 @@ def _vanishing(program: Program, e: Equation, body: Expr, positive: frozenset[st
     """The reads that are factors of the body: a zero in one of them is a zero of the whole, as long as the rest is finite."""
 
     def is_risky(f: Expr) -> bool:
-        may_leave = any(readable(program.hulls[r.tensor], r.subs, e.ranges, positive) for r in reads(f))
-        return may_leave and not _stays_finite(f) or not is_regular(f, e.ranges, positive)
+        leaving = {r for r in reads(f) if readable(program.hulls[r.tensor], r.subs, e.ranges, positive)}
+        return bool(leaving) and not _stays_finite(f, leaving) or not is_regular(f, e.ranges, positive)
 
     while isinstance(body, Op) and body.op == "where" and body.args[2] == ZERO:
         body = body.args[1]
@@ -63,11 +63,9 @@ def _vanishing(program: Program, e: Equation, body: Expr, positive: frozenset[st
     return set() if any(is_risky(f) for f in parts if not isinstance(f, Read)) else plain
 
 
-def _stays_finite(e: Expr) -> bool:
-    """Whether zeros in place of reads cannot make e infinite."""
+def _stays_finite(e: Expr, zeros: set[Read]) -> bool:
+    """Whether zeros in place of these reads cannot make e infinite."""
     if isinstance(e, Op):
-        if e.op == "where":
-            return all(_stays_finite(a) for a in e.args[1:])
-        return (not may_be_infinite(e) or not reads(e)) and all(_stays_finite(a) for a in e.args)
+        return not may_be_infinite(e, zeros & {*reads(e)}) and all(_stays_finite(a, zeros) for a in e.args[e.op == "where":])
     return e != INF
 

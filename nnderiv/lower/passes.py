@@ -16,6 +16,7 @@ Programs (equations) -> programs:
     pieces       what a recurrence leaves at its end is a tensor of its own
     distribute   a sum of products of matrices is one product for each
     skew         what depends on i and i − j, as relative positions do, is a product of matrices, read askew
+    whole_steps  a sum over what a step divides runs over the steps
     recentre     the kernel stays and the image slides
     carry        what a step hands to the next is computed where its parts are
     hoist        what a recurrence need not wait for is computed before it
@@ -72,6 +73,7 @@ from .recentre import recentre
 from .share import share
 from .skew import skew
 from .unmask import unmask
+from .whole_steps import whole_steps
 
 EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
     "from_output": from_output,
@@ -82,6 +84,7 @@ EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
     "pieces": lambda program, known: split_pieces(program),
     "distribute": lambda program, known: distribute(program),
     "skew": skew,
+    "whole_steps": lambda program, known: whole_steps(program),
     "explicit": lambda program, known: make_explicit(program),  # always: it settles what the rest may assume
     "recentre": lambda program, known: recentre(program),
     "carry": lambda program, known: carry(program),

@@ -1,0 +1,125 @@
+"""Program -> program in which a sum over what a step divides runs over the steps: Σ_a [s | a + r] f(a) g((a + r)/s) = Σ_q f(s·q − r) g(q).
+
+So it stands in the gradient of a transposed convolution's kernel, and of a strided one's, taken twice. Read the other way round, for a
+kernel that slides over few places, it is what `fold` undoes; which of the two indices belongs to an image, its size tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from ..bounds import never_negative
+from ..expr import (
+    ZERO,
+    Expr,
+    IntValue,
+    Op,
+    Read,
+    Reduce,
+    compare,
+    conjunction,
+    guarded_factors,
+    map_children,
+    product,
+    subst_indices,
+    where,
+)
+from ..fresh import Fresh
+from ..integer import FloorDiv, Int, Mod
+from ..normal import positive_names
+from ..program import Equation, Program, Range, Ranges
+
+
+def whole_steps(program: Program) -> Program:
+    """See the module's docstring."""
+    return replace(program, equations=tuple(_equation(program, e) for e in program.equations))
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """The condition bottom | ±a + rest, and what q = (±a + rest)/bottom runs over."""
+
+    condition: Expr
+    a: str
+    sign: Int
+    rest: Int
+    bottom: Int
+    range: Range
+
+    def place(self, q: str) -> Int:
+        """a, from q."""
+        return (self.bottom * Int.symbol(q) - self.rest) * self.sign
+
+
+def _equation(program: Program, e: Equation) -> Equation:
+    ranges, positive = dict(e.ranges), positive_names(program)
+
+    def visit(node: Expr) -> Expr:
+        if isinstance(node, Reduce) and node.op == "sum":
+            conditions, parts = guarded_factors(node.body)
+            steps = next((s for s in _found(program, node, conditions, parts, positive) if _pays(ranges[s.a].size, s.range.size)), None)
+            if steps is not None:
+                return visit(_stepwise(program, node, steps, ranges))
+        return map_children(visit, node)
+
+    body = visit(e.body)
+    return e if body == e.body else replace(e, body=body, ranges=ranges)
+
+
+def _found(program: Program, node: Reduce, conditions: list[Expr], parts: list[Expr], positive: frozenset[str]) -> Iterator[_Steps]:
+    for c in conditions:
+        atom = _divides(c)
+        if atom is None or not never_negative(atom.bottom - 1, {}, positive):
+            continue
+        quotient = Int.atom(FloorDiv(atom.top, atom.bottom))
+        axes = [axis for s, axis in _places(program, parts) if s == quotient]
+        for a in node.indices if axes else ():
+            split = atom.top.split(a)
+            if split is not None and (split[0] == 1 or split[0] == -1):
+                yield _Steps(c, a, split[0], split[1], atom.bottom, axes[0])
+
+
+def _places(program: Program, parts: list[Expr]) -> list[tuple[Int, Range]]:
+    """The subscripts of the factors, each with its axis."""
+    return [place for f in parts if isinstance(f, Read) for place in zip(f.subs, program.hulls[f.tensor], strict=True)]
+
+
+def _divides(c: Expr) -> Mod | None:
+    """top % bottom, for the condition that it is 0."""
+    if not (isinstance(c, Op) and c.op == "==" and isinstance(c.args[0], IntValue) and c.args[1] == IntValue(Int.of(0))):
+        return None
+    atoms = [m[0] for m, k in c.args[0].value.terms.items() if len(m) == 1 and k == 1]
+    return atoms[0] if len(atoms) == 1 == len(c.args[0].value.terms) and isinstance(atoms[0], Mod) else None
+
+
+def _stepwise(program: Program, node: Reduce, steps: _Steps, ranges: Ranges) -> Reduce:
+    q, whole = Fresh({*program.names, *ranges})("q"), ranges[steps.a]
+    ranges[q] = steps.range
+    conditions, parts = guarded_factors(node.body)
+    place = steps.place(q)
+    values = {steps.a: place}
+    kept = [subst_indices(c, values) for c in conditions if c != steps.condition]
+    if (Int.symbol(steps.a), whole) not in _places(program, parts):  # where a is outside, no read is
+        kept += [compare("<=", whole.lo, place), compare("<", place, whole.hi)]
+    body = where(conjunction(kept), product([subst_indices(f, values) for f in parts]), ZERO)
+    return Reduce("sum", tuple(q if i == steps.a else i for i in node.indices), body)
+
+
+def _pays(summed: Int, steps: Int) -> bool:
+    """Whether the index runs over an image of which the steps are places: the sizes grow together. A kernel's size has a minus in them."""
+    if summed.is_constant and steps.is_constant:
+        return steps.constant <= summed.constant
+    return any(_grows(summed, n) and _grows(steps, n) for n in summed.symbols())
+
+
+def _grows(size: Int, name: str) -> bool:
+    """Whether a size holds a name, and nowhere with a minus before it."""
+    signs = set[bool]()
+    for monomial, c in size.terms.items():
+        for atom in monomial:
+            if atom == name:
+                signs.add(c > 0)
+            elif isinstance(atom, FloorDiv) and name in atom.top.symbols():
+                signs.add((c > 0) == _grows(atom.top, name))
+    return signs == {True}
