@@ -642,3 +642,36 @@ def test_the_gradient_of_a_gradient_of_a_strided_convolution_slides_too(literal:
     gradients = d.compile().backward(residuals, **dict(zip(d.gradients.seeds.values(), (x.numpy() for x in seeds), strict=True)))
     for mine, theirs in zip(gradients, torch.autograd.grad(first, (X, K, dY), seeds), strict=True):
         np.testing.assert_allclose(mine, theirs.numpy(), rtol=1e-10, atol=1e-12)
+
+
+ALIKE = {  # text, and sizes at which nothing tells a kernel from an image but how far they reach
+    "causal, channel by channel": ("x[N,C,T], w[C,K] -> y\ny[n,c,t] = sum[k](w[c,k]*x[n,c,t-k]) for t < T",
+                                   {"N": 2, "C": 3, "T": 32, "K": 4}),
+    "strided": ("X[N,C,T], K[O,C,U] -> Y\nY[n,o,t] = sum[c,u](K[o,c,u]*X[n,c,2*t+u])", {"N": 2, "C": 3, "T": 32, "O": 2, "U": 3}),
+    "channel by channel": ("X[N,C,H,W], K[C,U,V] -> Y\nY[n,c,i,j] = sum[u,v](K[c,u,v]*X[n,c,i+u-1,j+v-1]) for i < H, j < W",
+                           {"N": 2, "C": 3, "H": 8, "W": 9, "U": 3, "V": 3}),
+}
+
+
+@pytest.mark.parametrize("text, sizes", ALIKE.values(), ids=ALIKE)
+def test_sizes_that_are_numbers_leave_the_form_as_it_is(text: str, sizes: dict[str, int]) -> None:
+    d = nd.derive(text)
+    named, numbered = ({*re.findall(r"\b_(?!shape|misfit)\w+\(|@|np\.vecdot", s.split("Gradients =")[1])} for s in (d.numpy(), d.numpy(sizes=sizes)))
+    assert named == numbered
+    rng = np.random.default_rng(0)
+    inputs = {i.name: rng.normal(size=[int(x.value(sizes)) for x in i.dims]) for i in d.forward.inputs}
+    results = []
+    for module in (d.compile(), d.compile(sizes=sizes)):
+        y, residuals = module.forward(**inputs)
+        results.append((y, *module.backward(residuals, **dict.fromkeys(d.gradients.seeds.values(), np.cos(y)))))
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-13)
+
+
+def test_a_ring_is_added_to_where_it_was_read() -> None:
+    d = nd.derive("x[B,N], w[K] -> y\ny[b,n] = sum[k](w[k]*x[b,(n-k) % N]) for n < N")
+    assert "_scatter(" in d.numpy()
+    x, w = np.random.default_rng(0).normal(size=(2, 6)), np.random.default_rng(1).normal(size=4)
+    y, residuals = d.compile().forward(x=x, w=w)
+    np.testing.assert_allclose(y, sum(w[k]*np.roll(x, k, 1) for k in range(4)), rtol=1e-12)
+    np.testing.assert_allclose(d.compile().backward(residuals, dy=y).dx, sum(w[k]*np.roll(y, -k, 1) for k in range(4)), rtol=1e-12)

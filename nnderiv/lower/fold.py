@@ -4,6 +4,7 @@
     Σ_u dY[a − u] W[u]                              the same with s = 1, p = 0
     Σ_i,u [a = s·i + u − p] dY[i] W[u]              the same, as it is written for a transposed convolution
     Σ_n [tok[n] = a] dY[n, d]                       for every n: add dY[n, d] to dE[tok[n], d]             `_scatter`
+    Σ_i [(i + 1) % N = a] dY[i]                     for every i: add dY[i] to dX[(i + 1) % N]              the same
 
 `find_fold` reads the left-hand form back into the right-hand one, which needs no division and touches no zeros.
 """
@@ -32,7 +33,7 @@ from ..expr import (
     subst_indices,
     where,
 )
-from ..integer import FloorDiv, Int, Mod
+from ..integer import Element, FloorDiv, Int, Mod
 from ..normal import positive_names
 from ..program import Equation, Program, Range, Ranges
 from ..simplify import truth
@@ -269,9 +270,9 @@ def _lookup(e: Equation, sum_: Reduce, conditions: list[Expr], body: list[Expr],
 
 
 def _data_place(c: Expr, vectors: list[str]) -> tuple[str, Int] | None:
-    """(a, v) for a condition v = a whose v holds data."""
+    """(a, v) for a condition v = a whose v holds data, or a remainder, as (i + 1) % N on a ring."""
     place = _place(c, vectors)
-    return place if place is not None and place[1].elements() else None
+    return place if place is not None and any(isinstance(x, Element | Mod) for x in place[1].atoms()) else None
 
 
 def _place(c: Expr, vectors: list[str]) -> tuple[str, Int] | None:

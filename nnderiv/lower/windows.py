@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from ..expr import Expr, Read, walk
+from ..integer import Int
 from .arrays import Frame
 
 
@@ -52,11 +53,16 @@ def walked(frame: Frame, e: Expr, inner: Iterable[str]) -> tuple[str, ...]:
 
 
 def bulk(frame: Frame, r: Read, axis: int, index: str) -> int:
-    """How much speaks for an index being one of an image: the size of the axis it runs along is part of its own size; in doubt,
-    that its steps are long."""
+    """How much speaks for an index being one of an image: the size of the axis it runs along is part of its own size, or it reaches over
+    half of it; in doubt, that its steps are long."""
     size, split = frame.ranges[index].size, r.subs[axis].split(index)
-    if size.is_constant:
-        return 0
     along = frame.storage[r.tensor].axes[axis].size if r.tensor in frame.storage else size
-    long = split is not None and split[0] not in (1, -1)
-    return (4 if along.symbols() <= size.symbols() and along.symbols() else 2) + long
+    if size.is_constant and not along.is_constant:
+        return 0
+    step = split[0] if split is not None else Int.of(1)
+    long = step not in (1, -1)
+    if size.is_constant:
+        most = 2*abs(step.constant)*size.constant >= along.constant
+    else:
+        most = bool(along.symbols()) and along.symbols() <= size.symbols()
+    return (4 if most else 2) + long
