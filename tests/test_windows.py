@@ -656,7 +656,8 @@ ALIKE = {  # text, and sizes at which nothing tells a kernel from an image but h
 @pytest.mark.parametrize("text, sizes", ALIKE.values(), ids=ALIKE)
 def test_sizes_that_are_numbers_leave_the_form_as_it_is(text: str, sizes: dict[str, int]) -> None:
     d = nd.derive(text)
-    named, numbered = ({*re.findall(r"\b_(?!shape|misfit)\w+\(|@|np\.vecdot", s.split("Gradients =")[1])} for s in (d.numpy(), d.numpy(sizes=sizes)))
+    texts = [source.split("Gradients =")[1] for source in (d.numpy(), d.numpy(sizes=sizes))]
+    named, numbered = ({*re.findall(r"\b_(?!shape|misfit)\w+\(|@|np\.vecdot", text)} for text in texts)
     assert named == numbered
     rng = np.random.default_rng(0)
     inputs = {i.name: rng.normal(size=[int(x.value(sizes)) for x in i.dims]) for i in d.forward.inputs}
