@@ -32,6 +32,7 @@ from .expr import (
     additive_terms,
     compare,
     conjunction,
+    considered,
     factors,
     free_symbols,
     map_children,
@@ -401,7 +402,8 @@ class _Reverse:
         y = tensor(e.tensor, *e.subs)
         if op == "logsumexp":
             return self._softmax(summand, y, e), e
-        hit = where(Op("==", (summand, y)), ONE, ZERO)
+        conditions, candidate = considered(op, summand)
+        hit = where(conjunction([*conditions, Op("==", (candidate, y))]), ONE, ZERO)
         ties = self._ties(e, hit, indices)
         return hit / ties, e
 

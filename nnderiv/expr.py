@@ -411,6 +411,15 @@ def guarded_factors(e: Expr) -> tuple[list[Expr], list[Expr]]:
     return conditions, found
 
 
+def considered(op: str, e: Expr) -> tuple[list[Expr], Expr]:
+    """(conditions, x) for e = where(conditions, x, −inf), or x where a minimum leaves out the places at which e is inf."""
+    conditions: list[Expr] = []
+    while isinstance(e, Op) and e.op == "where" and e.args[2] == (INF if op == "min" else neg(INF)):
+        conditions += conjuncts(e.args[0])
+        e = e.args[1]
+    return conditions, e
+
+
 def raised(e: Expr) -> Op | None:
     """xᵃ for xᵃ⁻¹, which is what it becomes when x is multiplied with it."""
     if not (isinstance(e, Op) and e.op == "**"):

@@ -436,6 +436,29 @@ def test_what_runs_over_no_summed_index_stands_outside_of_the_sum(condition: str
         np.testing.assert_allclose(gradients.dQ, weights.sum(1), rtol=1e-12)
 
 
+@pytest.mark.parametrize("op, edge", [("max", "-inf"), ("min", "inf")])
+def test_the_largest_of_what_arrives_is_found_where_it_arrives(op: str, edge: str) -> None:
+    """Along the edges of a graph: no array over places and edges. Some come from nowhere, lead nowhere, or meet with equals."""
+    d = nd.derive(f"X[V,D], int src[E], int dst[E] -> Y\nY[v,d] = {op}[e](where(dst[e] == v, X[src[e],d], {edge})) for v < V")
+    source = d.numpy()
+    assert f"by=np.{op}imum" in source and "np.arange(V)" not in source
+    X = np.round(np.random.default_rng(0).normal(size=(5, 3)), 1)
+    src, dst = np.array([0, 1, 1, 2, 9, 3, -1, 2]), np.array([0, 0, 2, 2, 2, 7, 1, 2])
+    Y, residuals = d.compile().forward(X=X, src=src, dst=dst)
+    dY = np.random.default_rng(1).normal(size=Y.shape)
+    pick, expected, slopes = getattr(np, op), np.full((5, 3), float(edge)), np.zeros((5, 3))
+    for v in range(5):
+        arriving = [s for s, t in zip(src, dst, strict=True) if t == v and 0 <= s < 5]
+        if arriving:
+            expected[v] = pick(X[arriving], axis=0)
+            for k in range(3):
+                hits = [s for s in arriving if X[s, k] == expected[v, k]]
+                for s in hits:
+                    slopes[s, k] += dY[v, k]/len(hits)
+    np.testing.assert_array_equal(Y, expected)
+    np.testing.assert_allclose(d.compile().backward(residuals, dY=dY).dX, slopes, rtol=1e-12)
+
+
 TIMES = [100., 300., 600., 800., 1000.]
 DECAYS: dict[str, tuple[str, dict[str, Any]]] = {  # what decays by exp(c[t] − c[t−1]): past the end there is no c, and e^1000 is infinite
     "between times": ("x[T], c[T] -> h\nh[-1] = 0\nh[t] = exp(c[t-1] - c[t])*h[t-1] + x[t]", {"x": [1., 1, 1, 1, 1], "c": TIMES}),

@@ -5,6 +5,7 @@
     Σ_i,u [a = s·i + u − p] dY[i] W[u]              the same, as it is written for a transposed convolution
     Σ_n [tok[n] = a] dY[n, d]                       for every n: add dY[n, d] to dE[tok[n], d]             `_scatter`
     Σ_i [(i + 1) % N = a] dY[i]                     for every i: add dY[i] to dX[(i + 1) % N]              the same
+    max_n where(to[n] = a, x[n, d], −inf)           for every n: y[to[n], d] = max(y[to[n], d], x[n, d])   the same
 
 `find_fold` reads the left-hand form back into the right-hand one, which needs no division and touches no zeros.
 """
@@ -12,10 +13,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..bounds import never_negative
 from ..expr import (
+    INF,
     ZERO,
     Expr,
     IntValue,
@@ -24,10 +26,12 @@ from ..expr import (
     Reduce,
     compare,
     conjunction,
+    considered,
     factors,
     free_symbols,
     guarded_factors,
     ints,
+    neg,
     product,
     reads,
     subst_indices,
@@ -38,6 +42,7 @@ from ..normal import positive_names
 from ..program import Equation, Program, Range, Ranges
 from ..simplify import truth
 
+NOTHING = {"max": neg(INF), "min": INF}  # what an extreme of nothing is
 Axis = tuple[Int, tuple[tuple[str, Int], ...]] | None
 
 
@@ -53,10 +58,13 @@ class Fold:
     scatter: tuple[Int, ...] | None = None
     scatter_labels: tuple[str, ...] = ()
     moved: tuple[str, ...] = ()
+    op: str = "sum"  # what several entries at one place become: their sum, "max" or "min"
 
 
 def find_fold(program: Program, e: Equation, term: Expr) -> Fold | None:
     """The scattering form of one additive term of an equation, where it has one and needs it."""
+    if isinstance(term, Reduce) and term.op in NOTHING:
+        return _extreme(e, term)
     parts = factors(term)
     sums = [f for f in parts if isinstance(f, Reduce)]
     if len(sums) != 1 or sums[0].op != "sum" or any(reads(f) for f in parts if f is not sums[0]):
@@ -64,6 +72,13 @@ def find_fold(program: Program, e: Equation, term: Expr) -> Fold | None:
     others = [f for f in parts if f is not sums[0]]
     conditions, body = guarded_factors(sums[0].body)
     return _strided(program, e, sums[0], conditions, body, others) or _lookup(e, sums[0], conditions, body, others)
+
+
+def _extreme(e: Equation, term: Reduce) -> Fold | None:
+    """max_n where(conditions, x, −inf)."""
+    conditions, body = considered(term.op, term.body)
+    found = _lookup(e, term, conditions, [body], []) if conditions else None
+    return replace(found, op=term.op) if found and not {*term.indices} - {*found.scatter_labels} else None
 
 
 # -- strided windows ---------------------------------------------------------------------------------------------------------
@@ -261,7 +276,7 @@ def _lookup(e: Equation, sum_: Reduce, conditions: list[Expr], body: list[Expr],
     moved = (*places, *kept)
     labels = (*bound, *kept)
     summed = tuple(i for i in sum_.indices if i not in bound)
-    values = where(conjunction(rest), product(body), ZERO)
+    values = where(conjunction(rest), product(body), NOTHING.get(sum_.op, ZERO))
     values = product([*others, Reduce("sum", summed, values)]) if summed else product([*others, *factors(values)])
     order = (*labels, *summed)
     ranges = {i: e.ranges[i] for i in order}

@@ -58,6 +58,7 @@ WHERE = Operation("np.where({0}, {1}, {2})", (0, 0, 0), into="_masked({1}, {0}, 
 AT_ONCE = replace(WHERE, into="", only=None)  # all or nothing
 BY_BITS = replace(WHERE, template="_where({0}, {1}, {2})")
 ONLY_WHERE = Operation("_only_where({0}, {1})", (0, 0), into="_only_where({0}, {1}, out={out})")
+EDGES = {"max": "-np.inf", "min": "np.inf"}  # what an extreme of nothing is
 HALF = Num(Fraction(1, 2))
 
 
@@ -405,7 +406,7 @@ class Values(Writer):
             finite = all(map(self.facts.is_finite, guarded_factors(e.body)[1]))
             return sum_of_products(
                 frame, e.body, e.indices, self.value, lambda c, a: self.only_where(frame, c, a, finite), scale)
-        edge = {"max": "-np.inf", "min": "np.inf"}.get(e.op, "")
+        edge = EDGES.get(e.op, "")
         if edge and isinstance(e.body, Read) and not any(s.elements() for s in e.body.subs):
             body = read(frame, e.body.tensor, e.body.subs, edge)
         else:
@@ -450,7 +451,8 @@ class Values(Writer):
         if fold.scatter is not None:
             indices = [integer_value(inner, v, fold.scatter_labels) for v in fold.scatter]
             shown = ", ".join(f"{{{k + 1}}}" for k in range(len(indices)))
-            scatter = call(f"_scatter({{0}}, {tuple_text(frame.size(i) for i in fold.moved)}, {shown})", *[0] * (len(indices) + 1))
+            by = f", by=np.{fold.op}imum, start={EDGES[fold.op]}" if fold.op in EDGES else ""
+            scatter = call(f"_scatter({{0}}, {tuple_text(frame.size(i) for i in fold.moved)}, {shown}{by})", *[0] * (len(indices) + 1))
             return permute(frame.make(scatter, [array, *indices], fold.moved), labels)
         axes = [self.fold_axis(inner, a) for a in fold.axes]
         return frame.make(call(f"_fold({{0}}, {shape}, {', '.join(axes)})", 0), [array], labels)

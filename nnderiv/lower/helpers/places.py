@@ -61,10 +61,11 @@ def _gather(A, *indices, outside=0):
     return np.where(inside.reshape(inside.shape + (1,) * (taken.ndim - inside.ndim)), taken, A.dtype.type(outside))
 
 
-def _scatter(V, shape, *indices):
+def _scatter(V, shape, *indices, by=np.add, start=0):
     """The adjoint of _gather: an array of this shape, to which each entry of V is added at its indices; those outside are dropped.
-    np.add.at is several times as fast along one axis: it goes by entries, a few rows of V at a time."""
-    out, (axes, tail) = np.zeros(shape, V.dtype), (shape[:len(indices)], tuple(shape[len(indices):]))
+    np.add.at is several times as fast along one axis: it goes by entries, a few rows of V at a time. by: another ufunc, and its start."""
+    out = np.full(shape, start, V.dtype) if start else np.zeros(shape, V.dtype)
+    axes, tail = shape[:len(indices)], tuple(shape[len(indices):])
     indices = np.broadcast_arrays(*indices)
     inside = np.logical_and.reduce([(0 <= i) & (i < n) for i, n in zip(indices, axes)])
     rows, place, width = np.broadcast_to(V, inside.shape + tail)[inside], 0, _product(tail)
@@ -72,7 +73,7 @@ def _scatter(V, shape, *indices):
         place = place*n + i[inside]
     flat, few = out.reshape(-1), max(1, 16384 // max(1, width))
     for k in range(0, len(rows), few):
-        np.add.at(flat, (place[k:k + few, None]*width + np.arange(width)).reshape(-1), rows[k:k + few].reshape(-1))
+        by.at(flat, (place[k:k + few, None]*width + np.arange(width)).reshape(-1), rows[k:k + few].reshape(-1))
     return out
 
 
