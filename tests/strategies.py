@@ -6,6 +6,7 @@ shrinks) and the long run (which counts). An equation is kept only if the progra
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
@@ -83,7 +84,8 @@ class _Writer:
         """One more tensor, or some that need each other, if the program still parses with it."""
         name = f"Y{len(self.known.definitions) + 1 if self.known else 1}"
         kind = self.rng.random()
-        lines = self.recurrence(name) if kind < 0.25 else self.coupled(name) if kind < 0.30 else self.plain(name)
+        lines = (self.recurrence(name) if kind < 0.25 else self.coupled(name) if kind < 0.30 else self.sliding(name) if kind < 0.38
+                 else self.twin(name) if kind < 0.45 else self.plain(name))
         new = [line.split("[")[0].split("=")[0].strip() for line in lines]
         outputs = [*(self.known.definitions if self.known else ()), *dict.fromkeys(new)]
         try:
@@ -163,6 +165,37 @@ class _Writer:
         a, b = _Body(self, dict(scope)), _Body(self, dict(scope))
         return [f"{other}[{here}] = {a.mix([f'{name}[{before}]', a.real(1)])}{self.clause(scope)}",
                 f"{name}[{here}] = {b.mix([f'{other}[{here}]', b.real(1), f'{name}[{before}]'])}{self.clause(scope)}"]
+
+
+    def sliding(self, name: str) -> list[str]:
+        """A kernel that slides along one axis of an image, or along two, with or without channels that are summed."""
+        rng, images = self.rng, [(n, d) for n, d in self.inputs if d]
+        if not images:
+            return self.plain(name)
+        (image, dims), (kernel, places) = rng.choice(images), rng.choice(images)
+        own = dict(zip(rng.sample(LETTERS, len(dims)), dims, strict=True))
+        letters, at = list(own), rng.randrange(len(dims))
+        free = [x for x in ("u", "v", "q") if x not in own]
+        taken = [free[k] if k == 0 else rng.choice([x for x in letters if own[x] == s] or [free[k]]) for k, s in enumerate(places)]
+        here = letters[at]
+        moved = rng.choice((f"{here}+u", f"{here}+u-1", f"{here}-u", f"2*{here}+u", f"2*{here}+u-1", f"{here}+2*u"))
+        bound = [x for x in taken if x not in own] + [x for x in letters if x != here and rng.random() < 0.3]
+        left = [x for x in letters if x not in bound]
+        op = rng.choice(("sum", "sum", "sum", "max"))
+        read = f"{image}[{','.join(moved if k == at else x for k, x in enumerate(letters))}]"
+        body = f"{kernel}[{','.join(taken)}]{rng.choice(('*', '*', ' + '))}{read}"
+        clause = self.clause({x: own[x] for x in left}) if rng.random() < 0.6 else ""
+        return [f"{name}[{','.join(left)}] = {op}[{','.join(bound)}]({body}){clause}"]
+
+    def twin(self, name: str) -> list[str]:
+        """An earlier tensor once more, of another input of the same sizes, or of two that change places."""
+        pairs = [(a, b) for a, d in self.inputs for b, c in self.inputs if a != b and d == c]
+        if not pairs or self.known is None:
+            return self.plain(name)
+        (a, b), old = self.rng.choice(pairs), self.rng.choice(list(self.known.definitions))
+        places = {a: b, old: name, **({b: a} if self.rng.random() < 0.3 else {})}
+        lines = [line for line in self.equations if re.match(rf"{old}\b", line)]
+        return [re.sub(r"\b[A-Z]\w*", lambda m: places.get(m.group(), m.group()), line) for line in lines]
 
 
 @dataclass
