@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import nnderiv as nd
+from nnderiv.evaluate import bind_sizes
 from tests.running import assert_close, backward, compiled, derivation, forward, interpret, output_names, seed_names
 from tests.suites.case import Case, reference, reference_twice
 from tests.suites.zoo import ZOO
@@ -52,6 +53,24 @@ def test_every_layer_of_the_zoo_stays_in_single_precision(layer):
         g = getattr(found, f"d{name}")
         assert np.asarray(g).dtype == np.float32, name
         assert_close(g, expected, f"d{name}", tolerance=1e-2)
+
+
+@every_layer
+def test_every_layer_of_the_zoo_is_the_same_for_its_sizes_only_and_on_threads(layer):
+    inputs, outputs, seeds, gradients = drawn(layer)
+    d = derivation(layer.text, layer.wrt)
+    known = bind_sizes(d.forward, {i.name: np.shape(inputs[i.name]) for i in d.forward.inputs},
+                       {name: int(inputs[name]) for name in d.forward.parameters})
+    sizes = {name: known[name] for name in d.forward.sizes}
+    for module in (d.compile(sizes=sizes), d.compile(sizes=sizes, threads=2)):
+        if "PART" in vars(module):
+            module.PART = 1  # or all would be one part
+        found, residuals = module.forward(**inputs)
+        for y, expected in zip(found if len(outputs) > 1 else [found], outputs, strict=True):
+            assert_close(y, expected, "forward")
+        found = module.backward(residuals, **seed_names(layer.text, seeds))._asdict()
+        for name, expected in gradients.items():
+            assert_close(found[f"d{name}"], expected, f"d{name}")
 
 
 @every_layer
