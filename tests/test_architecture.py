@@ -29,7 +29,7 @@ FLOORS = (
     ("ranges", "wellfounded"),
     ("parse", "normal", "draw", "tidy"),
     ("derivative",),
-    ("latex", "sympy_form"),
+    ("latex", "sympy_words", "sympy_nodes", "sympy_form"),
     ("matrix.nodes", "matrix.memory"),
     ("matrix.build", "matrix.axes", "matrix.confirm", "matrix.element", "matrix.standardise"),
     ("matrix.graph", "matrix.reading"),
