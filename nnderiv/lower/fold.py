@@ -179,15 +179,15 @@ def _shared(program: Program, a: str, body: list[Expr], ranges: Ranges, bound: t
             steps = [-c[0] * split[0] for u in moving if (c := s.split(u)) is not None]
             backwards = any(never_negative(step - 1, {}, positive_names(program)) for step in steps)
             elsewhere = {x for j, t in enumerate(f.subs) if j != k for x in t.symbols()}
-            if (backwards or elsewhere & set(moving)) and all(_goes_along(g, a, s) for g in body):
+            if (backwards or elsewhere & set(moving)) and all(_goes_along(g, a, s, moving) for g in body):
                 q = _new(a, ranges)
                 return {q: program.hulls[f.tensor][k]}, (Int.symbol(q) - split[1]) * split[0], None
     return None
 
 
-def _goes_along(f: Expr, a: str, s: Int) -> bool:
-    """Whether the factor needs a for s alone: P[a,u] would be read askew, at s and u, if s took the place of a."""
-    return all(v == s for v in ints(f) if a in v.symbols())
+def _goes_along(f: Expr, a: str, s: Int, moving: list[str]) -> bool:
+    """Whether a factor over what moves needs a for s alone: P[a,u] would be read askew, at s and u, if s took the place of a."""
+    return free_symbols(f).isdisjoint(moving) or all(v == s for v in ints(f) if a in v.symbols())
 
 
 def _new(a: str, ranges: Ranges) -> str:
