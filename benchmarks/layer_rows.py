@@ -15,6 +15,7 @@ import nnderiv as nd
 from tests.suites.zoo import alignment, attention, convolution, normalisation, pooling, recurrent
 from tests.suites.zoo import losses as loss
 
+from . import by_hand_layers
 from .work import Work
 
 Draw = Callable[[np.random.Generator], Any]
@@ -25,6 +26,7 @@ class Layer:
     case: Any                       # of the zoo
     torch: Callable[..., Any]       # (torch, inputs by name) -> output or outputs
     draws: dict[str, Any]           # a shape, a number, or a function of a generator
+    hand: Callable[..., Any] | None = None
 
     def work(self, rng: np.random.Generator) -> Work:
         program = nd.parse(self.case.text)
@@ -35,7 +37,7 @@ class Layer:
         outputs = outputs if isinstance(outputs, tuple) else (outputs,)
         seeds = {name: rng.standard_normal(o.shape).astype(np.float32)  # none for a lone scalar, which is seeded with 1
                  for name, o in zip(derivation.gradients.seeds.values(), outputs, strict=False)}
-        return Work(self.case.name, self.case.text, inputs, wrt, seeds, torch={"torch": self.torch})
+        return Work(self.case.name, self.case.text, inputs, wrt, seeds, self.hand, torch={"torch": self.torch})
 
 
 def _draw(value: Any, rng: np.random.Generator) -> Any:
@@ -121,7 +123,7 @@ def gated_cells() -> Iterator[Layer]:
         "x": x, **{f"U{g}": wide for g in "ifgo"}, **{f"W{g}": square for g in "ifgo"}, **{f"b{g}": row for g in "ifgo"}})
     one = replace(recurrent.lstm, name="lstm_with_its_gates_in_one_tensor", text=recurrent.lstm.text.replace("-> h, c", "-> h"))
     yield Layer(one, _lstm_all, {
-        "x": x, "U": (4, *wide), "W": (4, *square), "b": (4, H), "h0": (N, H), "c0": (N, H)})
+        "x": x, "U": (4, *wide), "W": (4, *square), "b": (4, H), "h0": (N, H), "c0": (N, H)}, by_hand_layers.lstm)
     yield Layer(recurrent.gru, _gru_all, {"x": x, "h0": (N, H), "Ur": wide, "Uz": wide, "Un": wide, "Wr": square, "Wz": square,
                                           "Wn": square, "b": (3, H), "a": row})
     yield Layer(recurrent.minimal_gated_unit, _minimal, {"x": x, "U": wide, "W": square, "P": wide, "Q": square, "b": row, "c": row})
@@ -143,8 +145,9 @@ def scans() -> Iterator[Layer]:
 
 def normalisations() -> Iterator[Layer]:
     yield Layer(normalisation.layer_norm_over_a_sequence, lambda t, x, g, b: t.nn.functional.layer_norm(x, (256,), g, b, eps=1e-5),
-                {"x": (32, 64, 256), "g": (256,), "b": (256,)})
-    yield Layer(normalisation.batch_norm, _scanned(normalisation.batch_norm), {"x": (1024, 256), "g": (256,), "b": (256,)})
+                {"x": (32, 64, 256), "g": (256,), "b": (256,)}, by_hand_layers.layer_norm)
+    yield Layer(normalisation.batch_norm, _scanned(normalisation.batch_norm), {"x": (1024, 256), "g": (256,), "b": (256,)},
+                by_hand_layers.batch_norm)
     yield Layer(normalisation.group_norm, lambda t, X, g, b: t.nn.functional.group_norm(
         X.flatten(1, 2), 4, g.flatten(), b.flatten(), eps=1e-5).reshape(X.shape), {"X": (16, 4, 8, 16, 16), "g": (4, 8), "b": (4, 8)})
     yield Layer(normalisation.rms_norm, lambda t, x, g: t.nn.functional.rms_norm(x, (256,), g, eps=1e-6), {"x": (2048, 256), "g": (256,)})
@@ -153,7 +156,8 @@ def normalisations() -> Iterator[Layer]:
 
 def masked_attention() -> Iterator[Layer]:
     q = (16, 128, 64)
-    yield Layer(attention.causal_attention, _scanned(attention.causal_attention), {"Q": q, "K": q, "V": q})
+    yield Layer(attention.causal_attention, _scanned(attention.causal_attention), {"Q": q, "K": q, "V": q},
+                by_hand_layers.causal_attention)
     yield Layer(attention.attention_with_a_padding_mask, _scanned(attention.attention_with_a_padding_mask), {
         "Q": q, "K": q, "V": q, "mask": lambda rng: (np.arange(128) < rng.integers(32, 128, size=(16, 1))).astype(np.int64)})
     yield Layer(attention.attention_with_linear_biases, lambda t, Q, K, V, slope: _linear_biases(t, Q, K, V, slope), {
@@ -195,7 +199,8 @@ def _many_heads(t: Any, X: Any, Wq: Any, Wk: Any, Wv: Any, Wo: Any, bq: Any, bk:
 def losses() -> Iterator[Layer]:
     yield Layer(loss.label_smoothing, _scanned(loss.label_smoothing), {
         "o": (2048, 1000), "y": integers(1000, 2048), "eps": np.float32(0.1)})
-    yield Layer(loss.smooth_l1_loss, _scanned(loss.smooth_l1_loss), {"o": normal(262144), "y": normal(262144)})
+    yield Layer(loss.smooth_l1_loss, _scanned(loss.smooth_l1_loss), {"o": normal(262144), "y": normal(262144)},
+                by_hand_layers.smooth_l1)
 
 
 def chains() -> Iterator[Layer]:

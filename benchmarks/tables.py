@@ -27,7 +27,7 @@ def main_table(names: Sequence[str]) -> Iterator[Record]:
 
 
 def layer_table(names: Sequence[str]) -> Iterator[Record]:
-    """Layers of the zoo: milliseconds of nnderiv and of PyTorch."""
+    """Layers of the zoo: milliseconds of nnderiv and of PyTorch, and for some with a fused kernel there, of NumPy by hand."""
     for name in _chosen(LAYERS, names):
         runs = peers.runs(LAYERS[name].work(np.random.default_rng(0)), every=False)
         yield {"row": name, **_times(timing.measure(runs, seconds=0.12))}
@@ -62,7 +62,7 @@ TABLES: dict[str, Callable[[Sequence[str]], Iterator[Record]]] = {
     "rows": main_table, "layers": layer_table, "passes": pass_table, "first": first_call_table, "chain": chain_table,
 }
 RATIOS = {"rows": (("nnderiv", "hand"), ("nnderiv", "torch"), ("nnderiv, threads", "hand"), ("nnderiv, threads", "torch")),
-          "layers": (("nnderiv", "torch"), ("nnderiv, threads", "torch")), "passes": (), "first": (), "chain": ()}
+          "layers": (("nnderiv", "hand"), ("nnderiv", "torch"), ("nnderiv, threads", "torch")), "passes": (), "first": (), "chain": ()}
 
 
 def _times(times: Mapping[str, list[float]]) -> Record:

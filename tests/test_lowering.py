@@ -97,6 +97,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "gate": (GATED_SUM, "backward", "dx = dy_on*g"),
     "exchange": (ATTENTION, "backward", "np.vecdot(dY, Y)"),
     "stacked": (GATES, "forward", "Wifg = np.stack((Wi, Wf, Wg))"),
+    "held": ("e[N] -> y\ny[n] = where(abs(e[n]) <= 2, e[n]**2/2, 2*abs(e[n]) - 2)", "backward", "de = dy*np.maximum(np.minimum(e, 2), -2)"),
     "whole_steps": ("X[I], K[4] -> Y\nY[a] = sum[u](where((a+1-u)%2 == 0, X[(a+1-u)//2]*K[u], 0)) for a < 2*I",
                     "backward", "dK = _windows(dY, (-1, (4, 1), (I, 2))) @ X"),
     "skew": (RELATIVE, "forward", "A_skewed = Q @ R.T"),
@@ -434,6 +435,36 @@ def test_what_runs_over_no_summed_index_stands_outside_of_the_sum(condition: str
     np.testing.assert_allclose(S, terms.sum(2), rtol=1e-12)
     if "exp" not in factor:
         np.testing.assert_allclose(gradients.dQ, weights.sum(1), rtol=1e-12)
+
+
+HELD = {
+    "a half of the square": ("where(abs(e[n]) < 1, 0.5*e[n]**2, abs(e[n]) - 0.5)", True),
+    "differences, either way": ("where(abs(f[n] - e[n]) <= 0.5, (e[n] - f[n])**2, abs(e[n] - f[n]) - 0.25)", True),
+    "with a factor": ("where(abs(e[n]) < 3, f[n]*e[n], 3*f[n]*sign(e[n]))", True),
+    "turned": ("f[n]*where(abs(e[n]) < 3, -e[n], 3*sign(-e[n]))", True),
+    "divided": ("where(abs(e[n]) < 2, e[n]/3, 2*sign(e[n])/3)/f[n]", True),
+    "another slope": ("where(abs(e[n]) < 3, e[n], 2*sign(e[n]))", False),
+    "another square": ("where(abs(e[n]) < 1, e[n]**2, abs(e[n]))", False),
+    "a bound below 0": ("where(abs(e[n]) < -1, e[n], -sign(e[n]))", False),
+    "a bound that is data": ("where(abs(e[n]) < f[n], e[n], f[n]*sign(e[n]))", False),
+}
+
+
+@pytest.mark.parametrize("expression, is_held", HELD.values(), ids=HELD)
+def test_what_is_held_between_two_numbers_is_what_was_chosen(expression: str, is_held: bool) -> None:
+    d = nd.derive(f"e[N], f[N] -> y\ny[n] = {expression} + 0*f[n]")
+    held, chosen = d.compile(), d.compile(without=("held",))
+    assert ("np.minimum(" in held.source.split("def forward")[1].split("def backward")[0]) == is_held
+    e = np.array([0, 0.5, -0.5, 1, -1, 2, -2, 3, -3, 0.2, 1e30, -1e30, np.inf, -np.inf, np.nan])
+    for f in (np.full_like(e, 2), np.full_like(e, 0.5)):
+        results = []
+        for module in (held, chosen):
+            with np.errstate(all="ignore"):
+                y, residuals = module.forward(e=e, f=f)
+                results.append((y, *module.backward(residuals, dy=np.cos(np.arange(15.)))))
+        for a, b in zip(*results, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-15, atol=0)
+    assert d.check().ok
 
 
 @pytest.mark.parametrize("op, edge", [("max", "-inf"), ("min", "inf")])

@@ -8,6 +8,7 @@ Programs (equations) -> programs:
     recall       a function that both need is computed once
     stacked      products of one tensor with several matrices are one, forward and backward
     scaled       what a product is scaled by goes into an operand, for both
+    held         what is held between two numbers is so computed, and not chosen
     from_output  a gradient asks a function's output where that says the same as its argument
     gate         what several gradients take of a tensor under one condition is a tensor
     exchange     a contraction that is known already is not computed again in another order
@@ -63,6 +64,7 @@ from .explicit import make_explicit
 from .form import Item
 from .from_output import from_output
 from .gate import gate
+from .held import held
 from .hoist import hoist
 from .in_place import in_place
 from .inline import inline
@@ -76,6 +78,7 @@ from .unmask import unmask
 from .whole_steps import whole_steps
 
 EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
+    "held": lambda program, known: held(program),
     "from_output": from_output,
     "gate": gate,
     "exchange": exchange,
