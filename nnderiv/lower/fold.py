@@ -270,18 +270,17 @@ def _lookup(e: Equation, sum_: Reduce, conditions: list[Expr], body: list[Expr],
         return None
     kept = [i for i in vectors if i not in places]
     bound = [i for i in sum_.indices if any(i in v.symbols() for v in places.values())]
-    shared = [i for i in kept if any(i in v.symbols() for v in places.values())]
-    if shared:
-        return None
-    moved = (*places, *kept)
-    labels = (*bound, *kept)
+    shared = [i for i in kept if any(i in v.symbols() for v in places.values())]  # image by image: its number is a place too
+    kept = [i for i in kept if i not in shared]
+    moved = (*shared, *places, *kept)
+    labels = (*shared, *bound, *kept)
     summed = tuple(i for i in sum_.indices if i not in bound)
     values = where(conjunction(rest), product(body), NOTHING.get(sum_.op, ZERO))
     values = product([*others, Reduce("sum", summed, values)]) if summed else product([*others, *factors(values)])
     order = (*labels, *summed)
     ranges = {i: e.ranges[i] for i in order}
-    scattered = tuple(v - e.ranges[a].lo for a, v in places.items())
-    return Fold(values, order, ranges, labels, scatter=scattered, scatter_labels=tuple(bound), moved=moved)
+    scattered = tuple(v - e.ranges[a].lo for a, v in [*((i, Int.symbol(i)) for i in shared), *places.items()])
+    return Fold(values, order, ranges, labels, scatter=scattered, scatter_labels=(*shared, *bound), moved=moved)
 
 
 def _data_place(c: Expr, vectors: list[str]) -> tuple[str, Int] | None:
