@@ -18,7 +18,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from .derivative import Origin, _Reverse
-from .errors import MatrixFormError, RefutedForm, Unevaluated
+from .errors import MatrixFormError, Unevaluated
 from .expr import DERIVATIVES, ZERO, Expr, IntValue, Op, Read, Reduce, add, additive_terms, factors, product, subst_indices, tensor, walk
 from .integer import Int
 from .latex import equation_latex
@@ -124,7 +124,10 @@ def _is_open(e: Equation) -> bool:
 
 
 def _in_matrices(gradient: Gradient, found: Sequence[Step]) -> Iterator[Step]:
-    """The last line once more, without indices, where that is possible; both sides are evaluated, as of every step."""
+    """The last line once more, without indices, where that is possible; both sides are evaluated, as of every step.
+
+    A form that was refuted is no step: the others hold without it, and `latex` says what was found.
+    """
     from .matrix import lower, matrix_form
     from .matrix.typeset import matrix_latex
 
@@ -132,8 +135,6 @@ def _in_matrices(gradient: Gradient, found: Sequence[Step]) -> Iterator[Step]:
         return
     try:
         form = matrix_form(gradient.derivation.backward, gradient.definition)
-    except RefutedForm:
-        raise
     except MatrixFormError:
         return
     reason, e = say("matrix"), form.evidence
