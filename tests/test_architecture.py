@@ -27,7 +27,7 @@ FLOORS = (
     ("laws_of_sums",),
     ("elaborate", "simplify"),
     ("ranges", "wellfounded"),
-    ("parse", "normal", "draw", "tidy"),
+    ("parse", "normal", "pointers", "draw", "tidy"),
     ("derivative",),
     ("latex", "sympy_form"),
     ("matrix.nodes", "matrix.memory"),
