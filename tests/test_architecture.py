@@ -20,7 +20,7 @@ FLOORS = (
     ("errors", "fresh", "graph", "integer"),
     ("expr", "bounds", "numbers"),
     ("program", "conditions", "regular"),
-    ("meaning", "learned"),
+    ("meaning", "learned", "elsewhere"),
     ("notation", "evaluate", "solve", "scalar", "dual", "degree", "numeric", "sizes"),
     ("terms",),
     ("laws_of_conditions", "laws_of_terms"),
