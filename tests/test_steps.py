@@ -178,6 +178,14 @@ def test_the_matrix_form_is_a_step_that_is_evaluated_like_the_others():
     assert form.rule == NAMES["matrix"] and form.trials == 3 and form.probability is None and form.digits == 40
 
 
+def test_a_read_that_is_always_outside_is_told_to_vanish():
+    found = nd.derive("x[N] -> L\n L = x[-1]**2")["x"].steps
+    decided = next(s for s in found if s.rule == NAMES["settle_conditions"])
+    assert str(decided.after.body) == "0"
+    assert decided.reason == "Wherever the indices run, 0 = a + 1 never holds: the term vanishes."
+    assert all(len(s.reason) > 1 for s in found)
+
+
 def test_a_superscript_that_is_divided_keeps_its_condition():
     """A matrix is of two axes: along the third one of a strided convolution nothing stands for the zeros between."""
     *_, form = nd.derive(VOLUME)["X"].steps
