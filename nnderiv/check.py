@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .draw import MODES, Sample, draw, flat, number, tangent
 from .dual import Dual, Kink
-from .errors import CheckError
+from .errors import CheckError, DefinitionError
 from .evaluate import evaluate
 from .expr import INF, Expr, Reduce, walk
 from .normal import normalise
@@ -137,7 +137,7 @@ class _Trials:
                 return trial(sample)
             except (Kink, _Unusable, ZeroDivisionError) as reason:
                 trouble = str(reason)
-        raise CheckError(f"In {TRIES} draws there was none at which the program is finite and smooth: {trouble}.")
+        raise CheckError(f"In {TRIES} draws there was none at which the program is defined, finite and smooth: {trouble.rstrip('.')}.")
 
     def draw_seeds(self, outputs: Mapping[str, Any], mode: str, dyadic: bool = False) -> dict[str, Any]:
         """A random seed for each output that has one."""
@@ -149,6 +149,15 @@ class _Trials:
 
     def direction(self, sample: Sample, name: str, dyadic: bool = False) -> Any:
         return tangent(self.forward, sample, name, _like(sample.inputs[name], lambda: number(self.rng, "any", dyadic)))
+
+    def results(self, sample: Sample) -> dict[str, Any]:
+        """The outputs; a sample whose integers lead in a circle says nothing of the gradients."""
+        try:
+            found = evaluate(self.forward, sample.inputs)
+        except DefinitionError as error:
+            raise _Unusable(str(error)) from None
+        _require_finite(found)
+        return found
 
     def refuse_hidden_infinities(self, sample: Sample) -> None:
         """Raise where a tensor is infinite although nobody wrote `inf`: the maximum of nothing, say. No slope is defined there."""
@@ -193,8 +202,7 @@ class _Exact(_Trials):
         return self.evidence()
 
     def trial(self, sample: Sample, differences: bool) -> None:
-        outputs = evaluate(self.forward, sample.inputs)
-        _require_finite(outputs)
+        outputs = self.results(sample)
         self.refuse_hidden_infinities(sample)
         seeds = self.draw_seeds(outputs, sample.mode)
         gradients = evaluate(self.backward, {**sample.inputs, **seeds})
@@ -248,8 +256,7 @@ class _Emitted(_Trials):
         return self.evidence()
 
     def trial(self, sample: Sample) -> None:
-        expected = evaluate(self.forward, sample.inputs)
-        _require_finite(expected)
+        expected = self.results(sample)
         seeds = self.draw_seeds(expected, sample.mode, dyadic=True)
         truth = evaluate(self.backward, {**sample.inputs, **seeds})
         _require_finite(truth)

@@ -2,7 +2,8 @@
 
     draw(program, rng, …).inputs is accepted by the interpreter, and every `given` holds for it exactly.
 
-A fact Σ_m y[…,m,…] = c about an input is honoured by construction; any other fact by drawing again.
+A fact Σ_m y[…,m,…] = c about an input is honoured by construction, and so is one that bounds the elements of an integer tensor (see
+`pointers`); any other fact by drawing again.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from typing import Any
 
 from .errors import CheckError, EvaluationError
 from .evaluate import evaluate
-from .expr import ONE, ZERO, Expr, IntValue, Num, Op, Read, Reduce, additive_terms, ints, reads, symbols, walk, where
+from .expr import ONE, ZERO, Expr, IntValue, Num, Op, Read, Reduce, additive_terms, reads, symbols, where
 from .integer import Int
+from .pointers import random_integers
 from .program import Equation, Input, Program, Range, Ranges
 from .ranges import accesses, bound_indices
 from .sizes import small_sizes
@@ -150,42 +152,7 @@ def _input(program: Program, i: Input, env: Mapping[str, int], rng: Random, make
         return nested(shape, make)
     if not shape:
         return env[i.name]
-    lo, hi = _integer_range(program, i.name, env)
-    return nested(shape, lambda: rng.randint(lo, max(lo, hi - 1)))
-
-
-def _integer_range(program: Program, name: str, env: Mapping[str, int]) -> tuple[int, int]:
-    """Where an integer tensor points: the common part of the axes that it subscripts and of the indices it is compared with."""
-    spans: list[tuple[int, int]] = []
-    for e in program.equations:
-        for tensor, subs in accesses(e.body):
-            for sub, axis in zip(subs, program.hulls.get(tensor, ()), strict=False):
-                if any(el.tensor == name for el in sub.elements()):
-                    spans.append(_span(axis, env))
-        for value in ints(e.body):
-            if any(el.tensor == name for el in value.elements()):
-                spans += [_span(e.ranges[s], env) for s in sorted(value.symbols()) if s in e.ranges and s not in _inside(value, name)]
-        for left, right in _integer_comparisons(e.body):
-            for a, b in ((left, right), (right, left)):
-                if any(el.tensor == name for el in a.elements()):
-                    spans += [_span(e.ranges[s], env) for s in sorted(b.symbols()) if s in e.ranges]
-    if not spans:
-        return 0, 3
-    lo, hi = max(s[0] for s in spans), min(s[1] for s in spans)
-    return (lo, hi) if lo < hi else spans[0]
-
-
-def _inside(value: Int, name: str) -> set[str]:
-    return {s for el in value.elements() if el.tensor == name for sub in el.subs for s in sub.symbols()}
-
-
-def _integer_comparisons(e: Expr) -> list[tuple[Int, Int]]:
-    return [(n.args[0].value, n.args[1].value) for n in walk(e)
-            if isinstance(n, Op) and len(n.args) == 2 and isinstance(n.args[0], IntValue) and isinstance(n.args[1], IntValue)]
-
-
-def _span(r: Range, env: Mapping[str, int]) -> tuple[int, int]:
-    return r.lo.value(env), r.hi.value(env)
+    return random_integers(program, i, env, rng)
 
 
 # -- given facts -------------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import NoReturn
+from typing import NoReturn, TypeGuard
 
 from .errors import NotationError
 from .expr import (
@@ -38,6 +38,7 @@ from .program import Equation, Input
 
 MAX_EXPRESSION_DEPTH, MAX_POWER = 120, 1000
 _CONDITIONS = ("<", "<=", ">", ">=", "==", "!=", "and", "or", "not", "true", "false")
+_JOINED = {"==": "(a and b) or (not a and not b)", "!=": "(a and not b) or (b and not a)"}
 _ROLE = {"tensor": "a tensor", "int tensor": "an integer tensor", "size": "a size", "parameter": "an integer parameter",
          "index": "an index"}
 
@@ -76,6 +77,10 @@ class Names:
 
     def fail(self, reason: str, repair: str, position: int) -> NoReturn:
         raise NotationError(reason, repair, self.text, position)
+
+
+def _is_condition(value: Int | Expr) -> TypeGuard[Op]:
+    return isinstance(value, Op) and value.op in _CONDITIONS
 
 
 def _count(k: int, what: str) -> str:
@@ -266,7 +271,7 @@ class _Elaborator:
 
     def condition(self, node: Node) -> Expr:
         value = self.value(node)
-        if isinstance(value, Op) and value.op in _CONDITIONS:
+        if _is_condition(value):
             return value
         self.fail("A condition is needed here.", "Compare with something: x > 0, j <= i.", node.position)
 
@@ -416,8 +421,9 @@ class _Elaborator:
             if value.is_constant:
                 return num(value.constant)
             return neg(IntValue(-value)) if all(c < 0 for c in value.terms.values()) else IntValue(value)
-        if isinstance(value, Op) and value.op in _CONDITIONS:
-            self.fail("A condition stands where a number is needed.", "Write where(condition, 1, 0).", node.position)
+        if _is_condition(value):
+            self.fail("A condition stands where a number is needed.",
+                      "Write where(condition, 1, 0), or join conditions with and, or, not.", node.position)
         return value
 
     def _quotient(self, top: Expr, bottom: Expr, node: Node) -> Expr:
@@ -470,6 +476,10 @@ class _Elaborator:
         found = []
         for k, operator in enumerate(node.value):
             a, b = values[k], values[k + 1]
+            if _is_condition(a) and _is_condition(b):
+                self.fail(f"Conditions are joined by and, or, not; {operator} compares numbers.",
+                          f"For (a) {operator} (b) write {_JOINED.get(operator, 'where(a, 1, 0) and where(b, 1, 0) as its operands')}.",
+                          node.parts[k].position)
             if isinstance(a, Int) and isinstance(b, Int):
                 found.append(compare(operator, a, b))
             else:

@@ -17,7 +17,8 @@ from fractions import Fraction
 from typing import Any
 
 from .errors import DefinitionError, EvaluationError
-from .integer import Int
+from .expr import ints, reads
+from .integer import Int, compact
 from .learned import learned
 from .meaning import Match, Meaning, Value
 from .numbers import as_number
@@ -132,7 +133,7 @@ class _Run:
         todo = [(name, at)]
         while todo:
             if len(todo) > 10 and todo[-1] in todo[:-1]:
-                raise DefinitionError(f"{_shown(todo[-1])} needs itself.")
+                raise _needs_itself(self.program, *todo[-1])
             try:
                 self.active.clear()
                 value = self.element(*todo[-1])
@@ -152,7 +153,7 @@ class _Run:
         if key in self.memo:
             return self.memo[key]
         if key in self.active:
-            raise DefinitionError(f"{_shown(key)} needs itself.")
+            raise _needs_itself(self.program, name, at)
         if len(self.active) >= MAX_NESTED:
             raise _TooDeep(key)
         self.active.add(key)
@@ -177,7 +178,16 @@ class _Run:
         return self.meanings[id(e)][1]
 
 
-def _shown(key: tuple[str, Index]) -> str:
-    return f"{key[0]}[{','.join(map(str, key[1]))}]"
+def _needs_itself(program: Program, name: str, at: Index) -> DefinitionError:
+    """Which element, and where integers lead to it, the fact that would rule that out: left[n] < n for h[n] that reads h[left[n]]."""
+    cycle = program.components.get(name, frozenset())
+    inside = [e for e in program.equations if e.tensor in cycle]
+    data = dict.fromkeys(el.tensor for e in inside for v in ints(e.body) for el in v.elements())
+    led = f": {' and '.join(data)} {'leads' if len(data) == 1 else 'lead'} back to it" if data else ""
+    facts = [f"given {compact(sub)} < {compact(own)}" for e in program.equations for r in reads(e.body)
+             if program.components.get(e.tensor, {e.tensor}) == program.components.get(r.tensor)
+             for sub, own in zip(r.subs, e.subs, strict=False) if not data.keys().isdisjoint(el.tensor for el in sub.elements())]
+    repair = f"Where that is never so, say it: {', '.join(f'`{f}`' for f in dict.fromkeys(facts))}." if facts else ""
+    return DefinitionError(f"{name}[{','.join(map(str, at))}] needs itself{led}.", repair)
 
 

@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import keyword
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, NoReturn
 
+from . import elsewhere
 from .errors import NotationError
 from .expr import COMPARISONS, REDUCTIONS, UNARY
 
@@ -128,7 +130,9 @@ def _bad_character(text: str, position: int) -> NoReturn:
     shown = repr(c) if c.isprintable() else f"U+{ord(c):04X}"
     reason = f"{shown} (U+{ord(c):04X}) is not part of the notation."
     repair = "Names are made of the letters a-z, A-Z, digits and underscores."
-    if c.isalpha():
+    if c in elsewhere.CHARACTERS:
+        repair = elsewhere.CHARACTERS[c]
+    elif c.isalpha():
         repair = "It may look like a Latin letter, but is another one. " + repair
     raise NotationError(reason, repair, text, position)
 
@@ -293,9 +297,39 @@ class _Parser:
         self.depth += 1
         if self.depth > MAX_DEPTH:
             self.fail(f"Nested deeper than {MAX_DEPTH}.", "Name a part of it in an equation of its own.")
+        start = self.k
         node = self.logical("or", lambda: self.logical("and", self.negation))
         self.depth -= 1
+        if self.at("if"):
+            self.conditional(start)
         return node
+
+    def conditional(self, start: int) -> NoReturn:
+        """a if c else b, the tokens of a beginning at `start`."""
+        *rest, end = self.outside(self.k)
+        otherwise = next((k for k in rest if self.tokens[k].text == "else"), end)
+        value, condition = self.between(start, self.k), self.between(self.k + 1, otherwise)
+        self.fail(*elsewhere.conditional(value, condition, self.between(otherwise + 1, end)))
+
+    def outside(self, k: int) -> Iterator[int]:
+        """The tokens from k on, those in brackets left out, up to the one that ends the expression: , or ) or ] or a new line."""
+        depth = 0
+        while depth >= 0:
+            text = self.tokens[k].text
+            depth -= text in _CLOSING.values()
+            if depth <= 0:
+                yield k
+            if self.tokens[k].kind == "newline" or depth == 0 and text == ",":
+                break
+            depth += text in _CLOSING
+            k += 1
+
+    def between(self, first: int, last: int) -> str:
+        """The text of the tokens first … last − 1."""
+        if first >= last:
+            return ""
+        end = self.tokens[last - 1]
+        return self.text[self.tokens[first].position : end.position + len(end.text)]
 
     def logical(self, word: str, operand: Any) -> Node:
         first = operand()
@@ -358,6 +392,8 @@ class _Parser:
             inside = self.expression()
             self.expect(")", "to close the bracket")
             return inside
+        if self.at("if"):
+            self.conditional(self.k)
         if token.kind != "name" or token.text in ("for", "given", "int", "and", "or"):
             self.fail(f"Expected an expression, found {self.shown()}.", "Write a number, an element of a tensor, or a function here.")
         self.take()
@@ -367,7 +403,24 @@ class _Parser:
             return Node("name", token.position, token.text)
         if token.text in REDUCTIONS:
             return self.reduction(token)
-        return Node("subscript", token.position, token.text, self.subscripts())
+        start = self.k
+        node = Node("subscript", token.position, token.text, self.subscripts())
+        if self.at("("):
+            self.no_reduction(token, start)
+        return node
+
+    def no_reduction(self, token: Token, start: int) -> NoReturn:
+        """name[…](…) where the name is not that of a reduction; token `start` is its first bracket."""
+        indices = self.between(start + 1, self.k - 1)
+        if self.is_tensor(token.text):
+            self.fail(f"Nothing stands between {token.text}[…] and a bracket.", f"Write * for a product: {token.text}[{indices}]*(…).")
+        *_, end = self.outside(self.k + 1)
+        self.fail(*elsewhere.reduction(token.text, indices, self.between(self.k + 1, end)), token.position)
+
+    def is_tensor(self, name: str) -> bool:
+        """Whether the signature, or a line at its beginning, has the name."""
+        arrow = next(k for k, t in enumerate(self.tokens) if t.text == "->")
+        return any(t.text == name and (k < arrow or self.tokens[k - 1].kind == "newline") for k, t in enumerate(self.tokens))
 
     def reduction(self, token: Token) -> Node:
         self.take()

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from .canonical import Builder, TooLarge, same_totals
 from .degree import Degree, chance, of_difference, plain
 from .draw import MODES, draw_sizes, fill, flat, from_dict, holds, how_many, sum_fact, to_dict
-from .errors import CheckError, DerivationError, EvaluationError, NotationError
+from .errors import CheckError, DefinitionError, DerivationError, EvaluationError, NotationError
 from .evaluate import evaluate, shape_of
 from .expr import NORMALISERS, Op, Reduce, reads, walk
 from .fresh import Fresh
@@ -424,7 +424,7 @@ class _Prover:
         """Outputs of both sides in pairs; None where one is not a finite number."""
         try:
             found = evaluate(self.left, inputs), evaluate(self.right, inputs)
-        except (EvaluationError, ZeroDivisionError):
+        except (DefinitionError, EvaluationError, ZeroDivisionError):
             return None
         pairs = [(found[0][a], found[1][b]) for a, b in self.pairs]
         return pairs if all(is_finite(plain(x)) for pair in pairs for side in pair for x in flat(side)) else None

@@ -301,8 +301,39 @@ class Inference:
                         continue
                     reason = f"in {item.equation.tensor} the index {name} {end} at {a}, and dimension {k} of {tensor} {end} at {b}"
                     if (a - b).is_constant:
-                        self.fail(f"Sizes disagree: {reason}.", f"Set the range by hand: … for {name} < …", item.equation)
+                        self._disagree(item, name, reason, axis)
                     self.requirements.append(Requirement(a, "==", b, reason))
+
+    def _disagree(self, item: _Item, name: str, reason: str, axis: Range) -> NoReturn:
+        """Two ranges that never agree: a tensor that ends before its base case is to reach it; otherwise the index runs over both."""
+        own = item.ranges[name]
+        both = Range(_extreme("max", [own.lo, axis.lo], self.positive), _extreme("min", [own.hi, axis.hi], self.positive))
+        longer = _extreme("max", [own.hi, axis.hi], self.positive)
+        found = self._before_its_base(_plain_reads(item.equation, name), longer)
+        if found is not None:
+            e, index, base = found
+            self.fail(f"Sizes disagree: {reason}. {e.tensor} ends before its base case {base.left}.",
+                      f"Say that it reaches it: {e.left} = … for {index} < {longer}", e)
+        self.fail(f"Sizes disagree: {reason}.", f"Set the range by hand: … for {_clause(name, both)}", item.equation)
+
+    def _before_its_base(self, places: list[tuple[str, int]], end: Int) -> tuple[Equation, str, Equation] | None:
+        """(equation, its index, base case) of the first tensor that stops just before its base case at end − 1.
+
+        places: the axes where to look, and from there what gives them their ranges.
+        """
+        todo = list(places)
+        for tensor, axis in todo:
+            items = self.by_tensor.get(tensor, [])
+            general = next((i.equation for i in items if not self._has_literal(i.equation)), None)
+            mine = self._dim(tensor, axis)
+            if general is None or mine is None:
+                continue
+            index = str(general.subs[axis].name)
+            base = next((i.equation for i in items if self._is_literal(i, axis) and i.equation.subs[axis] == mine.hi == end - 1), None)
+            if base is not None:
+                return general, index, base
+            todo += [place for place in _plain_reads(general, index) if place not in todo]
+        return None
 
 
 def _extreme(op: str, values: list[Int], positive: set[str]) -> Int:
@@ -313,6 +344,15 @@ def _extreme(op: str, values: list[Int], positive: set[str]) -> Int:
         if any(never_negative(g, {}, positive) for g in gaps):
             kept.remove(v)
     return Int.extreme(op, *kept)
+
+
+def _plain_reads(e: Equation, index: str) -> list[tuple[str, int]]:
+    """(tensor, axis) wherever an index stands alone in a subscript."""
+    return [(tensor, k) for tensor, subs in accesses(e.body) for k, s in enumerate(subs) if s.name == index]
+
+
+def _clause(name: str, r: Range) -> str:
+    return f"{name} < {r.hi}" if r.lo == 0 else f"{r.lo} <= {name} < {r.hi}"
 
 
 def _share_letters(item: _Item) -> None:

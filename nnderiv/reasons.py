@@ -61,6 +61,7 @@ REASONS = {
     "solve_and": "{conditions} means {values}.",
     "split_where": "A factor that is 0 unless {condition} is the factor and that condition.",
     "settle_conditions": "Wherever the indices run, {condition} holds.",
+    "never": "Wherever the indices run, {condition} never holds: the term vanishes.",
     "settle_divisions": "A quotient of something smaller than its divisor is 0, and the remainder is that something itself.",
     "divide_exactly": "Where the divisor divides, quotient times divisor is the dividend.",
     "name_data": "The condition says that both are the same place; the plain name stands for it.",

@@ -18,7 +18,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from .derivative import Origin, _Reverse
-from .errors import MatrixFormError, RefutedForm, Unevaluated
+from .errors import MatrixFormError, Unevaluated
 from .expr import DERIVATIVES, ZERO, Expr, IntValue, Op, Read, Reduce, add, additive_terms, factors, product, subst_indices, tensor, walk
 from .integer import Int
 from .latex import equation_latex
@@ -124,7 +124,10 @@ def _is_open(e: Equation) -> bool:
 
 
 def _in_matrices(gradient: Gradient, found: Sequence[Step]) -> Iterator[Step]:
-    """The last line once more, without indices, where that is possible; both sides are evaluated, as of every step."""
+    """The last line once more, without indices, where that is possible; both sides are evaluated, as of every step.
+
+    A form that was refuted is no step: the others hold without it, and `latex` says what was found.
+    """
     from .matrix import lower, matrix_form
     from .matrix.typeset import matrix_latex
 
@@ -132,8 +135,6 @@ def _in_matrices(gradient: Gradient, found: Sequence[Step]) -> Iterator[Step]:
         return
     try:
         form = matrix_form(gradient.derivation.backward, gradient.definition)
-    except RefutedForm:
-        raise
     except MatrixFormError:
         return
     reason, e = say("matrix"), form.evidence
@@ -280,7 +281,8 @@ class _Line:
             stays = [formula(Int.symbol(o.names[i])) for i in o.equation.indices if o.names[i] in o.solved.indices]
             told.setdefault(self.solved(o), []).extend([listed(stays)] if stays else [])
         facts = [values + _staying(sums) for values, sums in told.items()]
-        self.move("solve", say("solve", facts=listed(facts, "; ")), [*self.seeds, *(o.solved for o in self.origins)])
+        if facts:  # without any, conditions are only written otherwise
+            self.move("solve", say("solve", facts=listed(facts, "; ")), [*self.seeds, *(o.solved for o in self.origins)])
 
     def solved(self, o: _Shown) -> Said:
         """Of one term: what its conditions say of its indices, and what they leave as a condition."""
@@ -397,6 +399,8 @@ def _differences(a: Expr, b: Expr) -> list[tuple[Expr, Expr]]:
 def _why(law: str, before: Term | None, after: Term | None) -> Said:
     """The sentence of a law, with what it was used on."""
     found = _concrete(law, before, after) if before is not None and after is not None else None
+    if law == "settle_conditions" and before is not None and before.conditions and after is None:
+        found = say("never", condition=listed(map(condition, before.conditions)))
     if found is not None:
         return found
     return plain(REASONS[law] if "{" not in REASONS.get(law, "{") else f"{NAMES.get(law, law.replace('_', ' '))}.")

@@ -13,7 +13,7 @@ import pytest
 
 import nnderiv as nd
 from nnderiv.check import check
-from nnderiv.draw import draw, flat
+from nnderiv.draw import draw, draw_sizes, fill, flat
 from nnderiv.expr import Expr, IntValue, Op, Read, Reduce, additive_terms, factors, signed
 from nnderiv.expr import product as multiply
 from nnderiv.numeric import Comparison, central_difference, difference_test, dot_test
@@ -224,6 +224,55 @@ def test_given_sums_hold_for_the_drawn_inputs() -> None:
 def test_given_comparisons_are_met_by_drawing_again() -> None:
     program = nd.parse("x[N] -> L\n L = sum[n](log(x[n]))\n given x[n] > 0")
     assert all(v > 0 for v in draw(program, Random(0)).inputs["x"])
+
+
+BOUNDS = {
+    "before": ("x[N], int q[N] -> y\ny[n] = x[n] + y[q[n]]\ngiven q[n] < n", lambda k, n, N: k < n),
+    "after": ("x[N], int q[N] -> y\ny[n] = x[n] + y[q[n]]\ngiven n < q[n] and q[n] <= N", lambda k, n, N: n < k <= N),
+    "outside too": ("x[N], int q[N] -> y\ny[n] = x[q[n]]\ngiven -1 <= q[n] < N", lambda k, n, N: -1 <= k < N),
+    "one place": ("x[N], int q[N] -> y\ny[n] = x[q[n]]\ngiven q[0] == N - 1", lambda k, n, N: k == N - 1 if n == 0 else 0 <= k < N),
+    "a sum of both": ("x[N], int q[N] -> y\ny[n] = x[q[n]]\ngiven N - 2 - q[n] - n >= 0", lambda k, n, N: k <= N - 2 - n),
+    "a place far away": ("x[N], int q[N] -> y\ny[n] = x[q[n]]\ngiven q[n] > 2*N\ngiven q[n] <= 3*N", lambda k, n, N: 2 * N < k <= 3 * N),
+}
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+def test_given_bounds_of_integers_hold_by_construction(name) -> None:
+    text, holds = BOUNDS[name]
+    program = nd.parse(text)
+    for seed in range(10):
+        sizes = draw_sizes(program, Random(seed))
+        inputs = fill(program, sizes, Random(seed))
+        assert inputs is not None and all(holds(k, n, sizes["N"]) for n, k in enumerate(inputs["q"]))
+    assert nd.derive(program).check().ok
+
+
+def test_a_bound_leaves_no_place_undrawn() -> None:
+    program = nd.parse("x[N], int q[N] -> y\ny[n] = x[q[n]]\ngiven -1 <= q[n] < N")
+    found = {k for seed in range(20) for k in draw(program, Random(seed)).inputs["q"]}
+    assert found == {-1, 0, 1, 2, 3}
+
+
+TREE = """
+    int left[N], x[N,F], V[K,F], U[K,K] -> h
+    h[n,k] = tanh(sum[f](V[k,f]*x[n,f]) + sum[l](U[k,l]*h[left[n],l]))
+"""
+
+
+def test_a_tree_that_data_give_is_checked_and_explained() -> None:
+    d = nd.derive(TREE + "    given left[n] < n")
+    assert d.check().ok
+    assert all(s.trials > 0 for w in ("U", "x") for s in d[w].steps)
+
+
+@pytest.mark.parametrize("evidence", [lambda d: d.check(), lambda d: d["U"].steps])
+def test_a_circle_that_data_may_give_is_told_with_the_fact_that_rules_it_out(evidence) -> None:
+    with pytest.raises(nd.CheckError, match=r"needs itself: left leads back to it[^$]*`given left\[n\] < n`"):
+        evidence(nd.derive(TREE))
+
+
+def test_a_parameter_that_makes_a_circle_is_drawn_again() -> None:
+    assert nd.derive("x[T], int p -> h\nh[t] = x[t] + h[t-p]/2").check().ok
 
 
 def test_facts_that_nothing_honours_are_named() -> None:

@@ -140,7 +140,8 @@ def test_inputs_that_do_not_fit_are_named() -> None:
 
 
 def test_an_element_that_data_make_need_itself_is_refused() -> None:
-    with pytest.raises(nd.DefinitionError, match="needs itself"):
+    told = r"y\[0\] needs itself: q leads back to it.\nWhere that is never so, say it: `given q\[t\] < t`"
+    with pytest.raises(nd.DefinitionError, match=told):
         nd.evaluate("x[T], int q[T] -> y\ny[t] = x[t] + y[q[t]]", {"x": [1, 2], "q": [1, 0]})
 
 

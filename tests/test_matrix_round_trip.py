@@ -13,6 +13,7 @@ import pytest
 import nnderiv as nd
 from nnderiv import layers
 from nnderiv import matrix as mx
+from nnderiv.errors import RefutedForm
 from nnderiv.expr import (
     TRUE,
     ZERO,
@@ -90,6 +91,7 @@ def forms(program: Program) -> Iterator[mx.MatrixForm]:
         try:
             yield mx.matrix_form(program, e)
         except nd.MatrixFormError as error:
+            assert not isinstance(error, RefutedForm), "a form that is false is a mistake, not a reason"
             assert e.left in str(error), "a reason names the equation"
 
 

@@ -52,6 +52,9 @@ TEXTS = {
     "GELU": "z[N] -> y\ny[n] = gelu(z[n])",
     "a weight that is a word": "X[N,D], lam, rate -> Y\nY[n,d] = lam*rate*X[n,d]",
     "convolution of signals": "x[T], w[K] -> y\ny[t] = sum[k](w[k]*x[t-k]) for t < T + K - 1",
+    "three-dimensional convolution": "X[D,H,W], K[3,3,3] -> Y\n"
+        "Y[i,j,k] = sum[u,v,w](K[u,v,w]*X[2*i+u-1,2*j+v-1,2*k+w-1]) for i < (D+1)//2, j < (H+1)//2, k < (W+1)//2",
+    "every second element along three axes": "x[N,M,K] -> y\ny[i,j,k] = x[2*i,2*j,2*k]",
 } | {name: layer.text for name, layer in layers.ALL.items()}
 
 
@@ -142,6 +145,11 @@ FORMS = {
                rf"{UP2}, crop_p(A)_{{i,j}} = A_{{i+p,j+p}}, {OUTSIDE}",
                r"dK^{(o,c)} = Σ_{n} ↓d (pad_p(X^{(n,c)}) ⋆ ↑s dY^{(n,o)}) where (A ⋆ B)_{i,j} = Σ_{u,v} A_{i+u,j+v} B_{u,v}, "
                rf"{UP2}, {DOWN2}, pad_p(A)_{{i,j}} = A_{{i-p,j-p}}, {OUTSIDE}"),
+    "three-dimensional convolution": (
+        r"dX^{(c)} = Σ_{w} [2 \mid c - w + 1] {crop}_{1}({\uparrow_{2}} dY^{(\lfloor (c-w+1) / 2 \rfloor)} ∗ K^{(w)}) where "
+        rf"(A ∗ B)_{{i,j}} = Σ_{{u,v}} A_{{i-u,j-v}} B_{{u,v}}, {UP2}, crop_p(A)_{{i,j}} = A_{{i+p,j+p}}, {OUTSIDE}",),
+    "every second element along three axes": (
+        rf"dx^{{(a)}} = [2 \mid a] {{\uparrow_{{2}}}} dy^{{(\lfloor a / 2 \rfloor)}} where {UP2}, {OUTSIDE}",),
     "im2col": (rf"dX = Σ_{{u,v}} {{shift}}_{{d u-p,d v-p}}(↑s \mathrm{{dcols}}^{{(u,v)}}) where {UP2}, "
                rf"{{shift}}_{{p,q}}(A)_{{i,j}} = A_{{i-p,j-q}}, {OUTSIDE} for every n,\ c",),
     "average_pool2d": (r"dX = crop_p(↑s (dY ⊘ \max(Y^{\mathrm{count}}, 1)) ∗ 1_{U \times V}) where "

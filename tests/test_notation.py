@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from fractions import Fraction
 
+import numpy as np
 import pytest
 
 import nnderiv as nd
+from nnderiv import elsewhere
 
 
 def refused(text: str) -> str:
@@ -109,3 +113,122 @@ def test_plain_programs_print_as_they_were_written() -> None:
 
 def test_a_letter_may_be_bound_again_beside_its_first_reduction() -> None:
     assert value("x[N], y[M] -> s\ns = sum[i](x[i])*sum[i](y[i])", x=[1, 2], y=[1, 2, 3]) == 18
+
+
+# -- what is written elsewhere ---------------------------------------------------------------------------------------------------
+SAME = {
+    "prod": ("prod[c](x[n,c])", lambda x: x.prod(1)),
+    "var": ("var[c](x[n,c])", lambda x: x.var(1)),
+    "std": ("std[c](2*x[n,c])", lambda x: (2 * x).std(1)),
+    "norm": ("norm[c](x[n,c] + 1)", lambda x: np.linalg.norm(x + 1, axis=1)),
+    "average": ("average[c](x[n,c])", lambda x: x.mean(1)),
+    "count": ("count[c](x[n,c] > 2)", lambda x: (x > 2).sum(1)),
+    "any": ("any[c](x[n,c] > 3)", lambda x: (x > 3).any(1)),
+    "all": ("all[c](x[n,c] > 1)", lambda x: (x > 1).all(1)),
+    "Max": ("Max[c](x[n,c])", lambda x: x.max(1)),
+    "argmax": ("argmax[c](x[n,c])", lambda x: (x == x.max(1, keepdims=True)).T),
+    "argmin": ("argmin[c](x[n,c])", lambda x: (x == x.min(1, keepdims=True)).T),
+    "cumsum": ("cumsum[i](x[i])", lambda x: x.cumsum()),
+    "cumprod": ("cumprod[i](x[i])", lambda x: x.cumprod()),
+}
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_a_reduction_of_another_language_is_told_as_it_is_written_here(name: str) -> None:
+    """What the message says to write has the value that NumPy gives."""
+    written, there = SAME[name]
+    signature, x = "x[N,C] -> y\n", np.array([[1, 2, 4], [3, 1, 2]])
+    said = refused(f"{signature}y[n] = {written}")
+    assert f"There is no reduction '{name}'; there are sum, max, min, mean, logsumexp, softmax, log_softmax." in said
+    repair = re.search(r"Write (.*?)(?:, (?:which|a recurrence)| where|\.$)", said.splitlines()[-1])
+    assert repair is not None, said
+    if name.startswith("cum"):
+        equation, start = repair[1], {"cumsum": "s[-1] = 0", "cumprod": "p[-1] = 1"}[name]
+        assert f"with {start}" in said
+        found, expected = value(f"x[N] -> {start[0]}\n{start}\n{equation}", x=x[0]), there(x[0])
+    else:
+        found = value(f"{signature}y[{'c,' * name.startswith('arg')}n] = {repair[1]}", x=x)
+        expected = there(x)
+    assert np.allclose(np.array(found, dtype=float), expected)
+
+
+def test_a_product_of_any_sign_is_the_recurrence_that_the_message_names() -> None:
+    assert "p[-1] = 1 and p[i] = p[i-1]*x[i]" in refused("x[N] -> y\ny = prod[i](x[i])")
+    assert value("x[N] -> y\np[-1] = 1\np[i] = p[i-1]*x[i]\ny = p[N-1]", x=[-2, 3, 5]) == -30
+
+
+def test_no_reduction_is_pointed_at_where_it_stands() -> None:
+    assert refused("x[N] -> y\ny = 2*foo[i](x[i])").startswith("line 2, column 7:")
+    assert "tanh is a function of one number" in refused("x[N] -> y\ny[n] = tanh[n](x[n])")
+    assert "Write * for a product: x[n]*(…)." in refused("x[N], a -> y\ny[n] = x[n](a + 1)")
+    assert "exp(sum[i](log(…)))" in refused(f"x[N] -> y\ny = prod[i]({'x[i] + ' * 20}1)")
+
+
+CHARACTERS = {"x[n]^2": "**", "x[n]\u00b2": "x**2", "x[n]\u00b3": "x**3", "where(x[n] > 0 & n > 0, 1, 0)": "`and`",
+              "where(x[n] > 0 | n > 0, 1, 0)": "`or`", "where(!(x[n] > 0), 1, 0)": "`not`", "where(~(x[n] > 0), 1, 0)": "`not`",
+              "x[n] > 0 ? 1 : 0": "where(condition, a, b)", "x @ x": "sum[k]", "x'": "A[j,i]", "x.sum()": "sum[i]", "x[n];": "line",
+              "x[1:]": "x[n+1]", "1 \u2212 x[n]": "-", "2\u00b7x[n]": "*", "2\u00d7x[n]": "*", "x[n]\u00f72": "/",
+              "where(n \u2264 1, x[n], 0)": "<=", "where(n \u2265 1, x[n], 0)": ">=", "where(n \u2260 1, x[n], 0)": "!=",
+              "\u2211x[n]": "sum[i](…)", "\u03a3x[n]": "sum[i](…)", "\u220fx[n]": "exp(sum[i](log(…)))", "\u221ax[n]": "sqrt(…)",
+              "\u221e": "inf", "\u03c0*x[n]": "pi", "x[n] \u2192 1": "->"}
+
+
+@pytest.mark.parametrize("written", CHARACTERS)
+def test_a_character_of_another_language_is_told_as_it_is_written_here(written: str) -> None:
+    said = refused(f"x[N] -> y\ny[n] = {written}")
+    assert "is not part of the notation" in said and CHARACTERS[written] in said.splitlines()[-1]
+
+
+def test_every_character_that_is_told_is_tested() -> None:
+    assert all(any(c in written for written in CHARACTERS) for c in elsewhere.CHARACTERS)
+    assert {n for names, _, _ in elsewhere.WRITTEN for n in names} >= SAME.keys() - {"Max"}
+    assert all(any(n in SAME for n in names) for names, _, _ in elsewhere.WRITTEN)
+
+
+CONDITIONALS = {"1 if x[n] > 0 else x[n]": "where(x[n] > 0, 1, x[n])", "2*(x[n] if n > 0 else -1) + 1": "where(n > 0, x[n], -1)",
+                "max(x[n] if n > 0 else 1, 2)": "where(n > 0, x[n], 1)", "x[n] if n > 0  # else": "where(n > 0, x[n], 0)",
+                "x[n] if (1 if n > 0 else 2) > 1 else 3": "where((1 if n > 0 else 2) > 1, x[n], 3)", "x[n] if": "where(condition, x[n], 0)",
+                "if n > 0": "where(n > 0, a, 0)", "x[n] if n > 0 else 1 if n > 1 else 2": "where(n > 0, x[n], 1 if n > 1 else 2)"}
+
+
+@pytest.mark.parametrize("written", CONDITIONALS)
+def test_a_conditional_expression_is_told_as_where(written: str) -> None:
+    assert refused(f"x[N] -> y\ny[n] = {written}").endswith(f"'if' is not part of the notation.\nWrite {CONDITIONALS[written]}.")
+
+
+def test_conditions_that_are_compared_are_told_to_be_joined() -> None:
+    def told(operator: str) -> str:
+        said = refused(f"x[N] -> y\ny[n] = where((x[n] > 1) {operator} (n > 0), 1, 0)")
+        assert "Conditions are joined by and, or, not" in said
+        return said.splitlines()[-1]
+
+    for operator in ("==", "!="):
+        repair = told(operator).partition(" write ")[2].rstrip(".")
+        for a, b in itertools.product((False, True), repeat=2):
+            assert eval(repair, {"a": a, "b": b}) == eval(f"a {operator} b", {"a": a, "b": b})
+        condition = re.sub(r"\ba\b", "x[n] > 1", re.sub(r"\bb\b", "n > 0", repair))
+        assert value(f"x[N] -> y\ny[n] = where({condition}, 1, 0)", x=[1, 1, 2]) == ([1, 0, 1] if operator == "==" else [0, 1, 0])
+    assert "where(a, 1, 0)" in told("<")
+    assert "join conditions with and, or, not" in refused("x[N] -> y\ny[n] = where((x[n] > 1) + n > 0, 1, 0)")
+
+
+BEHIND = "x[T,K], A[K,K] -> L\nb[T-1,k] = 1\nb[t,k] = sum[l](A[k,l]*x[t+1,l]*b[t+1,l])\n"
+
+
+READERS = ("L[t,k] = x[t,k]*b[t,k]", "L = sum[t,k](b[t,k]*x[t,k])", "c[t,k] = tanh(b[t,k])\nL[t,k] = x[t,k]*c[t,k]")
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_tensor_that_ends_before_its_base_case_is_pointed_at(reader: str) -> None:
+    said = refused(BEHIND + reader)
+    assert said.startswith("line 3, column 1:") and "b ends before its base case b[T-1,k]" in said
+    assert said.endswith("Say that it reaches it: b[t,k] = … for t < T")
+    repaired = nd.parse(BEHIND.rstrip() + " for t < T\n" + reader)
+    assert str(repaired.dims["b"][0].hi) == "T"
+
+
+def test_two_sizes_that_never_agree_are_told_with_the_range_that_both_have() -> None:
+    text = "x[T,K] -> a\nb[t,k] = x[t+1,k]\na[t,k] = x[t,k]*b[t,k]"
+    said = refused(text)
+    assert said.startswith("line 3, column 1:") and said.endswith("Set the range by hand: … for t < T - 1")
+    assert len(nd.parse(f"{text} for t < T - 1").equations) == 2

@@ -12,7 +12,7 @@ import pytest
 import nnderiv as nd
 from nnderiv.confirm import confirm
 from nnderiv.draw import draw, flat
-from nnderiv.errors import CheckError, EvaluationError
+from nnderiv.errors import CheckError, EvaluationError, RefutedForm
 from nnderiv.expr import DERIVATIVES, Expr, IntValue, Op, Read, add, additive_terms, conjunction, map_children, neg, num, walk
 from nnderiv.integer import Int
 from nnderiv.layers import ALL
@@ -26,6 +26,10 @@ DENSE = "X[N,I], W[I,O], b[O] -> Y\n Y[n,o] = sum[i](X[n,i]*W[i,o]) + b[o]"
 CONVOLUTION = """
     X[N,C,H], K[O,C,U], int s, int p -> Y
     Y[n,o,i] = sum[c,u](K[o,c,u]*X[n,c,s*i+u-p])  for i < (H + 2*p - U)//s + 1
+"""
+VOLUME = """
+    X[D,H,W], K[3,3,3] -> Y
+    Y[i,j,k] = sum[u,v,w](K[u,v,w]*X[2*i+u-1,2*j+v-1,2*k+w-1]) for i < (D+1)//2, j < (H+1)//2, k < (W+1)//2
 """
 RECURRENT = "x[T], w, h0 -> h\n h[-1] = h0\n h[t] = tanh(w*h[t-1] + x[t])"
 MEAN = "x[N], g[N] -> Y\n m = mean[n](x[n])\n Y[n] = g[n]*(x[n] - m)/(1 + m**2)"
@@ -174,8 +178,23 @@ def test_the_matrix_form_is_a_step_that_is_evaluated_like_the_others():
     assert form.rule == NAMES["matrix"] and form.trials == 3 and form.probability is None and form.digits == 40
 
 
+def test_a_read_that_is_always_outside_is_told_to_vanish():
+    found = nd.derive("x[N] -> L\n L = x[-1]**2")["x"].steps
+    decided = next(s for s in found if s.rule == NAMES["settle_conditions"])
+    assert str(decided.after.body) == "0"
+    assert decided.reason == "Wherever the indices run, 0 = a + 1 never holds: the term vanishes."
+    assert all(len(s.reason) > 1 for s in found)
+
+
+def test_a_superscript_that_is_divided_keeps_its_condition():
+    """A matrix is of two axes: along the third one of a strided convolution nothing stands for the zeros between."""
+    *_, form = nd.derive(VOLUME)["X"].steps
+    assert form.rule == NAMES["matrix"] and form.trials == 3 and "% 2 == 0" in str(form.after)
+    assert r"[2 \mid c - w + 1]" in form.latex
+
+
 @pytest.mark.parametrize(("text", "wrt"), [(DENSE, "W"), (DENSE, "b"), (LABELS, "S"), (SOFTMAX, "S")])
-def test_a_corrupted_matrix_form_is_an_error_and_never_displayed(text, wrt, monkeypatch):
+def test_a_corrupted_matrix_form_is_never_displayed_and_costs_no_other_step(text, wrt, monkeypatch):
     from nnderiv.matrix import form as forms
 
     honest = forms.recognised
@@ -184,11 +203,12 @@ def test_a_corrupted_matrix_form_is_an_error_and_never_displayed(text, wrt, monk
         found = honest(*of)
         return replace(found, right=Plus(((-1, found.right),)))
 
+    *others, last = nd.derive(text)[wrt].steps
+    assert last.rule == NAMES["matrix"]
     gradient = nd.derive(text)[wrt]
     monkeypatch.setattr(forms, "recognised", negated)
-    with pytest.raises(CheckError, match="has no matrix form: the one found is"):
-        _ = gradient.steps
-    with pytest.raises(nd.MatrixFormError):
+    assert [s.after for s in gradient.steps] == [s.after for s in others]
+    with pytest.raises(RefutedForm, match="has no matrix form: the one found is"):
         gradient.latex(form="matrix")
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from .. import matrix as mx
 from ..draw import draw, flat, nested, number, sum_fact
 from ..dual import Dual, Kink
-from ..errors import CheckError, EvaluationError, MatrixFormError
+from ..errors import CheckError, DefinitionError, EvaluationError, MatrixFormError
 from ..evaluate import evaluate, shape_of
 from ..expr import ONE, ZERO
 from ..fresh import Fresh
@@ -273,7 +273,7 @@ def _confirmed(m: _Method, final: Equation, seed: int = 0) -> list[Step]:
             raise CheckError("No random inputs were found on which the steps can be evaluated.")
         try:
             done += _trial(m, final, rng, "any" if tries < TRIES // 2 else "positive")
-        except (EvaluationError, Kink):
+        except (DefinitionError, EvaluationError, Kink):
             continue
     return [replace(s, trials=TRIALS) for s in m.found]
 

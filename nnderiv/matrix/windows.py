@@ -203,8 +203,8 @@ class Windows(Recogniser):
         return super().matrix(self._without_divisions(e), row, column)
 
     def _without_divisions(self, e: Expr) -> Expr:
-        """Without the conditions that ↑ stands for."""
-        exact = {self._division(s) for r in reads(e) for s in r.subs} - {None}
+        """Without the conditions that ↑ stands for; a superscript is not read through ↑, and keeps its own."""
+        exact = {self._division(s) for r in reads(e) for k, s in enumerate(r.subs) if (r.tensor, k) not in self.axes} - {None}
         return _drop(e, exact) if exact else e
 
     def read(self, e: Read, row: str | None, column: str | None) -> Node:
