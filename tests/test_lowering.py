@@ -437,6 +437,24 @@ def test_what_runs_over_no_summed_index_stands_outside_of_the_sum(condition: str
         np.testing.assert_allclose(gradients.dQ, weights.sum(1), rtol=1e-12)
 
 
+def test_what_is_read_at_data_of_each_image_is_added_there_image_by_image() -> None:
+    d = nd.derive("X[N,C,H,W], int y[N,P], int x[N,P], f[N,P] -> Y\nY[n,c,p] = f[n,p]*X[n,c,y[n,p],x[n,p]+1]")
+    assert "_scatter(" in d.numpy() and "np.arange(H)" not in d.numpy()
+    rng = np.random.default_rng(0)
+    X, f = rng.normal(size=(2, 3, 4, 5)), rng.normal(size=(2, 7))
+    y, x = rng.integers(-1, 5, size=(2, 7)), rng.integers(-2, 5, size=(2, 7))
+    Y, residuals = d.compile().forward(X=X, y=y, x=x, f=f)
+    dY = rng.normal(size=Y.shape)
+    g = d.compile().backward(residuals, dY=dY)
+    expected, dX = np.zeros_like(Y), np.zeros_like(X)
+    for n, p in np.ndindex(2, 7):
+        if 0 <= y[n, p] < 4 and 0 <= x[n, p] + 1 < 5:
+            expected[n, :, p] = f[n, p]*X[n, :, y[n, p], x[n, p] + 1]
+            dX[n, :, y[n, p], x[n, p] + 1] += f[n, p]*dY[n, :, p]
+    np.testing.assert_allclose(Y, expected, rtol=1e-12)
+    np.testing.assert_allclose(g.dX, dX, rtol=1e-12)
+
+
 HELD = {
     "a half of the square": ("where(abs(e[n]) < 1, 0.5*e[n]**2, abs(e[n]) - 0.5)", True),
     "differences, either way": ("where(abs(f[n] - e[n]) <= 0.5, (e[n] - f[n])**2, abs(e[n] - f[n]) - 0.25)", True),
