@@ -3,7 +3,8 @@
     exact          ⟨dY, J v⟩ = ⟨Jᵀ dY, v⟩  J v by dual numbers through the forward program, Jᵀ dY by the gradient program,
                                            both by the interpreter: equal as fractions, or to 40 digits
     differences    the same with J v by central differences at 50 digits
-    emitted        forward(…) and backward(…) of the emitted module against the interpreter, in float64
+    emitted        forward(…) and backward(…) of the emitted module against the interpreter, in float64, where sums are exact and
+                   where they are rounded
     slopes         the emitted backward against central differences of the emitted forward
     float32        float32 in, float32 out, and the same values as in float64 up to rounding
 
