@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,8 @@ def texts(folder: Path) -> dict[str, str]:
 def process(*argv: str, hash_seed: str = "0") -> subprocess.Popen:
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONUNBUFFERED": "1"}
     command, pipe = [sys.executable, "-m", "nnderiv", "regenerate", *argv], subprocess.PIPE
-    return subprocess.Popen(command, cwd=ROOT, env=environment, text=True, stdout=pipe, stderr=pipe)
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell lets what it runs behind the scenes ignore Ctrl+C
+    return subprocess.Popen(command, cwd=ROOT, env=environment, text=True, stdout=pipe, stderr=pipe, preexec_fn=heed)
 
 
 # ---- the files of this repository
