@@ -18,7 +18,7 @@ EXPECTED = {
     "the_rule":        (12, 1, 24),
     "perceptron":      (6,  5, 30),
     "backpropagation": (24, 5, 28),
-    "rnn":             (17, 4, 34),
+    "rnn":             (29, 4, 39),
     "convolution":     (2,  1, 15),
     "convolution_backward": (3, 3, 9),
     "im2col":          (4,  2, 28),
