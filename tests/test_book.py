@@ -17,7 +17,7 @@ DOCS = ROOT / "docs"
 EXPECTED = {
     "the_rule":        (12, 1, 24),
     "perceptron":      (6,  5, 30),
-    "backpropagation": (24, 5, 28),
+    "backpropagation": (39, 5, 43),
     "rnn":             (29, 4, 39),
     "convolution":     (2,  1, 15),
     "convolution_backward": (3, 3, 9),
