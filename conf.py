@@ -7,10 +7,12 @@
 import hashlib
 import os
 import sys
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
 from jupyter_cache.cache.db import create_db
+from jupyter_cache.executors import utils as executors
 
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "docs" / "_ext"))
@@ -55,6 +57,8 @@ nb_execution_cache_path = str(ROOT / "_build" / "cache" / fingerprint())
 Path(nb_execution_cache_path).mkdir(parents=True, exist_ok=True)
 create_db(nb_execution_cache_path)
 nb_execution_timeout = 300
+# A kernel has as long to start. There is no setting for it, and on a loaded machine nbclient's 60 seconds can be too few.
+executors.executenb = partial(executors.executenb, startup_timeout=nb_execution_timeout)
 # `make page PAGE=rnn` executes one page, for those who write it.
 if only := os.environ.get("NNDERIV_PAGE"):
     nb_execution_excludepatterns = [f"{path.stem}.md" for path in ROOT.glob("docs/*.md") if path.stem != only]

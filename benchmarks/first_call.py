@@ -58,7 +58,7 @@ def blocks(count: int, rng: np.random.Generator) -> Work:
         i.name: (0.1 * rng.standard_normal([d.value(sizes) for d in i.dims])).astype(np.float32) if i.dims else np.float32(1e-5)
         for i in program.inputs}
     seed = rng.standard_normal((4, 64, 64)).astype(np.float32)
-    return Work(f"{count} transformer blocks", text, inputs, tuple(inputs), {f"d{program.outputs[0]}": seed})
+    return Work(f"{count} transformer block{'s' * (count > 1)}", text, inputs, tuple(inputs), {f"d{program.outputs[0]}": seed})
 
 
 def _chained(text: str, count: int) -> str:

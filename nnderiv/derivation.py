@@ -83,7 +83,7 @@ class Derivation:
     def numpy(self, sizes: Mapping[str, int] | None = None, without: Collection[str] = (), threads: int = 1) -> str:
         """The text of a standalone module with forward(...) and backward(...), which imports numpy and nothing else.
 
-        With `sizes`, {"N": 256}, the text is for these sizes only, says so, and refuses others: what is cheapest is then
+        With `sizes`, `{"N": 256}`, the text is for these sizes only, says so, and refuses others: what is cheapest is then
         known and not guessed. `without` names optimisations to leave out; `nnderiv.lower.passes` says which there are. With
         several threads, parts that do not depend on each other run at the same time, the linear algebra of each on one thread
         where threadpoolctl is installed; the module then imports that and a part of the standard library too. A sum over the

@@ -56,3 +56,9 @@ def test_every_equation_is_stated_or_has_a_reason() -> None:
     assert sorted(numbers) == list(range(FIRST, LAST + 1))
     found = counts()
     assert found["stated"] + found["not stated"] == found["equations"] == 113
+    assert (found["stated"], found["cases"], found["not stated"]) == (71, 69, 42)
+
+
+def test_a_symmetric_toeplitz_matrix_is_proved_for_all_sizes() -> None:
+    (c,) = (c for c in CASES if c.number == 144)
+    assert nd.prove(c.derivation.backward, f"{c.inputs} -> dt\n{c.identity.replace('G[', 'dt[')}").verdict == "proved"

@@ -20,6 +20,7 @@ from nnderiv import layers
 
 FENCE = "~"
 SPECIAL = re.compile(r"([\\*_\[\]<>$|])")
+QUOTED = re.compile(r'"\w+"')
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,9 @@ def _paragraph(text: str) -> str:
         return f"```pycon\n{text}\n```"
     if text.startswith("    "):
         return f"```text\n{inspect.cleandoc(text)}\n```"
-    # Inside backticks nothing is special.
-    return "".join(part if part.startswith("`") else SPECIAL.sub(r"\\\1", part) for part in re.split(r"(`[^`]*`)", text))
+    # Inside backticks nothing is special, and what stands in quotes is a value to type: it keeps them straight.
+    parts = re.split(r"(`[^`]*`)", text)
+    return "".join(part if part.startswith("`") else QUOTED.sub(r"`\g<0>`", SPECIAL.sub(r"\\\1", part)) for part in parts)
 
 
 def registry() -> Markdown:

@@ -219,6 +219,10 @@ CASES = (
          "G[k] = sum[j](A[j,j+k-N+1])  for k < 2*N-1, j < N",
          "(A*t[(__import__('torch').arange(len(A)) - __import__('torch').arange(len(A))[:, None]) + len(A) - 1]).sum()",
          note="X Toeplitz; one free entry for each diagonal, whose derivative is the sum of Aᵀ along it"),
+    case(144, "t[N], A[N,N]", "X[i,j] = where(i >= j, t[i-j], t[j-i])  for i < N, j < N\nY = sum[i,j](A[i,j]*X[j,i])", "t",
+         "G[k] = sum[j](A[j,j+k]) + where(k > 0, sum[j](A[j+k,j]), 0)  for k < N",
+         "(A*t[(__import__('torch').arange(len(A)) - __import__('torch').arange(len(A))[:, None]).abs()]).sum()",
+         note="X symmetric and Toeplitz; its first column holds the free entries"),
 )
 
 NOT_STATED = {
@@ -228,7 +232,6 @@ NOT_STATED = {
     "complex conjugation": (45, 89),
     "a function of a matrix by its power series": (128,),
     "a general rule without a formula of its own: what the engine does everywhere": (*range(133, 139),),
-    "a symmetric Toeplitz matrix, subscripts |i − j|, which are not affine": (144,),
 }
 FIRST, LAST = 32, 144
 
