@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from .bounds import inside, never_negative, outside
-from .conditions import contradict, equalities
+from .conditions import contradict, equalities, negation
 from .conditions import facts as facts_of
 from .expr import (
     FALSE,
@@ -31,14 +31,14 @@ from .terms import Context, Term, decisive
 
 
 def split_where(term: Term, dims: Ranges, ctx: Context) -> Term | None:
-    """where(c, a, 0) · e = [c] a · e; a product with a factor 0 is 0."""
+    """where(c, a, 0) · e = [c] a · e and, if integers decide c, where(c, 0, a) · e = [not c] a · e; a product with a factor 0 is 0."""
     conditions, kept = list(term.conditions), []
     for f in factors(term.body):
         if f == ZERO:
             return None
-        while isinstance(f, Op) and f.op == "where" and f.args[2] == ZERO:
-            conditions.append(f.args[0])
-            f = f.args[1]
+        while isinstance(f, Op) and f.op == "where" and (f.args[2] == ZERO or f.args[1] == ZERO and not reads(f.args[0])):
+            condition, f = (f.args[0], f.args[1]) if f.args[2] == ZERO else (negation(f.args[0]), f.args[2])
+            conditions.append(condition)
         kept.append(f)
     if len(conditions) == len(term.conditions):
         return term

@@ -45,7 +45,8 @@ def after(law: str, case: tuple[Term, Ranges, Surroundings]) -> str:
 
 # law: (where it applies, what it gives), (where its condition fails)
 APPLIES = {
-    "split_where": [("x[n]*where(n > 1, y[n], 0)", "n", "where(n > 1, x[n]*y[n], 0)"), ("0*x[n]", "n", "0")],
+    "split_where": [("x[n]*where(n > 1, y[n], 0)", "n", "where(n > 1, x[n]*y[n], 0)"), ("0*x[n]", "n", "0"),
+                    ("x[n]*where(n > 1, 0, y[n])", "n", "where(n <= 1, x[n]*y[n], 0)")],
     "settle_conditions": [("where(n >= 0, x[n], 0)", "n", "x[n]"), ("where(n < 0, x[n], 0)", "n", "0"),
                           ("where(n + 1 < N and not n < N, x[n], 0)", "n", "0"), ("where(n > s and n < s, x[n], 0)", "n", "0"),
                           ("sum[n](where(n < N + 2, x[n], 0))", "", "sum[n](x[n])")],
@@ -66,7 +67,7 @@ APPLIES = {
                      ("sum[n](where(n + 1 < N, exp(x[n+1])*y[n], 0))", "", "sum[n](exp(x[n+1])*y[n])")],
 }
 FAILS = {
-    "split_where": [("x[n]*where(n > 1, y[n], 1)", "n")],  # the other branch is not 0
+    "split_where": [("x[n]*where(n > 1, y[n], 1)", "n"), ("x[n]*where(x[n] > 1, 0, y[n])", "n")],  # nothing is 0; real numbers decide
     "settle_conditions": [("where(n > 0, x[n], 0)", "n"), ("where(n > 1 and n < 3, x[n], 0)", "n")],  # true for some, false for others
     "settle_divisions": [("x[n]*z[(n+1)//N]", "n"), ("w[n]*y[n % N]", "n")],  # n + 1 may be N; n runs up to 2 N
     "divide_exactly": [("where(n % s == 1, x[s*(n//s)], 0)", "n"), ("where(n > s, x[s*(n//s)], 0)", "n")],  # s need not divide

@@ -1,0 +1,83 @@
+"""Factorisations of matrices: elements wait for elements of the same tensor, in an order that conditions on indices alone decide."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nnderiv as nd
+
+Arrays = tuple[Any, ...]
+
+LU = """A[N,N] -> F
+F[i,j] = where(i <= j, A[i,j] - sum[k](where(k < i, F[i,k]*F[k,j], 0)), (A[i,j] - sum[k](where(k < j, F[i,k]*F[k,j], 0)))/F[j,j])"""
+LU_APART = """A[N,N] -> L, U
+U[i,j] = where(i <= j, A[i,j] - sum[k](where(k < i, L[i,k]*U[k,j], 0)), 0) for i < N, j < N
+L[i,j] = where(i > j, (A[i,j] - sum[k](where(k < j, L[i,k]*U[k,j], 0)))/U[j,j], where(i == j, 1, 0)) for i < N, j < N"""
+LDLT = """A[N,N] -> L, D
+D[j] = A[j,j] - sum[k](where(k < j, L[j,k]**2*D[k], 0)) for j < N
+L[i,j] = where(i > j, (A[i,j] - sum[k](where(k < j, L[i,k]*L[j,k]*D[k], 0)))/D[j], where(i == j, 1, 0)) for i < N, j < N"""
+CHOLESKY = """A[N,N] -> C
+C[i,j] = where(i == j, sqrt(A[i,i] - sum[k](where(k < i, C[i,k]**2, 0))), where(i > j,
+    (A[i,j] - sum[k](where(k < j, C[i,k]*C[j,k], 0)))/C[j,j], 0))"""
+
+
+def lu(A: Any) -> Arrays:
+    """By columns, each taken from those behind it."""
+    F = A.copy()
+    for k in range(len(F)):
+        F[k + 1:, k] /= F[k, k]
+        F[k + 1:, k + 1:] -= np.outer(F[k + 1:, k], F[k, k + 1:])
+    return (F,)
+
+
+def lu_apart(A: Any) -> Arrays:
+    (F,) = lu(A)
+    return np.tril(F, -1) + np.eye(len(F)), np.triu(F)
+
+
+def ldlt(A: Any) -> Arrays:
+    """A is symmetric where it is read: below the diagonal and on it."""
+    L, U = lu_apart(np.tril(A) + np.tril(A, -1).T)
+    return L, np.diagonal(U)
+
+
+def cholesky(A: Any) -> Arrays:
+    L, D = ldlt(A)
+    return (L*np.sqrt(D),)
+
+
+FORMS = {"LU": (LU, lu), "L and U": (LU_APART, lu_apart), "LDLT": (LDLT, ldlt), "Cholesky": (CHOLESKY, cholesky)}
+each = pytest.mark.parametrize(("text", "by_hand"), FORMS.values(), ids=FORMS)
+
+
+def case(n: int) -> Any:
+    """A symmetric positive definite matrix."""
+    X = np.random.default_rng(n).normal(size=(n, n))
+    return X @ X.T + n*np.eye(n)
+
+
+def adjoint(by_hand: Callable[[Any], Arrays], A: Any, seeds: Arrays) -> Any:
+    """Jᵀ dY by a complex step along each entry: exact but for rounding."""
+    dA = np.empty_like(A)
+    for place in np.ndindex(A.shape):
+        step = A.astype(complex)
+        step[place] += 1e-30j
+        dA[place] = sum((dY*y.imag).sum() for dY, y in zip(seeds, by_hand(step), strict=True))/1e-30
+    return dA
+
+
+@each
+def test_the_definition_of_the_gradient_needs_no_element_itself(text: str, by_hand: Callable[[Any], Arrays]) -> None:
+    A, d = case(4), nd.derive(text)
+    seeds = [np.random.default_rng(k).normal(size=y.shape) for k, y in enumerate(by_hand(A))]
+    found = nd.evaluate(d.backward, {"A": A, **dict(zip(d.gradients.seeds.values(), seeds, strict=True))})["dA"]
+    np.testing.assert_allclose(np.array(found, float), adjoint(by_hand, A, tuple(seeds)), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("text", [LU, CHOLESKY], ids=["LU", "Cholesky"])
+def test_its_derivation_is_confirmed_step_by_step(text: str) -> None:
+    assert nd.derive(text)["A"].steps
