@@ -184,7 +184,9 @@ def _stays_finite(body: Expr, ranges: Ranges, ctx: Context) -> bool:
         if isinstance(node, Op) and may_be_infinite(node):
             for r in reads(node):
                 axes = ctx.axes(r.tensor) or ()
-                if len(axes) != len(r.subs) or not all(inside(s, a, ranges, ctx.positive) for s, a in zip(r.subs, axes, strict=True)):
+                if r.tensor in ctx.program.gaps or len(axes) != len(r.subs):
+                    return False
+                if not all(inside(s, a, ranges, ctx.positive) for s, a in zip(r.subs, axes, strict=True)):
                     return False
     return True
 

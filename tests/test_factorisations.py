@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import nnderiv as nd
+from nnderiv.lower.passes import FORMS, PASSES
 
 Arrays = tuple[Any, ...]
 
@@ -23,6 +24,12 @@ L[i,j] = where(i > j, (A[i,j] - sum[k](where(k < j, L[i,k]*L[j,k]*D[k], 0)))/D[j
 CHOLESKY = """A[N,N] -> C
 C[i,j] = where(i == j, sqrt(A[i,i] - sum[k](where(k < i, C[i,k]**2, 0))), where(i > j,
     (A[i,j] - sum[k](where(k < j, C[i,k]*C[j,k], 0)))/C[j,j], 0))"""
+
+
+ELIMINATION = """A[N,N], b[N] -> B
+M[0,i] = b[i]
+M[k,i] = where(i == k-1, M[k-1,{i}]/A[k-1,k-1], M[k-1,i] - A[i,k-1]*M[k-1,k-1]/A[k-1,k-1]) for k < N+1, i < N
+B[i] = M[N,i]"""
 
 
 def lu(A: Any) -> Arrays:
@@ -50,8 +57,8 @@ def cholesky(A: Any) -> Arrays:
     return (L*np.sqrt(D),)
 
 
-FORMS = {"LU": (LU, lu), "L and U": (LU_APART, lu_apart), "LDLT": (LDLT, ldlt), "Cholesky": (CHOLESKY, cholesky)}
-each = pytest.mark.parametrize(("text", "by_hand"), FORMS.values(), ids=FORMS)
+KINDS = {"LU": (LU, lu), "L and U": (LU_APART, lu_apart), "LDLT": (LDLT, ldlt), "Cholesky": (CHOLESKY, cholesky)}
+each = pytest.mark.parametrize(("text", "by_hand"), KINDS.values(), ids=KINDS)
 
 
 def case(n: int) -> Any:
@@ -81,3 +88,31 @@ def test_the_definition_of_the_gradient_needs_no_element_itself(text: str, by_ha
 @pytest.mark.parametrize("text", [LU, CHOLESKY], ids=["LU", "Cholesky"])
 def test_its_derivation_is_confirmed_step_by_step(text: str) -> None:
     assert nd.derive(text)["A"].steps
+
+
+def eliminated(A: Any, b: Any) -> Any:
+    """Column by column, all of them of the matrix as it came."""
+    for k in range(len(A)):
+        row = b[k]/A[k, k]
+        b = b - A[:, k]*row
+        b[k] = row
+    return b
+
+
+@pytest.mark.parametrize("i", ["i", "k-1"])
+def test_a_division_one_place_beyond_the_matrix_leaves_no_trace(i: str) -> None:
+    rng, A, d = np.random.default_rng(3), case(3), nd.derive(ELIMINATION.format(i=i))
+    b, dB = rng.normal(size=(2, 3))
+    expected = adjoint(lambda A: (eliminated(A, b),), A, (dB,)), adjoint(lambda b: (eliminated(A, b),), b, (dB,))
+    for without in ((), ("indicator",), ("hoist",), (*FORMS, *PASSES)):
+        module = d.compile(without=without)
+        B, residuals = module.forward(A=A, b=b)
+        np.testing.assert_allclose(B, eliminated(A, b), rtol=1e-12)
+        for found, right in zip(module.backward(residuals, dB=dB), expected, strict=True):
+            np.testing.assert_allclose(found, right, rtol=1e-11)
+
+
+def test_a_sum_over_no_position_is_0_whatever_it_is_divided_by() -> None:
+    module = nd.derive("A[N,N], x[N,N] -> B\nm[k] = A[k,k] for k < N + 1\nB[k] = sum[i](x[i,k]/m[k]) for k < N + 1").compile()
+    A, x = case(3), case(3) - 4
+    np.testing.assert_allclose(module.forward(A=A, x=x)[0], [*(x.sum(0)/np.diagonal(A)), 0], rtol=1e-12)

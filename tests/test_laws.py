@@ -22,6 +22,7 @@ LAWS = {law.name: law for law in TABLE}
 SIGNATURE = "x[N], y[N], z[M], w[2*N], A[N,N], P[N,M], b, q[N,M], int s, int t[M] -> u"  # what the terms below may read
 DEFINED = "m[n] = sum[k](P[n,k])/M\np[n] = sigmoid(x[n])\ne[n] = exp(y[n])\nl[n] = exp(where(n > 1, x[n], -inf))\n"
 DEFINED += "r[n] = logsumexp[k](P[n,k])\nS[n,k] = exp(P[n,k] - r[n])\nR[n,k] = exp(q[n,k] - r[n])\nh[n,k] = (1 - b)*S[n,k] + b/M\n"
+DEFINED += "g[n] = 2*y[n+1]  for n < N\n"
 GIVEN = "given sum[k](q[n,k]) = 1"
 
 
@@ -84,7 +85,8 @@ FAILS = {
                    ("sum[k](q[n+1,k])", "n")],  # weighted; not all; not given; outside, where the sum is 0
     "known_totals": [("sum[k](S[n,k]*z[k])", "n"), ("sum[k](where(k > 1, S[n,k]*x[n], 0))", "n"), ("sum[k](R[n,k]*x[n])", "n"),
                      ("sum[n](S[n,k])", "k"), ("sum[k](S[n+1,k])", "n")],  # weighted; not all; no softmax; the other axis; outside
-    "drop_implied": [("where(n + 1 < N, exp(x[n+1])*b, 0)", "n"), ("where(n + 1 < N, x[n+1]/y[n+1], 0)", "n")],  # exp(0) = 1; 0/0
+    "drop_implied": [("where(n + 1 < N, exp(x[n+1])*b, 0)", "n"), ("where(n + 1 < N, x[n+1]/y[n+1], 0)", "n"),
+                     ("where(n + 1 < N, x[n+1]/g[n], 0)", "n")],  # exp(0) = 1; 0/0; the same by another name
 }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from ..bounds import outside
 from ..expr import INF, ZERO, Expr, Op, Read, Reduce, conjunction, factors, map_children, neg, own_reads, reads, where
+from ..gaps import divides_by_gap
 from ..integer import Int
 from ..normal import positive_names, readable
 from ..program import Equation, Program, Range
@@ -54,7 +55,8 @@ def _vanishing(program: Program, e: Equation, body: Expr, positive: frozenset[st
 
     def is_risky(f: Expr) -> bool:
         may_leave = any(readable(program.hulls[r.tensor], r.subs, e.ranges, positive) for r in reads(f))
-        return may_leave and not _stays_finite(f) or not is_regular(f, e.ranges, positive)
+        below = divides_by_gap(f, e.ranges, program)
+        return below or may_leave and not _stays_finite(f) or not is_regular(f, e.ranges, positive)
 
     while isinstance(body, Op) and body.op == "where" and body.args[2] == ZERO:
         body = body.args[1]
