@@ -595,6 +595,16 @@ def test_a_table_with_base_cases_on_its_edges_and_its_gradient_need_two_loops_an
     assert "not t + 1 < T + 1" not in str(nd.derive(TRANSDUCER).backward)  # beside t + 1 < T it never holds
 
 
+def test_a_loop_keeps_apart_what_has_the_letter_of_another_equation() -> None:
+    module = nd.derive("x[T,N], w[T] -> b\na[t,n] = tanh(b[t-1]*x[t,n])\nb[s] = 1 + sum[n,t](a[s,n]*w[t])").compile()
+    rng, b, expected = np.random.default_rng(0), 0.0, []
+    x, w = rng.normal(size=(4, 3)), rng.normal(size=4)
+    for row in x:
+        b = 1 + np.tanh(b*row).sum()*w.sum()
+        expected.append(b)
+    np.testing.assert_allclose(module.forward(x=x, w=w)[0], expected, rtol=1e-12)
+
+
 def test_the_gradient_of_a_recurrence_is_contracted_once_after_its_loop() -> None:
     loop, _, after = body(ELMAN, "backward").partition("dx = ")
     assert "dW = " in after and "dU = " in after and "db = " in after and "for t in" in loop
