@@ -10,6 +10,7 @@ import pytest
 
 import nnderiv as nd
 from nnderiv.lower.passes import FORMS, PASSES
+from nnderiv.lower.schedule import _Scheduler
 
 Arrays = tuple[Any, ...]
 
@@ -88,6 +89,51 @@ def test_the_definition_of_the_gradient_needs_no_element_itself(text: str, by_ha
 @pytest.mark.parametrize("text", [LU, CHOLESKY], ids=["LU", "Cholesky"])
 def test_its_derivation_is_confirmed_step_by_step(text: str) -> None:
     assert nd.derive(text)["A"].steps
+
+
+def _agrees(d: Any, module: Any, A: Any, by_hand: Callable[[Any], Arrays]) -> None:
+    found, residuals = module.forward(A=A)
+    expected, rng = by_hand(A), np.random.default_rng(len(A))
+    for y, right in zip(found if len(expected) > 1 else (found,), expected, strict=True):
+        np.testing.assert_allclose(y, right, rtol=1e-11, atol=1e-13)
+    seeds = {name: rng.normal(size=y.shape) for name, y in zip(d.gradients.seeds.values(), expected, strict=True)}
+    dA = module.backward(residuals, **seeds).dA
+    np.testing.assert_allclose(dA, adjoint(by_hand, A, tuple(seeds.values())), rtol=1e-10, atol=1e-12)
+
+
+@each
+def test_a_sweep_is_right_whatever_stands_where_nothing_is_computed_yet(
+    text: str, by_hand: Callable[[Any], Arrays], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_Scheduler, "plan", lambda *_: None)  # as if no loop followed any recurrence
+    d = nd.derive(text)
+    assert "_until_settled" in d.numpy()
+    _agrees(d, d.compile(), case(4), by_hand)
+
+
+def test_a_read_outside_says_in_a_sweep_what_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    d = nd.derive("S[N], b[N] -> x\nx[i] = (b[i] - sum[k](S[i-k-1]/x[k]))/(1 + sum[k](S[i-k-1]*x[k]))")
+    S, b = np.random.default_rng(5).uniform(1, 2, (2, 5))
+    x = np.zeros(5)
+    for i in range(5):
+        x[i] = (b[i] - (S[:i][::-1]/x[:i]).sum())/(1 + S[:i][::-1] @ x[:i])
+    np.testing.assert_allclose(d.compile().forward(S=S, b=b)[0], x, rtol=1e-11)
+    assert "_until_settled" not in d.numpy()
+    monkeypatch.setattr(_Scheduler, "plan", lambda *_: None)
+    swept = nd.derive(str(d.forward)).compile()
+    assert "_until_settled" in swept.source
+    np.testing.assert_allclose(swept.forward(S=S, b=b)[0], x, rtol=1e-11)
+
+
+def test_a_sweep_computes_a_number_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_Scheduler, "plan", lambda *_: None)
+    d = nd.derive("x[T] -> h, s\nh[t] = where(t > 2, s, x[t])\ns = sum[t](where(t < 3, 1/h[t], 0))")
+    x, dh = np.array([1.0, 2, 4, 7, 8]), np.array([1.0, 10, 100, 3, 4])
+    (h, s), residuals = d.compile().forward(x=x)
+    np.testing.assert_allclose(h, [1, 2, 4, 1.75, 1.75])
+    assert type(s) is np.float64 and s == 1.75
+    dx = d.compile().backward(residuals, dh=dh, ds=1.0).dx
+    np.testing.assert_allclose(dx, [1 - 8, 10 - 8/4, 100 - 8/16, 0, 0])
 
 
 def eliminated(A: Any, b: Any) -> Any:

@@ -26,6 +26,8 @@ def make_explicit(program: Program) -> Program:
 
 
 def _equation(program: Program, e: Equation, positive: frozenset[str]) -> Equation:
+    cycle = program.components.get(e.tensor, frozenset())
+
     def rewrite(node: Expr) -> Expr:
         if isinstance(node, Read) and _is_never(node.subs, program.hulls[node.tensor], e, positive):
             return ZERO
@@ -33,11 +35,11 @@ def _equation(program: Program, e: Equation, positive: frozenset[str]) -> Equati
             return map_children(rewrite, node)
         if node.op in ("max", "min") and isinstance(node.body, Read) and not any(s.elements() for s in node.body.subs):
             return node  # the emitter reads −inf (inf) outside
+        places = {r: readable(program.hulls[r[0]], r[1], e.ranges, positive) for r in own_reads(node.body)}
         implied = _vanishing(program, e, node.body, positive) if node.op == "sum" else set()
-        conditions = [
-            c for name, subs in own_reads(node.body) if (name, subs) not in implied
-            for c in readable(program.hulls[name], subs, e.ranges, positive)
-        ]
+        waiting = [r for r in places if r[0] in cycle]  # anything may stand there before it is computed; outside there is always 0
+        conditions = [c for r, needs in places.items() for c in needs
+                      if r not in implied or not all(w == r or c in places[w] for w in waiting)]
         identity = ZERO if node.op == "sum" else INF if node.op == "min" else neg(INF)
         return Reduce(node.op, node.indices, where(conjunction(conditions), node.body, identity))
 
