@@ -91,6 +91,15 @@ def test_its_derivation_is_confirmed_step_by_step(text: str) -> None:
     assert nd.derive(text)["A"].steps
 
 
+@each
+def test_emitted_code_computes_it_and_its_gradient(text: str, by_hand: Callable[[Any], Arrays]) -> None:
+    d = nd.derive(text)
+    for without in ((), ("untangle",), (*FORMS, *PASSES)):
+        for n in (0, 1, 2, 5):
+            _agrees(d, d.compile(without=without), case(n), by_hand)
+    assert "_until_settled" not in d.numpy()
+
+
 def _agrees(d: Any, module: Any, A: Any, by_hand: Callable[[Any], Arrays]) -> None:
     found, residuals = module.forward(A=A)
     expected, rng = by_hand(A), np.random.default_rng(len(A))
@@ -134,6 +143,10 @@ def test_a_sweep_computes_a_number_too(monkeypatch: pytest.MonkeyPatch) -> None:
     assert type(s) is np.float64 and s == 1.75
     dx = d.compile().backward(residuals, dh=dh, ds=1.0).dx
     np.testing.assert_allclose(dx, [1 - 8, 10 - 8/4, 100 - 8/16, 0, 0])
+
+
+def test_evidence_agrees_for_a_factorisation() -> None:
+    assert nd.derive(LU).check(seed=0).ok
 
 
 def eliminated(A: Any, b: Any) -> Any:

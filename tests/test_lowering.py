@@ -71,6 +71,7 @@ Z[n] = logsumexp[k](a[n,T-1,k])
 RELATIVE = "Q[N,D], R[2*N-1,D] -> A\nA[i,j] = sum[d](Q[i,d]*R[i-j+N-1,d])"
 ROTATED = "q[N,D], k[M,D], r[N,D], l[M,D] -> S\nS[i,j] = sum[d](q[i,d]*k[j,d] - r[i,d]*l[j,d])"
 CROSS_ENTROPY = "Z[N,C], y[N,C] -> L\nL = -sum[n,c](y[n,c]*log_softmax[c](Z[n,c]))"
+LATE = "x[N] -> y\ny[i] = where(i > 2, sqrt(sum[k](where(k < 3, y[k], 0))), x[i])"
 DENSE = "X[N,I], W[I,O], b[O] -> Y\nY[n,o] = tanh(sum[i](X[n,i]*W[i,o]) + b[o])"
 
 
@@ -107,6 +108,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "carry": (GATED, "backward", "_carry[t + 1]"),
     "hoist": (ELMAN, "forward", "@ U.T"),
     "common": (CHAIN, "backward", "(da_pre[:, :T - 1]*da_lse[:, :T - 1][:, :, None])"),
+    "untangle": (LATE, "forward", "for i in range(N):"),
     "accumulate": ("x[T,N] -> y\ny[t,n] = y[t-1,n] + x[t,n]", "forward", "_accumulate(np.add, y, 0)"),
     "share": ("x[N,M], m[N] -> y, z\ny[n,k] = (x[n,k] - m[n])**2\nz[n,k] = sin(x[n,k] - m[n])", "forward", "part = x - m[:, None]"),
     "invariant": (ELMAN, "forward", "WT = np.ascontiguousarray(W.T)"),
