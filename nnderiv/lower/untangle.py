@@ -35,13 +35,18 @@ def untangle(program: Program, known: Program) -> Program:
 def _untangled(program: Program, cycle: frozenset[str]) -> Program:
     """Names are written in where they are read, one after the other, until loops follow; if none ever do, all stays as it is."""
     new = program
-    while (d := next(_candidates(new, cycle), None)) is not None:
+    while (d := next(_candidates(new, cycle), None)) is not None and not _is_large(new, cycle, d):
         new = replace(new, equations=tuple(_written_in(new, e, d) if e.tensor in cycle - {d.tensor} else e for e in new.equations))
         if not _is_swept(new, cycle):
             return new
-        if sum(1 for e in new.equations if e.tensor in cycle for _ in walk(e.body)) > LARGE:
-            break
     return program
+
+
+def _is_large(program: Program, cycle: frozenset[str], d: Equation) -> bool:
+    """Whether the recurrence would be, with d written in."""
+    nodes = [n for e in program.equations if e.tensor in cycle for n in walk(e.body)]
+    times = sum(isinstance(n, Read) and n.tensor == d.tensor for n in nodes)
+    return len(nodes) + times*sum(1 for _ in walk(d.body)) > LARGE
 
 
 def _is_swept(program: Program, cycle: frozenset[str]) -> bool:
