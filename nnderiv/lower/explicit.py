@@ -1,8 +1,8 @@
 """Program -> program in which every position that a reduction must leave out is left out by a condition, not by the meaning of reads.
 
 Afterwards a read outside its tensor may simply be 0: in a sum of products it makes the term vanish, and wherever that is not
-enough (a sum of exponentials, a quotient, a maximum of more than a lone read) a `where` stands around the body. A read that is
-never inside is 0 already, and waits for nothing.
+enough (a sum of exponentials, a quotient, a maximum of more than a lone read, a factor that is still to be computed) a `where`
+stands around the body. A read that is never inside is 0 already, and waits for nothing.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 A component of equations that depend on each other is looped over an axis along which every dependence points the same way
 (h[t−1]: forwards; dh[t+1]: backwards). What remains within one step is scheduled again, which nests loops for
-D[i−1,j], D[i,j−1]. Where no axis does it, the component is swept until it settles: slow, never wrong.
+D[i−1,j], D[i,j−1]. Where no axis does it, the component is swept until it settles: slow, never wrong. For each sweep gives elements
+their values that wait for settled ones only, whatever stands elsewhere: so all that is swept is read as what may be infinite.
 """
 
 from __future__ import annotations
