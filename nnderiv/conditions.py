@@ -31,6 +31,13 @@ def facts(c: Expr) -> list[Int]:
     return {"<": [b - a - 1], "<=": [b - a], ">": [a - b - 1], ">=": [a - b], "==": [a - b, b - a], "!=": []}[c.op]
 
 
+def negation(c: Expr) -> Expr:
+    """not c; a comparison of integers is turned, of real numbers it is not: neither of two holds beside a nan."""
+    if isinstance(c, Op) and c.op in OPPOSITE and all(isinstance(a, IntValue) for a in c.args):
+        return Op(OPPOSITE[c.op], c.args)
+    return c.args[0] if isinstance(c, Op) and c.op == "not" else Op("not", (c,))
+
+
 def equalities(c: Expr) -> list[tuple[Int, Int]]:
     """(a, b) and (b, a) for the condition a == b between integers."""
     if not (isinstance(c, Op) and c.op == "==" and all(isinstance(x, IntValue) for x in c.args)):

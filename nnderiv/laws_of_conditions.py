@@ -6,7 +6,7 @@ from collections.abc import Collection
 from functools import partial
 
 from .bounds import inside, never_negative, outside
-from .conditions import contradict, equalities
+from .conditions import contradict, equalities, negation
 from .conditions import facts as facts_of
 from .expr import (
     FALSE,
@@ -34,14 +34,14 @@ from .terms import Context, Term, decisive
 
 
 def split_where(term: Term, dims: Ranges, ctx: Context) -> Term | None:
-    """where(c, a, 0) · e = [c] a · e; a product with a factor 0 is 0."""
+    """where(c, a, 0) · e = [c] a · e and, if integers decide c, where(c, 0, a) · e = [not c] a · e; a product with a factor 0 is 0."""
     conditions, kept = list(term.conditions), []
     for f in factors(term.body):
         if f == ZERO:
             return None
-        while isinstance(f, Op) and f.op == "where" and f.args[2] == ZERO:
-            conditions.append(f.args[0])
-            f = f.args[1]
+        while isinstance(f, Op) and f.op == "where" and (f.args[2] == ZERO or f.args[1] == ZERO and not reads(f.args[0])):
+            condition, f = (f.args[0], f.args[1]) if f.args[2] == ZERO else (negation(f.args[0]), f.args[2])
+            conditions.append(condition)
         kept.append(f)
     if len(conditions) == len(term.conditions):
         return term
@@ -184,11 +184,13 @@ def _stays_finite(body: Expr, ranges: Ranges, ctx: Context) -> bool:
     if any(r.tensor in ctx.unbounded for r in reads(body)) or not is_regular(body, ranges, ctx.positive):
         return False
 
-    def may_leave(r: Read) -> bool:
+    def may_be_0(r: Read) -> bool:
+        """Because of where it is read, or because of what its tensor reads."""
         axes = ctx.axes(r.tensor) or ()
-        return len(axes) != len(r.subs) or not all(inside(s, a, ranges, ctx.positive) for s, a in zip(r.subs, axes, strict=True))
+        places = zip(r.subs, axes, strict=False)
+        return r.tensor in ctx.program.gaps or len(axes) != len(r.subs) or not all(inside(s, a, ranges, ctx.positive) for s, a in places)
 
-    return not any(isinstance(node, Op) and may_be_infinite(node, set(filter(may_leave, reads(node)))) for node in walk(body))
+    return not any(isinstance(node, Op) and may_be_infinite(node, set(filter(may_be_0, reads(node)))) for node in walk(body))
 
 
 def may_be_infinite(e: Op, zeros: Collection[Read]) -> bool:

@@ -20,6 +20,7 @@ from .bounds import Range as Range
 from .bounds import Ranges as Ranges
 from .bounds import smaller_or_greater
 from .expr import INF, NORMALISERS, Expr, Op, Read, Reduce, additive_terms, children, ints, reads, tensors, walk
+from .gaps import divides_by_gap, gaps
 from .integer import Int, compact
 
 
@@ -206,9 +207,15 @@ class Program:
             waiting = rest
 
     @cached_property
+    def gaps(self) -> frozenset[str]:
+        """Tensors in which a zero may stand though no input is 0: they read outside."""
+        return gaps(self)
+
+    @cached_property
     def unbounded(self) -> frozenset[str]:
-        """Tensors in which an infinity may stand though all inputs are finite: a normaliser or an extreme of nothing, and what reads it."""
-        return infinite(self.equations)
+        """Tensors in which an infinity may stand though all inputs are finite: a normaliser or an extreme of nothing, a quotient by what
+        is read outside, and what reads them."""
+        return infinite(self.equations, {e.tensor for e in self.equations if divides_by_gap(e.body, e.ranges, self)})
 
     @cached_property
     def components(self) -> dict[str, frozenset[str]]:

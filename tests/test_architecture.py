@@ -19,6 +19,7 @@ MODULES = sorted(".".join(p.relative_to(ROOT).with_suffix("").parts) for p in RO
 FLOORS = (
     ("errors", "fresh", "graph", "integer"),
     ("expr", "bounds", "numbers"),
+    ("gaps",),
     ("program", "conditions", "regular"),
     ("meaning", "learned", "elsewhere"),
     ("notation", "evaluate", "solve", "scalar", "dual", "degree", "numeric", "sizes"),

@@ -22,6 +22,7 @@ LAWS = {law.name: law for law in TABLE}
 SIGNATURE = "x[N], y[N], z[M], w[2*N], A[N,N], P[N,M], b, q[N,M], int s, int t[M] -> u"  # what the terms below may read
 DEFINED = "m[n] = sum[k](P[n,k])/M\np[n] = sigmoid(x[n])\ne[n] = exp(y[n])\nl[n] = exp(where(n > 1, x[n], -inf))\n"
 DEFINED += "r[n] = logsumexp[k](P[n,k])\nS[n,k] = exp(P[n,k] - r[n])\nR[n,k] = exp(q[n,k] - r[n])\nh[n,k] = (1 - b)*S[n,k] + b/M\n"
+DEFINED += "g[n] = 2*y[n+1]  for n < N\n"
 GIVEN = "given sum[k](q[n,k]) = 1"
 
 
@@ -45,7 +46,8 @@ def after(law: str, case: tuple[Term, Ranges, Surroundings]) -> str:
 
 # law: (where it applies, what it gives), (where its condition fails)
 APPLIES = {
-    "split_where": [("x[n]*where(n > 1, y[n], 0)", "n", "where(n > 1, x[n]*y[n], 0)"), ("0*x[n]", "n", "0")],
+    "split_where": [("x[n]*where(n > 1, y[n], 0)", "n", "where(n > 1, x[n]*y[n], 0)"), ("0*x[n]", "n", "0"),
+                    ("x[n]*where(n > 1, 0, y[n])", "n", "where(n <= 1, x[n]*y[n], 0)")],
     "settle_conditions": [("where(n >= 0, x[n], 0)", "n", "x[n]"), ("where(n < 0, x[n], 0)", "n", "0"),
                           ("where(n + 1 < N and not n < N, x[n], 0)", "n", "0"), ("where(n > s and n < s, x[n], 0)", "n", "0"),
                           ("sum[n](where(n < N + 2, x[n], 0))", "", "sum[n](x[n])")],
@@ -66,7 +68,7 @@ APPLIES = {
                      ("sum[n](where(n + 1 < N, exp(x[n+1])*y[n], 0))", "", "sum[n](exp(x[n+1])*y[n])")],
 }
 FAILS = {
-    "split_where": [("x[n]*where(n > 1, y[n], 1)", "n")],  # the other branch is not 0
+    "split_where": [("x[n]*where(n > 1, y[n], 1)", "n"), ("x[n]*where(x[n] > 1, 0, y[n])", "n")],  # nothing is 0; real numbers decide
     "settle_conditions": [("where(n > 0, x[n], 0)", "n"), ("where(n > 1 and n < 3, x[n], 0)", "n")],  # true for some, false for others
     "settle_divisions": [("x[n]*z[(n+1)//N]", "n"), ("w[n]*y[n % N]", "n")],  # n + 1 may be N; n runs up to 2 N
     "divide_exactly": [("where(n % s == 1, x[s*(n//s)], 0)", "n"), ("where(n > s, x[s*(n//s)], 0)", "n")],  # s need not divide
@@ -83,7 +85,8 @@ FAILS = {
                    ("sum[k](q[n+1,k])", "n")],  # weighted; not all; not given; outside, where the sum is 0
     "known_totals": [("sum[k](S[n,k]*z[k])", "n"), ("sum[k](where(k > 1, S[n,k]*x[n], 0))", "n"), ("sum[k](R[n,k]*x[n])", "n"),
                      ("sum[n](S[n,k])", "k"), ("sum[k](S[n+1,k])", "n")],  # weighted; not all; no softmax; the other axis; outside
-    "drop_implied": [("where(n + 1 < N, exp(x[n+1])*b, 0)", "n"), ("where(n + 1 < N, x[n+1]/y[n+1], 0)", "n")],  # exp(0) = 1; 0/0
+    "drop_implied": [("where(n + 1 < N, exp(x[n+1])*b, 0)", "n"), ("where(n + 1 < N, x[n+1]/y[n+1], 0)", "n"),
+                     ("where(n + 1 < N, x[n+1]/g[n], 0)", "n")],  # exp(0) = 1; 0/0; the same by another name
 }
 
 

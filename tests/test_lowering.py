@@ -71,6 +71,7 @@ Z[n] = logsumexp[k](a[n,T-1,k])
 RELATIVE = "Q[N,D], R[2*N-1,D] -> A\nA[i,j] = sum[d](Q[i,d]*R[i-j+N-1,d])"
 ROTATED = "q[N,D], k[M,D], r[N,D], l[M,D] -> S\nS[i,j] = sum[d](q[i,d]*k[j,d] - r[i,d]*l[j,d])"
 CROSS_ENTROPY = "Z[N,C], y[N,C] -> L\nL = -sum[n,c](y[n,c]*log_softmax[c](Z[n,c]))"
+LATE = "x[N] -> y\ny[i] = where(i > 2, sqrt(sum[k](where(k < 3, y[k], 0))), x[i])"
 DENSE = "X[N,I], W[I,O], b[O] -> Y\nY[n,o] = tanh(sum[i](X[n,i]*W[i,o]) + b[o])"
 
 
@@ -110,6 +111,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "carry": (GATED, "backward", "_carry[t + 1]"),
     "hoist": (ELMAN, "forward", "@ U.T"),
     "common": (CHAIN, "backward", "(da_pre[:, :T - 1]*da_lse[:, :T - 1][:, :, None])"),
+    "untangle": (LATE, "forward", "for i in range(N):"),
     "accumulate": ("x[T,N] -> y\ny[t,n] = y[t-1,n] + x[t,n]", "forward", "_accumulate(np.add, y, 0)"),
     "share": ("x[N,M], m[N] -> y, z\ny[n,k] = (x[n,k] - m[n])**2\nz[n,k] = sin(x[n,k] - m[n])", "forward", "part = x - m[:, None]"),
     "invariant": (ELMAN, "forward", "WT = np.ascontiguousarray(W.T)"),
@@ -734,6 +736,16 @@ def test_a_table_with_base_cases_on_its_edges_and_its_gradient_need_two_loops_an
         written = body(TRANSDUCER, function, without=("by_diagonal",))
         assert "for t in" in written and "for u in" in written and "_until_settled" not in written
     assert "not t + 1 < T + 1" not in str(nd.derive(TRANSDUCER).backward)  # beside t + 1 < T it never holds
+
+
+def test_a_loop_keeps_apart_what_has_the_letter_of_another_equation() -> None:
+    module = nd.derive("x[T,N], w[T] -> b\na[t,n] = tanh(b[t-1]*x[t,n])\nb[s] = 1 + sum[n,t](a[s,n]*w[t])").compile()
+    rng, b, expected = np.random.default_rng(0), 0.0, []
+    x, w = rng.normal(size=(4, 3)), rng.normal(size=4)
+    for row in x:
+        b = 1 + np.tanh(b*row).sum()*w.sum()
+        expected.append(b)
+    np.testing.assert_allclose(module.forward(x=x, w=w)[0], expected, rtol=1e-12)
 
 
 def test_the_gradient_of_a_recurrence_is_contracted_once_after_its_loop() -> None:

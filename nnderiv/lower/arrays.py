@@ -188,7 +188,7 @@ def target(frame: Frame, tensor: str, subs: Sequence[Int], variable: str = "") -
             parts.append(frame.integer(sub - r.lo))
     while len(parts) > (not variable) and parts[-1] == ":":
         parts.pop()
-    return f"{variable or tensor}[{', '.join(parts)}]" if parts else variable
+    return f"{variable or tensor}[{', '.join(parts) or '...'}]" if parts or not variable else variable
 
 
 def _kind(frame: Frame, tensor: str, axis: int, subs: Sequence[Int]) -> str:

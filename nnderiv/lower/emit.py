@@ -195,21 +195,28 @@ class Body(Values):
 
     def sweep(self, node: Sweep) -> None:
         names = list(dict.fromkeys(e.tensor for e in node.equations))
+        scalars = [name for name in names if not self.storage[name].axes]
         for name in names:
             self.allocate(name)
+        for name in scalars:  # an array meanwhile, which the function can write to
+            self.line(f"{name} = np.zeros((), {self.dtype})", name)
+        self.allocated |= {*scalars}
         function = self.fresh("sweep")
         # All read what the last sweep left; what is written meanwhile may yet be overwritten by a base case.
-        written = dict(self.storage)
+        written, self.swept = dict(self.storage), frozenset(names)
         with self.inside(f"def {function}():"):
             for name in names:
                 before = self.fresh(f"{name}_before")
-                self.line(f"{before} = {name}.copy()" if self.storage[name].axes else f"{before} = {name}", before)
+                self.line(f"{before} = {name}.copy()", before)
                 self.storage[name] = replace(self.storage[name], variable=before)
             for e in sorted(node.equations, key=lambda e: -len(e.indices)):  # base cases last: they rule
                 self.compute(e, ())
         self.storage.update(written)
+        self.swept = frozenset()
         self.line("with np.errstate(all=\"ignore\"):")
         self.line(f"    _until_settled({function}, [{', '.join(names)}])")
+        for name in scalars:
+            self.line(f"{name} = {name}[()]", name)
 
     def allocate(self, name: str) -> None:
         store = self.storage[name]

@@ -1,14 +1,15 @@
 """Program -> program in which every position that a reduction must leave out is left out by a condition, not by the meaning of reads.
 
 Afterwards a read outside its tensor may simply be 0: in a sum of products it makes the term vanish, and wherever that is not
-enough (a sum of exponentials, a quotient, a maximum of more than a lone read) a `where` stands around the body. A read that is
-never inside is 0 already, and waits for nothing.
+enough (a sum of exponentials, a quotient, a maximum of more than a lone read, a factor that is still to be computed) a `where`
+stands around the body. A read that is never inside is 0 already, and waits for nothing.
 """
 
 from __future__ import annotations
 
 from ..bounds import outside
 from ..expr import INF, ZERO, Expr, Op, Read, Reduce, conjunction, factors, map_children, neg, own_reads, reads, where
+from ..gaps import divides_by_gap
 from ..integer import Int
 from ..normal import positive_names, readable
 from ..program import Equation, Program, Range
@@ -25,6 +26,8 @@ def make_explicit(program: Program) -> Program:
 
 
 def _equation(program: Program, e: Equation, positive: frozenset[str]) -> Equation:
+    cycle = program.components.get(e.tensor, frozenset())
+
     def rewrite(node: Expr) -> Expr:
         if isinstance(node, Read) and _is_never(node.subs, program.hulls[node.tensor], e, positive):
             return ZERO
@@ -32,11 +35,11 @@ def _equation(program: Program, e: Equation, positive: frozenset[str]) -> Equati
             return map_children(rewrite, node)
         if node.op in ("max", "min") and isinstance(node.body, Read) and not any(s.elements() for s in node.body.subs):
             return node  # the emitter reads −inf (inf) outside
+        places = {r: readable(program.hulls[r[0]], r[1], e.ranges, positive) for r in own_reads(node.body)}
         implied = _vanishing(program, e, node.body, positive) if node.op == "sum" else set()
-        conditions = [
-            c for name, subs in own_reads(node.body) if (name, subs) not in implied
-            for c in readable(program.hulls[name], subs, e.ranges, positive)
-        ]
+        waiting = [r for r in places if r[0] in cycle]  # anything may stand there before it is computed; outside there is always 0
+        conditions = [c for r, needs in places.items() for c in needs
+                      if r not in implied or not all(w == r or c in places[w] for w in waiting)]
         identity = ZERO if node.op == "sum" else INF if node.op == "min" else neg(INF)
         return Reduce(node.op, node.indices, where(conjunction(conditions), node.body, identity))
 
@@ -54,7 +57,8 @@ def _vanishing(program: Program, e: Equation, body: Expr, positive: frozenset[st
 
     def is_risky(f: Expr) -> bool:
         leaving = {r for r in reads(f) if readable(program.hulls[r.tensor], r.subs, e.ranges, positive)}
-        return bool(leaving) and not _stays_finite(f, leaving) or not is_regular(f, e.ranges, positive)
+        below = divides_by_gap(f, e.ranges, program)
+        return below or bool(leaving) and not _stays_finite(f, leaving) or not is_regular(f, e.ranges, positive)
 
     while isinstance(body, Op) and body.op == "where" and body.args[2] == ZERO:
         body = body.args[1]

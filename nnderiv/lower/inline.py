@@ -54,7 +54,7 @@ def _equation(e: Equation, negated: dict[str, Equation], fresh: Fresh, written: 
         names = {i: fresh(i) if i in ranges else i for i in bound_indices(d.body)}
         ranges.update({names[i]: d.ranges[i] for i in names})
         ((_, total),) = additive_terms(d.body)
-        return neg(subst_indices(_renamed(total, names), {str(s.name): v for s, v in zip(d.subs, t.subs, strict=True)}))
+        return neg(subst_indices(rebound(total, names), {str(s.name): v for s, v in zip(d.subs, t.subs, strict=True)}))
 
     return replace(e, body=visit(e.body), ranges=ranges)
 
@@ -65,9 +65,9 @@ def _covers(e: Equation, d: Equation, t: Read) -> bool:
     return len(set(names)) == len(names) and all(e.ranges.get(str(n)) == d.ranges[str(s.name)] for n, s in zip(names, d.subs, strict=True))
 
 
-def _renamed(e: Expr, names: dict[str, str]) -> Expr:
-    """The expression with its bound indices renamed."""
+def rebound(e: Expr, names: dict[str, str]) -> Expr:
+    """The expression with other names for bound indices."""
     if isinstance(e, Reduce):
-        inner = subst_indices(_renamed(e.body, names), {i: Int.symbol(names[i]) for i in e.indices})
-        return Reduce(e.op, tuple(names[i] for i in e.indices), inner)
-    return map_children(lambda child: _renamed(child, names), e)
+        inner = subst_indices(rebound(e.body, names), {i: Int.symbol(names[i]) for i in e.indices if i in names})
+        return Reduce(e.op, tuple(names.get(i, i) for i in e.indices), inner)
+    return map_children(lambda child: rebound(child, names), e)

@@ -8,11 +8,14 @@ WIDTH = 118
 
 
 def assignment(target: str, value: str, indent: str, sign: str = "=") -> list[str]:
-    """`target = value`, or a value alone; too long, it is broken between the terms of a sum or the arguments of a call."""
+    """`target = value`, or a value alone; too long, it is broken between the terms of a sum, the cases of a choice or the arguments of a
+    call."""
     start = f"{indent}{target} {sign} " if target else indent
     if len(start + value) <= WIDTH:
         return [start + value]
-    inner = indent + "    "
+    inner, bare = indent + "    ", value[1:-1] if value.startswith("(") and _closing(value, 0) == len(value) - 1 else ""
+    if len(cases := _cut(bare, (" if ", " else "))) > 1:
+        return [f"{start}(", *_filled(cases, inner), f"{indent})"]
     for separators, keep_leading in (((" + ", " - "), True), ((" & ",), True), ((", ",), False)):
         pieces, opening, closing = _pieces(value, separators, call=not keep_leading)
         if len(pieces) > 1:

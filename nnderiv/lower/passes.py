@@ -22,6 +22,7 @@ Programs (equations) -> programs:
     carry        what a step hands to the next is computed where its parts are
     hoist        what a recurrence need not wait for is computed before it
     common       a function that is a tensor already, there or a step further, is read
+    untangle     a name that hides the order of a recurrence is written in where it is read
 
 Loops -> statements:
 
@@ -75,6 +76,7 @@ from .recentre import recentre
 from .share import share
 from .skew import skew
 from .unmask import unmask
+from .untangle import untangle
 from .whole_steps import whole_steps
 
 EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
@@ -93,6 +95,7 @@ EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
     "carry": lambda program, known: carry(program),
     "hoist": lambda program, known: hoist(program),
     "common": lambda program, known: common(program),
+    "untangle": untangle,
 }
 STATEMENTS: dict[str, Callable[[Sequence[Item], frozenset[str]], tuple[Item, ...]]] = {
     "share": lambda items, kept: share(items),

@@ -2,7 +2,8 @@
 
 A component of equations that depend on each other is looped over an axis along which every dependence points the same way
 (h[t−1]: forwards; dh[t+1]: backwards). What remains within one step is scheduled again, which nests loops for
-D[i−1,j], D[i,j−1]. Where no axis does it, the component is swept until it settles: slow, never wrong.
+D[i−1,j], D[i,j−1]. Where no axis does it, the component is swept until it settles: slow, never wrong. For each sweep gives elements
+their values that wait for settled ones only, whatever stands elsewhere: so all that is swept is read as what may be infinite.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from dataclasses import dataclass, replace
 
 from ..bounds import never_negative, outside, smaller_or_greater
 from ..conditions import facts
-from ..expr import Expr, IntValue, Op, Read, Reduce, children, map_children, subst_indices
+from ..expr import Expr, IntValue, Op, Read, children, subst_indices
 from ..graph import components
 from ..integer import Int
 from ..normal import positive_names
 from ..program import Equation, Program, Range
+from .inline import rebound
 
 
 @dataclass(frozen=True)
@@ -219,7 +221,7 @@ class _Scheduler:
         return [Loop(variable, span, plan.forwards, tuple(body))]
 
     def _variable(self, members: list[_Member], plan: _Plan) -> str:
-        for m in members:
+        for m in sorted(members, key=lambda m: -len(m.equation.indices)):  # a letter that no other index of an equation has
             name = m.equation.subs[plan.axes[m.equation.tensor]].name
             if name is not None and name in m.equation.ranges:
                 return name
@@ -243,10 +245,9 @@ class _Scheduler:
         e = m.equation
         name = e.subs[axis].name
         if name in e.ranges and name is not None:
-            r = e.ranges[name]
-            taken = {i: i + "_" for i in e.ranges if i == variable and i != name}
-            values = {name: Int.symbol(variable), **{i: Int.symbol(j) for i, j in taken.items()}}
-            body = subst_indices(_rename_bound(e.body, taken), values)
+            r, values = e.ranges[name], _letters(e, name, variable)
+            taken = {i: str(v.name) for i, v in values.items() if i != name}
+            body = subst_indices(rebound(e.body, taken), {i: v for i, v in values.items() if i in e.indices})
             ranges = {taken.get(i, i): s for i, s in e.ranges.items() if i != name}
             inner = replace(e, subs=tuple(s.subst(values) for s in e.subs), body=body, ranges=ranges)
         else:
@@ -272,17 +273,15 @@ def _renamed(edge: _Edge, e: Equation, axes: Mapping[str, int], variable: str) -
     name = e.subs[axes[e.tensor]].name
     if name is None or name not in e.ranges:
         return edge
-    values = {name: Int.symbol(variable)}
+    values = _letters(e, name, variable)
     return replace(edge, subs=tuple(s.subst(values) for s in edge.subs),
                    conditions=tuple(subst_indices(c, values) for c in edge.conditions))
 
 
-def _rename_bound(e: Expr, names: Mapping[str, str]) -> Expr:
-    if not names:
-        return e
-    if isinstance(e, Reduce):
-        e = Reduce(e.op, tuple(names.get(i, i) for i in e.indices), e.body)
-    return map_children(lambda c: _rename_bound(c, names), e)
+def _letters(e: Equation, name: str, variable: str) -> dict[str, Int]:
+    """What is put in where an index becomes the loop variable: another letter for an index that had this one."""
+    taken = {i: Int.symbol(i + "_") for i in e.ranges if i == variable and i != name}
+    return {name: Int.symbol(variable), **taken}
 
 
 def _edges(k: int, e: Equation) -> Iterator[_Edge]:

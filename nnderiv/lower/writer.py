@@ -32,6 +32,7 @@ class Writer:
         self.extents: dict[Int, str] = {}
         self.allocated: set[str] = set()
         self.loops: Ranges = {}
+        self.swept: frozenset[str] = frozenset()  # what a sweep computes: meanwhile anything may stand there, 0/0 too
         self.shared: dict[tuple[str, ...], Any] = {}  # what was made for some windows, for others of the same kind
         self.depth = 0  # of blocks
 
@@ -75,7 +76,7 @@ class Writer:
 
     def frame_of(self, order: tuple[str, ...], ranges: Ranges) -> Frame:
         return Frame(order, ranges, self.positive, self.storage, self.sizes, self.extents, dict(self.loops), self.code,
-                     infinite=self.program.unbounded, rows="rows" not in self.without)
+                     infinite=self.program.unbounded | self.swept, rows="rows" not in self.without)
 
     def fold_frame(self, fold: Fold) -> Frame:
         self.name_sizes(fold.ranges)

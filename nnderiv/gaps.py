@@ -1,0 +1,57 @@
+"""Where zeros stand that no input put there: an element that is read outside its range is 0, and so is what is made of it.
+
+Zeros do no harm but below a line: m[k] = A[k,k] for k < N + 1 is 0 at k = N, and 1/m[k] is infinite there whatever A is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from .bounds import Ranges, inside
+from .expr import Expr, Num, Op, Read, Reduce, walk
+
+if TYPE_CHECKING:
+    from .program import Program
+
+KEEP_ZERO = ("neg", "*", "/", "sqrt", "tanh", "relu", "gelu", "silu", "erf", "sin", "abs", "sign")  # 0 where one argument is
+
+
+def gaps(program: Program) -> frozenset[str]:
+    """Tensors in which such zeros may stand."""
+    found: set[str] = set()
+    while True:
+        more = {e.tensor for e in program.equations if e.tensor not in found and is_gap(e.body, e.ranges, program, found)}
+        if not more:
+            return frozenset(found)
+        found |= more
+
+
+def is_gap(e: Expr, ranges: Ranges, program: Program, known: Collection[str], bound: frozenset[str] = frozenset()) -> bool:
+    """Whether e may be 0 because of where it reads; `known` are tensors that have gaps, `bound` the indices of sums around e."""
+    if isinstance(e, Read):
+        axes = zip(e.subs, program.hulls[e.tensor], strict=True)
+        fixed = [(s, axis) for s, axis in axes if not s.symbols() & bound]  # a sum leaves the other positions out
+        return e.tensor in known or not all(inside(s, axis, ranges, program.sizes) for s, axis in fixed)
+    if isinstance(e, Reduce):
+        return e.op in ("sum", "mean") and is_gap(e.body, ranges, program, known, bound | {*e.indices})
+    if not isinstance(e, Op):
+        return False
+    if e.op in KEEP_ZERO or e.op == "where":
+        return any(is_gap(a, ranges, program, known, bound) for a in e.args[e.op == "where":])
+    if e.op == "**":
+        return is_gap(e.args[0], ranges, program, known, bound)
+    return e.op in ("+", "max", "min") and all(is_gap(a, ranges, program, known, bound) for a in e.args)
+
+
+def divides_by_gap(e: Expr, ranges: Ranges, program: Program) -> bool:
+    """Whether a zero of this kind may make e infinite."""
+    return any(is_gap(d, ranges, program, program.gaps) for node in walk(e) if isinstance(node, Op) for d in _below(node))
+
+
+def _below(e: Op) -> list[Expr]:
+    """What must not be 0."""
+    if e.op == "/":
+        return [e.args[1]]
+    power = e.op == "**" and not (isinstance(e.args[1], Num) and e.args[1].value > 0)
+    return [e.args[0]] if power or e.op == "log" else []
