@@ -457,6 +457,36 @@ def test_what_is_read_at_data_of_each_image_is_added_there_image_by_image() -> N
     np.testing.assert_allclose(g.dX, dX, rtol=1e-12)
 
 
+RESIDUAL = {  # what is added to is viewed as a matrix, and read again after the sum
+    "two linear": "p[n,t,d] = X[n,t,d] + sum[e](X[n,t,e]*W[e,d])\nY[n,t,d] = p[n,t,d] + sum[e](p[n,t,e]*V[e,d])",
+    "three linear": """p[n,t,d] = X[n,t,d] + sum[e](X[n,t,e]*W[e,d])
+        q[n,t,d] = p[n,t,d] + sum[e](p[n,t,e]*V[e,d])
+        Y[n,t,d] = q[n,t,d] + sum[e](q[n,t,e]*W[e,d])""",
+    "with a function": "p[n,t,d] = X[n,t,d] + sum[e](X[n,t,e]*W[e,d])\nY[n,t,d] = tanh(sum[e](p[n,t,e]*V[e,d])) + p[n,t,d]",
+    "of two layers": """p[n,t,d] = X[n,t,d] + sum[h](relu(sum[e](X[n,t,e]*W[e,h]))*V[h,d])
+        Y[n,t,d] = p[n,t,d] + sum[h](relu(sum[e](p[n,t,e]*W[e,h]))*V[h,d])""",
+    "after attention": """A[n,i,j] = softmax[j](sum[d](X[n,i,d]*X[n,j,d])/sqrt(D))
+        p[n,i,d] = X[n,i,d] + sum[e](sum[j](A[n,i,j]*X[n,j,e])*W[e,d])
+        Y[n,t,d] = p[n,t,d] + sum[h](gelu(sum[e](p[n,t,e]*V[e,h]))*W[h,d])""",
+}
+
+
+@pytest.mark.parametrize("options", [{}, {"threads": 2}, {"sizes": {"N": 3, "T": 2, "D": 3}}], ids=str)
+@pytest.mark.parametrize("equations", RESIDUAL.values(), ids=RESIDUAL)
+def test_what_a_residual_block_adds_to_is_there_as_long_as_somebody_views_it(equations: str, options: dict[str, Any]) -> None:
+    d, rng = nd.derive(f"X[N,T,D], W[D,D], V[D,D] -> Y\n{equations}"), np.random.default_rng(0)
+    inputs = {"X": rng.normal(size=(3, 2, 3)), "W": rng.normal(size=(3, 3)), "V": rng.normal(size=(3, 3))}
+    module = d.compile(**options)
+    if "PART" in vars(module):
+        module.PART = 1
+    Y, residuals = module.forward(**inputs)
+    np.testing.assert_allclose(Y, np.array(nd.evaluate(d.forward, inputs)["Y"], float), rtol=1e-12)
+    dY = rng.normal(size=Y.shape)
+    expected = nd.evaluate(d.backward, {**inputs, "dY": dY})
+    for name, g in module.backward(residuals, dY=dY)._asdict().items():
+        np.testing.assert_allclose(g, np.array(expected[name], float), rtol=1e-11, atol=1e-12)
+
+
 HELD = {
     "a half of the square": ("where(abs(e[n]) < 1, 0.5*e[n]**2, abs(e[n]) - 0.5)", True),
     "differences, either way": ("where(abs(f[n] - e[n]) <= 0.5, (e[n] - f[n])**2, abs(e[n] - f[n]) - 0.25)", True),

@@ -33,12 +33,16 @@ class Memory:
                 self.look_at(s.target, self._roots(s))
 
     def look_at(self, variable: str, roots: frozenset[str]) -> None:
-        """From now on, the variable stands for the memory of these."""
-        for x in self.roots.get(variable, frozenset()):
+        """From now on, the variable stands for the memory of these, and so do those that stood for its own."""
+        before = self.roots.get(variable, frozenset())
+        for x in before:
             self.viewers[x].discard(variable)
         self.roots[variable] = roots
         for x in roots:
             self.viewers.setdefault(x, set()).add(variable)
+        if variable in before - roots:
+            for a in list(self.viewers[variable]):
+                self.look_at(a, self.roots[a] - {variable} | roots)
 
     def views_of(self, variable: str) -> set[str]:
         """All that stand for memory of this variable."""
