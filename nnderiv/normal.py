@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from functools import partial
 
 from .bounds import inside, never_negative
 from .expr import (
@@ -30,6 +31,7 @@ from .expr import (
     free_symbols,
     has_reduction,
     map_children,
+    map_ints,
     neg,
     num,
     own_reads,
@@ -43,7 +45,7 @@ from .expr import (
     where,
 )
 from .fresh import Fresh
-from .integer import Int
+from .integer import Atom, Element, Int, parts, rebuild
 from .program import Equation, Program, Range
 from .ranges import bound_indices
 
@@ -88,10 +90,25 @@ class _Normaliser:
     def run(self) -> Program:
         for e in self.program.equations:
             self.equation = e
-            body = self.top(e.body)
+            body = self.top(self.at_data(e.body, frozenset()))
             used = {s.name for s in e.subs} | set(bound_indices(body)) | e.by_hand
             self.equations.append(replace(e, body=body, ranges={i: r for i, r in e.ranges.items() if i in used}))
         return replace(self.program, equations=tuple(self.equations), shapes=self.shapes)
+
+    # -- data ----------------------------------------------------------------------------------------------------------
+    def at_data(self, e: Expr, known: frozenset[Element]) -> Expr:
+        """E[tok[n−1]] where tok[−1] is 0 by rule 1: where(0 ≤ n − 1, E[tok[n−1]], E[0]). Under a reduction there is no such position."""
+        if isinstance(e, Reduce):
+            return e
+        if not isinstance(e, Read):
+            return map_children(lambda child: self.at_data(child, known), e)
+        inside_out = [el for s in e.subs for el in reversed(s.elements())]
+        for el in dict.fromkeys(x for x in inside_out if x not in known):
+            conditions = readable(self.hulls[el.tensor], el.subs, self.equation.ranges, self.positive)
+            if conditions:
+                without = map_ints(partial(_without, element=el), e)
+                return where(conjunction(conditions), self.at_data(e, known | {el}), self.at_data(without, known))
+        return e
 
     # -- places ------------------------------------------------------------------------------------------------------
     def top(self, e: Expr) -> Expr:
@@ -218,6 +235,16 @@ _REPEATABLE = ("+", "neg", "*", "where", "max", "min", "relu", "abs", "and", "or
 def _is_repeatable(e: Expr) -> bool:
     """Whether an operation rounds alike in whatever way it is carried out: of three terms or factors, any two may meet first."""
     return not isinstance(e, Op) or e.op in _REPEATABLE and len(additive_terms(e)) < 3 and len(factors(e)) < 3
+
+
+def _without(value: Int, element: Element) -> Int:
+    """The value with 0 for an element of an integer tensor."""
+    def replaced(atom: Atom) -> Int:
+        if atom == element:
+            return Int.of(0)
+        return Int.atom(atom) if isinstance(atom, str) else rebuild(atom, tuple(_without(p, element) for p in parts(atom)))
+
+    return value.map_atoms(replaced)
 
 
 def _is_sum(e: Expr) -> bool:

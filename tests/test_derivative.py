@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 import nnderiv as nd
@@ -160,3 +161,29 @@ def test_the_same_helper_in_other_letters_is_computed_once():
     assert helpers("(X[n,m] - mean[k](X[n,k]))*exp(X[n,m] - mean[l](X[n,l]))") == ["Y_in[n,m]", "Y[n]"]
     assert helpers("exp(sum[k](X[n,k]*Z[k,m]))*exp(sum[l](X[n,l]*Z[l,m]))") == ["Y_sum[n,m]", "Y[n]"]
     assert helpers("exp(sum[k](X[n,k]*Z[k,m]))*exp(sum[l](X[n,l]*Z[m,l]))") == ["Y_sum[n,m]", "Y_sum2[n,m]", "Y[n]"]
+
+
+@pytest.mark.parametrize("text", [
+    "E[V,D], int tok[N] -> Y\nY[n,d] = E[tok[n-1],d] for n < N",
+    "E[V,D], int tok[N] -> Y\nY[n,u,d] = E[tok[n+u-1],d] for n < N, u < 3",
+    "E[V], w, int tok[N] -> h\nh[-1] = 0\nh[n] = tanh(w*h[n-1] + E[tok[n-1]]) for n < N",
+    "x[V], int p[V], int q[N] -> Y\nY[n] = x[p[q[n]]]",
+    "x[V], int p[V], int q[N] -> Y\nY[n] = x[p[q[n-1]]] for n < N",
+    "x[V], int p[V], int q[N] -> Y\nY[n] = sum[u](x[p[q[n-u]]]) for n < N, u < 2",
+])
+def test_an_integer_that_is_read_outside_is_0_for_the_gradient_too(text: str) -> None:
+    """tok[-1] is 0, and so E[tok[-1]] is E[0], unless a sum leaves that position out."""
+    d = nd.derive(text)
+    rng, real = np.random.default_rng(0), next(i.name for i in d.forward.inputs if i.kind == "real" and i.dims)
+    sizes = {"V": 4, "D": 2, "N": 5}
+    inputs = {i.name: rng.integers(-1, 6, size=5 if i.name != "p" else 4) if i.kind == "int" else
+              rng.normal(size=[x.value(sizes) for x in i.dims]) for i in d.forward.inputs}
+    module = d.compile()
+    (name, y), = nd.evaluate(d.forward, inputs).items()
+    Y, residuals = module.forward(**inputs)
+    np.testing.assert_allclose(Y, np.array(y, float), rtol=1e-12)
+    dY, v = rng.normal(size=Y.shape), rng.normal(size=inputs[real].shape)
+    gradients = module.backward(residuals, **{f"d{name}": dY})._asdict()
+    ahead, behind = (np.sum(dY*module.forward(**{**inputs, real: inputs[real] + step*v})[0]) for step in (1e-6, -1e-6))
+    np.testing.assert_allclose(np.sum(gradients[f"d{real}"]*v), (ahead - behind)/2e-6, rtol=1e-7)
+    assert d.check().ok and all(d[x].steps for x in d.wrt)

@@ -457,6 +457,29 @@ def test_what_is_read_at_data_of_each_image_is_added_there_image_by_image() -> N
     np.testing.assert_allclose(g.dX, dX, rtol=1e-12)
 
 
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("T", [0, 1, 2])
+@pytest.mark.parametrize("equations", [
+    "h[-1,k] = h0[k]\nh[t,k] = tanh(x[t,k] + sum[l](W[k,l]*h[t-1,l]))",
+    "h[t,k] = tanh(x[t,k] + sum[l](W[k,l]*h[t+1,l])) + 0*h0[k] for t < T",
+    "z[t,k] = sigmoid(x[t,k] + h0[k]) for t < T\nh[t,k] = z[t,k]*tanh(sum[l](W[k,l]*h[t-1,l])) + (1 - z[t,k])*h[t-1,k] for t < T",
+    "h[t,k] = max[l](h[t-1,l] + W[l,k]) + x[t,k] + 0*h0[k] for t < T",
+])
+def test_a_recurrence_that_is_known_to_have_no_second_step_needs_no_loop(equations: str, T: int, order: int) -> None:
+    d = nd.derive(f"x[T,K], W[K,K], h0[K] -> h\n{equations}")
+    d = d if order == 1 else nd.derive(d.backward)
+    rng, sizes = np.random.default_rng(0), {"T": T, "K": 3}
+    inputs = {i.name: rng.normal(size=[int(x.value(sizes)) for x in i.dims]) for i in d.forward.inputs}
+    results = []
+    for module in (d.compile(), d.compile(sizes={"T": T})):
+        outputs, residuals = module.forward(**inputs)
+        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+        seeds = {name: np.ones_like(y) for name, y in zip(d.gradients.seeds.values(), outputs, strict=False)}
+        results.append([*outputs, *module.backward(residuals, **seeds)])
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12)
+
+
 RESIDUAL = {  # what is added to is viewed as a matrix, and read again after the sum
     "two linear": "p[n,t,d] = X[n,t,d] + sum[e](X[n,t,e]*W[e,d])\nY[n,t,d] = p[n,t,d] + sum[e](p[n,t,e]*V[e,d])",
     "three linear": """p[n,t,d] = X[n,t,d] + sum[e](X[n,t,e]*W[e,d])

@@ -33,6 +33,9 @@ def _equation(program: Program, e: Equation, positive: frozenset[str]) -> Equati
             return ZERO
         if not isinstance(node, Reduce):
             return map_children(rewrite, node)
+        identity = ZERO if node.op == "sum" else INF if node.op == "min" else neg(INF)
+        if any(_is_never(subs, program.hulls[name], e, positive) for name, subs in own_reads(node.body)):
+            return identity  # of nothing
         if node.op in ("max", "min") and isinstance(node.body, Read) and not any(s.elements() for s in node.body.subs):
             return node  # the emitter reads −inf (inf) outside
         places = {r: readable(program.hulls[r[0]], r[1], e.ranges, positive) for r in own_reads(node.body)}
@@ -40,7 +43,6 @@ def _equation(program: Program, e: Equation, positive: frozenset[str]) -> Equati
         waiting = [r for r in places if r[0] in cycle]  # anything may stand there before it is computed; outside there is always 0
         conditions = [c for r, needs in places.items() for c in needs
                       if r not in implied or not all(w == r or c in places[w] for w in waiting)]
-        identity = ZERO if node.op == "sum" else INF if node.op == "min" else neg(INF)
         return Reduce(node.op, node.indices, where(conjunction(conditions), node.body, identity))
 
     return e.with_body(rewrite(e.body))
