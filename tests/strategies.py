@@ -56,6 +56,10 @@ class _Writer:
 
     def declare(self) -> None:
         sizes = self.rng.sample(SIZES, self.rng.randint(1, 3))
+        if self.rng.random() < 0.15:  # rows of vectors, and matrices that keep their length
+            rows = tuple(self.rng.choice(sizes) for _ in range(self.rng.choice((1, 2, 2))))
+            self.inputs = [("A", (*rows, sizes[0])), ("B", (sizes[0], sizes[0])), ("C", (sizes[0], sizes[0]))]
+            return
         for k in range(self.rng.randint(1, 3)):
             dims = tuple(self.rng.choice(sizes) for _ in range(self.rng.choice((0, 1, 1, 2, 2, 2, 3))))
             if k == 0 and not dims:
@@ -85,7 +89,7 @@ class _Writer:
         name = f"Y{len(self.known.definitions) + 1 if self.known else 1}"
         kind = self.rng.random()
         lines = (self.recurrence(name) if kind < 0.25 else self.coupled(name) if kind < 0.30 else self.sliding(name) if kind < 0.38
-                 else self.twin(name) if kind < 0.45 else self.plain(name))
+                 else self.twin(name) if kind < 0.45 else self.layer(name) if kind < 0.6 else self.plain(name))
         new = [line.split("[")[0].split("=")[0].strip() for line in lines]
         outputs = [*(self.known.definitions if self.known else ()), *dict.fromkeys(new)]
         try:
@@ -186,6 +190,22 @@ class _Writer:
         body = f"{kernel}[{','.join(taken)}]{rng.choice(('*', '*', ' + '))}{read}"
         clause = self.clause({x: own[x] for x in left}) if rng.random() < 0.6 else ""
         return [f"{name}[{','.join(left)}] = {op}[{','.join(bound)}]({body}){clause}"]
+
+    def layer(self, name: str) -> list[str]:
+        """A matrix times the vectors of what came last, or of an input, with a function, or what it was added."""
+        rng, known = self.rng, self.known
+        vectors = [(n, [str(r.hi) for r in known.dims[n]]) for n in known.definitions] if known else []
+        vectors = [(n, d) for n, d in vectors if d][-1:] or [(n, list(d)) for n, d in self.inputs if d]
+        pairs = [(n, d, m) for n, d in vectors for m, c in self.inputs if len(c) == 2 and c[0] == c[1] == d[-1]]
+        if not pairs:
+            return self.plain(name)
+        tensor, dims, matrix = rng.choice(pairs)
+        letters = LETTERS[: len(dims)]
+        here, last = ",".join(letters), letters[-1]
+        read = f"{tensor}[{','.join((*letters[:-1], 'u'))}]"
+        product = f"sum[u]({read}*{matrix}[{rng.choice((f'u,{last}', f'{last},u'))}])"
+        inner = rng.choice((product, product, f"tanh({product})", f"relu({product})"))
+        return [f"{name}[{here}] = {rng.choice((f'{tensor}[{here}] + ', f'{tensor}[{here}] + ', ''))}{inner}"]
 
     def twin(self, name: str) -> list[str]:
         """An earlier tensor once more, of another input of the same sizes, or of two that change places."""
