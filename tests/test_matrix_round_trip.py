@@ -186,3 +186,15 @@ def test_a_corrupted_form_is_refused(name):
                 confirm(mx.reading(program).whole, form.source, mx.lower(replace(form, right=wrong)))
             count += 1
     assert count > 1
+
+
+@pytest.mark.parametrize("text", [
+    "A[N] -> y\ny[i] = A[(i+1)//3] for i < N",
+    "A[M], C[M,M] -> y\ny[m,j] = min(C[(j+m)//2,m], A[j]) for m < M, j < M",
+])
+def test_a_division_that_leaves_a_remainder_is_no_row_of_zeros(text: str) -> None:
+    """↑ puts zeros between what it spreads, and such a read repeats it."""
+    program = nd.parse(text)
+    with pytest.raises(nd.MatrixFormError, match="leaves a remainder") as caught:
+        mx.matrix_form(program, program.equations[0])
+    assert not isinstance(caught.value, RefutedForm)

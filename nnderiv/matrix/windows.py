@@ -30,6 +30,7 @@ from ..expr import (
     own_reads,
     product,
     reads,
+    walk,
     where,
 )
 from ..integer import FloorDiv, Int
@@ -59,6 +60,7 @@ class Windows(Recogniser):
 
     def __init__(self, program: Program, equation: Equation, superscript_axes: frozenset[Axis]):
         super().__init__(program, equation, superscript_axes)
+        self.exact: set[Expr] = set()  # the conditions of divisions for which ↑ stands: between them it has zeros
         self.place = [str(s.name) for k, s in enumerate(equation.subs) if (equation.tensor, k) not in superscript_axes]
         moved = {i for s in moved_subscripts(equation, superscript_axes) for i in s.symbols()}
         self.inner = [i for i in equation.ranges if i in moved and i not in self.above and i not in self.place]
@@ -205,7 +207,8 @@ class Windows(Recogniser):
     def _without_divisions(self, e: Expr) -> Expr:
         """Without the conditions that ↑ stands for; a superscript is not read through ↑, and keeps its own."""
         exact = {self._division(s) for r in reads(e) for k, s in enumerate(r.subs) if (r.tensor, k) not in self.axes} - {None}
-        return _drop(e, exact) if exact else e
+        self.exact |= {c for n in walk(e) if isinstance(n, Op) and n.op == "where" for c in conjuncts(n.args[0])} & exact
+        return _drop(e, {*exact}) if exact else e
 
     def read(self, e: Read, row: str | None, column: str | None) -> Node:
         """A leaf, moved: A[(a + c)/s] is shift_{−c} ↑s A, A[s·a + c] is ↓s shift_{−c} A."""
@@ -219,6 +222,8 @@ class Windows(Recogniser):
         ups, downs, shifts = [], [], []
         for s, a in zip(subs, here, strict=True):
             division = _floor(s)
+            if division and self._division(s) not in self.exact:
+                self.fail(f"{e.tensor} is read at {s} where the division leaves a remainder, too")
             found = (division.top if division else s).split(a)
             if found is None or not found[0].terms or _sign(found[0]) <= 0 or (division and found[0] != 1):
                 self.fail(f"{e.tensor} is read at {s}, which is no window")
