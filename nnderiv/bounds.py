@@ -34,6 +34,10 @@ class Range:
     def subst(self, values: Mapping[str, Int]) -> Range:
         return Range(self.lo.subst(values), self.hi.subst(values))
 
+    def clause(self, index: str) -> str:
+        """How a `for` says it: i < hi, or lo <= i < hi."""
+        return f"{index} < {self.hi}" if self.lo == 0 else f"{self.lo} <= {index} < {self.hi}"
+
     def __str__(self) -> str:
         return f"{self.lo} .. {self.hi - 1}"
 

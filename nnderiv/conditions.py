@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .expr import ZERO, Expr, IntValue, Op, conjunction, conjuncts, factors, product, where
-from .integer import Int
+from .integer import Int, Mod
 
 OPPOSITE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
 
@@ -44,6 +44,14 @@ def equalities(c: Expr) -> list[tuple[Int, Int]]:
         return []
     a, b = (x.value for x in c.args if isinstance(x, IntValue))
     return [(a, b), (b, a)]
+
+
+def divisible(c: Expr) -> Mod | None:
+    """top % bottom for the condition that it is 0."""
+    if not (isinstance(c, Op) and c.op == "==" and isinstance(c.args[0], IntValue) and c.args[1] == IntValue(Int.of(0))):
+        return None
+    atoms = [m[0] for m in c.args[0].value.terms if len(m) == 1]
+    return atoms[0] if len(atoms) == len(c.args[0].value.terms) == 1 and isinstance(atoms[0], Mod) else None
 
 
 def placed(term: Expr) -> Iterator[tuple[Int, Int, Expr]]:

@@ -189,5 +189,3 @@ def _needs_itself(program: Program, name: str, at: Index) -> DefinitionError:
              for sub, own in zip(r.subs, e.subs, strict=False) if not data.keys().isdisjoint(el.tensor for el in sub.elements())]
     repair = f"Where that is never so, say it: {', '.join(f'`{f}`' for f in dict.fromkeys(facts))}." if facts else ""
     return DefinitionError(f"{name}[{','.join(map(str, at))}] needs itself{led}.", repair)
-
-

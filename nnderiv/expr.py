@@ -411,13 +411,26 @@ def guarded_factors(e: Expr) -> tuple[list[Expr], list[Expr]]:
     return conditions, found
 
 
+def nothing(op: str) -> Expr:
+    """What a reduction over no position is: 0, or −inf for a maximum and a logsumexp, inf for a minimum."""
+    return ZERO if op == "sum" else INF if op == "min" else neg(INF)
+
+
 def considered(op: str, e: Expr) -> tuple[list[Expr], Expr]:
-    """(conditions, x) for e = where(conditions, x, −inf), or x where a minimum leaves out the places at which e is inf."""
+    """(conditions, x) for e = where(conditions, x, nothing), which an extreme leaves out where they fail."""
     conditions: list[Expr] = []
-    while isinstance(e, Op) and e.op == "where" and e.args[2] == (INF if op == "min" else neg(INF)):
+    while isinstance(e, Op) and e.op == "where" and e.args[2] == nothing(op):
         conditions += conjuncts(e.args[0])
         e = e.args[1]
     return conditions, e
+
+
+def poles(e: Op) -> list[Expr]:
+    """What must not be 0 for an operation to be finite: x in a/x, x**-2, log(x)."""
+    if e.op == "/":
+        return [e.args[1]]
+    power = e.op == "**" and not (isinstance(e.args[1], Num) and e.args[1].value > 0)
+    return [e.args[0]] if power or e.op == "log" else []
 
 
 def raised(e: Expr) -> Op | None:

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from .bounds import Ranges, inside
-from .expr import Expr, Num, Op, Read, Reduce, walk
+from .expr import Expr, Op, Read, Reduce, poles, walk
 
 if TYPE_CHECKING:
     from .program import Program
@@ -46,12 +46,4 @@ def is_gap(e: Expr, ranges: Ranges, program: Program, known: Collection[str], bo
 
 def divides_by_gap(e: Expr, ranges: Ranges, program: Program) -> bool:
     """Whether a zero of this kind may make e infinite."""
-    return any(is_gap(d, ranges, program, program.gaps) for node in walk(e) if isinstance(node, Op) for d in _below(node))
-
-
-def _below(e: Op) -> list[Expr]:
-    """What must not be 0."""
-    if e.op == "/":
-        return [e.args[1]]
-    power = e.op == "**" and not (isinstance(e.args[1], Num) and e.args[1].value > 0)
-    return [e.args[0]] if power or e.op == "log" else []
+    return any(is_gap(d, ranges, program, program.gaps) for node in walk(e) if isinstance(node, Op) for d in poles(node))

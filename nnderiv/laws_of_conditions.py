@@ -14,7 +14,6 @@ from .expr import (
     ZERO,
     Expr,
     IntValue,
-    Num,
     Op,
     Read,
     compare,
@@ -22,6 +21,7 @@ from .expr import (
     conjuncts,
     factors,
     map_ints,
+    poles,
     product,
     reads,
     replace,
@@ -198,9 +198,7 @@ def may_be_infinite(e: Op, zeros: Collection[Read]) -> bool:
     if e.op == "exp":
         rest = replace(e.args[0], dict.fromkeys(zeros, ZERO))
         return rest != e.args[0] and bool(reads(rest))
-    if e.op == "**":
-        return bool(zeros) and not (isinstance(e.args[1], Num) and e.args[1].value > 0)
-    return bool(zeros) and e.op in ("/", "log")
+    return bool(zeros) and bool(poles(e))
 
 
 def _implied(c: Expr, facts: list[Int], ranges: Ranges, ctx: Context) -> bool:

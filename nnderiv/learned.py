@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from .integer import Int
 from .program import Input
@@ -38,9 +39,9 @@ class Learned:
         return value if self.rest == 0 else Int.extreme("max", Int.of(0), value)
 
 
-def learned(inputs: Iterable[Input]) -> list[Learned]:
-    """The sizes that the shapes give, each after those that it is learned from."""
-    inputs = tuple(inputs)
+@lru_cache(256)
+def learned(inputs: tuple[Input, ...]) -> tuple[Learned, ...]:
+    """The sizes that the shapes give, each after those that it is learned from. Every run of a program asks."""
     parameters = {i.name for i in inputs if i.kind == "int" and not i.dims}
     places = [(i, axis, d) for i in inputs for axis, d in enumerate(i.dims)]
     found: dict[str, Learned] = {}
@@ -51,7 +52,7 @@ def learned(inputs: Iterable[Input]) -> list[Learned]:
         known = found.keys() | parameters
         new = next((x for i, axis, d in places if (x := _solved(i, axis, d, known, parameters))), None)
         if new is None:
-            return list(found.values())
+            return tuple(found.values())
         found[new.size] = new
 
 
@@ -65,8 +66,7 @@ def _solved(i: Input, axis: int, d: Int, known: Iterable[str], parameters: Itera
     return Learned(name, i, axis, step, rest) if apart else None
 
 
-def missing(inputs: Iterable[Input]) -> Mapping[str, Int]:
+def missing(inputs: tuple[Input, ...]) -> Mapping[str, Int]:
     """{a size that no shape gives: a dimension in which it stands}."""
-    inputs = tuple(inputs)
     known = {x.size for x in learned(inputs)} | {i.name for i in inputs}
     return {name: d for i in inputs for d in i.dims for name in sorted(d.symbols() - known)}

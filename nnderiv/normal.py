@@ -33,6 +33,7 @@ from .expr import (
     map_children,
     map_ints,
     neg,
+    nothing,
     num,
     own_reads,
     product,
@@ -193,7 +194,7 @@ class _Normaliser:
         """What a max, min or logsumexp runs over; named if computing it twice might round differently."""
         body = self.scalar(e.body)
         named = body if e.op == "logsumexp" or all(map(_is_repeatable, walk(body))) else self.name("of", body)
-        return self.guarded(e.body, named, INF if e.op == "min" else neg(INF))
+        return self.guarded(e.body, named, nothing(e.op))
 
     def normaliser(self, e: Reduce) -> Expr:
         """softmax = exp(S − lse), log_softmax = S − lse; 0 and −inf at positions that the reduction does not run over."""

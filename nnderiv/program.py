@@ -165,7 +165,7 @@ class Program:
         for name in dict.fromkeys([*e.indices, *bound]):
             r = self._uncut(e, name)
             if name in e.by_hand or not self._is_plain(e, name, r):
-                shown.append(f"{r.lo} <= {name} < {r.hi}" if r.lo != 0 else f"{name} < {r.hi}")
+                shown.append(r.clause(name))
         return f"  for {', '.join(shown)}" if shown else ""
 
     def _uncut(self, e: Equation, name: str) -> Range:

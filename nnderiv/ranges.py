@@ -314,7 +314,7 @@ class Inference:
             e, index, base = found
             self.fail(f"Sizes disagree: {reason}. {e.tensor} ends before its base case {base.left}.",
                       f"Say that it reaches it: {e.left} = … for {index} < {longer}", e)
-        self.fail(f"Sizes disagree: {reason}.", f"Set the range by hand: … for {_clause(name, both)}", item.equation)
+        self.fail(f"Sizes disagree: {reason}.", f"Set the range by hand: … for {both.clause(name)}", item.equation)
 
     def _before_its_base(self, places: list[tuple[str, int]], end: Int) -> tuple[Equation, str, Equation] | None:
         """(equation, its index, base case) of the first tensor that stops just before its base case at end − 1.
@@ -349,10 +349,6 @@ def _extreme(op: str, values: list[Int], positive: set[str]) -> Int:
 def _plain_reads(e: Equation, index: str) -> list[tuple[str, int]]:
     """(tensor, axis) wherever an index stands alone in a subscript."""
     return [(tensor, k) for tensor, subs in accesses(e.body) for k, s in enumerate(subs) if s.name == index]
-
-
-def _clause(name: str, r: Range) -> str:
-    return f"{name} < {r.hi}" if r.lo == 0 else f"{r.lo} <= {name} < {r.hi}"
 
 
 def _share_letters(item: _Item) -> None:

@@ -235,7 +235,7 @@ def _parsed(signature: str, body: list[Equation], ranges: list[Ranges]) -> Progr
 
 
 def _for(ranges: Ranges) -> str:
-    shown = [f"{r.lo} <= {i} < {r.hi}" if r.lo != 0 else f"{i} < {r.hi}" for i, r in ranges.items()]
+    shown = [r.clause(i) for i, r in ranges.items()]
     return f"  for {', '.join(shown)}" if shown else ""
 
 

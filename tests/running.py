@@ -64,3 +64,15 @@ def assert_close(found: Any, expected: Any, name: str, tolerance: float = 1e-8) 
     wrong = ~(np.abs(found - expected) <= tolerance * scale)                # not >: a nan is wrong, too
     assert not wrong.any(), (f"{name}: {wrong.sum()} of {wrong.size} entries differ; the first, at "
                              f"{np.argwhere(wrong)[0].tolist()}: {found[wrong][0]!r}, expected {expected[wrong][0]!r}")
+
+
+def assert_means(d: Any, module: Any, inputs: Mapping[str, Any], rng: np.random.Generator) -> None:
+    """What a module gives, outputs and gradients, is what the interpreter gives."""
+    expected = interpret(d.forward, inputs)
+    outputs, residuals = module.forward(**inputs)
+    for y, value in zip(outputs if len(expected) > 1 else [outputs], expected.values(), strict=True):
+        np.testing.assert_allclose(y, np.array(value, float), rtol=1e-12)
+    seeds = {d.gradients.seeds[name]: rng.normal(size=np.shape(value)) for name, value in expected.items()}
+    gradients = interpret(d.backward, {**inputs, **seeds})
+    for name, g in module.backward(residuals, **seeds)._asdict().items():
+        np.testing.assert_allclose(g, np.array(gradients[name], float), rtol=1e-12, atol=1e-13, err_msg=name)

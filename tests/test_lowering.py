@@ -24,7 +24,7 @@ from nnderiv.lower.common import common
 from nnderiv.lower.passes import FORMS, PASSES
 from nnderiv.lower.runtime import needed
 from nnderiv.lower.unmask import unmask
-from tests.running import assert_close, interpret
+from tests.running import assert_close, assert_means, interpret
 
 ATTENTION = """
 Q[N,D], K[M,D], V[M,E] -> Y
@@ -502,12 +502,7 @@ def test_what_a_residual_block_adds_to_is_there_as_long_as_somebody_views_it(equ
     module = d.compile(**options)
     if "PART" in vars(module):
         module.PART = 1
-    Y, residuals = module.forward(**inputs)
-    np.testing.assert_allclose(Y, np.array(nd.evaluate(d.forward, inputs)["Y"], float), rtol=1e-12)
-    dY = rng.normal(size=Y.shape)
-    expected = nd.evaluate(d.backward, {**inputs, "dY": dY})
-    for name, g in module.backward(residuals, dY=dY)._asdict().items():
-        np.testing.assert_allclose(g, np.array(expected[name], float), rtol=1e-11, atol=1e-12)
+    assert_means(d, module, inputs, rng)
 
 
 HELD = {
@@ -647,12 +642,7 @@ def test_relative_positions_are_products_of_matrices(text: str, marks: tuple[str
     module, plain = d.compile(), d.compile(without=("skew",))
     assert all(mark in module.source for mark in marks) and "_skewed" not in plain.source
     inputs = {i.name: rng.normal(size=[x.value({"N": size, "D": 4, "B": 2, "H": 2}) for x in i.dims]) for i in d.forward.inputs}
-    y, residuals = module.forward(**inputs)
-    np.testing.assert_allclose(y, np.array(*nd.evaluate(d.forward, inputs).values(), float), rtol=1e-11)
-    seeds = {name: rng.normal(size=y.shape) for name in d.gradients.seeds.values()}
-    expected = nd.evaluate(d.backward, {**inputs, **seeds})
-    for name, g in module.backward(residuals, **seeds)._asdict().items():
-        np.testing.assert_allclose(g, np.array(expected[name], float), rtol=1e-11, atol=1e-13)
+    assert_means(d, module, inputs, rng)
 
 
 @pytest.mark.parametrize("text", [

@@ -17,7 +17,7 @@ import nnderiv as nd
 from nnderiv.integer import Int
 from nnderiv.lower import cost
 from nnderiv.lower.runtime import needed
-from tests.running import assert_close, backward, compiled, derivation, forward, interpret
+from tests.running import assert_close, assert_means, backward, compiled, derivation, forward, interpret
 from tests.suites.windows import Convolution
 
 CONVOLUTIONS = {
@@ -588,15 +588,7 @@ def test_what_slides_over_two_images_is_computed_for_both(text: str, options: di
     numbers = {"N": 2, "C": 3, "H": 5, "W": 4, "T": 7, "K": 3}
     options = {k: {s: n for s, n in v.items() if s in d.forward.sizes} if k == "sizes" else v for k, v in options.items()}
     inputs = {i.name: rng.normal(size=[int(x.value(numbers)) for x in i.dims]) for i in d.forward.inputs}
-    module = d.compile(**options)
-    outputs, residuals = module.forward(**inputs)
-    expected = nd.evaluate(d.forward, inputs)
-    seeds = {d.gradients.seeds[name]: rng.normal(size=np.shape(value)) for name, value in expected.items()}
-    for y, value in zip(outputs if len(expected) > 1 else [outputs], expected.values(), strict=True):
-        np.testing.assert_allclose(y, np.array(value, float), rtol=1e-12)
-    gradients = nd.evaluate(d.backward, {**inputs, **seeds})
-    for name, g in module.backward(residuals, **seeds)._asdict().items():
-        np.testing.assert_allclose(g, np.array(gradients[name], float), rtol=1e-12, atol=1e-12)
+    assert_means(d, d.compile(**options), inputs, rng)
 
 
 UPWARDS = """X[N,C,H,W], K[C,O,U,V], int s, int p -> Y

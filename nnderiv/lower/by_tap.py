@@ -42,7 +42,7 @@ from .form import ADD, Code, Operation, Statement, Term, call, function
 from .windows import is_plain_window, sliding
 
 PLAIN = ("*", "neg", "+", "where", "and", "or", "not", *COMPARISONS)  # harmless on what is of no use
-EMPTY = {"sum": "0", "max": "-np.inf", "min": "np.inf"}
+EMPTY = {"sum": "0", "max": "-np.inf", "min": "np.inf"}  # what a reduction of nothing is
 MERGE = {"sum": ADD, "max": function("np.maximum", 2), "min": function("np.minimum", 2)}
 
 

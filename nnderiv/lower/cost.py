@@ -20,6 +20,7 @@ LARGE = 2_000_000     # entries of an array from which parts pay on one thread
 WIDE = 128            # entries of a row from which it is accumulated whole, by a call of its own
 IDLE = 1.4            # a tap of all windows is at most so many times as long as what is needed of it
 SMALL = 1_000_000     # multiplications up to which BLAS takes matrices as they are: no copies, no threads
+ASKEW = 2             # a table over distances is at most so many times as wide as what it replaces
 BLOCK = 300_000       # entries of the columns of the images that are worked on at a time
 
 

@@ -7,8 +7,10 @@ stands around the body. A read that is never inside is 0 already, and waits for 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from ..bounds import outside
-from ..expr import INF, ZERO, Expr, Op, Read, Reduce, conjunction, factors, map_children, neg, own_reads, reads, where
+from ..expr import INF, ZERO, Expr, Op, Read, Reduce, conjunction, factors, map_children, nothing, own_reads, reads, where
 from ..gaps import divides_by_gap
 from ..integer import Int
 from ..normal import positive_names, readable
@@ -16,6 +18,7 @@ from ..program import Equation, Program, Range
 from ..regular import is_regular
 from ..simplify import may_be_infinite
 
+Place = tuple[str, tuple[Int, ...]]
 
 def make_explicit(program: Program) -> Program:
     """See the module's docstring; the program is in normal form."""
@@ -33,17 +36,16 @@ def _equation(program: Program, e: Equation, positive: frozenset[str]) -> Equati
             return ZERO
         if not isinstance(node, Reduce):
             return map_children(rewrite, node)
-        identity = ZERO if node.op == "sum" else INF if node.op == "min" else neg(INF)
         if any(_is_never(subs, program.hulls[name], e, positive) for name, subs in own_reads(node.body)):
-            return identity  # of nothing
+            return nothing(node.op)
         if node.op in ("max", "min") and isinstance(node.body, Read) and not any(s.elements() for s in node.body.subs):
             return node  # the emitter reads −inf (inf) outside
         places = {r: readable(program.hulls[r[0]], r[1], e.ranges, positive) for r in own_reads(node.body)}
-        implied = _vanishing(program, e, node.body, positive) if node.op == "sum" else set()
+        implied = _vanishing(program, e, node.body, places) if node.op == "sum" else set()
         waiting = [r for r in places if r[0] in cycle]  # anything may stand there before it is computed; outside there is always 0
         conditions = [c for r, needs in places.items() for c in needs
                       if r not in implied or not all(w == r or c in places[w] for w in waiting)]
-        return Reduce(node.op, node.indices, where(conjunction(conditions), node.body, identity))
+        return Reduce(node.op, node.indices, where(conjunction(conditions), node.body, nothing(node.op)))
 
     return e.with_body(rewrite(e.body))
 
@@ -54,11 +56,15 @@ def _is_never(subs: tuple[Int, ...], axes: tuple[Range, ...], e: Equation, posit
     return any(outside(s, axis, e.ranges, positive) for s, axis in shifted)
 
 
-def _vanishing(program: Program, e: Equation, body: Expr, positive: frozenset[str]) -> set[tuple[str, tuple[Int, ...]]]:
-    """The reads that are factors of the body: a zero in one of them is a zero of the whole, as long as the rest is finite."""
+def _vanishing(program: Program, e: Equation, body: Expr, places: Mapping[Place, Sequence[Expr]]) -> set[Place]:
+    """The reads that are factors of the body: a zero in one of them is a zero of the whole, as long as the rest is finite.
+
+    places: all reads of the body, each with what must hold for it to be inside.
+    """
+    positive = positive_names(program)
 
     def is_risky(f: Expr) -> bool:
-        leaving = {r for r in reads(f) if readable(program.hulls[r.tensor], r.subs, e.ranges, positive)}
+        leaving = {r for r in reads(f) if places[r.tensor, r.subs]}
         below = divides_by_gap(f, e.ranges, program)
         return below or bool(leaving) and not _stays_finite(f, leaving) or not is_regular(f, e.ranges, positive)
 

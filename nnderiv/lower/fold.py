@@ -16,8 +16,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..bounds import never_negative
+from ..conditions import divisible
 from ..expr import (
-    INF,
     ZERO,
     Expr,
     IntValue,
@@ -31,7 +31,7 @@ from ..expr import (
     free_symbols,
     guarded_factors,
     ints,
-    neg,
+    nothing,
     product,
     reads,
     subst_indices,
@@ -42,7 +42,6 @@ from ..normal import positive_names
 from ..program import Equation, Program, Range, Ranges
 from ..simplify import truth
 
-NOTHING = {"max": neg(INF), "min": INF}  # what an extreme of nothing is
 Axis = tuple[Int, tuple[tuple[str, Int], ...]] | None
 
 
@@ -63,7 +62,7 @@ class Fold:
 
 def find_fold(program: Program, e: Equation, term: Expr) -> Fold | None:
     """The scattering form of one additive term of an equation, where it has one and needs it."""
-    if isinstance(term, Reduce) and term.op in NOTHING:
+    if isinstance(term, Reduce) and term.op in ("max", "min"):
         return _extreme(e, term)
     parts = factors(term)
     sums = [f for f in parts if isinstance(f, Reduce)]
@@ -140,30 +139,20 @@ def _is_apart(program: Program, step: Int) -> bool:
 def _quotient(program: Program, a: str, conditions: list[Expr], body: list[Expr], ranges: Ranges, bound: tuple[str, ...]) -> Found | None:
     """a condition s | v, v with a in it, and a factor that is read at v/s: a = s·q − (v − a), q over the range of that read."""
     for c in conditions:
-        if not (isinstance(c, Op) and c.op == "==" and isinstance(c.args[0], IntValue) and c.args[1] == IntValue(Int.of(0))):
+        if (divided := divisible(c)) is None:
             continue
-        atoms = [m[0] for m in c.args[0].value.terms if len(m) == 1 and isinstance(m[0], Mod)]
-        if len(atoms) != 1 or len(c.args[0].value.terms) != 1:
-            continue
-        split = atoms[0].top.split(a)
+        split = divided.top.split(a)
         if split is None or not (split[0] == 1 or split[0] == -1):
             continue
-        quotient = Int.atom(FloorDiv(atoms[0].top, atoms[0].bottom))
-        r = _range_of(program, quotient, body)
-        if r is not None:
+        for r in axes_at(program, Int.atom(FloorDiv(divided.top, divided.bottom)), body):  # beyond it the term is 0
             q = _new(a, ranges)
-            return {q: r}, (atoms[0].bottom * Int.symbol(q) - split[1]) * split[0], c
+            return {q: r}, (divided.bottom * Int.symbol(q) - split[1]) * split[0], c
     return None
 
 
-def _range_of(program: Program, sub: Int, body: list[Expr]) -> Range | None:
-    """The range of the axis at which a factor is read with this subscript: beyond it the term is 0."""
-    for f in body:
-        if isinstance(f, Read):
-            for s, r in zip(f.subs, program.hulls[f.tensor], strict=True):
-                if s == sub:
-                    return r
-    return None
+def axes_at(program: Program, sub: Int, parts: list[Expr]) -> list[Range]:
+    """The axes at which factors are read with this subscript."""
+    return [r for f in parts if isinstance(f, Read) for s, r in zip(f.subs, program.hulls[f.tensor], strict=True) if s == sub]
 
 
 def _shared(program: Program, a: str, body: list[Expr], ranges: Ranges, bound: tuple[str, ...]) -> Found | None:
@@ -275,7 +264,7 @@ def _lookup(e: Equation, sum_: Reduce, conditions: list[Expr], body: list[Expr],
     moved = (*shared, *places, *kept)
     labels = (*shared, *bound, *kept)
     summed = tuple(i for i in sum_.indices if i not in bound)
-    values = where(conjunction(rest), product(body), NOTHING.get(sum_.op, ZERO))
+    values = where(conjunction(rest), product(body), nothing(sum_.op))
     values = product([*others, Reduce("sum", summed, values)]) if summed else product([*others, *factors(values)])
     order = (*labels, *summed)
     ranges = {i: e.ranges[i] for i in order}

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
+
+import sympy as sp
 
 from ..expr import Expr, Num, Op, additive_terms, factors, map_children, neg, num, product
 from ..program import Program
-
-Monomial = frozenset[tuple[Expr, int]]  # atoms and their powers
-Polynomial = dict[Monomial, Fraction]
 
 
 def held(program: Program) -> Program:
@@ -48,46 +48,56 @@ def _signed(e: Expr) -> Expr:
 
 
 class _Held:
-    """|e| and k; e is an atom wherever it or its negative stands."""
+    """|e| and k. In SymPy, e, |e| and its sign are symbols wherever they or their negatives stand, and so is all that is no polynomial."""
 
     def __init__(self, magnitude: Op, bound: Num):
         self.magnitude, self.bound, self.e = magnitude, bound, magnitude.args[0]
-        self.sign = Op("sign", (self.e,))
+        self.symbols: dict[Expr, Any] = {}
+        x, size, sign = (self.symbol(a) for a in (self.e, magnitude, Op("sign", (self.e,))))
+        turned = neg(self.e)
+        self.known = ((self.e, x), (turned, -x), (magnitude, size), (Op("abs", (turned,)), size), (Op("sign", (self.e,)), sign),
+                      (Op("sign", (turned,)), -sign))
+
+    def symbol(self, atom: Expr) -> Any:
+        return self.symbols.setdefault(atom, sp.Symbol(f"x{len(self.symbols)}"))
 
     def choice(self, within: Expr, beyond: Expr) -> Expr | None:
-        inside, outside = self.polynomial(within), self.polynomial(beyond)
-        if inside is None or outside is None or len(inside) != 1:
+        inside, outside = (sp.expand(self.polynomial(x)) for x in (within, beyond))
+        x, size, sign = list(self.symbols.values())[:3]
+        c, k = inside.subs(x, 1), self.polynomial(self.bound)
+        if c.is_Add or c.has(size, sign):
             return None
-        ((monomial, c),) = inside.items()
-        powers, k = dict(monomial), self.bound.value
-        degree = powers.pop(self.e, 0)
-        if {self.magnitude, self.sign} & powers.keys():
-            return None
-        if degree == 1 and outside == {_times(powers, self.sign): c*k}:
-            e = Op("max", (Op("min", (self.e, self.bound)), neg(self.bound)))
-            return _product(c, powers, [e])
-        if degree == 2 and outside == {_times(powers, self.magnitude): 2*c*k, _times(powers): -c*k*k}:
+        if inside == c*x and outside == sp.expand(c*k*sign):
+            return self.times(c, Op("max", (Op("min", (self.e, self.bound)), neg(self.bound))))
+        if inside == c*x**2 and outside == sp.expand(c*(2*k*size - k**2)):
             m = Op("min", (self.magnitude, self.bound))
-            return _product(2*c, powers, [m, self.magnitude - m/num(2)])
+            return self.times(2*c, m, self.magnitude - m/num(2))
         return None
 
-    def polynomial(self, x: Expr) -> Polynomial | None:
-        """The expression multiplied out; None where a power is no whole number."""
-        for candidate, atom, c in ((self.e, self.e, 1), (neg(self.e), self.e, -1), (Op("abs", (neg(self.e),)), self.magnitude, 1),
-                                   (Op("sign", (neg(self.e),)), self.sign, -1)):
-            if _same(x, candidate):
-                return {_times({}, atom): Fraction(c)}
-        if isinstance(x, Num):
-            return {_times({}): x.value}
-        terms = additive_terms(x)
+    def polynomial(self, e: Expr) -> Any:
+        for candidate, symbol in self.known:
+            if _same(e, candidate):
+                return symbol
+        if isinstance(e, Num):
+            return sp.Rational(e.value.numerator, e.value.denominator)
+        terms = additive_terms(e)
         if len(terms) > 1 or terms[0][0] < 0:
-            return _sum([(s, self.polynomial(t)) for s, t in terms])
-        if isinstance(x, Op) and x.op == "**" and isinstance(x.args[1], Num) and x.args[1].value in (2, 3):
-            return _multiply([self.polynomial(x.args[0])] * int(x.args[1].value))
-        if isinstance(x, Op) and x.op == "/" and isinstance(x.args[1], Num):
-            return _multiply([self.polynomial(x.args[0]), {_times({}): 1/x.args[1].value}])
-        parts = factors(x)
-        return _multiply(list(map(self.polynomial, parts))) if len(parts) > 1 else {_times({}, x): Fraction(1)}
+            return sp.Add(*(s*self.polynomial(t) for s, t in terms))
+        if isinstance(e, Op) and e.op == "**" and isinstance(e.args[1], Num) and e.args[1].value in (2, 3):
+            return self.polynomial(e.args[0])**int(e.args[1].value)
+        if isinstance(e, Op) and e.op == "/" and isinstance(e.args[1], Num):
+            return self.polynomial(e.args[0])/self.polynomial(e.args[1])
+        parts = factors(e)
+        return sp.Mul(*map(self.polynomial, parts)) if len(parts) > 1 else self.symbol(e)
+
+    def times(self, c: Any, *parts: Expr) -> Expr:
+        """c times these, its factors in their order."""
+        number, rest = c.as_coeff_Mul()
+        powers = rest.as_powers_dict()
+        own = [atom for atom, symbol in self.symbols.items() for _ in range(int(powers.get(symbol, 0)))]
+        front = [] if abs(number) == 1 else [num(Fraction(int(abs(number.p)), int(number.q)))]
+        found = product([*front, *own, *parts])
+        return neg(found) if number < 0 else found
 
 
 def _same(a: Expr, b: Expr) -> bool:
@@ -95,34 +105,3 @@ def _same(a: Expr, b: Expr) -> bool:
     if isinstance(a, Op) and isinstance(b, Op) and a.op == b.op in ("abs", "sign"):
         return _same(a.args[0], b.args[0])
     return a == b or Counter(additive_terms(a)) == Counter(additive_terms(b))
-
-
-def _times(powers: dict[Expr, int], *atoms: Expr) -> Monomial:
-    total = Counter(powers)
-    total.update(atoms)
-    return frozenset(total.items())
-
-
-def _sum(terms: list[tuple[int, Polynomial | None]]) -> Polynomial | None:
-    total: Polynomial = {}
-    for sign, p in terms:
-        if p is None:
-            return None
-        for monomial, c in p.items():
-            total[monomial] = total.get(monomial, Fraction(0)) + sign*c
-    return {monomial: c for monomial, c in total.items() if c}
-
-
-def _multiply(parts: list[Polynomial | None]) -> Polynomial | None:
-    total: Polynomial = {_times({}): Fraction(1)}
-    for p in parts:
-        if p is None:
-            return None
-        total = {_times(dict(m), *Counter(dict(n)).elements()): c*d for m, c in total.items() for n, d in p.items()}
-    return total
-
-
-def _product(c: Fraction, powers: dict[Expr, int], parts: list[Expr]) -> Expr:
-    rest = [atom for atom, n in powers.items() for _ in range(n)]
-    found = product([*([num(abs(c))] if abs(c) != 1 else []), *rest, *parts]) if rest or len(parts) > 1 or abs(c) != 1 else parts[0]
-    return neg(found) if c < 0 else found

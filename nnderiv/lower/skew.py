@@ -5,7 +5,7 @@
     dR[r,d] = Σ_j dA[j+r,j] Q[j+r,d]                                        dR[r,d] = Σ_i S[i,r] Q[i,d]
 
 So go relative positions in attention. As they stand, each is an array over i, j and d, or a product for each i. The table pays where it
-is provably at most TWICE as wide as what it replaces: for j < N there are 2N − 1 distances.
+is provably at most twice as wide as what it replaces: for j < N there are 2N − 1 distances.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from ..integer import Int
 from ..normal import positive_names, readable
 from ..program import Equation, Program, Range, Ranges
 from ..ranges import bound_indices
+from . import cost
 from .facts import Facts
-
-TWICE = 2
+from .fold import axes_at
 
 
 def skew(program: Program, known: Program) -> Program:
@@ -31,8 +31,8 @@ def skew(program: Program, known: Program) -> Program:
     facts = Facts({**known.definitions, **program.definitions}, program.sizes, program.kinds)
     tables = _Tables(Fresh(program.names | known.names))
     equations = [_Skewed(program, facts, tables, e).equation() for e in program.equations]
-    shapes = {**program.shapes, **{t.tensor: tuple(t.ranges[i] for i in t.indices) for t in tables.found}}
-    return replace(program, equations=(*equations, *tables.found), shapes=shapes) if tables.found else program
+    shapes = {**program.shapes, **{t.tensor: places for (_, places), t in tables.found.items()}}
+    return replace(program, equations=(*equations, *tables.found.values()), shapes=shapes) if tables.found else program
 
 
 @dataclass
@@ -40,29 +40,18 @@ class _Tables:
     """The tables so far; what two equations need alike is one table."""
 
     fresh: Fresh
-    found: list[Equation] = field(default_factory=list)
+    found: dict[tuple[Expr, tuple[Range, ...]], Equation] = field(default_factory=dict)  # by the body, its indices by their order
 
     def read(self, wish: str, body: Expr, ranges: Ranges) -> Read:
         """body as a tensor over its free indices, at these."""
         free = free_symbols(body) & ranges.keys()
         indices = list(dict.fromkeys(i for r in reads(body) for s in r.subs for i in sorted(s.symbols() & free)))
-        names = {i: Int.symbol(f"§{k}") for k, i in enumerate(indices)}
-        for t in self.found:
-            if _places(t) == [ranges[i] for i in indices] and subst_indices(t.body, _names(t)) == subst_indices(body, names):
-                return Read(t.tensor, tuple(map(Int.symbol, indices)))
         subs = tuple(map(Int.symbol, indices))
-        used = {*indices, *bound_indices(body)}
-        self.found.append(Equation(self.fresh(wish), subs, body, {i: r for i, r in ranges.items() if i in used}))
-        return Read(self.found[-1].tensor, subs)
-
-
-def _places(t: Equation) -> list[Range]:
-    return [t.ranges[i] for i in t.indices]
-
-
-def _names(t: Equation) -> dict[str, Int]:
-    """The indices by their order."""
-    return {i: Int.symbol(f"§{k}") for k, i in enumerate(t.indices)}
+        key = subst_indices(body, {i: Int.symbol(f"§{k}") for k, i in enumerate(indices)}), tuple(ranges[i] for i in indices)
+        if key not in self.found:
+            own = {i: r for i, r in ranges.items() if i in (*indices, *bound_indices(body))}
+            self.found[key] = Equation(self.fresh(wish), subs, body, own)
+        return Read(self.found[key].tensor, subs)
 
 
 @dataclass(frozen=True)
@@ -159,7 +148,7 @@ class _Skewed:
 
     def pays(self, slide: _Slide) -> bool:
         wide = self.program.hulls[slide.factor.tensor][slide.axis].size
-        return never_negative(TWICE * self.ranges[slide.j].size - wide, {}, self.positive)
+        return never_negative(cost.ASKEW * self.ranges[slide.j].size - wide, {}, self.positive)
 
     def vanishes(self, slide: _Slide, thin: list[Expr]) -> bool:
         """Whether nothing is added where j leaves its range: something that is read there is 0, and the rest is finite."""
@@ -170,8 +159,7 @@ class _Skewed:
 
     def leaves(self, slide: _Slide, f: Expr) -> bool:
         """Whether a factor is read outside wherever j is outside of its range."""
-        axes = zip(f.subs, self.program.hulls[f.tensor], strict=True) if isinstance(f, Read) else ()
-        return (Int.symbol(slide.j), self.ranges[slide.j]) in axes
+        return self.ranges[slide.j] in axes_at(self.program, Int.symbol(slide.j), [f])
 
     def stays(self, f: Expr) -> bool:
         """Whether all that a factor reads is inside."""

@@ -39,6 +39,7 @@ from ..regular import is_regular
 from . import cost
 from .arrays import Array, Frame, Storage, expand, integer_value, permute, read, tuple_text
 from .by_place import for_each_place, reduced, scattered
+from .by_tap import EMPTY
 from .contract import labels_of, sum_of_products, times
 from .facts import Facts
 from .fold import Fold, side_by_side
@@ -58,7 +59,6 @@ WHERE = Operation("np.where({0}, {1}, {2})", (0, 0, 0), into="_masked({1}, {0}, 
 AT_ONCE = replace(WHERE, into="", only=None)  # all or nothing
 BY_BITS = replace(WHERE, template="_where({0}, {1}, {2})")
 ONLY_WHERE = Operation("_only_where({0}, {1})", (0, 0), into="_only_where({0}, {1}, out={out})")
-EDGES = {"max": "-np.inf", "min": "np.inf"}  # what an extreme of nothing is
 HALF = Num(Fraction(1, 2))
 
 
@@ -406,7 +406,7 @@ class Values(Writer):
             finite = all(map(self.facts.is_finite, guarded_factors(e.body)[1]))
             return sum_of_products(
                 frame, e.body, e.indices, self.value, lambda c, a: self.only_where(frame, c, a, finite), scale)
-        edge = EDGES.get(e.op, "")
+        edge = EMPTY[e.op] if e.op in ("max", "min") else ""
         if edge and isinstance(e.body, Read) and not any(s.elements() for s in e.body.subs):
             body = read(frame, e.body.tensor, e.body.subs, edge)
         else:
@@ -451,7 +451,7 @@ class Values(Writer):
         if fold.scatter is not None:
             indices = [integer_value(inner, v, fold.scatter_labels) for v in fold.scatter]
             shown = ", ".join(f"{{{k + 1}}}" for k in range(len(indices)))
-            by = f", by=np.{fold.op}imum, start={EDGES[fold.op]}" if fold.op in EDGES else ""
+            by = f", by=np.{fold.op}imum, start={EMPTY[fold.op]}" if fold.op != "sum" else ""
             scatter = call(f"_scatter({{0}}, {tuple_text(frame.size(i) for i in fold.moved)}, {shown}{by})", *[0] * (len(indices) + 1))
             return permute(frame.make(scatter, [array, *indices], fold.moved), labels)
         axes = [self.fold_axis(inner, a) for a in fold.axes]

@@ -10,12 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from ..bounds import never_negative
+from ..conditions import divisible
 from ..expr import (
     ZERO,
     Expr,
-    IntValue,
-    Op,
-    Read,
     Reduce,
     compare,
     conjunction,
@@ -26,9 +24,10 @@ from ..expr import (
     where,
 )
 from ..fresh import Fresh
-from ..integer import FloorDiv, Int, Mod
+from ..integer import FloorDiv, Int
 from ..normal import positive_names
 from ..program import Equation, Program, Range, Ranges
+from .fold import axes_at
 
 
 def whole_steps(program: Program) -> Program:
@@ -69,28 +68,14 @@ def _equation(program: Program, e: Equation) -> Equation:
 
 def _found(program: Program, node: Reduce, conditions: list[Expr], parts: list[Expr], positive: frozenset[str]) -> Iterator[_Steps]:
     for c in conditions:
-        atom = _divides(c)
-        if atom is None or not never_negative(atom.bottom - 1, {}, positive):
+        divided = divisible(c)
+        if divided is None or not never_negative(divided.bottom - 1, {}, positive):
             continue
-        quotient = Int.atom(FloorDiv(atom.top, atom.bottom))
-        axes = [axis for s, axis in _places(program, parts) if s == quotient]
+        axes = axes_at(program, Int.atom(FloorDiv(divided.top, divided.bottom)), parts)
         for a in node.indices if axes else ():
-            split = atom.top.split(a)
+            split = divided.top.split(a)
             if split is not None and (split[0] == 1 or split[0] == -1):
-                yield _Steps(c, a, split[0], split[1], atom.bottom, axes[0])
-
-
-def _places(program: Program, parts: list[Expr]) -> list[tuple[Int, Range]]:
-    """The subscripts of the factors, each with its axis."""
-    return [place for f in parts if isinstance(f, Read) for place in zip(f.subs, program.hulls[f.tensor], strict=True)]
-
-
-def _divides(c: Expr) -> Mod | None:
-    """top % bottom, for the condition that it is 0."""
-    if not (isinstance(c, Op) and c.op == "==" and isinstance(c.args[0], IntValue) and c.args[1] == IntValue(Int.of(0))):
-        return None
-    atoms = [m[0] for m, k in c.args[0].value.terms.items() if len(m) == 1 and k == 1]
-    return atoms[0] if len(atoms) == 1 == len(c.args[0].value.terms) and isinstance(atoms[0], Mod) else None
+                yield _Steps(c, a, split[0], split[1], divided.bottom, axes[0])
 
 
 def _stepwise(program: Program, node: Reduce, steps: _Steps, ranges: Ranges) -> Reduce:
@@ -100,7 +85,7 @@ def _stepwise(program: Program, node: Reduce, steps: _Steps, ranges: Ranges) -> 
     place = steps.place(q)
     values = {steps.a: place}
     kept = [subst_indices(c, values) for c in conditions if c != steps.condition]
-    if (Int.symbol(steps.a), whole) not in _places(program, parts):  # where a is outside, no read is
+    if whole not in axes_at(program, Int.symbol(steps.a), parts):  # no read is outside where a is
         kept += [compare("<=", whole.lo, place), compare("<", place, whole.hi)]
     body = where(conjunction(kept), product([subst_indices(f, values) for f in parts]), ZERO)
     return Reduce("sum", tuple(q if i == steps.a else i for i in node.indices), body)
