@@ -5,7 +5,7 @@ A name is what its first use makes it: a tensor, a size, a parameter or an index
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import NoReturn, TypeGuard
 
@@ -400,7 +400,7 @@ class _Elaborator:
         if all(isinstance(v, Int) for v in values) and "/" not in node.value:
             return self._integer_chain(node, [v for v in values if isinstance(v, Int)])
         if "//" in node.value or "%" in node.value:
-            self.fail("// and % are for integers; one of the operands is a real number.", "Divide with /.", node.position)
+            node, values = self._integer_first(node, values)
         operands = [self._as_real(v, p) for v, p in zip(values, node.parts, strict=True)]
         if node.value[0] == "+":
             numbers = [v.value if sign == "+" else -v.value for sign, v in zip(node.value, operands, strict=True) if isinstance(v, Num)]
@@ -414,6 +414,16 @@ class _Elaborator:
             else:
                 product = [self._quotient(mul(product), v, part)]
         return mul(product)
+
+    def _integer_first(self, node: Node, values: list[Int | Expr]) -> tuple[Node, list[Int | Expr]]:
+        """The chain with what stands before its last // or % as one operand, an integer: i//2 of i//2/D, i%2 of i%2*x[i]."""
+        end = max(k for k, operator in enumerate(node.value) if operator in ("//", "%")) + 1
+        left = [v for v in values[:end] if isinstance(v, Int)]
+        if len(left) < end or "/" in node.value[:end]:
+            self.fail("// and % are for integers; one of the operands is a real number.", "Divide with /.", node.position)
+        head = self._integer_chain(replace(node, value=node.value[:end], parts=node.parts[:end]), left)
+        rest = replace(node, value=(node.value[0], *node.value[end:]), parts=(node.parts[0], *node.parts[end:]))
+        return rest, [head, *values[end:]]
 
     def _as_real(self, value: Int | Expr, node: Node) -> Expr:
         """A value at hand as a real expression."""

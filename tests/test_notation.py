@@ -232,3 +232,14 @@ def test_two_sizes_that_never_agree_are_told_with_the_range_that_both_have() -> 
     said = refused(text)
     assert said.startswith("line 3, column 1:") and said.endswith("Set the range by hand: … for t < T - 1")
     assert len(nd.parse(f"{text} for t < T - 1").equations) == 2
+
+
+@pytest.mark.parametrize("expression", [
+    "d//2/D*Q[t,d]", "d%2*Q[t,d]", "d//2*d%3/2*Q[t,d]", "2*d//3*Q[t,d]", "Q[t,d] + d//2/4", "1 - d%2*Q[t,d]", "-d//2/D + Q[t,d]",
+    "-Q[t,d]*(d//2)", "t*d%5//2*Q[t,d]/3", "Q[t,d] - D//4*t/2",
+])
+def test_integers_come_first_as_in_python(expression: str) -> None:
+    Q = np.arange(1.0, 13.0).reshape(2, 6)
+    found = np.array(nd.evaluate(nd.parse(f"Q[T,D] -> R\nR[t,d] = {expression}"), {"Q": Q})["R"])
+    expected = [[eval(expression, {"Q": Q, "t": t, "d": d, "D": 6}) for d in range(6)] for t in range(2)]
+    np.testing.assert_allclose(found, expected, rtol=1e-15)
