@@ -303,7 +303,7 @@ def forward(*, X, U, V, s, p):
     Y_count = _row_sums(part.astype(dtype))[:, None]*_row_sums(part2.astype(dtype))  # (n_i, n_j)
     # Y[n,c,i,j] = sum[u,v](X[n,c,i*s+u-p,j*s+v-p]/max(Y_count[i,j], 1))
     Y = np.zeros((N, C, n_i, n_j), dtype)
-    part3 = np.maximum(Y_count, 1)
+    part3 = Y_count.clip(1, np.inf)
     windows = _windows(X, None, None, (-p, (n_u, 1), (n_i, s)), (-p, (n_v, 1), (n_j, s)))
     for u, v in np.ndindex(n_u, n_v):
         Y += windows[:, :, u, :, v]/part3
@@ -324,7 +324,7 @@ def backward(residuals, *, dY):
     places = _Taps((N, C), (H, W), ((-p, (n_u, 1), (n_a_q, s)), (-p, (n_v, 1), (n_b_q, s))), dtype)
     wide, wide2 = places.shape
     rows = np.zeros((N, C, wide, wide2), dtype)
-    rows[:, :, :n_a_q, :n_b_q] = dY/np.maximum(Y_count, 1)
+    rows[:, :, :n_a_q, :n_b_q] = dY/Y_count.clip(1, np.inf)
     for _, place in places.taps:
         place += rows
     places.get(dX)

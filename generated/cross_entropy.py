@@ -115,7 +115,7 @@ def forward(*, Z, y):
     # Z_log[n,c] = Z[n,c] - L_lse[n]
     Z_log = _log_softmax(Z, 1)                      # (N, C)
     # L = -sum[n,c](y[n,c]*Z_log[n,c])/N
-    L = dtype.type(-((y*Z_log).sum()/N))
+    L = dtype.type(-(np.vdot(y, Z_log)/N))
     return L, (y, Z_log, N, C, dtype,)
 
 

@@ -90,11 +90,13 @@ def forward(*, X, w, b):
     if w.shape != (I,):
         raise _misfit((w, (I,), "w[I]"))
     # r_in[n] = sum[i](X[n,i]*w[i]) + b
-    r_in = X @ w + b                                # (N,)
+    r_in = X @ w
+    r_in += b                                       # (N,)
     # r_sum = sum[i](w[i]**2)
-    r_sum = dtype.type((w**2).sum())
+    r_sum = dtype.type(np.vdot(w, w))
     # r[n] = abs(r_in[n])/sqrt(r_sum)
-    r = np.abs(r_in)/np.sqrt(r_sum)                 # (N,)
+    r = np.abs(r_in)
+    r /= np.sqrt(r_sum)                             # (N,)
     return r, (X, w, r_in, r_sum, r, N, I, dtype,)
 
 
@@ -107,7 +109,7 @@ def backward(residuals, *, dr):
     # dX[n,i] = dr_in[n]*w[i]
     dX = dr_in[:, None]*w                           # (N, I)
     # dr_sum = -0.5*sum[n](dr[n]*r[n])/r_sum
-    dr_sum = dtype.type(-(0.5*(dr*r).sum()/r_sum))
+    dr_sum = dtype.type(-(0.5*np.vdot(dr, r)/r_sum))
     # dw[i] = 2*dr_sum*w[i] + sum[n](dr_in[n]*X[n,i])
     dw = dr_sum*(2*w) + dr_in @ X                   # (I,)
     # db = sum[n](dr_in[n])

@@ -148,7 +148,7 @@ def forward(*, x, U, W, V, b, c, h0, y):
     # o_log[t,n,m] = o[t,n,m] - L_lse[t,n]
     o_log = _log_softmax(o, 2, out=o)               # (T, N, O)
     # L = -sum[t,n,m](y[t,n,m]*o_log[t,n,m])
-    L = dtype.type(-(y*o_log).sum())
+    L = dtype.type(-np.vdot(y, o_log))
     return L, (x, U, W, V, y, h, o_log, T, N, I, H, O, dtype,)
 
 

@@ -133,5 +133,5 @@ def backward(residuals, *, dY):
     # dalpha = sum[n,d](dY[n,d]*where(X[n,d] > 0, 0, exp(X[n,d]) - 1))
     part3 = part2 - 1
     _only_where(~part, part3, out=part3)
-    dalpha = dtype.type((dY*part3).sum())
+    dalpha = dtype.type(np.vdot(dY, part3))
     return Gradients((dX, dalpha,))

@@ -69,7 +69,9 @@ def forward(*, z, y):
     if y.shape != (N,):
         raise _misfit((y, (N,), "y[N]"))
     # L = sum[n](relu(1 - y[n]*z[n]))/N
-    L = dtype.type(np.maximum(1 - y*z, 0).sum()/N)
+    part = 1 - y*z
+    part.clip(0, np.inf, out=part)
+    L = dtype.type(part.sum()/N)
     return L, (z, y, N, dtype,)
 
 
@@ -78,7 +80,9 @@ def backward(residuals):
     z, y, N, dtype, = residuals
     # dz[n] = where(1 - y[n]*z[n] > 0, -y[n]/N, 0)
     part = 1 - y*z > 0
-    dz = -(y/N)*part                                # (N,)
+    dz = -(y/N)
+    dz *= part                                      # (N,)
     # dy[n] = where(1 - y[n]*z[n] > 0, -z[n]/N, 0)
-    dy = -(z/N)*part                                # (N,)
+    dy = -(z/N)
+    dy *= part                                      # (N,)
     return Gradients((dz, dy,))

@@ -122,5 +122,5 @@ def backward(residuals, *, dY):
     dX = _where(part, dtype.type(1), dtype.type(slope))
     dX *= dY                                        # (N, D)
     # dslope = sum[n,d](dY[n,d]*where(X[n,d] > 0, 0, X[n,d]))
-    dslope = dtype.type((dY*(X*~part)).sum())
+    dslope = dtype.type(np.vdot(dY, X*~part))
     return Gradients((dX, dslope,))

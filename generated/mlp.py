@@ -108,12 +108,12 @@ def forward(*, X, W1, b1, W2, b2, W3, b3):
     a1_in = X @ W1
     a1_in += b1                                     # (N, H)
     # a1[n,h] = relu(a1_in[n,h])
-    a1 = np.maximum(a1_in, 0, out=a1_in)            # (N, H)
+    a1 = a1_in.clip(0, np.inf, out=a1_in)           # (N, H)
     # a2_in[n,k] = sum[h](a1[n,h]*W2[h,k]) + b2[k]
     a2_in = a1 @ W2
     a2_in += b2                                     # (N, K)
     # a2[n,k] = relu(a2_in[n,k])
-    a2 = np.maximum(a2_in, 0, out=a2_in)            # (N, K)
+    a2 = a2_in.clip(0, np.inf, out=a2_in)           # (N, K)
     # Y[n,o] = sum[k](a2[n,k]*W3[k,o]) + b3[o]
     Y = a2 @ W3
     Y += b3                                         # (N, O)

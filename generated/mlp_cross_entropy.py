@@ -138,14 +138,14 @@ def forward(*, X, W1, b1, W2, b2, y):
     a_in = X @ W1
     a_in += b1                                      # (N, H)
     # a[n,h] = relu(a_in[n,h])
-    a = np.maximum(a_in, 0, out=a_in)               # (N, H)
+    a = a_in.clip(0, np.inf, out=a_in)              # (N, H)
     # Z[n,c] = sum[h](a[n,h]*W2[h,c]) + b2[c]
     Z = a @ W2
     Z += b2                                         # (N, C)
     # Z_log[n,c] = Z[n,c] - L_lse[n]
     Z_log = _log_softmax(Z, 1, out=Z)               # (N, C)
     # L = -sum[n,c](y[n,c]*Z_log[n,c])/N
-    L = dtype.type(-((y*Z_log).sum()/N))
+    L = dtype.type(-(np.vdot(y, Z_log)/N))
     return L, (X, W1, W2, y, a, Z_log, N, I, H, C, dtype,)
 
 

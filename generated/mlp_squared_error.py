@@ -98,7 +98,8 @@ def forward(*, X, W1, b1, W2, b2, y):
     Y = a @ W2
     Y += b2                                         # (N, O)
     # L = 0.5*sum[n,o]((Y[n,o] - y[n,o])**2)/N
-    L = dtype.type(0.5*((Y - y)**2).sum()/N)
+    part = Y - y
+    L = dtype.type(0.5*np.vdot(part, part)/N)
     return L, (X, W1, W2, y, a, Y, N, I, H, O, dtype,)
 
 

@@ -72,7 +72,9 @@ def forward(*, X, w, y):
     # score[n] = sum[i](X[n,i]*w[i])
     score = X @ w                                   # (N,)
     # L = sum[n](relu(-y[n]*score[n]))
-    L = dtype.type(np.maximum(-(y*score), 0).sum())
+    part = -(y*score)
+    part.clip(0, np.inf, out=part)
+    L = dtype.type(part.sum())
     return L, (X, w, y, score, N, I, dtype,)
 
 

@@ -72,7 +72,9 @@ def forward(*, G, alpha, y):
     # score[n] = sum[m](alpha[m]*y[m]*G[m,n])
     score = alpha*y @ G                             # (N,)
     # L = sum[n](relu(-y[n]*score[n]))
-    L = dtype.type(np.maximum(-(y*score), 0).sum())
+    part = -(y*score)
+    part.clip(0, np.inf, out=part)
+    L = dtype.type(part.sum())
     return L, (G, alpha, y, score, N, dtype,)
 
 

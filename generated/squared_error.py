@@ -69,7 +69,8 @@ def forward(*, Y, y):
     if y.shape != (N, O):
         raise _misfit((y, (N, O), "y[N,O]"))
     # L = 0.5*sum[n,o]((Y[n,o] - y[n,o])**2)/N
-    L = dtype.type(0.5*((Y - y)**2).sum()/N)
+    part = Y - y
+    L = dtype.type(0.5*np.vdot(part, part)/N)
     return L, (Y, y, N, O, dtype,)
 
 

@@ -6,7 +6,7 @@ that no proof was found. Sizes are taken to be at least 1, since an index that r
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from .integer import Element, Extreme, FloorDiv, Int, Mod
@@ -78,7 +78,8 @@ def never_negative(
             return True
     lowest = extreme(e, ranges, upper=False, positive=positive)
     if lowest is None:  # an index inside a division: bound the division away first
-        return any(never_negative(f, ranges, positive, (), depth - 1) for f in _below(e, positive))
+        below = [*_below(e, positive), *_without_quotients(e, ranges, positive, depth)]
+        return any(never_negative(f, ranges, positive, (), depth - 1) for f in below)
     if lowest != e:
         return never_negative(lowest, {}, positive, (), depth)
     return any(never_negative(f, {}, positive, (), depth - 1) for f in _below(e, positive)) or _all_cases(e, positive, depth)
@@ -140,6 +141,14 @@ def _below(e: Int, positive: Collection[str]) -> list[Int]:
             elif _grows_from_ones(-factor, positive):
                 found.append(scale * others + factor * atom.top)
     return found
+
+
+def _without_quotients(e: Int, ranges: Mapping[str, Range], positive: Collection[str], depth: int) -> Iterator[Int]:
+    """e without a quotient that it has plus something times, and that is no less than 0."""
+    for monomial, c in e.terms.items():
+        q = monomial[0] if len(monomial) == 1 and c > 0 else None
+        if isinstance(q, FloorDiv) and _grows_from_ones(q.bottom - 1, positive) and never_negative(q.top, ranges, positive, (), depth - 1):
+            yield e - Int({monomial: c})
 
 
 def _all_cases(e: Int, positive: Collection[str], depth: int) -> bool:

@@ -314,7 +314,9 @@ class _Confirmation:
         worst, exact = 0.0, True
         for a, b in zip(before, after, strict=True):
             x, y = value_of(a), value_of(b)
-            if not (is_finite(x) and is_finite(y)):
+            if is_finite(x) and not is_finite(y):
+                raise _NotFinite(f"the step does not hold ({s.rule}): {s.after} is not finite where {s.before} is")
+            if not is_finite(x):
                 raise _NotFinite("a value is not finite")
             if not agree(x, y):
                 raise CheckError(f"A step does not hold ({s.rule}): {s.before} and {s.after} differ at sizes {sample.sizes}: {x}, {y}.")

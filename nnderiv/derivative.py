@@ -50,6 +50,7 @@ from .expr import (
 from .fresh import Fresh
 from .graph import components
 from .integer import Int
+from .laws_of_conditions import settle_divisions
 from .laws_of_sums import divided_by, never_zero
 from .normal import normalise, positive_names, readable
 from .program import Equation, Input, Program, Range, Ranges, infinite
@@ -515,6 +516,7 @@ class _Reverse:
         """
         if not term.indices:
             return term
+        term = settle_divisions(term, ranges, self)  # where a read is in range once it is known what a quotient is
         itself = subst_indices(tensor(e.tensor, *e.subs), at)  # the equation's own value is in range wherever its seed is
         order = list(ranges)
         axes = dict.fromkeys(s for i in e.indices for s in sorted(at[i].symbols() & ranges.keys(), key=order.index))

@@ -261,10 +261,14 @@ def ints(e: Expr) -> Iterator[Int]:
             yield node.value
 
 
+def all_reads(e: Expr) -> list[Read]:
+    """The reads in e, and those of integer tensors, in subscripts too."""
+    return [*reads(e), *(Read(x.tensor, x.subs) for value in ints(e) for x in value.elements())]
+
+
 def tensors(e: Expr) -> set[str]:
     """Names of the real and integer tensors that e reads."""
-    found = {n.tensor for n in walk(e) if isinstance(n, Read)}
-    return found | {el.tensor for value in ints(e) for el in value.elements()}
+    return {r.tensor for r in all_reads(e)}
 
 
 def symbols(e: Expr) -> set[str]:

@@ -194,11 +194,14 @@ def _stays_finite(body: Expr, ranges: Ranges, ctx: Context) -> bool:
 
 
 def may_be_infinite(e: Op, zeros: Collection[Read]) -> bool:
-    """Whether this operation can make something infinite where these of its reads are 0: exp overflows where half of a difference is."""
+    """Whether this operation can make something infinite where these of its reads are 0: exp overflows where half of a difference is.
+
+    A division by integers alone is for `is_regular` to judge.
+    """
     if e.op == "exp":
         rest = replace(e.args[0], dict.fromkeys(zeros, ZERO))
         return rest != e.args[0] and bool(reads(rest))
-    return bool(zeros) and bool(poles(e))
+    return bool(zeros) and any(map(reads, poles(e)))
 
 
 def _implied(c: Expr, facts: list[Int], ranges: Ranges, ctx: Context) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from math import gcd
 
 from .bounds import never_negative
+from .conditions import divisible
 from .expr import (
     INF,
     ONE,
@@ -22,6 +24,7 @@ from .expr import (
     factors,
     free_symbols,
     is_reciprocal,
+    map_ints,
     num,
     product,
     raised,
@@ -29,7 +32,7 @@ from .expr import (
     subst_indices,
     walk,
 )
-from .integer import Int
+from .integer import Atom, FloorDiv, Int
 from .laws_of_terms import common_factor, is_negative, merge_equal
 from .program import Equation, Range, Ranges
 from .terms import Context, Term, may_leave
@@ -53,6 +56,27 @@ def contract_delta(term: Term, dims: Ranges, ctx: Context) -> Term:
             bare = Term(indices, rest, term.body, (*term.spare, (name, r))).subst({name: value})
             return Term(indices, (*bare.conditions, compare("<=", r.lo, value), compare("<", value, r.hi)), bare.body, bare.spare)
     return term
+
+
+def contract_remainder(term: Term, dims: Ranges, ctx: Context) -> Term:
+    """Σ_x [(v − x) mod s = 0] e(x, (v − x)/s) = e(v mod s, ⌊v/s⌋), where x runs over 0, …, s − 1 and v is free of x."""
+    for k, c in enumerate(term.conditions):
+        if (remainder := divisible(c)) is None:
+            continue
+        for name, r in term.indices.items():
+            split = remainder.top.split(name)
+            if split is None or split[0] != -1 or r != Range.upto(remainder.bottom):
+                continue
+            v, quotient = split[1], FloorDiv(remainder.top, remainder.bottom)
+            whole = partial(_exchanged, atom=quotient, value=v // remainder.bottom)
+            conditions = tuple(map_ints(whole, d) for d in (*term.conditions[:k], *term.conditions[k + 1:]))
+            indices = {i: s for i, s in term.indices.items() if i != name}
+            return Term(indices, conditions, map_ints(whole, term.body), (*term.spare, (name, r))).subst({name: v % remainder.bottom})
+    return term
+
+
+def _exchanged(e: Int, atom: Atom, value: Int) -> Int:
+    return e.map_atoms(lambda a: value if a == atom else Int.atom(a))
 
 
 def sum_of_nothing(term: Term, dims: Ranges, ctx: Context) -> Term:

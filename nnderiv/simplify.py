@@ -27,7 +27,7 @@ from .laws_of_conditions import (
     split_where,
     truth,
 )
-from .laws_of_sums import cancel, contract_delta, deviations, known_totals, sum_of_nothing, use_givens
+from .laws_of_sums import cancel, contract_delta, contract_remainder, deviations, known_totals, sum_of_nothing, use_givens
 from .laws_of_terms import common_factor, is_negative, join_cases, merge_equal, rename_bound, turn_difference
 from .program import Ranges
 from .scalar import content, gaussian, logistic, own_value
@@ -66,6 +66,7 @@ TABLE = (
     Law("term", divide_exactly, "exact division"),
     Law("term", name_data, "the same by its plain name"),
     Law("term", contract_delta, "contract the delta"),
+    Law("term", contract_remainder, "one of them leaves no remainder"),
     Law("term", drop_outside, "outside its range"),
     Law("term", sum_of_nothing, "constant summand"),
     Law("term", cancel, "cancel"),

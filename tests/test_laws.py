@@ -56,6 +56,9 @@ APPLIES = {
     "name_data": [("where(t[k] == n, x[t[k]]*y[n], 0)", "n,k", "where(t[k] == n, x[n]*y[n], 0)"),
                   ("where(n == t[k], 1/x[t[k]], 0)", "n,k", "where(n == t[k], 1/x[n], 0)")],
     "contract_delta": [("sum[n](where(n == k + 1, x[n]*y[n], 0))", "k", "where(0 <= k + 1 and k + 1 < N, x[k+1]*y[k+1], 0)")],
+    "contract_remainder": [("sum[n](where((k - n) % N == 0, x[n]*z[(k-n)//N], 0))", "k", "x[k % N]*z[k//N]"),
+                           ("sum[n](where((k + 2 - n) % N == 0 and (k + 2 - n)//N < M, y[n]*b, 0))", "k",
+                            "where((k + 2)//N < M, y[(k+2) % N]*b, 0)")],
     "drop_outside": [("sum[n](y[n]*x[n+N])", "", "0"), ("x[n]*y[-n-1]", "n", "0")],
     "sum_of_nothing": [("sum[n](b**2)", "", "N*b**2")],
     "cancel": [("x[n]*p[n]/p[n]", "n", "x[n]"), ("p[n]*(x[n]/p[n] + y[n]/p[n])", "n", "x[n] + y[n]"),
@@ -75,6 +78,9 @@ FAILS = {
     "name_data": [("where(t[k] == n + 1, x[t[k]], 0)", "n,k"), ("where(t[k] < n, x[t[k]], 0)", "n,k"),
                   ("sum[n](where(t[k] == n, x[t[k]]*x[n], 0))", "k")],  # n + 1 is no plain name; it is summed
     "contract_delta": [("sum[n](where(2*n == k, x[n], 0))", "k"), ("where(n == k, A[n,k], 0)", "n,k")],  # 2n = k; nothing is summed
+    "contract_remainder": [("sum[n](where((k - n) % s == 0, x[n]*z[(k-n)//s], 0))", "k"), ("where((k - n) % N == 0, x[n], 0)", "n,k"),
+                           ("sum[n](where((k + n) % N == 0, x[n], 0))", "k"),
+                           ("sum[n](where((k - 2*n) % N == 0, x[n], 0))", "k")],  # more than s; not summed; turned; in twos
     "drop_outside": [("sum[n](y[n]*x[n+1])", ""), ("y[n]*exp(x[n+N])", "n")],  # in range for some; exp(0) is 1
     "sum_of_nothing": [("sum[n](where(n > 1, b, 0))", ""), ("sum[n](b*x[n])", "")],  # a condition, a factor knows n
     "cancel": [("x[n]*y[n]/y[n]", "n"), ("x[n]*l[n]/l[n]", "n"), ("x[n]*p[n+1]/p[n+1]", "n"),

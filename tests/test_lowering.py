@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import nnderiv as nd
 from benchmarks.deriving import chain
@@ -91,16 +92,17 @@ def run(module: Any, seeds: dict[str, Any], **inputs: Any) -> tuple[Any, Any]:
 # -- what each pass does to the text -----------------------------------------------------------------------------------------
 CASES: dict[str, tuple[str, str, str]] = {
     # pass: (program, function, what stands there because of it)
-    "shifted": ("x[N], z[N] -> y\ny[n] = exp(x[n])/(exp(x[n]) + exp(z[n]))", "forward", "np.exp(z - x)"),
+    "shifted": ("x[N], z[N] -> y\ny[n] = exp(x[n])/(exp(x[n]) + exp(z[n]))", "forward", "y_exp = z - x"),
     "normalised": (CROSS_ENTROPY, "backward", "np.exp(Z_log"),
     "recall": ("x[N,K] -> y\ny[n,k] = gelu(x[n,k])", "forward", "y_erf = _erf(x/2**0.5)"),
     "from_output": ("X[N,I], W[I,O] -> Y\nY[n,o] = relu(sum[i](X[n,i]*W[i,o]))", "backward", "Y > 0"),
     "gate": (GATED_SUM, "backward", "dx = dy_on*g"),
     "exchange": (ATTENTION, "backward", "np.vecdot(dY, Y)"),
     "stacked": (GATES, "forward", "Wifg = np.stack((Wi, Wf, Wg))"),
-    "held": ("e[N] -> y\ny[n] = where(abs(e[n]) <= 2, e[n]**2/2, 2*abs(e[n]) - 2)", "backward", "de = dy*np.maximum(np.minimum(e, 2), -2)"),
+    "held": ("e[N] -> y\ny[n] = where(abs(e[n]) <= 2, e[n]**2/2, 2*abs(e[n]) - 2)", "backward", "de = e.clip(-2, 2)"),
     "whole_steps": ("X[I], K[4] -> Y\nY[a] = sum[u](where((a+1-u)%2 == 0, X[(a+1-u)//2]*K[u], 0)) for a < 2*I",
                     "backward", "dK = _windows(dY, (-1, (4, 1), (I, 2))) @ X"),
+    "spread": ("X[N,H] -> Y\nY[n,i] = mean[u](X[n,3*i+u]) for u < 3", "backward", "for r in range(3):"),
     "skew": (RELATIVE, "forward", "A_skewed = Q @ R.T"),
     "distribute": (ROTATED, "forward", "S = q @ k.T\n    S -= r @ l.T"),
     "scaled": (ATTENTION, "backward", "dK = dS.T @ Q_scaled"),
@@ -122,6 +124,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "spots": ("z[N,K], int y[N] -> s\ns[n] = z[n,y[n]]**2", "backward", "_add_at(dz, y[:, None], "),
     "indicator": ("x[N,K] -> y\ny[n,k] = relu(x[n,k])", "backward", "dx = dy*(y > 0)"),
     "few": ("x[N,C,I], g[C], s[N] -> y\ny[n,c,i] = g[c]*x[n,c,i]/s[n]", "forward", "y = x*(g/s[:, None])[..., None]"),
+    "clip": (DENSE.replace("tanh", "relu"), "forward", ".clip(0, np.inf, out="),
     "front": (CHAIN, "forward", "_logsumexp(A[:, None] + a[:, t - 1].T[..., None], 0)"),
 }
 
@@ -505,6 +508,78 @@ def test_what_a_residual_block_adds_to_is_there_as_long_as_somebody_views_it(equ
     assert_means(d, module, inputs, rng)
 
 
+GROUPED = """
+X[N,C,I], int S -> Y
+m[n,q] = mean[r,i](X[n,S*q+r,i]) for q < C//S, r < S
+v[n,q] = mean[r,i]((X[n,S*q+r,i] - m[n,q])**2) for r < S
+Y[n,c,i] = (X[n,c,i] - m[n,c//S])/sqrt(v[n,c//S] + 0.00001)
+"""
+
+
+def test_a_statistic_of_a_group_is_read_where_its_group_is_and_not_added_up() -> None:
+    d = nd.derive(GROUPED)
+    assert "dX[n,c,i] = dm[n,c//S]/(I*S) + 2*dv[n,c//S]*(X[n,c,i] - m[n,c//S])/(I*S)" in str(d.backward)
+    assert "places" not in body(GROUPED, "backward")
+    rng = np.random.default_rng(0)
+    for C in (6, 7):
+        X, dY = (torch.tensor(rng.normal(size=(2, C, 5)), requires_grad=True) for _ in range(2))
+        whole = torch.nn.functional.group_norm(X[:, :6], 2, eps=1e-5)
+        rest = X[:, 6:]/1e-5**0.5  # where no group is, mean and variance are read as 0
+        expected = torch.cat([whole, rest], 1)
+        y, g = run(d.compile(), {"dY": dY.detach().numpy()}, X=X.detach().numpy(), S=3)
+        np.testing.assert_allclose(y, expected.detach().numpy(), rtol=1e-10)
+        np.testing.assert_allclose(g.dX, torch.autograd.grad(expected, X, dY)[0].numpy(), rtol=1e-8, atol=1e-10)
+    assert d.check().ok
+
+
+LIMITS = {
+    "relu(x[n])": ".clip(0, np.inf)",
+    "min(6, relu(x[n]))": ".clip(0, 6)",
+    "max(min(x[n], 0.5), -1)": ".clip(-1, 0.5)",
+    "max(min(x[n], -2), 1)": ".clip(1, 1)",
+    "min(max(x[n], 3), -1)": ".clip(-1, -1)",
+    "max(2, max(x[n], 1))": ".clip(2, np.inf)",
+    "min(min(min(x[n], 1), 2), -1/3)": ".clip(-np.inf, -0.3333333333333333)",
+    "max(x[n], 1)*x[n]": ".clip(1, np.inf)",
+}
+
+
+@pytest.mark.parametrize("expression", LIMITS)
+@pytest.mark.parametrize("dtype", ("e", "f", "d", "g"))
+def test_limits_are_one_clip_and_mean_what_stands_there(expression: str, dtype: str) -> None:
+    d = nd.derive(f"x[N] -> y\ny[n] = {expression}")
+    clipped, compared = d.compile(), d.compile(without=("clip",))
+    assert LIMITS[expression] in clipped.source and ".clip(" not in compared.source
+    x = np.array([0, -0.0, 0.5, -0.5, 1, -1, 2, 3, 6, 7, -9, np.inf, -np.inf, np.nan], dtype)
+    with np.errstate(invalid="ignore"):
+        results = [m.forward(x=x) for m in (clipped, compared)]
+        gradients = [m.backward(r, dy=np.ones_like(x)) for m, (_, r) in zip((clipped, compared), results, strict=True)]
+    for (a, b) in (tuple(y for y, _ in results), tuple(g.dx for g in gradients)):
+        assert a.dtype == b.dtype == np.dtype(dtype)
+        np.testing.assert_array_equal(a, b)
+    assert d.check().ok
+
+
+def test_vectors_are_worked_in_place_where_there_are_no_matrices() -> None:
+    alone = body("x[N], z[N] -> y\ny[n] = tanh(x[n] - z[n])", "forward")
+    beside = body("x[N], z[N], W[N,M] -> y\ny[n] = tanh(sum[m](W[n,m]*exp(W[n,m])) - z[n])", "forward")
+    assert "y = x - z\n    np.tanh(y, out=y)" in alone and "y = np.tanh(y_in)" in beside
+
+
+@pytest.mark.parametrize("dtype", ("e", "f", "d", "g"))
+@pytest.mark.parametrize("shape", ((3, 4), (0, 4), (1, 1)))
+def test_a_product_summed_over_everything_is_a_dot_product(dtype: str, shape: tuple[int, int]) -> None:
+    module = nd.derive("x[N,M], z[N,M] -> y\ny = sum[n,m](x[n,m]*tanh(z[n,m]))").compile()
+    assert "np.vdot(x, " in module.source
+    rng = np.random.default_rng(0)
+    x, z = (rng.standard_normal(shape).astype(dtype) for _ in range(2))
+    y, residuals = module.forward(x=x.T.copy().T, z=np.repeat(z, 2, axis=1)[:, ::2])
+    assert y.dtype == dtype
+    close = 1e-2 if dtype == "e" else 1e-6
+    np.testing.assert_allclose(y, (x.astype("g")*np.tanh(z.astype("g"))).sum(), rtol=close, atol=close)
+    np.testing.assert_allclose(module.backward(residuals).dx, np.tanh(z), rtol=close)
+
+
 HELD = {
     "a half of the square": ("where(abs(e[n]) < 1, 0.5*e[n]**2, abs(e[n]) - 0.5)", True),
     "differences, either way": ("where(abs(f[n] - e[n]) <= 0.5, (e[n] - f[n])**2, abs(e[n] - f[n]) - 0.25)", True),
@@ -522,7 +597,7 @@ HELD = {
 def test_what_is_held_between_two_numbers_is_what_was_chosen(expression: str, is_held: bool) -> None:
     d = nd.derive(f"e[N], f[N] -> y\ny[n] = {expression} + 0*f[n]")
     held, chosen = d.compile(), d.compile(without=("held",))
-    assert ("np.minimum(" in held.source.split("def forward")[1].split("def backward")[0]) == is_held
+    assert (".clip(" in held.source.split("def forward")[1].split("def backward")[0]) == is_held
     e = np.array([0, 0.5, -0.5, 1, -1, 2, -2, 3, -3, 0.2, 1e30, -1e30, np.inf, -np.inf, np.nan])
     for f in (np.full_like(e, 2), np.full_like(e, 0.5)):
         results = []

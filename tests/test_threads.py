@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
+import threadpoolctl
 
 import nnderiv as nd
 from nnderiv import layers
@@ -63,6 +65,33 @@ def test_relative_positions_are_shared_out_too() -> None:
     inputs = inputs_of(d.forward, {"H": 5})
     for a, b in zip(results(d, inputs, 2), results(d, inputs, 1), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12)
+
+
+DATA = {
+    "a mask that is data": ("""
+        Q[B,N,D], K[B,M,D], V[B,M,P], int mask[B,M] -> Y
+        A[b,i,j] = softmax[j](where(mask[b,j] == 1, sum[d](Q[b,i,d]*K[b,j,d])/sqrt(D), -inf))
+        Y[b,i,p] = sum[j](A[b,i,j]*V[b,j,p])
+        """, "(mask[b] == 1)[:, None]"),
+    "labels, with weights": ("""
+        Z[N,C], w[N], int y[N] -> L
+        p[n,k] = log_softmax[k](Z[n,k])
+        L = -sum[n](w[n]*p[n,y[n]])
+        """, "_add_at(dp, y[n][:, None], "),
+    "an embedding": ("E[V,D], W[D,O], int tok[N] -> Y\nY[n,o] = tanh(sum[d](E[tok[n],d]*W[d,o]))", "tok[n]"),
+    "lengths": ("x[N,T], int last[N] -> y\nz[n,t] = exp(where(t < last[n], x[n,t], 0))\ny[n] = 1/sum[t](z[n,t])", "last[n]"),
+}
+
+
+@pytest.mark.parametrize("text, mark", DATA.values(), ids=DATA)
+def test_what_depends_on_data_goes_by_parts(text: str, mark: str) -> None:
+    d = nd.derive(text)
+    assert mark in d.numpy(threads=2)
+    inputs = inputs_of(d.forward, {"B": 5, "N": 5})
+    inputs = {name: x % 2 if name == "mask" else x for name, x in inputs.items()}
+    for threads, part in ((2, 1), (3, 1), (2, 7)):
+        for a, b in zip(results(d, inputs, threads, part), results(d, inputs, 1), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-15)
 
 
 def test_the_parts_of_a_batch_are_computed_at_the_same_time() -> None:
@@ -131,6 +160,31 @@ def test_an_error_on_a_thread_reaches_the_caller() -> None:
     module = nd.derive(LAYER_NORM).compile(threads=3)
     with pytest.raises(ZeroDivisionError):
         module._in_parts(lambda part: (1/(30 - part.stop),), 3, 30, cost.PART)
+
+
+def test_linear_algebra_has_its_own_threads_back_whoever_else_computes() -> None:
+    def limits() -> list[int]:
+        return [x["num_threads"] for x in threadpoolctl.threadpool_info() if x["user_api"] == "blas"]
+
+    d = nd.derive(LAYER_NORM)
+    module, inputs = d.compile(threads=2), inputs_of(d.forward, {"B": 8})
+    module.PART = 1
+    with threadpoolctl.threadpool_limits(limits=3, user_api="blas"):
+        before = limits()
+        with module._alone, module._alone:
+            assert set(limits()) <= {1}
+        assert limits() == before
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(lambda _: module.forward(**inputs)[0], range(40)))
+        assert limits() == before
+    expected, _ = d.compile().forward(**inputs)
+    for y in found:
+        np.testing.assert_allclose(y, expected, rtol=1e-12)
+
+
+def test_short_sums_wake_no_threads_of_linear_algebra_beside_ours() -> None:
+    d = nd.derive(layers.ALL["conv2d"].program)
+    assert "@_alone\ndef _row_sums(" in d.numpy(threads=2) and "_alone" not in d.numpy()
 
 
 def test_an_index_that_is_a_value_counts_from_the_first_part() -> None:

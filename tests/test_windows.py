@@ -435,7 +435,7 @@ def test_windows_side_by_side_are_read_and_written_where_they_are() -> None:
     """What is read once need not be copied to be read in long runs, and what is written once need not be added to."""
     text = source(MAXIMUM.format(2))
     assert "_Taps" not in text and "np.maximum(Y, windows[:, :, u, :, v], out=Y)" in text
-    assert "places[:, :, :, u, :, v] = _only_where(windows[:, :, u, :, v] == Y, Y_ties)" in text
+    assert "places[:, :, :, r, :, r2] = _only_where(windows[:, :, r, :, r2] == Y, Y_ties)" in text
     assert "_Taps" in source(MAXIMUM.format(2).replace("+v", "+2*v"))  # 2*j + 2*v is one place for several windows
     assert ".taps" in source(MAXIMUM.format(2).replace("+v", "+v-1") + ", j < W//2")  # the first windows begin outside
 

@@ -17,8 +17,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ..expr import IntValue, Read, Reduce, additive_terms, factors, reads, walk
-from ..integer import Int
+from ..expr import IntValue, Read, Reduce, additive_terms, all_reads, factors, walk
+from ..integer import Element, Int
+from ..integer import parts as integer_parts
 from ..program import Equation, Range
 from . import cost
 from .arrays import Storage
@@ -44,10 +45,16 @@ class Member:
 
     @property
     def reads(self) -> list[Read]:
-        return reads(self.equation.body)
+        """What is read, of integer tensors too."""
+        return all_reads(self.equation.body)
 
     def leads(self, r: Read) -> bool:
         return bool(r.subs) and r.subs[0].name == self.lead
+
+    def holds(self, others: Iterable[Read]) -> bool:
+        """Whether these are read here as well, or read nothing along the index."""
+        known = {*self.reads}
+        return all(r in known or all(self.lead not in s.symbols() for s in r.subs) for r in others)
 
     def within(self, part: Range) -> Equation:
         """The equation for one part."""
@@ -76,10 +83,6 @@ class Part:
     range: Range
     local: frozenset[str]
 
-    def views(self, m: Member) -> list[Read]:
-        """Reads of what is whole along the index."""
-        return sorted({r for r in m.reads if r.tensor not in self.local and m.leads(r)}, key=str)
-
 
 def member(node: Node, storage: Mapping[str, Storage]) -> Member | None:
     """An equation that can be computed part by part, with its index."""
@@ -103,15 +106,21 @@ def _summed(e: Equation) -> tuple[str, ...]:
 def _can_lead(m: Member, storage: Mapping[str, Storage]) -> bool:
     e, lead = m.equation, m.lead
     bound = sum(lead in n.indices for n in walk(e.body) if isinstance(n, Reduce))
-    values = {x for n in walk(e.body) if isinstance(n, IntValue) for x in n.value.symbols()}
+    values = {x for n in walk(e.body) if isinstance(n, IntValue) for x in _symbols(n.value)}
     if m.whole.lo != 0 or bound != m.summed or lead in values:
         return False
     for r in m.reads:
-        involved = [k for k, s in enumerate(r.subs) if lead in s.symbols()]
+        involved = [k for k, s in enumerate(r.subs) if lead in _symbols(s)]
         plain = all(s.name in e.ranges and e.ranges[str(s.name)] == a for s, a in zip(r.subs, storage[r.tensor].axes, strict=False))
         if involved and (involved != [0] or not m.leads(r) or not plain or len({*r.subs}) < len(r.subs)):
             return False
     return any(m.leads(r) for r in m.reads)
+
+
+def _symbols(value: Int) -> set[str]:
+    """The names in an integer expression, but for those that only say which data are meant."""
+    own = [a for monomial in value.terms for a in monomial if not isinstance(a, Element)]
+    return {x for a in own for x in ({a} if isinstance(a, str) else set[str]().union(*map(_symbols, integer_parts(a))))}
 
 
 def together(nodes: Sequence[Node], k: int, member_of: Callable[[int], Member | None], threads: int) -> dict[int, Member]:

@@ -88,7 +88,7 @@ def _smallest(frame: Frame, arrays: list[Array], bound: Sequence[str]) -> int | 
 def _summed(frame: Frame, emit_in: EmitIn, o: Operand, indices: list[str]) -> Array:
     """The operand, summed over indices that no other one has."""
     parts = _two_factors(o) if frame.rows and indices and not o.conditions else []
-    if parts and o.labels > set(indices):
+    if parts:
         order = _as_stored(frame, o)
         a = emit_in(order, parts[0])
         b = a if parts[1] == parts[0] else emit_in(order, parts[1])
@@ -100,6 +100,8 @@ def _summed(frame: Frame, emit_in: EmitIn, o: Operand, indices: list[str]) -> Ar
 def _dot(frame: Frame, a: Array, b: Array, indices: list[str]) -> Array:
     """Σ over indices of a·b, entry by entry, without their product in memory: row by row where the rows lie together."""
     left = tuple(x for x in a.labels if x not in indices)
+    if not left:
+        return frame.make(call("np.vdot({0}, {1})", 0, 0), [a, b], ())
     if set(a.labels[len(left):]) == set(indices):
         rows = [_rows(frame, x, left, indices) for x in ([a] if a == b else [a, b])]
         result = frame.make(call("np.vecdot({0}, {1})", 0, 0), [rows[0], rows[-1]], left)

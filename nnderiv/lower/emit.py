@@ -23,7 +23,7 @@ from .form import ADD, NEGATIVE, SUBTRACT, Operation, Statement, call, function
 from .fuse import Softmaxes
 from .schedule import Compute, Loop, Node, Sweep
 from .side_by_side import side_by_side
-from .spots import Spot, find_spot
+from .spots import Spot, at_hand, find_spot
 from .storage import equations_of
 from .values import Values, axes_text
 
@@ -85,8 +85,10 @@ class Body(Values):
         if m is None or not self.is_whole(m.equation) or self.images(nodes, j):
             return None
         along = self.softmaxes[m.tensor][2] if m.tensor in self.softmaxes else ()
-        scatters = any(find_fold(self.program, m.equation, t) for _, t in additive_terms(m.equation.body))
-        return None if m.lead in along or scatters else m
+        terms = [t for _, t in additive_terms(m.equation.body)]
+        scatters = any(find_fold(self.program, m.equation, t) for t in terms)
+        elsewhere = any((spot := find_spot(m.equation, t)) and not m.holds(spot.reads) for t in terms)
+        return None if m.lead in along or scatters or elsewhere else m
 
     def by_part(self, members: Sequence[Member], others: Sequence[Equation]) -> None:
         """The equations in a function that computes a part; what others need is stored as a whole, or added up."""
@@ -131,9 +133,10 @@ class Body(Values):
         """One equation, for the part at hand; its sum over the part is `total`."""
         inner, e = m.within(part.range), m.equation
         frame, labels = self.frame(inner), tuple(i for i in e.indices if i in e.ranges)
-        for r in part.views(m):
-            view = f"{self.storage[r.tensor].variable}[{part.slice}]"
-            frame.views[r.tensor, r.subs] = Array(view, tuple(str(s.name) for s in r.subs), 9, True)
+        for r in m.reads:
+            view = self.storage[r.tensor].variable + (f"[{part.slice}]" if r.tensor not in part.local else "")
+            if m.leads(r):
+                frame.views[r.tensor, r.subs] = Array(view, tuple(str(s.name) for s in r.subs), 9, True)
         self.code.begin(self.comment(e))
         array = self.fill(frame, self.right(frame, inner), labels, False)
         self.assign(total or (m.tensor if m.tensor in part.local else f"{m.tensor}[{part.slice}]"), array, frame, labels)
@@ -290,7 +293,8 @@ class Body(Values):
         spots: list[tuple[int, Spot]] = []
         for sign, term in additive_terms(e.body):
             fold = find_fold(self.program, e, term)
-            spot = None if fold or "spots" in self.without or self.loops or frame.views else find_spot(e, term)
+            spot = None if fold or "spots" in self.without or self.loops else find_spot(e, term)
+            spot = None if spot and not at_hand(frame, spot) else spot
             folds += [(sign, fold)] if fold else []
             spots += [(sign, spot)] if spot else []
             parts += [] if fold or spot else [(sign, term)]

@@ -14,8 +14,12 @@ from .form import NEGATIVE, SQUARE, Block, Item, Statement, is_reshape, names, r
 
 
 def in_place(items: Sequence[Item], kept: frozenset[str]) -> tuple[Item, ...]:
-    """See the module's docstring; `kept` are the variables that somebody else reads later."""
-    return _Rewriter(Memory(items), kept, uses(items)).run(items, frozenset())
+    """See the module's docstring; `kept` are the variables that somebody else reads later.
+
+    Vectors are short beside matrices, and stay as they are read best; where there are vectors only, they may be long.
+    """
+    long = min(2, max((len(s.shape) for s in statements(items)), default=2))
+    return _Rewriter(Memory(items), kept, uses(items), max(1, long)).run(items, frozenset())
 
 
 class Memory:
@@ -98,6 +102,7 @@ class _Rewriter:
     memory: Memory
     kept: frozenset[str]
     uses: Counter[str]
+    least: int  # the dimensions that an array has at least for its memory to be used again
 
     def run(self, items: Sequence[Item], outside: frozenset[str], is_part: bool = False) -> tuple[Item, ...]:
         """`outside`: the names that are read outside these items; a part of arrays is long, a row of a recurrence is not."""
@@ -127,7 +132,7 @@ class _Rewriter:
         """
         inside = s.target.startswith("§") and self.uses[s.target] == 1 and (s.operation.sign or s.operation in (NEGATIVE, SQUARE))
         inside = inside and not any(o.spread for o in s.operands)
-        if not (s.operation.into and s.operation.aligned and s.real and len(s.shape) > 1 and self.memory.bound[s.target] == 1):
+        if not (s.operation.into and s.operation.aligned and s.real and len(s.shape) >= self.least and self.memory.bound[s.target] == 1):
             return
         for j, operand in enumerate(s.operands):
             if s.operation.only not in (None, j):

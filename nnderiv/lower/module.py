@@ -5,6 +5,7 @@ forward keeps as residuals what backward reads of it; whatever only backward nee
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -33,6 +34,7 @@ from .runtime import needed
 from .scaled import scaled
 from .schedule import schedule
 from .shifted import shifted
+from .spread import spread
 from .stacked import stacked
 from .storage import place
 
@@ -101,7 +103,8 @@ class _Lowering:
         helpers = needed(bodies + records)
         imports = "import numpy as np"
         if "_on_threads(" in helpers:
-            imports = f"import concurrent.futures\nimport contextlib\nimport contextvars\n\nimport numpy as np\n\nTHREADS = {self.threads}"
+            needs = ("concurrent.futures", "contextlib", "contextvars", "threading")
+            imports = "\n".join(f"import {name}" for name in needs) + f"\n\n{imports}\n\nTHREADS = {self.threads}"
         if "PART" in helpers:
             imports += f"\nPART = {cost.PART}  # entries of an array that stays in cache"
         parts = [self.heading(), imports, helpers, records, bodies]
@@ -274,9 +277,9 @@ class _Lowering:
 
 
 def _as_written(program: Program) -> dict[tuple[object, ...], str]:
-    """What to show for equations that were made explicit: the equation itself, without the conditions that its reads imply."""
-    explicit = make_explicit(program).equations
-    return {(x.tensor, x.subs, x.body): str(e) for e, x in zip(program.equations, explicit, strict=True)}
+    """What to show for equations that were made explicit, or spread: the equation itself, without the conditions that its reads imply."""
+    explicit = [x for way in (spread(program), program) for x in make_explicit(way).equations]
+    return {(x.tensor, x.subs, x.body): str(e) for e, x in zip([*program.equations]*2, explicit, strict=True)}
 
 
 def _needed(program: Program, outputs: Sequence[str], available: frozenset[str]) -> list[Equation]:
@@ -292,10 +295,14 @@ def _needed(program: Program, outputs: Sequence[str], available: frozenset[str])
     return [e for e in program.equations if e.tensor in found]
 
 
+_LIMITS = re.compile(r"\.clip\([^()]*\)")  # an infinite limit is none
+
+
 def _quiet(lines: list[str], saturates: bool) -> str:
     """The text of a function; what a mask discards, or what is infinite only to be divided by, is no reason for a warning."""
     text = "\n".join(lines)
-    if any(sign in text for sign in ("np.where(", "_where(", "_masked(", ".inf", " else ")):
+    told = _LIMITS.sub("", text)
+    if any(sign in told for sign in ("np.where(", "_where(", "_masked(", ".inf", " else ")):
         return f'@np.errstate(divide="ignore", invalid="ignore", over="ignore")\n{text}'
     return f'@np.errstate(over="ignore")\n{text}' if saturates and "np.exp(" in text else text
 

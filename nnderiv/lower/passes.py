@@ -17,6 +17,7 @@ Programs (equations) -> programs:
     pieces       what a recurrence leaves at its end is a tensor of its own
     distribute   a sum of products of matrices is one product for each
     skew         what depends on i and i − j, as relative positions do, is a product of matrices, read askew
+    spread       what is read at a//s is written s places at a time
     whole_steps  a sum over what a step divides runs over the steps
     recentre     the kernel stays and the image slides
     carry        what a step hands to the next is computed where its parts are
@@ -46,6 +47,7 @@ Before them, what the emitter may choose, each with its switch too:
     spots      where(y[n] == k, x, 0) is x, added at y[n]
     indicator  where(c, x, 0) with finite x is x·c; what else depends on data is chosen by bits, not by branches
     few        in X[n,c,i] g[c]/s[n] the factors over few indices are multiplied among themselves first
+    clip       max(x, c) and min(x, c) with numbers c are x.clip(…), in a third of the time
     front      in max_j (A[j,k] + x[n,j]) what is reduced stands first, so that rows are long
 
 `d.numpy(without=("in_place",))` and `d.compile(without=…)` leave passes out; the results stay the same.
@@ -75,6 +77,7 @@ from .pieces import split_pieces
 from .recentre import recentre
 from .share import share
 from .skew import skew
+from .spread import spread
 from .unmask import unmask
 from .untangle import untangle
 from .whole_steps import whole_steps
@@ -89,6 +92,7 @@ EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
     "pieces": lambda program, known: split_pieces(program),
     "distribute": lambda program, known: distribute(program),
     "skew": skew,
+    "spread": lambda program, known: spread(program),
     "whole_steps": lambda program, known: whole_steps(program),
     "explicit": lambda program, known: make_explicit(program),  # always: it settles what the rest may assume
     "recentre": lambda program, known: recentre(program),
@@ -108,7 +112,7 @@ BOTH = ("shifted", "normalised", "apart", "recall", "stacked", "scaled")  # forw
 PASSES = tuple(name for name in (*BOTH, *EQUATIONS, "accumulate", *STATEMENTS) if name != "explicit")
 
 
-FORMS = ("by_diagonal", "by_image", "by_place", "by_part", "rows", "spots", "indicator", "few", "front")
+FORMS = ("by_diagonal", "by_image", "by_place", "by_part", "rows", "spots", "indicator", "few", "clip", "front")
 
 
 def checked(without: Collection[str]) -> frozenset[str]:

@@ -9,11 +9,12 @@ import re
 from collections.abc import Iterator
 
 from . import cost
-from .helpers import choices, entry, functions, loops, places, taps
+from .helpers import choices, entry, functions, loops, places, taps, threads
 
-THEMES = (entry, taps, choices, places, functions, loops)
+THEMES = (entry, threads, taps, choices, places, functions, loops)
 CONSTANTS = ("IDLE", "IMAGES", "WIDE", "BLOCK", "SMALL")  # of the cost model, for decisions that wait for the sizes
 NAMED = re.compile(r"^(?:def|class) (\w+)|^ *(_\w+) =", re.MULTILINE)
+ALONE = ("_row_sums", "_column_sums")  # short work of linear algebra, which is not to wake its threads where there are others
 WORD = re.compile(r"\b_[A-Za-z]\w*")
 
 
@@ -39,4 +40,5 @@ def needed(source: str) -> str:
     while todo:
         used |= todo
         todo = {other for name in todo for other in USES[name]} - used
-    return "\n\n\n".join(text for name, text in HELPERS.items() if name in used)
+    alone = ALONE if "_alone" in used else ()
+    return "\n\n\n".join(f"@_alone\n{text}" if name in alone else text for name, text in HELPERS.items() if name in used)

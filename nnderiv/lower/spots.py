@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..conditions import placed
-from ..expr import Expr, subst_indices
+from ..expr import Expr, Read, all_reads, subst_indices
 from ..integer import Int
 from ..program import Equation
+from .arrays import Frame
 
 FEW = 8  # entries along an axis, which are as soon compared with the place
 
@@ -23,6 +24,11 @@ class Spot:
     axis: str
     place: Int
     values: Expr
+
+    @property
+    def reads(self) -> list[Read]:
+        """What the values and the place read."""
+        return [*all_reads(self.values), *(Read(x.tensor, x.subs) for x in self.place.elements())]
 
 
 def find_spot(e: Equation, term: Expr) -> Spot | None:
@@ -39,3 +45,8 @@ def _is_place(e: Equation, index: Int, place: Int) -> bool:
     if r is None or r.size.is_constant and r.size.constant <= FEW or index.name in place.symbols():
         return False
     return bool(place.symbols() & set(e.indices) & e.ranges.keys())
+
+
+def at_hand(frame: Frame, spot: Spot) -> bool:
+    """Whether what a spot reads is there, where tensors are seen through views."""
+    return not frame.views or all((r.tensor, r.subs) in frame.views or not any(map(frame.vectors, r.subs)) for r in spot.reads)

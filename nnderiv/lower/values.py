@@ -44,6 +44,7 @@ from .contract import labels_of, sum_of_products, times
 from .facts import Facts
 from .fold import Fold, side_by_side
 from .form import ADD, DIVIDE, MULTIPLY, NEGATIVE, POWER, SQUARE, SUBTRACT, Operation, call, function
+from .limits import clip, limits
 from .quotients import exponents
 from .writer import Writer
 
@@ -228,6 +229,8 @@ class Values(Writer):
         return frame.combine(POWER, base, self.value(frame, exponent))
 
     def function(self, frame: Frame, e: Op) -> Array:
+        if (held := self.held(frame, e)) is not None:
+            return held
         if e.op in ("max", "min") and len(e.args) == 2:
             a, b = (self.value(frame, x) for x in e.args)
             if not a.labels and not b.labels and not _is_numpy(e):
@@ -249,6 +252,13 @@ class Values(Writer):
             total = frame.make(FUNCTIONS[e.op], [x], x.labels)
         # A Python number in, a Python number out: it must not widen float32.
         return total if x.labels or _is_numpy(e.args[0]) else Array(f"float({total.text})")
+
+    def held(self, frame: Frame, e: Op) -> Array | None:
+        """An array, held between two numbers; short ones, in loops, go to np.maximum faster."""
+        x, low, high = limits(e)
+        if "clip" in self.without or frame.loops or x == e or not (array := self.value(frame, x)).labels:
+            return None
+        return frame.make(clip(low, high), [array], array.labels)
 
     # -- exponentials and their logarithms -----------------------------------------------------------------------------
     def log_of_exps(self, frame: Frame, exps: Sequence[Expr]) -> Array:

@@ -1,4 +1,4 @@
-"""Recurrences of one operation, and work in parts, on threads."""
+"""Recurrences of one operation, and work in parts."""
 
 TEXT = '''
 def _accumulate(f, A, axis):
@@ -44,33 +44,8 @@ def _part_by_part(work, parts):
     return sums
 
 
-def _on_threads(work, count):
-    """[work(first, last), ...]: 0, ..., count - 1 in as many parts as there are THREADS, each on a thread of its own. NumPy lets
-    go of Python's lock while it computes."""
-    bounds = [count*k//THREADS for k in range(THREADS + 1)]
-    with _one_thread_each():
-        others = [_POOL.submit(contextvars.copy_context().run, work, *part)  # the state of floating point errors goes along
-                  for part in zip(bounds[1:-1], bounds[2:])]
-        return [work(*bounds[:2]), *(other.result() for other in others)]
-
-
 def _images_on_threads(work, count, multiplications):
     """[work(first, last), ...] for so many images: on THREADS threads, or, where so many multiplications for each are few, on one,
     with what linear algebra has of its own."""
     return _on_threads(work, count) if count*multiplications >= IMAGES*PART else [work(0, count)]
-
-
-def _one_thread_each():
-    """Meanwhile linear algebra uses no threads of its own, where threadpoolctl is installed to tell it so."""
-    return _POOLS.limit(limits=1, user_api="blas") if _POOLS else contextlib.nullcontext()
-
-
-_POOL = concurrent.futures.ThreadPoolExecutor(THREADS - 1)
-
-
-try:
-    from threadpoolctl import ThreadpoolController
-    _POOLS = ThreadpoolController()
-except ImportError:
-    _POOLS = None
 '''
