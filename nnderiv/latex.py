@@ -13,6 +13,7 @@ holds and 0 elsewhere, and makes a product 0 whatever stands beside it.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -236,7 +237,11 @@ def int_piece(value: Int) -> Piece:
 
 def _monomial(c: int, monomial: tuple[object, ...]) -> Piece:
     pieces = [Piece(str(c))] if c != 1 or not monomial else []
-    return juxtapose([*pieces, *map(_atom, monomial)])
+    return juxtapose([*pieces, *(_to_the(_atom(a), count) for a, count in Counter(monomial).items())])
+
+
+def _to_the(base: Piece, exponent: int) -> Piece:
+    return base if exponent == 1 else Piece(f"{base.within(ATOM)}^{{{exponent}}}", APPLICATION)
 
 
 def _atom(atom: object) -> Piece:

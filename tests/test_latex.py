@@ -50,7 +50,7 @@ FUNCTIONS: dict[str, Any] = {
     "max": max,
     "min": min,
     "/": lambda a, b: a / b if b else 0.0,
-    "**": lambda a, b: abs(a) ** max(min(b, 3.0), -3.0) if a else 0.0,
+    "**": lambda a, b: abs(a) ** max(min(b, 12.0), -12.0) if a else 0.0,
     "neg": lambda a: -a,
     "+": lambda *a: math.fsum(a),
     "*": lambda *a: math.prod(a),
