@@ -302,7 +302,8 @@ class Inference:
                     reason = f"in {item.equation.tensor} the index {name} {end} at {a}, and dimension {k} of {tensor} {end} at {b}"
                     if (a - b).is_constant:
                         self._disagree(item, name, reason, axis)
-                    self.requirements.append(Requirement(a, "==", b, reason))
+                    if not any({r.left, r.right} == {a, b} for r in self.requirements if r.op == "=="):
+                        self.requirements.append(Requirement(a, "==", b, reason))
 
     def _disagree(self, item: _Item, name: str, reason: str, axis: Range) -> NoReturn:
         """Two ranges that never agree: a tensor that ends before its base case is to reach it; otherwise the index runs over both."""

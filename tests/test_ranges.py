@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 import nnderiv as nd
@@ -75,3 +76,10 @@ def test_a_range_that_nothing_settles_is_asked_for() -> None:
 def test_ranges_flow_through_programs_in_any_order() -> None:
     text = "x[T,I], W[I,H] -> y\ny[t,k] = z[t,k]**2\nz[t,k] = sum[i](x[t,i]*W[i,k])"
     assert dims(text) == "(0 .. T - 1, 0 .. H - 1)"
+
+
+def test_what_must_be_equal_is_required_once() -> None:
+    program = nd.parse("a[N,M], b[N,M] -> L\nL = sum[n,m](a[n,m]*b[m,n])")
+    assert [(str(r.left), r.op, str(r.right)) for r in program.requirements] == [("M", "==", "N")]
+    with pytest.raises(ValueError, match=r"M is 2 and N is 1"):
+        nd.derive(program).compile().forward(a=np.ones((1, 2)), b=np.ones((1, 2)))
