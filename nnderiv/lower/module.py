@@ -101,7 +101,8 @@ class _Lowering:
         helpers = needed(bodies + records)
         imports = "import numpy as np"
         if "_on_threads(" in helpers:
-            imports = f"import concurrent.futures\nimport contextlib\nimport contextvars\n\nimport numpy as np\n\nTHREADS = {self.threads}"
+            standard = "\n".join(f"import {name}" for name in ("concurrent.futures", "contextlib", "contextvars", "functools", "os"))
+            imports = f"{standard}\n\nimport numpy as np\n\nTHREADS = {self.threads}"
         if "PART" in helpers:
             imports += f"\nPART = {cost.PART}  # entries of an array that stays in cache"
         parts = [self.heading(), imports, helpers, records, bodies]

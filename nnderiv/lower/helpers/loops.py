@@ -45,11 +45,13 @@ def _part_by_part(work, parts):
 
 
 def _on_threads(work, count):
-    """[work(first, last), ...]: 0, ..., count - 1 in as many parts as there are THREADS, each on a thread of its own. NumPy lets
-    go of Python's lock while it computes."""
-    bounds = [count*k//THREADS for k in range(THREADS + 1)]
+    """[work(first, last), ...]: 0, ..., count - 1 in as many parts as there are THREADS, none of them empty, each on a thread of its
+    own. NumPy lets go of Python's lock while it computes."""
+    parts = max(1, min(THREADS, count))
+    bounds = [count*k//parts for k in range(parts + 1)]
     with _one_thread_each():
-        others = [_POOL.submit(contextvars.copy_context().run, work, *part)  # the state of floating point errors goes along
+        submit = _pool(os.getpid()).submit
+        others = [submit(contextvars.copy_context().run, work, *part)  # the state of floating point errors goes along
                   for part in zip(bounds[1:-1], bounds[2:])]
         return [work(*bounds[:2]), *(other.result() for other in others)]
 
@@ -60,17 +62,30 @@ def _images_on_threads(work, count, multiplications):
     return _on_threads(work, count) if count*multiplications >= IMAGES*PART else [work(0, count)]
 
 
+@contextlib.contextmanager
 def _one_thread_each():
-    """Meanwhile linear algebra uses no threads of its own, where threadpoolctl is installed to tell it so."""
-    return _POOLS.limit(limits=1, user_api="blas") if _POOLS else contextlib.nullcontext()
+    """Meanwhile linear algebra uses no threads of its own, where threadpoolctl is installed to tell it so. Who finds it so already,
+    since another caller is here too, has nothing to undo."""
+    found = [(blas, blas.num_threads) for blas in _BLAS]
+    found = [(blas, threads) for blas, threads in found if threads > 1]
+    try:
+        for blas, _ in found:
+            blas.set_num_threads(1)
+        yield
+    finally:
+        for blas, threads in found:
+            blas.set_num_threads(threads)
 
 
-_POOL = concurrent.futures.ThreadPoolExecutor(THREADS - 1)
+@functools.cache
+def _pool(process):
+    """The threads of a process: one that was forked from another has none of its threads."""
+    return concurrent.futures.ThreadPoolExecutor(THREADS - 1)
 
 
 try:
     from threadpoolctl import ThreadpoolController
-    _POOLS = ThreadpoolController()
+    _BLAS = ThreadpoolController().select(user_api="blas").lib_controllers
 except ImportError:
-    _POOLS = None
+    _BLAS = ()
 '''
