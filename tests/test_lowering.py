@@ -953,6 +953,65 @@ def test_a_scalar_that_is_no_real_number_is_refused(value: Any) -> None:
         module.forward(x=np.ones(2), eps=value)
 
 
+@pytest.mark.parametrize("value", ["1", 1j, np.complex128(1), np.ones(1), [1.0], None, True])
+def test_a_seed_that_is_no_real_number_is_refused(value: Any) -> None:
+    module = nd.derive("x[N] -> y, L\ny[n] = x[n]**2\nL = sum[n](x[n]**3)").compile()
+    _, residuals = module.forward(x=np.ones(2))
+    with pytest.raises(TypeError, match=r"dL is .*; expected a real number"):
+        module.backward(residuals, dy=np.ones(2), dL=value)
+    for good in (1, np.float32(1), np.array(1.0)):
+        assert module.backward(residuals, dy=np.ones(2), dL=good).dx.tolist() == [5, 5]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, np.float64(math.inf), 1j, None, "2", True, 2.5, [2], np.array([2])])
+def test_an_integer_that_is_none_is_refused_by_name(value: Any) -> None:
+    module = nd.derive("x[N], int s -> y\ny[n] = x[s*n] for n < N//s").compile()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(TypeError, match=r"s is .*; expected an integer"):
+            module.forward(x=np.ones(4), s=value)
+    for good in (2, 2.0, np.int8(2), np.array(2), np.uint64(2)):
+        assert module.forward(x=np.arange(4.0), s=good)[0].tolist() == [0, 2]
+
+
+@pytest.mark.parametrize(("a", "b", "dtype"), [
+    (2, 3, np.float64), (2, 3.0, np.float64), (np.int64(2), np.uint8(3), np.float64), (np.array(2), 3, np.float64),
+    (np.float32(2), 3, np.float32), (2, np.float32(3), np.float32), (2.0, np.array(3, np.float32), np.float32),
+    (np.float32(2), np.float64(3), np.float64), (np.float16(2), np.int64(3), np.float16), (np.array(2, ">f4"), 3, np.float32),
+])
+def test_numbers_alone_are_computed_with_as_real_numbers(a: Any, b: Any, dtype: Any) -> None:
+    module = nd.derive("a, b -> y\ny = a/b").compile()
+    y, residuals = module.forward(a=a, b=b)
+    da, db = module.backward(residuals)
+    assert {x.dtype for x in (y, da, db)} == {np.dtype(dtype)}
+    np.testing.assert_allclose([y, da, db], [2/3, 1/3, -2/9], rtol=1e-3)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("kind", ["f4", "f8"])
+def test_the_order_of_bytes_is_of_no_account(order: str, kind: str) -> None:
+    d = nd.derive(ATTENTION)
+    rng, module = np.random.default_rng(0), d.compile()
+    inputs = {i.name: rng.normal(size=[3]*len(i.dims)).astype(kind) for i in d.forward.inputs}
+    dy = rng.normal(size=(3, 3)).astype(kind)
+    as_stored = {name: x.astype(order + kind) for name, x in inputs.items()}
+    as_stored["Q"] = inputs["Q"]
+    for a, b in zip(run(module, {"dY": dy}, **inputs)[1], run(module, {"dY": dy.astype(order + kind)}, **as_stored)[1], strict=True):
+        assert b.dtype == kind and b.dtype.isnative and np.array_equal(a, b)
+    y, residuals = module.forward(**{name: x.astype(order + kind) for name, x in inputs.items()})
+    assert y.dtype.isnative and module.backward(residuals, dY=dy).dV.dtype == kind
+
+
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"x": [[1.0], [1.0, 2.0]]}, "x is no array: "), ({"tok": [[1], [1, 2]]}, "tok is no array: "),
+    ({"tok": np.ones((2, 2), int)}, r"^tok has shape \(2, 2\); expected 1 dimensions, int tok\[N\]"), ({"tok": 1}, r"^tok has shape \(\)"),
+])
+def test_what_is_no_array_is_named_too(changes: dict[str, Any], message: str) -> None:
+    module = nd.derive("x[V,D], int tok[N] -> y\ny[n,d] = x[tok[n],d]").compile()
+    with pytest.raises(ValueError, match=message):
+        module.forward(**{"x": np.ones((2, 2)), "tok": [0, 1], **changes})
+
+
 # -- numerics ----------------------------------------------------------------------------------------------------------------
 def _softmax(x: Any) -> Any:
     e = np.exp(x - x.max(-1, keepdims=True))

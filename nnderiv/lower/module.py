@@ -219,14 +219,16 @@ class _Lowering:
     def entry(self, body: Body) -> None:
         arrays = [i for i in self.original.inputs if i.kind == "real" and i.dims]
         numbers = [i for i in self.original.inputs if i.kind == "real" and not i.dims]
-        first = arrays or numbers
-        if first:
-            names = [i.name for i in first]
+        if arrays:
+            names = [i.name for i in arrays]
             target = f"{', '.join(names)}{',' if len(names) == 1 else ''}"
             for text in layout.arguments(f"{target} = _reals", [f'"{" ".join(names)}"', *names]):
                 body.line(text)
-        body.line(f"{self.dtype} = {first[0].name}.dtype" if first else f"{self.dtype} = np.dtype(float)")
-        for i in numbers if arrays else ():
+            body.line(f"{self.dtype} = {names[0]}.dtype")
+        else:
+            for text in layout.arguments(f"{self.dtype} = _dtype", [i.name for i in numbers]):
+                body.line(text)
+        for i in numbers:
             body.line(f'{i.name} = _real("{i.name}", {i.name}, {self.dtype})')
         positive = {r.left.name for r in self.original.requirements if r.op == ">=" and r.right == 1}
         for i in self.original.inputs:
@@ -267,7 +269,7 @@ class _Lowering:
 
     def seed(self, body: Body, i: Input) -> None:
         if not i.dims:
-            body.line(f"{i.name} = {self.dtype}.type({i.name})")
+            body.line(f'{i.name} = _real("{i.name}", {i.name}, {self.dtype})')
             return
         shape = tuple_text(body.extent(d) for d in i.dims)
         declared = f"{i.name}[{', '.join(compact(d) for d in i.dims)}]"
