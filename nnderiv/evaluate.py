@@ -75,7 +75,7 @@ def bind_sizes(program: Program, shapes: Mapping[str, Index], parameters: Mappin
         env[size.size] = size.value(dimension).value(env)
     for i in program.inputs:
         for k, (d, n) in enumerate(zip(i.dims, shapes[i.name], strict=True)):
-            if d.value(env) != n:
+            if max(0, d.value(env)) != n:
                 raise EvaluationError(f"Dimension {k} of {i.name} is {n}; {i} makes it {d} = {d.value(env)}.")
     check_requirements(program.requirements, env)
     return env

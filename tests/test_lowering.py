@@ -879,6 +879,18 @@ def test_a_size_that_stands_beside_others_is_solved_for(text: str, fits: tuple[i
     assert d.check().ok
 
 
+@pytest.mark.parametrize("sizes", [{}, {"U": 4}, {"N": 2, "H": 2, "U": 4}], ids=str)
+def test_what_a_kernel_larger_than_its_image_leaves_empty_is_an_input_of_the_gradient_too(sizes: dict[str, int]) -> None:
+    d = nd.derive("X[N,H], K[U] -> Y\nY[n,i] = sum[u](K[u]*X[n,i+u])")
+    inputs = {"X": np.ones((2, 2)), "K": np.ones(4)}
+    Y, residuals = d.compile(sizes=sizes).forward(**inputs)
+    expected = nd.evaluate(d.backward, {**inputs, "dY": Y})
+    (dX, dK), _ = nd.derive(d.backward).compile(sizes=sizes).forward(**inputs, dY=Y)
+    assert Y.shape == (2, 0) and np.shape(nd.evaluate(d.forward, inputs)["Y"]) == (2, 0)
+    for found in (d.compile(sizes=sizes).backward(residuals, dY=Y), (dX, dK)):
+        assert [g.tolist() for g in found] == [expected["dX"], expected["dK"]] == [[[0, 0]]*2, [0]*4]
+
+
 def test_a_specialised_module_says_for_which_sizes_and_refuses_others() -> None:
     d = nd.derive(DENSE)
     source = d.numpy(sizes={"N": 4, "I": 3})

@@ -254,7 +254,7 @@ class _Lowering:
                 shown = f"{', '.join(targets)}{',' if len(targets) == 1 else ''}"
                 body.line(f'{shown} = _shape({i.name}, {len(i.dims)}, "{i}")')
             if not all(axis in here and here[axis].alone for axis in range(len(i.dims))):
-                wanted.append((i, f"({', '.join(map(str, i.dims))}{',' if len(i.dims) == 1 else ''})"))
+                wanted.append((i, tuple_text(map(body.extent, i.dims))))
         for s in sizes:
             if not s.alone:
                 body.line(f"{s.size} = {s.value(Int.symbol(f'{s.input.name}.shape[{s.axis}]'))}")
