@@ -917,10 +917,18 @@ def test_a_factor_goes_to_the_smallest_operand_where_sizes_are_known() -> None:
     ({"N": -1}, "the size N cannot be -1"),
     ({"N": 2.0}, "the size N cannot be 2.0"),
     ({"N": True}, "the size N cannot be True"),
+    ({"N": [4]}, r"the size N cannot be \[4\]"),
 ])
 def test_sizes_that_cannot_be_are_refused(sizes: dict[str, Any], message: str) -> None:
+    d = nd.derive(DENSE)
+    d.numpy(sizes={"N": 1}), d.numpy(sizes={"N": 2})  # what was made before changes nothing
     with pytest.raises(ValueError, match=message):
-        nd.derive(DENSE).numpy(sizes=sizes)
+        d.numpy(sizes=sizes)
+
+
+def test_sizes_are_known_in_any_order_and_of_any_integer_type() -> None:
+    sizes = {"O": np.int64(2), "N": 4, "I": np.uint8(3)}
+    assert nd.derive(DENSE).numpy(sizes=sizes) == nd.derive(DENSE).numpy(sizes={"N": 4, "I": 3, "O": 2})
 
 
 # -- entry checks ------------------------------------------------------------------------------------------------------------

@@ -61,14 +61,14 @@ def _keep_freed_memory(np: Any) -> None:
 
 
 def lower(
-    gradients: Gradients, original: Program, without: Collection[str] = (), threads: int = 1, sizes: Mapping[str, int] | None = None
+    gradients: Gradients, original: Program, without: Collection[str] = (), threads: int = 1, sizes: Mapping[str, Int] | None = None
 ) -> Module:
     """The module of a derivation; the same text for the same program and the same options, always.
 
     `without` names passes to leave out (`passes`); `threads` is how many work on independent parts at the same time; with
     `sizes`, the module is for these sizes only, and refuses others.
     """
-    known = specialise.checked(original, sizes or {})
+    known = sizes or {}
     forward, backward = (specialise.specialise(p, known) for p in (gradients.forward, gradients.backward))
     special = replace(gradients, forward=forward, backward=backward)
     return Module(_Lowering(special, specialise.specialise(original, known), checked(without), threads, known).source)
