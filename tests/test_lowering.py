@@ -9,6 +9,7 @@ import platform
 import pstats
 import re
 import subprocess
+import symtable
 import sys
 import warnings
 from collections.abc import Callable
@@ -20,10 +21,13 @@ import pytest
 
 import nnderiv as nd
 from benchmarks.deriving import chain
+from nnderiv import layers
+from nnderiv.fresh import EMITTED
 from nnderiv.lower.common import common
 from nnderiv.lower.passes import FORMS, PASSES
 from nnderiv.lower.runtime import needed
 from nnderiv.lower.unmask import unmask
+from nnderiv.notation import WORDS
 from tests.running import assert_close, assert_means, interpret
 
 ATTENTION = """
@@ -1030,6 +1034,30 @@ def test_what_is_no_array_is_named_too(changes: dict[str, Any], message: str) ->
     module = nd.derive("x[V,D], int tok[N] -> y\ny[n,d] = x[tok[n],d]").compile()
     with pytest.raises(ValueError, match=message):
         module.forward(**{"x": np.ones((2, 2)), "tok": [0, 1], **changes})
+
+
+@pytest.mark.parametrize(("text", "names"), [
+    ("el[N] -> y\ny[n] = el[n]**2", {"el": "del2"}), ("ef[N], ict[N] -> y\ny[n] = ef[n]*ict[n]", {"ef": "def2", "ict": "dict2"}),
+    ("x[N] -> el\nel[n] = exp(x[n])", {"x": "dx"}), ("x[N] -> y\nel[n] = exp(x[n])\ny[n] = el[n]**2 + el[n]", {"x": "dx"}),
+])
+def test_a_gradient_is_not_called_what_python_has_a_word_for(text: str, names: dict[str, str]) -> None:
+    d = nd.derive(text)
+    assert d.gradients.names == names
+    rng = np.random.default_rng(0)
+    assert_means(d, d.compile(), {i.name: rng.normal(size=3) for i in d.forward.inputs}, rng)
+    assert str(nd.parse(str(d.backward))) == str(d.backward)
+
+
+@pytest.mark.parametrize("name", layers.ALL)
+def test_no_name_of_a_program_hides_what_the_functions_call(name: str) -> None:
+    """What forward and backward find outside of themselves is called what no tensor, size or index may be called."""
+    for threads in (1, 2):
+        module = symtable.symtable(layers.ALL[name].derivation.numpy(threads=threads), name, "exec")
+        todo = [t for t in module.get_children() if t.get_name() in ("forward", "backward")]
+        for table in todo:
+            todo += table.get_children()
+            found = {s.get_name() for s in table.get_symbols() if s.is_global() and s.is_referenced()}
+            assert {n for n in found if not n.startswith("_")} <= EMITTED | WORDS
 
 
 # -- numerics ----------------------------------------------------------------------------------------------------------------
