@@ -20,7 +20,7 @@ from fractions import Fraction
 from typing import Any, NoReturn
 
 from . import elsewhere
-from .errors import NotationError
+from .errors import NotationError, printable
 from .expr import COMPARISONS, REDUCTIONS, UNARY
 from .fresh import EMITTED
 
@@ -211,7 +211,7 @@ class _Parser:
                 self.fail(f"Expected the end of the equation, found {self.shown()}.",
                           "One equation to a line; an open bracket continues a line.")
         comment = re.match(r"\s*#([^\n]*)", self.text)
-        return Syntax(self.text, comment.group(1).strip() if comment else "", inputs, outputs, tuple(statements))
+        return Syntax(self.text, printable(comment.group(1).strip()) if comment else "", inputs, outputs, tuple(statements))
 
     def signature(self) -> tuple[tuple[Declaration, ...], tuple[Token, ...]]:
         if all(t.text != "->" for t in self.tokens):
