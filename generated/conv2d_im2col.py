@@ -19,9 +19,9 @@ def _reals(names, *arrays):
         if type(a) is not np.ndarray or a.dtype is not dtype:
             break
     else:
-        if dtype.kind == "f":
+        if dtype.kind == "f" and dtype.isnative:
             return arrays
-    arrays = dict(zip(names.split(), map(np.asarray, arrays)))
+    arrays = {name: _array(name, a) for name, a in zip(names.split(), arrays)}
     leading, dtype = next((name, a.dtype) for name, a in arrays.items())
     for name, a in arrays.items():
         if a.dtype.kind != "f" and a.ndim:
@@ -33,9 +33,20 @@ def _reals(names, *arrays):
     return arrays.values()
 
 
+def _array(name, value):
+    """An array, its bytes in the order of this machine."""
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} is no array: {error}") from None
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
 def _integer(name, value, least=None):
     """An integer parameter, checked."""
-    if np.ndim(value) or isinstance(value, (bool, np.bool_)) or int(value) != value:
+    if type(value) is not int and (
+        np.ndim(value) or np.asarray(value).dtype.kind not in "fiu" or not np.isfinite(value) or int(value) != value
+    ):
         raise TypeError(f"{name} is {value!r}; expected an integer")
     if least is not None and value < least:
         raise ValueError(f"{name} is {value}; expected at least {least}")
@@ -52,7 +63,7 @@ def _shape(array, dimensions, declared):
 def _misfit(*arrays):
     """The error that says which of the (array, shape, declared) does not fit, and where."""
     for array, shape, declared in arrays:
-        name = declared.partition("[")[0]
+        name = declared.partition("[")[0].removeprefix("int ")
         if array.ndim != len(shape):
             return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimensions, {declared}")
         for k, (n, size) in enumerate(zip(array.shape, shape)):
@@ -64,9 +75,9 @@ def _seed(array, dtype, shape, declared):
     """What the loss changes by with an output: an array of the output's dtype and shape."""
     if type(array) is np.ndarray and array.dtype is dtype and array.shape == shape:
         return array
-    array = np.asarray(array)
+    name = declared.partition("[")[0]
+    array = _array(name, array)
     if array.dtype != dtype:
-        name = declared.partition("[")[0]
         raise TypeError(f"{name} is an array of {array.dtype}; expected {dtype}")
     if array.shape != shape:
         raise _misfit((array, shape, declared))

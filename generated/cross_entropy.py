@@ -19,9 +19,9 @@ def _reals(names, *arrays):
         if type(a) is not np.ndarray or a.dtype is not dtype:
             break
     else:
-        if dtype.kind == "f":
+        if dtype.kind == "f" and dtype.isnative:
             return arrays
-    arrays = dict(zip(names.split(), map(np.asarray, arrays)))
+    arrays = {name: _array(name, a) for name, a in zip(names.split(), arrays)}
     leading, dtype = next((name, a.dtype) for name, a in arrays.items())
     for name, a in arrays.items():
         if a.dtype.kind != "f" and a.ndim:
@@ -31,6 +31,15 @@ def _reals(names, *arrays):
         if a.dtype != dtype and a.ndim:
             raise TypeError(f"{name} is an array of {a.dtype}, and {leading} of {dtype}; expected one dtype")
     return arrays.values()
+
+
+def _array(name, value):
+    """An array, its bytes in the order of this machine."""
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} is no array: {error}") from None
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def _shape(array, dimensions, declared):
@@ -43,7 +52,7 @@ def _shape(array, dimensions, declared):
 def _misfit(*arrays):
     """The error that says which of the (array, shape, declared) does not fit, and where."""
     for array, shape, declared in arrays:
-        name = declared.partition("[")[0]
+        name = declared.partition("[")[0].removeprefix("int ")
         if array.ndim != len(shape):
             return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimensions, {declared}")
         for k, (n, size) in enumerate(zip(array.shape, shape)):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from .derivative import Gradients, differentiate
 from .errors import DerivationError
 from .lower.module import Module, lower
+from .lower.specialise import checked
 from .parse import parse
 from .program import Equation, Program
 
@@ -67,13 +68,18 @@ class Derivation:
     def __len__(self) -> int:
         return len(self.gradients.names)
 
+    def __contains__(self, item: object) -> bool:
+        """Whether there is a gradient with respect to an input of this name, or this one."""
+        return item in self.wrt or item in tuple(self)
+
     def _module(self, sizes: Mapping[str, int] | None, without: Collection[str], threads: int) -> Module:
         if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
             raise ValueError(f"threads is {threads!r}; expected a whole number, at least 1")
         without = frozenset({without} if isinstance(without, str) else without)
-        key = (frozenset((sizes or {}).items()), without, threads)
+        known = checked(self.forward, sizes or {})
+        key = (frozenset(known.items()), without, threads)
         if key not in self._modules:
-            self._modules[key] = lower(self.gradients, self.forward, without, threads, sizes)
+            self._modules[key] = lower(self.gradients, self.forward, without, threads, known)
         return self._modules[key]
 
     @cached_property

@@ -12,7 +12,7 @@ The law that holds between the programs: for all v and w, ⟨J v, w⟩ = ⟨v, J
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import permutations
 
@@ -66,8 +66,8 @@ class Gradients:
 
     forward: Program  # in normal form
     backward: Program
-    names: dict[str, str]  # real input -> name of its gradient
-    seeds: dict[str, str]  # output -> name of its seed; a sole scalar output has none
+    names: dict[str, str] = field(hash=False)  # real input -> name of its gradient
+    seeds: dict[str, str] = field(hash=False)  # output -> name of its seed; a sole scalar output has none
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from .expr import (
 )
 from .integer import Element, Int
 from .learned import missing
-from .notation import Bound, Node, Statement, Syntax, Token
+from .notation import Bound, Node, Statement, Syntax, Token, check_name
 from .program import Equation, Input
 
 MAX_EXPRESSION_DEPTH, MAX_POWER = 120, 1000
@@ -65,6 +65,7 @@ class Names:
 
     def declare(self, token: Token | Node, role: str, rank: int = 0) -> None:
         name = token.text if isinstance(token, Token) else str(token.value)
+        check_name(self.text, Token("name", name, token.position))
         known = self.role.get(name)
         if known is not None and known != role:
             self.fail(f"'{name}' is already {_ROLE[known]}; it cannot be {_ROLE[role]} too.", "Choose another name.", token.position)

@@ -29,8 +29,12 @@ class NotationError(_Pointed):
 def _excerpt(line: str, column: int, width: int = 76) -> str:
     """The line (or the part of it around the column) with a caret under the column."""
     first = max(0, column - width // 2) if len(line) > width else 0
-    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line[first : first + width])
-    return f"{shown}\n{' ' * (column - first)}^"
+    return f"{printable(line[first : first + width])}\n{' ' * (column - first)}^"
+
+
+def printable(text: str) -> str:
+    """One line of text, character by character; control characters, and what no file can hold, replaced."""
+    return "".join(c if c.isprintable() else " " if c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 class DefinitionError(_Pointed):

@@ -21,8 +21,8 @@ from .expr import ints, reads
 from .integer import Int, compact
 from .learned import learned
 from .meaning import Match, Meaning, Value
-from .numbers import as_number
-from .program import Equation, Program, Requirement
+from .numbers import as_integer, as_number
+from .program import Equation, Input, Program, Requirement
 
 Index = tuple[int, ...]
 MAX_NESTED = 20  # elements under evaluation at once; deeper demands are put off (see `_Run.demand`)
@@ -42,7 +42,10 @@ def evaluate(program: Program | str, inputs: Mapping[str, Any], outputs: Sequenc
 
         program = parse(program)
     run = _Run(program, inputs)
-    return {name: run.tensor(name) for name in (outputs if outputs is not None else program.outputs)}
+    names = program.outputs if outputs is None else (outputs,) if isinstance(outputs, str) else outputs
+    if unknown := [name for name in names if name not in program.dims]:
+        raise EvaluationError(f"There is no tensor {unknown[0]}; there are {', '.join(program.dims)}.")
+    return {name: run.tensor(name) for name in names}
 
 
 # -- inputs --------------------------------------------------------------------------------------------------------------
@@ -63,6 +66,18 @@ def flatten(value: Any, shape: Index, name: str) -> dict[Index, Any]:
     return {(k, *rest): v for k, row in enumerate(value) for rest, v in flatten(row, shape[1:], name).items()}
 
 
+def elements(i: Input, value: Any, shape: Index) -> dict[Index, Any]:
+    """{position: number} of an input of this shape, as it is computed with."""
+    convert: Callable[[Any], Any] = as_integer if i.kind == "int" else as_number
+    found = {}
+    for at, v in flatten(value, shape, i.name).items():
+        found[at] = convert(v)
+        if found[at] is None:
+            place = f"[{','.join(map(str, at))}]" if at else ""
+            raise EvaluationError(f"{i.name}{place} is {v!r}; expected {'an integer' if i.kind == 'int' else 'a real number'}.")
+    return found
+
+
 def bind_sizes(program: Program, shapes: Mapping[str, Index], parameters: Mapping[str, int]) -> dict[str, int]:
     """The value of every size and parameter; EvaluationError names what disagrees."""
     env = dict(parameters)
@@ -75,7 +90,7 @@ def bind_sizes(program: Program, shapes: Mapping[str, Index], parameters: Mappin
         env[size.size] = size.value(dimension).value(env)
     for i in program.inputs:
         for k, (d, n) in enumerate(zip(i.dims, shapes[i.name], strict=True)):
-            if d.value(env) != n:
+            if max(0, d.value(env)) != n:
                 raise EvaluationError(f"Dimension {k} of {i.name} is {n}; {i} makes it {d} = {d.value(env)}.")
     check_requirements(program.requirements, env)
     return env
@@ -107,11 +122,9 @@ class _Run:
             if i.name not in inputs:
                 raise EvaluationError(f"The input {i} is missing.")
         shapes = {i.name: shape_of(inputs[i.name]) for i in program.inputs}
-        self.env = bind_sizes(program, shapes, {p: int(inputs[p]) for p in program.parameters})
-        self.data: dict[str, dict[Index, Any]] = {}
-        for i in program.inputs:
-            convert: Callable[[Any], Any] = int if i.kind == "int" else as_number
-            self.data[i.name] = {k: convert(v) for k, v in flatten(inputs[i.name], shapes[i.name], i.name).items()}
+        parameters = [i for i in program.inputs if i.name in program.parameters and not shapes[i.name]]
+        self.env = bind_sizes(program, shapes, {i.name: elements(i, inputs[i.name], ())[()] for i in parameters})
+        self.data = {i.name: elements(i, inputs[i.name], shapes[i.name]) for i in program.inputs}
         self.hulls = {name: [(r.lo.value(self.env), r.hi.value(self.env)) for r in axes] for name, axes in program.hulls.items()}
         self.memo: dict[tuple[str, Index], Any] = {}
         self.active: set[tuple[str, Index]] = set()

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Iterable
 
+# What the emitted module calls: a tensor of that name would hide it.
+EMITTED = {"np", "range", "len", "slice", "tuple", "dict", "float", "int", "isinstance", "zip", "ValueError", "Outputs", "Gradients",
+           "forward", "backward"}
 
 class Fresh:
-    """Hands out names that are not taken: the wish itself, or the wish with the next free number."""
+    """Hands out names that are not taken: the wish itself, or the wish with the next free number. Python has taken its keywords, and
+    the emitted module what it calls: d + el is no name."""
 
     def __init__(self, taken: Iterable[str]):
-        self.taken = set(taken)
+        self.taken = {*taken, *keyword.kwlist, *EMITTED}
         self.next: dict[str, int] = {}  # where to go on counting, so that many names cost no more than a few
 
     def __call__(self, wish: str) -> str:

@@ -201,6 +201,10 @@ class Int:
             self._hash = hash(frozenset(self.terms.items()))
         return self._hash
 
+    def __reduce__(self) -> tuple[type[Int], tuple[dict[Monomial, int]]]:
+        """For pickle: the terms alone, since another process hashes a name to another number."""
+        return Int, (self.terms,)
+
     @property
     def is_constant(self) -> bool:
         return not self.terms or len(self.terms) == 1 and () in self.terms

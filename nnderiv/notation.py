@@ -20,13 +20,12 @@ from fractions import Fraction
 from typing import Any, NoReturn
 
 from . import elsewhere
-from .errors import NotationError
+from .errors import NotationError, printable
 from .expr import COMPARISONS, REDUCTIONS, UNARY
+from .fresh import EMITTED
 
 MAX_TEXT, MAX_DEPTH, MAX_DIGITS, MAX_NAME = 1_000_000, 40, 40, 60
 WORDS = {"and", "or", "not", "for", "given", "int", "where", "inf", "pi", *UNARY, *REDUCTIONS}
-# What the emitted module calls: a tensor of that name would hide it.
-EMITTED = {"np", "range", "len", "slice", "tuple", "dict", "float", "int", "isinstance", "NamedTuple", "forward", "backward"}
 
 _TOKEN = re.compile(
     r"(?P<space>[ \t\r]+|\#[^\n]*)|(?P<newline>\n)|(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
@@ -212,7 +211,7 @@ class _Parser:
                 self.fail(f"Expected the end of the equation, found {self.shown()}.",
                           "One equation to a line; an open bracket continues a line.")
         comment = re.match(r"\s*#([^\n]*)", self.text)
-        return Syntax(self.text, comment.group(1).strip() if comment else "", inputs, outputs, tuple(statements))
+        return Syntax(self.text, printable(comment.group(1).strip()) if comment else "", inputs, outputs, tuple(statements))
 
     def signature(self) -> tuple[tuple[Declaration, ...], tuple[Token, ...]]:
         if all(t.text != "->" for t in self.tokens):
@@ -457,7 +456,7 @@ def check_name(text: str, token: Token) -> None:
     if name in WORDS:
         reason = f"'{name}' is a word of the notation."
     elif keyword.iskeyword(name):
-        reason = f"'{name}' is a keyword of Python, and could not be passed to the emitted forward({name}=…)."
+        reason = f"'{name}' is a keyword of Python, in which the emitted module is written."
     elif name in EMITTED:
         reason = f"'{name}' is used by the emitted module."
     elif name.startswith("_"):

@@ -9,6 +9,7 @@ import math
 import operator
 from collections.abc import Callable
 from fractions import Fraction
+from numbers import Real
 from typing import Any
 
 import mpmath
@@ -40,12 +41,18 @@ def is_mpf(value: Any) -> bool:
 
 
 def as_number(value: Any) -> Any:
-    """What a number in the inputs is computed with: a whole number becomes a Fraction."""
+    """What a number in the inputs is computed with: a whole number becomes a Fraction. None for what is no real number."""
     if isinstance(value, bool | int):
         return Fraction(int(value))
     if is_mpf(value):
         return _CONTEXT.mpf(value)
-    return value
+    return value if isinstance(value, Real) or hasattr(value, "apply_function") else None
+
+
+def as_integer(value: Any) -> int | None:
+    """A whole number in the inputs; None for what is none."""
+    is_whole = isinstance(value, Real) and math.isfinite(value) and math.floor(value) == value
+    return int(value) if is_whole else None
 
 
 def _to_mpf(value: Any) -> Any:

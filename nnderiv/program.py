@@ -44,7 +44,7 @@ class Equation:
     tensor: str
     subs: tuple[Int, ...]
     body: Expr
-    ranges: Ranges = field(default_factory=dict)
+    ranges: Ranges = field(default_factory=dict, hash=False)
     by_hand: frozenset[str] = field(default=frozenset(), compare=False)  # indices whose range a `for` clause set
     position: int | None = field(default=None, compare=False)  # where it stands in the text that was parsed
 
@@ -90,7 +90,7 @@ class Program:
     inputs: tuple[Input, ...]
     outputs: tuple[str, ...]
     equations: tuple[Equation, ...]
-    shapes: Mapping[str, tuple[Range, ...]] = field(default_factory=dict)  # of the tensors that the equations define
+    shapes: Mapping[str, tuple[Range, ...]] = field(default_factory=dict, hash=False)  # of the tensors that the equations define
     givens: tuple[Expr, ...] = ()
     requirements: tuple[Requirement, ...] = ()
     title: str = field(default="", compare=False)

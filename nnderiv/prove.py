@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from math import isinf
@@ -68,8 +68,8 @@ def prove(
 class Counterexample:
     """Where two sides differ: sizes and inputs, an output and a place in it, and the two values (None where one has no such place)."""
 
-    sizes: dict[str, int]
-    inputs: dict[str, Any]
+    sizes: dict[str, int] = field(hash=False)
+    inputs: dict[str, Any] = field(hash=False)
     output: str = ""
     at: tuple[int, ...] = ()
     left: Any = None

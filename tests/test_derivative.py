@@ -187,3 +187,9 @@ def test_an_integer_that_is_read_outside_is_0_for_the_gradient_too(text: str) ->
     ahead, behind = (np.sum(dY*module.forward(**{**inputs, real: inputs[real] + step*v})[0]) for step in (1e-6, -1e-6))
     np.testing.assert_allclose(np.sum(gradients[f"d{real}"]*v), (ahead - behind)/2e-6, rtol=1e-7)
     assert d.check().ok and all(d[x].steps for x in d.wrt)
+
+
+def test_a_derivation_has_the_gradients_that_it_goes_through():
+    d = nd.derive("X[N,I], W[I,O], int s -> Y\nY[n,o] = s*sum[i](X[n,i]*W[i,o])", wrt=("W",))
+    assert "W" in d and d["W"] in d and "X" not in d and "s" not in d and [g.wrt for g in d] == ["W"] and len(d) == 1
+    assert nd.derive("W[N] -> y\ny[n] = W[n]")["W"] not in d

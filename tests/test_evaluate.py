@@ -6,6 +6,7 @@ import math
 from fractions import Fraction
 
 import mpmath
+import numpy as np
 import pytest
 
 import nnderiv as nd
@@ -152,3 +153,34 @@ def test_a_fraction_to_the_power_of_a_dual_number_stays_exact():
     found = nd.evaluate("x, p -> y\n y = x**p", {"x": Fraction(2, 3), "p": Dual(Fraction(1, 3), Fraction(1))})["y"]
     plain = nd.evaluate("x -> y\n y = x**(1/3)*log(x)", {"x": Fraction(2, 3)})["y"]
     assert not isinstance(found.value, float) and abs(found.slope - plain) < 1e-40
+
+
+LOOK_UP = "x[N], int tok[M], a, int s -> y\ny[m] = a*x[tok[m]]*s"
+VALUES = {"x": [1, 2], "tok": [0, 1], "a": 2, "s": 3}
+
+
+@pytest.mark.parametrize(("changes", "told"), [
+    ({"tok": [1, 0.7]}, r"tok\[1\] is 0.7; expected an integer"), ({"tok": np.array([0.5, 1])}, r"tok\[0\] is 0.5; expected an integer"),
+    ({"tok": [0, None]}, r"tok\[1\] is None; expected an integer"), ({"tok": [math.nan, 0]}, r"tok\[0\] is nan; expected an integer"),
+    ({"s": 2.5}, "s is 2.5; expected an integer"), ({"s": "3"}, "s is '3'; expected an integer"), ({"s": math.inf}, "s is inf"),
+    ({"s": 1j}, "s is 1j; expected an integer"), ({"s": [3]}, "s has 1 dimensions; int s has 0"),
+    ({"a": 1j}, "a is 1j; expected a real number"), ({"a": "2"}, "a is '2'; expected a real number"), ({"a": None}, "a is None"),
+    ({"x": [1, 2j]}, r"x\[1\] is 2j; expected a real number"), ({"x": np.ones(2, complex)}, r"x\[0\] is \(1\+0j\)"),
+])
+def test_an_input_that_is_no_number_of_its_kind_is_refused_by_name(changes, told):
+    with pytest.raises(nd.EvaluationError, match=told):
+        nd.evaluate(LOOK_UP, {**VALUES, **changes})
+
+
+def test_numbers_of_every_type_that_are_of_its_kind_are_taken():
+    whole = [(1, 3), (1.0, 3.0), (Fraction(1), Fraction(3)), (np.int8(1), np.uint8(3)), (np.float32(1), np.array(3)), (True, 3)]
+    for one, s in whole:
+        assert nd.evaluate(LOOK_UP, {**VALUES, "tok": [0, one], "s": s})["y"] == [6, 12]
+    for a in (2.0, Fraction(2), np.float16(2), np.longdouble(2), mpmath.mpf(2), np.array(2)):
+        assert nd.evaluate(LOOK_UP, {**VALUES, "a": a})["y"] == [6, 12]
+
+
+def test_an_output_that_there_is_none_of_is_named():
+    with pytest.raises(nd.EvaluationError, match="There is no tensor z; there are x, tok, a, s, y"):
+        nd.evaluate(LOOK_UP, VALUES, outputs=["y", "z"])
+    assert nd.evaluate("x[N] -> Y1\nY1[n] = x[n]", {"x": [1]}, outputs="Y1") == {"Y1": [1]}

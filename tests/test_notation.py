@@ -66,6 +66,17 @@ def test_the_first_comment_is_the_title() -> None:
     assert nd.parse("# Elman network\nx[N] -> y\ny[n] = x[n]").title == "Elman network"
 
 
+@pytest.mark.parametrize(("written", "shown"), [
+    ("a\0b", "a\N{REPLACEMENT CHARACTER}b"), ("a\ud800b", "a\N{REPLACEMENT CHARACTER}b"),
+    ("\x1b[31mred", "\N{REPLACEMENT CHARACTER}[31mred"),
+    ("a\tb\x85c\u2028d", "a b c d"), ("Q Kᵀ/√D 😀", "Q Kᵀ/√D 😀"), ('"""\\N{x}\\', '"""\\N{x}\\'),
+])
+def test_a_title_is_one_line_that_every_file_can_hold(written: str, shown: str) -> None:
+    d = nd.derive(f"# {written}\nx[N] -> y\ny[n] = x[n]")
+    assert d.forward.title == shown and nd.parse(str(d.forward)).title == shown
+    assert d.compile().forward(x=np.ones(2))[0].tolist() == [1, 1] and d.numpy().encode() and d.document().encode()
+
+
 def test_precedence_is_that_of_python() -> None:
     for e in ("2 + 3*x**2", "-x**2", "2**-1*x", "x - 1 - 2", "x/2/4", "2**3**2*x", "-2*x", "(x + 1)*-2", "+x"):
         assert value(f"x -> y\ny = {e}", x=3) == Fraction(eval(e, {"x": Fraction(3)})), e

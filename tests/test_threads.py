@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -156,6 +158,69 @@ def test_the_number_of_parts_is_tested_for_its_choices() -> None:
     assert _parts(0, 100) == [slice(0, 0)] and _parts(1, 10*cost.PART) == [slice(0, 1)]
 
 
+@pytest.mark.parametrize("threads", [2, 3, 4, 7])
+@pytest.mark.parametrize("count", range(6))
+def test_no_thread_is_given_nothing(threads: int, count: int) -> None:
+    """A sum over no part would be no sum; where there are fewer parts than threads, some threads rest."""
+    module = nd.derive(LAYER_NORM).compile(threads=threads)
+    shares = sorted(module._on_threads(lambda first, last: (first, last), count))
+    assert [k for first, last in shares for k in range(first, last)] == list(range(count))
+    assert all(first < last for first, last in shares) or count == 0 and shares == [(0, 0)]
+    assert list(module._in_parts(lambda part: (part.stop - part.start,), 3, count, 10*cost.PART)) == [count]
+
+
+class Library:
+    """A library of linear algebra, as threadpoolctl shows it."""
+
+    num_threads = 2
+
+    def set_num_threads(self, threads: int) -> None:
+        self.num_threads = threads
+
+
+def test_callers_at_the_same_time_leave_linear_algebra_its_threads() -> None:
+    """One comes while the other is there, and goes after it."""
+    module, library = nd.derive(LAYER_NORM).compile(threads=2), Library()
+    module._BLAS = [library]
+    here, there, gone = threading.Event(), threading.Event(), threading.Event()
+    found: list[int] = []
+
+    def first(begin: int, _: int) -> None:
+        if begin == 0:
+            here.set()
+            assert there.wait(20)
+
+    def second(begin: int, _: int) -> None:
+        if begin == 0:
+            found.append(library.num_threads)
+            there.set()
+            assert gone.wait(20)
+
+    one = threading.Thread(target=lambda: (module._on_threads(first, 2), gone.set()))
+    one.start()
+    assert here.wait(20)
+    module._on_threads(second, 2)
+    one.join()
+    assert found == [1] and library.num_threads == 2
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="processes are not forked here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_process_that_is_forked_has_threads_of_its_own() -> None:
+    module = nd.derive(LAYER_NORM).compile(threads=2)
+    share = lambda: list(module._on_threads(lambda first, last: last - first, 5))
+    assert share() == [2, 3]
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe()
+    child = context.Process(target=lambda: theirs.send(share()))
+    child.start()
+    try:
+        assert ours.poll(20) and ours.recv() == [2, 3]
+    finally:
+        child.kill()
+        child.join()
+
+
 def test_an_error_on_a_thread_reaches_the_caller() -> None:
     module = nd.derive(LAYER_NORM).compile(threads=3)
     with pytest.raises(ZeroDivisionError):
@@ -171,7 +236,7 @@ def test_linear_algebra_has_its_own_threads_back_whoever_else_computes() -> None
     module.PART = 1
     with threadpoolctl.threadpool_limits(limits=3, user_api="blas"):
         before = limits()
-        with module._alone, module._alone:
+        with module._alone(), module._alone():
             assert set(limits()) <= {1}
         assert limits() == before
         with ThreadPoolExecutor(4) as pool:
@@ -184,7 +249,7 @@ def test_linear_algebra_has_its_own_threads_back_whoever_else_computes() -> None
 
 def test_short_sums_wake_no_threads_of_linear_algebra_beside_ours() -> None:
     d = nd.derive(layers.ALL["conv2d"].program)
-    assert "@_alone\ndef _row_sums(" in d.numpy(threads=2) and "_alone" not in d.numpy()
+    assert "@_alone()\ndef _row_sums(" in d.numpy(threads=2) and "_alone" not in d.numpy()
 
 
 def test_an_index_that_is_a_value_counts_from_the_first_part() -> None:

@@ -63,14 +63,14 @@ def _keep_freed_memory(np: Any) -> None:
 
 
 def lower(
-    gradients: Gradients, original: Program, without: Collection[str] = (), threads: int = 1, sizes: Mapping[str, int] | None = None
+    gradients: Gradients, original: Program, without: Collection[str] = (), threads: int = 1, sizes: Mapping[str, Int] | None = None
 ) -> Module:
     """The module of a derivation; the same text for the same program and the same options, always.
 
     `without` names passes to leave out (`passes`); `threads` is how many work on independent parts at the same time; with
     `sizes`, the module is for these sizes only, and refuses others.
     """
-    known = specialise.checked(original, sizes or {})
+    known = sizes or {}
     forward, backward = (specialise.specialise(p, known) for p in (gradients.forward, gradients.backward))
     special = replace(gradients, forward=forward, backward=backward)
     return Module(_Lowering(special, specialise.specialise(original, known), checked(without), threads, known).source)
@@ -103,7 +103,7 @@ class _Lowering:
         helpers = needed(bodies + records)
         imports = "import numpy as np"
         if "_on_threads(" in helpers:
-            needs = ("concurrent.futures", "contextlib", "contextvars", "threading")
+            needs = ("concurrent.futures", "contextlib", "contextvars", "functools", "os")
             imports = "\n".join(f"import {name}" for name in needs) + f"\n\n{imports}\n\nTHREADS = {self.threads}"
         if "PART" in helpers:
             imports += f"\nPART = {cost.PART}  # entries of an array that stays in cache"
@@ -221,14 +221,16 @@ class _Lowering:
     def entry(self, body: Body) -> None:
         arrays = [i for i in self.original.inputs if i.kind == "real" and i.dims]
         numbers = [i for i in self.original.inputs if i.kind == "real" and not i.dims]
-        first = arrays or numbers
-        if first:
-            names = [i.name for i in first]
+        if arrays:
+            names = [i.name for i in arrays]
             target = f"{', '.join(names)}{',' if len(names) == 1 else ''}"
             for text in layout.arguments(f"{target} = _reals", [f'"{" ".join(names)}"', *names]):
                 body.line(text)
-        body.line(f"{self.dtype} = {first[0].name}.dtype" if first else f"{self.dtype} = np.dtype(float)")
-        for i in numbers if arrays else ():
+            body.line(f"{self.dtype} = {names[0]}.dtype")
+        else:
+            for text in layout.arguments(f"{self.dtype} = _dtype", [i.name for i in numbers]):
+                body.line(text)
+        for i in numbers:
             body.line(f'{i.name} = _real("{i.name}", {i.name}, {self.dtype})')
         positive = {r.left.name for r in self.original.requirements if r.op == ">=" and r.right == 1}
         for i in self.original.inputs:
@@ -254,7 +256,7 @@ class _Lowering:
                 shown = f"{', '.join(targets)}{',' if len(targets) == 1 else ''}"
                 body.line(f'{shown} = _shape({i.name}, {len(i.dims)}, "{i}")')
             if not all(axis in here and here[axis].alone for axis in range(len(i.dims))):
-                wanted.append((i, f"({', '.join(map(str, i.dims))}{',' if len(i.dims) == 1 else ''})"))
+                wanted.append((i, tuple_text(map(body.extent, i.dims))))
         for s in sizes:
             if not s.alone:
                 body.line(f"{s.size} = {s.value(Int.symbol(f'{s.input.name}.shape[{s.axis}]'))}")
@@ -269,7 +271,7 @@ class _Lowering:
 
     def seed(self, body: Body, i: Input) -> None:
         if not i.dims:
-            body.line(f"{i.name} = {self.dtype}.type({i.name})")
+            body.line(f'{i.name} = _real("{i.name}", {i.name}, {self.dtype})')
             return
         shape = tuple_text(body.extent(d) for d in i.dims)
         declared = f"{i.name}[{', '.join(compact(d) for d in i.dims)}]"

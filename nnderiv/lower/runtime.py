@@ -41,4 +41,4 @@ def needed(source: str) -> str:
         used |= todo
         todo = {other for name in todo for other in USES[name]} - used
     alone = ALONE if "_alone" in used else ()
-    return "\n\n\n".join(f"@_alone\n{text}" if name in alone else text for name, text in HELPERS.items() if name in used)
+    return "\n\n\n".join(f"@_alone()\n{text}" if name in alone else text for name, text in HELPERS.items() if name in used)

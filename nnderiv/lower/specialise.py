@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from numbers import Integral
+from typing import Any
 
 from ..expr import Expr, map_ints
 from ..integer import Int
 from ..program import Program, Range
 
 
-def checked(program: Program, sizes: Mapping[str, int]) -> dict[str, Int]:
-    """The sizes as integer expressions; a ValueError for a name that is none, or a value that cannot be a size."""
+def checked(program: Program, sizes: Mapping[str, Any]) -> dict[str, Int]:
+    """The sizes as integer expressions, in the program's order; a ValueError for a name that is none, or a value that cannot be a size."""
     for name, value in sizes.items():
         if name not in program.sizes:
             raise ValueError(f"{name} is not a size of this program; its sizes are {', '.join(program.sizes)}")
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < 0:
             raise ValueError(f"the size {name} cannot be {value!r}; expected an integer that is not negative")
-    return {name: Int.of(value) for name, value in sizes.items()}
+    return {name: Int.of(int(sizes[name])) for name in program.sizes if name in sizes}
 
 
 def specialise(program: Program, sizes: Mapping[str, Int]) -> Program:
