@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from .integer import Element, Extreme, FloorDiv, Int, Mod
+from .integer import Atom, Element, Extreme, FloorDiv, Int, Mod
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,8 @@ def _non_negative(atom: object, positive: Collection[str]) -> bool:
 def _below(e: Int, positive: Collection[str]) -> list[Int]:
     """Expressions whose non-negativity implies that of e, with one floor division or remainder bounded away.
 
-    ⌊a/b⌋ lies between (a − b + 1)/b and a/b for b > 0, so b·e ≥ 0 follows from the bound with the division multiplied out.
+    ⌊a/b⌋ lies between (a − b + 1)/b and a/b for b > 0, so the bound with the division multiplied out lies below b·e; and since e
+    is an integer, b·e > −b is enough.
     """
     found = []
     for monomial, c in e.terms.items():
@@ -136,9 +137,9 @@ def _below(e: Int, positive: Collection[str]) -> list[Int]:
             exact = whole * atom.bottom == factor
             scale, factor = (Int.of(1), whole) if exact else (atom.bottom, factor)
             if _grows_from_ones(factor, positive):
-                found.append(scale * others + factor * (atom.top - atom.bottom + 1))
+                found.append(scale * others + factor * (atom.top - atom.bottom + 1) + scale - 1)
             elif _grows_from_ones(-factor, positive):
-                found.append(scale * others + factor * atom.top)
+                found.append(scale * others + factor * atom.top + scale - 1)
     return found
 
 
@@ -175,3 +176,20 @@ def smaller_or_greater(op: str, a: Int, b: Int, positive: Collection[str]) -> In
     if never_negative(d, {}, positive):
         return a
     return b if never_negative(-d, {}, positive) else Int.extreme(op, a, b)
+
+
+def settled(value: Int, ranges: Mapping[str, Range], positive: Collection[str]) -> Int:
+    """e mod s is e itself, and ⌊e/s⌋ is 0, where 0 ≤ e < s."""
+    if not any(isinstance(a, Mod | FloorDiv) for a in value.atoms()):
+        return value
+
+    def settle(atom: Atom) -> Int:
+        if isinstance(atom, Mod | FloorDiv):
+            top, bottom = settled(atom.top, ranges, positive), atom.bottom
+            if never_negative(top, ranges, positive) and never_negative(bottom - 1 - top, ranges, positive):
+                return top if isinstance(atom, Mod) else Int.of(0)
+            new = top % bottom if isinstance(atom, Mod) else top // bottom
+            return new if new == Int.atom(atom) else settled(new, ranges, positive)
+        return Int.atom(atom)
+
+    return value.map_atoms(settle)

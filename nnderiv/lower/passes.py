@@ -46,6 +46,9 @@ Before them, what the emitter may choose, each with its switch too:
     spots      where(y[n] == k, x, 0) is x, added at y[n]
     indicator  where(c, x, 0) with finite x is x·c; what else depends on data is chosen by bits, not by branches
     few        in X[n,c,i] g[c]/s[n] the factors over few indices are multiplied among themselves first
+    rolls      A[(i + 1) % n], read all around, is A rolled
+    digits     A[i//m,i%m] is a view with an axis for i//m and one for i%m
+    squares    a whole power of an array is a product of squares
     front      in max_j (A[j,k] + x[n,j]) what is reduced stands first, so that rows are long
 
 `d.numpy(without=("in_place",))` and `d.compile(without=…)` leave passes out; the results stay the same.
@@ -108,7 +111,7 @@ BOTH = ("shifted", "normalised", "apart", "recall", "stacked", "scaled")  # forw
 PASSES = tuple(name for name in (*BOTH, *EQUATIONS, "accumulate", *STATEMENTS) if name != "explicit")
 
 
-FORMS = ("by_diagonal", "by_image", "by_place", "by_part", "rows", "spots", "indicator", "few", "front")
+FORMS = ("by_diagonal", "by_image", "by_place", "by_part", "rows", "spots", "indicator", "few", "rolls", "digits", "squares", "front")
 
 
 def checked(without: Collection[str]) -> frozenset[str]:
