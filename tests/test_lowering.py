@@ -123,6 +123,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "indicator": ("x[N,K] -> y\ny[n,k] = relu(x[n,k])", "backward", "dx = dy*(y > 0)"),
     "few": ("x[N,C,I], g[C], s[N] -> y\ny[n,c,i] = g[c]*x[n,c,i]/s[n]", "forward", "y = x*(g/s[:, None])[..., None]"),
     "rolls": ("x[N,X] -> y\ny[n,i] = x[n,(i+1)%X]*x[n,i]", "forward", "np.roll(x, -1, 1)"),
+    "wrapped": ("x[N,C,H], K[O,C,3] -> y\ny[n,o,i] = sum[c,u](K[o,c,u]*x[n,c,(i+u-1)%H]) for i < H", "forward", "_around(x, 2, -1, H + 2)"),
     "digits": ("x[N,4*C,H] -> y\ny[n,c,i] = x[n,4*c+i%4,i//4] for c < C, i < 4*H", "forward", ".copy().reshape(N, C, 4*H)"),
     "squares": ("x[N] -> y\ny[n] = x[n]**7", "forward", "y = (x**2*x)**2*x"),
     "front": (CHAIN, "forward", "_logsumexp(A[:, None] + a[:, t - 1].T[..., None], 0)"),
@@ -1249,6 +1250,10 @@ def test_a_function_is_computed_once_whatever_name_it_goes_by(text: str, forward
     "x[N,X] -> y\ny[n,i] = x[n,(i+1)%X] for i < X + 1",
     "x[N,X] -> y\ny[n,i] = max[k](x[n,(i+k)%X]) for i < X, k < 2",
     "A[N,N] -> y\ny[i] = sum[k](k*A[i,(i+k)%N]) for k < N",
+    "x[N,2,H,W], K[3,2,3,3] -> y\ny[n,o,i,j] = sum[c,u,v](K[o,c,u,v]*x[n,c,(i+u-1)%H,(j+v-1)%W]) for i < H, j < W",
+    "x[N,X], w[5] -> y\ny[n,i] = logsumexp[k](w[k]*x[n,(i-k+2)%X]) for i < X",
+    "x[N,X], h[K] -> y\ny[n,i] = sum[k](h[k]*x[n,(i-k)%X]) for i < X + 2",
+    "x[N,X], w[3] -> y\ny[n,t,i] = tanh(sum[k](w[k]*y[n,t-1,(i+k)%X]) + x[n,i]) for t < 4",
 ])
 def test_what_is_read_around_a_circle_gives_back_around_it(text: str) -> None:
     d, rng = nd.derive(text), np.random.default_rng(0)

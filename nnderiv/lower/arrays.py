@@ -238,28 +238,39 @@ def _joined(frame: Frame, tensor: str, parts: Digits, outside: str) -> Array:
 
 
 def _turn(frame: Frame, store: Storage, axis: int, subs: Sequence[Int]) -> tuple[int, str, Int] | None:
-    """(axis, i, k) where the axis is read at (i + k) mod n and i and the axis run from 0 to n: it is read all around, from k on."""
+    """(axis, i, k) where the axis runs from 0 to n and is read at (i + k) mod n: around the circle, from k on if i begins at 0."""
     atoms = [m[0] for m, c in subs[axis].terms.items() if len(m) == c == 1]
     if len(atoms) != len(subs[axis].terms) or len(atoms) != 1 or not isinstance(atoms[0], Mod) or _shares(frame, subs, axis):
         return None
     circle = Range.upto(atoms[0].bottom)
     for i in frame.vectors(subs[axis]):
         coefficient, k = atoms[0].top.split(i) or (Int.of(0), Int.of(0))
-        if coefficient == 1 and frame.ranges[i] == circle == store.axes[axis] and not frame.vectors(k) and not k.elements():
+        if coefficient == 1 and circle == store.axes[axis] and not frame.vectors(k) and not k.elements():
             return axis, i, k
     return None
 
 
+def _bottom(sub: Int) -> Int:
+    ((atom,),) = sub.terms
+    assert isinstance(atom, Mod)
+    return atom.bottom
+
+
 def _rolled(frame: Frame, tensor: str, subs: Sequence[Int], turns: Sequence[tuple[int, str, Int]], outside: str) -> Array:
-    """A[(i + k) mod n] as A[i], rolled back by k."""
-    plain = list(subs)
+    """A[(i + k) mod n] as A[i], rolled back by k; where i does not go round just once, as what stands around the circle from k on."""
+    circles, plain = {i: Range.upto(_bottom(subs[axis])) for axis, i, _ in turns}, list(subs)
     for axis, i, _ in turns:
         plain[axis] = Int.symbol(i)
-    array = read(frame, tensor, plain, outside)
-    shifts = [frame.integer(-k) for _, _, k in turns]
-    axes = [str(array.labels.index(i)) for _, i, _ in turns]
-    both = (tuple_text(x) if len(turns) > 1 else x[0] for x in (shifts, axes))
-    return Array(f"np.roll({array.text}, {', '.join(both)})", array.labels, 9)
+    array = read(replace(frame, ranges={**frame.ranges, **circles}), tensor, plain, outside)
+    text = array.text
+    for _, i, k in (t for t in turns if frame.ranges[t[1]] != circles[t[1]]):
+        text = f"_around({text}, {array.labels.index(i)}, {frame.integer(frame.ranges[i].lo + k)}, {frame.size(i)})"
+    once = [(i, k) for _, i, k in turns if frame.ranges[i] == circles[i]]
+    shifts, axes = [frame.integer(-k) for _, k in once], [str(array.labels.index(i)) for i, _ in once]
+    if once:
+        both = (tuple_text(x) if len(once) > 1 else x[0] for x in (shifts, axes))
+        text = f"np.roll({text}, {', '.join(both)})"
+    return Array(text, array.labels, 9)
 
 
 def _shares(frame: Frame, subs: Sequence[Int], axis: int) -> bool:

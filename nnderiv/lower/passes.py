@@ -17,6 +17,7 @@ Programs (equations) -> programs:
     pieces       what a recurrence leaves at its end is a tensor of its own
     distribute   a sum of products of matrices is one product for each
     skew         what depends on i and i − j, as relative positions do, is a product of matrices, read askew
+    wrapped      a sum around a circle slides along a tensor that goes on past its ends
     whole_steps  a sum over what a step divides runs over the steps
     recentre     the kernel stays and the image slides
     carry        what a step hands to the next is computed where its parts are
@@ -81,6 +82,7 @@ from .skew import skew
 from .unmask import unmask
 from .untangle import untangle
 from .whole_steps import whole_steps
+from .wrapped import wrapped
 
 EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
     "held": lambda program, known: held(program),
@@ -92,6 +94,7 @@ EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
     "pieces": lambda program, known: split_pieces(program),
     "distribute": lambda program, known: distribute(program),
     "skew": skew,
+    "wrapped": lambda program, known: wrapped(program),
     "whole_steps": lambda program, known: whole_steps(program),
     "explicit": lambda program, known: make_explicit(program),  # always: it settles what the rest may assume
     "recentre": lambda program, known: recentre(program),
