@@ -1351,3 +1351,14 @@ def test_what_is_read_at_digits_is_a_view_with_an_axis_for_each(text: str, gradi
             assert all(np.array_equal(inputs[name], x) for name, x in before.items())
     if gradient:
         assert not re.search(r"_gather|_scatter|np.where", d.numpy().split("def forward")[1])
+
+
+def test_tiles_side_by_side_are_read_at_once_and_not_place_by_place() -> None:
+    text = "A[I,J], B[P,Q] -> K\nK[i,j] = A[i//P,j//Q]*B[i%P,j%Q] for i < I*P, j < J*Q"
+    backward = body(text, "backward")
+    assert "_Taps" not in backward and "dB = np.empty" not in backward
+    d, rng = nd.derive(text), np.random.default_rng(0)
+    for a, b in (((2, 3), (4, 5)), ((1, 1), (3, 2)), ((3, 2), (1, 1))):
+        inputs = {"A": rng.normal(size=a), "B": rng.normal(size=b)}
+        np.testing.assert_allclose(d.compile().forward(**inputs)[0], np.kron(inputs["A"], inputs["B"]))
+        assert_means(d, d.compile(), inputs, rng)

@@ -171,10 +171,12 @@ def read(frame: Frame, tensor: str, subs: Sequence[Int], outside: str = "") -> A
     relative = [s - r.lo for s, r in zip(subs, store.axes, strict=True)]
     kinds = [_kind(frame, tensor, k, subs) for k in range(len(subs))]
     turns = [turn for k, kind in enumerate(kinds) if frame.rolls and kind == "gather" and (turn := _turn(frame, store, k, subs))]
-    if turns:
+    if turns and all(frame.ranges[i] == store.axes[axis] for axis, i, _ in turns):
         return _rolled(frame, tensor, subs, turns, outside)
     if frame.digits and "gather" in kinds and (parts := taken_apart(subs, frame.order, frame.ranges, frame.positive)):
         return _joined(frame, tensor, parts, outside)
+    if turns:
+        return _rolled(frame, tensor, subs, turns, outside)
     if "gather" in kinds:
         return _gather(frame, store, relative, ["gather" if _shares(frame, subs, k) else kind for k, kind in enumerate(kinds)], outside)
     array = _windows(frame, store, relative, kinds, outside) if "window" in kinds else _slices(frame, store, subs, relative, kinds)
