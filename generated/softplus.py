@@ -80,15 +80,15 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
+@np.errstate(over="ignore")
 def _sigmoid(x, out=None):
-    """1 / (1 + exp(-x)), without overflow."""
-    y = np.multiply(x, 0.5, out=out)
+    """1 / (1 + exp(-x)): where exp is inf it is 0, and small values keep their digits, as those of (1 + tanh(x/2))/2 would not."""
+    y = np.negative(x, out=out)
     if not np.ndim(y):
-        return 0.5 * np.tanh(y) + 0.5
-    np.tanh(y, out=y)
-    y *= 0.5
-    y += 0.5
-    return y
+        return 1 / (1 + np.exp(y))
+    np.exp(y, out=y)
+    y += 1
+    return np.divide(1, y, out=y)
 
 
 def _softplus(x, out=None):

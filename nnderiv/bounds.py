@@ -6,10 +6,10 @@ that no proof was found. Sizes are taken to be at least 1, since an index that r
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from .integer import Element, Extreme, FloorDiv, Int, Mod
+from .integer import Atom, Element, Extreme, FloorDiv, Int, Mod
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +78,7 @@ def never_negative(
             return True
     lowest = extreme(e, ranges, upper=False, positive=positive)
     if lowest is None:  # an index inside a division: bound the division away first
-        below = [*_below(e, positive), *_without_quotients(e, ranges, positive, depth)]
-        return any(never_negative(f, ranges, positive, (), depth - 1) for f in below)
+        return any(never_negative(f, ranges, positive, (), depth - 1) for f in _below(e, positive))
     if lowest != e:
         return never_negative(lowest, {}, positive, (), depth)
     return any(never_negative(f, {}, positive, (), depth - 1) for f in _below(e, positive)) or _all_cases(e, positive, depth)
@@ -119,7 +118,8 @@ def _non_negative(atom: object, positive: Collection[str]) -> bool:
 def _below(e: Int, positive: Collection[str]) -> list[Int]:
     """Expressions whose non-negativity implies that of e, with one floor division or remainder bounded away.
 
-    ⌊a/b⌋ lies between (a − b + 1)/b and a/b for b > 0, so b·e ≥ 0 follows from the bound with the division multiplied out.
+    ⌊a/b⌋ lies between (a − b + 1)/b and a/b for b > 0, so the bound with the division multiplied out lies below b·e; and since e
+    is an integer, b·e > −b is enough.
     """
     found = []
     for monomial, c in e.terms.items():
@@ -137,18 +137,10 @@ def _below(e: Int, positive: Collection[str]) -> list[Int]:
             exact = whole * atom.bottom == factor
             scale, factor = (Int.of(1), whole) if exact else (atom.bottom, factor)
             if _grows_from_ones(factor, positive):
-                found.append(scale * others + factor * (atom.top - atom.bottom + 1))
+                found.append(scale * others + factor * (atom.top - atom.bottom + 1) + scale - 1)
             elif _grows_from_ones(-factor, positive):
-                found.append(scale * others + factor * atom.top)
+                found.append(scale * others + factor * atom.top + scale - 1)
     return found
-
-
-def _without_quotients(e: Int, ranges: Mapping[str, Range], positive: Collection[str], depth: int) -> Iterator[Int]:
-    """e without a quotient that it has plus something times, and that is no less than 0."""
-    for monomial, c in e.terms.items():
-        q = monomial[0] if len(monomial) == 1 and c > 0 else None
-        if isinstance(q, FloorDiv) and _grows_from_ones(q.bottom - 1, positive) and never_negative(q.top, ranges, positive, (), depth - 1):
-            yield e - Int({monomial: c})
 
 
 def _all_cases(e: Int, positive: Collection[str], depth: int) -> bool:
@@ -184,3 +176,20 @@ def smaller_or_greater(op: str, a: Int, b: Int, positive: Collection[str]) -> In
     if never_negative(d, {}, positive):
         return a
     return b if never_negative(-d, {}, positive) else Int.extreme(op, a, b)
+
+
+def settled(value: Int, ranges: Mapping[str, Range], positive: Collection[str]) -> Int:
+    """e mod s is e itself, and ⌊e/s⌋ is 0, where 0 ≤ e < s."""
+    if not any(isinstance(a, Mod | FloorDiv) for a in value.atoms()):
+        return value
+
+    def settle(atom: Atom) -> Int:
+        if isinstance(atom, Mod | FloorDiv):
+            top, bottom = settled(atom.top, ranges, positive), atom.bottom
+            if never_negative(top, ranges, positive) and never_negative(bottom - 1 - top, ranges, positive):
+                return top if isinstance(atom, Mod) else Int.of(0)
+            new = top % bottom if isinstance(atom, Mod) else top // bottom
+            return new if new == Int.atom(atom) else settled(new, ranges, positive)
+        return Int.atom(atom)
+
+    return value.map_atoms(settle)

@@ -242,14 +242,15 @@ class _Reverse:
     def _accumulate(self, name: str, alone: bool) -> None:
         """dA: the seed if A is an output, and the contributions of every place that reads A."""
         letters = self._letters(name)
-        dims = dict(zip(letters, self.program.dims[name], strict=True))
+        definitions = self.program.definitions.get(name, ())
+        bases = [e for e in definitions if e.is_base and self._is_outside(e) and reads(e.body)]
+        dims = self._behind(bases, dict(zip(letters, self.program.dims[name], strict=True)))
         targets = [Int.symbol(a) for a in letters]
         self._now = self.adjoint[name]
         terms = self._seed_terms(name, targets) + self._all_contributions(name, targets, dims)
         self._emit(name, letters, dims, terms, alone)
-        for base in self.program.definitions.get(name, ()):
-            if base.is_base and self._is_outside(base) and reads(base.body):
-                self._accumulate_base(name, base, letters)
+        for base in bases:
+            self._accumulate_base(name, base, letters)
 
     def _all_contributions(self, name: str, targets: list[Int], dims: Ranges) -> list[Term]:
         return [t for e in self.readers.get(name, ()) if e.tensor in self.active for t in self.contributions(e, name, targets, dims)]
@@ -276,6 +277,17 @@ class _Reverse:
         """Whether some place of a base case lies outside its tensor's dimensions, as h[-1] does, and row 0 where the others begin at 1."""
         dims = self.program.dims[base.tensor]
         return any(not inside(s, r, base.ranges, self.positive) for s, r in zip(base.subs, dims, strict=True))
+
+    def _behind(self, bases: list[Equation], dims: Ranges) -> Ranges:
+        """What is left of the dimensions behind the lines at their beginnings that have an equation of their own."""
+        for k, (a, r) in enumerate(dims.items()):
+            others = [x for x in dims if x != a]
+            lines = [b.subs[k] for b in bases if len(b.indices) == len(others)
+                     and all(b.ranges.get(i) == dims[x] for i, x in zip(b.indices, others, strict=True))]
+            while r.lo in lines:
+                r = Range(r.lo + 1, r.hi)
+            dims = {**dims, a: r}
+        return dims
 
     def _accumulate_base(self, name: str, base: Equation, letters: list[str]) -> None:
         """The gradient of a base case outside the dimensions: the contributions to A at that very place.
@@ -357,7 +369,8 @@ class _Reverse:
         ranges, rename = self._apart(e, dims)
         outputs = [rename[i].name or i for i in e.indices]
         bound = [rename[i].name or i for i in sorted(indices, key=lambda i: occurrences(summand, i))]
-        solution = solve([s.subst(rename) for s in read.subs], targets, outputs, bound, self._new_index, set(self.positive))
+        subs = [s.subst(rename) for s in read.subs]
+        solution = solve(subs, targets, outputs, bound, self._new_index, set(self.positive), {**dims, **ranges})
         values = {i: v.subst(solution.values) for i, v in rename.items()}
         ranges |= solution.extra
 

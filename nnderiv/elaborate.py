@@ -216,6 +216,10 @@ def _bound(names: Names, reader: _Elaborator, bound: Bound) -> tuple[Int, Int]:
     name = bound.name.text
     if names.role.get(name) != "index":
         names.fail(f"{name} is not an index of this equation.", "A for clause sets the range of an index.", bound.name.position)
+    for n in [x for side in (bound.lower, bound.upper) if side for x in _names_in(side)]:
+        if names.role.get(str(n.value)) == "index":
+            names.fail(f"The range of {name} cannot depend on the index {n.value}.",
+                       f"Let {name} run over all that it may be, and say in a where(…) which of it counts.", n.position)
     reader.scope = {}
     lower = reader.integer(bound.lower) if bound.lower else Int.of(0)
     return lower, reader.integer(bound.upper)

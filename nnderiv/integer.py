@@ -2,7 +2,8 @@
 
 An `Int` is a polynomial with integer coefficients over atoms. An atom is a name, or something opaque that contains
 further `Int`s: a floor division, a remainder, an extreme, an element of an integer tensor. Two `Int`s are equal exactly
-when their polynomials are; floor division and remainder pull out what divides, so that (s·i + r)//s = i + r//s holds.
+when their polynomials are; floor division and remainder pull out what divides, so that (s·i + r)//s = i + r//s holds,
+and a remainder takes no remainder by the same within it: (i % s + r) % s = (i + r) % s.
 
 >>> i, s, p = Int.symbol("i"), Int.symbol("s"), Int.symbol("p")
 >>> (s*i + p) // s
@@ -107,7 +108,7 @@ class Int:
         """min or max; constants meet, equal arguments fall together, arguments a known constant apart are decided."""
         pick = max if op == "max" else min
         kept: list[Int] = []
-        for arg in args:
+        for arg in (inner for a in args for inner in a.cases(op)):
             for k, other in enumerate(kept):
                 difference = arg - other
                 if difference.is_constant:
@@ -116,6 +117,14 @@ class Int:
             else:
                 kept.append(arg)
         return kept[0] if len(kept) == 1 else Int.atom(Extreme(op, tuple(kept)))
+
+    def cases(self, op: str) -> tuple[Int, ...]:
+        """a + c and b + c for max(a, b) + c, with the op "max"; what is none, alone."""
+        for monomial, c in self.terms.items():
+            if len(monomial) == c == 1 and isinstance(monomial[0], Extreme) and monomial[0].op == op:
+                rest = self - Int.atom(monomial[0])
+                return tuple(a + rest for a in monomial[0].args)
+        return (self,)
 
     # -- arithmetic --------------------------------------------------------------------------------------------------
     def __add__(self, other: Int | int) -> Int:
@@ -156,11 +165,16 @@ class Int:
             return whole
         if rest.is_constant and bottom.is_constant and bottom.constant:
             return whole + rest.constant // bottom.constant
+        if any(isinstance(a, Mod) and a.bottom == bottom for m, c in rest.terms.items() if len(m) == c == len(rest.terms) == 1 for a in m):
+            return whole  # (i mod n) // n is 0
         return whole + Int.atom(FloorDiv(rest, bottom))
 
     def __mod__(self, other: Int | int) -> Int:
         bottom = Int.of(other)
         _, rest = self._divide(bottom)
+        if any(isinstance(a, Mod) and a.bottom == bottom for m in rest.terms for a in m):
+            # (i mod n + 1) mod n = (i + 1) mod n
+            return rest.map_atoms(lambda a: a.top if isinstance(a, Mod) and a.bottom == bottom else Int.atom(a)) % bottom
         if not rest.terms:
             return Int({})
         if rest.is_constant and bottom.is_constant and bottom.constant:
@@ -256,6 +270,11 @@ class Int:
             else:
                 rest[m] = c
         return Int(coefficient), Int(rest)
+
+    def coefficient(self, atom: Atom) -> tuple[Int, Int]:
+        """(c, rest) with self = c·atom + rest; the atom may stand in both still."""
+        with_it = {rest: k for m, k in self.terms.items() if (rest := _without(m, (atom,))) is not None}
+        return Int(with_it), self - Int(with_it) * Int.atom(atom)
 
     # -- substitution and value --------------------------------------------------------------------------------------
     def subst(self, values: Mapping[str, Int]) -> Int:

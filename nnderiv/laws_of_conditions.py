@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from functools import partial
 
-from .bounds import inside, never_negative, outside
+from .bounds import inside, never_negative, outside, settled
 from .conditions import contradict, equalities, negation
 from .conditions import facts as facts_of
 from .expr import (
@@ -27,7 +27,7 @@ from .expr import (
     replace,
     walk,
 )
-from .integer import Atom, Element, FloorDiv, Int, Mod
+from .integer import Element, FloorDiv, Int, Mod
 from .program import Ranges
 from .regular import is_regular
 from .terms import Context, Term, decisive
@@ -61,7 +61,7 @@ def settle_conditions(term: Term, dims: Ranges, ctx: Context) -> Term | None:
 def settle_divisions(term: Term, dims: Ranges, ctx: Context) -> Term:
     """a mod s = a and ⌊a/s⌋ = 0 in the body, where 0 ≤ a < s for the ranges of the indices."""
     ranges = {**dims, **term.indices}
-    body = map_ints(lambda v: _reduce_mod(v, ranges, ctx), term.body)
+    body = map_ints(lambda v: settled(v, ranges, ctx.positive), term.body)
     return term if body == term.body else Term(term.indices, term.conditions, body, term.spare)
 
 
@@ -118,11 +118,11 @@ def drop_implied(term: Term, dims: Ranges, ctx: Context) -> Term:
     """[lo ≤ α < hi] A[α] · e = A[α] · e: a range that a read implies, where the rest stays finite, for 0·∞ is not 0."""
     if not term.conditions:
         return term
+    ranges = {**dims, **term.indices}
     facts = []
     for r in dict.fromkeys(decisive(term)):
         for sub, axis in zip(r.subs, ctx.axes(r.tensor) or (), strict=False):
-            facts += [sub - axis.lo, axis.hi - 1 - sub]
-    ranges = {**dims, **term.indices}
+            facts += [sub - axis.lo, *(end - 1 - sub for end in _ends(sub, axis.hi, ranges, ctx))]
     if not facts or not term.indices and not _stays_finite(term.body, ranges, ctx):
         return term
     kept = tuple(c for c in term.conditions if not _implied(c, facts, ranges, ctx))
@@ -140,13 +140,13 @@ def _settle(c: Expr, ranges: Ranges, ctx: Context) -> Expr:
             return TRUE if TRUE in parts else Op("or", tuple(parts))
         return FALSE if parts[0] == TRUE else TRUE if parts[0] == FALSE else Op("not", (parts[0],))
     if not (len(c.args) == 2 and isinstance(c.args[0], IntValue) and isinstance(c.args[1], IntValue)):
-        return c
-    a, b = _reduce_mod(c.args[0].value, ranges, ctx), _reduce_mod(c.args[1].value, ranges, ctx)
-    settled = compare(c.op, a, b)
-    if settled in (TRUE, FALSE):
-        return settled
+        return map_ints(lambda v: settled(v, ranges, ctx.positive), c)
+    a, b = (settled(x.value, ranges, ctx.positive) for x in c.args if isinstance(x, IntValue))
+    compared = compare(c.op, a, b)
+    if compared in (TRUE, FALSE):
+        return compared
     known = truth(c.op, a - b, ranges, ctx.positive)
-    return settled if known is None else TRUE if known else FALSE
+    return compared if known is None else TRUE if known else FALSE
 
 
 def truth(op: str, d: Int, ranges: Ranges, positive: frozenset[str]) -> bool | None:
@@ -163,20 +163,10 @@ def truth(op: str, d: Int, ranges: Ranges, positive: frozenset[str]) -> bool | N
     return False if never_negative(fails, ranges, positive) else None
 
 
-def _reduce_mod(value: Int, ranges: Ranges, ctx: Context) -> Int:
-    """e mod s is e itself, and ⌊e/s⌋ is 0, where 0 ≤ e < s."""
-    if not any(isinstance(a, Mod | FloorDiv) for a in value.atoms()):
-        return value
-
-    def settle(atom: Atom) -> Int:
-        if isinstance(atom, Mod | FloorDiv):
-            top, bottom = _reduce_mod(atom.top, ranges, ctx), atom.bottom
-            if never_negative(top, ranges, ctx.positive) and never_negative(bottom - 1 - top, ranges, ctx.positive):
-                return top if isinstance(atom, Mod) else Int.of(0)
-            return top % bottom if isinstance(atom, Mod) else top // bottom
-        return Int.atom(atom)
-
-    return value.map_atoms(settle)
+def _ends(sub: Int, end: Int, ranges: Ranges, ctx: Context) -> list[Int]:
+    """What α lies below where α < end: in max(a, b), which a base case makes, below a if it is never below b."""
+    behind = [a for a in end.cases("max") if not never_negative(sub - a, ranges, ctx.positive)]
+    return [end, *(behind if len(behind) == 1 else ())]
 
 
 def _stays_finite(body: Expr, ranges: Ranges, ctx: Context) -> bool:

@@ -3,9 +3,10 @@
     x[T,2*P]                P = x.shape[1]//2
     S[N,N+M-1]              M = S.shape[1] - (N - 1), once N is known
     X[C,s*H], int s         H = X.shape[1]//s
+    X[G*C], W[G*O,C]        G = X.shape[0]//max(1, C), then O = W.shape[0]//max(1, G)
 
-A size that stands alone in a dimension is read there. Another is solved for where it stands beside what is known, times a number or an
-integer parameter. That what is learned fits all dimensions is for the reader to check: a remainder is seen there.
+A size that stands alone in a dimension is read there. Another is solved for where it stands beside what is known, times numbers, integer
+parameters and sizes. That what is learned fits all dimensions is for the reader to check: a remainder is seen there.
 """
 
 from __future__ import annotations
@@ -62,8 +63,11 @@ def _solved(i: Input, axis: int, d: Int, known: Iterable[str], parameters: Itera
     if not name or others or (split := d.split(name)) is None:
         return None
     step, rest = split
-    apart = step.is_constant and step.constant > 0 or step.name in {*parameters}  # the parameter must be at least 1 then
-    return Learned(name, i, axis, step, rest) if apart else None
+    if not all(c > 0 and all(isinstance(a, str) for a in m) for m, c in step.terms.items()) or not step.terms:
+        return None
+    if step.symbols() - {*parameters}:  # a size may be 0; a parameter must be at least 1 then
+        step = Int.extreme("max", Int.of(1), step)
+    return Learned(name, i, axis, step, rest)
 
 
 def missing(inputs: tuple[Input, ...]) -> Mapping[str, Int]:

@@ -374,6 +374,8 @@ class _Parser:
 
     def power(self) -> Node:
         base = self.atom()
+        if self.at("["):
+            self.fail("Only a tensor has elements; this is a value.", "Give it an equation of its own, P[…] = …, and read an element of P.")
         if not self.accept("**"):
             return base
         self.depth += 1

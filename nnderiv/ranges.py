@@ -73,7 +73,8 @@ class Inference:
 
     def _divisors(self, drafts: list[Draft]) -> list[str]:
         """Integer parameters that multiply an index or divide: they must be at least 1, or a range would be empty or endless."""
-        found: dict[str, None] = {str(s.step.name): None for s in learned(self.inputs) if not s.step.is_constant}
+        steps = [n for s in learned(self.inputs) for n in sorted(s.step.symbols())]
+        found: dict[str, None] = {n: None for n in steps if self.kinds.get(n) == "int"}
         for d in drafts:
             values = [s for _, subs in accesses(d.equation.body) for s in subs] + [b for pair in d.bounds.values() for b in pair]
             for value in values:

@@ -1,7 +1,8 @@
 """Solve α(i, r) = a for the indices of an equation: one subscript after the other, one index eliminated per subscript.
 
 Output indices go first, because the seed dY[i] then guards its own range. A coefficient of ±1 is simply moved to the other
-side; another coefficient c leaves the condition that c divides; ⌊e/c⌋ = a becomes e = c·a + q with a new index q in 0 … c−1.
+side; another coefficient c leaves the condition that c divides; ⌊e/c⌋ = a becomes e = c·a + q with a new index q in 0 … c−1;
+(i + k) mod n = a is i = (a − k) mod n, where i and a run over the same circle; and 2·j + i mod 2 = a is j = ⌊a/2⌋, i mod 2 = a mod 2.
 What is left over (a literal, a diagonal, an index that is data) stays as a condition: the Kronecker delta.
 """
 
@@ -10,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from .bounds import never_negative
+from .bounds import inside, never_negative, settled
 from .expr import Expr, compare, subst_indices
-from .integer import FloorDiv, Int
+from .integer import FloorDiv, Int, Mod
 from .program import Range, Ranges
 
 
@@ -31,23 +32,27 @@ class Solution:
 
 def solve(
     subs: Sequence[Int], targets: Sequence[Int], outputs: Sequence[str], bound: Sequence[str], fresh: Callable[[str], str],
-    positive: set[str],
+    positive: set[str], ranges: Ranges | None = None,
 ) -> Solution:
-    """All (outputs, bound) with subs = targets; see the module's docstring."""
-    solution, unknowns = Solution(), [*outputs, *bound]
+    """All (outputs, bound) with subs = targets; see the module's docstring. ranges: of the indices, those of the targets too."""
+    solution, known = Solution(), dict(ranges or {})
     equations = [s - t for s, t in zip(subs, targets, strict=True)]
     while equations:
-        equations = [e for e in equations if e != 0]
-        step = _pick(equations, list(outputs), list(bound), positive) or _open_division(equations, unknowns, fresh, solution)
+        bound = [*bound, *(q for q in solution.extra if q not in bound)]
+        unknowns, known = [*outputs, *bound], {**known, **solution.extra}
+        equations = _by_digit([x for e in equations if (x := settled(e, known, positive)) != 0], unknowns, known, positive)
+        step = (_pick(equations, list(outputs), list(bound), positive) or _open_division(equations, unknowns, fresh, solution)
+                or _turn_back(equations, unknowns, fresh, solution, known, positive))
         if step is None:
             break
         e, name, value, condition = step
         equations = [other.subst({name: value}) for other in equations if other is not e]
         if condition is not None:
             solution.conditions.append(condition)
-        solution.put(name, value)
         if name in solution.extra:
-            bound = [*bound, name]
+            r = solution.extra[name]
+            solution.conditions += [compare("<=", r.lo, value), compare("<", value, r.hi)]
+        solution.put(name, value)
     # A later elimination may stand in an earlier condition.
     solution.conditions = [subst_indices(c, solution.values) for c in solution.conditions]
     solution.conditions += [compare("==", *_sides(e)) for e in equations]
@@ -94,6 +99,47 @@ def _divide(e: Int, name: str, c: Int, rest: Int, positive: set[str]) -> Step | 
     elif not never_negative(c - 1, {}, positive):
         return None
     return e, name, -rest // c, compare("==", -rest % c, Int.of(0))
+
+
+def _by_digit(equations: list[Int], unknowns: list[str], ranges: Ranges, positive: set[str]) -> list[Int]:
+    """c·x + r = v with 0 ≤ r < c, where x or r takes indices apart: x = ⌊v/c⌋ and r = v mod c, as in 2·j + (i // 2) % 2."""
+    for e in equations:
+        sought = Int({m: k for m, k in e.terms.items() if set(unknowns) & Int({m: k}).symbols()})
+        if len(sought.terms) < 2 or all(isinstance(a, str) for m in sought.terms for a in m):
+            continue
+        for x in dict.fromkeys(a for m in sought.terms for a in m if set(unknowns) & Int.atom(a).symbols()):
+            c, r = sought.coefficient(x)
+            if c != 1 and never_negative(c - 1, {}, positive) and inside(r, Range.upto(c), ranges, positive):
+                v = sought - e
+                return [*(other for other in equations if other is not e), Int.atom(x) - v // c, r - v % c]
+    return equations
+
+
+def _turn_back(
+    equations: list[Int], unknowns: list[str], fresh: Callable[[str], str], solution: Solution, ranges: Ranges, positive: set[str]
+) -> Step | None:
+    """(±i + rest) mod m = v with 0 ≤ v < m, where i takes n·m values in a row: one in each of n turns, i = ±(v − rest) mod m + m·p."""
+    for e in equations:
+        for monomial, c in e.terms.items():
+            if len(monomial) != 1 or abs(c) != 1 or not isinstance(monomial[0], Mod):
+                continue
+            top, bottom, v = monomial[0].top, monomial[0].bottom, (e - Int({monomial: c})) * -c
+            if set(unknowns) & (v.symbols() | bottom.symbols()) or not inside(v, Range.upto(bottom), ranges, positive):
+                continue
+            for name in unknowns:
+                split = top.split(name)
+                if split is None or split[0] not in (Int.of(1), Int.of(-1)) or name not in ranges:
+                    continue
+                first, turns = ranges[name].lo, ranges[name].size // bottom
+                if turns * bottom != ranges[name].size:
+                    continue
+                value = first + ((v - split[1]) * split[0] - first) % bottom
+                if turns != 1:
+                    turn = fresh("p")
+                    solution.extra[turn] = Range.upto(turns)
+                    value = value + Int.symbol(turn) * bottom
+                return e, name, value, None
+    return None
 
 
 def _open_division(equations: list[Int], unknowns: list[str], fresh: Callable[[str], str], solution: Solution) -> Step | None:

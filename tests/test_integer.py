@@ -29,6 +29,8 @@ def test_a_remainder_forgets_multiples() -> None:
     assert (s * i + p) % s == p % s
     assert (4 * i + 7) % 2 == 1
     assert (3 * i) % 3 == 0
+    assert (3 * (i % s) * j + (p - i) % s + 1) % s == (3 * i * j + p - i + 1) % s
+    assert (i % 2 + j) % s != (i + j) % s
 
 
 def test_splitting_off_a_name_needs_linearity() -> None:
@@ -42,6 +44,8 @@ def test_extremes_of_comparable_things_are_decided() -> None:
     assert Int.extreme("max", i, i + 2) == i + 2
     assert Int.extreme("min", i, i + 2, i - 1) == i - 1
     assert str(Int.extreme("max", i, j)) == "max(i, j)"
+    assert str(Int.extreme("max", Int.extreme("max", i + 1, Int.of(1)) + 1, Int.of(2), j)) == "max(i + 2, 2, j)"
+    assert str(Int.extreme("min", Int.extreme("max", i, j), p)) == "min(max(i, j), p)"
 
 
 def test_substitution_simplifies_again() -> None:

@@ -129,6 +129,10 @@ CASES: dict[str, tuple[str, str, str]] = {
     "indicator": ("x[N,K] -> y\ny[n,k] = relu(x[n,k])", "backward", "dx = dy*(y > 0)"),
     "few": ("x[N,C,I], g[C], s[N] -> y\ny[n,c,i] = g[c]*x[n,c,i]/s[n]", "forward", "y = x*(g/s[:, None])[..., None]"),
     "clip": (DENSE.replace("tanh", "relu"), "forward", ".clip(0, np.inf, out="),
+    "rolls": ("x[N,X] -> y\ny[n,i] = x[n,(i+1)%X]*x[n,i]", "forward", "np.roll(x, -1, 1)"),
+    "wrapped": ("x[N,C,H], K[O,C,3] -> y\ny[n,o,i] = sum[c,u](K[o,c,u]*x[n,c,(i+u-1)%H]) for i < H", "forward", "_around(x, 2, -1, H + 2)"),
+    "digits": ("x[N,4*C,H] -> y\ny[n,c,i] = x[n,4*c+i%4,i//4] for c < C, i < 4*H", "forward", ".copy().reshape(N, C, 4*H)"),
+    "squares": ("x[N] -> y\ny[n] = x[n]**7", "forward", "y = (x**2*x)**2"),
     "front": (CHAIN, "forward", "_logsumexp(A[:, None] + a[:, t - 1].T[..., None], 0)"),
 }
 
@@ -534,6 +538,23 @@ def test_a_statistic_of_a_group_is_read_where_its_group_is_and_not_added_up() ->
         np.testing.assert_allclose(y, expected.detach().numpy(), rtol=1e-10)
         np.testing.assert_allclose(g.dX, torch.autograd.grad(expected, X, dY)[0].numpy(), rtol=1e-8, atol=1e-10)
     assert d.check().ok
+
+
+@pytest.mark.parametrize("dtype", ("f", "d", "g"))
+def test_a_sigmoid_keeps_the_digits_of_small_values(dtype: str) -> None:
+    modules = [nd.derive(f"x{dims} -> y\ny{index} = sigmoid(x{index})").compile() for dims, index in (("[N]", "[n]"), ("", ""))]
+    x = np.array([-1e4, -np.inf, np.inf, 1e4, -85, -40, -20, -17.5, -8, -1e-3, 0, 3, 60], dtype)
+    wide = x.astype("g")
+    with np.errstate(over="ignore"):
+        expected = 1/(1 + np.exp(-wide))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (y, residuals), close = modules[0].forward(x=x), 8*np.finfo(dtype).eps
+        np.testing.assert_allclose(y, expected, rtol=close, atol=np.finfo(dtype).tiny)
+        np.testing.assert_allclose(modules[0].backward(residuals, dy=np.ones_like(x)).dx, y*(1 - y), rtol=close)
+        for value, whole in zip(x, y, strict=True):
+            assert float(modules[1].forward(x=value)[0]) == pytest.approx(float(whole), rel=float(close))
+    assert np.isnan(modules[0].forward(x=np.array([np.nan], dtype))[0])
 
 
 LIMITS = {
@@ -1416,3 +1437,127 @@ def test_the_largest_of_a_few_is_one_maximum_after_the_other() -> None:
 def test_a_function_is_computed_once_whatever_name_it_goes_by(text: str, forward: str, backward: str) -> None:
     assert forward in body(text, "forward") and backward in body(text, "backward")
     assert not re.search(r"_erf\(|_sigmoid\(", body(text, "backward"))
+
+
+@pytest.mark.parametrize("text", [
+    "x[N,X] -> y\ny[n,i] = x[n,(i+1)%X]*x[n,(3-i)%X] for i < X",
+    "s[N,H,W] -> E\nE[n] = sum[i,j](s[n,i,j]*(s[n,(i+1)%H,j] + s[n,i,(j+1)%W] + s[n,(i-1)%H,(j+2)%W]))",
+    "x[N,T], h[K] -> y\ny[n,t] = sum[k](h[k]*x[n,(t-k)%T]) for t < T",
+    "x[N,X], k, int s -> y\nu[0,n,i] = x[n,i]\n"
+    "u[t,n,i] = u[t-1,n,i] + k*(u[t-1,n,(i+1)%X] - 2*u[t-1,n,i] + u[t-1,n,(i-1)%X]) for t <= s\ny[n,i] = u[s,n,i]",
+    "x[N,X], int d -> y\ny[n,i] = x[n,(i+d)%X]**2 for i < X",
+    "x[N,X] -> y\ny[n,i] = x[n,(i+1)%X] for i < X + 1",
+    "x[N,X] -> y\ny[n,i] = max[k](x[n,(i+k)%X]) for i < X, k < 2",
+    "A[N,N] -> y\ny[i] = sum[k](k*A[i,(i+k)%N]) for k < N",
+    "x[N,2,H,W], K[3,2,3,3] -> y\ny[n,o,i,j] = sum[c,u,v](K[o,c,u,v]*x[n,c,(i+u-1)%H,(j+v-1)%W]) for i < H, j < W",
+    "x[N,X], w[5] -> y\ny[n,i] = logsumexp[k](w[k]*x[n,(i-k+2)%X]) for i < X",
+    "x[N,X], h[K] -> y\ny[n,i] = sum[k](h[k]*x[n,(i-k)%X]) for i < X + 2",
+    "x[N,X], w[3] -> y\ny[n,t,i] = tanh(sum[k](w[k]*y[n,t-1,(i+k)%X]) + x[n,i]) for t < 4",
+])
+def test_what_is_read_around_a_circle_gives_back_around_it(text: str) -> None:
+    d, rng = nd.derive(text), np.random.default_rng(0)
+    for size in (1, 2, 5):
+        sizes = {"N": 3, "X": size, "H": size, "W": 4, "T": size, "K": 3} | ({"N": size} if "A[" in text else {})
+        inputs = {i.name: rng.normal(size=[n.value(sizes) for n in i.dims]) if i.kind == "real" else 2 for i in d.forward.inputs}
+        for options in ({}, {"without": ("rolls",)}, {"sizes": {n: sizes[n] for n in d.forward.sizes}}):
+            assert_means(d, d.compile(**options), inputs, rng)
+
+
+def test_around_a_circle_no_index_is_searched_for() -> None:
+    around = body("x[N,X], k, int s -> y\nu[0,n,i] = x[n,i]\nu[t,n,i] = u[t-1,n,i] + k*u[t-1,n,(i+1)%X] for t <= s\ny[n,i] = u[s,n,i]",
+                  "backward")
+    assert "k*np.roll(du[t + 1], 1, 1)" in around
+    assert not any(sign in around for sign in ("_gather", "_scatter", "arange(X)")), around
+
+
+WAVE = """
+u0[N,X], u1[N,X], c[X], int steps -> v
+u[0,n,x] = u0[n,x]
+u[1,n,x] = u1[n,x]
+u[t,n,x] = 2*u[t-1,n,x] - u[t-2,n,x] + c[x]*(u[t-1,n,x+1] - 2*u[t-1,n,x] + u[t-1,n,x-1]) for t <= steps
+v[n,x] = u[steps,n,x]
+"""
+
+
+def test_a_recurrence_of_so_many_steps_as_a_parameter_says_asks_nothing_at_each_step() -> None:
+    _, rest = body(WAVE, "backward").split("    for t in ")
+    loop = re.sub(r"\n    \S.*", "", re.sub(r"\n+", "\n", rest), flags=re.DOTALL)
+    assert not re.search(r"where|_windows|if ", loop), loop
+    assert loop.count("np.multiply(du[t + 1], c, out=du_carry[") == 1  # what goes to both sides is computed once
+    d, rng = nd.derive(WAVE), np.random.default_rng(0)
+    for steps, size in itertools.product((0, 1, 2, 3, 6), (1, 2, 5)):
+        inputs = {"u0": rng.normal(size=(2, size)), "u1": rng.normal(size=(2, size)), "c": rng.normal(size=size), "steps": steps}
+        assert_means(d, d.compile(), inputs, rng)
+    for steps in (-1, -5):  # places 0 and 1 are there, and place −1 is not
+        assert_means(d, d.compile(), inputs | {"steps": steps}, rng)
+
+
+def test_what_integers_leave_out_is_left_out_of_a_matrix_before_the_loop() -> None:
+    text = """
+        A[D,D], b[D], int s -> y
+        x[0,d] = 0 for d < D
+        x[t,d] = (b[d] - sum[e](where(e == d, 0, A[d,e]*x[t-1,e])))/A[d,d] for t <= s, d < D
+        y[d] = x[s,d]
+    """
+    forward = body(text, "forward")
+    assert ".dot(" in forward[forward.index("for t in"):] and "np.where" not in forward
+    A = np.eye(4)*3 + np.random.default_rng(0).normal(size=(4, 4))
+    assert_means(nd.derive(text), nd.derive(text).compile(), {"A": A, "b": np.ones(4), "s": 3}, np.random.default_rng(1))
+
+
+def test_a_sign_is_not_written_over_what_it_is_taken_of() -> None:
+    assert "out=" not in body("x[N], z[N] -> L\nL = sum[n](abs(x[n] - z[n]))", "backward")
+
+
+@pytest.mark.parametrize("n", [-7, -3, -1.5, -1, 1, 2, 3, 4, 6, 13, 64, 65])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_power_by_squares_is_the_power(n: float, dtype: Any) -> None:
+    module = nd.derive(f"x[N] -> y\ny[n] = x[n]**({n})").compile()
+    x = np.random.default_rng(0).uniform(0.5, 1.5, 1000).astype(dtype)
+    (y, gradients), rounding = run(module, {"dy": np.ones(1000, dtype)}, x=x), np.finfo(dtype).eps*max(4, abs(n))
+    np.testing.assert_allclose(y, x.astype(float)**n, rtol=rounding)
+    np.testing.assert_allclose(gradients.dx, n*x.astype(float)**(n - 1), rtol=2*rounding)
+
+
+@pytest.mark.parametrize(("text", "gradient"), [
+    ("x[N,C,2*H,2*W] -> y\ny[n,k,i,j] = x[n,k//4,2*i+k//2%2,2*j+k%2] for k < 4*C, i < H, j < W",
+     "dx[n,a,b,c] = dy[n,4*a+2*(b % 2)+c % 2,b//2,c//2]"),
+    ("x[N,C,2*H,2*W] -> y\ny[n,i,j,k] = x[n,k%C,2*i+k//C//2,2*j+k//C%2] for k < 4*C, i < H, j < W",
+     "dx[n,a,b,c] = dy[n,b//2,c//2,a+2*C*(b % 2)+C*(c % 2)]"),
+    ("x[N,C*s*s,H,W], int s -> y\ny[n,c,i,j] = x[n,c*s*s+(i%s)*s+j%s,i//s,j//s] for c < C, i < H*s, j < W*s",
+     "dx[n,a,b,d] = dy[n,a//(s*s),b*s+(a % (s*s))//s,d*s+(a % (s*s)) % s]"),
+    ("x[N,G*C,H], w[G,C] -> y\ny[n,i,h] = x[n,(i%G)*C+i//G,h]*w[i%G,i//G] for i < G*C", "dw[a,b] = sum[n,h](dy[n,G*b+a,h]*x[n,C*a+b,h])"),
+    ("x[N,C] -> y\ny[n,i] = x[n,i%C]**2 for i < 3*C", "dx[n,a] = 2*x[n,a]*sum[p](dy[n,a+C*p])"),
+    ("x[N,C,H] -> y\ny[n,c,i] = sin(x[n,c,i//3]) for i < 3*H", "dx[n,c,a] = cos(x[n,c,a])*sum[q](dy[n,c,3*a+q])"),
+    ("x[A,B] -> y\ny[i] = x[i//B,i%B]*x[(i//B)%A,B-1-i%B] for i < A*B", ""),
+    ("x[N,2*D], c[D] -> y\ny[n,d] = x[n,d+1-2*(d%2)]*(2*(d%2) - 1)*c[d//2] for d < 2*D", ""),
+    ("x[N,G*C,H], w[G*O,C,3] -> y\ny[n,o,i] = sum[c,u](w[o,c,u]*x[n,(o//O)*C+c,i+u-1]) for i < H", ""),
+    ("x[N,C] -> y\ny[n,i] = max[k](x[n,(i+k)//2]) for i < 2*C, k < 2", ""),
+    ("x[C,5] -> y\ny[i] = x[i//5,(i//2)%5] for i < 5*C", ""),      # 2 does not divide 5
+])
+def test_what_is_read_at_digits_is_a_view_with_an_axis_for_each(text: str, gradient: str) -> None:
+    d, rng = nd.derive(text), np.random.default_rng(0)
+    assert gradient in str(d.backward)
+    for n, c, h, w in ((2, 3, 2, 1), (1, 1, 1, 1), (2, 2, 3, 2)):
+        sizes = {"N": n, "C": c, "H": h, "W": w, "G": h, "A": c, "B": h, "D": c, "O": 2, "s": 2}
+        inputs = {i.name: rng.normal(size=[x.value(sizes) for x in i.dims]) if i.kind == "real" else 2 for i in d.forward.inputs}
+        for options in ({}, {"without": ("digits",)}, {"sizes": {x: sizes[x] for x in d.forward.sizes}}):
+            before = {name: np.array(x) for name, x in inputs.items()}
+            module = d.compile(**options)
+            assert_means(d, module, inputs, rng)
+            y, _ = module.forward(**inputs)
+            y[...] = 0  # of its own memory
+            assert all(np.array_equal(inputs[name], x) for name, x in before.items())
+    if gradient:
+        assert not re.search(r"_gather|_scatter|np.where", d.numpy().split("def forward")[1])
+
+
+def test_tiles_side_by_side_are_read_at_once_and_not_place_by_place() -> None:
+    text = "A[I,J], B[P,Q] -> K\nK[i,j] = A[i//P,j//Q]*B[i%P,j%Q] for i < I*P, j < J*Q"
+    backward = body(text, "backward")
+    assert "_Taps" not in backward and "dB = np.empty" not in backward
+    d, rng = nd.derive(text), np.random.default_rng(0)
+    for a, b in (((2, 3), (4, 5)), ((1, 1), (3, 2)), ((3, 2), (1, 1))):
+        inputs = {"A": rng.normal(size=a), "B": rng.normal(size=b)}
+        np.testing.assert_allclose(d.compile().forward(**inputs)[0], np.kron(inputs["A"], inputs["B"]))
+        assert_means(d, d.compile(), inputs, rng)

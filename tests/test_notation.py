@@ -45,6 +45,35 @@ def test_every_size_is_given_by_a_shape() -> None:
     assert value("int M, X[N*M] -> L\nL = N*sum[i](X[i])", M=2, X=[1, 2, 3, 4, 5, 6]) == 63
 
 
+def test_a_size_is_solved_for_beside_parameters_and_sizes_that_are_known() -> None:
+    assert value("X[C*r*r], int r -> y\ny[c] = X[r*r*c] for c < C", X=list(range(12)), r=2) == [0, 4, 8]
+    assert value("X[s*M+t*M], int s, int t -> L\nL = M", X=[0]*10, s=2, t=3) == 2
+    assert "No shape gives the size M" in refused("X[s*M-t*M], int s, int t -> L\nL = M")
+    groups = "x[G*C], w[G*O,C] -> y\ny[o] = sum[c](w[o,c]*x[(o//O)*C+c])"
+    x, w = np.arange(6.0), np.arange(24.0).reshape(8, 3)          # C is w.shape[1], so G = 2, so O = 4
+    expected = np.einsum("goc,gc->go", w.reshape(2, 4, 3), x.reshape(2, 3)).reshape(8)
+    assert value(groups, x=x.tolist(), w=w.tolist()) == expected.tolist()
+    module = nd.derive(groups).compile()
+    y, residuals = module.forward(x=x, w=w)
+    np.testing.assert_allclose(y, expected)
+    dy = np.arange(1.0, 9.0)
+    np.testing.assert_allclose(module.backward(residuals, dy=dy).dw, (dy.reshape(2, 4, 1)*x.reshape(2, 1, 3)).reshape(8, 3))
+    with pytest.raises(ValueError, match="w has shape"):
+        module.forward(x=x, w=w[:7])
+    empty, _ = module.forward(x=np.zeros(0), w=np.zeros((0, 0)))  # a size that is 0 divides nothing
+    assert empty.shape == (0,)
+
+
+def test_a_range_that_depends_on_an_index_is_refused_as_such() -> None:
+    said = refused("x[N] -> y\ny[l,i] = x[i+l] for l < N, i < N - l")
+    assert "The range of i cannot depend on the index l" in said and "where" in said
+
+
+def test_an_element_of_a_value_is_refused_with_what_to_do() -> None:
+    said = refused("S[N,N] -> L\nL = sum[i](log_softmax[j](S[i,j])[i])")
+    assert "Only a tensor has elements" in said and "an equation of its own" in said
+
+
 def test_sympy_names_are_plain_names() -> None:
     assert value("E[N,I], S[N] -> Q\nQ[i] = sum[n](E[n,i]*S[n])", E=[[1, 2]], S=[3]) == [3, 6]
     assert value("I[N], O -> beta\nbeta[n] = I[n]*O", I=[1, 2], O=5) == [5, 10]

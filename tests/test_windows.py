@@ -661,10 +661,14 @@ def test_sizes_that_are_numbers_leave_the_form_as_it_is(text: str, sizes: dict[s
         np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-13)
 
 
-def test_a_ring_is_added_to_where_it_was_read() -> None:
-    d = nd.derive("x[B,N], w[K] -> y\ny[b,n] = sum[k](w[k]*x[b,(n-k) % N]) for n < N")
-    assert "_scatter(" in d.numpy()
+@pytest.mark.parametrize(("end", "sign"), [("N", "np.roll("), ("2*N", "reshape"), ("N + 2", "_scatter(")])
+def test_a_ring_is_added_to_where_it_was_read(end: str, sign: str) -> None:
+    d = nd.derive(f"x[B,N], w[K] -> y\ny[b,n] = sum[k](w[k]*x[b,(n-k) % N]) for n < {end}")
+    assert sign in d.numpy() and (sign == "_scatter(" or "_scatter(" not in d.numpy())
     x, w = np.random.default_rng(0).normal(size=(2, 6)), np.random.default_rng(1).normal(size=4)
     y, residuals = d.compile().forward(x=x, w=w)
-    np.testing.assert_allclose(y, sum(w[k]*np.roll(x, k, 1) for k in range(4)), rtol=1e-12)
-    np.testing.assert_allclose(d.compile().backward(residuals, dy=y).dx, sum(w[k]*np.roll(y, -k, 1) for k in range(4)), rtol=1e-12)
+    places = np.arange({"N": 6, "2*N": 12, "N + 2": 8}[end]) % 6
+    np.testing.assert_allclose(y, sum(w[k]*np.roll(x, k, 1) for k in range(4))[:, places], rtol=1e-12)
+    total = np.stack([y[:, places == n].sum(1) for n in range(6)], 1)
+    dx = sum(w[k]*np.roll(total, -k, 1) for k in range(4))
+    np.testing.assert_allclose(d.compile().backward(residuals, dy=y).dx, dx, rtol=1e-12)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..bounds import inside, never_negative
 from ..integer import Atom, Element, Extreme, FloorDiv, Int, Mod
 from ..program import Range, Ranges
+from .digits import Digits, taken_apart
 from .form import Code, Operation, Term, call, is_variable
 
 _LEADING = re.compile(r"^:(, :)+,")  # an ellipsis says it shorter, and NumPy reads it faster
@@ -69,6 +70,8 @@ class Frame:
     views: dict[tuple[str, tuple[Int, ...]], Array] = field(default_factory=dict)  # reads for which there is a view already
     infinite: frozenset[str] = frozenset()  # tensors in which an infinity may stand
     rows: bool = True  # whether sums of products, entry by entry, do without the products in memory
+    rolls: bool = True  # whether what is read all around is rolled,
+    digits: bool = True  # and what is read at the digits of an index is a view with an axis for each
 
     @property
     def known(self) -> Ranges:
@@ -167,6 +170,13 @@ def read(frame: Frame, tensor: str, subs: Sequence[Int], outside: str = "") -> A
         return Array(store.variable)
     relative = [s - r.lo for s, r in zip(subs, store.axes, strict=True)]
     kinds = [_kind(frame, tensor, k, subs) for k in range(len(subs))]
+    turns = [turn for k, kind in enumerate(kinds) if frame.rolls and kind == "gather" and (turn := _turn(frame, store, k, subs))]
+    if turns and all(frame.ranges[i] == store.axes[axis] for axis, i, _ in turns):
+        return _rolled(frame, tensor, subs, turns, outside)
+    if frame.digits and "gather" in kinds and (parts := taken_apart(subs, frame.order, frame.ranges, frame.positive)):
+        return _joined(frame, tensor, parts, outside)
+    if turns:
+        return _rolled(frame, tensor, subs, turns, outside)
     if "gather" in kinds:
         return _gather(frame, store, relative, ["gather" if _shares(frame, subs, k) else kind for k, kind in enumerate(kinds)], outside)
     array = _windows(frame, store, relative, kinds, outside) if "window" in kinds else _slices(frame, store, subs, relative, kinds)
@@ -212,6 +222,57 @@ def _kind(frame: Frame, tensor: str, axis: int, subs: Sequence[Int]) -> str:
         if coefficient == 1 and inside(sub, r, known, frame.positive):
             return "slice"
     return "window"
+
+
+def _joined(frame: Frame, tensor: str, parts: Digits, outside: str) -> Array:
+    """A read at the digits of indices: a view with an axis for each, which are then joined to those of the indices."""
+    order = tuple(x for i in frame.order for x in parts.digits.get(i, (i,)))
+    ranges = {**frame.ranges, **{d: r for each in parts.digits.values() for d, r in each.items()}}
+    array = read(replace(frame, order=order, ranges=ranges), tensor, parts.subs, outside)
+    labels = tuple(i for i in frame.order if {*parts.digits.get(i, (i,))} & {*array.labels})
+    every = tuple(x for i in labels for x in parts.digits.get(i, (i,)))
+    text, shape = array.at_least(9), tuple_text(frame.size(i) for i in labels)
+    if every != array.labels:  # what does not know a digit is the same for all its values
+        sizes = tuple_text(frame.integer(ranges[x].size) for x in every)
+        text = f"np.broadcast_to({expand(array, every).text}, {sizes})"
+    copied = "" if every == array.labels and array.origin is array else ".copy()"  # what cannot be a view has memory of its own
+    return Array(f"{text}{copied}.reshape{shape}", labels, 9, not copied)
+
+
+def _turn(frame: Frame, store: Storage, axis: int, subs: Sequence[Int]) -> tuple[int, str, Int] | None:
+    """(axis, i, k) where the axis runs from 0 to n and is read at (i + k) mod n: around the circle, from k on if i begins at 0."""
+    atoms = [m[0] for m, c in subs[axis].terms.items() if len(m) == c == 1]
+    if len(atoms) != len(subs[axis].terms) or len(atoms) != 1 or not isinstance(atoms[0], Mod) or _shares(frame, subs, axis):
+        return None
+    circle = Range.upto(atoms[0].bottom)
+    for i in frame.vectors(subs[axis]):
+        coefficient, k = atoms[0].top.split(i) or (Int.of(0), Int.of(0))
+        if coefficient == 1 and circle == store.axes[axis] and not frame.vectors(k) and not k.elements():
+            return axis, i, k
+    return None
+
+
+def _bottom(sub: Int) -> Int:
+    ((atom,),) = sub.terms
+    assert isinstance(atom, Mod)
+    return atom.bottom
+
+
+def _rolled(frame: Frame, tensor: str, subs: Sequence[Int], turns: Sequence[tuple[int, str, Int]], outside: str) -> Array:
+    """A[(i + k) mod n] as A[i], rolled back by k; where i does not go round just once, as what stands around the circle from k on."""
+    circles, plain = {i: Range.upto(_bottom(subs[axis])) for axis, i, _ in turns}, list(subs)
+    for axis, i, _ in turns:
+        plain[axis] = Int.symbol(i)
+    array = read(replace(frame, ranges={**frame.ranges, **circles}), tensor, plain, outside)
+    text = array.text
+    for _, i, k in (t for t in turns if frame.ranges[t[1]] != circles[t[1]]):
+        text = f"_around({text}, {array.labels.index(i)}, {frame.integer(frame.ranges[i].lo + k)}, {frame.size(i)})"
+    once = [(i, k) for _, i, k in turns if frame.ranges[i] == circles[i]]
+    shifts, axes = [frame.integer(-k) for _, k in once], [str(array.labels.index(i)) for i, _ in once]
+    if once:
+        both = (tuple_text(x) if len(once) > 1 else x[0] for x in (shifts, axes))
+        text = f"np.roll({text}, {', '.join(both)})"
+    return Array(text, array.labels, 9)
 
 
 def _shares(frame: Frame, subs: Sequence[Int], axis: int) -> bool:

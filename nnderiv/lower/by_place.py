@@ -81,7 +81,7 @@ def for_each_place(body: EachPlace, frame: Frame, e: Reduce) -> Array | None:
     """Σ over an image, for every place of a kernel: dK[c,u,v] = Σ dY[n,c,i,j] X[n,c,i+u,j+v], without a product of matrices."""
     labels = frame.sort(free_symbols(e) & set(frame.order))
     kernel = walked(frame, e.body, labels) if e.op == "sum" else ()
-    if not _pays(frame, e.body, kernel):
+    if not _pays(frame, e.body, kernel) or _tiles(frame, e.body, kernel):
         return None
     if (tapped := by_tap.for_each_tap(body, frame, e, kernel)) is not None:
         return tapped

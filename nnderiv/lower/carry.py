@@ -104,12 +104,14 @@ def _carried(program: Program, e: Equation, t: str, c: int, terms: Terms, span: 
     body = subst_indices(signed(terms), {t: Int.symbol(t) - c})
     ranges = {i: e.ranges[i] for i in [*indices, *bound_indices(body)]} | {t: span}
     new = Equation(name, tuple(Int.symbol(i) for i in indices), body, ranges)
+    known = next((x for x in program.equations if (x.subs, x.body, x.ranges) == (new.subs, body, ranges)), None)
+    name = known.tensor if known else name  # what goes both ways, to x + 1 and x − 1, is computed once
     rest = [x for x in additive_terms(e.body) if x not in terms]
     read = Read(name, tuple(Int.symbol(i) + c if i == t else Int.symbol(i) for i in indices))
     equations = []
     for x in program.equations:
         if x is e:
-            equations += [new, e.with_body(signed([*rest, (1, read)]))]
+            equations += [*(() if known else (new,)), e.with_body(signed([*rest, (1, read)]))]
         else:
             equations.append(_with_end(x, new, t, span))
     return replace(program, equations=tuple(equations), shapes={**program.shapes, name: tuple(ranges[i] for i in indices)})

@@ -2,7 +2,8 @@
 
 Afterwards a read outside its tensor may simply be 0: in a sum of products it makes the term vanish, and wherever that is not
 enough (a sum of exponentials, a quotient, a maximum of more than a lone read, a factor that is still to be computed) a `where`
-stands around the body. A read that is never inside is 0 already, and waits for nothing.
+stands around the body. A read that is never inside is 0 already, and waits for nothing. What integers leave out they leave out in
+one way: where(c, 0, x) is where(not c, x, 0).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..bounds import outside
+from ..conditions import negation
 from ..expr import INF, ZERO, Expr, Op, Read, Reduce, conjunction, factors, map_children, nothing, own_reads, reads, where
 from ..gaps import divides_by_gap
 from ..integer import Int
@@ -47,7 +49,14 @@ def _equation(program: Program, e: Equation, positive: frozenset[str]) -> Equati
                       if r not in implied or not all(w == r or c in places[w] for w in waiting)]
         return Reduce(node.op, node.indices, where(conjunction(conditions), node.body, nothing(node.op)))
 
-    return e.with_body(rewrite(e.body))
+    return e.with_body(rewrite(_turned(e.body)))
+
+
+def _turned(e: Expr) -> Expr:
+    """where(not c, x, 0) for where(c, 0, x), where integers decide c."""
+    if isinstance(e, Op) and e.op == "where" and e.args[1] == ZERO != e.args[2] and not reads(e.args[0]):
+        return where(negation(e.args[0]), _turned(e.args[2]), ZERO)
+    return map_children(_turned, e)
 
 
 def _is_never(subs: tuple[Int, ...], axes: tuple[Range, ...], e: Equation, positive: frozenset[str]) -> bool:

@@ -18,6 +18,7 @@ Programs (equations) -> programs:
     distribute   a sum of products of matrices is one product for each
     skew         what depends on i and i − j, as relative positions do, is a product of matrices, read askew
     spread       what is read at a//s is written s places at a time
+    wrapped      a sum around a circle slides along a tensor that goes on past its ends
     whole_steps  a sum over what a step divides runs over the steps
     recentre     the kernel stays and the image slides
     carry        what a step hands to the next is computed where its parts are
@@ -48,6 +49,9 @@ Before them, what the emitter may choose, each with its switch too:
     indicator  where(c, x, 0) with finite x is x·c; what else depends on data is chosen by bits, not by branches
     few        in X[n,c,i] g[c]/s[n] the factors over few indices are multiplied among themselves first
     clip       max(x, c) and min(x, c) with numbers c are x.clip(…), in a third of the time
+    rolls      A[(i + 1) % n], read all around, is A rolled
+    digits     A[i//m,i%m] is a view with an axis for i//m and one for i%m
+    squares    a whole power of an array is a product of squares
     front      in max_j (A[j,k] + x[n,j]) what is reduced stands first, so that rows are long
 
 `d.numpy(without=("in_place",))` and `d.compile(without=…)` leave passes out; the results stay the same.
@@ -81,6 +85,7 @@ from .spread import spread
 from .unmask import unmask
 from .untangle import untangle
 from .whole_steps import whole_steps
+from .wrapped import wrapped
 
 EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
     "held": lambda program, known: held(program),
@@ -93,6 +98,7 @@ EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
     "distribute": lambda program, known: distribute(program),
     "skew": skew,
     "spread": lambda program, known: spread(program),
+    "wrapped": lambda program, known: wrapped(program),
     "whole_steps": lambda program, known: whole_steps(program),
     "explicit": lambda program, known: make_explicit(program),  # always: it settles what the rest may assume
     "recentre": lambda program, known: recentre(program),
@@ -112,7 +118,8 @@ BOTH = ("shifted", "normalised", "apart", "recall", "stacked", "scaled")  # forw
 PASSES = tuple(name for name in (*BOTH, *EQUATIONS, "accumulate", *STATEMENTS) if name != "explicit")
 
 
-FORMS = ("by_diagonal", "by_image", "by_place", "by_part", "rows", "spots", "indicator", "few", "clip", "front")
+FORMS = ("by_diagonal", "by_image", "by_place", "by_part", "rows", "spots", "indicator", "few", "clip", "rolls", "digits", "squares",
+         "front")
 
 
 def checked(without: Collection[str]) -> frozenset[str]:

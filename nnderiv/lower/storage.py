@@ -21,8 +21,9 @@ def place(program: Program, nodes: Sequence[Node], kept: set[str]) -> dict[str, 
     for node in nodes:
         if isinstance(node, Loop):
             for name, dropped in _within_a_step(node, nodes, kept).items():
-                axes = tuple(r for k, r in enumerate(program.hulls[name]) if k not in dropped)
-                found[name] = Storage(name, axes, dropped)
+                axes = [(r, hulls[name][k]) for k, r in enumerate(program.hulls[name]) if k not in dropped]
+                if all(r == wide for r, wide in axes):  # one with margins has them for all steps
+                    found[name] = Storage(name, tuple(r for r, _ in axes), dropped)
     return found
 
 
@@ -49,10 +50,11 @@ def _widen(hulls: dict[str, list[Range]], e: Equation, loops: Ranges, computed: 
 
 
 def _joined(r: Range, span: Range, shift: Int) -> Range:
-    low, high = span.lo + shift - r.lo, span.hi + shift - r.hi
+    low = span.lo + shift - r.lo
+    beyond = [span.hi + shift - end for end in r.hi.cases("max")]  # max(T, 1), where a base case stands at 0, is below neither
+    high = min((end.constant for end in beyond if end.is_constant), default=0)
     lo = r.lo + low if low.is_constant and low.constant < 0 else r.lo
-    hi = r.hi + high if high.is_constant and high.constant > 0 else r.hi
-    return Range(lo, hi)
+    return Range(lo, r.hi + max(0, high))
 
 
 def _within_a_step(loop: Loop, nodes: Sequence[Node], kept: set[str], outer: tuple[str, ...] = ()) -> dict[str, frozenset[int]]:

@@ -49,7 +49,8 @@ from .quotients import exponents
 from .writer import Writer
 
 FUNCTIONS = {
-    **{name: function(f"np.{name}") for name in ("exp", "log", "sqrt", "tanh", "sin", "cos", "abs", "sign")},
+    **{name: function(f"np.{name}") for name in ("exp", "log", "sqrt", "tanh", "sin", "cos", "abs")},
+    "sign": replace(function("np.sign"), into=""),  # into its own operand it goes by branches, and takes twelve times as long
     "erf": call("_erf({0})", 0),
     "sigmoid": function("_sigmoid"),
     "relu": function("np.maximum", 1, ", 0"),
@@ -61,6 +62,7 @@ AT_ONCE = replace(WHERE, into="", only=None)  # all or nothing
 BY_BITS = replace(WHERE, template="_where({0}, {1}, {2})")
 ONLY_WHERE = Operation("_only_where({0}, {1})", (0, 0), into="_only_where({0}, {1}, out={out})")
 HALF = Num(Fraction(1, 2))
+LARGEST = 64  # power of an array that is computed by squares
 
 
 class Values(Writer):
@@ -216,17 +218,25 @@ class Values(Writer):
 
     def power(self, frame: Frame, e: Op) -> Array:
         base, exponent = self.operand(frame, e, e.args[0]), e.args[1]
-        if isinstance(exponent, Num) and base.labels:
-            if exponent.value == 2:
-                return frame.make(SQUARE, [base], base.labels)
-            if exponent.value == 3:
-                return frame.combine(MULTIPLY, frame.make(SQUARE, [base], base.labels), base)
-            if exponent.value.denominator == 2 and 0 < exponent.value < 4:
-                total = frame.make(FUNCTIONS["sqrt"], [base], base.labels)
-                for _ in range(int(exponent.value)):
-                    total = frame.combine(MULTIPLY, base, total)
-                return total
+        n = exponent.value if isinstance(exponent, Num) and base.labels else Fraction(0)
+        if "squares" not in self.without and n.denominator <= 2 and -LARGEST <= n < 0:
+            return frame.combine(DIVIDE, Array("1"), self.power(frame, Op("**", (e.args[0], Num(-n)))))
+        if n.denominator == 1 and 1 <= n <= (LARGEST if "squares" not in self.without else 3):
+            return self.whole_power(frame, base, int(n))
+        if n.denominator == 2 and 0 < n < 4:
+            total = frame.make(FUNCTIONS["sqrt"], [base], base.labels)
+            for _ in range(int(n)):
+                total = frame.combine(MULTIPLY, base, total)
+            return total
         return frame.combine(POWER, base, self.value(frame, exponent))
+
+    def whole_power(self, frame: Frame, x: Array, n: int) -> Array:
+        """x^n by squares: NumPy's power takes a logarithm and an exponential."""
+        if n == 1:
+            return x
+        if n % 2:
+            return frame.combine(MULTIPLY, self.whole_power(frame, x, n - 1), x)
+        return frame.make(SQUARE, [self.whole_power(frame, x, n // 2)], x.labels)
 
     def function(self, frame: Frame, e: Op) -> Array:
         if (held := self.held(frame, e)) is not None:

@@ -76,7 +76,8 @@ class Writer:
 
     def frame_of(self, order: tuple[str, ...], ranges: Ranges) -> Frame:
         return Frame(order, ranges, self.positive, self.storage, self.sizes, self.extents, dict(self.loops), self.code,
-                     infinite=self.program.unbounded | self.swept, rows="rows" not in self.without)
+                     infinite=self.program.unbounded | self.swept, rows="rows" not in self.without, rolls="rolls" not in self.without,
+                     digits="digits" not in self.without)
 
     def fold_frame(self, fold: Fold) -> Frame:
         self.name_sizes(fold.ranges)

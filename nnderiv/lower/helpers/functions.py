@@ -5,15 +5,15 @@ log(erfc(a))/a + a, its Chebyshev series in u, computed with mpmath at 120 nodes
 -1 at the largest a to 1 at 0."""
 
 TEXT = '''
+@np.errstate(over="ignore")
 def _sigmoid(x, out=None):
-    """1 / (1 + exp(-x)), without overflow."""
-    y = np.multiply(x, 0.5, out=out)
+    """1 / (1 + exp(-x)): where exp is inf it is 0, and small values keep their digits, as those of (1 + tanh(x/2))/2 would not."""
+    y = np.negative(x, out=out)
     if not np.ndim(y):
-        return 0.5 * np.tanh(y) + 0.5
-    np.tanh(y, out=y)
-    y *= 0.5
-    y += 0.5
-    return y
+        return 1 / (1 + np.exp(y))
+    np.exp(y, out=y)
+    y += 1
+    return np.divide(1, y, out=y)
 
 
 _LOWEST = {np.dtype(d): np.finfo(d).min for d in "efdg"}

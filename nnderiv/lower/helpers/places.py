@@ -49,6 +49,13 @@ def _fold(V, shape, *axes):
     return out
 
 
+def _around(A, axis, start, size):
+    """So many entries along an axis that goes round in a circle, from one of them on; zeros along an empty one."""
+    if not A.shape[axis]:
+        return np.zeros((*A.shape[:axis], size, *A.shape[axis + 1:]), A.dtype)
+    return np.take(A, np.arange(start, start + size), axis, mode="wrap")
+
+
 def _gather(A, *indices, outside=0):
     """A[indices] along the first axes of A, and 0 (or another value) where an index is outside its axis."""
     indices = np.broadcast_arrays(*indices)
