@@ -42,6 +42,23 @@ def walks_kernel(kernel: Iterable[Int], rest: Iterable[Int]) -> bool:
     return places * (CALL + others) < places * others * SCATTERED
 
 
+def reads_few(left: Int, moving: Iterable[Int], axis: Int) -> bool:
+    """Whether Σ_a x[a] y[a − u] is looked up for every u, rather than each x[a] y[b] added at u = a − b: the u are few of the b.
+
+    looked up: u · a entries          added: b · a          Among names the axis of b grows with a, as images do, and not with u.
+    """
+    if left.is_constant and axis.is_constant:
+        return axis.constant > 2*left.constant
+    return _grows(axis, moving) and not _grows(axis, [left])
+
+
+def _grows(size: Int, others: Iterable[Int]) -> bool:
+    """Whether a size grows with the names in others."""
+    names = {n for o in others for n in o.symbols()}
+    small = dict.fromkeys(size.symbols(), TYPICAL)
+    return size.value(small | {n: 2*TYPICAL for n in names}) > size.value(small)
+
+
 def may_be_few(count: Int) -> bool:
     """Whether so many entries may be few enough for `_extreme` to take them one after the other; names are decided when they are known."""
     return not count.is_constant or count.constant <= 16

@@ -41,6 +41,7 @@ from ..integer import Element, FloorDiv, Int, Mod
 from ..normal import positive_names
 from ..program import Equation, Program, Range, Ranges
 from ..simplify import truth
+from . import cost
 
 Axis = tuple[Int, tuple[tuple[str, Int], ...]] | None
 
@@ -169,6 +170,8 @@ def _shared(program: Program, a: str, body: list[Expr], ranges: Ranges, bound: t
             backwards = any(never_negative(step - 1, {}, positive_names(program)) for step in steps)
             elsewhere = {x for j, t in enumerate(f.subs) if j != k for x in t.symbols()}
             if (backwards or elsewhere & set(moving)) and all(_goes_along(g, a, s, moving) for g in body):
+                if cost.reads_few(ranges[a].size, [ranges[u].size for u in moving], program.hulls[f.tensor][k].size):
+                    continue
                 q = _new(a, ranges)
                 return {q: program.hulls[f.tensor][k]}, (Int.symbol(q) - split[1]) * split[0], None
     return None
