@@ -675,6 +675,8 @@ def test_a_ring_is_added_to_where_it_was_read() -> None:
     ("x[T], w[K] -> y\ny[t] = sum[k](w[k]*x[t-k])", {"T": 2000, "K": 3}),
     ("x[T], w[K] -> y\ny[t] = sum[k](w[k]*x[t-k]) for t < T", {"T": 2000, "K": 3}),
     ("x[T], w[3] -> y\ny[t] = tanh(sum[k](w[k]*x[t+k-1])) for t < T", {"T": 2000}),
+    ("x[T], w[3] -> y\ny[t] = tanh(sum[k](w[k]*x[t+2*k-2])) for t < T", {"T": 2000}),
+    ("x[T], w[3] -> y\ny[t] = tanh(sum[k](w[k]*x[2*t+k-1])) for t < T//2", {"T": 2000}),
 ])
 @pytest.mark.parametrize("known", [False, True])
 @pytest.mark.parametrize("order", [1, 2])

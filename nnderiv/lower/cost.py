@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import prod
 
-from ..integer import Int
+from ..integer import FloorDiv, Int
 
 TYPICAL = 32          # what a size that is a name counts as
 CALL = 4_000          # one step of a Python loop, with the NumPy calls in it
@@ -45,18 +45,28 @@ def walks_kernel(kernel: Iterable[Int], rest: Iterable[Int]) -> bool:
 def reads_few(left: Int, moving: Iterable[Int], axis: Int) -> bool:
     """Whether Σ_a x[a] y[a − u] is looked up for every u, rather than each x[a] y[b] added at u = a − b: the u are few of the b.
 
-    looked up: u · a entries          added: b · a          Among names the axis of b grows with a, as images do, and not with u.
+    looked up: u · a entries          added: b · a
     """
     if left.is_constant and axis.is_constant:
         return axis.constant > 2*left.constant
-    return _grows(axis, moving) and not _grows(axis, [left])
+    return any(grow_together(m, axis) for m in moving) and not grow_together(left, axis)
 
 
-def _grows(size: Int, others: Iterable[Int]) -> bool:
-    """Whether a size grows with the names in others."""
-    names = {n for o in others for n in o.symbols()}
-    small = dict.fromkeys(size.symbols(), TYPICAL)
-    return size.value(small | {n: 2*TYPICAL for n in names}) > size.value(small)
+def grow_together(a: Int, b: Int) -> bool:
+    """Whether both are sizes of an image, or both of a kernel: a kernel's size has a minus before it in that of an image."""
+    return any(_grows(a, n) and _grows(b, n) for n in a.symbols())
+
+
+def _grows(size: Int, name: str) -> bool:
+    """Whether a size holds a name, and nowhere with a minus before it."""
+    signs = set[bool]()
+    for monomial, c in size.terms.items():
+        for atom in monomial:
+            if atom == name:
+                signs.add(c > 0)
+            elif isinstance(atom, FloorDiv) and name in atom.top.symbols():
+                signs.add((c > 0) == _grows(atom.top, name))
+    return signs == {True}
 
 
 def may_be_few(count: Int) -> bool:
