@@ -138,7 +138,7 @@ def _is_apart(program: Program, step: Int) -> bool:
 
 
 def _quotient(program: Program, a: str, conditions: list[Expr], body: list[Expr], ranges: Ranges, bound: tuple[str, ...]) -> Found | None:
-    """a condition s | v, v with a in it, and a factor that is read at q = v/s + c: a = s·(q − c) − (v − a), q over the range of that read."""
+    """a condition s | v, v with a in it, and a factor read at q = v/s + c: a = s·(q − c) − (v − a), q over the range of that read."""
     for c in conditions:
         if (divided := divisible(c)) is None:
             continue
