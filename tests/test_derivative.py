@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 import nnderiv as nd
+from nnderiv import laws_of_sums
 from nnderiv.normal import normalise
 
 TABLE = {
@@ -187,3 +190,24 @@ def test_an_integer_that_is_read_outside_is_0_for_the_gradient_too(text: str) ->
     ahead, behind = (np.sum(dY*module.forward(**{**inputs, real: inputs[real] + step*v})[0]) for step in (1e-6, -1e-6))
     np.testing.assert_allclose(np.sum(gradients[f"d{real}"]*v), (ahead - behind)/2e-6, rtol=1e-7)
     assert d.check().ok and all(d[x].steps for x in d.wrt)
+
+
+def test_the_work_of_deriving_a_residual_network_grows_with_its_depth(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a tensor sums to is asked of all that it adds up, and of what that adds up: once each, not along every path."""
+    asked = 0
+    total = laws_of_sums._total
+
+    def counted(*args: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        return total(*args)
+
+    def work(depth: int) -> int:
+        nonlocal asked
+        asked = 0
+        blocks = "\n".join(f"x{k + 1}[n,i] = x{k}[n,i] + tanh(sum[j](x{k}[n,j]*W[j,i]))" for k in range(depth))
+        nd.derive(f"x0[N,I], W[I,I] -> x{depth}\n{blocks}")
+        return asked
+
+    monkeypatch.setattr(laws_of_sums, "_total", counted)
+    assert 0 < work(8) <= 3*work(4)
