@@ -677,6 +677,7 @@ def test_a_ring_is_added_to_where_it_was_read() -> None:
     ("x[T], w[3] -> y\ny[t] = tanh(sum[k](w[k]*x[t+k-1])) for t < T", {"T": 2000}),
     ("x[T], w[3] -> y\ny[t] = tanh(sum[k](w[k]*x[t+2*k-2])) for t < T", {"T": 2000}),
     ("x[T], w[3] -> y\ny[t] = tanh(sum[k](w[k]*x[2*t+k-1])) for t < T//2", {"T": 2000}),
+    ("x[T], w[3] -> y\ny[t] = tanh(sum[k](w[k]*x[(t+k-1)//2])) for t < 2*T", {"T": 2000}),
 ])
 @pytest.mark.parametrize("known", [False, True])
 @pytest.mark.parametrize("order", [1, 2])

@@ -48,8 +48,13 @@ def reads_few(left: Int, moving: Iterable[Int], axis: Int) -> bool:
     looked up: u · a entries          added: b · a
     """
     if left.is_constant and axis.is_constant:
-        return axis.constant > 2*left.constant
+        return is_few(left, axis)
     return any(grow_together(m, axis) for m in moving) and not grow_together(left, axis)
+
+
+def is_few(size: Int, others: Int) -> bool:
+    """Whether a number of places is few beside another one that is larger, or that a name says."""
+    return size.is_constant and (not others.is_constant or others.constant > 2*size.constant)
 
 
 def grow_together(a: Int, b: Int) -> bool:
