@@ -250,12 +250,12 @@ def backward(residuals, *, dY):
         total += K[u, v]*tap
     dX = total[:H, :W].copy()                       # (H, W)
     # dK[u,v] = sum[i,j](dY[i,j]*X[i+U-u-1,j+V-v-1])
-    dK = np.zeros((U, V), dtype)
-    places = _Taps((), (U, V), ((U - 1, (H, -1), (n_i, 1)), (V - 1, (W, -1), (n_j, 1))), dtype)
-    wide3, wide4 = places.shape
+    windows2 = _Taps((), (H, W), ((U - 1, (U, -1), (n_i, 1)), (V - 1, (V, -1), (n_j, 1))), dtype)
+    wide3, wide4 = windows2.shape
+    windows2.put(X)
     rows = np.zeros((wide3, wide4), dtype)
     rows[:n_i, :n_j] = dY
-    for (u_q, v_q), place in places.taps:
-        place += X[u_q, v_q]*rows
-    places.get(dK)
+    dK = np.empty((U, V), dtype)
+    for (u, v), tap2 in windows2.exact():
+        dK[u, v] = np.vecdot(tap2.reshape(wide3*wide4), rows.reshape(wide3*wide4))
     return Gradients((dX, dK,))

@@ -158,5 +158,5 @@ def backward(residuals, *, dy):
     # dx[a] = sum[k](dy[k+a]*w[k])
     dx = _windows(dy, (0, (T, 1), (K, 1))) @ w      # (T,)
     # dw[k] = sum[t](dy[t]*x[t-k])
-    dw = _fold((dy[:, None]*x).T, (K,), (0, (T, -1), (T, 1)))  # (K,)
+    dw = dy @ _windows(x, (0, (K, -1), (T, 1))).T   # (K,)
     return Gradients((dx, dw,))

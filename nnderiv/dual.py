@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from .numbers import FUNCTIONS, combine, power
+from .numbers import FUNCTIONS, combine, is_finite, power
 
 
 class Kink(ArithmeticError):
@@ -19,7 +19,10 @@ class Kink(ArithmeticError):
 
 @dataclass(frozen=True, eq=False)
 class Dual:
-    """value + slope·ε; comparisons look at the value, and refuse a place where an arbitrarily small step decides."""
+    """value + slope·ε; comparisons look at the value, and refuse a place where an arbitrarily small step decides.
+
+    No step decides between infinities: what is −inf stays so.
+    """
 
     value: Any
     slope: Any
@@ -84,7 +87,7 @@ class Dual:
 
     def compare(self, op: str, other: Any) -> bool:
         o = _dual(other)
-        if combine("==", self.value, o.value) and not combine("==", self.slope, o.slope):
+        if combine("==", self.value, o.value) and is_finite(self.value) and not combine("==", self.slope, o.slope):
             raise Kink(f"{self.value} meets {o.value}")
         return bool(combine(op, self.value, o.value))
 

@@ -20,6 +20,7 @@ from .expr import (
     conjunction,
     conjuncts,
     factors,
+    map_children,
     map_ints,
     poles,
     product,
@@ -30,7 +31,7 @@ from .expr import (
 from .integer import Element, FloorDiv, Int, Mod
 from .program import Ranges
 from .regular import is_regular
-from .terms import Context, Term, decisive
+from .terms import Context, Term, decisive, may_leave
 
 
 def split_where(term: Term, dims: Ranges, ctx: Context) -> Term | None:
@@ -62,6 +63,15 @@ def settle_divisions(term: Term, dims: Ranges, ctx: Context) -> Term:
     """a mod s = a and ⌊a/s⌋ = 0 in the body, where 0 ≤ a < s for the ranges of the indices."""
     ranges = {**dims, **term.indices}
     body = map_ints(lambda v: settled(v, ranges, ctx.positive), term.body)
+    return term if body == term.body else Term(term.indices, term.conditions, body, term.spare)
+
+
+def settle_choices(term: Term, dims: Ranges, ctx: Context) -> Term:
+    """where(c, a, b) = a in the body, where c always holds for the ranges of the indices, and b where it never does.
+
+    A sum leaves out places where what is not taken reads outside: there the choice stays.
+    """
+    body = _chosen(term.body, {**dims, **term.indices}, ctx, bool(term.indices))
     return term if body == term.body else Term(term.indices, term.conditions, body, term.spare)
 
 
@@ -130,6 +140,17 @@ def drop_implied(term: Term, dims: Ranges, ctx: Context) -> Term:
 
 
 # -- what they rest on ------------------------------------------------------------------------------------------------------
+def _chosen(e: Expr, ranges: Ranges, ctx: Context, is_summed: bool) -> Expr:
+    if not isinstance(e, Op):
+        return e
+    e = map_children(lambda child: _chosen(child, ranges, ctx, is_summed), e)
+    if not (isinstance(e, Op) and e.op == "where") or (settled := _settle(e.args[0], ranges, ctx)) not in (TRUE, FALSE):
+        return e
+    condition, a, b = e.args
+    taken, other = (a, b) if settled == TRUE else (b, a)
+    return e if is_summed and any(may_leave(x, ranges, ctx) for x in (condition, other)) else taken
+
+
 def _settle(c: Expr, ranges: Ranges, ctx: Context) -> Expr:
     assert isinstance(c, Op)
     if c.op in ("and", "or", "not"):

@@ -297,30 +297,38 @@ def known_totals(term: Term, dims: Ranges, ctx: Context) -> Term:
     """Σ_m p[…,m,…] · e = c · e, where p is a softmax over m (c = 1) or a sum of what sums to a number, and e and the conditions do not
     know m."""
     for f in dict.fromkeys(f for f in factors(term.body) if isinstance(f, Read)):
-        for pattern, value in _totals(f.tensor, ctx) if term.indices else ():
-            found = _match_given(term, pattern, value, dims, ctx)
+        for axis in (k for k, s in enumerate(f.subs) if s.name in term.indices):
+            total = _total_along(f.tensor, axis, ctx)
+            found = _match_given(term, *total, dims, ctx) if total is not None else None
             if found is not None:
                 return found
     return term
 
 
-def _totals(name: str, ctx: Context) -> Iterator[tuple[Reduce, Expr]]:
-    """Sums of a whole tensor along an axis that its definition makes a number."""
+def _total_along(name: str, axis: int, ctx: Context) -> tuple[Reduce, Expr] | None:
+    """The sum of a whole tensor along an axis, where its definition makes it a number; looked for once, for many paths lead there."""
+    known = ctx.program.totals
+    if (name, axis) not in known:
+        known[name, axis] = _defined_total(name, axis, ctx)
+    return known[name, axis]
+
+
+def _defined_total(name: str, axis: int, ctx: Context) -> tuple[Reduce, Expr] | None:
     definitions = ctx.program.definitions.get(name, ())
     if len(definitions) != 1 or definitions[0].is_base or name in ctx.program.components:
-        return
+        return None
     (d,) = definitions
-    whole = Read(name, d.subs)
-    if (c := _softmax_axis(d, ctx)) is not None:
-        yield Reduce("sum", (c,), whole), ONE
-    terms = additive_terms(d.body)
-    if 1 < len(terms) <= 4 and not any(isinstance(n, Reduce) for n in walk(d.body)):
-        for c in d.indices:
-            total = [_total(num(s) * t, c, d, ctx) for s, t in terms]
-            if None not in total:
-                value = add(merge_equal(_expanded([t for t in total if t is not None]), d.ranges))
-                if not reads(value):
-                    yield Reduce("sum", (c,), whole), value
+    c, terms = d.indices[axis], additive_terms(d.body)
+    pattern = Reduce("sum", (c,), Read(name, d.subs))
+    if _softmax_axis(d, ctx) == c:
+        return pattern, ONE
+    if not 1 < len(terms) <= 4 or any(isinstance(n, Reduce) for n in walk(d.body)):
+        return None
+    total = [_total(num(s) * t, c, d, ctx) for s, t in terms]
+    if None in total:
+        return None
+    value = add(merge_equal(_expanded([t for t in total if t is not None]), d.ranges))
+    return None if reads(value) else (pattern, value)
 
 
 def _softmax_axis(d: Equation, ctx: Context) -> str | None:

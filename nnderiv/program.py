@@ -218,6 +218,11 @@ class Program:
         return infinite(self.equations, {e.tensor for e in self.equations if divides_by_gap(e.body, e.ranges, self)})
 
     @cached_property
+    def totals(self) -> dict[tuple[str, int], tuple[Reduce, Expr] | None]:
+        """Sums of whole tensors along an axis that are numbers, as far as they have been looked for."""
+        return {}
+
+    @cached_property
     def components(self) -> dict[str, frozenset[str]]:
         """For each tensor that takes part in a recurrence, the tensors of its cycle."""
         from .graph import cycles

@@ -258,17 +258,17 @@ def _(e: Any, r: Reader) -> Expr:
 
 @_read_node.register(sp.Mul)
 def _(e: Any, r: Reader) -> Expr:
-    """One fraction: numbers in front, factors with a negative exponent below."""
-    parts: list[Expr] = []
-    for f in e.args:
-        base, exponent = f.as_base_exp()
-        if isinstance(f, sp.Rational):
-            parts.append(num(Fraction(int(f.p), int(f.q))))
-        elif exponent.is_Rational and exponent < 0:
-            parts.append(Op("/", (ONE, r.real(sp.Pow(base, -exponent)))))
-        else:
-            parts.append(r.real(f))
-    return product(parts)
+    """One fraction: numbers in front, factors with a negative exponent below.
+
+    (a + b)/(2 N) keeps its 2 below: above, SymPy would multiply it in.
+    """
+    number, factors = e.as_coeff_mul()
+    below = [sp.Pow(f, -1) for f in factors if (exponent := f.as_base_exp()[1]).is_Rational and exponent < 0]
+    above = [f for f in factors if sp.Pow(f, -1) not in below]
+    if below and number.is_Rational and [type(f) for f in above] == [sp.Add]:
+        number, below = sp.Integer(number.p), [sp.Integer(number.q), *below]
+    parts = [r.real(f) for f in (number, *above) if f != 1]
+    return product([*parts, *(Op("/", (ONE, r.real(f))) for f in below if f != 1)])
 
 
 @_read_node.register(sp.Pow)

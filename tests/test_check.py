@@ -347,3 +347,16 @@ def test_nothing_is_close_to_what_is_not_a_number() -> None:
     assert Comparison(1.0, float("inf"), 1.0).error == float("inf")
 
 
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_states_that_cannot_be_reached_are_no_kinks(seed: int) -> None:
+    """Their scores are −inf wherever a step leads: which of two such is the larger is decided by no step."""
+    text = """
+        X[T,6] -> L
+        a[0,s] = where(s == 5, X[0,s], -inf)
+        a[t,s] = X[t,s] + logsumexp[d](a[t-1,s+d]) for t < T, s < 6, d < 2
+        L = logsumexp[s](a[T-1,s])
+    """
+    report = nd.derive(text).check(seed=seed)
+    assert report.ok, report

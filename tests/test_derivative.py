@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 import nnderiv as nd
+from nnderiv import laws_of_sums
 from nnderiv.normal import normalise
 
 TABLE = {
@@ -193,3 +196,24 @@ def test_a_derivation_has_the_gradients_that_it_goes_through():
     d = nd.derive("X[N,I], W[I,O], int s -> Y\nY[n,o] = s*sum[i](X[n,i]*W[i,o])", wrt=("W",))
     assert "W" in d and d["W"] in d and "X" not in d and "s" not in d and [g.wrt for g in d] == ["W"] and len(d) == 1
     assert nd.derive("W[N] -> y\ny[n] = W[n]")["W"] not in d
+
+
+def test_the_work_of_deriving_a_residual_network_grows_with_its_depth(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a tensor sums to is asked of all that it adds up, and of what that adds up: once each, not along every path."""
+    asked = 0
+    total = laws_of_sums._total
+
+    def counted(*args: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        return total(*args)
+
+    def work(depth: int) -> int:
+        nonlocal asked
+        asked = 0
+        blocks = "\n".join(f"x{k + 1}[n,i] = x{k}[n,i] + tanh(sum[j](x{k}[n,j]*W[j,i]))" for k in range(depth))
+        nd.derive(f"x0[N,I], W[I,I] -> x{depth}\n{blocks}")
+        return asked
+
+    monkeypatch.setattr(laws_of_sums, "_total", counted)
+    assert 0 < work(8) <= 3*work(4)

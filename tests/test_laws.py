@@ -52,6 +52,8 @@ APPLIES = {
                           ("where(n + 1 < N and not n < N, x[n], 0)", "n", "0"), ("where(n > s and n < s, x[n], 0)", "n", "0"),
                           ("sum[n](where(n < N + 2, x[n], 0))", "", "sum[n](x[n])")],
     "settle_divisions": [("x[n]*z[n//N]", "n", "x[n]*z[0]"), ("x[n]*y[n % N]", "n", "x[n]*y[n]")],
+    "settle_choices": [("exp(where(n < N, x[n], y[n+1]))", "n", "exp(x[n])"), ("exp(where(n < 0, x[n], y[n+1]))", "n", "exp(y[n+1])"),
+                       ("sum[n](exp(where(n >= 0, x[n], y[n])))", "", "sum[n](exp(x[n]))")],
     "divide_exactly": [("where(n % s == 0, x[s*(n//s)], 0)", "n", "where(n % s == 0, x[n], 0)")],
     "name_data": [("where(t[k] == n, x[t[k]]*y[n], 0)", "n,k", "where(t[k] == n, x[n]*y[n], 0)"),
                   ("where(n == t[k], 1/x[t[k]], 0)", "n,k", "where(n == t[k], 1/x[n], 0)")],
@@ -74,6 +76,8 @@ FAILS = {
     "split_where": [("x[n]*where(n > 1, y[n], 1)", "n"), ("x[n]*where(x[n] > 1, 0, y[n])", "n")],  # nothing is 0; real numbers decide
     "settle_conditions": [("where(n > 0, x[n], 0)", "n"), ("where(n > 1 and n < 3, x[n], 0)", "n")],  # true for some, false for others
     "settle_divisions": [("x[n]*z[(n+1)//N]", "n"), ("w[n]*y[n % N]", "n")],  # n + 1 may be N; n runs up to 2 N
+    "settle_choices": [("exp(where(n > 0, x[n], y[n]))", "n"),
+                       ("sum[n](exp(where(n < N, x[n], y[n+1])))", "")],  # the sum leaves out the last place
     "divide_exactly": [("where(n % s == 1, x[s*(n//s)], 0)", "n"), ("where(n > s, x[s*(n//s)], 0)", "n")],  # s need not divide
     "name_data": [("where(t[k] == n + 1, x[t[k]], 0)", "n,k"), ("where(t[k] < n, x[t[k]], 0)", "n,k"),
                   ("sum[n](where(t[k] == n, x[t[k]]*x[n], 0))", "k")],  # n + 1 is no plain name; it is summed

@@ -1277,6 +1277,19 @@ def test_masked_entries_and_rows_give_zeros_and_no_nan() -> None:
     np.testing.assert_allclose(p[[0, 2, 3, 4]].sum(1), 1, rtol=1e-6)
 
 
+def test_windows_that_are_masked_altogether_give_zeros_and_no_nan_twice() -> None:
+    """What a walk through the windows computes beforehand leaves exp(S − lse) as it is, so that of −inf less −inf it makes 0."""
+    rng, text = np.random.default_rng(0), """
+        x[T,S], int m[S] -> y
+        b[t,s] = where(m[s] > 0, x[t,s], -inf)
+        z[t,s] = logsumexp[d](b[t,s+d]) for d < 3
+        y[t,s] = exp(z[t,s])
+    """
+    d = nd.derive(nd.derive(text).backward)
+    inputs = {"x": rng.normal(size=(2, 8)), "m": np.array([1, 0, 0, 0, 1, 1, 0, 1]), "dy": rng.normal(size=(2, 6))}
+    assert_means(d, d.compile(), inputs, rng)
+
+
 @pytest.mark.parametrize("text", [
     "A[M,T,T] -> Y\nY[m,j] = 2*Y[m-1,M-1-j] + 0.5*sum[v,n](M*A[m,v,v]*A[n,v,(v+j)//2]) for m < M, j < M",
     "A[N,N,M] -> Y\nY[t,i] = Y[t-1,i+1]/2 + sum[j](A[j,i//2,t]*A[j,i,0]) for t < M, i < N",

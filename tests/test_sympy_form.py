@@ -16,6 +16,7 @@ from tests.strategies import programs
 from tests.test_matrix import CASES
 
 PROGRAMS = {
+    "places of quantiles": "t[N], s[M] -> L\nL = mean[i,j](abs((2*i+1)/(2*N) - sigmoid((s[j] + t[i])/(2*s[j]))))",
     **CASES,
     "CONVOLUTION": """
         X[N,C,H], K[O,C,U], b[O], int s, int p -> Y

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tracemalloc
 from math import prod
 from typing import Any
 
@@ -672,3 +673,30 @@ def test_a_ring_is_added_to_where_it_was_read(end: str, sign: str) -> None:
     total = np.stack([y[:, places == n].sum(1) for n in range(6)], 1)
     dx = sum(w[k]*np.roll(total, -k, 1) for k in range(4))
     np.testing.assert_allclose(d.compile().backward(residuals, dy=y).dx, dx, rtol=1e-12)
+
+
+@pytest.mark.parametrize("text, sizes", [
+    ("x[T], w[K] -> y\ny[t] = sum[k](w[k]*x[t-k])", {"T": 2000, "K": 3}),
+    ("x[T], w[K] -> y\ny[t] = sum[k](w[k]*x[t-k]) for t < T", {"T": 2000, "K": 3}),
+    ("x[T], w[3] -> y\ny[t] = tanh(sum[k](w[k]*x[t+k-1])) for t < T", {"T": 2000}),
+    ("x[T], w[3] -> y\ny[t] = tanh(sum[k](w[k]*x[t+2*k-2])) for t < T", {"T": 2000}),
+    ("x[T], w[3] -> y\ny[t] = tanh(sum[k](w[k]*x[2*t+k-1])) for t < T//2", {"T": 2000}),
+    ("x[T], w[3] -> y\ny[t] = tanh(sum[k](w[k]*x[(t+k-1)//2])) for t < 2*T", {"T": 2000}),
+])
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("order", [1, 2])
+def test_a_kernel_is_no_table_of_all_pairs_of_places_of_the_image(text: str, sizes: dict[str, int], known: bool, order: int) -> None:
+    """Of x[a] y[a − u] few are needed: not all x[a] y[b] are made first, in the gradient of a kernel or in the gradient of that."""
+    d = nd.derive(text)
+    d, rng = nd.derive(d.backward) if order == 2 else d, np.random.default_rng(0)
+    small = {**dict.fromkeys(sizes, 3), "T": 7}
+    draw = lambda sizes: {i.name: rng.normal(size=[int(x.value(sizes)) for x in i.dims]) for i in d.forward.inputs}
+    assert_means(d, d.compile(sizes=small if known else None), draw(small), rng)
+    module, inputs = d.compile(sizes=sizes if known else None), draw(sizes)
+    tracemalloc.start()
+    ys, residuals = module.forward(**inputs)
+    ys = ys if len(d.forward.outputs) > 1 else [ys]
+    module.backward(residuals, **{d.gradients.seeds[name]: np.cos(y) for name, y in zip(d.forward.outputs, ys, strict=True)})
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100 * 8*sizes["T"]

@@ -184,10 +184,13 @@ def _windows_of(frame: Frame, e: Expr, kernel: Sequence[str]) -> Iterator[Read]:
 
 
 def _hoisted(body: EachPlace, frame: Frame, e: Expr, kernel: set[str]) -> Expr:
-    """The expression with a variable for each largest part that computes with arrays and needs none of the kernel's indices."""
+    """The expression with a variable for each largest part that computes with arrays and needs none of the kernel's indices.
+
+    A sign stays where it is: exp(S − lse) is known by what it subtracts.
+    """
     if isinstance(e, Op) and e.op in (*COMPARISONS, "and", "or", "not") or not isinstance(e, Op):
         return e
-    if free_symbols(e) & kernel:
+    if free_symbols(e) & kernel or e.op == "neg":
         return map_children(lambda c: _hoisted(body, frame, c, kernel), e)
     if not reads(e) or not free_symbols(e) & set(frame.order):
         return e

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import prod
 
-from ..integer import Int
+from ..integer import FloorDiv, Int
 
 TYPICAL = 32          # what a size that is a name counts as
 CALL = 4_000          # one step of a Python loop, with the NumPy calls in it
@@ -40,6 +40,38 @@ def walks_kernel(kernel: Iterable[Int], rest: Iterable[Int]) -> bool:
     """
     places, others = entries(kernel), entries(rest)
     return places * (CALL + others) < places * others * SCATTERED
+
+
+def reads_few(left: Int, moving: Iterable[Int], axis: Int) -> bool:
+    """Whether Σ_a x[a] y[a − u] is looked up for every u, rather than each x[a] y[b] added at u = a − b: the u are few of the b.
+
+    looked up: u · a entries          added: b · a
+    """
+    if left.is_constant and axis.is_constant:
+        return is_few(left, axis)
+    return any(grow_together(m, axis) for m in moving) and not grow_together(left, axis)
+
+
+def is_few(size: Int, others: Int) -> bool:
+    """Whether a number of places is few beside another one that is larger, or that a name says."""
+    return size.is_constant and (not others.is_constant or others.constant > 2*size.constant)
+
+
+def grow_together(a: Int, b: Int) -> bool:
+    """Whether both are sizes of an image, or both of a kernel: a kernel's size has a minus before it in that of an image."""
+    return any(_grows(a, n) and _grows(b, n) for n in a.symbols())
+
+
+def _grows(size: Int, name: str) -> bool:
+    """Whether a size holds a name, and nowhere with a minus before it."""
+    signs = set[bool]()
+    for monomial, c in size.terms.items():
+        for atom in monomial:
+            if atom == name:
+                signs.add(c > 0)
+            elif isinstance(atom, FloorDiv) and name in atom.top.symbols():
+                signs.add((c > 0) == _grows(atom.top, name))
+    return signs == {True}
 
 
 def may_be_few(count: Int) -> bool:

@@ -12,7 +12,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..bounds import never_negative
@@ -41,6 +41,7 @@ from ..integer import Element, FloorDiv, Int, Mod
 from ..normal import positive_names
 from ..program import Equation, Program, Range, Ranges
 from ..simplify import truth
+from . import cost
 
 Axis = tuple[Int, tuple[tuple[str, Int], ...]] | None
 
@@ -137,22 +138,30 @@ def _is_apart(program: Program, step: Int) -> bool:
 
 
 def _quotient(program: Program, a: str, conditions: list[Expr], body: list[Expr], ranges: Ranges, bound: tuple[str, ...]) -> Found | None:
-    """a condition s | v, v with a in it, and a factor that is read at v/s: a = s·q − (v − a), q over the range of that read."""
+    """a condition s | v, v with a in it, and a factor read at q = v/s + c: a = s·(q − c) − (v − a), q over the range of that read."""
     for c in conditions:
         if (divided := divisible(c)) is None:
             continue
         split = divided.top.split(a)
         if split is None or not (split[0] == 1 or split[0] == -1):
             continue
-        for r in axes_at(program, Int.atom(FloorDiv(divided.top, divided.bottom)), body):  # beyond it the term is 0
+        for r, past in _axes_from(program, Int.atom(FloorDiv(divided.top, divided.bottom)), body, ranges):  # beyond it the term is 0
             q = _new(a, ranges)
-            return {q: r}, (divided.bottom * Int.symbol(q) - split[1]) * split[0], c
+            return {q: r}, (divided.bottom * (Int.symbol(q) - past) - split[1]) * split[0], c
     return None
 
 
 def axes_at(program: Program, sub: Int, parts: list[Expr]) -> list[Range]:
     """The axes at which factors are read with this subscript."""
     return [r for f in parts if isinstance(f, Read) for s, r in zip(f.subs, program.hulls[f.tensor], strict=True) if s == sub]
+
+
+def _axes_from(program: Program, start: Int, parts: list[Expr], ranges: Ranges) -> Iterator[tuple[Range, Int]]:
+    """The axes at which factors are read at start + c, with c: a number, or what is the same for all indices."""
+    for f in parts:
+        for s, r in zip(f.subs, program.hulls[f.tensor], strict=True) if isinstance(f, Read) else ():
+            if not (s - start).symbols() & ranges.keys() and not (s - start).elements():
+                yield r, s - start
 
 
 def _shared(program: Program, a: str, body: list[Expr], ranges: Ranges, bound: tuple[str, ...]) -> Found | None:
@@ -169,6 +178,8 @@ def _shared(program: Program, a: str, body: list[Expr], ranges: Ranges, bound: t
             backwards = any(never_negative(step - 1, {}, positive_names(program)) for step in steps)
             elsewhere = {x for j, t in enumerate(f.subs) if j != k for x in t.symbols()}
             if (backwards or elsewhere & set(moving)) and all(_goes_along(g, a, s, moving) for g in body):
+                if cost.reads_few(ranges[a].size, [ranges[u].size for u in moving], program.hulls[f.tensor][k].size):
+                    continue
                 q = _new(a, ranges)
                 return {q: program.hulls[f.tensor][k]}, (Int.symbol(q) - split[1]) * split[0], None
     return None

@@ -1,4 +1,5 @@
-"""Program -> program in which the kernel stays and the image slides: Σ_a dY[a] K[a + p − s·i] becomes Σ_u dY[s·i + u − p] K[u].
+"""Program -> program in which the kernel stays and the image slides: Σ_a dY[a] K[a + p − s·i] becomes Σ_u dY[s·i + u − p] K[u],
+and Σ_a dY[a] K[s·i + p − a] becomes Σ_u dY[s·i + p − u] K[u].
 
 Both say the same: where K[u] does not exist the first has a zero, and where dY[a] does not, the second. The first reads
 the kernel at as many places as the image has, almost all of them outside.
@@ -14,6 +15,7 @@ from ..fresh import Fresh
 from ..integer import Int
 from ..normal import positive_names
 from ..program import Equation, Program, Range
+from . import cost
 
 
 def recentre(program: Program) -> Program:
@@ -34,8 +36,8 @@ def _equation(program: Program, e: Equation) -> Equation:
             if found is not None:
                 # In another sum of this equation the same letter runs over another range.
                 new = a if bound.count(a) == 1 else Fresh({*program.names, *ranges})(a)
-                shift, ranges[new] = found
-                parts = [subst_indices(f, {a: Int.symbol(new) - shift}) for f in parts]
+                sign, shift, ranges[new] = found
+                parts = [subst_indices(f, {a: (Int.symbol(new) - shift) * sign}) for f in parts]
                 node = Reduce("sum", tuple(new if i == a else i for i in node.indices), product(parts))
         return node
 
@@ -43,8 +45,8 @@ def _equation(program: Program, e: Equation) -> Equation:
     return e if body == e.body else replace(e, body=body, ranges=ranges)
 
 
-def _sliding_kernel(program: Program, e: Equation, a: str, parts: list[Expr]) -> tuple[Int, Range] | None:
-    """(r, the axis of T) for two factors S[a] and T[a + r] in which r falls by more than one as another index grows."""
+def _sliding_kernel(program: Program, e: Equation, a: str, parts: list[Expr]) -> tuple[Int, Int, Range] | None:
+    """(±1, r, the axis of T) for two factors S[a] and T[r ± a] in which r goes the other way by more than one as another index grows."""
     using = [f for f in parts if a in free_symbols(f)]
     if len(using) != 2 or not all(isinstance(f, Read) for f in using):
         return None
@@ -52,9 +54,11 @@ def _sliding_kernel(program: Program, e: Equation, a: str, parts: list[Expr]) ->
         assert isinstance(one, Read) and isinstance(other, Read)
         whole = [r for s, r in zip(one.subs, program.hulls[one.tensor], strict=True) if a in s.symbols() and s.name == a]
         moving = [(s, r) for s, r in zip(other.subs, program.hulls[other.tensor], strict=True) if a in s.symbols()]
-        if whole != [e.ranges[a]] or len(moving) != 1 or (split := moving[0][0].split(a)) is None or split[0] != 1:
+        if whole != [e.ranges[a]] or len(moving) != 1 or (split := moving[0][0].split(a)) is None:
             continue
-        steps = [c[0] for i in split[1].symbols() & e.ranges.keys() if (c := split[1].split(i)) is not None]
-        if len(steps) == 1 and steps[0] != -1 and never_negative(-steps[0] - 1, {}, positive_names(program)):
-            return split[1], moving[0][1]
+        (sign, shift), axis = split, moving[0][1]
+        steps = [-sign * c[0] for i in shift.symbols() & e.ranges.keys() if (c := shift.split(i)) is not None]
+        long = (sign == 1 or sign == -1) and [s for s in steps if s != 1 and never_negative(s - 1, {}, positive_names(program))]
+        if long and (sign == 1 and len(steps) == 1 or cost.is_few(axis.size, e.ranges[a].size)):
+            return sign, shift, axis
     return None

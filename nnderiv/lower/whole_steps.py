@@ -27,6 +27,7 @@ from ..fresh import Fresh
 from ..integer import FloorDiv, Int
 from ..normal import positive_names
 from ..program import Equation, Program, Range, Ranges
+from . import cost
 from .fold import axes_at
 
 
@@ -92,19 +93,7 @@ def _stepwise(program: Program, node: Reduce, steps: _Steps, ranges: Ranges) -> 
 
 
 def _pays(summed: Int, steps: Int) -> bool:
-    """Whether the index runs over an image of which the steps are places: the sizes grow together. A kernel's size has a minus in them."""
+    """Whether the index runs over an image of which the steps are places."""
     if summed.is_constant and steps.is_constant:
         return steps.constant <= summed.constant
-    return any(_grows(summed, n) and _grows(steps, n) for n in summed.symbols())
-
-
-def _grows(size: Int, name: str) -> bool:
-    """Whether a size holds a name, and nowhere with a minus before it."""
-    signs = set[bool]()
-    for monomial, c in size.terms.items():
-        for atom in monomial:
-            if atom == name:
-                signs.add(c > 0)
-            elif isinstance(atom, FloorDiv) and name in atom.top.symbols():
-                signs.add((c > 0) == _grows(atom.top, name))
-    return signs == {True}
+    return cost.grow_together(summed, steps)
