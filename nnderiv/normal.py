@@ -4,7 +4,8 @@
     Y[i] = op[r](e)                        op: max, min or logsumexp
 
 where e is free of reductions. Reductions in other places get names: softmax(S) becomes exp(S − lse) with
-lse[i] = logsumexp[j](S[i,j]); a mean becomes a sum over a count; the argument of a function that holds a sum gets a name.
+lse[i] = logsumexp[j](S[i,j]), and so does one that is written out; a mean becomes a sum over a count; the argument of a function
+that holds a sum gets a name.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import replace
 from functools import partial
 
 from .bounds import inside, never_negative
+from .exponentials import Exponentials
 from .expr import (
     INF,
     NORMALISERS,
@@ -91,7 +93,8 @@ class _Normaliser:
     def run(self) -> Program:
         for e in self.program.equations:
             self.equation = e
-            body = self.top(self.at_data(e.body, frozenset()))
+            body = Exponentials(e.ranges, lambda x: not self.conditions(x)).settled(e.body, e.indices)
+            body = self.top(self.at_data(body, frozenset()))
             used = {s.name for s in e.subs} | set(bound_indices(body)) | e.by_hand
             self.equations.append(replace(e, body=body, ranges={i: r for i, r in e.ranges.items() if i in used}))
         return replace(self.program, equations=tuple(self.equations), shapes=self.shapes)

@@ -21,7 +21,7 @@ FLOORS = (
     ("expr", "bounds", "numbers"),
     ("gaps",),
     ("program", "conditions", "regular"),
-    ("meaning", "learned", "elsewhere"),
+    ("meaning", "learned", "elsewhere", "exponentials"),
     ("notation", "evaluate", "solve", "scalar", "dual", "degree", "numeric", "sizes"),
     ("terms",),
     ("laws_of_conditions", "laws_of_terms"),

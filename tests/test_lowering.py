@@ -557,6 +557,18 @@ def test_a_sigmoid_keeps_the_digits_of_small_values(dtype: str) -> None:
     assert np.isnan(modules[0].forward(x=np.array([np.nan], dtype))[0])
 
 
+@pytest.mark.parametrize("equation", [
+    "y[n,k] = sum[t](s[n,t]*exp(x[t,k])) for t < K",
+    "e[t,k] = exp(x[t,k])  for t < K\ny[n,k] = sum[t](s[n,t]*exp(x[t,k]))*e[0,k] for t < K",
+    "y[n,k] = sum[t](s[n,t]*tanh(x[t+1,k])**2) for t < K",
+])
+def test_a_name_for_a_function_keeps_no_place_in_a_sum_that_the_function_leaves_out(equation: str) -> None:
+    d = nd.derive(f"s[N,K], x[N,K] -> y\n{equation}")
+    rng = np.random.default_rng(0)
+    inputs = {"s": rng.normal(size=(3, 5)), "x": rng.normal(size=(3, 5))}
+    assert_means(d, d.compile(), inputs, rng)
+
+
 LIMITS = {
     "relu(x[n])": ".clip(0, np.inf)",
     "min(6, relu(x[n]))": ".clip(0, 6)",

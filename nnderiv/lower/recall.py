@@ -18,7 +18,7 @@ from ..expr import ONE, Expr, IntValue, Num, Op, Read, Reduce, children, factors
 from ..expr import replace as replaced
 from ..fresh import Fresh
 from ..integer import Int
-from ..normal import positive_names
+from ..normal import positive_names, readable
 from ..program import Equation, Program, Range
 from .exchange import with_known
 
@@ -144,11 +144,18 @@ def _reading(program: Program, e: Equation, body: Expr, kept: Kept) -> Equation:
         above = never_negative(s - r.lo, e.ranges, positive) or any(never_negative(h.lo - r.lo, {}, positive) for h in hulls)
         return above and (never_negative(r.hi - 1 - s, e.ranges, positive) or any(never_negative(r.hi - h.hi, {}, positive) for h in hulls))
 
-    def visit(node: Expr, beside: Beside) -> Expr:
+    def leaves_out_the_same(call: Call, new: Equation) -> bool:
+        """Whether a reduction leaves out the same places by the name of the function as by what the function reads."""
+        said = readable(tuple(_places(new)), call.at, e.ranges, positive)
+        return all(c in said for r in reads(call.function) for c in readable(program.hulls[r.tensor], r.subs, e.ranges, positive))
+
+    def visit(node: Expr, beside: Beside, reduced: bool) -> Expr:
         for call in _of(e, node):
             _, new = kept.get(call.key, (e, e))
-            if new.tensor != e.tensor and all(is_kept(s, r, beside) for s, r in zip(call.at, _places(new), strict=True)):
+            if new.tensor == e.tensor or reduced and not leaves_out_the_same(call, new):
+                continue
+            if all(is_kept(s, r, beside) for s, r in zip(call.at, _places(new), strict=True)):
                 return Read(new.tensor, call.at)
-        return map_children(lambda child: visit(child, _beside(node, beside)), node)
+        return map_children(lambda child: visit(child, _beside(node, beside), reduced or isinstance(node, Reduce)), node)
 
-    return e.with_body(visit(body, ()))
+    return e.with_body(visit(body, (), False))
