@@ -41,6 +41,7 @@ class _Writer:
     parameter: str = ""
     equations: list[str] = field(default_factory=list)
     known: Program | None = None
+    bound: dict[str, str] = field(default_factory=dict)  # the letters that the equation at hand sums over, and their sizes
 
     # -- the program -------------------------------------------------------------------------------------------------
     def program(self) -> str:
@@ -101,7 +102,7 @@ class _Writer:
 
     # -- equations ---------------------------------------------------------------------------------------------------
     def plain(self, name: str) -> list[str]:
-        scope = self.scope(self.rng.choice((0, 1, 1, 2, 2, 3)))
+        self.bound, scope = {}, self.scope(self.rng.choice((0, 1, 1, 2, 2, 3)))
         line = self.equation(name, scope, _Body(self, dict(scope)).real(self.rng.choice((1, 2, 2, 3))))
         lines = [line]
         if scope and self.rng.random() < 0.15:
@@ -114,7 +115,8 @@ class _Writer:
 
     def equation(self, name: str, scope: dict[str, str], body: str) -> str:
         left = f"{name}[{','.join(scope)}]" if scope else name
-        return f"{left} = {body}{self.clause(scope) if self.rng.random() < 0.6 else ''}"
+        ranges = {**scope, **(self.bound if self.rng.random() < 0.3 else {})}  # sums by hand may run beyond what they read
+        return f"{left} = {body}{self.clause(ranges) if self.rng.random() < 0.6 else ''}"
 
     def clause(self, scope: dict[str, str]) -> str:
         return f" for {', '.join(f'{k} < {s}' for k, s in scope.items())}" if scope else ""
@@ -271,7 +273,7 @@ class _Body:
         a = self.rng.choice(letters)
         b = self.rng.choice(list(self.scope))
         integers = [n for n, s in self.writer.integers if self.scope.get(a) == s]
-        shapes = [f"{a}-1", f"{a}+1", f"{a}-2", f"{a}+2", f"{size}-1-{a}", f"2*{a}", f"2*{a}+1", f"2*{a}-1", f"3*{a}-1",
+        shapes = [a, a, f"{a}-1", f"{a}+1", f"{a}-2", f"{a}+2", f"{size}-1-{a}", f"2*{a}", f"2*{a}+1", f"2*{a}-1", f"3*{a}-1",
                   f"{a}+{b}", f"{a}-{b}", f"{a}+{b}-1", f"2*{a}+{b}", f"2*{a}-3*{b}", f"{a}+2*{b}-1", f"{a}//2", f"({a}+1)//2", f"{a} % 2",
                   f"({a}+{b})//2", f"{b}-{a}"]
         if self.writer.parameter:
@@ -342,6 +344,7 @@ class _Body:
         free = [k for k in (*LETTERS, "u", "v", "q") if k not in self.scope]
         letters = self.rng.sample(free, self.rng.choice((1, 1, 1, 2)))
         inner = _Body(self.writer, self.scope | {k: self.rng.choice(sizes or ["2"]) for k in letters})
+        self.writer.bound |= {k: inner.scope[k] for k in letters}
         op = self.rng.choice(("sum", "sum", "sum", "sum", "mean", "max", "min", "logsumexp"))
         body = inner.real(depth)
         if not all(k in body for k in letters):
