@@ -9,7 +9,7 @@ import math
 import operator
 from collections.abc import Callable
 from fractions import Fraction
-from numbers import Real
+from numbers import Number, Real
 from typing import Any
 
 import mpmath
@@ -41,12 +41,16 @@ def is_mpf(value: Any) -> bool:
 
 
 def as_number(value: Any) -> Any:
-    """What a number in the inputs is computed with: a whole number becomes a Fraction. None for what is no real number."""
+    """What a number in the inputs is computed with: a whole number becomes a Fraction. None for what is no real number.
+
+    What Python can add and multiply is one, a symbol of SymPy too, unless it says that it is a number of another kind.
+    """
     if isinstance(value, bool | int):
         return Fraction(int(value))
     if is_mpf(value):
         return _CONTEXT.mpf(value)
-    return value if isinstance(value, Real) or hasattr(value, "apply_function") else None
+    of_another_kind = isinstance(value, Number) and not isinstance(value, Real)  # complex; Decimal, which Fraction does not go with
+    return value if hasattr(value, "__radd__") and hasattr(value, "__rmul__") and not of_another_kind else None
 
 
 def as_integer(value: Any) -> int | None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 from fractions import Fraction
 
 import mpmath
 import numpy as np
 import pytest
+import sympy as sp
 
 import nnderiv as nd
 
@@ -178,6 +180,14 @@ def test_numbers_of_every_type_that_are_of_its_kind_are_taken():
         assert nd.evaluate(LOOK_UP, {**VALUES, "tok": [0, one], "s": s})["y"] == [6, 12]
     for a in (2.0, Fraction(2), np.float16(2), np.longdouble(2), mpmath.mpf(2), np.array(2)):
         assert nd.evaluate(LOOK_UP, {**VALUES, "a": a})["y"] == [6, 12]
+
+
+def test_what_can_be_added_and_multiplied_is_a_number() -> None:
+    a, b = sp.symbols("a b")
+    (found,) = nd.evaluate("x[N] -> y\ny = sum[n](x[n]**2)", {"x": [a, b]}).values()
+    assert sp.expand(found - a**2 - b**2) == 0
+    with pytest.raises(nd.EvaluationError, match=r"x\[0\] is Decimal\('1.5'\); expected a real number"):
+        nd.evaluate("x[N] -> y\ny = sum[n](x[n]*x[n])", {"x": [Decimal("1.5")]})
 
 
 def test_an_output_that_there_is_none_of_is_named():
