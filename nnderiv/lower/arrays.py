@@ -231,12 +231,16 @@ def _joined(frame: Frame, tensor: str, parts: Digits, outside: str) -> Array:
     array = read(replace(frame, order=order, ranges=ranges), tensor, parts.subs, outside)
     labels = tuple(i for i in frame.order if {*parts.digits.get(i, (i,))} & {*array.labels})
     every = tuple(x for i in labels for x in parts.digits.get(i, (i,)))
-    text, shape = array.at_least(9), tuple_text(frame.size(i) for i in labels)
+    wide = {i: parts.digits[i] for i in labels if i in parts.digits and parts.is_cut(i, frame.ranges[i])}
+    text, shape = array.at_least(9), tuple_text(
+        multiplied(frame.extent(r.size) for r in wide[i].values()) if i in wide else frame.size(i) for i in labels)
     if every != array.labels:  # what does not know a digit is the same for all its values
-        sizes = tuple_text(frame.integer(ranges[x].size) for x in every)
+        sizes = tuple_text(frame.extent(ranges[x].size) for x in every)
         text = f"np.broadcast_to({expand(array, every).text}, {sizes})"
     copied = "" if every == array.labels and array.origin is array else ".copy()"  # what cannot be a view has memory of its own
-    return Array(f"{text}{copied}.reshape{shape}", labels, 9, not copied)
+    ends = [f":{frame.size(i)}" if i in wide else ":" for i in labels]
+    cut = f"[{', '.join(ends[:1 + max(k for k, i in enumerate(labels) if i in wide)])}]" if wide else ""
+    return Array(f"{text}{copied}.reshape{shape}{cut}", labels, 9, not copied)
 
 
 def _turn(frame: Frame, store: Storage, axis: int, subs: Sequence[Int]) -> tuple[int, str, Int] | None:
