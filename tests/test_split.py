@@ -130,6 +130,15 @@ def test_groups_of_channels_are_so_many_convolutions() -> None:
     np.testing.assert_allclose(nd.derive(GROUPED).compile().forward(X=X, W=W)[0], Y)
 
 
+def test_a_step_that_may_be_negative_or_none_is_left_alone() -> None:
+    text = "A[M], B[M] -> Y\nY[i] = where(i % p == 0, A[i], B[i])".replace("B[M]", "B[M], int p")
+    d = nd.derive(text)
+    assert "_split" not in d.numpy()
+    for p in (-2, 2):
+        y, _ = d.compile().forward(A=np.arange(4.0), B=np.full(4, 9.0), p=p)
+        assert y.tolist() == [0, 9, 2, 9]
+
+
 @pytest.mark.parametrize("text", [GROUPED, GROUPED_BY, ROTATED, SHARED, BETWEEN, BLOCKS])
 def test_what_is_read_at_a_quotient_is_gathered_no_more(text: str) -> None:
     d = nd.derive(text)
@@ -166,13 +175,27 @@ def test_it_pays_where_what_is_asked_of_the_digits_is_not_few_beside_the_rest() 
     assert not cost.splits([], [[n]])
     for m, taken in (("8", True), ("H", False)):
         text = f"X[N,C,{m}], s[N,G], int m -> Y\nY[n,c,h] = X[n,c,h]*s[n,c//m]"
-        assert ("Y_split" in nd.derive(text).numpy()) == taken
+        assert (" Y_split" in nd.derive(text).numpy()) == taken
 
 
 def test_digits_of_what_a_step_does_not_divide() -> None:
     for end in range(1, 12):
         for step in range(1, 14):
             for e, s in ((Int.of(end), Int.of(step)), (Int.symbol("S"), Int.of(step)), (Int.symbol("S"), Int.symbol("m"))):
-                count, rest = (x.value({"S": end, "m": step}) for x in ends(e, s, ("S", "m")))
+                digit = ends(e, s, ("S", "m"), ("m",))
+                assert digit is not None
+                count, rest = (x.value({"S": end, "m": step}) for x in (digit.count, digit.rest))
                 assert count == len({i // step for i in range(end)}) and rest >= len({i % step for i in range(end)})
                 assert rest <= step and (e.is_constant or s.is_constant or count * rest < 2 * end)
+
+
+def test_a_sum_over_the_places_of_blocks_is_one_over_rows() -> None:
+    text = "X[N,K,H], w[K] -> s\ns[n,k] = sum[c,h](w[3*k+c]*X[n,3*k+c,h]**2) for k < K//3, c < 3"
+    source = nd.derive(text).numpy()
+    assert "X_split = _windows(X, None, (0, (n_k, 3), (3, 1)), None)" in source and "for c in range" not in source
+    d, rng = nd.derive(text), np.random.default_rng(3)
+    for sizes in (dict(N=2, K=6, H=2), dict(N=1, K=5, H=3), dict(N=1, K=3, H=1)):
+        for without in ((), ("split",)):
+            assert_means(d, d.compile(without=without), _inputs(d, sizes, rng), rng)
+    few = "x[K], X[N,K,H] -> s\ns[n,k,h] = sum[c](X[n,3*k+c,h]*x[3*k+c]) for k < K//3, c < 3"
+    assert "_split" not in nd.derive(few).numpy().split("def backward")[0]  # rows of three are no rows

@@ -63,6 +63,7 @@ class Frame:
     ranges: Ranges
     positive: frozenset[str]
     storage: dict[str, Storage]
+    certain: frozenset[str] = frozenset()  # of the positive ones, those that are so even where something is empty
     sizes: dict[Int, str] = field(default_factory=dict)    # integers that have a name,
     extents: dict[Int, str] = field(default_factory=dict)  # and sizes of ranges that do, those included that are cut off at 0
     loops: Ranges = field(default_factory=dict)  # what the loop variables run over
@@ -173,7 +174,7 @@ def read(frame: Frame, tensor: str, subs: Sequence[Int], outside: str = "") -> A
     turns = [turn for k, kind in enumerate(kinds) if frame.rolls and kind == "gather" and (turn := _turn(frame, store, k, subs))]
     if turns and all(frame.ranges[i] == store.axes[axis] for axis, i, _ in turns):
         return _rolled(frame, tensor, subs, turns, outside)
-    if frame.digits and "gather" in kinds and (parts := taken_apart(subs, frame.order, frame.ranges, frame.positive)):
+    if frame.digits and "gather" in kinds and (parts := taken_apart(subs, frame.order, frame.ranges, frame.positive, frame.certain)):
         return _joined(frame, tensor, parts, outside)
     if turns:
         return _rolled(frame, tensor, subs, turns, outside)
@@ -352,8 +353,15 @@ def axis_text(frame: Frame, sub: Int, indices: Sequence[str]) -> str:
 def _windows(frame: Frame, store: Storage, relative: list[Int], kinds: list[str], outside: str = "") -> Array:
     """_windows(A, …): strided views, padded where they leave the array."""
     # The output index of a window goes last: along it lies what is copied together.
-    last = [i for i in frame.order if len(frame.ranges[i].size.terms) > 1]
+    last = [i for i in frame.order if len(frame.ranges[i].size.terms) > 1 and not any(_goes_by_blocks(frame, s, i) for s in relative)]
     return _natural(frame, store, relative, kinds, outside, last)
+
+
+def _goes_by_blocks(frame: Frame, sub: Int, i: str) -> bool:
+    """Whether a subscript is m·i + c, with c < m: what it reads stands in that order."""
+    split = sub.split(i)
+    low = frame.ranges.get(split[1].name or "") if split else None
+    return split is not None and low is not None and (split[0] == low.size or never_negative(split[0] - low.hi, {}, frame.positive))
 
 
 def view_of_windows(frame: Frame, tensor: str, subs: Sequence[Int], outside: str, last: Iterable[str]) -> Array:

@@ -51,7 +51,7 @@ Before them, what the emitter may choose, each with its switch too:
     few        in X[n,c,i] g[c]/s[n] the factors over few indices are multiplied among themselves first
     clip       max(x, c) and min(x, c) with numbers c are x.clip(…), in a third of the time
     rolls      A[(i + 1) % n], read all around, is A rolled
-    digits     A[i//m,i%m] is a view with an axis for i//m and one for i%m
+    digits     A[i//m,i%m] is a view with an axis for i//m and one for i%m, cut off where m divides no range of i
     squares    a whole power of an array is a product of squares
     front      in max_j (A[j,k] + x[n,j]) what is reduced stands first, so that rows are long
 

@@ -7,6 +7,8 @@ stands, each group would be copied for all that is computed of it. Where a condi
 of its own: pairs that are rotated, every other place between two.
 
 If m does not divide the range of o, the last block is cut: what its rest would be is computed of zeros, and not looked at.
+
+A sum over such blocks, Σ_ch X[n,m·k+c,h], is one over rows of X_split[n,k,c,h], which lie together in memory.
 """
 
 from __future__ import annotations
@@ -41,14 +43,14 @@ from ..expr import (
     where,
 )
 from ..fresh import Fresh
-from ..integer import Atom, FloorDiv, Int, Mod, parts, rebuild
+from ..integer import Atom, FloorDiv, Int, Mod
 from ..normal import positive_names
 from ..program import Equation, Program, Range, Ranges
 from ..ranges import bound_indices
 from ..regular import is_regular
 from ..simplify import may_be_infinite
 from . import cost
-from .digits import ends, taken_apart
+from .digits import ends, exchanged, taken_apart
 from .fold import axes_at
 
 MANY = 16  # remainders, of which each has an equation of its own
@@ -57,10 +59,8 @@ DEEP = 3   # digits of digits
 
 def split(program: Program, known: Program) -> Program:
     """See the module's docstring. The program is explicit; a recurrence stays as it is."""
-    if not any(_quotients(e) for e in program.equations):
-        return program
     run = _Run(program, Fresh(program.names | known.names))
-    equations = tuple(x for e in program.equations for x in run.equations(e))
+    equations = tuple(x for e in program.equations for x in (run.equations(e) if _quotients(e) else [run.rows(e)]))
     return replace(program, equations=(*run.views.values(), *equations), shapes={**program.shapes, **run.shapes}) if run.shapes else program
 
 
@@ -96,6 +96,7 @@ class _Run:
 
     def __init__(self, program: Program, fresh: Fresh):
         self.program, self.fresh, self.positive = program, fresh, positive_names(program)
+        self.certain = self.positive - {*program.sizes}
         self.views: dict[object, Equation] = {}
         self.shapes: dict[str, tuple[Range, ...]] = {}
 
@@ -121,6 +122,31 @@ class _Run:
         whole = [size(e.indices), *(size(free_symbols(r)) for r in reads(e.body))]
         return cost.splits([size(free_symbols(x)) for x in walk(e.body) if _asks(x, a)], whole)
 
+    def rows(self, e: Equation) -> Equation:
+        """The equation with views where a sum runs over blocks and what follows them in memory: X[n,m·k+c,h] over c and h."""
+        def visit(node: Expr) -> Expr:
+            if isinstance(node, Reduce) and node.op == "sum":
+                found = [(i, c) for r in reads(node.body) for i, c in self.blocks(e.ranges, r, node.indices)]
+                letters = {i for i, c in found if all(self.stands(e.ranges, r, i, c) for r in reads(node.body))}
+                return Reduce(node.op, node.indices, self.viewed(e.ranges, node.body, letters)) if letters else node
+            return map_children(visit, node)
+
+        if e.tensor in self.program.components or all(len(s.terms) == 1 for r in reads(e.body) for s in r.subs):
+            return e
+        return e.with_body(visit(e.body))
+
+    def blocks(self, ranges: Ranges, r: Read, summed: Collection[str]) -> Iterator[tuple[str, str]]:
+        """(k, c) where m·k + c stands before an index that is summed like c."""
+        for s, after in zip(r.subs, r.subs[1:], strict=False):
+            if after.name in summed and len(s.terms) == 2 and (pair := self.pair(ranges, s, s.symbols() - {*summed})):
+                k, c = pair[3]
+                if c.name in summed:
+                    yield str(k.name), str(c.name)
+
+    def stands(self, ranges: Ranges, r: Read, k: str, c: str) -> bool:
+        """Whether an index of places in a block stands nowhere in a read but beside that of the blocks."""
+        return all(c not in s.symbols() or (pair := self.pair(ranges, s, (k,))) is not None and pair[3][1].name == c for s in r.subs)
+
     # -- one index -----------------------------------------------------------------------------------------------------
     def divided(self, form: _Form, a: str, m: Int, depth: int) -> _Form | None:
         """The form with a = m·a0 + a1, if no quotient of these is left in it then."""
@@ -129,10 +155,12 @@ class _Run:
         if whole.lo != 0 or depth == 0 or not alone:
             return None
         high, low = (names(f"{a}{k}") for k in (0, 1))
-        count, rest = ends(whole.hi, m, self.positive)
-        ranges = {i: r for x in form.ranges for i, r in ({high: Range.upto(count), low: Range.upto(rest)} if x == a else
+        digit = ends(whole.hi, m, self.positive, self.certain)
+        if digit is None:
+            return None
+        ranges = {i: r for x in form.ranges for i, r in ({high: Range.upto(digit.count), low: Range.upto(digit.rest)} if x == a else
                                                         {x: form.ranges[x]}).items()}
-        exact, value = count * m == whole.hi, m * Int.symbol(high) + Int.symbol(low)
+        exact, value = digit.count * digit.step == whole.hi, digit.step * Int.symbol(high) + Int.symbol(low)
         table: dict[Atom, Int] = {FloorDiv(Int.symbol(a), m): Int.symbol(high), Mod(Int.symbol(a), m): Int.symbol(low), a: value}
         change = partial(self.settled, table, ranges)
         rows = []
@@ -153,7 +181,7 @@ class _Run:
 
     def settled(self, table: dict[Atom, Int], ranges: Ranges, value: Int) -> Int:
         known = value.symbols() & {a for a in table if isinstance(a, str)}
-        return settled(_exchanged(table, value), ranges, self.positive) if known else value
+        return settled(exchanged(table, value), ranges, self.positive) if known else value
 
     def inside(self, e: Equation, change: partial[Int], a: str, digits: tuple[str, str], cut: Expr | None) -> Expr | None:
         """The body in terms of the digits; a sum over the index runs over both. None where an extreme does."""
@@ -204,7 +232,7 @@ class _Run:
         letters = {*form.ranges} - {*e.ranges}
         name = self.fresh(f"{e.tensor}_split") if joins else e.tensor
         subs = tuple(form.digits.values())
-        if joins and taken_apart(subs, e.indices, e.ranges, self.positive) is None:
+        if joins and taken_apart(subs, e.indices, e.ranges, self.positive, self.certain) is None:
             return [e]
         rows = [replace(x, tensor=name, body=self.viewed(x.ranges, x.body, letters)) for x in form.rows]
         rows = [replace(x, ranges={i: r for i, r in x.ranges.items() if i in {*x.indices, *bound_indices(x.body)}}) for x in rows]
@@ -265,16 +293,6 @@ def _candidates(form: _Form, indices: Collection[str]) -> Iterator[tuple[str, In
         for m in sorted((m for m in bottoms if not m.symbols() & form.ranges.keys()), key=lambda m: (-m.constant, str(m))):
             if a in form.ranges:
                 yield a, m
-
-
-def _exchanged(table: dict[Atom, Int], value: Int) -> Int:
-    """The value with what the table has for its atoms, inner ones included."""
-    def exchange(a: Atom) -> Int:
-        if a in table:
-            return table[a]
-        return Int.symbol(a) if isinstance(a, str) else rebuild(a, tuple(_exchanged(table, p) for p in parts(a)))
-
-    return value.map_atoms(exchange)
 
 
 def _asks(e: Expr, a: str) -> bool:
