@@ -58,6 +58,10 @@ EXACT = (  # (program, its sizes, parameters among them, of which the last block
     ("x[A,D], int t[D], E[P,A] -> y\ny[a,d] = x[a,d]*E[t[d],a]*E[d//2,a]", [dict(A=2, D=4, P=2), dict(A=1, D=5, P=3)]),
     ("x[A,D], c[P] -> y\ny[a,0] = x[a,1]\ny[a,d] = x[a,d]*c[d//2]", [dict(A=2, D=4, P=2), dict(A=1, D=5, P=3)]),
     ("x[A,D], c[P] -> y\ny[a,d] = y[a-1,d]*c[d//2] + x[a,d]*c[d%2]", [dict(A=2, D=4, P=2), dict(A=3, D=5, P=3)]),
+    ("x[N,D], c[3] -> y\ny[n] = sum[d,q](where(q == 1 and d > 0, -x[n,d-1], where(q < 1, x[n,d]*c[q], 0))) for d < D, q < 3",
+     [dict(N=2, D=3), dict(N=1, D=1)]),
+    ("x[N,D], c[2] -> y\ny[n,d] = x[n,d]*sum[q](where(q != 0, c[q], 2)*x[n,q+d-1])", [dict(N=2, D=3), dict(N=1, D=1)]),
+    ("x[T,2] -> h\nh[t] = tanh(h[t-1] + sum[q](where(q == 0, x[t,1], h[t-1]*x[t,q])))", [dict(T=3), dict(T=1)]),
     ("A[I,J], B[P,Q] -> K\nK[i,j] = A[i//P,j//Q]*B[i%P,j%Q] for i < I*P, j < J*Q", [dict(I=2, J=1, P=2, Q=3), dict(I=1, J=2, P=1, Q=1)]),
     ("x[N,4*C,H], w[H] -> y\ny[n,c,i] = sin(x[n,4*c+i%4,i//4])*w[i//4] for c < C, i < 4*H", [dict(N=2, C=2, H=3), dict(N=1, C=1, H=1)]),
 )
@@ -199,3 +203,8 @@ def test_a_sum_over_the_places_of_blocks_is_one_over_rows() -> None:
             assert_means(d, d.compile(without=without), _inputs(d, sizes, rng), rng)
     few = "x[K], X[N,K,H] -> s\ns[n,k,h] = sum[c](X[n,3*k+c,h]*x[3*k+c]) for k < K//3, c < 3"
     assert "_split" not in nd.derive(few).numpy().split("def backward")[0]  # rows of three are no rows
+
+
+def test_a_sum_of_another_thing_at_each_of_a_few_places_is_written_out() -> None:
+    backward = nd.derive(BETWEEN).numpy().split("def backward")[1]
+    assert "for q in" not in backward and "_Taps" not in backward and "np.where" not in backward

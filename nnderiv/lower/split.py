@@ -8,7 +8,8 @@ of its own: pairs that are rotated, every other place between two.
 
 If m does not divide the range of o, the last block is cut: what its rest would be is computed of zeros, and not looked at.
 
-A sum over such blocks, Σ_ch X[n,m·k+c,h], is one over rows of X_split[n,k,c,h], which lie together in memory.
+A sum over such blocks, Σ_ch X[n,m·k+c,h], is one over rows of X_split[n,k,c,h], which lie together in memory; and one over a
+few places, where another thing is added at each, is written out.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from ..expr import (
     Op,
     Read,
     Reduce,
+    add,
     compare,
     conjunction,
     conjuncts,
@@ -37,6 +39,7 @@ from ..expr import (
     ints,
     map_children,
     map_ints,
+    neg,
     poles,
     reads,
     walk,
@@ -53,6 +56,7 @@ from . import cost
 from .digits import ends, exchanged, taken_apart
 from .fold import axes_at
 
+FEW = 4    # terms that a sum is written out as
 MANY = 16  # remainders, of which each has an equation of its own
 DEEP = 3   # digits of digits
 
@@ -60,8 +64,11 @@ DEEP = 3   # digits of digits
 def split(program: Program, known: Program) -> Program:
     """See the module's docstring. The program is explicit; a recurrence stays as it is."""
     run = _Run(program, Fresh(program.names | known.names))
-    equations = tuple(x for e in program.equations for x in (run.equations(e) if _quotients(e) else [run.rows(e)]))
-    return replace(program, equations=(*run.views.values(), *equations), shapes={**program.shapes, **run.shapes}) if run.shapes else program
+    whole = map(run.written_out, program.equations)
+    equations = tuple(x for e in whole for x in (run.equations(e) if _quotients(e) else [run.rows(e)]))
+    if equations == program.equations:
+        return program
+    return replace(program, equations=(*run.views.values(), *equations), shapes={**program.shapes, **run.shapes})
 
 
 def is_join(program: Program, e: Equation) -> bool:
@@ -146,6 +153,31 @@ class _Run:
     def stands(self, ranges: Ranges, r: Read, k: str, c: str) -> bool:
         """Whether an index of places in a block stands nowhere in a read but beside that of the blocks."""
         return all(c not in s.symbols() or (pair := self.pair(ranges, s, (k,))) is not None and pair[3][1].name == c for s in r.subs)
+
+    def written_out(self, e: Equation) -> Equation:
+        """The equation with a sum over a few places as so many terms, where what is added is another thing at each of them."""
+        def visit(node: Expr) -> Expr:
+            if isinstance(node, Reduce) and node.op == "sum":
+                for q in node.indices:
+                    if self.differs(e.ranges[q], node.body, q):
+                        return visit(add([self.term(e, node, q, k) for k in range(e.ranges[q].hi.constant)]))
+            return map_children(visit, node)
+
+        return e if e.tensor in self.program.components else e.with_body(visit(e.body))
+
+    def differs(self, span: Range, body: Expr, q: str) -> bool:
+        """Whether conditions ask for the place, and for nothing beside it."""
+        asked = [x.value.symbols() for n in walk(body) if isinstance(n, Op) and n.op == "where" for x in walk(n.args[0])
+                 if isinstance(x, IntValue) and q in x.value.symbols()]
+        return span.lo == 0 and span.hi.is_constant and span.hi.constant <= FEW and bool(asked) and all(x == {q} for x in asked)
+
+    def term(self, e: Equation, node: Reduce, q: str, k: int) -> Expr:
+        body = _decided(map_ints(partial(self.settled, {q: Int.of(k)}, e.ranges), node.body))
+        rest = tuple(i for i in node.indices if i != q)
+        if not rest or body == ZERO:
+            return body
+        minus = isinstance(body, Op) and body.op == "neg"
+        return neg(Reduce("sum", rest, neg(body))) if minus else Reduce("sum", rest, body)
 
     # -- one index -----------------------------------------------------------------------------------------------------
     def divided(self, form: _Form, a: str, m: Int, depth: int) -> _Form | None:
