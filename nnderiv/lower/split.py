@@ -163,7 +163,8 @@ class _Run:
                         return visit(add([self.term(e, node, q, k) for k in range(e.ranges[q].hi.constant)]))
             return map_children(visit, node)
 
-        return e if e.tensor in self.program.components else e.with_body(visit(e.body))
+        few = any(r.hi.is_constant and r.hi.constant <= FEW for i, r in e.ranges.items() if i not in e.indices)
+        return e.with_body(visit(e.body)) if few and e.tensor not in self.program.components else e
 
     def differs(self, span: Range, body: Expr, q: str) -> bool:
         """Whether conditions ask for the place, and for nothing beside it."""

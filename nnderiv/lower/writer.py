@@ -26,6 +26,7 @@ class Writer:
         self.without, self.threads = frozenset(without), threads
         self.program, self.storage = program, storage
         self.positive = positive_names(program)
+        self.certain = self.positive - {*program.sizes}  # these are at least 1 even where something is empty
         self.code, self.dtype = Code(), dtype
         self.fresh = Fresh({*program.names, dtype, "np", "residuals"})
         self.sizes: dict[Int, str] = {}
@@ -75,7 +76,7 @@ class Writer:
         return self.frame_of(order, dict(e.ranges))
 
     def frame_of(self, order: tuple[str, ...], ranges: Ranges) -> Frame:
-        return Frame(order, ranges, self.positive, self.storage, self.positive - {*self.program.sizes}, self.sizes, self.extents,
+        return Frame(order, ranges, self.positive, self.storage, self.certain, self.sizes, self.extents,
                      dict(self.loops), self.code,
                      infinite=self.program.unbounded | self.swept, rows="rows" not in self.without, rolls="rolls" not in self.without,
                      digits="digits" not in self.without)
