@@ -108,7 +108,7 @@ def _non_negative(atom: object, positive: Collection[str]) -> bool:
     if isinstance(atom, Mod):
         return _grows_from_ones(atom.bottom - 1, positive)
     if isinstance(atom, FloorDiv):
-        return _grows_from_ones(atom.bottom - 1, positive) and _grows_from_ones(atom.top, positive)
+        return any(_grows_from_ones(b - 1, positive) for b in atom.bottom.cases("max")) and _grows_from_ones(atom.top, positive)
     if isinstance(atom, Extreme):
         some = any if atom.op == "max" else all
         return some(_grows_from_ones(a, positive) for a in atom.args)

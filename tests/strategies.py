@@ -90,7 +90,8 @@ class _Writer:
         name = f"Y{len(self.known.definitions) + 1 if self.known else 1}"
         kind = self.rng.random()
         lines = (self.recurrence(name) if kind < 0.25 else self.coupled(name) if kind < 0.30 else self.sliding(name) if kind < 0.38
-                 else self.twin(name) if kind < 0.45 else self.layer(name) if kind < 0.6 else self.plain(name))
+                 else self.twin(name) if kind < 0.45 else self.layer(name) if kind < 0.55 else self.digits(name) if kind < 0.62
+                 else self.plain(name))
         new = [line.split("[")[0].split("=")[0].strip() for line in lines]
         outputs = [*(self.known.definitions if self.known else ()), *dict.fromkeys(new)]
         try:
@@ -208,6 +209,29 @@ class _Writer:
         product = f"sum[u]({read}*{matrix}[{rng.choice((f'u,{last}', f'{last},u'))}])"
         inner = rng.choice((product, product, f"tanh({product})", f"relu({product})"))
         return [f"{name}[{here}] = {rng.choice((f'{tensor}[{here}] + ', f'{tensor}[{here}] + ', ''))}{inner}"]
+
+    def digits(self, name: str) -> list[str]:
+        """Blocks along an axis: what is read at quotients and remainders of an index, chosen by them, or summed over them."""
+        rng, scope = self.rng, self.scope(self.rng.choice((1, 2, 2)))
+        tensors = [(n, d) for n, d in self.inputs if d]
+        if not scope or not tensors:
+            return self.plain(name)
+        steps = ["2", "2", "3", rng.choice(self.sizes()), *([self.parameter] * 3 if self.parameter else [])]
+        a, m = rng.choice(list(scope)), rng.choice(steps)
+        (x, dims), (y, axes) = rng.choice(tensors), rng.choice(tensors)
+        places = [f"{a}//{m}", f"{a} % {m}", f"({a}//{m})*{m}+{a} % {m}", f"({a}//{m})*2+u", f"{m}*({a}//{m})+u", f"{a}//{m}+u-1", "u", a,
+                  f"{a}+1", f"{a}-1", *scope]
+        read = f"{x}[{','.join(rng.choice(places) for _ in dims)}]"
+        other = f"{y}[{','.join(rng.choice((*scope, a, 'u', f'{a}//{m}')) for _ in axes)}]"
+        body = rng.choice((f"{read}*{other}", f"{read}*{other}", f"tanh({read}) + {other}", f"where({a} % {m} == 0, {read}, {other})",
+                           f"where({a} % {m} != 1, -{read}, {other})*{read}", f"cos({a}//{m}*{read})*{other}"))
+        bound = ["u"] if "u" in re.findall(r"\w+", body) else []
+        if len(scope) > 1 and rng.random() < 0.3:
+            bound.append(a)
+        if bound:
+            body = f"{rng.choice(('sum', 'sum', 'sum', 'mean', 'max', 'logsumexp'))}[{','.join(bound)}]({body})"
+        ranges = {**scope, **({"u": rng.choice((m, "2", rng.choice(self.sizes())))} if "u" in bound else {})}
+        return [f"{name}[{','.join(k for k in scope if k not in bound)}] = {body}{self.clause(ranges)}"]
 
     def twin(self, name: str) -> list[str]:
         """An earlier tensor once more, of another input of the same sizes, or of two that change places."""

@@ -700,3 +700,15 @@ def test_a_kernel_is_no_table_of_all_pairs_of_places_of_the_image(text: str, siz
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 100 * 8*sizes["T"]
+
+
+def test_a_scattered_product_may_be_the_same_along_an_axis() -> None:
+    text = "x[N,Q,H], w[Q,C,3] -> y\ny[n,g,a,i] = sum[u,q](x[n,q,i-u+1]*w[q,a,u]) for i < H, g < 3, u < 3"
+    d, rng = nd.derive(text), np.random.default_rng(0)
+    assert_means(d, d.compile(), {"x": rng.normal(size=(2, 2, 4)), "w": rng.normal(size=(2, 3, 3))}, rng)
+
+
+def test_a_sum_beside_what_is_read_at_a_quotient_is_computed_once() -> None:
+    d, rng = nd.derive("a[K], int m -> y\ny[i,k] = a[k]*a[k//m] for i < K, k < K"), np.random.default_rng(0)
+    for k, m in ((4, 2), (5, 3), (1, 1)):
+        assert_means(d, d.compile(), {"a": rng.normal(size=k), "m": m}, rng)

@@ -63,6 +63,7 @@ class Frame:
     ranges: Ranges
     positive: frozenset[str]
     storage: dict[str, Storage]
+    certain: frozenset[str] = frozenset()  # of the positive ones, those that are so even where something is empty
     sizes: dict[Int, str] = field(default_factory=dict)    # integers that have a name,
     extents: dict[Int, str] = field(default_factory=dict)  # and sizes of ranges that do, those included that are cut off at 0
     loops: Ranges = field(default_factory=dict)  # what the loop variables run over
@@ -173,7 +174,7 @@ def read(frame: Frame, tensor: str, subs: Sequence[Int], outside: str = "") -> A
     turns = [turn for k, kind in enumerate(kinds) if frame.rolls and kind == "gather" and (turn := _turn(frame, store, k, subs))]
     if turns and all(frame.ranges[i] == store.axes[axis] for axis, i, _ in turns):
         return _rolled(frame, tensor, subs, turns, outside)
-    if frame.digits and "gather" in kinds and (parts := taken_apart(subs, frame.order, frame.ranges, frame.positive)):
+    if frame.digits and "gather" in kinds and (parts := taken_apart(subs, frame.order, frame.ranges, frame.positive, frame.certain)):
         return _joined(frame, tensor, parts, outside)
     if turns:
         return _rolled(frame, tensor, subs, turns, outside)
@@ -231,12 +232,16 @@ def _joined(frame: Frame, tensor: str, parts: Digits, outside: str) -> Array:
     array = read(replace(frame, order=order, ranges=ranges), tensor, parts.subs, outside)
     labels = tuple(i for i in frame.order if {*parts.digits.get(i, (i,))} & {*array.labels})
     every = tuple(x for i in labels for x in parts.digits.get(i, (i,)))
-    text, shape = array.at_least(9), tuple_text(frame.size(i) for i in labels)
+    wide = {i: parts.digits[i] for i in labels if i in parts.digits and parts.is_cut(i, frame.ranges[i])}
+    text, shape = array.at_least(9), tuple_text(
+        multiplied(frame.extent(r.size) for r in wide[i].values()) if i in wide else frame.size(i) for i in labels)
     if every != array.labels:  # what does not know a digit is the same for all its values
-        sizes = tuple_text(frame.integer(ranges[x].size) for x in every)
+        sizes = tuple_text(frame.extent(ranges[x].size) for x in every)
         text = f"np.broadcast_to({expand(array, every).text}, {sizes})"
     copied = "" if every == array.labels and array.origin is array else ".copy()"  # what cannot be a view has memory of its own
-    return Array(f"{text}{copied}.reshape{shape}", labels, 9, not copied)
+    ends = [f":{frame.size(i)}" if i in wide else ":" for i in labels]
+    cut = f"[{', '.join(ends[:1 + max(k for k, i in enumerate(labels) if i in wide)])}]" if wide else ""
+    return Array(f"{text}{copied}.reshape{shape}{cut}", labels, 9, not copied)
 
 
 def _turn(frame: Frame, store: Storage, axis: int, subs: Sequence[Int]) -> tuple[int, str, Int] | None:
@@ -348,8 +353,15 @@ def axis_text(frame: Frame, sub: Int, indices: Sequence[str]) -> str:
 def _windows(frame: Frame, store: Storage, relative: list[Int], kinds: list[str], outside: str = "") -> Array:
     """_windows(A, …): strided views, padded where they leave the array."""
     # The output index of a window goes last: along it lies what is copied together.
-    last = [i for i in frame.order if len(frame.ranges[i].size.terms) > 1]
+    last = [i for i in frame.order if len(frame.ranges[i].size.terms) > 1 and not any(_goes_by_blocks(frame, s, i) for s in relative)]
     return _natural(frame, store, relative, kinds, outside, last)
+
+
+def _goes_by_blocks(frame: Frame, sub: Int, i: str) -> bool:
+    """Whether a subscript is m·i + c, with c < m: what it reads stands in that order."""
+    split = sub.split(i)
+    low = frame.ranges.get(split[1].name or "") if split else None
+    return split is not None and low is not None and (split[0] == low.size or never_negative(split[0] - low.hi, {}, frame.positive))
 
 
 def view_of_windows(frame: Frame, tensor: str, subs: Sequence[Int], outside: str, last: Iterable[str]) -> Array:

@@ -148,6 +148,8 @@ def _scatter(program: Program, frame: Frame, e: Equation) -> Product | None:
     whole = [i for i, axis in zip((i for i in e.indices if i in e.ranges), fold.axes, strict=True) if axis is None]
     if conditions or not whole or not within.issuperset(image) or not within.isdisjoint(kernel) or not beside.issuperset(kernel):
         return None
+    if not {*whole} <= within | beside:  # the same at all places of an axis
+        return None
     batch = whole[0]
     if e.ranges[batch].lo != 0 or batch not in within or batch in beside or not set(sums[0].indices) <= within & beside:
         return None

@@ -74,6 +74,14 @@ def _grows(size: Int, name: str) -> bool:
     return signs == {True}
 
 
+def splits(parts: Iterable[Iterable[Int]], whole: Iterable[Iterable[Int]]) -> bool:
+    """Whether an index is two, its digits, `parts` being what they are asked for: values that are read there, chosen, or functions.
+
+    as it stands: SCATTERED · entries, each, beside the largest array          split: views
+    """
+    return SCATTERED * sum(map(entries, parts)) >= max(map(entries, whole))
+
+
 def may_be_few(count: Int) -> bool:
     """Whether so many entries may be few enough for `_extreme` to take them one after the other; names are decided when they are known."""
     return not count.is_constant or count.constant <= 16

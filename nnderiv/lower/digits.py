@@ -7,11 +7,11 @@ which is affine, and so a view of x with an axis for each digit.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..bounds import Range, Ranges, settled
-from ..integer import Atom, FloorDiv, Int, Mod
+from ..bounds import Range, Ranges, never_negative, settled, smaller_or_greater
+from ..integer import Atom, FloorDiv, Int, Mod, parts, rebuild
 
 
 @dataclass(frozen=True)
@@ -21,21 +21,80 @@ class Digits:
     subs: tuple[Int, ...]
     digits: dict[str, Ranges]
 
+    def is_cut(self, i: str, whole: Range) -> bool:
+        """Whether the last block of an index may have fewer places than the others."""
+        size = Int.of(1)
+        for r in self.digits[i].values():
+            size = size * r.size
+        return size != whole.size
 
-def taken_apart(subs: Sequence[Int], indices: Sequence[str], ranges: Ranges, positive: Collection[str]) -> Digits | None:
+
+def taken_apart(
+    subs: Sequence[Int], indices: Sequence[str], ranges: Ranges, positive: Collection[str], certain: Collection[str]
+) -> Digits | None:
     """Subscripts that are affine in the digits of some of the indices; None where they are not."""
     found: dict[str, Ranges] = {}
-    values: dict[str, Int] = {}
+    values: dict[Atom, Int] = {}
     for i in indices:
         steps = _chain(ranges[i].hi, [step for s in subs for a in s.atoms() for step in _steps(a, i)])
-        if steps and ranges[i].lo == 0:
-            ends = [big // small for big, small in zip([ranges[i].hi, *steps], [*steps, Int.of(1)], strict=True)]
-            found[i] = {f"{i}'{k}": Range.upto(end) for k, end in enumerate(ends)}  # no name of a program
+        if not steps or ranges[i].lo != 0:
+            continue
+        if len(steps) == 1:
+            blocks = _in_blocks(i, ranges[i].hi, steps[0], positive, certain)
+            if blocks is None:
+                return None
+            found[i] = blocks[0]
+            values |= blocks[1]
+        else:
+            counts = [big // small for big, small in zip([ranges[i].hi, *steps], [*steps, Int.of(1)], strict=True)]
+            found[i] = {f"{i}'{k}": Range.upto(count) for k, count in enumerate(counts)}  # no name of a program
             values[i] = sum((Int.symbol(d) * step for d, step in zip(found[i], [*steps, Int.of(1)], strict=True)), Int.of(0))
     every = {d: r for each in found.values() for d, r in each.items()}
-    new = tuple(settled(s.subst(values), {**ranges, **every}, positive) for s in subs)
+    new = tuple(settled(exchanged(values, s), {**ranges, **every}, positive) for s in subs)
     inside = {x for s in new for m in s.terms for a in m if not isinstance(a, str) for x in Int.atom(a).symbols()}
     return Digits(new, found) if found and every.keys().isdisjoint(inside) else None
+
+
+@dataclass(frozen=True)
+class Digit:
+    """How many values i // step has for i < end, and i % step: where the step does not divide the end, the last block is cut. Together
+    they are no more than twice as many as there are i. `step`: the step, at least 1, also where it is a size that may be 0."""
+
+    count: Int
+    rest: Int
+    step: Int
+
+
+def ends(end: Int, step: Int, positive: Collection[str], certain: Collection[str]) -> Digit | None:
+    """The two digits; None where the step may be negative. `certain`: names that are at least 1 even where something is empty."""
+    if _divides(step, end):
+        return Digit(end // step, step, step)
+    if not never_negative(step, {}, positive):
+        return None
+    least = step if step.is_constant or step.name in certain else Int.extreme("max", step, Int.of(1))
+    rest = least if step.is_constant and not end.is_constant else smaller_or_greater("min", least, end, positive)
+    return Digit((end - 1) // least + 1, rest, least)
+
+
+def exchanged(table: Mapping[Atom, Int], value: Int) -> Int:
+    """The value with what the table has for its atoms, inner ones included."""
+    def exchange(a: Atom) -> Int:
+        if a in table:
+            return table[a]
+        return Int.symbol(a) if isinstance(a, str) else rebuild(a, tuple(exchanged(table, p) for p in parts(a)))
+
+    return value.map_atoms(exchange)
+
+
+def _in_blocks(i: str, end: Int, step: Int, positive: Collection[str], certain: Collection[str]) -> tuple[Ranges, dict[Atom, Int]] | None:
+    """The two digits of an index and their ranges, and what they make of i, i // step and i % step."""
+    digit = ends(end, step, positive, certain)
+    if digit is None:
+        return None
+    high, low = f"{i}'0", f"{i}'1"
+    whole = digit.step * Int.symbol(high) + Int.symbol(low)
+    return {high: Range.upto(digit.count), low: Range.upto(digit.rest)}, {
+        i: whole, FloorDiv(Int.symbol(i), step): Int.symbol(high), Mod(Int.symbol(i), step): Int.symbol(low)}
 
 
 def _steps(atom: Atom, i: str) -> list[Int]:
@@ -55,8 +114,10 @@ def _unit(value: Int, i: str) -> Int:
 
 
 def _chain(end: Int, bottoms: Sequence[Int]) -> list[Int]:
-    """The steps of the digits: each divides the one before, the first divides the end; none where they do not."""
+    """The steps of the digits: each divides the one before, the first divides the end, if there are more; none where they do not."""
     left, steps = list(dict.fromkeys(b for b in bottoms if b != 1 and b != end)), []
+    if len(left) == 1:
+        return left
     while left:
         step = next((b for b in left if _divides(b, end) and all(_divides(other, b) for other in left)), None)
         if step is None:

@@ -253,7 +253,7 @@ class Body(Values):
         labels = tuple(i for i in e.indices if i in e.ranges)
         if self.storage[e.tensor].dropped or self.is_whole(e):
             self.code.begin(self.comment(e))
-            array = self.fill(frame, self.right(frame, e), labels, e.tensor in self.exported)
+            array = self.fill(frame, self.right(frame, e), labels, e.tensor in self.exported and not self.is_alone(e))
             self.assign(self.storage[e.tensor].variable, array, frame, labels)
             return
         self.allocate(e.tensor)
@@ -268,6 +268,14 @@ class Body(Values):
         if e.is_base or len(self.program.definitions[e.tensor]) > 1 or e.tensor in self.allocated:
             return False
         return [e.ranges.get(str(s.name)) for s in e.subs] == list(self.storage[e.tensor].axes)
+
+    def is_alone(self, e: Equation) -> bool:
+        """Whether an equation is a read of what was computed for it alone: its memory may be handed out."""
+        if not isinstance(e.body, Read) or e.body.tensor in {*self.kept, *self.exported, *self.program.kinds}:
+            return False
+        readers = [x for x in self.program.equations if e.body.tensor in x.reads]
+        sources = self.program.definitions[e.body.tensor]
+        return readers == [e] and (len(sources) > 1 or not isinstance(sources[0].body, Read))
 
     def fill(self, frame: Frame, array: Array, labels: tuple[str, ...], exported: bool) -> Array:
         """The array over all the labels, with memory of its own if it is handed out."""

@@ -34,6 +34,7 @@ from .runtime import needed
 from .scaled import scaled
 from .schedule import schedule
 from .shifted import shifted
+from .split import is_join
 from .spread import spread
 from .stacked import stacked
 from .storage import place
@@ -169,7 +170,7 @@ class _Lowering:
         head = f"def forward(*, {names}):"
         body.line(f'"""{", ".join(map(str, self.original.inputs))} -> ({", ".join(self.original.outputs)}), residuals"""')
         self.entry(body)
-        body.shown = _as_written(self.forward)
+        body.shown = _as_written(self.forward, self.forward_program)
         body.softmaxes = softmaxes(self.forward_program, self.forward_equations, {*self.forward.outputs, *self.residuals})
         body.kept = {*self.forward.outputs, *self.residuals}
         for e in self.forward_equations:
@@ -201,7 +202,7 @@ class _Lowering:
             self.seed(body, i)
         definitions = {**self.forward_program.definitions, **self.backward_program.definitions}
         body.facts = Facts(definitions, self.forward.sizes, self.backward.kinds)
-        body.shown = _as_written(self.backward)
+        body.shown = _as_written(self.backward, self.backward_program)
         body.softmaxes = softmaxes(self.backward_program, self.backward_equations, self.backward.outputs)
         body.run(nodes)
         outputs = [self.output(body, n) for n in self.backward.outputs]
@@ -278,10 +279,15 @@ class _Lowering:
         body.line(f'{i.name} = _seed({i.name}, {self.dtype}, {shape}, "{declared}")')
 
 
-def _as_written(program: Program) -> dict[tuple[object, ...], str]:
-    """What to show for equations that were made explicit, or spread: the equation itself, without the conditions that its reads imply."""
+def _as_written(program: Program, prepared: Program) -> dict[tuple[object, ...], str]:
+    """What to show for equations that were made explicit, or spread: the equation itself, without the conditions that its reads imply;
+    so for one that joins what was computed for the digits of an index."""
     explicit = [x for way in (spread(program), program) for x in make_explicit(way).equations]
-    return {(x.tensor, x.subs, x.body): str(e) for e, x in zip([*program.equations]*2, explicit, strict=True)}
+    shown: dict[tuple[object, ...], str] = {
+        (x.tensor, x.subs, x.body): str(e) for e, x in zip([*program.equations]*2, explicit, strict=True)}
+    whole = {e.tensor: str(e) for e in program.equations if len(program.definitions[e.tensor]) == 1}
+    joins = [e for e in prepared.equations if e.tensor in whole and is_join(program, e)]
+    return {**shown, **{(e.tensor, e.subs, e.body): whole[e.tensor] for e in joins}}
 
 
 def _needed(program: Program, outputs: Sequence[str], available: frozenset[str]) -> list[Equation]:

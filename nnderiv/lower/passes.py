@@ -20,6 +20,7 @@ Programs (equations) -> programs:
     spread       what is read at a//s is written s places at a time
     wrapped      a sum around a circle slides along a tensor that goes on past its ends
     whole_steps  a sum over what a step divides runs over the steps
+    split        an index that is used by its quotient and remainder is two
     recentre     the kernel stays and the image slides
     carry        what a step hands to the next is computed where its parts are
     hoist        what a recurrence need not wait for is computed before it
@@ -50,7 +51,7 @@ Before them, what the emitter may choose, each with its switch too:
     few        in X[n,c,i] g[c]/s[n] the factors over few indices are multiplied among themselves first
     clip       max(x, c) and min(x, c) with numbers c are x.clip(…), in a third of the time
     rolls      A[(i + 1) % n], read all around, is A rolled
-    digits     A[i//m,i%m] is a view with an axis for i//m and one for i%m
+    digits     A[i//m,i%m] is a view with an axis for i//m and one for i%m, cut off where m divides no range of i
     squares    a whole power of an array is a product of squares
     front      in max_j (A[j,k] + x[n,j]) what is reduced stands first, so that rows are long
 
@@ -81,6 +82,7 @@ from .pieces import split_pieces
 from .recentre import recentre
 from .share import share
 from .skew import skew
+from .split import split
 from .spread import spread
 from .unmask import unmask
 from .untangle import untangle
@@ -101,6 +103,7 @@ EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
     "wrapped": lambda program, known: wrapped(program),
     "whole_steps": lambda program, known: whole_steps(program),
     "explicit": lambda program, known: make_explicit(program),  # always: it settles what the rest may assume
+    "split": split,
     "recentre": lambda program, known: recentre(program),
     "carry": lambda program, known: carry(program),
     "hoist": lambda program, known: hoist(program),

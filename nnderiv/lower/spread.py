@@ -19,6 +19,7 @@ from ..expr import (
     add,
     additive_terms,
     guarded_factors,
+    has_reduction,
     map_ints,
     neg,
     product,
@@ -54,6 +55,8 @@ def _equation(ctx: Surroundings, e: Equation) -> Equation:
 def _term(ctx: Surroundings, e: Equation, t: Expr) -> Term | None:
     """The sum over remainders that a term is, if it reads a whole array at quotients."""
     conditions, parts = guarded_factors(t)
+    if has_reduction(t):  # a sum over remainders of sums would add them up again for each
+        return None
     whole = next((f for f in parts if isinstance(f, Read) and _is_whole(e, f)), None)
     quotients = [q for s in whole.subs if (q := _divided(e, s, FloorDiv)) is not None] if whole else []
     if whole is None or not quotients or not all(never_negative(q.bottom - 1, {}, ctx.positive) for q in quotients):

@@ -26,6 +26,7 @@ class Writer:
         self.without, self.threads = frozenset(without), threads
         self.program, self.storage = program, storage
         self.positive = positive_names(program)
+        self.certain = self.positive - {*program.sizes}  # these are at least 1 even where something is empty
         self.code, self.dtype = Code(), dtype
         self.fresh = Fresh({*program.names, dtype, "np", "residuals"})
         self.sizes: dict[Int, str] = {}
@@ -64,7 +65,7 @@ class Writer:
 
     def extent(self, size: Int) -> str:
         """The text of the size of a range; see `Frame`."""
-        return Frame((), {}, self.positive, {}, self.sizes, self.extents).extent(size)
+        return Frame((), {}, self.positive, {}, sizes=self.sizes, extents=self.extents).extent(size)
 
     def integer(self, value: Int) -> str:
         return self.sizes.get(value) or str(value)
@@ -75,7 +76,8 @@ class Writer:
         return self.frame_of(order, dict(e.ranges))
 
     def frame_of(self, order: tuple[str, ...], ranges: Ranges) -> Frame:
-        return Frame(order, ranges, self.positive, self.storage, self.sizes, self.extents, dict(self.loops), self.code,
+        return Frame(order, ranges, self.positive, self.storage, self.certain, self.sizes, self.extents,
+                     dict(self.loops), self.code,
                      infinite=self.program.unbounded | self.swept, rows="rows" not in self.without, rolls="rolls" not in self.without,
                      digits="digits" not in self.without)
 
