@@ -220,6 +220,61 @@ h[t,n,k] = sigmoid(z[t,n,k+3*H])*tanh(c[t,n,k]) for k < H
 HALVES = "x[N,D], W[D,2*H] -> y\na[n,k] = sum[d](x[n,d]*W[d,k])\ny[n,h] = tanh(a[n,h])*a[n,h+H] for h < H"
 
 
+TURNED = """
+x[T,P,2], c[T,P], s[T,P] -> y
+y[t,p,u] = x[t,p,u]*c[t,p] + where(u == 0, -x[t,p,1], x[t,p,0])*s[t,p]
+"""
+QKV = """
+p[T,3,H,D] -> y
+A[h,i,j] = softmax[j](sum[d](p[i,0,h,d]*p[j,1,h,d])/sqrt(D))
+y[i,h,d] = sum[j](A[h,i,j]*p[j,2,h,d])
+"""
+
+
+def test_what_is_chosen_by_the_place_is_written_place_by_place() -> None:
+    for function in ("forward", "backward"):
+        assert "where(" not in body(TURNED, function) and "where(" in body(TURNED, function, without=("apart",))
+    assert "_windows(" not in body(TURNED.replace("where(u == 0, -x[t,p,1], x[t,p,0])", "(2*u - 1)*x[t,p,1-u]"), "forward")
+    backward = body(QKV, "backward")
+    assert "np.arange(3)" not in backward and "dp[:, 0]" in backward and "dp[:, 2]" in backward
+
+
+def test_gates_that_stand_one_after_another_in_an_axis_are_written_each_into_its_place() -> None:
+    backward = body(MERGED, "backward")
+    assert "_windows(d" not in backward and "out=dz[t, :, 3*H:]" in backward and "out=dz[t, :, H:2*H]" in backward
+    assert "for 2*H <= j < 3*H" in nd.derive(MERGED).numpy()
+    assert "out=da[:, H:]" in body(HALVES, "backward") and "_windows(" in body(HALVES, "backward", without=("apart",))
+
+
+@pytest.mark.parametrize("text", [
+    MERGED,
+    HALVES,
+    HALVES.replace("a[n,h+H]", "a[n,h+H+1]"),                      # a column that nothing reads, and one behind the end
+    HALVES.replace("a[n,h+H]", "a[n,h+H-1]"),                      # halves that overlap
+    HALVES.replace("a[n,h+H]", "a[n,h+H]*sum[k](a[n,k])"),         # and what reads all of them
+    "x[T,H], W[H,3*H] -> y\ny[t,k] = sum[l](x[t,l]*W[l,k])*sum[l](x[t,l]*W[l,k+H]) + sum[l](x[t,l]**2*W[l,k+2*H]) for k < H",
+    TURNED,
+    TURNED.replace("where(u == 0, -x[t,p,1], x[t,p,0])", "(2*u - 1)*x[t,p,1-u]"),
+    TURNED.replace("x[t,p,1], x", "x[t,p,2], x"),                  # a place that there is not
+    TURNED.replace("u == 0", "u != 1 and t > 1"),
+    QKV,
+    "x[N,3] -> y\ny[n] = sum[u](where(u == 1, x[n,u]**2, x[n-1,u]))",  # a summand is left out where x is read outside
+    "x[N,3] -> y\ny[n] = sum[m,u](where(u != 1, x[n,u]*x[m,2-u], m*x[n,u])) for m < N",
+    "x[N,3], k[N,4] -> y\ny[n,u] = where(u == 3, 1, k[n,3-u]*x[n,u]) for u < 4",
+    "a[N,5] -> y\ny[n] = a[n,0]*a[n,1] + sum[k](a[n,k+2]**3) for k < 3",
+    "x[N], y[M] -> z\na[i] = where(i < N, x[i]**2, y[i-N]) for i < N + M\nz[i] = a[i]**2*i",
+    "b[2*K], x[T] -> h\nh[t,k] = b[k]*h[t-1,k]*b[k+K] + x[t] for k < K",
+])
+@pytest.mark.parametrize("H", [1, 3])
+def test_parts_of_an_axis_give_the_same_each_for_itself(text: str, H: int) -> None:
+    d = nd.derive(text)
+    sizes = {"T": 4, "N": 2, "I": 3, "H": H, "D": 2, "K": H, "M": 3, "P": H}
+    rng = np.random.default_rng(0)
+    inputs = {i.name: rng.standard_normal([int(n.value(sizes)) for n in i.dims]) for i in d.forward.inputs}
+    for options in ({}, {"without": ("apart",)}, {"threads": 2}, {"without": ("recall", "hoist", "in_place")}):
+        assert_means(d, d.compile(**options), inputs, np.random.default_rng(1))
+
+
 @pytest.mark.parametrize("text", [
     FUSED,
     FUSED.replace("tanh(z[t,n,2,k])", "z[t,n,2,k]*z[t,n,0,k]"),  # one place read twice
