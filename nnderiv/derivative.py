@@ -68,6 +68,7 @@ class Gradients:
     backward: Program
     names: dict[str, str] = field(hash=False)  # real input -> name of its gradient
     seeds: dict[str, str] = field(hash=False)  # output -> name of its seed; a sole scalar output has none
+    adjoints: dict[str, str] = field(default_factory=dict, hash=False)  # tensor -> name of its gradient, if that has equations
 
 
 @dataclass(frozen=True)
@@ -225,7 +226,7 @@ class _Reverse:
             {e.tensor: shapes[e.tensor] for e in kept}, self.program.givens, self.program.requirements,
             f"gradients of {self.program.title}" if self.program.title else "",
         )
-        return Gradients(self.program, backward, dict(self.gradient), self.public_seeds)
+        return Gradients(self.program, backward, dict(self.gradient), self.public_seeds, dict(self.adjoint))
 
     def _array_dims(self, y: str) -> tuple[Range, ...]:
         return self.program.dims[y]

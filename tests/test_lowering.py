@@ -96,6 +96,7 @@ def run(module: Any, seeds: dict[str, Any], **inputs: Any) -> tuple[Any, Any]:
 # -- what each pass does to the text -----------------------------------------------------------------------------------------
 CASES: dict[str, tuple[str, str, str]] = {
     # pass: (program, function, what stands there because of it)
+    "balance": ("X[N,D] -> Y\nE[n,d] = exp(X[n,d])\nZ[n] = sum[d](E[n,d])\nY[n,d] = E[n,d]/Z[n]", "forward", "_masked_softmax(X, 1)"),
     "shifted": ("x[N], z[N] -> y\ny[n] = exp(x[n])/(exp(x[n]) + exp(z[n]))", "forward", "y_exp = z - x"),
     "normalised": (CROSS_ENTROPY, "backward", "np.exp(Z_log"),
     "recall": ("x[N,K] -> y\ny[n,k] = gelu(x[n,k])", "forward", "y_erf = _erf(x/2**0.5)"),
@@ -209,6 +210,70 @@ def test_gates_give_the_same_stacked_or_not(text: str) -> None:
     expected = nd.evaluate(program, inputs)
     for name, value in zip(program.outputs, results[0][0], strict=True):
         np.testing.assert_allclose(value, np.array(expected[name], float), rtol=1e-12)
+
+
+MERGED = """
+x[T,N,I], U[I,4*H], W[H,4*H], b[4*H] -> h
+z[t,n,j] = sum[i](x[t,n,i]*U[i,j]) + sum[l](h[t-1,n,l]*W[l,j]) + b[j]
+c[t,n,k] = sigmoid(z[t,n,k+H])*c[t-1,n,k] + sigmoid(z[t,n,k])*tanh(z[t,n,k+2*H]) for k < H
+h[t,n,k] = sigmoid(z[t,n,k+3*H])*tanh(c[t,n,k]) for k < H
+"""
+HALVES = "x[N,D], W[D,2*H] -> y\na[n,k] = sum[d](x[n,d]*W[d,k])\ny[n,h] = tanh(a[n,h])*a[n,h+H] for h < H"
+
+
+TURNED = """
+x[T,P,2], c[T,P], s[T,P] -> y
+y[t,p,u] = x[t,p,u]*c[t,p] + where(u == 0, -x[t,p,1], x[t,p,0])*s[t,p]
+"""
+QKV = """
+p[T,3,H,D] -> y
+A[h,i,j] = softmax[j](sum[d](p[i,0,h,d]*p[j,1,h,d])/sqrt(D))
+y[i,h,d] = sum[j](A[h,i,j]*p[j,2,h,d])
+"""
+
+
+def test_what_is_chosen_by_the_place_is_written_place_by_place() -> None:
+    for function in ("forward", "backward"):
+        assert "where(" not in body(TURNED, function) and "where(" in body(TURNED, function, without=("apart",))
+    assert "_windows(" not in body(TURNED.replace("where(u == 0, -x[t,p,1], x[t,p,0])", "(2*u - 1)*x[t,p,1-u]"), "forward")
+    backward = body(QKV, "backward")
+    assert "np.arange(3)" not in backward and "dp[:, 0]" in backward and "dp[:, 2]" in backward
+
+
+def test_gates_that_stand_one_after_another_in_an_axis_are_written_each_into_its_place() -> None:
+    backward = body(MERGED, "backward")
+    assert "_windows(d" not in backward and "out=dz[t, :, 3*H:]" in backward and "out=dz[t, :, H:2*H]" in backward
+    assert "for 2*H <= j < 3*H" in nd.derive(MERGED).numpy()
+    assert "out=da[:, H:]" in body(HALVES, "backward") and "_windows(" in body(HALVES, "backward", without=("apart",))
+
+
+@pytest.mark.parametrize("text", [
+    MERGED,
+    HALVES,
+    HALVES.replace("a[n,h+H]", "a[n,h+H+1]"),                      # a column that nothing reads, and one behind the end
+    HALVES.replace("a[n,h+H]", "a[n,h+H-1]"),                      # halves that overlap
+    HALVES.replace("a[n,h+H]", "a[n,h+H]*sum[k](a[n,k])"),         # and what reads all of them
+    "x[T,H], W[H,3*H] -> y\ny[t,k] = sum[l](x[t,l]*W[l,k])*sum[l](x[t,l]*W[l,k+H]) + sum[l](x[t,l]**2*W[l,k+2*H]) for k < H",
+    TURNED,
+    TURNED.replace("where(u == 0, -x[t,p,1], x[t,p,0])", "(2*u - 1)*x[t,p,1-u]"),
+    TURNED.replace("x[t,p,1], x", "x[t,p,2], x"),                  # a place that there is not
+    TURNED.replace("u == 0", "u != 1 and t > 1"),
+    QKV,
+    "x[N,3] -> y\ny[n] = sum[u](where(u == 1, x[n,u]**2, x[n-1,u]))",  # a summand is left out where x is read outside
+    "x[N,3] -> y\ny[n] = sum[m,u](where(u != 1, x[n,u]*x[m,2-u], m*x[n,u])) for m < N",
+    "x[N,3], k[N,4] -> y\ny[n,u] = where(u == 3, 1, k[n,3-u]*x[n,u]) for u < 4",
+    "a[N,5] -> y\ny[n] = a[n,0]*a[n,1] + sum[k](a[n,k+2]**3) for k < 3",
+    "x[N], y[M] -> z\na[i] = where(i < N, x[i]**2, y[i-N]) for i < N + M\nz[i] = a[i]**2*i",
+    "b[2*K], x[T] -> h\nh[t,k] = b[k]*h[t-1,k]*b[k+K] + x[t] for k < K",
+])
+@pytest.mark.parametrize("H", [1, 3])
+def test_parts_of_an_axis_give_the_same_each_for_itself(text: str, H: int) -> None:
+    d = nd.derive(text)
+    sizes = {"T": 4, "N": 2, "I": 3, "H": H, "D": 2, "K": H, "M": 3, "P": H}
+    rng = np.random.default_rng(0)
+    inputs = {i.name: rng.standard_normal([int(n.value(sizes)) for n in i.dims]) for i in d.forward.inputs}
+    for options in ({}, {"without": ("apart",)}, {"threads": 2}, {"without": ("recall", "hoist", "in_place")}):
+        assert_means(d, d.compile(**options), inputs, np.random.default_rng(1))
 
 
 @pytest.mark.parametrize("text", [
@@ -1233,6 +1298,91 @@ def test_what_is_written_out_with_exponentials_is_as_stable_as_what_has_a_name(t
     for found, expected in zip(*results, strict=True):
         assert found.dtype == np.float32 and np.isfinite(found).all()
         np.testing.assert_allclose(found, expected, rtol=2e-6, atol=2e-6)
+
+
+SOFTMAX = "Y[n,d] = softmax[d](x[n,d])"
+CAUSAL_ROWS = "Y[n,d] = softmax[d](where(d <= n, x[n,d], -inf))"
+BY_ROWS = {  # the same for sums over rows, in tensors of their own or not
+    "Y[n,d] = exp(x[n,d])/sum[e](exp(x[n,e]))": SOFTMAX,
+    "E[n,d] = exp(x[n,d])\nZ[n] = sum[d](E[n,d])\nY[n,d] = E[n,d]/Z[n]": SOFTMAX,
+    "Z[n] = 1/sum[d](exp(x[n,d]))\nY[n,d] = exp(x[n,d])*Z[n]": SOFTMAX,
+    "Y[n,d] = exp(x[n,d] - log(sum[e](exp(x[n,e]))))": SOFTMAX,
+    "m[n] = max[d](x[n,d])\nE[n,d] = exp(x[n,d] - m[n])\nY[n,d] = E[n,d]/sum[e](E[n,e])": SOFTMAX,
+    "Y[n,d] = exp(2*x[n,d]/3)/sum[e](exp(2*x[n,e]/3))": "Y[n,d] = softmax[d](2*x[n,d]/3)",
+    "E[n,d] = where(d <= n, exp(x[n,d]), 0)\nY[n,d] = E[n,d]/sum[e](E[n,e])": CAUSAL_ROWS,
+    "Y[n,d] = where(d <= n, exp(x[n,d]), 0)/sum[e](where(e <= n, exp(x[n,e]), 0))": CAUSAL_ROWS,
+    "Y[n] = log(sum[d](exp(x[n,d])))": "Y[n] = logsumexp[d](x[n,d])",
+    "Y[n,d] = log(exp(x[n,d])/sum[e](exp(x[n,e])))": "Y[n,d] = log_softmax[d](x[n,d])",
+    "P[n,d] = exp(x[n,d])/sum[e](exp(x[n,e]))\nY[n] = -log(P[n,n])": "Q[n,d] = log_softmax[d](x[n,d])\nY[n] = -Q[n,n]",
+    "P[n,d] = exp(x[n,d])/sum[e](exp(x[n,e]))\nY[n] = sum[d](P[n,d]*log(P[n,d]))":
+        "Y[n] = sum[d](softmax[d](x[n,d])*log_softmax[d](x[n,d]))",
+    "Z[n] = sum[d](exp(x[n,d]))\nY[n,k] = sum[d](exp(x[n,d])*x[d,k])/Z[n]": "Y[n,k] = sum[d](softmax[d](x[n,d])*x[d,k])",
+    "Y[n,d] = exp(x[n,d])/sum[m](exp(x[m,d]))": "Y[n,d] = softmax[n](x[n,d])",
+    "Y[n,d] = exp(x[n,d])/sum[m,e](exp(x[m,e]))": "Y[n,d] = softmax[n,d](x[n,d])",
+    "a[0,k] = x[0,k]\na[t,k] = log(sum[j](exp(a[t-1,j] + x[j,k]))) + x[t,k]\nY = log(sum[k](exp(a[N-1,k])))":
+        "a[0,k] = x[0,k]\na[t,k] = logsumexp[j](a[t-1,j] + x[j,k]) + x[t,k]\nY = logsumexp[k](a[N-1,k])",
+}
+
+
+@pytest.mark.parametrize("text", BY_ROWS)
+def test_a_softmax_that_is_written_out_is_as_stable_as_one_that_is_named(text: str) -> None:
+    x = np.concatenate([LARGE, np.random.default_rng(0).standard_normal((4, 4))])[[0, 1, 3, 5, 6]][:4]
+    results = []
+    for written, dtype in ((text, np.float32), (BY_ROWS[text], np.float64)):
+        d = nd.derive(f"x[N,N] -> Y\n{written}")
+        module = d.compile()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            y, residuals = module.forward(x=x.astype(dtype))
+            seeds = {"dY": np.random.default_rng(1).standard_normal(y.shape).astype(dtype)} if np.ndim(y) else {}
+            results.append([y, module.backward(residuals, **seeds).dx])
+    for found, expected in zip(*results, strict=True):
+        assert found.dtype == np.float32 and np.isfinite(found).all()
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)  # of 1e4, a float32 has three decimals
+
+
+@pytest.mark.parametrize("text", [
+    "x[N,D] -> Z\nZ[n] = sum[d](exp(x[n,d]))",                                            # nothing cancels
+    "x[N,D] -> Y, Z\nZ[n] = sum[d](exp(x[n,d]))\nY[n,d] = exp(x[n,d])/Z[n]",              # Z is handed out
+    "x[N,D] -> Y\nZ[n] = sum[d](exp(x[n,d]))\nY[n,d] = exp(x[n,d])/Z[n]**2",              # not of degree 0
+    "x[N,D] -> Y\nZ[n] = 1 + sum[d](exp(x[n,d]))\nY[n,d] = exp(x[n,d])/Z[n]",             # 1 is not multiplied
+    "x[N,D] -> Y\nZ[n] = sum[d](exp(x[n,d]))\nY[n,d] = exp(x[n,d])/Z[d]  for d < N",      # another row's sum
+    "x[N,D] -> Y\nZ[n] = sum[d](exp(x[n,d]))\nY[n,d] = exp(x[n,d+1])/Z[n]  for d < D",    # read outside, where exp is 1
+    "x[N,D] -> Y\nZ[n] = sum[d](exp(x[n,d]))  for n < N-1\nY = sum[n,d](exp(x[n,d])/(1 + Z[n+1]))",
+    "x[N,D] -> Y\nE[n,d] = exp(x[n,d])\nY[n,d] = E[n,d]/sum[e](where(e <= n, E[n,e], 0))",  # divided by a part of what there is
+    "x[N,D] -> Y\nZ[n] = sum[d](exp(x[n,d])*x[n,d])\nY[n,d] = exp(x[n,d])/Z[n]",
+    "x[N,D] -> Y\nZ[n] = sum[d](exp(x[n,d]))\nT = sum[n](Z[n])\nY[n] = Z[n]/T",
+    "x[N,D] -> Y\nm[n] = max[d](x[n,d])\nE[n,d] = exp(x[n,d] - m[n])\nY[n,d] = E[n,d]/sum[e](E[n,e]) + m[n]",
+    "x[N,D] -> Y\nm[n] = max[d](x[n,d])\nE[n,d] = exp(x[n,d] - m[n])\nY[n,d] = E[n,d]/(1 + sum[e](E[n,e]))",
+    "x[N,D] -> Y\nm[n] = max[d](x[n,d])\nc[n,d] = x[n,d] - m[n]\nY[n,d] = c[n,d] - log(sum[e](exp(c[n,e])))",
+    "x[N,D] -> Y\nm[n] = max[d](x[n,d])\nE[n,d] = exp(x[n,d] - m[n])\nY[n,d] = E[n,d]/sum[e](E[n,e])*where(m[n] > 0, m[n], 1)",
+    "x[N,D] -> Y\nZ[n,i] = sum[u](exp(x[n,i+u-1])) for i < D, u < 3\nY[n,i] = Z[n,i]**2",     # a place that is not told from S
+    "x[N,D], w[N,D] -> Y\nZ[n] = sum[d](exp(x[n,d])*w[n,d]**2)\nY[n,d] = exp(x[n,d])*w[n,d]**2/Z[n]",
+])
+def test_what_cancels_is_counted_and_the_rest_is_left_alone(text: str) -> None:
+    d, rng = nd.derive(text), np.random.default_rng(0)
+    inputs = {i.name: rng.standard_normal((3, 4)) for i in d.forward.inputs}
+    results = []
+    for without in ((), ("balance",)):
+        module = d.compile(without=without)
+        y, residuals = module.forward(**inputs)
+        ys = y if isinstance(y, tuple) else (y,)
+        seeds = {s: np.sin(1 + v) for s, v in zip(d.gradients.seeds.values(), ys, strict=False)}  # none for a number alone
+        results.append([*ys, *module.backward(residuals, **seeds)])
+    expected = nd.evaluate(d.forward, inputs)
+    for y, value in zip(results[0], expected.values(), strict=False):
+        np.testing.assert_allclose(y, np.array(value, float), rtol=1e-9)
+    for mine, plain in zip(*results, strict=True):
+        np.testing.assert_allclose(mine, plain, rtol=1e-9, atol=1e-9)
+
+
+def test_the_largest_that_is_subtracted_by_hand_has_no_gradient() -> None:
+    text = "x[N,D] -> Y\nm[n] = max[d](x[n,d])\nE[n,d] = exp(x[n,d] - m[n])\nY[n,d] = E[n,d]/sum[e](E[n,e])"
+    assert "ties" in body(text, "backward", without=("balance",)) and "ties" not in body(text, "backward")
+    x = np.array([[1.0, 1.0, 0.0]])
+    results = [run(nd.derive(t).compile(), {"dY": np.array([[1.0, 2.0, 4.0]])}, x=x) for t in (text, f"x[N,D] -> Y\n{SOFTMAX}")]
+    for mine, named in zip(*results, strict=True):
+        np.testing.assert_allclose(mine, named, rtol=1e-14)
 
 
 LOSSES = {  # a loss of probabilities -> the same of scores; both with the probabilities as an output, or not

@@ -1,27 +1,56 @@
 """Program -> program in which a tensor that is another thing at each place of an axis is computed place by place.
 
     dz[n,g,k] = where(g == 0, a[n,k], 0) + where(g == 1, b[n,k], 0)     is     dz[n,0,k] = a[n,k],   dz[n,1,k] = b[n,k]
+    y[n,u] = where(u == 0, a[n], b[n])                                  is     y[n,0] = a[n],   y[n,1] = b[n]
+    dz[n,j] = a[n,j] + b[n,j-H]  for j < 2 H                            is     the one for j < H, the other for H ≤ j < 2 H
 
-That is the gradient of what is read at z[n,0,k] and z[n,1,k]: gates in one tensor, pairs that are rotated.
+That is the gradient of what is read at z[n,0,k] and z[n,1,k], or z[n,k] and z[n,k+H]: gates in one tensor, pairs that are rotated.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
+from functools import cmp_to_key, partial
+from itertools import combinations
 
+from ..bounds import Range, never_negative
 from ..conditions import placed
-from ..expr import Expr, additive_terms, signed, subst_indices
+from ..expr import (
+    FALSE,
+    TRUE,
+    ZERO,
+    Expr,
+    IntValue,
+    Op,
+    Read,
+    Reduce,
+    add,
+    additive_terms,
+    conjuncts,
+    factors,
+    map_children,
+    product,
+    reads,
+    signed,
+    subst_indices,
+    walk,
+)
 from ..integer import Int
+from ..normal import positive_names, readable
 from ..program import Equation, Program
+from ..ranges import bound_indices
 
 MANY = 16  # places, of which each is a statement
+FEW = 4    # places that choose, of which each is a statement, or a term of a sum
 
 
 def apart(program: Program) -> Program:
     """See the module's docstring."""
-    equations = tuple(row for e in program.equations for row in _rows(program, e) or [e])
-    return program if len(equations) == len(program.equations) else replace(program, equations=equations)
+    positive = positive_names(program)
+    summed = [_summed(program, e, positive) for e in program.equations]
+    equations = tuple(part for e in summed for part in _rows(program, e) or _blocks(program, e, positive) or [e])
+    return program if equations == program.equations else replace(program, equations=equations)
 
 
 def _rows(program: Program, e: Equation) -> list[Equation]:
@@ -33,10 +62,119 @@ def _rows(program: Program, e: Equation) -> list[Equation]:
         r = e.ranges.get(a)
         if r is None or not (r.lo == 0 and r.size.is_constant and 1 < r.size.constant <= MANY):
             continue
-        places = [(sign, next(((at, rest) for i, at, rest in placed(t) if i.name == a and at.is_constant), None)) for sign, t in terms]
+        places = [(sign, next(((at, rest) for i, at, rest in _placed(t) if i.name == a and at.is_constant), None)) for sign, t in terms]
         if all(found is not None for _, found in places):
             return list(_each(e, a, [(sign, *found) for sign, found in places if found is not None]))
+        if r.size.constant <= FEW and _is_chosen(e, a):
+            return list(_chosen(e, a))
     return []
+
+
+def _placed(term: Expr) -> Iterator[tuple[Int, Int, Expr]]:
+    """As `placed`, out of sums too: the place is none of what they sum over."""
+    yield from placed(term)
+    parts = factors(term)
+    for k, f in enumerate(parts):
+        if isinstance(f, Reduce) and f.op == "sum":
+            for a, b, rest in placed(f.body):
+                if not (a.symbols() | b.symbols()) & {*f.indices}:
+                    yield a, b, product([Reduce("sum", f.indices, rest) if i == k else x for i, x in enumerate(parts)])
+
+
+def _is_chosen(e: Equation, a: str) -> bool:
+    """Whether an array is chosen by the place: where(g == 0, x, y), or x[1-g], sums aside."""
+    turned = any(s.name != a and s.symbols() == {a} and not s.elements() for r in reads(e.body) for s in r.subs)
+    return not any(isinstance(n, Reduce) for n in walk(e.body)) and (turned or _chooses(e.body, a))
+
+
+def _chooses(body: Expr, a: str) -> bool:
+    tests = [c for n in walk(body) if isinstance(n, Op) and n.op == "where" for c in conjuncts(n.args[0])]
+    named = [[x.value for x in c.args if isinstance(x, IntValue)] for c in tests if isinstance(c, Op) and c.op in ("==", "!=")]
+    return any(len(pair) == 2 and pair[k].name == a and pair[1 - k].is_constant for pair in named for k in (0, 1))
+
+
+def _chosen(e: Equation, a: str) -> Iterator[Equation]:
+    """The equation of each place, what is not chosen there left out."""
+    ranges = {i: r for i, r in e.ranges.items() if i != a}
+    for k in range(e.ranges[a].size.constant):
+        subs = tuple(s.subst({a: Int.of(k)}) for s in e.subs)
+        yield replace(e, subs=subs, body=_at(e.body, a, k), ranges=ranges)
+
+
+def _at(e: Expr, a: str, k: int) -> Expr:
+    """An expression at a place, where(True, x, y) being x."""
+
+    def visit(n: Expr) -> Expr:
+        n = map_children(visit, n)
+        if isinstance(n, Op) and n.op == "where" and n.args[0] in (TRUE, FALSE):
+            return n.args[1] if n.args[0] == TRUE else n.args[2]
+        return n
+
+    return visit(subst_indices(e, {a: Int.of(k)}))
+
+
+def _summed(program: Program, e: Equation, positive: Collection[str]) -> Equation:
+    """Sums over few places, at each of which something else is added, as one sum for each place."""
+
+    def visit(n: Expr) -> Expr:
+        n = map_children(visit, n)
+        if not isinstance(n, Reduce) or n.op != "sum":
+            return n
+        for a in n.indices:
+            r = e.ranges[a]
+            if r.lo == 0 and r.size.is_constant and r.size.constant <= FEW and _chooses(n.body, a) and is_inside(n.body):
+                terms = [_at(n.body, a, k) for k in range(r.size.constant)]
+                rest = tuple(i for i in n.indices if i != a)
+                return add([visit(Reduce("sum", rest, t)) if rest else t for t in terms if t != ZERO])
+        return n
+
+    def is_inside(body: Expr) -> bool:
+        return not any(readable(program.hulls[r.tensor], r.subs, e.ranges, positive) for r in reads(body))
+
+    if not any(isinstance(n, Op) and n.op == "where" for n in walk(e.body)):
+        return e
+    body = visit(e.body)
+    left = {*bound_indices(body), *(str(s.name) for s in e.subs)}
+    ranges = {i: r for i, r in e.ranges.items() if i in left or i not in bound_indices(e.body)}
+    return e if body == e.body else replace(e, body=body, ranges=ranges)
+
+
+def _blocks(program: Program, e: Equation, positive: Collection[str]) -> list[Equation]:
+    """The equations of the parts of an axis, if each term is 0 outside one of several parts that have nothing in common."""
+    terms = additive_terms(e.body)
+    if e.is_base or len(program.definitions[e.tensor]) > 1 or len(terms) < 2:
+        return []
+    for a in e.indices:
+        blocks: dict[Range, list[tuple[int, Expr]]] = {}
+        for sign, t in terms:
+            blocks.setdefault(_block(program, e, a, t, positive), []).append((sign, t))
+        pairs = combinations(blocks, 2)
+        if 1 < len(blocks) <= MANY and all(_before(r, s, positive) or _before(s, r, positive) for r, s in pairs):
+            order = sorted(blocks, key=cmp_to_key(partial(_order, positive)))
+            return [replace(e, body=signed(blocks[r]), ranges={**e.ranges, a: r}) for r in order]
+    return []
+
+
+def _block(program: Program, e: Equation, a: str, term: Expr, positive: Collection[str]) -> Range:
+    """The part of the axis outside which a factor of the term is 0, read outside its tensor."""
+    block = e.ranges[a]
+    for f in factors(term):
+        inner = factors(f.body) if isinstance(f, Reduce) and f.op == "sum" else [f]
+        for sub, axis in (x for r in inner if isinstance(r, Read) for x in zip(r.subs, program.hulls[r.tensor], strict=True)):
+            offset = sub - Int.symbol(a)
+            here = Range(axis.lo - offset, axis.hi - offset)
+            inside = not offset.symbols() & e.ranges.keys() and not offset.elements()
+            if inside and never_negative(here.lo - block.lo, {}, positive) and never_negative(block.hi - here.hi, {}, positive):
+                block = here
+    return block
+
+
+def _before(r: Range, s: Range, positive: Collection[str]) -> bool:
+    return never_negative(s.lo - r.hi, {}, positive)
+
+
+def _order(positive: Collection[str], r: Range, s: Range) -> int:
+    return -1 if _before(r, s, positive) else 1
 
 
 def _each(e: Equation, a: str, terms: list[tuple[int, Int, Expr]]) -> Iterator[Equation]:

@@ -160,7 +160,11 @@ class Body(Values):
         return windowed_product(self.program, self.frame(node.equation), node.equation)
 
     def comment(self, e: Equation) -> str:
-        return self.shown.get((e.tensor, e.subs, e.body), str(e))
+        """What it says; one of several parts of an axis says which."""
+        text = self.shown.get((e.tensor, e.subs, e.body), str(e))
+        others = [d for d in self.program.definitions.get(e.tensor, ()) if d.subs == e.subs]
+        parts = [i for i in e.indices if any(d.ranges[i] != e.ranges[i] for d in others)] if len(others) > 1 else []
+        return text + (f"  for {', '.join(e.ranges[i].clause(i) for i in parts)}" if parts else "")
 
     def loop(self, node: Loop) -> None:
         for e in equations_of(node):

@@ -21,6 +21,7 @@ from ..program import Equation, Input, Program
 from . import cost, layout, specialise
 from .apart import apart
 from .arrays import Storage, tuple_text
+from .balance import balance
 from .emit import Body
 from .explicit import make_explicit
 from .facts import Facts
@@ -81,6 +82,8 @@ class _Lowering:
     def __init__(self, gradients: Gradients, original: Program, without: frozenset[str], threads: int, sizes: Mapping[str, Int]):
         self.gradients, self.original, self.without, self.threads, self.fixed = gradients, original, without, threads, sizes
         self.forward, self.backward = gradients.forward, gradients.backward
+        if "balance" not in without:
+            self.forward, self.backward = balance(self.forward, self.backward, gradients.adjoints)
         if "shifted" not in without:
             self.forward, self.backward = shifted(self.forward, self.backward)
         self.saturates = any(saturates(n) for e in (*self.forward.equations, *self.backward.equations) for n in walk(e.body))

@@ -2,7 +2,8 @@
 
 Programs (equations) -> programs:
 
-    shifted      exponentials that are added up are shifted, as in a softmax
+    balance      exponentials that are added up are scaled by their largest, where that cancels
+    shifted      quotients and logarithms of exponentials are shifted, as in a softmax
     normalised   S − logsumexp(S) is one tensor wherever it is read
     apart        what is another thing at each place of an axis is computed place by place
     recall       a function that both need is computed once
@@ -117,7 +118,7 @@ STATEMENTS: dict[str, Callable[[Sequence[Item], frozenset[str]], tuple[Item, ...
     "dot": lambda items, kept: dot(items),
     "nest": lambda items, kept: nest(items),
 }
-BOTH = ("shifted", "normalised", "apart", "recall", "stacked", "scaled")  # forward and backward together
+BOTH = ("balance", "shifted", "normalised", "apart", "recall", "stacked", "scaled")  # forward and backward together
 PASSES = tuple(name for name in (*BOTH, *EQUATIONS, "accumulate", *STATEMENTS) if name != "explicit")
 
 
