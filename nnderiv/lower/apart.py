@@ -57,7 +57,7 @@ def _rows(program: Program, e: Equation) -> list[Equation]:
     """The equations of the single places along the first axis that has them; none where there is no such axis."""
     if e.is_base or len(program.definitions[e.tensor]) > 1:
         return []
-    terms = additive_terms(e.body)
+    terms, goes_round = additive_terms(e.body), e.tensor in program.components
     for a in e.indices:
         r = e.ranges.get(a)
         if r is None or not (r.lo == 0 and r.size.is_constant and 1 < r.size.constant <= MANY):
@@ -65,7 +65,7 @@ def _rows(program: Program, e: Equation) -> list[Equation]:
         places = [(sign, next(((at, rest) for i, at, rest in _placed(t) if i.name == a and at.is_constant), None)) for sign, t in terms]
         if all(found is not None for _, found in places):
             return list(_each(e, a, [(sign, *found) for sign, found in places if found is not None]))
-        if r.size.constant <= FEW and _is_chosen(e, a):
+        if r.size.constant <= FEW and not goes_round and _is_chosen(e, a):
             return list(_chosen(e, a))
     return []
 
@@ -83,7 +83,7 @@ def _placed(term: Expr) -> Iterator[tuple[Int, Int, Expr]]:
 
 def _is_chosen(e: Equation, a: str) -> bool:
     """Whether an array is chosen by the place: where(g == 0, x, y), or x[1-g], sums aside."""
-    turned = any(s.name != a and s.symbols() == {a} and not s.elements() for r in reads(e.body) for s in r.subs)
+    turned = any(s.symbols() == {a} and (parts := s.split(a)) is not None and parts[0] == -1 for r in reads(e.body) for s in r.subs)
     return not any(isinstance(n, Reduce) for n in walk(e.body)) and (turned or _chooses(e.body, a))
 
 
