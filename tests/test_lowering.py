@@ -623,6 +623,33 @@ def test_a_sigmoid_keeps_the_digits_of_small_values(dtype: str) -> None:
     assert np.isnan(modules[0].forward(x=np.array([np.nan], dtype))[0])
 
 
+def test_the_steps_of_a_recurrence_stay_a_loop_when_their_number_is_known() -> None:
+    for text in (GATED, "x[T,N] -> h\nh[t,n] = where(t == 2, x[t,n], tanh(h[t-1,n])*x[T-1-t,n]) for t < T"):
+        assert "for t in range(3):" in body(text, "forward", sizes={"T": 3}) and "h[1] =" not in body(text, "forward", sizes={"T": 3})
+
+
+@pytest.mark.parametrize("size, heads", [("H*D", ", int H"), ("4*D", ""), ("8", "")], ids=["a parameter", "a number", "numbers"])
+def test_heads_side_by_side_in_one_axis_are_products_of_matrices(size: str, heads: str) -> None:
+    H, D = ("H", "D") if heads else ("4", size.replace("4*", "").replace("8", "2"))
+    d = nd.derive(f"""
+        q[B,T,{size}], k[B,T,{size}], v[B,T,{size}]{heads} -> y
+        A[b,h,i,j] = softmax[j](sum[d](q[b,i,{D}*h+d]*k[b,j,{D}*h+d])/sqrt({D})) for h < {H}, d < {D}
+        y[b,i,a] = sum[j](A[b,a//{D},i,j]*v[b,j,a])
+        """)
+    source = d.numpy().split("def forward")[1]
+    assert source.count(" @ ") == 6 and "    for " not in source and "np.arange" not in source
+    rng = np.random.default_rng(0)
+    inputs = {name: rng.normal(size=(2, 3, 8)) for name in "qkv"} | ({"H": 4} if heads else {})
+    module = d.compile()
+    y, g = run(module, {"dy": np.ones((2, 3, 8))}, **inputs)
+    t = {name: torch.tensor(inputs[name], requires_grad=True) for name in "qkv"}
+    whole = torch.nn.functional.scaled_dot_product_attention(*(t[name].unflatten(2, (4, 2)).transpose(1, 2) for name in "qkv"))
+    expected = whole.transpose(1, 2).flatten(2)
+    np.testing.assert_allclose(y, expected.detach().numpy(), rtol=1e-10)
+    for mine, theirs in zip(g, torch.autograd.grad(expected.sum(), list(t.values())), strict=True):
+        np.testing.assert_allclose(mine, theirs.numpy(), rtol=1e-9, atol=1e-12)
+
+
 @pytest.mark.parametrize("equation", [
     "y[n,k] = sum[t](s[n,t]*exp(x[t,k])) for t < K",
     "e[t,k] = exp(x[t,k])  for t < K\ny[n,k] = sum[t](s[n,t]*exp(x[t,k]))*e[0,k] for t < K",

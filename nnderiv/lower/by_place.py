@@ -69,11 +69,12 @@ def _are_apart(frame: Frame, spans: Sequence[tuple[str, Int]]) -> bool:
 
 
 def _is_contraction(frame: Frame, e: Expr) -> bool:
-    """Whether a factor has an index of its own beside those of the windows, so that this is a product of matrices."""
+    """Whether a factor has an index of its own beside those of the windows, or two windows have, so that this is a product of matrices."""
     _, parts = guarded_factors(e)
     windows = [f for f in parts if isinstance(f, Read) and sliding(frame, f)]
     seen = {i for w in windows for i in free_symbols(w)}
-    return bool(windows) and any(free_symbols(f) & set(frame.order) - seen for f in parts if f not in windows)
+    alone = [w for w in windows if free_symbols(w) & set(frame.order) - {i for f in parts if f != w for i in free_symbols(f)}]
+    return len(alone) > 1 or bool(windows) and any(free_symbols(f) & set(frame.order) - seen for f in parts if f not in windows)
 
 
 # -- gradients of the kernel -------------------------------------------------------------------------------------------------
