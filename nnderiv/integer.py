@@ -291,6 +291,10 @@ class Int:
                 terms[m] = terms.get(m, 0) + c * d
         return Int(terms)
 
+    def put(self, atoms: Mapping[Atom, Int]) -> Int:
+        """An integer expression in place of each of these atoms; what stands within other atoms stays."""
+        return self.map_atoms(lambda a: atoms.get(a, Int.atom(a)))
+
     def value(self, env: Env, element: Callable[[Element], int] | None = None) -> int:
         """The number, names taken from env, elements of integer tensors from the callback."""
         total = 0

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from functools import partial
 
 from .bounds import inside, never_negative, outside, settled
-from .conditions import contradict, equalities, negation
+from .conditions import contradict, divisible, equalities, negation
 from .conditions import facts as facts_of
 from .expr import (
     FALSE,
@@ -28,7 +28,7 @@ from .expr import (
     replace,
     walk,
 )
-from .integer import Element, FloorDiv, Int, Mod
+from .integer import FloorDiv, Int
 from .program import Ranges
 from .regular import is_regular
 from .terms import Context, Term, decisive, may_leave
@@ -78,13 +78,10 @@ def settle_choices(term: Term, dims: Ranges, ctx: Context) -> Term:
 def divide_exactly(term: Term, dims: Ranges, ctx: Context) -> Term:
     """[a mod s = 0] s·⌊a/s⌋ = [a mod s = 0] a: where the condition says that s divides."""
     for c in term.conditions:
-        if isinstance(c, Op) and c.op == "==" and isinstance(c.args[0], IntValue) and c.args[1] == IntValue(Int.of(0)):
-            ((monomial, k), *others) = c.args[0].value.terms.items()
-            if k == 1 and not others and len(monomial) == 1 and isinstance(monomial[0], Mod):
-                top, bottom = monomial[0].top, monomial[0].bottom
-                back = partial(_multiply_back, top=top, bottom=bottom)
-                conditions = tuple(d if d is c else map_ints(back, d) for d in term.conditions)
-                term = Term(term.indices, conditions, map_ints(back, term.body), term.spare)
+        if (remainder := divisible(c)) is not None:
+            back = partial(_multiply_back, top=remainder.top, bottom=remainder.bottom)
+            conditions = tuple(d if d is c else map_ints(back, d) for d in term.conditions)
+            term = Term(term.indices, conditions, map_ints(back, term.body), term.spare)
     return term
 
 
@@ -92,13 +89,9 @@ def name_data(term: Term, dims: Ranges, ctx: Context) -> Term:
     """[y = k] A[y] = [y = k] A[k], for an element y of an integer tensor and an index k on the left: the plain name stands for both."""
     for data, index in (pair for c in term.conditions for pair in equalities(c)):
         if index.name in dims and len(found := data.elements()) == 1 and data == Int.atom(found[0]):
-            body = map_ints(partial(_named, data=found[0], index=index), term.body)
+            body = map_ints(partial(Int.put, atoms={found[0]: index}), term.body)
             term = term if body == term.body else Term(term.indices, term.conditions, body, term.spare)
     return term
-
-
-def _named(value: Int, data: Element, index: Int) -> Int:
-    return value.map_atoms(lambda atom: index if atom == data else Int.atom(atom))
 
 
 def _multiply_back(value: Int, top: Int, bottom: Int) -> Int:

@@ -32,7 +32,7 @@ from .expr import (
     subst_indices,
     walk,
 )
-from .integer import Atom, FloorDiv, Int
+from .integer import FloorDiv, Int
 from .laws_of_terms import common_factor, is_negative, merge_equal
 from .program import Equation, Range, Ranges
 from .terms import Context, Term, may_leave
@@ -67,16 +67,12 @@ def contract_remainder(term: Term, dims: Ranges, ctx: Context) -> Term:
             split = remainder.top.split(name)
             if split is None or split[0] != -1 or r != Range.upto(remainder.bottom):
                 continue
-            v, quotient = split[1], FloorDiv(remainder.top, remainder.bottom)
-            whole = partial(_exchanged, atom=quotient, value=v // remainder.bottom)
+            v, bottom = split[1], remainder.bottom
+            whole = partial(Int.put, atoms={FloorDiv(remainder.top, bottom): v // bottom})
             conditions = tuple(map_ints(whole, d) for d in (*term.conditions[:k], *term.conditions[k + 1:]))
             indices = {i: s for i, s in term.indices.items() if i != name}
-            return Term(indices, conditions, map_ints(whole, term.body), (*term.spare, (name, r))).subst({name: v % remainder.bottom})
+            return Term(indices, conditions, map_ints(whole, term.body), (*term.spare, (name, r))).subst({name: v % bottom})
     return term
-
-
-def _exchanged(e: Int, atom: Atom, value: Int) -> Int:
-    return e.map_atoms(lambda a: value if a == atom else Int.atom(a))
 
 
 def sum_of_nothing(term: Term, dims: Ranges, ctx: Context) -> Term:

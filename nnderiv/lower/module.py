@@ -285,9 +285,10 @@ class _Lowering:
 def _as_written(program: Program, prepared: Program) -> dict[tuple[object, ...], str]:
     """What to show for equations that were made explicit, or spread: the equation itself, without the conditions that its reads imply;
     so for one that joins what was computed for the digits of an index."""
-    explicit = [x for way in (spread(program), program) for x in make_explicit(way).equations]
-    shown: dict[tuple[object, ...], str] = {
-        (x.tensor, x.subs, x.body): str(e) for e, x in zip([*program.equations]*2, explicit, strict=True)}
+    wide = spread(program)
+    shown: dict[tuple[object, ...], str] = {}
+    for way in (program,) if wide is program else (wide, program):
+        shown |= {(x.tensor, x.subs, x.body): str(e) for e, x in zip(program.equations, make_explicit(way).equations, strict=True)}
     whole = {e.tensor: str(e) for e in program.equations if len(program.definitions[e.tensor]) == 1}
     joins = [e for e in prepared.equations if e.tensor in whole and is_join(program, e)]
     return {**shown, **{(e.tensor, e.subs, e.body): whole[e.tensor] for e in joins}}

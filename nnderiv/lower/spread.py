@@ -6,7 +6,6 @@ read over fewer indices than the result has, a statistic of a group of channels,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -26,7 +25,7 @@ from ..expr import (
     reads,
 )
 from ..fresh import Fresh
-from ..integer import Atom, FloorDiv, Int, Mod
+from ..integer import FloorDiv, Int, Mod
 from ..laws_of_conditions import drop_implied
 from ..program import Equation, Program, Range
 from ..terms import Term
@@ -69,15 +68,11 @@ def _term(ctx: Surroundings, e: Equation, t: Expr) -> Term | None:
         r = fresh("r")
         indices[r] = Range.upto(q.bottom)
         rest = q.top - Int.symbol(r)
-        change = partial(_exchanged, {q: rest // q.bottom, Mod(q.top, q.bottom): Int.symbol(r)})
+        change = partial(Int.put, atoms={q: rest // q.bottom, Mod(q.top, q.bottom): Int.symbol(r)})
         body, steps = map_ints(change, body), [map_ints(change, c) for c in steps]
         steps.append(Op("==", (IntValue(rest % q.bottom), IntValue(Int.of(0)))))
     dims = {i: e.ranges[i] for i in e.indices}
     return drop_implied(Term(indices, tuple(steps), body), dims, ctx)
-
-
-def _exchanged(table: Mapping[Atom, Int], value: Int) -> Int:
-    return value.map_atoms(lambda a: table.get(a, Int.atom(a)))
 
 
 def _divided(e: Equation, sub: Int, kind: type[FloorDiv] | type[Mod]) -> FloorDiv | Mod | None:
