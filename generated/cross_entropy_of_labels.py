@@ -91,9 +91,9 @@ def _gather(A, *indices, outside=0):
 def _add_at(A, place, values, axis, out=None):
     """A, with values added where the index along an axis is `place`; a place that is not on the axis names nothing."""
     A = A.copy() if out is None else out
-    rows = np.moveaxis(A, axis, -1)
+    rows = np.moveaxis(A, axis, -1)[None]
     each = (*A.shape[:axis], 1, *A.shape[axis + 1:])
-    place, values = (np.moveaxis(np.broadcast_to(x, each), axis, -1)[..., 0] for x in (place, values))
+    place, values = (np.moveaxis(np.broadcast_to(x, each), axis, -1)[None, ..., 0] for x in (place, values))
     at = np.nonzero((0 <= place) & (place < A.shape[axis]))
     rows[(*at, place[at])] += values[at]
     return A

@@ -140,9 +140,9 @@ def _scatter(V, shape, *indices, by=np.add, start=0):
 def _add_at(A, place, values, axis, out=None):
     """A, with values added where the index along an axis is `place`; a place that is not on the axis names nothing."""
     A = A.copy() if out is None else out
-    rows = np.moveaxis(A, axis, -1)
+    rows = np.moveaxis(A, axis, -1)[None]
     each = (*A.shape[:axis], 1, *A.shape[axis + 1:])
-    place, values = (np.moveaxis(np.broadcast_to(x, each), axis, -1)[..., 0] for x in (place, values))
+    place, values = (np.moveaxis(np.broadcast_to(x, each), axis, -1)[None, ..., 0] for x in (place, values))
     at = np.nonzero((0 <= place) & (place < A.shape[axis]))
     rows[(*at, place[at])] += values[at]
     return A
@@ -242,7 +242,6 @@ def forward(*, x, y, U, W, V, b, c, h0):
     return Outputs((L, last)), (x, y, W, V, h, p, L_count, T, N, H, A, dtype,)
 
 
-@np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def backward(residuals, *, dL, dlast):
     """residuals, dL, dlast[N,H] -> dU, dW, dV, db, dc, dh0"""
     x, y, W, V, h, p, L_count, T, N, H, A, dtype, = residuals
@@ -264,7 +263,7 @@ def backward(residuals, *, dL, dlast):
     # dh_pre[t,n,k] = sum[m](do[t,n,m]*V[m,k]) + where(T == t + 1, dlast[n,k], 0)
     do_flat = do.reshape(T*N, A)
     dh_pre = (do_flat @ V).reshape(T, N, H)
-    dh_pre += np.where((T == np.arange(T) + 1)[:, None, None], dlast, dtype.type(0))  # (T, N, H)
+    dh_pre[T - 1:] += dlast                         # (T, N, H)
     dz = np.zeros((T + 1, N, H), dtype)
     for t in range(T - 1, -1, -1):
         # dh[t,n,k] = dh_pre[t,n,k] + sum[l](dz[t+1,n,l]*W[l,k])

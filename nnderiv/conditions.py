@@ -54,17 +54,26 @@ def divisible(c: Expr) -> Mod | None:
     return atoms[0] if len(atoms) == len(c.args[0].value.terms) == 1 and isinstance(atoms[0], Mod) else None
 
 
-def placed(term: Expr) -> Iterator[tuple[Int, Int, Expr]]:
-    """where(a == b and c, x, 0)·y: a, b and where(c, x, 0)·y, and b, a and the same, for each equality that is a condition of a factor."""
+def solved(c: Expr) -> Iterator[tuple[str, Int]]:
+    """(a, n - 1) and (n, a + 1) for the condition a + 1 == n between integers: what each name is."""
+    for a, b in equalities(c)[:1]:
+        for name in sorted((a - b).symbols()):
+            split = (a - b).split(name)
+            if split and (split[0] == 1 or split[0] == -1) and name not in split[1].symbols():
+                yield name, -split[0] * split[1]
+
+
+def placed(term: Expr) -> Iterator[tuple[str, Int, Expr]]:
+    """where(a == b and c, x, 0)·y: "a", b and where(c, x, 0)·y, and "b", a and the same, for each equality among a factor's conditions."""
     parts = factors(term)
     for f in parts:
         if not (isinstance(f, Op) and f.op == "where" and f.args[2] == ZERO):
             continue
         conditions = conjuncts(f.args[0])
         for c in conditions:
-            for a, b in equalities(c):
+            for name, value in solved(c):
                 rest = where(conjunction([x for x in conditions if x is not c]), f.args[1], ZERO)
-                yield a, b, product([rest if x is f else x for x in parts])
+                yield name, value, product([rest if x is f else x for x in parts])
 
 
 def contradict(conditions: tuple[Expr, ...]) -> bool:

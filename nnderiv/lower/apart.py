@@ -62,7 +62,7 @@ def _rows(program: Program, e: Equation) -> list[Equation]:
         r = e.ranges.get(a)
         if r is None or not (r.lo == 0 and r.size.is_constant and 1 < r.size.constant <= MANY):
             continue
-        places = [(sign, next(((at, rest) for i, at, rest in _placed(t) if i.name == a and at.is_constant), None)) for sign, t in terms]
+        places = [(sign, next(((at, rest) for i, at, rest in _placed(t) if i == a and at.is_constant), None)) for sign, t in terms]
         if all(found is not None for _, found in places):
             return list(_each(e, a, [(sign, *found) for sign, found in places if found is not None]))
         if r.size.constant <= FEW and not goes_round and _is_chosen(e, a):
@@ -70,15 +70,15 @@ def _rows(program: Program, e: Equation) -> list[Equation]:
     return []
 
 
-def _placed(term: Expr) -> Iterator[tuple[Int, Int, Expr]]:
+def _placed(term: Expr) -> Iterator[tuple[str, Int, Expr]]:
     """As `placed`, out of sums too: the place is none of what they sum over."""
     yield from placed(term)
     parts = factors(term)
     for k, f in enumerate(parts):
         if isinstance(f, Reduce) and f.op == "sum":
-            for a, b, rest in placed(f.body):
-                if not (a.symbols() | b.symbols()) & {*f.indices}:
-                    yield a, b, product([Reduce("sum", f.indices, rest) if i == k else x for i, x in enumerate(parts)])
+            for name, place, rest in placed(f.body):
+                if not {name, *place.symbols()} & {*f.indices}:
+                    yield name, place, product([Reduce("sum", f.indices, rest) if i == k else x for i, x in enumerate(parts)])
 
 
 def _is_chosen(e: Equation, a: str) -> bool:

@@ -17,6 +17,7 @@ from .arrays import Array, Frame, Storage, expand, integer_value, multiplied, re
 from .by_diagonal import ByDiagonal
 from .by_image import ByImage, Product, windowed_product
 from .by_part import Member, Part, largest, member, results, together
+from .by_place import at
 from .diagonals import find as find_diagonals
 from .fold import Fold, find_fold
 from .form import ADD, NEGATIVE, SUBTRACT, Operation, Statement, call, function
@@ -87,7 +88,8 @@ class Body(Values):
         along = self.softmaxes[m.tensor][2] if m.tensor in self.softmaxes else ()
         terms = [t for _, t in additive_terms(m.equation.body)]
         scatters = any(find_fold(self.program, m.equation, t) for t in terms)
-        elsewhere = any((spot := find_spot(m.equation, t)) and not m.holds(spot.reads) for t in terms)
+        spots = [spot for t in terms if (spot := find_spot(m.equation, t, self.positive))]
+        elsewhere = any(spot.axis == m.lead or not m.holds(spot.reads) for spot in spots)
         return None if m.lead in along or scatters or elsewhere else m
 
     def by_part(self, members: Sequence[Member], others: Sequence[Equation]) -> None:
@@ -305,7 +307,7 @@ class Body(Values):
         spots: list[tuple[int, Spot]] = []
         for sign, term in additive_terms(e.body):
             fold = find_fold(self.program, e, term)
-            spot = None if fold or "spots" in self.without or self.loops else find_spot(e, term)
+            spot = None if fold or "spots" in self.without or self.loops else find_spot(e, term, self.positive)
             spot = None if spot and not at_hand(frame, spot) else spot
             folds += [(sign, fold)] if fold else []
             spots += [(sign, spot)] if spot else []
@@ -328,12 +330,20 @@ class Body(Values):
         if total is None:
             total = frame.make(call(f"np.zeros({tuple_text(frame.size(i) for i in labels)}, {self.dtype})"), [], labels)
         place = spot.place - e.ranges[spot.axis].lo
-        at = expand(integer_value(frame, place, tuple(i for i in labels if i in frame.vectors(place))), labels)
+        places = expand(integer_value(frame, place, tuple(i for i in labels if i in frame.vectors(place))), labels)
         values = self.value(frame, signed([(sign, spot.values)]))
         add = f"_add_at({{0}}, {{1}}, {{2}}, {labels.index(spot.axis)}"
         operation = Operation(f"{add})", (0, 0, 0), 9, f"{add}, out={{out}})", only=0)
-        operands = [self.fill(frame, total, labels, False), at, expand(values, labels) if values.labels else values]
+        if not places.labels:
+            row = at("", labels, (spot.axis,), {spot.axis: self.row(place, e.ranges[spot.axis])})
+            operation = replace(operation, row=row)
+        operands = [self.fill(frame, total, labels, False), places, expand(values, labels) if values.labels else values]
         return frame.make(operation, operands, labels)
+
+    def row(self, place: Int, axis: Range) -> str:
+        """The slice that is one place of an axis, and none where the axis is empty."""
+        stop = place + 1
+        return f"{'' if place == 0 else self.integer(place)}:{'' if stop == axis.size else self.integer(stop)}"
 
 
 def _greatest(texts: Iterable[str]) -> str:

@@ -57,6 +57,7 @@ class Operation:
     owns: bool = True              # the result has memory of its own
     aligned: bool = True           # entry by entry, so that the result may replace an operand of its shape
     only: int | None = None        # ... this one, and no other memory
+    row: str = ""                  # target[T - 1:] += the last operand does the same, in the memory of the first one
 
     @property
     def begins(self) -> bool:

@@ -36,10 +36,11 @@ def _statement(s: Statement, indent: str) -> list[str]:
 
 
 def _update(s: Statement, indent: str) -> list[str]:
-    """target op= operand, where the first operand is the target itself."""
-    if s.out != s.target or not s.operation.sign or s.operands[0].text != s.target:
+    """target op= operand, or a row of it, where the first operand is the target itself."""
+    sign = "+" if s.operation.row else s.operation.sign
+    if s.out != s.target or not sign or s.operands[0].text != s.target:
         return []
-    return assignment(s.target, s.operands[1].text, indent, f"{s.operation.sign}=")
+    return assignment(f"{s.target}{s.operation.row}", s.operands[-1].text, indent, f"{sign}=")
 
 
 def _into(s: Statement, indent: str) -> list[str]:

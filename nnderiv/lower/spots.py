@@ -1,13 +1,16 @@
-"""Terms that are 0 but at one place along an axis: the adjoint of reading at data, or on a diagonal.
+"""Terms that are 0 but at one place along an axis: the adjoint of reading at data, on a diagonal, or at one place for all.
 
     where(y[n] == k, e[n,k], 0)     for each n, e[n,y[n]] stands at k = y[n]
     where(i == j, e[i,j], 0)        e[i,i] stands on the diagonal
+    where(t + 1 == T, e[t,n], 0)    e[T-1,n] stands in the last row
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
+from ..bounds import never_negative
 from ..conditions import placed
 from ..expr import Expr, Read, all_reads, subst_indices
 from ..integer import Int
@@ -31,20 +34,20 @@ class Spot:
         return [*all_reads(self.values), *(Read(x.tensor, x.subs) for x in self.place.elements())]
 
 
-def find_spot(e: Equation, term: Expr) -> Spot | None:
+def find_spot(e: Equation, term: Expr, positive: Collection[str]) -> Spot | None:
     """The place and the values of one additive term of an equation, if it is of this kind."""
     for index, place, rest in placed(term):
-        if _is_place(e, index, place):
-            return Spot(str(index.name), place, subst_indices(rest, {str(index.name): place}))
+        if index in e.indices and index in e.ranges and _is_place(e, index, place, positive):
+            return Spot(index, place, subst_indices(rest, {index: place}))
     return None
 
 
-def _is_place(e: Equation, index: Int, place: Int) -> bool:
-    """Whether an index of the left-hand side, with more than a few values, is a function of its other indices."""
-    r = e.ranges.get(str(index.name)) if index.name in e.indices else None
-    if r is None or r.size.is_constant and r.size.constant <= FEW or index.name in place.symbols():
+def _is_place(e: Equation, index: str, place: Int, positive: Collection[str]) -> bool:
+    """Whether an index with more than a few values is a function of others on the left-hand side, or one place, not before the first."""
+    r = e.ranges[index]
+    if r.size.is_constant and r.size.constant <= FEW:
         return False
-    return bool(place.symbols() & set(e.indices) & e.ranges.keys())
+    return bool(place.symbols() & set(e.indices) & e.ranges.keys()) or never_negative(place - r.lo, {}, positive)
 
 
 def at_hand(frame: Frame, spot: Spot) -> bool:
