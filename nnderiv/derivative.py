@@ -638,6 +638,8 @@ def _checked(program: Program, wrt: Sequence[str] | None) -> tuple[str, ...]:
             raise DerivationError(f"{n} is an integer input: nothing can be differentiated by it.")
         if n not in program.kinds:
             raise DerivationError(f"{n} is not an input of this program; its real inputs are {', '.join(program.real_inputs)}.")
+    if not names and wrt is not None:
+        raise DerivationError(f"wrt names no input; leave it out for all of them: {', '.join(program.real_inputs)}.")
     if not names:
         raise DerivationError("The program has no real input to differentiate by.")
     return tuple(dict.fromkeys(names))

@@ -259,6 +259,8 @@ def from_sympy(e: Any) -> Expr:
     if isinstance(e, choose):
         return where(_condition(args[0]), args[1], args[2])
     if isinstance(e, greater):
+        if type(e) is greater and isinstance(args[0], Num):  # x < 0 rather than 0 > x
+            return Op("<", args[::-1])
         return Op({equal: "==", different: "!="}.get(type(e), ">"), args)
     if type(e) not in FROM_SYMPY:  # 1/0 and its like, from a mean over nothing
         raise DerivationError(f"The derivative is not a number everywhere: SymPy answers {e}.")
@@ -285,6 +287,8 @@ def _product(e: Any) -> Expr:
         if isinstance(f, normal_density):
             above.append(factors(from_sympy(f))[0])
             below.append(ROOT_OF_2_PI)
+        elif isinstance(f, sp.Rational) and f.q > 100:  # 0.044715, and not 8943/200000
+            above.append(from_sympy(f))
         elif isinstance(f, sp.Rational):
             above.append(from_sympy(sp.Integer(f.p)))
             below.append(from_sympy(sp.Integer(f.q)))
