@@ -141,7 +141,7 @@ def without_pairs(parts: list[Expr], known: list[Expr]) -> list[Expr]:
 
 
 def _distributed(parts: list[Expr], known: list[Expr]) -> list[Expr]:
-    """The products that a sum among the factors gives, if each of them loses a divisor; else nothing."""
+    """The products that a sum among the factors gives, if each of them loses a divisor, or the whole is shorter; else nothing."""
     for k, f in enumerate(parts):
         terms = additive_terms(f)
         if len(terms) < 2:
@@ -149,7 +149,8 @@ def _distributed(parts: list[Expr], known: list[Expr]) -> list[Expr]:
         others = parts[:k] + parts[k + 1 :]
         before = [[num(s), *others, *factors(t)] for s, t in terms]
         after = [without_pairs(p, known) for p in before]
-        if all(len(a) < len(b) for a, b in zip(after, before, strict=True)):
+        shorter = [len(a) < len(b) for a, b in zip(after, before, strict=True)]
+        if all(shorter) or any(shorter) and _length(_sum([product(a) for a in after])) < _length(product(parts)):
             return [product(a) for a in after]
     return []
 
@@ -175,6 +176,17 @@ def _sum(parts: list[Expr]) -> Expr:
 
 def _length(e: Expr) -> int:
     return sum(1 for _ in walk(e))
+
+
+def common_sign(term: Term, dims: Ranges, ctx: Context) -> Term:
+    """(−a − b) · e = −(a + b) · e, where there is a product, or a sum over indices, for the minus to stand before."""
+    parts = factors(term.body)
+    for k, f in enumerate(parts):
+        terms = additive_terms(f)
+        if len(terms) > 1 and all(s < 0 for s, _ in terms) and (len(parts) > 1 or term.indices):
+            turned = [num(-1), *parts[:k], add([t for _, t in terms]), *parts[k + 1:]]
+            return Term(term.indices, term.conditions, product(turned), term.spare)
+    return term
 
 
 POSITIVE = ("exp", "sigmoid", "softplus")

@@ -20,6 +20,7 @@ from .laws_of_conditions import (
     divide_exactly,
     drop_implied,
     drop_outside,
+    index_alone,
     may_be_infinite,
     name_data,
     settle_choices,
@@ -28,7 +29,7 @@ from .laws_of_conditions import (
     split_where,
     truth,
 )
-from .laws_of_sums import cancel, contract_delta, contract_remainder, deviations, known_totals, sum_of_nothing, use_givens
+from .laws_of_sums import cancel, common_sign, contract_delta, contract_remainder, deviations, known_totals, sum_of_nothing, use_givens
 from .laws_of_terms import common_factor, is_negative, join_cases, merge_equal, rename_bound, turn_difference
 from .program import Ranges
 from .scalar import content, gaussian, logistic, own_value
@@ -72,12 +73,14 @@ TABLE = (
     Law("term", drop_outside, "outside its range"),
     Law("term", sum_of_nothing, "constant summand"),
     Law("term", cancel, "cancel"),
+    Law("term", common_sign, "minus in front"),
     Law("term", deviations, "deviations from the mean"),
     Law("term", use_givens, "use what is given"),
     Law("term", known_totals, "rows that sum to a number"),
     # What reads imply is dropped last: under a sum every read implies its range, in a lone product only the factors do, so no
     # index may disappear after that.
     Law("last", drop_implied, "out of range is 0"),
+    Law("last", index_alone, "the index alone"),
     Law("cases", join_cases, "join the cases"),
     Law("parts", merge_equal, "add equal terms"),
     Law("parts", common_factor, "common factor"),

@@ -65,10 +65,14 @@ APPLIES = {
     "sum_of_nothing": [("sum[n](b**2)", "", "N*b**2")],
     "cancel": [("x[n]*p[n]/p[n]", "n", "x[n]"), ("p[n]*(x[n]/p[n] + y[n]/p[n])", "n", "x[n] + y[n]"),
                ("e[n]*(1 - p[n])*x[n]/(1 - p[n])", "n", "e[n]*x[n]"), ("x[n]*sqrt(N)/sqrt(N)", "n", "x[n]"),
-               ("2*x[n]/(2*N)", "n", "x[n]/N"), ("x[n]*6/(4*N + 4)", "n", "3*x[n]/(2*N + 2)"), ("4*x[n]/(2*N)", "n", "2*x[n]/N")],
+               ("2*x[n]/(2*N)", "n", "x[n]/N"), ("x[n]*6/(4*N + 4)", "n", "3*x[n]/(2*N + 2)"), ("4*x[n]/(2*N)", "n", "2*x[n]/N"),
+               ("p[n]*(x[n]/p[n] - y[n])", "n", "x[n] - p[n]*y[n]")],
+    "common_sign": [("x[n]*(-y[n] - b)", "n", "-x[n]*(y[n] + b)"), ("sum[n](-x[n] - y[n])", "", "-sum[n](x[n] + y[n])")],
     "deviations": [("sum[k](2*(P[n,k] - m[n])*x[n])", "n", "0"), ("sum[n,k](x[n]*(m[n] - P[n,k]))", "", "0")],
     "use_givens": [("sum[k](q[n,k]*x[n])", "n", "x[n]")],
     "known_totals": [("sum[k](S[n,k]*x[n])", "n", "x[n]"), ("sum[k](h[n,k]*x[n])", "n", "x[n]")],
+    "index_alone": [("where(0 <= n - 1, x[n], 0)", "n", "where(1 <= n, x[n], 0)"), ("where(1 == n, x[n], 0)", "n", "where(n == 1, x[n], 0)"),
+                    ("where(n + 1 < 5 and 2 != n, x[n], 0)", "n", "where(n < 4 and n != 2, x[n], 0)")],
     "drop_implied": [("where(n + 1 < N, x[n+1]*b, 0)", "n", "x[n+1]*b"),
                      ("sum[n](where(n + 1 < N, exp(x[n+1])*y[n], 0))", "", "sum[n](exp(x[n+1])*y[n])")],
 }
@@ -89,12 +93,15 @@ FAILS = {
     "sum_of_nothing": [("sum[n](where(n > 1, b, 0))", ""), ("sum[n](b*x[n])", "")],  # a condition, a factor knows n
     "cancel": [("x[n]*y[n]/y[n]", "n"), ("x[n]*l[n]/l[n]", "n"), ("x[n]*p[n+1]/p[n+1]", "n"),
                ("3*x[n]/(2*N)", "n")],  # 0; exp(−∞) = 0; 0/0 outside; nothing in common
+    "common_sign": [("x[n]*(b - y[n])", "n"), ("-x[n] - y[n]", "n")],  # one has none; nothing for it to stand before
     "deviations": [("sum[k]((P[n,k] - m[n])*P[n,k])", "n"), ("sum[k](where(k > 1, P[n,k] - m[n], 0))", "n"),
                    ("sum[k](P[n,k] + m[n])", "n"), ("sum[k](q[n,k] - m[n])", "n")],  # weighted; not all; a sum; another's mean
     "use_givens": [("sum[k](q[n,k]*z[k])", "n"), ("sum[k](where(k > 1, q[n,k]*x[n], 0))", "n"), ("sum[k](P[n,k]*x[n])", "n"),
                    ("sum[k](q[n+1,k])", "n")],  # weighted; not all; not given; outside, where the sum is 0
     "known_totals": [("sum[k](S[n,k]*z[k])", "n"), ("sum[k](where(k > 1, S[n,k]*x[n], 0))", "n"), ("sum[k](R[n,k]*x[n])", "n"),
                      ("sum[n](S[n,k])", "k"), ("sum[k](S[n+1,k])", "n")],  # weighted; not all; no softmax; the other axis; outside
+    "index_alone": [("where(n + 1 < N, x[n], 0)", "n"), ("where(1 <= n, x[n], 0)", "n"), ("where(2*n < 4, x[n], 0)", "n"),
+                    ("where(0 < x[n], x[n], 0)", "n")],  # two names; alone already; twice the index; no integers
     "drop_implied": [("where(n + 1 < N, exp(x[n+1])*b, 0)", "n"), ("where(n + 1 < N, x[n+1]/y[n+1], 0)", "n"),
                      ("where(n + 1 < N, x[n+1]/g[n], 0)", "n")],  # exp(0) = 1; 0/0; the same by another name
 }
@@ -158,6 +165,8 @@ def shown(found: list[Expr]) -> str:
     ("merge_equal", "sum[k](A[n,k]) + sum[m](A[n,m])", "sum[k](A[n,k]) + sum[m](A[n,m])"),  # m has another range
     ("merge_equal", "a[n]*b[n] + a[n]*c[n]", "a[n]*b[n] + a[n]*c[n]"),  # not the same but for a number
     ("common_factor", "a[n]*b[n] + a[n]*c[n]", "a[n]*(b[n] + c[n])"),
+    ("common_factor", "2*a[n]*(b[n] - c[n]) - 2*a[n]*(b[n] - d[n])", "2*a[n]*(d[n] - c[n])"),
+    ("common_factor", "2*a[n]*b[n] + 3*a[n]*c[n]", "a[n]*(2*b[n] + 3*c[n])"),  # the numbers differ
     ("common_factor", "a[n]*b[n] + c[n]", "a[n]*b[n] + c[n]"),  # nothing is common
     ("common_factor", "a[n]*b[n] + a[n]*sum[k](A[n,k])", "a[n]*b[n] + a[n]*sum[k](A[n,k])"),  # a sum over indices stays by itself
     ("turn_difference", "-c[n]*(1 - a[n]**2)", "-c[n]*(1 - a[n]**2)"),  # the minus stands before a product
@@ -168,7 +177,9 @@ def test_a_law_of_parts(law: str, text: str, expected: str) -> None:
 
 @pytest.mark.parametrize(("inside", "expected"), [
     ("a[n] - b[n]", "b[n] - a[n]"), ("(a[n] - b[n])/N", "(b[n] - a[n])/N"),
-    ("a[n] + b[n]", "-(a[n] + b[n])"), ("b[n]*(a[n] - c[n])", "-b[n]*(a[n] - c[n])"),  # no difference; a product
+    ("a[n] + b[n]", "-(a[n] + b[n])"), ("b[n]*(1 - c[n])", "-b[n]*(1 - c[n])"),  # no difference; a product with a complement
+    ("2*b[n]*(a[n] - c[n])/N", "2*b[n]*(c[n] - a[n])/N"), ("(1 - a[n])/2", "0.5*(a[n] - 1)"),
+    ("(a[n] - b[n])*(c[n] - d[n])", "-(a[n] - b[n])*(c[n] - d[n])"),  # two differences
 ])
 def test_a_minus_before_a_difference_turns_it(inside: str, expected: str) -> None:
     assert shown(LAWS["turn_difference"].apply([Op("neg", (whole(inside),))], RANGES)) == expected
