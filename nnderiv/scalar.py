@@ -315,7 +315,7 @@ def _abstract_partial(e: Expr, k: int, named: bool, whole: frozenset[int]) -> Ex
     """∂e/∂slot k; the value of e itself, where it reappears, is slot 9999; whole: the slots of integers."""
     expression = gaussian(logistic(to_sympy(e)))
     derivative = lowered_powers(sp.diff(expression, symbol(k)), frozenset(map(symbol, whole)))
-    return from_sympy(own_value(derivative, expression, symbol(k), named))
+    return from_sympy(own_value(one_fraction(logistic(derivative)), expression, symbol(k), named))
 
 
 def lowered_powers(e: Any, whole: Collection[Any]) -> Any:
@@ -359,12 +359,15 @@ def own_value(derivative: Any, expression: Any, x: Any, named: bool = True) -> A
 
 
 def logistic(e: Any) -> Any:
-    """1/(1 + exp(u)) = σ(−u), exp(u)/(1 + exp(u)) = σ(u) and log(1 + exp(u)) = softplus(u), where u is whatever stands there."""
+    """1/(1 + exp(u)) = σ(−u), exp(u)/(1 + exp(u)) = σ(u) and log(1 + exp(u)) = softplus(u), where u is whatever stands there.
+
+    And (exp(u) − exp(−u))/(exp(u) + exp(−u)) = tanh(u).
+    """
     if not e.has(sp.exp):
         return e
     e = e.replace(lambda n: isinstance(n, sp.log) and _exponent(n.args[0]) is not None, lambda n: softplus(_exponent(n.args[0])))
     e = e.replace(lambda n: isinstance(n, sp.Pow) and n.exp == -1 and _exponent(n.base) is not None, lambda n: sigmoid(-_exponent(n.base)))
-    return e.replace(lambda n: isinstance(n, sp.Mul), _joined)
+    return e.replace(lambda n: isinstance(n, sp.Mul), lambda n: _joined(_hyperbolic(n)))
 
 
 def gaussian(e: Any) -> Any:
@@ -393,6 +396,40 @@ def _joined(whole: Any) -> Any:
     for f in parts:
         if isinstance(f, sigmoid) and sp.exp(-f.args[0]) in parts:
             return sp.Mul(*(p for p in parts if p not in (f, sp.exp(-f.args[0]))), sigmoid(-f.args[0]))
+    return whole
+
+
+def _hyperbolic(whole: Any) -> Any:
+    """(exp(u) − exp(−u))/(exp(u) + exp(−u)) = tanh(u) in a product."""
+    parts = sp.Mul.make_args(whole)
+    for below in (f for f in parts if f.is_Pow and f.exp == -1 and f.base.is_Add):
+        for above in (f for f in parts if f.is_Add and len(f.args) == len(below.base.args) == 2):
+            (c, difference), (d, total) = above.primitive(), below.base.primitive()
+            u = next((t.args[0] for t in difference.args if isinstance(t, sp.exp)), None)
+            if u is not None and difference == sp.exp(u) - sp.exp(-u) and total == sp.exp(u) + sp.exp(-u):
+                return sp.Mul(c / d, *(f for f in parts if f not in (below, above)), tanh(u))
+    return whole
+
+
+def one_fraction(e: Any) -> Any:
+    """a/u + b/u² = (a·u + b)/u² and x·sign(x) = |x|, where u is a sum, and that is shorter: 1/(1 + |x|) − |x|/(1 + |x|)² = 1/(1 + |x|)²."""
+    if e.has(sgn):
+        e = e.replace(lambda n: n.is_Mul, _magnitude)
+    return e.replace(lambda n: n.is_Add, _over_one) if e.has(sp.Pow) else e
+
+
+def _magnitude(whole: Any) -> Any:
+    x = next((f.args[0] for f in whole.args if isinstance(f, sgn) and f.args[0] in whole.args), None)
+    return whole if x is None else sp.Mul(*(f for f in whole.args if f not in (x, sgn(x))), absolute(x))
+
+
+def _over_one(whole: Any) -> Any:
+    below = [{b: -k for f in sp.Mul.make_args(t) for b, k in [f.as_base_exp()] if b.is_Add and k.is_Integer and k < 0} for t in whole.args]
+    for u in below[0]:
+        if all(u in powers for powers in below):
+            power = max(powers[u] for powers in below)
+            found = sp.expand(sp.Add(*(t * u**power for t in whole.args))) / u**power
+            return found if sp.count_ops(found) < sp.count_ops(whole) else whole
     return whole
 
 

@@ -230,8 +230,27 @@ def test_the_normal_distribution_is_known_by_its_error_function() -> None:
         assert known(f) == f
 
 
+def test_the_hyperbolic_tangent_is_known_by_its_exponentials() -> None:
+    u, v = scalar.symbol(0), scalar.symbol(1)
+    known, up, down = LAWS["logistic"].apply, sp.exp(u - v), sp.exp(v - u)
+    assert known(u * (up - down) / (up + down)) == u * scalar.tanh(u - v)
+    for f in ((up + down) / (up - down), (up - sp.exp(u)) / (up + down), (up - down) / (up + 2 * down)):
+        assert known(f) == f
+
+
+def test_quotients_of_one_sum_are_one_where_that_is_shorter() -> None:
+    x, a = scalar.symbol(0), scalar.symbol(1)
+    one, size = LAWS["one_fraction"].apply, scalar.absolute(x)
+    assert one(1 / (1 + size) - x * scalar.sgn(x) / (1 + size)**2) == 1 / (1 + size)**2
+    assert one(1 / (a + x) - x / (a + x)**2) == a / (a + x)**2
+    assert one(1 / (1 + x**2) - 2 * x**2 / (1 + x**2)**2) == (1 - x**2) / (1 + x**2)**2
+    for f in (a / (1 + x) - x**3 / (1 + a)**2, 1 / x - 1 / x**2, a / (1 + x) + 1):  # other sums; no sum; a term without it
+        assert one(f) == f
+
+
 def test_every_law_says_what_it_does_and_is_tested_here() -> None:
-    elsewhere = {"join_cases", "merge_equal", "common_factor", "turn_difference", "own_value", "content", "logistic", "gaussian"}
+    elsewhere = {"join_cases", "merge_equal", "common_factor", "turn_difference", "own_value", "content", "logistic", "gaussian",
+                 "one_fraction"}
     assert set(APPLIES) == set(FAILS) == set(LAWS) - elsewhere
     for law in TABLE:
         assert "=" in law.statement and law.title, law.name
