@@ -329,14 +329,14 @@ def _without_softmax(term: Term, f: Expr, dims: Ranges, ctx: Context) -> Term | 
 
 def _total_along(name: str, axis: int, ctx: Context) -> tuple[Reduce, Expr] | None:
     """The sum of a whole tensor along an axis, where its definition makes it a number; looked for once, for many paths lead there."""
-    known = ctx.program.totals
-    if (name, axis) not in known:
+    known = ctx.program.totals if name in ctx.program.definitions else ctx.totals
+    if (name, axis) not in known and ctx.defined(name):
         known[name, axis] = _defined_total(name, axis, ctx)
-    return known[name, axis]
+    return known.get((name, axis))
 
 
 def _defined_total(name: str, axis: int, ctx: Context) -> tuple[Reduce, Expr] | None:
-    definitions = ctx.program.definitions.get(name, ())
+    definitions = ctx.defined(name)
     if len(definitions) != 1 or definitions[0].is_base or name in ctx.program.components:
         return None
     (d,) = definitions
@@ -344,7 +344,7 @@ def _defined_total(name: str, axis: int, ctx: Context) -> tuple[Reduce, Expr] | 
     pattern = Reduce("sum", (c,), Read(name, d.subs))
     if _softmax_axis(d, ctx) == c:
         return pattern, ONE
-    if not 1 < len(terms) <= 4:
+    if len(terms) > 4 or c not in free_symbols(d.body):
         return None
     total = [_total(num(s) * t, c, d, ctx) for s, t in terms]
     if None in total:

@@ -70,20 +70,21 @@ def merge_equal(parts: list[Expr], ranges: Ranges) -> list[Expr]:
 def common_factor(parts: list[Expr], ranges: Ranges) -> list[Expr]:
     """a·b + a·c = a·(b + c), where neither side is a sum over indices or has a condition; what has more indices comes first.
 
-    A number goes out with another factor, and then sums that are left are added: 2a·(b − c) − 2a·(b − d) = 2a·(d − c).
+    A number goes out with another factor, and then sums that are left are added: 2a·(b − c) − 2a·(b − d) = 2a·(d − c). Where they
+    cancel in part, no other factor is needed.
     """
     plain = [e for e in parts if not _is_sum(e)]
     if len(plain) < 2:
         return parts
     each = [factors(e) for e in plain]
     shared = [f for f in dict.fromkeys(each[0]) if not isinstance(f, Num) and all(f in fs for fs in each[1:])]
-    if not shared:
-        return parts
     numbers = {abs(prod((f.value for f in fs if isinstance(f, Num)), start=Fraction(1))) for fs in each}
     number = numbers.pop() if len(numbers) == 1 else Fraction(1)
     rests = [product([Num(1/number), *_without(fs, shared)]) for fs in each]
-    rests = sorted(_added(rests, ranges), key=lambda e: (is_negative(e), -len(free_symbols(e))))
-    total = add(rests)
+    left = _added(rests, ranges)
+    if not shared and left is rests:
+        return parts
+    total = add(sorted(left, key=lambda e: (is_negative(e), -len(free_symbols(e)))))
     return [*([product([Num(number), *shared, total])] if total != ZERO else []), *(e for e in parts if _is_sum(e))]
 
 
@@ -110,7 +111,10 @@ def _without(parts: list[Expr], shared: list[Expr]) -> list[Expr]:
 
 
 def turn_difference(parts: list[Expr], ranges: Ranges) -> list[Expr]:
-    """−(a − b) = b − a, and the same with numbers and divisors; beside other factors where neither a nor b is a number: −y·(1 − y) stays."""
+    """−(a − b) = b − a, and the same with numbers and divisors; beside other factors if neither a nor b is a number.
+
+    So −y·(1 − y) stays.
+    """
     return [_turned(e) for e in parts]
 
 

@@ -419,8 +419,9 @@ class _Parser:
         if self.at("if"):
             self.conditional(self.k)
         if token.kind != "name" or token.text in ("for", "given", "int", "and", "or"):
-            goes_on = "" if token.kind == "name" or token.kind == "op" else "; only an open bracket continues a line"
-            self.fail(f"Expected an expression, found {self.shown()}.", f"Write a number, an element of a tensor, or a function here{goes_on}.")
+            goes_on = "" if token.kind in ("name", "op") else "; only an open bracket continues a line"
+            self.fail(f"Expected an expression, found {self.shown()}.",
+                      f"Write a number, an element of a tensor, or a function here{goes_on}.")
         self.take()
         if self.at("("):
             return Node("call", token.position, token.text, self.arguments())

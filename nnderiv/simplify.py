@@ -33,6 +33,7 @@ from .laws_of_sums import cancel, common_sign, contract_delta, contract_remainde
 from .laws_of_terms import common_factor, is_negative, join_cases, merge_equal, rename_bound, turn_difference
 from .program import Ranges
 from .scalar import content, gaussian, logistic, one_fraction, own_value
+from .symmetry import transpose
 from .terms import Context, Term, written
 
 
@@ -69,6 +70,7 @@ TABLE = (
     Law("term", settle_choices, "ranges choose"),
     Law("term", divide_exactly, "exact division"),
     Law("term", name_data, "the same by its plain name"),
+    Law("term", transpose, "its own transpose"),
     Law("term", contract_delta, "contract the delta"),
     Law("term", contract_remainder, "one of them leaves no remainder"),
     Law("term", drop_outside, "outside its range"),

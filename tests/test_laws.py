@@ -22,7 +22,7 @@ LAWS = {law.name: law for law in TABLE}
 SIGNATURE = "x[N], y[N], z[M], w[2*N], A[N,N], P[N,M], b, q[N,M], int s, int t[M] -> u"  # what the terms below may read
 DEFINED = "m[n] = sum[k](P[n,k])/M\np[n] = sigmoid(x[n])\ne[n] = exp(y[n])\nl[n] = exp(where(n > 1, x[n], -inf))\n"
 DEFINED += "r[n] = logsumexp[k](P[n,k])\nS[n,k] = exp(P[n,k] - r[n])\nR[n,k] = exp(q[n,k] - r[n])\nh[n,k] = (1 - b)*S[n,k] + b/M\n"
-DEFINED += "g[n] = 2*y[n+1]  for n < N\n"
+DEFINED += "g[n] = 2*y[n+1]  for n < N\nG[n,k] = sum[i](P[n,i]*P[k,i])  for n < N, k < N\n"
 GIVEN = "given sum[k](q[n,k]) = 1"
 
 
@@ -57,6 +57,8 @@ APPLIES = {
     "divide_exactly": [("where(n % s == 0, x[s*(n//s)], 0)", "n", "where(n % s == 0, x[n], 0)")],
     "name_data": [("where(t[k] == n, x[t[k]]*y[n], 0)", "n,k", "where(t[k] == n, x[n]*y[n], 0)"),
                   ("where(n == t[k], 1/x[t[k]], 0)", "n,k", "where(n == t[k], 1/x[n], 0)")],
+    "transpose": [("sum[k](G[k,n]*y[k])", "n", "sum[k](G[n,k]*y[k])"), ("sum[k](G[n,k]*A[n,k])", "n", "sum[k](G[k,n]*A[n,k])"),
+                  ("G[k,n]", "n,k", "G[n,k]")],
     "contract_delta": [("sum[n](where(n == k + 1, x[n]*y[n], 0))", "k", "where(0 <= k + 1 and k + 1 < N, x[k+1]*y[k+1], 0)")],
     "contract_remainder": [("sum[n](where((k - n) % N == 0, x[n]*z[(k-n)//N], 0))", "k", "x[k % N]*z[k//N]"),
                            ("sum[n](where((k + 2 - n) % N == 0 and (k + 2 - n)//N < M, y[n]*b, 0))", "k",
@@ -71,7 +73,8 @@ APPLIES = {
     "deviations": [("sum[k](2*(P[n,k] - m[n])*x[n])", "n", "0"), ("sum[n,k](x[n]*(m[n] - P[n,k]))", "", "0")],
     "use_givens": [("sum[k](q[n,k]*x[n])", "n", "x[n]")],
     "known_totals": [("sum[k](S[n,k]*x[n])", "n", "x[n]"), ("sum[k](h[n,k]*x[n])", "n", "x[n]")],
-    "index_alone": [("where(0 <= n - 1, x[n], 0)", "n", "where(1 <= n, x[n], 0)"), ("where(1 == n, x[n], 0)", "n", "where(n == 1, x[n], 0)"),
+    "index_alone": [("where(0 <= n - 1, x[n], 0)", "n", "where(1 <= n, x[n], 0)"),
+                    ("where(1 == n, x[n], 0)", "n", "where(n == 1, x[n], 0)"),
                     ("where(n + 1 < 5 and 2 != n, x[n], 0)", "n", "where(n < 4 and n != 2, x[n], 0)")],
     "drop_implied": [("where(n + 1 < N, x[n+1]*b, 0)", "n", "x[n+1]*b"),
                      ("sum[n](where(n + 1 < N, exp(x[n+1])*y[n], 0))", "", "sum[n](exp(x[n+1])*y[n])")],
@@ -85,6 +88,7 @@ FAILS = {
     "divide_exactly": [("where(n % s == 1, x[s*(n//s)], 0)", "n"), ("where(n > s, x[s*(n//s)], 0)", "n")],  # s need not divide
     "name_data": [("where(t[k] == n + 1, x[t[k]], 0)", "n,k"), ("where(t[k] < n, x[t[k]], 0)", "n,k"),
                   ("sum[n](where(t[k] == n, x[t[k]]*x[n], 0))", "k")],  # n + 1 is no plain name; it is summed
+    "transpose": [("sum[k](A[k,n]*y[k])", "n"), ("sum[n,k](G[k,n]*x[n])", "")],  # not symmetric; no letter is on the left
     "contract_delta": [("sum[n](where(2*n == k, x[n], 0))", "k"), ("where(n == k, A[n,k], 0)", "n,k")],  # 2n = k; nothing is summed
     "contract_remainder": [("sum[n](where((k - n) % s == 0, x[n]*z[(k-n)//s], 0))", "k"), ("where((k - n) % N == 0, x[n], 0)", "n,k"),
                            ("sum[n](where((k + n) % N == 0, x[n], 0))", "k"),
@@ -166,6 +170,7 @@ def shown(found: list[Expr]) -> str:
     ("merge_equal", "a[n]*b[n] + a[n]*c[n]", "a[n]*b[n] + a[n]*c[n]"),  # not the same but for a number
     ("common_factor", "a[n]*b[n] + a[n]*c[n]", "a[n]*(b[n] + c[n])"),
     ("common_factor", "2*a[n]*(b[n] - c[n]) - 2*a[n]*(b[n] - d[n])", "2*a[n]*(d[n] - c[n])"),
+    ("common_factor", "(a[n] - b[n]) - (a[n] - c[n])", "c[n] - b[n]"),
     ("common_factor", "2*a[n]*b[n] + 3*a[n]*c[n]", "a[n]*(2*b[n] + 3*c[n])"),  # the numbers differ
     ("common_factor", "a[n]*b[n] + c[n]", "a[n]*b[n] + c[n]"),  # nothing is common
     ("common_factor", "a[n]*b[n] + a[n]*sum[k](A[n,k])", "a[n]*b[n] + a[n]*sum[k](A[n,k])"),  # a sum over indices stays by itself

@@ -254,8 +254,9 @@ def test_conditions_that_are_compared_are_told_to_be_joined() -> None:
     assert "join conditions with and, or, not" in refused("x[N] -> y\ny[n] = where((x[n] > 1) + n > 0, 1, 0)")
 
 
-UNFINISHED = {"2x[n]": "Write * for a product", "x[n] x[n]": "Write * for a product", "tanh x[n]": "Write tanh(…).", "exp 2": "Write exp(2).",
-              "1_000*x[n]": "without underscores", "x[n] given x[0] = 1": "a line of its own", "x[n]*": "only an open bracket continues a line",
+UNFINISHED = {"2x[n]": "Write * for a product", "x[n] x[n]": "Write * for a product", "tanh x[n]": "Write tanh(…).",
+              "exp 2": "Write exp(2).", "1_000*x[n]": "without underscores", "x[n] given x[0] = 1": "a line of its own",
+              "x[n]*": "only an open bracket continues a line",
               "x[n] for n < 2 for n < 3": "One for clause", "(x[n] x[n])": "Write * for a product", "x[n]\nfor n < 2": "the line above"}
 
 
@@ -273,8 +274,8 @@ def test_a_function_of_another_language_has_the_value_of_what_is_proposed(name: 
         assert refused(f"x, a, b -> y\ny = {name}({called})").splitlines()[-1] == repair
     x, a, b = 0.5, 2.0, 3.0
     reference = {"ln": math.log, "fabs": abs, "sgn": lambda x: 1.0, "square": lambda x: x*x, "rsqrt": lambda x: x**-0.5,
-                 "reciprocal": lambda x: 1/x, "pow": lambda x: x**a, "power": lambda x: x**a, "maximum": lambda x: b, "minimum": lambda x: a,
-                 "clip": lambda x: a, "clamp": lambda x: a, "swish": lambda x: x/(1 + math.exp(-x)), "relu6": lambda x: x,
+                 "reciprocal": lambda x: 1/x, "pow": lambda x: x**a, "power": lambda x: x**a, "maximum": lambda x: b,
+                 "minimum": lambda x: a, "clip": lambda x: a, "clamp": lambda x: a, "swish": lambda x: x/(1 + math.exp(-x)), "relu6": lambda x: x,
                  "logistic": lambda x: 1/(1 + math.exp(-x)), "expit": lambda x: 1/(1 + math.exp(-x)),
                  "logsigmoid": lambda x: -math.log(1 + math.exp(-x)), "leaky_relu": lambda x: x, "elu": lambda x: x}
     if name != "if":
