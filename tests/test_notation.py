@@ -275,7 +275,8 @@ def test_a_function_of_another_language_has_the_value_of_what_is_proposed(name: 
     x, a, b = 0.5, 2.0, 3.0
     reference = {"ln": math.log, "fabs": abs, "sgn": lambda x: 1.0, "square": lambda x: x*x, "rsqrt": lambda x: x**-0.5,
                  "reciprocal": lambda x: 1/x, "pow": lambda x: x**a, "power": lambda x: x**a, "maximum": lambda x: b,
-                 "minimum": lambda x: a, "clip": lambda x: a, "clamp": lambda x: a, "swish": lambda x: x/(1 + math.exp(-x)), "relu6": lambda x: x,
+                 "minimum": lambda x: a, "clip": lambda x: a, "clamp": lambda x: a,
+                 "swish": lambda x: x/(1 + math.exp(-x)), "relu6": lambda x: x,
                  "logistic": lambda x: 1/(1 + math.exp(-x)), "expit": lambda x: 1/(1 + math.exp(-x)),
                  "logsigmoid": lambda x: -math.log(1 + math.exp(-x)), "leaky_relu": lambda x: x, "elu": lambda x: x}
     if name != "if":
