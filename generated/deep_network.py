@@ -114,8 +114,8 @@ def backward(residuals, *, dY):
     """residuals, dY[N,D] -> dX, dW, db"""
     W, a, N, D, L, dtype, = residuals
     dY = _seed(dY, dtype, (N, D), "dY[N, D]")
-    # da_pre[l,n,d] = where(L == l + 1, dY[n,d], 0)
-    da_pre = np.where((L == np.arange(L) + 1)[:, None, None], dY, dtype.type(0))  # (L, N, D)
+    # da_pre[l,n,d] = where(l == L - 1, dY[n,d], 0)
+    da_pre = np.where((np.arange(L) == L - 1)[:, None, None], dY, dtype.type(0))  # (L, N, D)
     # dz_pre[l,n,d] = 1 - a[l,n,d]**2
     dz_pre = a[1:]**2
     np.subtract(1, dz_pre, out=dz_pre)              # (L, N, D)

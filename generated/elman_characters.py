@@ -261,10 +261,10 @@ def backward(residuals, *, dL, dlast):
     # dz_pre[t,n,k] = 1 - h[t,n,k]**2
     dz_pre = h[1:]**2
     np.subtract(1, dz_pre, out=dz_pre)              # (T, N, H)
-    # dh_pre[t,n,k] = sum[m](do[t,n,m]*V[m,k]) + where(T == t + 1, dlast[n,k], 0)
+    # dh_pre[t,n,k] = sum[m](do[t,n,m]*V[m,k]) + where(t == T - 1, dlast[n,k], 0)
     do_flat = do.reshape(T*N, A)
     dh_pre = (do_flat @ V).reshape(T, N, H)
-    dh_pre += np.where((T == np.arange(T) + 1)[:, None, None], dlast, dtype.type(0))  # (T, N, H)
+    dh_pre += np.where((np.arange(T) == T - 1)[:, None, None], dlast, dtype.type(0))  # (T, N, H)
     dz = np.zeros((T + 1, N, H), dtype)
     for t in range(T - 1, -1, -1):
         # dh[t,n,k] = dh_pre[t,n,k] + sum[l](dz[t+1,n,l]*W[l,k])

@@ -122,13 +122,18 @@ def _turned(e: Expr) -> Expr:
     if not (isinstance(e, Op) and e.op == "neg"):
         return e
     above = [f for f in factors(e.args[0]) if not (isinstance(f, Op) and f.op == "/" or isinstance(f, Num))]
-    differences = [f for f in above if [s for s, _ in additive_terms(f)] == [1, -1]]
+    differences = [f for f in above if [s for s, _ in _signed(f)] == [1, -1]]
     if len(differences) != 1:
         return e
-    (_, a), (_, b) = additive_terms(differences[0])
+    (_, a), (_, b) = _signed(differences[0])
     if len(above) > 1 and (isinstance(a, Num) or isinstance(b, Num)):
         return e
     return product([add([b, neg(a)]) if f is differences[0] else f for f in factors(e.args[0])])
+
+
+def _signed(e: Expr) -> list[tuple[int, Expr]]:
+    """The terms of a sum, the sign of a number too."""
+    return [(-s, neg(t)) if isinstance(t, Num) and t.value < 0 else (s, t) for s, t in additive_terms(e)]
 
 
 # -- letters -----------------------------------------------------------------------------------------------------------------

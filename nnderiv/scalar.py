@@ -315,7 +315,7 @@ def _abstract_partial(e: Expr, k: int, named: bool, whole: frozenset[int]) -> Ex
     """∂e/∂slot k; the value of e itself, where it reappears, is slot 9999; whole: the slots of integers."""
     expression = gaussian(logistic(to_sympy(e)))
     derivative = lowered_powers(sp.diff(expression, symbol(k)), frozenset(map(symbol, whole)))
-    return from_sympy(own_value(one_fraction(logistic(derivative)), expression, symbol(k), named))
+    return from_sympy(own_value(one_fraction(rectified(logistic(derivative))), expression, symbol(k), named))
 
 
 def lowered_powers(e: Any, whole: Collection[Any]) -> Any:
@@ -416,6 +416,16 @@ def one_fraction(e: Any) -> Any:
     if e.has(sgn):
         e = e.replace(lambda n: n.is_Mul, _magnitude)
     return e.replace(lambda n: n.is_Add, _over_one) if e.has(sp.Pow) else e
+
+
+def rectified(e: Any) -> Any:
+    """[x > 0]·relu(x) = relu(x)."""
+    return e.replace(lambda n: n.is_Mul, _rectified) if e.has(relu) and e.has(choose) else e
+
+
+def _rectified(whole: Any) -> Any:
+    slopes = [relu(f.args[0]).fdiff() for f in whole.atoms(relu) if any(g.as_base_exp()[0] == f for g in whole.args)]
+    return sp.Mul(*(f for f in whole.args if f not in slopes))
 
 
 def _magnitude(whole: Any) -> Any:

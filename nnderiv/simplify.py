@@ -32,7 +32,7 @@ from .laws_of_conditions import (
 from .laws_of_sums import cancel, common_sign, contract_delta, contract_remainder, deviations, known_totals, sum_of_nothing, use_givens
 from .laws_of_terms import common_factor, is_negative, join_cases, merge_equal, rename_bound, turn_difference
 from .program import Ranges
-from .scalar import content, gaussian, logistic, one_fraction, own_value
+from .scalar import content, gaussian, logistic, one_fraction, own_value, rectified
 from .symmetry import transpose
 from .terms import Context, Term, written
 
@@ -63,6 +63,7 @@ TABLE = (
     Law("slope", content, "common number in front"),
     Law("slope", logistic, "recognise the logistic function"),
     Law("slope", gaussian, "recognise the normal distribution"),
+    Law("slope", rectified, "the slope of a relu beside it"),
     Law("slope", one_fraction, "one fraction"),
     Law("term", split_where, "condition of a factor"),
     Law("term", settle_conditions, "ranges decide"),

@@ -75,7 +75,7 @@ def _defined(definitions: tuple[Equation, ...], ctx: Context) -> list[Axes]:
 
 
 def _canonical(e: Expr, ctx: Context) -> Expr:
-    """The same value by one name of each symmetric element; (b − a)² as (a − b)²."""
+    """The same value by one name of each symmetric element; (b − a)² as (a − b)², and j = i as i = j."""
     return _even(_mapped(e, lambda r, p, q: str(r.subs[q]) < str(r.subs[p]), ctx))
 
 
@@ -85,7 +85,7 @@ def _even(e: Expr) -> Expr:
         terms = additive_terms(e.args[0])
         base = min(signed(terms), neg(signed(terms)) if len(terms) < 2 else signed([(-s, t) for s, t in terms][::-1]), key=str)
         return Op(e.op, (base, *e.args[1:]))
-    return e
+    return Op(e.op, tuple(sorted(e.args, key=str))) if isinstance(e, Op) and e.op in ("==", "!=") else e
 
 
 def _mapped(e: Expr, turns: Callable[[Read, int, int], bool], ctx: Context) -> Expr:

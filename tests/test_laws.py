@@ -75,6 +75,7 @@ APPLIES = {
     "known_totals": [("sum[k](S[n,k]*x[n])", "n", "x[n]"), ("sum[k](h[n,k]*x[n])", "n", "x[n]")],
     "index_alone": [("where(0 <= n - 1, x[n], 0)", "n", "where(1 <= n, x[n], 0)"),
                     ("where(1 == n, x[n], 0)", "n", "where(n == 1, x[n], 0)"),
+                    ("where(N == n + 1, x[n], 0)", "n", "where(n == N - 1, x[n], 0)"),
                     ("where(n + 1 < 5 and 2 != n, x[n], 0)", "n", "where(n < 4 and n != 2, x[n], 0)")],
     "drop_implied": [("where(n + 1 < N, x[n+1]*b, 0)", "n", "x[n+1]*b"),
                      ("sum[n](where(n + 1 < N, exp(x[n+1])*y[n], 0))", "", "sum[n](exp(x[n+1])*y[n])")],
@@ -184,6 +185,7 @@ def test_a_law_of_parts(law: str, text: str, expected: str) -> None:
     ("a[n] - b[n]", "b[n] - a[n]"), ("(a[n] - b[n])/N", "(b[n] - a[n])/N"),
     ("a[n] + b[n]", "-(a[n] + b[n])"), ("b[n]*(1 - c[n])", "-b[n]*(1 - c[n])"),  # no difference; a product with a complement
     ("2*b[n]*(a[n] - c[n])/N", "2*b[n]*(c[n] - a[n])/N"), ("(1 - a[n])/2", "0.5*(a[n] - 1)"),
+    ("(a[n] - 1)/N", "(1 - a[n])/N"),
     ("(a[n] - b[n])*(c[n] - d[n])", "-(a[n] - b[n])*(c[n] - d[n])"),  # two differences
 ])
 def test_a_minus_before_a_difference_turns_it(inside: str, expected: str) -> None:
@@ -243,6 +245,14 @@ def test_the_hyperbolic_tangent_is_known_by_its_exponentials() -> None:
         assert known(f) == f
 
 
+def test_a_relu_needs_no_slope_of_its_own_beside_it() -> None:
+    x, y = scalar.symbol(0), scalar.symbol(1)
+    r, law = scalar.relu(x), LAWS["rectified"].apply
+    assert law(2 * y * r * r.fdiff()) == 2 * y * r and law((r**3).diff(x)) == 3 * r**2
+    for f in (y * r.fdiff(), r.fdiff() * scalar.relu(y), r.fdiff() + r):
+        assert law(f) == f
+
+
 def test_quotients_of_one_sum_are_one_where_that_is_shorter() -> None:
     x, a = scalar.symbol(0), scalar.symbol(1)
     one, size = LAWS["one_fraction"].apply, scalar.absolute(x)
@@ -255,7 +265,7 @@ def test_quotients_of_one_sum_are_one_where_that_is_shorter() -> None:
 
 def test_every_law_says_what_it_does_and_is_tested_here() -> None:
     elsewhere = {"join_cases", "merge_equal", "common_factor", "turn_difference", "own_value", "content", "logistic", "gaussian",
-                 "one_fraction"}
+                 "one_fraction", "rectified"}
     assert set(APPLIES) == set(FAILS) == set(LAWS) - elsewhere
     for law in TABLE:
         assert "=" in law.statement and law.title, law.name

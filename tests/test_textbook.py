@@ -28,11 +28,16 @@ FORMS: dict[str, dict[str, str]] = {
     # activations
     "x[N] -> y\ny[n] = x[n]/(1 + abs(x[n]))": {"dx": "dy[n]/(1 + abs(x[n]))**2"},
     "x[N] -> y\ny[n] = x[n]/(1 + x[n]**2)": {"dx": "dy[n]*(1 - x[n]**2)/(1 + x[n]**2)**2"},
+    "w[D], x[N,D], y[N] -> L\nm[n] = 1 - y[n]*sum[d](w[d]*x[n,d])\nL = sum[n](relu(m[n])**2)":
+        {"dm_sum": "-dm[n]*y[n]", "dw": "sum[n](dm_sum[n]*x[n,d])"},
+    "r[N], s[N] -> L\nL = -sum[n](log(sigmoid(r[n]-s[n])))/N": {"dr": "(sigmoid(r[n] - s[n]) - 1)/N", "ds": "(1 - sigmoid(r[n] - s[n]))/N"},
     "x, y -> L\nL = log((exp(x-y) + exp(y-x))/2)": {"dx": "tanh(x - y)", "dy": "tanh(y - x)"},
     # what is symmetric, by its definition or because it is given
     "X[N,D] -> L\nG[i,j] = sum[n](X[n,i]*X[n,j])\nL = sum[i,j](G[i,j]**2)": {"dX": "4*sum[j](G[j,i]*X[n,j])"},
     "y[N,D] -> L\nq[i,j] = sum[d]((y[i,d]-y[j,d])**2)\nL = sum[i,j](log(1 + q[i,j]))":
         {"dq": "1/(1 + q[i,j])", "dy": "4*sum[j](dq[i,j]*(y[i,d] - y[j,d]))"},
+    "y[N,D] -> L\nq[i,j] = where(i == j, 0, 1/(1 + sum[d]((y[i,d]-y[j,d])**2)))\nL = sum[i,j](q[i,j]**2)":
+        {"dy": "4*sum[j](dq_in[i,j]*(y[i,d] - y[j,d]))"},
     "A[N,N], x[N] -> L\nL = sum[i,j](x[i]*A[i,j]*x[j])/2\ngiven A[i,j] = A[j,i]": {"dx": "sum[j](A[i,j]*x[j])"},
     # neighbours, with the index alone in its condition
     "x[N] -> L\nL = sum[i]((x[i+1]-x[i])**2)": {"dx": "where(1 <= i, 2*(x[i] - x[i-1]), 0) + where(i + 1 < N, 2*(x[i] - x[i+1]), 0)"},
