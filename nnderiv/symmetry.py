@@ -15,6 +15,7 @@ from .program import Equation, Ranges
 from .terms import Context, Term
 
 Axes = tuple[int, int]
+DEEP = 8  # so many definitions, each resting on the next, are looked through
 
 
 def transpose(term: Term, dims: Ranges, ctx: Context) -> Term:
@@ -42,14 +43,13 @@ def exchanged(fact: Expr) -> tuple[str, Axes] | None:
     return (a.tensor, (moved[0], moved[1])) if len(moved) == 2 else None
 
 
-def symmetries(name: str, ctx: Context) -> tuple[Axes, ...]:
+def symmetries(name: str, ctx: Context, depth: int = 0) -> tuple[Axes, ...]:
     """The pairs of axes that may be exchanged; looked for once."""
     if name not in ctx.symmetries:
         definitions = ctx.defined(name)
-        if not definitions and name not in ctx.program.kinds:  # a gradient that is not known yet
+        if depth > DEEP or not definitions and name not in ctx.program.kinds:  # or a gradient that is not known yet
             return ()
-        ctx.symmetries[name] = ()  # while it is looked for, no more is known of it
-        ctx.symmetries[name] = tuple(_given(name, ctx)) if not definitions else tuple(_defined(definitions, ctx))
+        ctx.symmetries[name] = tuple(_given(name, ctx)) if not definitions else tuple(_defined(definitions, ctx, depth))
     return ctx.symmetries[name]
 
 
@@ -59,24 +59,23 @@ def _given(name: str, ctx: Context) -> list[Axes]:
     return [(p, q) for tensor, (p, q) in facts if tensor == name and dims[p] == dims[q]]
 
 
-def _defined(definitions: tuple[Equation, ...], ctx: Context) -> list[Axes]:
+def _defined(definitions: tuple[Equation, ...], ctx: Context, depth: int) -> list[Axes]:
     d = definitions[0]
     if len(definitions) > 1 or d.is_base or d.tensor in d.reads or d.tensor in ctx.program.components:
         return []
-    body = _canonical(d.body, ctx)
-    found = []
-    for p, q in combinations(range(len(d.indices)), 2):
-        i, j = d.indices[p], d.indices[q]
-        if d.ranges[i] == d.ranges[j]:
-            other = _canonical(subst_indices(d.body, {i: Int.symbol(j), j: Int.symbol(i)}), ctx)
-            if unordered(body, d.ranges) == unordered(other, d.ranges):
-                found.append((p, q))
-    return found
+    alike = [(p, q) for p, q in combinations(range(len(d.indices)), 2) if d.ranges[d.indices[p]] == d.ranges[d.indices[q]]]
+    return [(p, q) for p, q in alike if _same(d, d.indices[p], d.indices[q], ctx, depth)]
 
 
-def _canonical(e: Expr, ctx: Context) -> Expr:
+def _same(d: Equation, i: str, j: str, ctx: Context, depth: int) -> bool:
+    """Whether the right-hand side is the same with i and j exchanged."""
+    here, there = (_canonical(subst_indices(d.body, {i: Int.symbol(a), j: Int.symbol(b)}), ctx, depth + 1) for a, b in ((i, j), (j, i)))
+    return unordered(here, d.ranges) == unordered(there, d.ranges)
+
+
+def _canonical(e: Expr, ctx: Context, depth: int) -> Expr:
     """The same value by one name of each symmetric element; (b − a)² as (a − b)², and j = i as i = j."""
-    return _even(_mapped(e, lambda r, p, q: str(r.subs[q]) < str(r.subs[p]), ctx))
+    return _even(_mapped(e, lambda r, p, q: str(r.subs[q]) < str(r.subs[p]), ctx, depth))
 
 
 def _even(e: Expr) -> Expr:
@@ -88,11 +87,11 @@ def _even(e: Expr) -> Expr:
     return Op(e.op, tuple(sorted(e.args, key=str))) if isinstance(e, Op) and e.op in ("==", "!=") else e
 
 
-def _mapped(e: Expr, turns: Callable[[Read, int, int], bool], ctx: Context) -> Expr:
+def _mapped(e: Expr, turns: Callable[[Read, int, int], bool], ctx: Context, depth: int = 0) -> Expr:
     """The expression with the two subscripts of a symmetric read exchanged where `turns(read, p, q)`."""
     if not isinstance(e, Read):
-        return map_children(lambda child: _mapped(child, turns, ctx), e)
-    for p, q in symmetries(e.tensor, ctx) if len(e.subs) > 1 else ():
+        return map_children(lambda child: _mapped(child, turns, ctx, depth), e)
+    for p, q in symmetries(e.tensor, ctx, depth) if len(e.subs) > 1 else ():
         if turns(e, p, q):
             subs = list(e.subs)
             subs[p], subs[q] = subs[q], subs[p]
