@@ -113,7 +113,7 @@ def backward(residuals, *, dY):
     """residuals, dY[N,D] -> dX, dW, db"""
     W, a, N, D, L, dtype, = residuals
     dY = _seed(dY, dtype, (N, D), "dY[N, D]")
-    # da_pre[l,n,d] = where(L == l + 1, dY[n,d], 0)
+    # da_pre[l,n,d] = where(l == L - 1, dY[n,d], 0)
     da_pre = np.zeros((L, N, D), dtype)
     da_pre[L - 1:] += dY                            # (L, N, D)
     # dz_pre[l,n,d] = 1 - a[l,n,d]**2

@@ -260,7 +260,7 @@ def backward(residuals, *, dL, dlast):
     # dz_pre[t,n,k] = 1 - h[t,n,k]**2
     dz_pre = h[1:]**2
     np.subtract(1, dz_pre, out=dz_pre)              # (T, N, H)
-    # dh_pre[t,n,k] = sum[m](do[t,n,m]*V[m,k]) + where(T == t + 1, dlast[n,k], 0)
+    # dh_pre[t,n,k] = sum[m](do[t,n,m]*V[m,k]) + where(t == T - 1, dlast[n,k], 0)
     do_flat = do.reshape(T*N, A)
     dh_pre = (do_flat @ V).reshape(T, N, H)
     dh_pre[T - 1:] += dlast                         # (T, N, H)

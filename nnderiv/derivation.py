@@ -40,7 +40,7 @@ def derive(program: Program | str, wrt: Sequence[str] | None = None) -> Derivati
     return Derivation(program, differentiate(program, wrt))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Derivation:
     """A forward program and all that follows from it; immutable. Shows itself as text and as typeset mathematics."""
 
@@ -59,7 +59,8 @@ class Derivation:
 
     def __getitem__(self, name: str) -> Gradient:
         if name not in self.gradients.names:
-            raise KeyError(f"{name}: there are gradients with respect to {', '.join(self.gradients.names)}")
+            meant = next((f"; d[{x!r}] is {g}" for x, g in self.gradients.names.items() if g == name), "")
+            raise KeyError(f"{name}: there are gradients with respect to {', '.join(self.gradients.names)}{meant}")
         return Gradient(self, name)
 
     def __iter__(self) -> Iterator[Gradient]:
@@ -122,11 +123,13 @@ class Derivation:
     def __str__(self) -> str:
         return str(self.backward)
 
+    __repr__ = __str__  # a terminal shows it as text
+
     def _repr_latex_(self) -> str:
         return f"$$\n{self.latex()}\n$$"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Gradient:
     """One gradient of a derivation."""
 
@@ -183,6 +186,8 @@ class Gradient:
 
     def __str__(self) -> str:
         return str(self.definition)
+
+    __repr__ = __str__
 
     def _repr_latex_(self) -> str:
         return f"$$\n{self.latex()}\n$$"

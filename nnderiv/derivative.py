@@ -35,6 +35,7 @@ from .expr import (
     considered,
     factors,
     free_symbols,
+    is_reciprocal,
     map_children,
     num,
     occurrences,
@@ -124,6 +125,9 @@ class _Reverse:
         self.adjoint: dict[str, str] = {}  # tensor -> name of its gradient
         self.inlined: dict[str, tuple[tuple[str, ...], Expr]] = {}
         self.new: list[Equation] = []
+        self.known: dict[str, list[Equation]] = {}  # gradient -> its equations so far
+        self.totals: dict[tuple[str, int], tuple[Reduce, Expr] | None] = {}
+        self.symmetries: dict[str, tuple[tuple[int, int], ...]] = {}
         self.shapes: dict[str, tuple[Range, ...]] = {}
         self.helpers: list[Equation] = []  # forward quantities that only gradients need: the number of ties of a maximum
         self.helped: dict[str, Equation] = {}  # helper -> the equation whose gradients need it
@@ -235,7 +239,7 @@ class _Reverse:
         """An input on which no output depends has the gradient 0, and says so."""
         dims = self.program.dims[name]
         letters = self._letters(name)
-        self.new.append(Equation(self.gradient[name], tuple(map(Int.symbol, letters)), ZERO, dict(zip(letters, dims, strict=True)),
+        self._add(Equation(self.gradient[name], tuple(map(Int.symbol, letters)), ZERO, dict(zip(letters, dims, strict=True)),
                                  frozenset(letters)))
         self.shapes[self.gradient[name]] = dims
 
@@ -301,15 +305,25 @@ class _Reverse:
         self._now = ""  # the steps explain the general case
         terms = self._seed_terms(name, list(subs)) + self._all_contributions(name, list(subs), own)
         body, ranges = collect(terms, own, self)
-        self.new.append(Equation(self.adjoint[name], subs, body, ranges))
+        self._add(Equation(self.adjoint[name], subs, body, ranges))
 
     def _emit(self, name: str, letters: list[str], dims: Ranges, terms: list[Term], alone: bool) -> None:
         body, ranges = collect(terms, dims, self)
         if alone and name not in (*self.gradient, *self.named) and (_is_trivial(body) or self._will_cancel(name, letters, body)):
             self.inlined[name] = (tuple(letters), body)
             return
-        self.new.append(Equation(self.adjoint[name], tuple(map(Int.symbol, letters)), body, ranges))
+        self._add(Equation(self.adjoint[name], tuple(map(Int.symbol, letters)), body, ranges))
         self.shapes[self.adjoint[name]] = self.program.dims[name]
+
+    def _add(self, e: Equation) -> None:
+        self.new.append(e)
+        self.known.setdefault(e.tensor, []).append(e)
+
+    def defined(self, name: str) -> tuple[Equation, ...]:
+        """The equations of a tensor, of a gradient too where it is known already; what is in a cycle never is."""
+        if self.tensor_of.get(name) in self.program.components:
+            return ()
+        return self.program.definitions.get(name) or tuple(self.known.get(name, ()))
 
     def _will_cancel(self, name: str, letters: list[str], body: Expr) -> bool:
         """Whether dP divides by P (or 1 − P) throughout, and P = exp(z) or σ(z), whose derivative multiplies by that again."""
@@ -638,6 +652,8 @@ def _checked(program: Program, wrt: Sequence[str] | None) -> tuple[str, ...]:
             raise DerivationError(f"{n} is an integer input: nothing can be differentiated by it.")
         if n not in program.kinds:
             raise DerivationError(f"{n} is not an input of this program; its real inputs are {', '.join(program.real_inputs)}.")
+    if not names and wrt is not None:
+        raise DerivationError(f"wrt names no input; leave it out for all of them: {', '.join(program.real_inputs)}.")
     if not names:
         raise DerivationError("The program has no real input to differentiate by.")
     return tuple(dict.fromkeys(names))
@@ -661,11 +677,12 @@ def _sources(equations: Sequence[Equation]) -> dict[str, set[str]]:
 
 
 def _is_trivial(body: Expr) -> bool:
-    """Worth no name: a number, a read, or one with a sign or a tensor-free factor."""
+    """Worth no name: a number, a read or what is divided by one, with a sign or a tensor-free factor."""
     parts = factors(body)
     if any(isinstance(n, Reduce) or isinstance(n, Op) and n.op == "where" for n in walk(body)):
         return False
-    return len(reads(body)) <= 1 and all(isinstance(f, Read | Num | IntValue) or not reads(f) for f in parts)
+    plain = [f.args[1] if isinstance(f, Op) and is_reciprocal(f) else f for f in parts]
+    return len(reads(body)) <= 1 and all(isinstance(f, Read | Num | IntValue) or not reads(f) for f in plain)
 
 
 def rename_tensors(program: Program, names: dict[str, str]) -> Program:

@@ -23,7 +23,9 @@ from .pointers import random_integers
 from .program import Equation, Input, Program, Range, Ranges
 from .ranges import accesses, bound_indices
 from .sizes import small_sizes
+from .symmetry import exchanged
 
+Index = tuple[int, ...]
 MODES = ("any", "positive", "fraction")  # all signs; above 0; between 0 and 1, for log(1 − x) and its like
 PRIME = 10_007  # the denominator of what is drawn
 WORK = 3000  # evaluations of a right-hand side in one run of the interpreter
@@ -181,12 +183,15 @@ def sum_fact(fact: Expr, program: Program) -> SumFact | None:
 
 
 def _make_hold(fact: Expr, program: Program, inputs: dict[str, Any], env: Mapping[str, int], mode: str, rng: Random, dyadic: bool) -> None:
-    """Scale an input so that its sums are what a fact says; a sum of 0 is met by subtracting the mean."""
+    """Scale an input so that its sums are what a fact says; a sum of 0 is met by subtracting the mean; or make it symmetric."""
+    if (mirrored := exchanged(fact)) is not None and mirrored[0] in program.real_inputs:
+        inputs[mirrored[0]] = _mirrored(inputs[mirrored[0]], _shape(program, mirrored[0], env), mirrored[1])
+        return
     found = sum_fact(fact, program)
     if found is None:
         return
     target = evaluate_closed(found.value, env)
-    shape = tuple(d.value(env) for i in program.inputs if i.name == found.tensor for d in i.dims)
+    shape = _shape(program, found.tensor, env)
     values = to_dict(inputs[found.tensor], shape)
     if mode != "any" or target != 0:
         values = {k: abs(v) for k, v in values.items()}
@@ -200,6 +205,18 @@ def _make_hold(fact: Expr, program: Program, inputs: dict[str, Any], env: Mappin
     inputs[found.tensor] = from_dict(values, shape)
 
 
+def _shape(program: Program, name: str, env: Mapping[str, int]) -> Index:
+    return tuple(d.value(env) for i in program.inputs if i.name == name for d in i.dims)
+
+
+def _mirrored(value: Any, shape: Index, axes: tuple[int, int]) -> Any:
+    """The same numbers on both sides of the diagonal of two axes; as it is where these differ in size."""
+    p, q = axes
+    values = to_dict(value, shape)
+    swapped = {at: tuple(at[{p: q, q: p}.get(k, k)] for k in range(len(at))) for at in values}
+    return value if shape[p] != shape[q] else from_dict({at: values[min(at, swapped[at])] for at in values}, shape)
+
+
 def _share(values: dict[tuple[int, ...], Any], group: list[tuple[int, ...]], target: Fraction, rng: Random) -> None:
     parts = [Fraction(rng.randint(1, 64 // len(group) or 1), 64) * (target or 1) for _ in group[:-1]]
     for k, part in zip(group, [*parts, target - sum(parts, Fraction(0))], strict=True):
@@ -207,8 +224,11 @@ def _share(values: dict[tuple[int, ...], Any], group: list[tuple[int, ...]], tar
 
 
 def tangent(program: Program, sample: Sample, name: str, direction: Any) -> Any:
-    """The direction made to stay where the given sums of this input stay: its sums over the same axes are 0."""
-    shape = tuple(d.value(sample.sizes) for i in program.inputs if i.name == name for d in i.dims)
+    """The direction made to stay where the facts about this input hold: its sums over the same axes are 0, or it is symmetric too."""
+    shape = _shape(program, name, sample.sizes)
+    for fact in program.givens:
+        if (mirrored := exchanged(fact)) is not None and mirrored[0] == name:
+            direction = _mirrored(direction, shape, mirrored[1])
     values = to_dict(direction, shape)
     for fact in program.givens:
         found = sum_fact(fact, program)

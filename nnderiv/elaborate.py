@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import NoReturn, TypeGuard
 
+from . import elsewhere
 from .errors import NotationError
 from .expr import (
     BINARY_FUNCTIONS,
@@ -354,7 +355,7 @@ class _Elaborator:
         if name in REDUCTIONS:
             self.fail(f"{name} runs over indices, and none is named.", f"Write {name}[i](…) with the index that it runs over.",
                       node.position)
-        self.fail(f"'{name}' is not a function of the notation.", f"It has {', '.join(UNARY)}, max, min, where.", node.position)
+        self.fail(*elsewhere.function(name), node.position)
 
     def _arity(self, node: Node, count: int) -> None:
         if len(node.parts) != count:

@@ -2,10 +2,12 @@
 
     prod[c](x[n,c])     exp(sum[c](log(x[n,c])))            a if c else b     where(c, a, b)
     norm[c](x[n,c])     sqrt(sum[c](x[n,c]**2))             x^2               x**2
+    ln(x)               log(x)
 """
 
 from __future__ import annotations
 
+import difflib
 import re
 
 from .expr import REDUCTIONS, UNARY
@@ -25,6 +27,9 @@ CHARACTERS = {
     "'": "A transpose is a read with its indices in the other order: A[j,i].",
     ".": "There are no attributes and methods; the notation has functions, abs(x), and reductions, sum[i](x[i]).",
     ";": "One equation to a line.",
+    "\\": "An open bracket continues a line: (a + b) may stand on two.",
+    "{": "Brackets are ( ) around a part of an expression, and [ ] around subscripts.",
+    "\ufeff": "It is a mark that some editors put at the beginning of a file; read the file as utf-8-sig.",
     ":": "A subscript is one place: for x[1:] read x[n+1].",
     "\N{MINUS SIGN}": "Write - for a minus.",
     "\N{MIDDLE DOT}": "Write * for a product.",
@@ -59,6 +64,14 @@ WRITTEN: tuple[_Row, ...] = (
     (("cumsum",), "s[i] = s[i-1] + x[i]", ", a recurrence, with s[-1] = 0"),
     (("cumprod",), "p[i] = p[i-1]*x[i]", ", a recurrence, with p[-1] = 1"),
 )
+FUNCTIONS = {
+    "ln": "log(x)", "log2": "log(x)/log(2)", "log10": "log(x)/log(10)", "log1p": "log(1 + x)", "expm1": "exp(x) - 1",
+    "pow": "x**a", "power": "x**a", "square": "x**2", "rsqrt": "1/sqrt(x)", "reciprocal": "1/x", "sgn": "sign(x)", "fabs": "abs(x)",
+    "logistic": "sigmoid(x)", "expit": "sigmoid(x)", "swish": "silu(x)", "logsigmoid": "-softplus(-x)", "relu6": "min(relu(x), 6)",
+    "maximum": "max(a, b)", "minimum": "min(a, b)", "clip": "min(max(x, a), b)", "clamp": "min(max(x, a), b)",
+    "tan": "sin(x)/cos(x)", "sinh": "(exp(x) - exp(-x))/2", "cosh": "(exp(x) + exp(-x))/2", "erfc": "1 - erf(x)",
+    "leaky_relu": "where(x > 0, x, a*x)", "elu": "where(x > 0, x, a*(exp(x) - 1))", "if": "where(condition, a, b)",
+}
 _ROWS = {name: (written, remark) for names, written, remark in WRITTEN for name in names}
 
 
@@ -74,6 +87,16 @@ def reduction(name: str, indices: str, body: str) -> tuple[str, str]:
         return reason, "Write it with these, or define a tensor by a recurrence: s[-1] = 0 and s[i] = s[i-1] + x[i]."
     written, remark = _ROWS[name.lower()]
     return reason, f"Write {written.format(i=i, x=x, y=operand(x))}{remark}."
+
+
+def function(name: str) -> tuple[str, str]:
+    """(reason, repair) for name(…) where there is no such function."""
+    known = (*UNARY, "max", "min", "where")
+    reason, low = f"'{name}' is not a function of the notation.", name.lower()
+    if low in FUNCTIONS:
+        return reason, f"Write {FUNCTIONS[low]}."
+    near = [low] if low in known else difflib.get_close_matches(low, known, 1)
+    return reason, (f"Did you mean {near[0]}? " if near else "") + f"There are {', '.join(known)}."
 
 
 def conditional(value: str, condition: str, other: str) -> tuple[str, str]:

@@ -91,7 +91,8 @@ def bind_sizes(program: Program, shapes: Mapping[str, Index], parameters: Mappin
     for i in program.inputs:
         for k, (d, n) in enumerate(zip(i.dims, shapes[i.name], strict=True)):
             if max(0, d.value(env)) != n:
-                raise EvaluationError(f"Dimension {k} of {i.name} is {n}; {i} makes it {d} = {d.value(env)}.")
+                expected = str(d) if d.is_constant else f"{d} = {d.value(env)}"
+                raise EvaluationError(f"Dimension {k} of {i.name} is {n}; {i} makes it {expected}.")
     check_requirements(program.requirements, env)
     return env
 

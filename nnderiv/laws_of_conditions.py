@@ -6,7 +6,7 @@ from collections.abc import Collection
 from functools import partial
 
 from .bounds import inside, never_negative, outside, settled
-from .conditions import contradict, divisible, equalities, negation
+from .conditions import OPPOSITE, contradict, divisible, equalities, negation
 from .conditions import facts as facts_of
 from .expr import (
     FALSE,
@@ -213,3 +213,27 @@ def _implied(c: Expr, facts: list[Int], ranges: Ranges, ctx: Context) -> bool:
         return False
     (slack,) = facts_of(c)
     return any(never_negative(slack - f, ranges, ctx.positive) for f in facts if f.symbols() & slack.symbols() or f.is_constant)
+
+
+def index_alone(term: Term, dims: Ranges, ctx: Context) -> Term:
+    """[0 ≤ i − 1] e = [1 ≤ i] e, where all else is a number, and [T = i + 1] e = [i = T − 1] e, where there is one index."""
+    letters = {**dims, **term.indices}
+    conditions = tuple(_alone(d, letters) for c in term.conditions for d in conjuncts(c))
+    return term if conditions == term.conditions else Term(term.indices, conditions, term.body, term.spare)
+
+
+def _alone(c: Expr, letters: Collection[str]) -> Expr:
+    if not (isinstance(c, Op) and c.op in OPPOSITE and all(isinstance(a, IntValue) for a in c.args)):
+        return c
+    a, b = (x.value for x in c.args if isinstance(x, IntValue))
+    mine = [i for i in letters if i in (a - b).symbols()]
+    if c.op in ("==", "!=") and len(mine) == 1 and mine[0] not in (a.name, b.name) and (split := (a - b).split(mine[0])) is not None:
+        step, rest = split
+        if step.is_constant and abs(step.constant) == 1 and mine[0] not in rest.symbols():
+            return Op(c.op, (IntValue(Int.symbol(mine[0])), IntValue(-step*rest)))
+    number, other = (a, b) if a.is_constant else (b, a)
+    named, value = other - other.constant, number - other.constant
+    if not number.is_constant or named.name is None:
+        return c
+    left, right = (value, named) if a.is_constant and c.op not in ("==", "!=") else (named, value)
+    return Op(c.op, (IntValue(left), IntValue(right)))

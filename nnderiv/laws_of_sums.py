@@ -29,6 +29,7 @@ from .expr import (
     product,
     raised,
     reads,
+    signed,
     subst_indices,
     walk,
 )
@@ -140,7 +141,7 @@ def without_pairs(parts: list[Expr], known: list[Expr]) -> list[Expr]:
 
 
 def _distributed(parts: list[Expr], known: list[Expr]) -> list[Expr]:
-    """The products that a sum among the factors gives, if each of them loses a divisor; else nothing."""
+    """The products that a sum among the factors gives, if each of them loses a divisor, or the whole is shorter; else nothing."""
     for k, f in enumerate(parts):
         terms = additive_terms(f)
         if len(terms) < 2:
@@ -148,7 +149,8 @@ def _distributed(parts: list[Expr], known: list[Expr]) -> list[Expr]:
         others = parts[:k] + parts[k + 1 :]
         before = [[num(s), *others, *factors(t)] for s, t in terms]
         after = [without_pairs(p, known) for p in before]
-        if all(len(a) < len(b) for a, b in zip(after, before, strict=True)):
+        shorter = [len(a) < len(b) for a, b in zip(after, before, strict=True)]
+        if all(shorter) or any(shorter) and _length(_sum([product(a) for a in after])) < _length(product(parts)):
             return [product(a) for a in after]
     return []
 
@@ -174,6 +176,17 @@ def _sum(parts: list[Expr]) -> Expr:
 
 def _length(e: Expr) -> int:
     return sum(1 for _ in walk(e))
+
+
+def common_sign(term: Term, dims: Ranges, ctx: Context) -> Term:
+    """(−a − b) · e = −(a + b) · e, where there is a product, or a sum over indices, for the minus to stand before."""
+    parts = factors(term.body)
+    for k, f in enumerate(parts):
+        terms = additive_terms(f)
+        if len(terms) > 1 and all(s < 0 for s, _ in terms) and (len(parts) > 1 or term.indices):
+            turned = [num(-1), *parts[:k], add([t for _, t in terms]), *parts[k + 1:]]
+            return Term(term.indices, term.conditions, product(turned), term.spare)
+    return term
 
 
 POSITIVE = ("exp", "sigmoid", "softplus")
@@ -291,7 +304,10 @@ def _match_given(term: Term, pattern: Reduce, value: Expr, dims: Ranges, ctx: Co
 
 def known_totals(term: Term, dims: Ranges, ctx: Context) -> Term:
     """Σ_m p[…,m,…] · e = c · e, where p is a softmax over m (c = 1) or a sum of what sums to a number, and e and the conditions do not
-    know m."""
+    know m. The softmax may be written out: exp(s − l), with l the logsumexp of s."""
+    for f in factors(term.body):
+        if isinstance(f, Op) and f.op == "exp" and (found := _without_softmax(term, f, dims, ctx)) is not None:
+            return found
     for f in dict.fromkeys(f for f in factors(term.body) if isinstance(f, Read)):
         for axis in (k for k, s in enumerate(f.subs) if s.name in term.indices):
             total = _total_along(f.tensor, axis, ctx)
@@ -301,16 +317,26 @@ def known_totals(term: Term, dims: Ranges, ctx: Context) -> Term:
     return term
 
 
+def _without_softmax(term: Term, f: Expr, dims: Ranges, ctx: Context) -> Term | None:
+    """The term without the factor f = exp(s − l) and the index along which f sums to 1."""
+    ranges = {**dims, **term.indices}
+    c = _softmax_index(f, tuple(i for i in term.indices if i in free_symbols(f)), ranges, ctx)
+    others = [g for g in factors(term.body) if g is not f]
+    if c is None or may_leave(f, ranges, ctx) or any(c in free_symbols(g) for g in (*others, *term.conditions)):
+        return None
+    return Term({i: r for i, r in term.indices.items() if i != c}, term.conditions, product(others), term.spare)
+
+
 def _total_along(name: str, axis: int, ctx: Context) -> tuple[Reduce, Expr] | None:
     """The sum of a whole tensor along an axis, where its definition makes it a number; looked for once, for many paths lead there."""
-    known = ctx.program.totals
-    if (name, axis) not in known:
+    known = ctx.program.totals if name in ctx.program.definitions else ctx.totals
+    if (name, axis) not in known and ctx.defined(name):
         known[name, axis] = _defined_total(name, axis, ctx)
-    return known[name, axis]
+    return known.get((name, axis))
 
 
 def _defined_total(name: str, axis: int, ctx: Context) -> tuple[Reduce, Expr] | None:
-    definitions = ctx.program.definitions.get(name, ())
+    definitions = ctx.defined(name)
     if len(definitions) != 1 or definitions[0].is_base or name in ctx.program.components:
         return None
     (d,) = definitions
@@ -318,7 +344,7 @@ def _defined_total(name: str, axis: int, ctx: Context) -> tuple[Reduce, Expr] | 
     pattern = Reduce("sum", (c,), Read(name, d.subs))
     if _softmax_axis(d, ctx) == c:
         return pattern, ONE
-    if not 1 < len(terms) <= 4 or any(isinstance(n, Reduce) for n in walk(d.body)):
+    if len(terms) > 4 or c not in free_symbols(d.body):
         return None
     total = [_total(num(s) * t, c, d, ctx) for s, t in terms]
     if None in total:
@@ -329,29 +355,44 @@ def _defined_total(name: str, axis: int, ctx: Context) -> tuple[Reduce, Expr] | 
 
 def _softmax_axis(d: Equation, ctx: Context) -> str | None:
     """The index c of p = exp(s − l) with l the logsumexp of s over c, where all is finite."""
-    terms = additive_terms(d.body.args[0]) if isinstance(d.body, Op) and d.body.op == "exp" else []
-    if [s for s, _ in terms] != [1, -1] or not isinstance(terms[1][1], Read) or not _is_finite(terms[0][1], ctx, set()):
-        return None
-    (_, s), (_, lse) = terms
+    return _softmax_index(d.body, d.indices, d.ranges, ctx)
+
+
+def _softmax_index(e: Expr, indices: tuple[str, ...], ranges: Ranges, ctx: Context) -> str | None:
+    """The one c of the indices along which e = exp(s − l) sums to 1."""
+    terms = additive_terms(e.args[0]) if isinstance(e, Op) and e.op == "exp" else []
+    lse = terms[-1][1] if len(terms) > 1 and terms[-1][0] == -1 else None
     definitions = ctx.program.definitions.get(lse.tensor, ()) if isinstance(lse, Read) else ()
     below = definitions[0] if len(definitions) == 1 and not definitions[0].is_base else None
     if below is None or not isinstance(lse, Read) or not isinstance(below.body, Reduce) or below.body.op != "logsumexp":
         return None
-    along = [i for i in d.indices if Int.symbol(i) not in lse.subs]
-    if len(along) != 1 or len(below.body.indices) != 1 or d.ranges[along[0]] != below.ranges[below.body.indices[0]]:
+    along = [i for i in indices if Int.symbol(i) not in lse.subs]
+    if len(along) != 1 or len(below.body.indices) != 1 or ranges[along[0]] != below.ranges[below.body.indices[0]]:
         return None
     (c,) = along
     at = {**dict(zip(below.indices, lse.subs, strict=True)), below.body.indices[0]: Int.symbol(c)}
-    return c if subst_indices(below.body.body, at) == s else None
+    scores = signed(terms[:-1])
+    return c if subst_indices(below.body.body, at) == scores and _is_finite(scores, ctx, set()) else None
 
 
 def _total(t: Expr, c: str, d: Equation, ctx: Context) -> Expr | None:
-    """Σ_c t, if that needs no sum."""
+    """Σ_c t, if that needs no sum, or is the sum of a whole tensor: x − mean(x) sums to Σ x − Σ x."""
     size = d.ranges[c].size
+    plain = [f for f in factors(t) if isinstance(f, Read) and c in free_symbols(f)]
+    if len(plain) == 1 and all(isinstance(f, Num) for f in factors(t) if f is not plain[0]) and _axis(plain[0], c, ctx) == d.ranges[c]:
+        known = _without_sum(plain[0], c, d, ctx)
+        whole = Reduce("sum", (c,), plain[0]) if known.indices else known.body
+        return product([whole if f is plain[0] else f for f in factors(t)])
+    if any(isinstance(n, Reduce) for n in walk(t)) and c in free_symbols(t):
+        return None
     if c not in free_symbols(t):
         count = num(size.constant) if size.is_constant else IntValue(size)
         return product(without_pairs([count, *factors(t)], [count]))
-    one = Term({c: d.ranges[c]}, (), t)
-    dims = {i: r for i, r in d.ranges.items() if i != c}
-    found = known_totals(use_givens(one, dims, ctx), dims, ctx)
+    found = _without_sum(t, c, d, ctx)
     return None if found.indices else found.body
+
+
+def _without_sum(t: Expr, c: str, d: Equation, ctx: Context) -> Term:
+    """Σ_c t by what is known of totals."""
+    dims = {i: r for i, r in d.ranges.items() if i != c}
+    return known_totals(use_givens(Term({c: d.ranges[c]}, (), t), dims, ctx), dims, ctx)

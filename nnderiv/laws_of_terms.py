@@ -19,6 +19,7 @@ from .expr import (
     factors,
     free_symbols,
     neg,
+    num,
     product,
     subst_indices,
     unordered,
@@ -67,17 +68,31 @@ def merge_equal(parts: list[Expr], ranges: Ranges) -> list[Expr]:
 
 
 def common_factor(parts: list[Expr], ranges: Ranges) -> list[Expr]:
-    """a·b + a·c = a·(b + c), where neither side is a sum over indices or has a condition; what has more indices comes first."""
+    """a·b + a·c = a·(b + c), where neither side is a sum over indices or has a condition; what has more indices comes first.
+
+    A number goes out with another factor, and then sums that are left are added: 2a·(b − c) − 2a·(b − d) = 2a·(d − c). Where they
+    cancel in part, no other factor is needed.
+    """
     plain = [e for e in parts if not _is_sum(e)]
     if len(plain) < 2:
         return parts
     each = [factors(e) for e in plain]
     shared = [f for f in dict.fromkeys(each[0]) if not isinstance(f, Num) and all(f in fs for fs in each[1:])]
-    if not shared:
+    numbers = {abs(prod((f.value for f in fs if isinstance(f, Num)), start=Fraction(1))) for fs in each}
+    number = numbers.pop() if len(numbers) == 1 else Fraction(1)
+    rests = [product([Num(1/number), *_without(fs, shared)]) for fs in each]
+    left = _added(rests, ranges)
+    if not shared and left is rests:
         return parts
-    rests = sorted((product(_without(fs, shared)) for fs in each), key=lambda e: (is_negative(e), -len(free_symbols(e))))
-    total = add(rests)
-    return [*([product([*shared, total])] if total != ZERO else []), *(e for e in parts if _is_sum(e))]
+    total = add(sorted(left, key=lambda e: (is_negative(e), -len(free_symbols(e)))))
+    return [*([product([Num(number), *shared, total])] if total != ZERO else []), *(e for e in parts if _is_sum(e))]
+
+
+def _added(parts: list[Expr], ranges: Ranges) -> list[Expr]:
+    """The terms of sums, equal ones added, where any are."""
+    terms = [num(sign)*t for e in parts for sign, t in additive_terms(e)]
+    merged = merge_equal(terms, ranges)
+    return merged if len(merged) < len(terms) else parts
 
 
 def _is_sum(e: Expr) -> bool:
@@ -96,18 +111,29 @@ def _without(parts: list[Expr], shared: list[Expr]) -> list[Expr]:
 
 
 def turn_difference(parts: list[Expr], ranges: Ranges) -> list[Expr]:
-    """−(a − b) = b − a, and the same with a divisor, where the minus stands before nothing else."""
+    """−(a − b) = b − a, and the same with numbers and divisors; beside other factors if neither a nor b is a number.
+
+    So −y·(1 − y) stays.
+    """
     return [_turned(e) for e in parts]
 
 
 def _turned(e: Expr) -> Expr:
     if not (isinstance(e, Op) and e.op == "neg"):
         return e
-    above = [f for f in factors(e.args[0]) if not (isinstance(f, Op) and f.op == "/")]
-    if len(above) != 1 or [s for s, _ in additive_terms(above[0])] != [1, -1]:
+    above = [f for f in factors(e.args[0]) if not (isinstance(f, Op) and f.op == "/" or isinstance(f, Num))]
+    differences = [f for f in above if [s for s, _ in _signed(f)] == [1, -1]]
+    if len(differences) != 1:
         return e
-    (_, a), (_, b) = additive_terms(above[0])
-    return product([add([b, neg(a)]), *(f for f in factors(e.args[0]) if f is not above[0])])
+    (_, a), (_, b) = _signed(differences[0])
+    if len(above) > 1 and (isinstance(a, Num) or isinstance(b, Num)):
+        return e
+    return product([add([b, neg(a)]) if f is differences[0] else f for f in factors(e.args[0])])
+
+
+def _signed(e: Expr) -> list[tuple[int, Expr]]:
+    """The terms of a sum, the sign of a number too."""
+    return [(-s, neg(t)) if isinstance(t, Num) and t.value < 0 else (s, t) for s, t in additive_terms(e)]
 
 
 # -- letters -----------------------------------------------------------------------------------------------------------------

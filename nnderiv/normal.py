@@ -194,9 +194,14 @@ class _Normaliser:
         return self.name("lse" if e.op == "logsumexp" else e.op, Reduce(e.op, e.indices, self.operand(e)))
 
     def operand(self, e: Reduce) -> Expr:
-        """What a max, min or logsumexp runs over; named if computing it twice might round differently."""
+        """What a max, min or logsumexp runs over; named if computing it twice might round differently, or if its softmax would be long.
+
+        Not in a recurrence, where a name would be kept for every step.
+        """
         body = self.scalar(e.body)
-        named = body if e.op == "logsumexp" or all(map(_is_repeatable, walk(body))) else self.name("of", body)
+        once = len(reads(body)) > 2 and self.equation.tensor not in self.program.components if e.op == "logsumexp" else (
+            not all(map(_is_repeatable, walk(body))))
+        named = self.name("of", body) if once else body
         return self.guarded(e.body, named, nothing(e.op))
 
     def normaliser(self, e: Reduce) -> Expr:

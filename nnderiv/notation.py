@@ -127,7 +127,7 @@ def tokenize(text: str) -> list[Token]:
 def _bad_character(text: str, position: int) -> NoReturn:
     c = text[position]
     shown = repr(c) if c.isprintable() else f"U+{ord(c):04X}"
-    reason = f"{shown} (U+{ord(c):04X}) is not part of the notation."
+    reason = f"{shown} (U+{ord(c):04X}) is not part of the notation." if c.isprintable() else f"{shown} is not part of the notation."
     repair = "Names are made of the letters a-z, A-Z, digits and underscores."
     if c in elsewhere.CHARACTERS:
         repair = elsewhere.CHARACTERS[c]
@@ -187,8 +187,12 @@ class _Parser:
 
     def expect(self, text: str, why: str) -> Token:
         if not self.at(text):
-            self.fail(f"Expected '{text}' {why}, found {self.shown()}.", f"Write '{text}' here.")
+            product = text == ")" and self.begins_operand()
+            self.fail(f"Expected '{text}' {why}, found {self.shown()}.", "Write * for a product." if product else f"Write '{text}' here.")
         return self.take()
+
+    def begins_operand(self) -> bool:
+        return self.now.kind in ("number", "name") or self.at("(")
 
     def shown(self) -> str:
         return {"newline": "the end of the line", "end": "the end of the text"}.get(self.now.kind, f"'{self.now.text}'")
@@ -208,10 +212,24 @@ class _Parser:
                 continue
             statements.append(self.given() if self.at("given") else self.equation())
             if self.now.kind != "newline":
-                self.fail(f"Expected the end of the equation, found {self.shown()}.",
-                          "One equation to a line; an open bracket continues a line.")
+                self.fail(f"Expected the end of the equation, found {self.shown()}.", self.no_end())
         comment = re.match(r"\s*#([^\n]*)", self.text)
         return Syntax(self.text, printable(comment.group(1).strip()) if comment else "", inputs, outputs, tuple(statements))
+
+    def no_end(self) -> str:
+        """What to write where an equation might end, and something follows."""
+        before, now = self.tokens[self.k - 1], self.now
+        if now.text == "given":
+            return "A given stands on a line of its own."
+        if now.text == "for":
+            return "One for clause sets all ranges: for i < N, j < M."
+        if before.kind == "number" and now.text.startswith("_"):
+            return "Write a number without underscores."
+        if before.text in UNARY:
+            return f"Write {before.text}({now.text if now.kind == 'number' else '…'})."
+        if self.begins_operand():
+            return "Write * for a product; a new equation begins on a new line."
+        return "One equation to a line; an open bracket continues a line."
 
     def signature(self) -> tuple[tuple[Declaration, ...], tuple[Token, ...]]:
         if all(t.text != "->" for t in self.tokens):
@@ -239,6 +257,9 @@ class _Parser:
 
     def declaration(self) -> Declaration:
         is_int = self.accept("int")
+        if self.now.kind == self.tokens[self.k + 1].kind == "name":
+            self.fail(f"Two names side by side, {self.now.text} and {self.tokens[self.k + 1].text}.",
+                      "Put a comma between two inputs; a bare name is a real scalar, and `int` before it makes it an integer.")
         name = self.new_name("an input")
         return Declaration(name, self.subscripts() if self.at("[") else (), is_int)
 
@@ -267,6 +288,8 @@ class _Parser:
         if start.kind != "name":
             self.fail(f"An equation begins with the name of the tensor that it defines, not with {self.shown()}.",
                       "Write Y[n,o] = … or given …")
+        if start.text == "for":
+            self.fail("A for clause ends the line of its equation.", "Move it to the end of the line above.")
         name = self.new_name("a tensor")
         left = Node("subscript", name.position, name.text, self.subscripts()) if self.at("[") else Node("name", name.position, name.text)
         self.expect("=", "after the left-hand side")
@@ -396,7 +419,9 @@ class _Parser:
         if self.at("if"):
             self.conditional(self.k)
         if token.kind != "name" or token.text in ("for", "given", "int", "and", "or"):
-            self.fail(f"Expected an expression, found {self.shown()}.", "Write a number, an element of a tensor, or a function here.")
+            goes_on = "" if token.kind in ("name", "op") else "; only an open bracket continues a line"
+            self.fail(f"Expected an expression, found {self.shown()}.",
+                      f"Write a number, an element of a tensor, or a function here{goes_on}.")
         self.take()
         if self.at("("):
             return Node("call", token.position, token.text, self.arguments())

@@ -83,7 +83,7 @@ class Requirement:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Program:
     """Inputs, outputs, equations and facts; see the module's docstring for the grammar and the invariants."""
 
@@ -157,6 +157,8 @@ class Program:
         signature = f"{', '.join(map(str, self.inputs))} -> {', '.join(self.outputs)}"
         lines = [str(e) + self._for_clause(e) for e in self.equations]
         return "\n".join([*head, signature, "", *lines, *(_given_text(g) for g in self.givens)])
+
+    __repr__ = __str__  # a terminal shows it as text
 
     def _for_clause(self, e: Equation) -> str:
         """The ranges that a reader (and the parser) would not find by a plain subscript."""

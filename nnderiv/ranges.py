@@ -283,7 +283,10 @@ class Inference:
 
     def _span(self, e: Equation, points: list[Int]) -> Range:
         if not all(p.is_constant for p in points):
-            self.fail(f"{e.tensor} has only base cases, at places that are not numbers.", f"Add a general equation for {e.tensor}.", e)
+            name = next(name for p in points for name in sorted(p.symbols()))
+            kind = "an integer parameter" if name in self.kinds else "a size, as the signature has it in brackets"
+            self.fail(f"{name} is {kind}: {e.left} is one place of {e.tensor}, and no equation gives the others.",
+                      f"For an index, take a letter that the signature does not have; else add a general equation for {e.tensor}.", e)
         values = [p.constant for p in points]
         return Range(Int.of(min(values)), Int.of(max(values) + 1))
 

@@ -259,6 +259,8 @@ def from_sympy(e: Any) -> Expr:
     if isinstance(e, choose):
         return where(_condition(args[0]), args[1], args[2])
     if isinstance(e, greater):
+        if type(e) is greater and isinstance(args[0], Num):  # x < 0 rather than 0 > x
+            return Op("<", args[::-1])
         return Op({equal: "==", different: "!="}.get(type(e), ">"), args)
     if type(e) not in FROM_SYMPY:  # 1/0 and its like, from a mean over nothing
         raise DerivationError(f"The derivative is not a number everywhere: SymPy answers {e}.")
@@ -285,6 +287,8 @@ def _product(e: Any) -> Expr:
         if isinstance(f, normal_density):
             above.append(factors(from_sympy(f))[0])
             below.append(ROOT_OF_2_PI)
+        elif isinstance(f, sp.Rational) and f.q > 100:  # 0.044715, and not 8943/200000
+            above.append(from_sympy(f))
         elif isinstance(f, sp.Rational):
             above.append(from_sympy(sp.Integer(f.p)))
             below.append(from_sympy(sp.Integer(f.q)))
@@ -311,7 +315,7 @@ def _abstract_partial(e: Expr, k: int, named: bool, whole: frozenset[int]) -> Ex
     """∂e/∂slot k; the value of e itself, where it reappears, is slot 9999; whole: the slots of integers."""
     expression = gaussian(logistic(to_sympy(e)))
     derivative = lowered_powers(sp.diff(expression, symbol(k)), frozenset(map(symbol, whole)))
-    return from_sympy(own_value(derivative, expression, symbol(k), named))
+    return from_sympy(own_value(one_fraction(rectified(logistic(derivative))), expression, symbol(k), named))
 
 
 def lowered_powers(e: Any, whole: Collection[Any]) -> Any:
@@ -355,12 +359,15 @@ def own_value(derivative: Any, expression: Any, x: Any, named: bool = True) -> A
 
 
 def logistic(e: Any) -> Any:
-    """1/(1 + exp(u)) = σ(−u), exp(u)/(1 + exp(u)) = σ(u) and log(1 + exp(u)) = softplus(u), where u is whatever stands there."""
+    """1/(1 + exp(u)) = σ(−u), exp(u)/(1 + exp(u)) = σ(u) and log(1 + exp(u)) = softplus(u), where u is whatever stands there.
+
+    And (exp(u) − exp(−u))/(exp(u) + exp(−u)) = tanh(u).
+    """
     if not e.has(sp.exp):
         return e
     e = e.replace(lambda n: isinstance(n, sp.log) and _exponent(n.args[0]) is not None, lambda n: softplus(_exponent(n.args[0])))
     e = e.replace(lambda n: isinstance(n, sp.Pow) and n.exp == -1 and _exponent(n.base) is not None, lambda n: sigmoid(-_exponent(n.base)))
-    return e.replace(lambda n: isinstance(n, sp.Mul), _joined)
+    return e.replace(lambda n: isinstance(n, sp.Mul), lambda n: _joined(_hyperbolic(n)))
 
 
 def gaussian(e: Any) -> Any:
@@ -389,6 +396,50 @@ def _joined(whole: Any) -> Any:
     for f in parts:
         if isinstance(f, sigmoid) and sp.exp(-f.args[0]) in parts:
             return sp.Mul(*(p for p in parts if p not in (f, sp.exp(-f.args[0]))), sigmoid(-f.args[0]))
+    return whole
+
+
+def _hyperbolic(whole: Any) -> Any:
+    """(exp(u) − exp(−u))/(exp(u) + exp(−u)) = tanh(u) in a product."""
+    parts = sp.Mul.make_args(whole)
+    for below in (f for f in parts if f.is_Pow and f.exp == -1 and f.base.is_Add):
+        for above in (f for f in parts if f.is_Add and len(f.args) == len(below.base.args) == 2):
+            (c, difference), (d, total) = above.primitive(), below.base.primitive()
+            u = next((t.args[0] for t in difference.args if isinstance(t, sp.exp)), None)
+            if u is not None and difference == sp.exp(u) - sp.exp(-u) and total == sp.exp(u) + sp.exp(-u):
+                return sp.Mul(c / d, *(f for f in parts if f not in (below, above)), tanh(u))
+    return whole
+
+
+def one_fraction(e: Any) -> Any:
+    """a/u + b/u² = (a·u + b)/u² and x·sign(x) = |x|, where u is a sum, and that is shorter: 1/(1 + |x|) − |x|/(1 + |x|)² = 1/(1 + |x|)²."""
+    if e.has(sgn):
+        e = e.replace(lambda n: n.is_Mul, _magnitude)
+    return e.replace(lambda n: n.is_Add, _over_one) if e.has(sp.Pow) else e
+
+
+def rectified(e: Any) -> Any:
+    """[x > 0]·relu(x) = relu(x)."""
+    return e.replace(lambda n: n.is_Mul, _rectified) if e.has(relu) and e.has(choose) else e
+
+
+def _rectified(whole: Any) -> Any:
+    slopes = [relu(f.args[0]).fdiff() for f in whole.atoms(relu) if any(g.as_base_exp()[0] == f for g in whole.args)]
+    return sp.Mul(*(f for f in whole.args if f not in slopes))
+
+
+def _magnitude(whole: Any) -> Any:
+    x = next((f.args[0] for f in whole.args if isinstance(f, sgn) and f.args[0] in whole.args), None)
+    return whole if x is None else sp.Mul(*(f for f in whole.args if f not in (x, sgn(x))), absolute(x))
+
+
+def _over_one(whole: Any) -> Any:
+    below = [{b: -k for f in sp.Mul.make_args(t) for b, k in [f.as_base_exp()] if b.is_Add and k.is_Integer and k < 0} for t in whole.args]
+    for u in below[0]:
+        if all(u in powers for powers in below):
+            power = max(powers[u] for powers in below)
+            found = sp.expand(sp.Add(*(t * u**power for t in whole.args))) / u**power
+            return found if sp.count_ops(found) < sp.count_ops(whole) else whole
     return whole
 
 

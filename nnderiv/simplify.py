@@ -20,6 +20,7 @@ from .laws_of_conditions import (
     divide_exactly,
     drop_implied,
     drop_outside,
+    index_alone,
     may_be_infinite,
     name_data,
     settle_choices,
@@ -28,10 +29,11 @@ from .laws_of_conditions import (
     split_where,
     truth,
 )
-from .laws_of_sums import cancel, contract_delta, contract_remainder, deviations, known_totals, sum_of_nothing, use_givens
+from .laws_of_sums import cancel, common_sign, contract_delta, contract_remainder, deviations, known_totals, sum_of_nothing, use_givens
 from .laws_of_terms import common_factor, is_negative, join_cases, merge_equal, rename_bound, turn_difference
 from .program import Ranges
-from .scalar import content, gaussian, logistic, own_value
+from .scalar import content, gaussian, logistic, one_fraction, own_value, rectified
+from .symmetry import transpose
 from .terms import Context, Term, written
 
 
@@ -61,23 +63,28 @@ TABLE = (
     Law("slope", content, "common number in front"),
     Law("slope", logistic, "recognise the logistic function"),
     Law("slope", gaussian, "recognise the normal distribution"),
+    Law("slope", rectified, "the slope of a relu beside it"),
+    Law("slope", one_fraction, "one fraction"),
     Law("term", split_where, "condition of a factor"),
     Law("term", settle_conditions, "ranges decide"),
     Law("term", settle_divisions, "small quotients"),
     Law("term", settle_choices, "ranges choose"),
     Law("term", divide_exactly, "exact division"),
     Law("term", name_data, "the same by its plain name"),
+    Law("term", transpose, "its own transpose"),
     Law("term", contract_delta, "contract the delta"),
     Law("term", contract_remainder, "one of them leaves no remainder"),
     Law("term", drop_outside, "outside its range"),
     Law("term", sum_of_nothing, "constant summand"),
     Law("term", cancel, "cancel"),
+    Law("term", common_sign, "minus in front"),
     Law("term", deviations, "deviations from the mean"),
     Law("term", use_givens, "use what is given"),
     Law("term", known_totals, "rows that sum to a number"),
     # What reads imply is dropped last: under a sum every read implies its range, in a lone product only the factors do, so no
     # index may disappear after that.
     Law("last", drop_implied, "out of range is 0"),
+    Law("last", index_alone, "the index alone"),
     Law("cases", join_cases, "join the cases"),
     Law("parts", merge_equal, "add equal terms"),
     Law("parts", common_factor, "common factor"),

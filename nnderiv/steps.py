@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .derivation import Gradient
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Step:
     """One move: the equation `before` becomes the equation `after`, by a rule and for a reason.
 
@@ -58,6 +58,8 @@ class Step:
 
         return step_text(self)
 
+    __repr__ = __str__  # a terminal shows it as text
+
     def _repr_markdown_(self) -> str:
         from .display import step_markdown
 
@@ -73,6 +75,8 @@ class Steps(tuple[Step, ...]):
         from .display import steps_text
 
         return steps_text(self)
+
+    __repr__ = __str__
 
     def _repr_markdown_(self) -> str:
         from .display import steps_markdown

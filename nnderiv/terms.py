@@ -14,7 +14,7 @@ from .program import Range, Ranges
 from .regular import is_regular
 
 if TYPE_CHECKING:
-    from .program import Program
+    from .program import Equation, Program
 
 
 class Context(Protocol):
@@ -22,6 +22,8 @@ class Context(Protocol):
 
     program: Program
     positive: frozenset[str]
+    totals: dict[tuple[str, int], tuple[Reduce, Expr] | None]  # sums of gradients along an axis that are numbers, likewise
+    symmetries: dict[str, tuple[tuple[int, int], ...]]  # pairs of axes that may be exchanged, as far as they were looked for
     trace: list[tuple[str, Term | None]] | None  # the laws that changed a term, while somebody asks for them
 
     @property
@@ -31,6 +33,10 @@ class Context(Protocol):
 
     def axes(self, name: str) -> tuple[Range, ...] | None:
         """The readable range of any tensor; None where it is not known."""
+        ...
+
+    def defined(self, name: str) -> tuple[Equation, ...]:
+        """The equations of a tensor, of a gradient too where it is known already."""
         ...
 
     def is_letter(self, name: str) -> bool:

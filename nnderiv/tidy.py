@@ -26,6 +26,8 @@ class Surroundings:
 
     program: Program
     trace: list[tuple[str, Term | None]] | None = None
+    totals: dict[tuple[str, int], tuple[Reduce, Expr] | None] = field(default_factory=dict)
+    symmetries: dict[str, tuple[tuple[int, int], ...]] = field(default_factory=dict)
     positive: frozenset[str] = field(init=False)
     taken: frozenset[str] = field(init=False)
 
@@ -37,6 +39,9 @@ class Surroundings:
 
     def axes(self, name: str) -> tuple[Range, ...] | None:
         return self.program.hulls.get(name)
+
+    def defined(self, name: str) -> tuple[Equation, ...]:
+        return self.program.definitions.get(name, ())
 
     def is_letter(self, name: str) -> bool:
         return name not in self.taken

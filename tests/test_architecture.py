@@ -24,7 +24,7 @@ FLOORS = (
     ("meaning", "learned", "elsewhere", "exponentials"),
     ("notation", "evaluate", "solve", "scalar", "dual", "degree", "numeric", "sizes"),
     ("terms",),
-    ("laws_of_conditions", "laws_of_terms"),
+    ("laws_of_conditions", "laws_of_terms", "symmetry"),
     ("laws_of_sums",),
     ("elaborate", "simplify"),
     ("ranges", "wellfounded"),

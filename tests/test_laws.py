@@ -22,7 +22,7 @@ LAWS = {law.name: law for law in TABLE}
 SIGNATURE = "x[N], y[N], z[M], w[2*N], A[N,N], P[N,M], b, q[N,M], int s, int t[M] -> u"  # what the terms below may read
 DEFINED = "m[n] = sum[k](P[n,k])/M\np[n] = sigmoid(x[n])\ne[n] = exp(y[n])\nl[n] = exp(where(n > 1, x[n], -inf))\n"
 DEFINED += "r[n] = logsumexp[k](P[n,k])\nS[n,k] = exp(P[n,k] - r[n])\nR[n,k] = exp(q[n,k] - r[n])\nh[n,k] = (1 - b)*S[n,k] + b/M\n"
-DEFINED += "g[n] = 2*y[n+1]  for n < N\n"
+DEFINED += "g[n] = 2*y[n+1]  for n < N\nG[n,k] = sum[i](P[n,i]*P[k,i])  for n < N, k < N\n"
 GIVEN = "given sum[k](q[n,k]) = 1"
 
 
@@ -57,6 +57,8 @@ APPLIES = {
     "divide_exactly": [("where(n % s == 0, x[s*(n//s)], 0)", "n", "where(n % s == 0, x[n], 0)")],
     "name_data": [("where(t[k] == n, x[t[k]]*y[n], 0)", "n,k", "where(t[k] == n, x[n]*y[n], 0)"),
                   ("where(n == t[k], 1/x[t[k]], 0)", "n,k", "where(n == t[k], 1/x[n], 0)")],
+    "transpose": [("sum[k](G[k,n]*y[k])", "n", "sum[k](G[n,k]*y[k])"), ("sum[k](G[n,k]*A[n,k])", "n", "sum[k](G[k,n]*A[n,k])"),
+                  ("G[k,n]", "n,k", "G[n,k]")],
     "contract_delta": [("sum[n](where(n == k + 1, x[n]*y[n], 0))", "k", "where(0 <= k + 1 and k + 1 < N, x[k+1]*y[k+1], 0)")],
     "contract_remainder": [("sum[n](where((k - n) % N == 0, x[n]*z[(k-n)//N], 0))", "k", "x[k % N]*z[k//N]"),
                            ("sum[n](where((k + 2 - n) % N == 0 and (k + 2 - n)//N < M, y[n]*b, 0))", "k",
@@ -65,10 +67,16 @@ APPLIES = {
     "sum_of_nothing": [("sum[n](b**2)", "", "N*b**2")],
     "cancel": [("x[n]*p[n]/p[n]", "n", "x[n]"), ("p[n]*(x[n]/p[n] + y[n]/p[n])", "n", "x[n] + y[n]"),
                ("e[n]*(1 - p[n])*x[n]/(1 - p[n])", "n", "e[n]*x[n]"), ("x[n]*sqrt(N)/sqrt(N)", "n", "x[n]"),
-               ("2*x[n]/(2*N)", "n", "x[n]/N"), ("x[n]*6/(4*N + 4)", "n", "3*x[n]/(2*N + 2)"), ("4*x[n]/(2*N)", "n", "2*x[n]/N")],
+               ("2*x[n]/(2*N)", "n", "x[n]/N"), ("x[n]*6/(4*N + 4)", "n", "3*x[n]/(2*N + 2)"), ("4*x[n]/(2*N)", "n", "2*x[n]/N"),
+               ("p[n]*(x[n]/p[n] - y[n])", "n", "x[n] - p[n]*y[n]")],
+    "common_sign": [("x[n]*(-y[n] - b)", "n", "-x[n]*(y[n] + b)"), ("sum[n](-x[n] - y[n])", "", "-sum[n](x[n] + y[n])")],
     "deviations": [("sum[k](2*(P[n,k] - m[n])*x[n])", "n", "0"), ("sum[n,k](x[n]*(m[n] - P[n,k]))", "", "0")],
     "use_givens": [("sum[k](q[n,k]*x[n])", "n", "x[n]")],
     "known_totals": [("sum[k](S[n,k]*x[n])", "n", "x[n]"), ("sum[k](h[n,k]*x[n])", "n", "x[n]")],
+    "index_alone": [("where(0 <= n - 1, x[n], 0)", "n", "where(1 <= n, x[n], 0)"),
+                    ("where(1 == n, x[n], 0)", "n", "where(n == 1, x[n], 0)"),
+                    ("where(N == n + 1, x[n], 0)", "n", "where(n == N - 1, x[n], 0)"),
+                    ("where(n + 1 < 5 and 2 != n, x[n], 0)", "n", "where(n < 4 and n != 2, x[n], 0)")],
     "drop_implied": [("where(n + 1 < N, x[n+1]*b, 0)", "n", "x[n+1]*b"),
                      ("sum[n](where(n + 1 < N, exp(x[n+1])*y[n], 0))", "", "sum[n](exp(x[n+1])*y[n])")],
 }
@@ -81,6 +89,7 @@ FAILS = {
     "divide_exactly": [("where(n % s == 1, x[s*(n//s)], 0)", "n"), ("where(n > s, x[s*(n//s)], 0)", "n")],  # s need not divide
     "name_data": [("where(t[k] == n + 1, x[t[k]], 0)", "n,k"), ("where(t[k] < n, x[t[k]], 0)", "n,k"),
                   ("sum[n](where(t[k] == n, x[t[k]]*x[n], 0))", "k")],  # n + 1 is no plain name; it is summed
+    "transpose": [("sum[k](A[k,n]*y[k])", "n"), ("sum[n,k](G[k,n]*x[n])", "")],  # not symmetric; no letter is on the left
     "contract_delta": [("sum[n](where(2*n == k, x[n], 0))", "k"), ("where(n == k, A[n,k], 0)", "n,k")],  # 2n = k; nothing is summed
     "contract_remainder": [("sum[n](where((k - n) % s == 0, x[n]*z[(k-n)//s], 0))", "k"), ("where((k - n) % N == 0, x[n], 0)", "n,k"),
                            ("sum[n](where((k + n) % N == 0, x[n], 0))", "k"),
@@ -89,12 +98,15 @@ FAILS = {
     "sum_of_nothing": [("sum[n](where(n > 1, b, 0))", ""), ("sum[n](b*x[n])", "")],  # a condition, a factor knows n
     "cancel": [("x[n]*y[n]/y[n]", "n"), ("x[n]*l[n]/l[n]", "n"), ("x[n]*p[n+1]/p[n+1]", "n"),
                ("3*x[n]/(2*N)", "n")],  # 0; exp(−∞) = 0; 0/0 outside; nothing in common
+    "common_sign": [("x[n]*(b - y[n])", "n"), ("-x[n] - y[n]", "n")],  # one has none; nothing for it to stand before
     "deviations": [("sum[k]((P[n,k] - m[n])*P[n,k])", "n"), ("sum[k](where(k > 1, P[n,k] - m[n], 0))", "n"),
                    ("sum[k](P[n,k] + m[n])", "n"), ("sum[k](q[n,k] - m[n])", "n")],  # weighted; not all; a sum; another's mean
     "use_givens": [("sum[k](q[n,k]*z[k])", "n"), ("sum[k](where(k > 1, q[n,k]*x[n], 0))", "n"), ("sum[k](P[n,k]*x[n])", "n"),
                    ("sum[k](q[n+1,k])", "n")],  # weighted; not all; not given; outside, where the sum is 0
     "known_totals": [("sum[k](S[n,k]*z[k])", "n"), ("sum[k](where(k > 1, S[n,k]*x[n], 0))", "n"), ("sum[k](R[n,k]*x[n])", "n"),
                      ("sum[n](S[n,k])", "k"), ("sum[k](S[n+1,k])", "n")],  # weighted; not all; no softmax; the other axis; outside
+    "index_alone": [("where(n + 1 < N, x[n], 0)", "n"), ("where(1 <= n, x[n], 0)", "n"), ("where(2*n < 4, x[n], 0)", "n"),
+                    ("where(0 < x[n], x[n], 0)", "n")],  # two names; alone already; twice the index; no integers
     "drop_implied": [("where(n + 1 < N, exp(x[n+1])*b, 0)", "n"), ("where(n + 1 < N, x[n+1]/y[n+1], 0)", "n"),
                      ("where(n + 1 < N, x[n+1]/g[n], 0)", "n")],  # exp(0) = 1; 0/0; the same by another name
 }
@@ -158,6 +170,9 @@ def shown(found: list[Expr]) -> str:
     ("merge_equal", "sum[k](A[n,k]) + sum[m](A[n,m])", "sum[k](A[n,k]) + sum[m](A[n,m])"),  # m has another range
     ("merge_equal", "a[n]*b[n] + a[n]*c[n]", "a[n]*b[n] + a[n]*c[n]"),  # not the same but for a number
     ("common_factor", "a[n]*b[n] + a[n]*c[n]", "a[n]*(b[n] + c[n])"),
+    ("common_factor", "2*a[n]*(b[n] - c[n]) - 2*a[n]*(b[n] - d[n])", "2*a[n]*(d[n] - c[n])"),
+    ("common_factor", "(a[n] - b[n]) - (a[n] - c[n])", "c[n] - b[n]"),
+    ("common_factor", "2*a[n]*b[n] + 3*a[n]*c[n]", "a[n]*(2*b[n] + 3*c[n])"),  # the numbers differ
     ("common_factor", "a[n]*b[n] + c[n]", "a[n]*b[n] + c[n]"),  # nothing is common
     ("common_factor", "a[n]*b[n] + a[n]*sum[k](A[n,k])", "a[n]*b[n] + a[n]*sum[k](A[n,k])"),  # a sum over indices stays by itself
     ("turn_difference", "-c[n]*(1 - a[n]**2)", "-c[n]*(1 - a[n]**2)"),  # the minus stands before a product
@@ -168,7 +183,10 @@ def test_a_law_of_parts(law: str, text: str, expected: str) -> None:
 
 @pytest.mark.parametrize(("inside", "expected"), [
     ("a[n] - b[n]", "b[n] - a[n]"), ("(a[n] - b[n])/N", "(b[n] - a[n])/N"),
-    ("a[n] + b[n]", "-(a[n] + b[n])"), ("b[n]*(a[n] - c[n])", "-b[n]*(a[n] - c[n])"),  # no difference; a product
+    ("a[n] + b[n]", "-(a[n] + b[n])"), ("b[n]*(1 - c[n])", "-b[n]*(1 - c[n])"),  # no difference; a product with a complement
+    ("2*b[n]*(a[n] - c[n])/N", "2*b[n]*(c[n] - a[n])/N"), ("(1 - a[n])/2", "0.5*(a[n] - 1)"),
+    ("(a[n] - 1)/N", "(1 - a[n])/N"),
+    ("(a[n] - b[n])*(c[n] - d[n])", "-(a[n] - b[n])*(c[n] - d[n])"),  # two differences
 ])
 def test_a_minus_before_a_difference_turns_it(inside: str, expected: str) -> None:
     assert shown(LAWS["turn_difference"].apply([Op("neg", (whole(inside),))], RANGES)) == expected
@@ -219,8 +237,35 @@ def test_the_normal_distribution_is_known_by_its_error_function() -> None:
         assert known(f) == f
 
 
+def test_the_hyperbolic_tangent_is_known_by_its_exponentials() -> None:
+    u, v = scalar.symbol(0), scalar.symbol(1)
+    known, up, down = LAWS["logistic"].apply, sp.exp(u - v), sp.exp(v - u)
+    assert known(u * (up - down) / (up + down)) == u * scalar.tanh(u - v)
+    for f in ((up + down) / (up - down), (up - sp.exp(u)) / (up + down), (up - down) / (up + 2 * down)):
+        assert known(f) == f
+
+
+def test_a_relu_needs_no_slope_of_its_own_beside_it() -> None:
+    x, y = scalar.symbol(0), scalar.symbol(1)
+    r, law = scalar.relu(x), LAWS["rectified"].apply
+    assert law(2 * y * r * r.fdiff()) == 2 * y * r and law((r**3).diff(x)) == 3 * r**2
+    for f in (y * r.fdiff(), r.fdiff() * scalar.relu(y), r.fdiff() + r):
+        assert law(f) == f
+
+
+def test_quotients_of_one_sum_are_one_where_that_is_shorter() -> None:
+    x, a = scalar.symbol(0), scalar.symbol(1)
+    one, size = LAWS["one_fraction"].apply, scalar.absolute(x)
+    assert one(1 / (1 + size) - x * scalar.sgn(x) / (1 + size)**2) == 1 / (1 + size)**2
+    assert one(1 / (a + x) - x / (a + x)**2) == a / (a + x)**2
+    assert one(1 / (1 + x**2) - 2 * x**2 / (1 + x**2)**2) == (1 - x**2) / (1 + x**2)**2
+    for f in (a / (1 + x) - x**3 / (1 + a)**2, 1 / x - 1 / x**2, a / (1 + x) + 1):  # other sums; no sum; a term without it
+        assert one(f) == f
+
+
 def test_every_law_says_what_it_does_and_is_tested_here() -> None:
-    elsewhere = {"join_cases", "merge_equal", "common_factor", "turn_difference", "own_value", "content", "logistic", "gaussian"}
+    elsewhere = {"join_cases", "merge_equal", "common_factor", "turn_difference", "own_value", "content", "logistic", "gaussian",
+                 "one_fraction", "rectified"}
     assert set(APPLIES) == set(FAILS) == set(LAWS) - elsewhere
     for law in TABLE:
         assert "=" in law.statement and law.title, law.name

@@ -91,7 +91,7 @@ FORMS = {
     "cross_entropy": ("dZ = 1/N (P - y) where P = softmax(Z)",),
     "mlp": ("da_{2}^{in} = (dY W_{3}^T) ⊙ [a_{2}^{in} > 0]", "da_{1}^{in} = (da_{2}^{in} W_{2}^T) ⊙ [a_{1}^{in} > 0]",
             "dX = da_{1}^{in} W_{1}^T", "dW_{1} = X^T da_{1}^{in}", "db_{1} = da_{1}^{inT} 1", "dW_{3} = a_{2}^T dY"),
-    "deep_network": (r"dz^{(l)} = (dz^{(l+1)} W^{(l+1)T} + [L = l + 1] dY) ⊙ (1 - a^{(l)} ⊙ a^{(l)})", "dX = dz^{(0)} W^{(0)T}",
+    "deep_network": (r"dz^{(l)} = (dz^{(l+1)} W^{(l+1)T} + [l = L - 1] dY) ⊙ (1 - a^{(l)} ⊙ a^{(l)})", "dX = dz^{(0)} W^{(0)T}",
                      "dW^{(l)} = a^{(l-1)T} dz^{(l)}", "db^{(l)} = dz^{(l)T} 1"),
     "elman in columns": ("z^{(t)} = U x^{(t)} + W h^{(t-1)} + b", "dz^{(t)} = (W^T dz^{(t+1)} + V^T do^{(t)}) ⊙ (1 - h^{(t)} ⊙ h^{(t)})",
                          "dU = Σ_{t} dz^{(t)} x^{(t)T}", "dW = Σ_{t} dz^{(t)} h^{(t-1)T}", "dV = Σ_{t} do^{(t)} h^{(t)T}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from fractions import Fraction
 
@@ -210,7 +211,8 @@ CHARACTERS = {"x[n]^2": "**", "x[n]\u00b2": "x**2", "x[n]\u00b3": "x**3", "where
               "x[1:]": "x[n+1]", "1 \u2212 x[n]": "-", "2\u00b7x[n]": "*", "2\u00d7x[n]": "*", "x[n]\u00f72": "/",
               "where(n \u2264 1, x[n], 0)": "<=", "where(n \u2265 1, x[n], 0)": ">=", "where(n \u2260 1, x[n], 0)": "!=",
               "\u2211x[n]": "sum[i](…)", "\u03a3x[n]": "sum[i](…)", "\u220fx[n]": "exp(sum[i](log(…)))", "\u221ax[n]": "sqrt(…)",
-              "\u221e": "inf", "\u03c0*x[n]": "pi", "x[n] \u2192 1": "->"}
+              "\u221e": "inf", "\u03c0*x[n]": "pi", "x[n] \u2192 1": "->", "x[n] + \\\n1": "open bracket", "{x[n]}": "( )",
+              "\ufeffx[n]": "utf-8-sig"}
 
 
 @pytest.mark.parametrize("written", CHARACTERS)
@@ -252,6 +254,51 @@ def test_conditions_that_are_compared_are_told_to_be_joined() -> None:
     assert "join conditions with and, or, not" in refused("x[N] -> y\ny[n] = where((x[n] > 1) + n > 0, 1, 0)")
 
 
+UNFINISHED = {"2x[n]": "Write * for a product", "x[n] x[n]": "Write * for a product", "tanh x[n]": "Write tanh(…).",
+              "exp 2": "Write exp(2).", "1_000*x[n]": "without underscores", "x[n] given x[0] = 1": "a line of its own",
+              "x[n]*": "only an open bracket continues a line",
+              "x[n] for n < 2 for n < 3": "One for clause", "(x[n] x[n])": "Write * for a product", "x[n]\nfor n < 2": "the line above"}
+
+
+@pytest.mark.parametrize("written", UNFINISHED)
+def test_what_does_not_go_on_is_told_how_it_would(written: str) -> None:
+    assert UNFINISHED[written] in refused(f"x[N] -> y\ny[n] = {written}").splitlines()[-1]
+
+
+@pytest.mark.parametrize("name", elsewhere.FUNCTIONS)
+def test_a_function_of_another_language_has_the_value_of_what_is_proposed(name: str) -> None:
+    called = {"maximum": "a, b", "minimum": "a, b", "clip": "x, a, b", "clamp": "x, a, b", "pow": "x, a", "power": "x, a"}.get(name, "x")
+    repair = elsewhere.function(name)[1]
+    written = repair.removeprefix("Write ").removesuffix(".")
+    if name != "if":                                       # a word of Python
+        assert refused(f"x, a, b -> y\ny = {name}({called})").splitlines()[-1] == repair
+    x, a, b = 0.5, 2.0, 3.0
+    reference = {"ln": math.log, "fabs": abs, "sgn": lambda x: 1.0, "square": lambda x: x*x, "rsqrt": lambda x: x**-0.5,
+                 "reciprocal": lambda x: 1/x, "pow": lambda x: x**a, "power": lambda x: x**a, "maximum": lambda x: b,
+                 "minimum": lambda x: a, "clip": lambda x: a, "clamp": lambda x: a,
+                 "swish": lambda x: x/(1 + math.exp(-x)), "relu6": lambda x: x,
+                 "logistic": lambda x: 1/(1 + math.exp(-x)), "expit": lambda x: 1/(1 + math.exp(-x)),
+                 "logsigmoid": lambda x: -math.log(1 + math.exp(-x)), "leaky_relu": lambda x: x, "elu": lambda x: x}
+    if name != "if":
+        expected = (reference.get(name) or getattr(math, name))(x)
+        assert float(value(f"x, a, b -> y\ny = {written}", x=x, a=a, b=b)) == pytest.approx(expected)  # type: ignore[arg-type]
+
+
+def test_a_function_that_is_not_there_is_likened_to_those_that_are() -> None:
+    assert "Did you mean tanh?" in refused("x -> y\ny = Tanh(x)") and "Did you mean sigmoid?" in refused("x -> y\ny = sigmiod(x)")
+    assert "There are exp, log" in refused("x -> y\ny = foo(x)")
+
+
+def test_a_size_that_is_used_as_an_index_is_told_to_be_one() -> None:
+    assert "n is a size" in (said := refused("x[n] -> y\ny[n] = x[n]")) and "take a letter that the signature does not have" in said
+    assert "p is an integer parameter" in refused("x[N], int p -> y\ny[p] = x[p]")
+
+
+def test_a_type_before_a_name_is_told_to_be_left_out() -> None:
+    for word in ("float", "real"):
+        assert "a bare name is a real scalar" in refused(f"{word} x -> y\ny = x")
+
+
 BEHIND = "x[T,K], A[K,K] -> L\nb[T-1,k] = 1\nb[t,k] = sum[l](A[k,l]*x[t+1,l]*b[t+1,l])\n"
 
 
@@ -283,3 +330,10 @@ def test_integers_come_first_as_in_python(expression: str) -> None:
     found = np.array(nd.evaluate(nd.parse(f"Q[T,D] -> R\nR[t,d] = {expression}"), {"Q": Q})["R"])
     expected = [[eval(expression, {"Q": Q, "t": t, "d": d, "D": 6}) for d in range(6)] for t in range(2)]
     np.testing.assert_allclose(found, expected, rtol=1e-15)
+
+
+def test_a_terminal_shows_programs_and_derivations_as_text() -> None:
+    d = nd.derive("x[N] -> L\nL = sum[n](x[n]**2)")
+    assert repr(d.forward) == str(d.forward) == "x[N] -> L\n\nL = sum[n](x[n]**2)"
+    assert repr(d) == str(d) == "x[N] -> dx\n\ndx[n] = 2*x[n]" and repr(d["x"]) == "dx[n] = 2*x[n]"
+    assert repr(d["x"].steps) == str(d["x"].steps) and repr(d["x"].steps[0]) == str(d["x"].steps[0])

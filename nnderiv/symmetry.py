@@ -1,0 +1,99 @@
+"""Tensors that are their own transposes: A[…,i,…,j,…] = A[…,j,…,i,…] for two axes of one range.
+
+    given          A[i,j] = A[j,i] says so of an input
+    definition     the right-hand side is the same with i and j exchanged: G[i,j] = Σ_n X[n,i] X[n,j]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import combinations
+
+from .expr import Expr, Num, Op, Read, additive_terms, factors, map_children, neg, signed, subst_indices, unordered
+from .integer import Int
+from .program import Equation, Ranges
+from .terms import Context, Term
+
+Axes = tuple[int, int]
+DEEP = 8  # so many definitions, each resting on the next, are looked through
+
+
+def transpose(term: Term, dims: Ranges, ctx: Context) -> Term:
+    """A[j,i] · e = A[i,j] · e, where A is its own transpose: so that summed letters meet, X[n,j] A[j,i] and A[i,j] X[j,n]."""
+    order = {name: k for k, name in enumerate(dims)}
+    ends = {f.subs[-1] for f in factors(term.body) if isinstance(f, Read) and len(f.subs) > 1 and not symmetries(f.tensor, ctx)}
+
+    def place(sub: Int) -> int:
+        """Where the letter stands on the left; one that is summed comes last, or first if another factor ends with it."""
+        return min((order[s] for s in sub.symbols() if s in order), default=-1 if sub in ends else len(order))
+
+    body = _mapped(term.body, lambda r, p, q: place(r.subs[q]) < place(r.subs[p]), ctx)
+    return term if body == term.body else Term(term.indices, term.conditions, body, term.spare)
+
+
+def exchanged(fact: Expr) -> tuple[str, Axes] | None:
+    """(A, (p, q)) for the fact A[…,i,…,j,…] = A[…,j,…,i,…], where all subscripts are letters and no two the same."""
+    if not (isinstance(fact, Op) and fact.op == "==" and all(isinstance(a, Read) for a in fact.args)):
+        return None
+    a, b = (r for r in fact.args if isinstance(r, Read))
+    names = [s.name for s in a.subs]
+    if a.tensor != b.tensor or None in names or len(set(names)) < len(names) or set(a.subs) != set(b.subs):
+        return None
+    moved = [k for k, (s, t) in enumerate(zip(a.subs, b.subs, strict=True)) if s != t]
+    return (a.tensor, (moved[0], moved[1])) if len(moved) == 2 else None
+
+
+def symmetries(name: str, ctx: Context, depth: int = 0) -> tuple[Axes, ...]:
+    """The pairs of axes that may be exchanged; looked for once."""
+    if name not in ctx.symmetries:
+        definitions = ctx.defined(name)
+        if depth > DEEP or not definitions and name not in ctx.program.kinds:  # or a gradient that is not known yet
+            return ()
+        ctx.symmetries[name] = tuple(_given(name, ctx)) if not definitions else tuple(_defined(definitions, ctx, depth))
+    return ctx.symmetries[name]
+
+
+def _given(name: str, ctx: Context) -> list[Axes]:
+    facts = [known for fact in ctx.program.givens if (known := exchanged(fact)) is not None]
+    dims = ctx.axes(name) or ()
+    return [(p, q) for tensor, (p, q) in facts if tensor == name and dims[p] == dims[q]]
+
+
+def _defined(definitions: tuple[Equation, ...], ctx: Context, depth: int) -> list[Axes]:
+    d = definitions[0]
+    if len(definitions) > 1 or d.is_base or d.tensor in d.reads or d.tensor in ctx.program.components:
+        return []
+    alike = [(p, q) for p, q in combinations(range(len(d.indices)), 2) if d.ranges[d.indices[p]] == d.ranges[d.indices[q]]]
+    return [(p, q) for p, q in alike if _same(d, d.indices[p], d.indices[q], ctx, depth)]
+
+
+def _same(d: Equation, i: str, j: str, ctx: Context, depth: int) -> bool:
+    """Whether the right-hand side is the same with i and j exchanged."""
+    here, there = (_canonical(subst_indices(d.body, {i: Int.symbol(a), j: Int.symbol(b)}), ctx, depth + 1) for a, b in ((i, j), (j, i)))
+    return unordered(here, d.ranges) == unordered(there, d.ranges)
+
+
+def _canonical(e: Expr, ctx: Context, depth: int) -> Expr:
+    """The same value by one name of each symmetric element; (b − a)² as (a − b)², and j = i as i = j."""
+    return _even(_mapped(e, lambda r, p, q: str(r.subs[q]) < str(r.subs[p]), ctx, depth))
+
+
+def _even(e: Expr) -> Expr:
+    e = map_children(_even, e)
+    if isinstance(e, Op) and (e.op == "abs" or e.op == "**" and isinstance(e.args[1], Num) and e.args[1].value % 2 == 0):
+        terms = additive_terms(e.args[0])
+        base = min(signed(terms), neg(signed(terms)) if len(terms) < 2 else signed([(-s, t) for s, t in terms][::-1]), key=str)
+        return Op(e.op, (base, *e.args[1:]))
+    return Op(e.op, tuple(sorted(e.args, key=str))) if isinstance(e, Op) and e.op in ("==", "!=") else e
+
+
+def _mapped(e: Expr, turns: Callable[[Read, int, int], bool], ctx: Context, depth: int = 0) -> Expr:
+    """The expression with the two subscripts of a symmetric read exchanged where `turns(read, p, q)`."""
+    if not isinstance(e, Read):
+        return map_children(lambda child: _mapped(child, turns, ctx, depth), e)
+    for p, q in symmetries(e.tensor, ctx, depth) if len(e.subs) > 1 else ():
+        if turns(e, p, q):
+            subs = list(e.subs)
+            subs[p], subs[q] = subs[q], subs[p]
+            e = Read(e.tensor, tuple(subs))
+    return e

@@ -1,0 +1,73 @@
+"""Gradients in the form in which a textbook prints them, each confirmed step by step and against its definition."""
+
+from __future__ import annotations
+
+import pytest
+
+import nnderiv as nd
+
+# forward definition: {gradient or what it rests on: its right-hand side}
+FORMS: dict[str, dict[str, str]] = {
+    # softmax and cross-entropy: p − y
+    "Z[N,C], y[N,C] -> L\nP[n,c] = softmax[c](Z[n,c])\nL = -sum[n,c](y[n,c]*log(P[n,c]))/N\ngiven sum[c](y[n,c]) = 1":
+        {"dZ": "(P[n,c] - y[n,c])/N"},
+    "z[N], t[N] -> L\np[n] = sigmoid(z[n])\nL = -sum[n](t[n]*log(p[n]) + (1-t[n])*log(1-p[n]))": {"dz": "p[n] - t[n]"},
+    # a triplet: a moves from the positive to the negative by their difference
+    "a[D], p[D], q[D], m -> L\nL = sum[d]((a[d]-p[d])**2) - sum[d]((a[d]-q[d])**2) + m":
+        {"da": "2*(q[d] - p[d])", "dp": "2*(p[d] - a[d])", "dq": "2*(a[d] - q[d])"},
+    # the divergence of a Gaussian from the standard one
+    "mu[D], s[D] -> L\nL = -sum[d](1 + s[d] - mu[d]**2 - exp(s[d]))/2": {"dmu": "mu[d]", "ds": "0.5*(exp(s[d]) - 1)"},
+    "x[N], mu[N], s[N] -> L\nL = sum[n](log(s[n]) + (x[n]-mu[n])**2/(2*s[n]**2))": {"ds": "1/s[n] - (x[n] - mu[n])**2/s[n]**3"},
+    # a mixture: the responsibilities are the softmax of the joint scores, and those of the weights sum to 1
+    "x[N], w[N,K], m[N,K] -> L\nL = -sum[n](logsumexp[k](log_softmax[k](w[n,k]) - (x[n]-m[n,k])**2/2))":
+        {"dL_of": "-exp(L_of[n,k] - L_lse2[n])", "dw": "exp(w[n,k] - L_lse[n]) + dL_of[n,k]", "dm": "dL_of[n,k]*(x[n] - m[n,k])"},
+    # norm, variance and standard deviation, in one line
+    "x[N] -> s\ns = sqrt(sum[i](x[i]**2))": {"dx": "x[i]/s"},
+    "x[N] -> v\nv = mean[i]((x[i] - mean[j](x[j]))**2)": {"dx": "2*v_in[i]/N"},
+    "x[N] -> s\ns = sqrt(mean[i]((x[i] - mean[j](x[j]))**2))": {"ds_in": "s_in[i]/(s*N)", "dx": "ds_in[i]"},
+    # activations
+    "x[N] -> y\ny[n] = x[n]/(1 + abs(x[n]))": {"dx": "dy[n]/(1 + abs(x[n]))**2"},
+    "x[N] -> y\ny[n] = x[n]/(1 + x[n]**2)": {"dx": "dy[n]*(1 - x[n]**2)/(1 + x[n]**2)**2"},
+    "w[D], x[N,D], y[N] -> L\nm[n] = 1 - y[n]*sum[d](w[d]*x[n,d])\nL = sum[n](relu(m[n])**2)":
+        {"dm_sum": "-dm[n]*y[n]", "dw": "sum[n](dm_sum[n]*x[n,d])"},
+    "r[N], s[N] -> L\nL = -sum[n](log(sigmoid(r[n]-s[n])))/N": {"dr": "(sigmoid(r[n] - s[n]) - 1)/N", "ds": "(1 - sigmoid(r[n] - s[n]))/N"},
+    "x, y -> L\nL = log((exp(x-y) + exp(y-x))/2)": {"dx": "tanh(x - y)", "dy": "tanh(y - x)"},
+    # what is symmetric, by its definition or because it is given
+    "X[N,D] -> L\nG[i,j] = sum[n](X[n,i]*X[n,j])\nL = sum[i,j](G[i,j]**2)": {"dX": "4*sum[j](G[j,i]*X[n,j])"},
+    "y[N,D] -> L\nq[i,j] = sum[d]((y[i,d]-y[j,d])**2)\nL = sum[i,j](log(1 + q[i,j]))":
+        {"dq": "1/(1 + q[i,j])", "dy": "4*sum[j](dq[i,j]*(y[i,d] - y[j,d]))"},
+    "y[N,D] -> L\nq[i,j] = where(i == j, 0, 1/(1 + sum[d]((y[i,d]-y[j,d])**2)))\nL = sum[i,j](q[i,j]**2)":
+        {"dy": "4*sum[j](dq_in[i,j]*(y[i,d] - y[j,d]))"},
+    "A[N,N], x[N] -> L\nL = sum[i,j](x[i]*A[i,j]*x[j])/2\ngiven A[i,j] = A[j,i]": {"dx": "sum[j](A[i,j]*x[j])"},
+    # neighbours, with the index alone in its condition
+    "x[N] -> L\nL = sum[i]((x[i+1]-x[i])**2)": {"dx": "where(1 <= i, 2*(x[i] - x[i-1]), 0) + where(i + 1 < N, 2*(x[i] - x[i+1]), 0)"},
+    # layer normalisation with the means named
+    "x[N,D] -> y\nm[n] = mean[d](x[n,d])\nv[n] = mean[d]((x[n,d]-m[n])**2)\ny[n,d] = (x[n,d]-m[n])/sqrt(v[n])":
+        {"dv": "-0.5*sum[d](dy[n,d]*y[n,d])/v[n]", "dm": "-sum[d](dy[n,d])/sqrt(v[n])"},
+    # attention: P ∘ (dP − rowsum(dP ∘ P))
+    "S[M,N], V[N,D] -> O\nP[i,j] = softmax[j](S[i,j])\nO[i,d] = sum[j](P[i,j]*V[j,d])":
+        {"dP_lse": "-sum[j](dP[i,j]*P[i,j])", "dS": "P[i,j]*(dP[i,j] + dP_lse[i])"},
+}
+
+
+@pytest.mark.parametrize("text", FORMS, ids=lambda text: text.splitlines()[-1])
+def test_a_gradient_is_printed_as_a_textbook_prints_it(text: str) -> None:
+    d = nd.derive(text)
+    found = {e.tensor: str(e.body) for e in d.backward.equations}
+    assert {name: found.get(name) for name in FORMS[text]} == FORMS[text]
+    assert d.check(seed=0).ok
+    assert all(s.trials for g in d for s in g.steps if s.rule != "matrix form")
+
+
+def test_the_matrix_form_of_what_is_symmetric_needs_no_transpose() -> None:
+    gram = nd.derive("X[N,D] -> L\nG[i,j] = sum[n](X[n,i]*X[n,j])\nL = sum[i,j](G[i,j]**2)")
+    assert gram["X"].latex(form="matrix") == r"\mathrm{d}X = 4 X\,G"
+    form = nd.derive("A[N,N], x[N] -> L\nL = sum[i,j](x[i]*A[i,j]*x[j])/2\ngiven A[i,j] = A[j,i]")
+    assert form["x"].latex(form="matrix") == r"\mathrm{d}x = A\,x"
+    general = nd.derive("A[N,N], x[N] -> L\nL = sum[i,j](x[i]*A[i,j]*x[j])")
+    assert general["x"].latex(form="matrix") == r"\mathrm{d}x = (A + A^{\top})\,x"
+
+
+def test_a_matrix_that_is_given_as_symmetric_is_drawn_so_at_all_sizes() -> None:
+    report = nd.derive("A[N,N], x[N] -> L\nL = sum[i,j](x[i]*A[i,j]*x[j])\ngiven A[i,j] = A[j,i]").check(seed=0)
+    assert report.ok and any("N=3" in str(row) or "N=4" in str(row) for row in str(report).splitlines())
