@@ -76,6 +76,7 @@ Z[n] = logsumexp[k](a[n,T-1,k])
 RELATIVE = "Q[N,D], R[2*N-1,D] -> A\nA[i,j] = sum[d](Q[i,d]*R[i-j+N-1,d])"
 ROTATED = "q[N,D], k[M,D], r[N,D], l[M,D] -> S\nS[i,j] = sum[d](q[i,d]*k[j,d] - r[i,d]*l[j,d])"
 CROSS_ENTROPY = "Z[N,C], y[N,C] -> L\nL = -sum[n,c](y[n,c]*log_softmax[c](Z[n,c]))"
+LABELS = "Z[N,C], int y[N] -> L\np[n,c] = log_softmax[c](Z[n,c])\nL = -sum[n](p[n,y[n]])/N"
 LATE = "x[N] -> y\ny[i] = where(i > 2, sqrt(sum[k](where(k < 3, y[k], 0))), x[i])"
 DENSE = "X[N,I], W[I,O], b[O] -> Y\nY[n,o] = tanh(sum[i](X[n,i]*W[i,o]) + b[o])"
 
@@ -99,6 +100,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "balance": ("X[N,D] -> Y\nE[n,d] = exp(X[n,d])\nZ[n] = sum[d](E[n,d])\nY[n,d] = E[n,d]/Z[n]", "forward", "_masked_softmax(X, 1)"),
     "shifted": ("x[N], z[N] -> y\ny[n] = exp(x[n])/(exp(x[n]) + exp(z[n]))", "forward", "y_exp = z - x"),
     "normalised": (CROSS_ENTROPY, "backward", "np.exp(Z_log"),
+    "sparse": (LABELS, "backward", "_add_at(dZ, y[:, None], "),
     "recall": ("x[N,K] -> y\ny[n,k] = gelu(x[n,k])", "forward", "y_erf = _erf(x/2**0.5)"),
     "from_output": ("X[N,I], W[I,O] -> Y\nY[n,o] = relu(sum[i](X[n,i]*W[i,o]))", "backward", "Y > 0"),
     "gate": (GATED_SUM, "backward", "dx = dy_on*g"),
@@ -1567,6 +1569,25 @@ def test_what_a_relu_lets_through_is_looked_at_once_and_its_argument_not_compute
     passes, plain = (run(nd.derive(text).compile(without=w), {"dy": dy}, **given)[1] for w in ((), ("gate", "from_output")))
     for mine, wanted in zip(passes, plain, strict=True):
         np.testing.assert_allclose(mine, wanted, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("equations", "stored"), [
+    ("q[n,c] = where(c == y[n], 0.9, 0) + 0.1/C for c < C\nL = -sum[n,c](q[n,c]*log_softmax[c](Z[n,c]))", False),
+    ("p[n,c] = log_softmax[c](Z[n,c])\nL = sum[n]((1 - exp(p[n,y[n]]))**2*p[n,y[n]] + sum[c](p[n,c])/C)", False),
+    ("q[n,c] = where(c == y[n], a[n], 0) for c < C\nL = sum[n,d](sum[c](q[n,c]*W[c,d])**2*Z[n,d])", True),    # dW is a product of matrices
+    ("q[n,c] = where(c == y[n], a[n], 0) - a[n]**2 for c < C\nL = sum[n,c]((Z[n,c] - q[n,c]*Z[n,0])**2) + sum[n,c](q[n,c])*a[0]", True),
+    ("q[n,c] = where(c == y[n], a[n], 0) - a[n]**2 for c < C\nr[n,c] = Z[n,c] - q[n,c]*Z[n,0]\nL = sum[n,c](r[n,c]**2 + q[n,c])", True),
+    ("q[n,c] = where(c == y[n], a[n], 0) for c < C\nL = sum[n,c](q[n,c]*q[n,C-1-c])", True),                 # read at another place, too
+])
+def test_what_stands_at_one_place_of_a_row_is_written_where_it_is_read(equations: str, stored: bool) -> None:
+    text = f"Z[N,C], W[C,C], a[N], int y[N] -> L, m\nm = Z[0,0]\n{equations}"
+    used = ("Z", *(x for x in "Wa" if f"{x}[" in equations))
+    text = text.replace("W[C,C], ", "" if "W" not in used else "W[C,C], ").replace("a[N], ", "" if "a" not in used else "a[N], ")
+    assert (" q = " in body(text, "forward")) == stored
+    rng = np.random.default_rng(0)
+    given = {"Z": rng.normal(size=(5, 3)), "W": rng.normal(size=(3, 3)), "a": rng.normal(size=5), "y": np.array([0, 2, -1, 3, 1])}
+    d = nd.derive(text)
+    assert_means(d, d.compile(), {x: given[x] for x in (*used, "y")}, rng)
 
 
 def helpers() -> dict[str, Any]:

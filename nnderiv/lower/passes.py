@@ -5,6 +5,7 @@ Programs (equations) -> programs:
     balance      exponentials that are added up are scaled by their largest, where that cancels
     shifted      quotients and logarithms of exponentials are shifted, as in a softmax
     normalised   S − logsumexp(S) is one tensor wherever it is read
+    sparse       what stands at one place of each row is not stored between zeros
     apart        what is another thing at each place of an axis is computed place by place
     recall       a function that both need is computed once
     stacked      products of one tensor with several matrices are one, forward and backward
@@ -118,7 +119,7 @@ STATEMENTS: dict[str, Callable[[Sequence[Item], frozenset[str]], tuple[Item, ...
     "dot": lambda items, kept: dot(items),
     "nest": lambda items, kept: nest(items),
 }
-BOTH = ("balance", "shifted", "normalised", "apart", "recall", "stacked", "scaled")  # forward and backward together
+BOTH = ("balance", "shifted", "normalised", "sparse", "apart", "recall", "stacked", "scaled")  # forward and backward together
 PASSES = tuple(name for name in (*BOTH, *EQUATIONS, "accumulate", *STATEMENTS) if name != "explicit")
 
 
