@@ -1284,6 +1284,8 @@ STABLE: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "logsumexp of sums": ("x[N,M] -> y\ny[n,m] = logsumexp[l](x[n,l]/2 + x[m,l]/2)", lambda x: _logsumexp(x[:, None]/2 + x/2)),
     "logsumexp of two": ("x[N,M] -> y\ny[n] = logsumexp[m,l](x[n,m]/2 + x[n,l]/2)",
                          lambda x: _logsumexp((x[:, None]/2 + x[..., None]/2).reshape(len(x), -1))),
+    "log of some softmaxes": ("x[N,M] -> y\np[n,m] = softmax[m](x[n,m])\ny[n] = log(p[n,0]) + 2*log(p[n,1]) - log(p[n,M-1])",
+                              lambda x: x[:, 0] + 2*x[:, 1] - x[:, -1] - 2*_logsumexp(x)),
     "cross_entropy": ("x[N,M] -> y\ny[n] = -sum[m](where(m == 0, log_softmax[m](x[n,m]), 0))", lambda x: _logsumexp(x) - x[:, 0]),
 }
 LARGE = np.array([[1e4, -1e4, 0, 9e3], [-1e4, -1e4, -1e4, -1e4], [1e4, 1e4, 1e4, 1e4], [0, 1, 2, 3], [-1e4, 1e4, 5, -5]])
