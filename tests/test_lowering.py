@@ -1306,11 +1306,18 @@ def test_large_inputs_in_single_precision_give_no_nan_and_no_warning(name: str) 
     np.testing.assert_allclose(dx.ravel(), slopes, rtol=1e-3, atol=1e-3)
 
 
+def test_both_terms_of_a_binary_cross_entropy_are_computed_once_forward_and_backward() -> None:
+    text = "x[N], t[N] -> L\ns[n] = sigmoid(x[n])\nL = -sum[n](t[n]*log(s[n]) + (1 - t[n])*log(1 - s[n]))"
+    assert body(text, "forward").count("_softplus(") == 2 and "_softplus(" not in body(text, "backward")
+
+
 WRITTEN_OUT = {  # text -> the same in names that are known to be stable
     "y[n] = log(exp(x[n]) + exp(z[n]))": "y[n] = x[n] + softplus(z[n] - x[n])",
     "y[n] = exp(x[n])/(exp(x[n]) + exp(z[n]))": "y[n] = sigmoid(x[n] - z[n])",
     "y[n] = (exp(x[n]) - exp(-x[n]))/(exp(x[n]) + exp(-x[n])) + z[n]": "y[n] = tanh(x[n]) + z[n]",
     "y[n] = z[n]*log(sigmoid(x[n])) + (1 - z[n])*log(1 - sigmoid(x[n]))": "y[n] = -z[n]*softplus(-x[n]) - (1 - z[n])*softplus(x[n])",
+    "p[n] = sigmoid(x[n])\ny[n] = (1 - p[n])**2*log(p[n]) + z[n]":  # of the focal loss
+        "y[n] = -sigmoid(-x[n])**2*softplus(-x[n]) + z[n]",
     "p[n] = sigmoid(x[n])\ny[n] = z[n]*log(p[n]) + (1 - z[n])*log(1 - p[n])": "y[n] = -z[n]*softplus(-x[n]) - (1 - z[n])*softplus(x[n])",
 }
 
@@ -1658,7 +1665,7 @@ def test_the_largest_of_a_few_is_one_maximum_after_the_other() -> None:
 @pytest.mark.parametrize(("text", "forward", "backward"), [
     ("x[N,K], z[N,K] -> y\ny[n,k] = gelu(x[n,k])*z[n,k]", "y_erf = _erf(x/2**0.5)", "dz = dy/2*x*part"),
     ("x[N,K], z[N,K] -> y\ny[n,k] = silu(x[n,k])*z[n,k]", "y_sigmoid = _sigmoid(x)", "dz = dy*x*y_sigmoid"),
-    ("x[N,K] -> y, p\np[n,k] = sigmoid(x[n,k])\ny[n,k] = softplus(x[n,k])*p[n,k]", "y = _softplus(x)", ""),
+    ("x[N,K] -> y, p\np[n,k] = sigmoid(x[n,k])\ny[n,k] = softplus(x[n,k])*p[n,k]", "y_softplus = _softplus(x)", ""),
 ])
 def test_a_function_is_computed_once_whatever_name_it_goes_by(text: str, forward: str, backward: str) -> None:
     assert forward in body(text, "forward") and backward in body(text, "backward")

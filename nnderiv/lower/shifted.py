@@ -175,7 +175,7 @@ class _Shift:
             defined, conditions = self.definition(t)
             defined = self.at_index(defined)
             if defined != t and conditions == TRUE and _divides(defined, values):
-                found += [(s * sign, fs) for sign, fs in self.opened(defined, values)]
+                found += [(s * sign, fs) for sign, fs in self.opened(self.visit(defined), values)]
                 continue
             if isinstance(t, Op) and t.op == "where" and t.args[2] == ZERO and _divides(chosen := self.chosen(t), values):
                 found += [(s * sign, [where(t.args[0], ONE, ZERO), *fs]) for sign, fs in self.opened(chosen, values)]
