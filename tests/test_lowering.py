@@ -111,6 +111,7 @@ CASES: dict[str, tuple[str, str, str]] = {
                     "backward", "dK = _windows(dY, (-1, (4, 1), (I, 2))) @ X"),
     "split": ("x[N,2*P], c[P] -> y\ny[n,d] = where(d%2 == 0, -x[n,d+1], x[n,d-1])*c[d//2] for d < 2*P", "forward", "out=y_split[:, :, 1])"),
     "spread": ("X[N,H] -> Y\nY[n,i] = mean[u](X[n,3*i+u]) for u < 3", "backward", "for r in range(3):"),
+    "running": ("x[T,N] -> y\ny[t,n] = sum[s](where(s <= t, x[s,n], 0)) for t < T", "backward", "_accumulate(np.add, dx[::-1], 0)"),
     "skew": (RELATIVE, "forward", "A_skewed = Q @ R.T"),
     "distribute": (ROTATED, "forward", "S = q @ k.T\n    S -= r @ l.T"),
     "scaled": (ATTENTION, "backward", "dK = dS.T @ Q_scaled"),
@@ -1597,6 +1598,28 @@ def test_what_stands_at_one_place_of_a_row_is_written_where_it_is_read(equations
     given = {"Z": rng.normal(size=(5, 3)), "W": rng.normal(size=(3, 3)), "a": rng.normal(size=5), "y": np.array([0, 2, -1, 3, 1])}
     d = nd.derive(text)
     assert_means(d, d.compile(), {x: given[x] for x in (*used, "y")}, rng)
+
+
+@pytest.mark.parametrize(("equations", "sums"), [
+    ("y[t,n] = sum[s](where(s <= t, x[s,n], 0)) for t < T", (1, 1)),
+    ("y[t,n] = sum[s](where(s < t, w[n]*x[s,n]**2, 0))/(t+1) + x[t,n] for t < T", (1, 1)),
+    ("y[t,n] = sum[s,m](where(t <= s and s > 1, v[m,n]*x[s,m]*x[s,0], 0)) for t < T", (1, 0)),  # backward, s > 1 is asked of the result
+    ("y[t,n] = sum[s,m](where(s <= t and m <= n, x[s,m], 0)) for t < T, n < N", (1, 1)),
+    ("F = sum[s,t](where(s < t, x[s,0]*x[t,1], 0))\ny[t,n] = F*x[t,n]", (0, 2)),
+    ("y[t,n] = sum[s](where(s <= t, exp(x[s+1,n]), 0)) for t < T", (0, 0)),         # is whole before the last step
+    ("y[t,n] = sum[s](where(s <= t + 1, x[s,n], 0)) for t < T", (0, 0)),
+    ("y[t,n] = sum[s](where(s <= t, x[s,n]*x[t-s,n], 0)) for t < T", (0, 0)),       # a convolution
+    ("y[t,n] = sum[s](where(s <= t, x[s,n]*w[n]**(t-s), 0)) for t < T", (0, 0)),
+])
+@pytest.mark.parametrize("T", [1, 2, 5])
+def test_a_sum_up_to_each_step_goes_on_from_the_one_before(equations: str, sums: tuple[int, int], T: int) -> None:
+    used = [name for name in ("x[T,N]", "w[N]", "v[N,N]") if name[:2] in equations]
+    text = f"{', '.join(used)} -> y\n{equations}"
+    assert tuple(body(text, f).count("_accumulate(np.add") for f in ("forward", "backward")) == sums
+    rng = np.random.default_rng(0)
+    given = {"x": rng.normal(size=(T, 3)), "w": rng.uniform(1, 2, size=3), "v": rng.normal(size=(3, 3))}
+    d = nd.derive(text)
+    assert_means(d, d.compile(), {name[0]: given[name[0]] for name in used}, rng)
 
 
 def helpers() -> dict[str, Any]:

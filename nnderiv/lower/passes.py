@@ -22,6 +22,7 @@ Programs (equations) -> programs:
     spread       what is read at a//s is written s places at a time
     wrapped      a sum around a circle slides along a tensor that goes on past its ends
     whole_steps  a sum over what a step divides runs over the steps
+    running      a sum up to each step is the sum before, and one more
     split        an index that is used by its quotient and remainder is two
     recentre     the kernel stays and the image slides
     carry        what a step hands to the next is computed where its parts are
@@ -82,6 +83,7 @@ from .invariant import invariant
 from .nest import nest
 from .pieces import split_pieces
 from .recentre import recentre
+from .running import running
 from .share import share
 from .skew import skew
 from .split import split
@@ -105,6 +107,7 @@ EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
     "wrapped": lambda program, known: wrapped(program),
     "whole_steps": lambda program, known: whole_steps(program),
     "explicit": lambda program, known: make_explicit(program),  # always: it settles what the rest may assume
+    "running": lambda program, known: running(program),
     "split": split,
     "recentre": lambda program, known: recentre(program),
     "carry": lambda program, known: carry(program),
