@@ -139,8 +139,8 @@ def backward(residuals, *, dY):
     dmu = -(gamma*part6/part4)                      # (D,)
     # dX[n,d] = dmu[d]/N + 2*dvar[d]*(X[n,d] - mu[d])/N + dY[n,d]*gamma[d]/sqrt(var[d] + eps)
     part *= 2*dvar/N
-    dX = part + dY*(gamma/part4)
-    dX += dmu/N                                     # (N, D)
+    part += dY*(gamma/part4)
+    dX = np.add(part, dmu/N, out=part)              # (N, D)
     # dgamma[d] = sum[n](dY[n,d]*(X[n,d] - mu[d]))/sqrt(var[d] + eps)
     dgamma = part2/part4                            # (D,)
     # dbeta[d] = sum[n](dY[n,d])

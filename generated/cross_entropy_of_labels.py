@@ -76,6 +76,14 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
+def _only_where(mask, x, out=None):
+    """x where the mask is true and 0 elsewhere, whatever x is there: its bits times 1 or 0, several times as fast as np.where."""
+    if x.itemsize > 8:
+        return np.add(np.where(mask, x, x.dtype.type(0)), 0, out=out)
+    bits = f"i{x.itemsize}"
+    return np.multiply(x.view(bits), mask, out=out if out is None else out.view(bits)).view(x.dtype)
+
+
 def _gather(A, *indices, outside=0):
     """A[indices] along the first axes of A, and 0 (or another value) where an index is outside its axis."""
     indices = np.broadcast_arrays(*indices)
@@ -162,16 +170,15 @@ def forward(*, Z, label):
     return L, (label, logp, L_count, N, C, dtype,)
 
 
+@np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def backward(residuals):
     """residuals -> dZ"""
     label, logp, L_count, N, C, dtype, = residuals
-    # dlogp[n,c] = where(label[n] == c, -1/max(L_count, 1), 0)
-    dlogp = np.zeros((N, C), dtype)
-    _add_at(dlogp, label[:, None], -(1/np.maximum(L_count, 1)), 1, out=dlogp)  # (N, C)
-    # dlogp_lse[n] = -sum[c](dlogp[n,c])
-    dlogp_lse = -_row_sums(dlogp)                   # (N,)
-    # dZ[n,c] = dlogp_lse[n]*exp(logp[n,c]) + dlogp[n,c]
+    # dlogp_lse[n] = -where(0 <= label[n] and label[n] < C, -1/max(L_count, 1), 0)
+    part = _only_where((0 <= label) & (label < C), dtype.type(-(1/np.maximum(L_count, 1))))
+    dlogp_lse = -part                               # (N,)
+    # dZ[n,c] = dlogp_lse[n]*exp(logp[n,c]) + where(label[n] == c, -1/max(L_count, 1), 0)
     dZ = np.exp(logp)
     dZ *= dlogp_lse[:, None]
-    dZ += dlogp                                     # (N, C)
+    _add_at(dZ, label[:, None], -(1/np.maximum(L_count, 1)), 1, out=dZ)  # (N, C)
     return Gradients((dZ,))

@@ -109,6 +109,14 @@ def _product(numbers):
     return product
 
 
+def _only_where(mask, x, out=None):
+    """x where the mask is true and 0 elsewhere, whatever x is there: its bits times 1 or 0, several times as fast as np.where."""
+    if x.itemsize > 8:
+        return np.add(np.where(mask, x, x.dtype.type(0)), 0, out=out)
+    bits = f"i{x.itemsize}"
+    return np.multiply(x.view(bits), mask, out=out if out is None else out.view(bits)).view(x.dtype)
+
+
 def _gather(A, *indices, outside=0):
     """A[indices] along the first axes of A, and 0 (or another value) where an index is outside its axis."""
     indices = np.broadcast_arrays(*indices)
@@ -247,16 +255,13 @@ def backward(residuals, *, dL, dlast):
     x, y, W, V, h, p, L_count, T, N, H, A, dtype, = residuals
     dL = _real("dL", dL, dtype)
     dlast = _seed(dlast, dtype, (N, H), "dlast[N, H]")
-    # dp[t,n,m] = where(y[t,n] == m, -dL/max(L_count, 1), 0)
-    dp = np.zeros((T, N, A), dtype)
-    _add_at(dp, y[..., None], -(dL/np.maximum(L_count, 1)), 2, out=dp)  # (T, N, A)
-    # dp_lse[t,n] = -sum[m](dp[t,n,m])
-    dp_lse = _row_sums(dp)
+    # dp_lse[t,n] = -where(0 <= y[t,n] and y[t,n] < A, -dL/max(L_count, 1), 0)
+    dp_lse = _only_where((0 <= y) & (y < A), dtype.type(-(dL/np.maximum(L_count, 1))))
     np.negative(dp_lse, out=dp_lse)                 # (T, N)
-    # do[t,n,m] = dp_lse[t,n]*exp(p[t,n,m]) + dp[t,n,m]
+    # do[t,n,m] = dp_lse[t,n]*exp(p[t,n,m]) + where(y[t,n] == m, -dL/max(L_count, 1), 0)
     do = np.exp(p)
     do *= dp_lse[..., None]
-    do += dp                                        # (T, N, A)
+    _add_at(do, y[..., None], -(dL/np.maximum(L_count, 1)), 2, out=do)  # (T, N, A)
     # dz_pre[t,n,k] = 1 - h[t,n,k]**2
     dz_pre = h[1:]**2
     np.subtract(1, dz_pre, out=dz_pre)              # (T, N, H)

@@ -150,8 +150,8 @@ def backward(residuals, *, dY):
     part *= (2*dvar/D)[:, None]
     part7 = dY*gamma
     part7 /= part5[:, None]
-    dX = part + part7
-    dX += (dmu/D)[:, None]                          # (N, D)
+    part += part7
+    dX = np.add(part, (dmu/D)[:, None], out=part)   # (N, D)
     # dgamma[d] = sum[n](dY[n,d]*(X[n,d] - mu[n])/sqrt(var[n] + eps))
     dgamma = part2.T @ (1/part5)                    # (D,)
     # dbeta[d] = sum[n](dY[n,d])

@@ -306,7 +306,9 @@ def backward(residuals, *, dY):
     # dF1_in[n,i,f] = dF1[n,i,f]*(0.5*(1 + F1_erf[n,i,f]) + F1_in[n,i,f]*exp(-F1_in[n,i,f]**2/2)/sqrt(2*pi))
     part = -(F1_in**2/2)
     np.exp(part, out=part)
-    dF1_in = np.multiply(dF1, (1 + F1_erf)/2 + F1_in/(2*np.pi)**0.5*part, out=dF1)  # (N, T, F)
+    part *= F1_in/(2*np.pi)**0.5
+    part += (1 + F1_erf)/2
+    dF1_in = np.multiply(dF1, part, out=dF1)        # (N, T, F)
     # dX2[n,i,d] = sum[f](dF1_in[n,i,f]*W1[d,f])
     dF1_in_flat = dF1_in.reshape(N*T, F)
     dX2 = (dF1_in_flat @ W1.T).reshape(N, T, D)     # (N, T, D)
@@ -330,8 +332,9 @@ def backward(residuals, *, dY):
     part2 *= dv2[..., None]
     part7 = dX2*g2
     part7 /= part6[..., None]
-    dR = part2 + part7 + dY
-    dR += dm2[..., None]                            # (N, T, D)
+    part2 += part7
+    part2 += dY
+    dR = np.add(part2, dm2[..., None], out=part2)   # (N, T, D)
     # dZ[n,h,i,e] = sum[d](dR[n,i,d]*Wo[h,e,d])
     dR_flat = dR.reshape(N*T, D)
     dZ = (dR_flat @ Wo.reshape(H*E, D).T).reshape(N, T, H, E).transpose(0, 2, 1, 3)  # (N, H, T, E)
@@ -375,8 +378,9 @@ def backward(residuals, *, dY):
     part11 *= dv1[..., None]
     part16 = dX1*g1
     part16 /= part15[..., None]
-    dX = part11 + part16 + dR
-    dX += dm1[..., None]                            # (N, T, D)
+    part11 += part16
+    part11 += dR
+    dX = np.add(part11, dm1[..., None], out=part11)  # (N, T, D)
     # dg1[d] = sum[n,i](dX1[n,i,d]*(X[n,i,d] - m1[n,i])/sqrt(v1[n,i] + eps))
     dg1 = part12.T @ (1/part15).reshape(N*T)        # (D,)
     # dc1[d] = sum[n,i](dX1[n,i,d])
@@ -404,5 +408,9 @@ def backward(residuals, *, dY):
     db2 = _column_sums(dY_flat)                     # (D,)
     # deps = -0.5*sum[n,i,d](dX1[n,i,d]*g1[d]*(X[n,i,d] - m1[n,i])/(v1[n,i] + eps)**1.5) -
     #     0.5*sum[n,i,d](dX2[n,i,d]*g2[d]*(R[n,i,d] - m2[n,i])/(v2[n,i] + eps)**1.5)
-    deps = dtype.type(-(0.5*(1/part14*part13).sum() + 0.5*(1/part5*part4).sum()))
+    np.divide(1, part14, out=part14)
+    part14 *= part13
+    np.divide(1, part5, out=part5)
+    part5 *= part4
+    deps = dtype.type(-(0.5*part14.sum() + 0.5*part5.sum()))
     return Gradients((dX, dg1, dc1, dWq, dWk, dWv, dWo, dg2, dc2, dW1, db1, dW2, db2, deps,))

@@ -76,6 +76,7 @@ Z[n] = logsumexp[k](a[n,T-1,k])
 RELATIVE = "Q[N,D], R[2*N-1,D] -> A\nA[i,j] = sum[d](Q[i,d]*R[i-j+N-1,d])"
 ROTATED = "q[N,D], k[M,D], r[N,D], l[M,D] -> S\nS[i,j] = sum[d](q[i,d]*k[j,d] - r[i,d]*l[j,d])"
 CROSS_ENTROPY = "Z[N,C], y[N,C] -> L\nL = -sum[n,c](y[n,c]*log_softmax[c](Z[n,c]))"
+LABELS = "Z[N,C], int y[N] -> L\np[n,c] = log_softmax[c](Z[n,c])\nL = -sum[n](p[n,y[n]])/N"
 LATE = "x[N] -> y\ny[i] = where(i > 2, sqrt(sum[k](where(k < 3, y[k], 0))), x[i])"
 DENSE = "X[N,I], W[I,O], b[O] -> Y\nY[n,o] = tanh(sum[i](X[n,i]*W[i,o]) + b[o])"
 
@@ -99,6 +100,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "balance": ("X[N,D] -> Y\nE[n,d] = exp(X[n,d])\nZ[n] = sum[d](E[n,d])\nY[n,d] = E[n,d]/Z[n]", "forward", "_masked_softmax(X, 1)"),
     "shifted": ("x[N], z[N] -> y\ny[n] = exp(x[n])/(exp(x[n]) + exp(z[n]))", "forward", "y_exp = z - x"),
     "normalised": (CROSS_ENTROPY, "backward", "np.exp(Z_log"),
+    "sparse": (LABELS, "backward", "_add_at(dZ, y[:, None], "),
     "recall": ("x[N,K] -> y\ny[n,k] = gelu(x[n,k])", "forward", "y_erf = _erf(x/2**0.5)"),
     "from_output": ("X[N,I], W[I,O] -> Y\nY[n,o] = relu(sum[i](X[n,i]*W[i,o]))", "backward", "Y > 0"),
     "gate": (GATED_SUM, "backward", "dx = dy_on*g"),
@@ -109,6 +111,7 @@ CASES: dict[str, tuple[str, str, str]] = {
                     "backward", "dK = _windows(dY, (-1, (4, 1), (I, 2))) @ X"),
     "split": ("x[N,2*P], c[P] -> y\ny[n,d] = where(d%2 == 0, -x[n,d+1], x[n,d-1])*c[d//2] for d < 2*P", "forward", "out=y_split[:, :, 1])"),
     "spread": ("X[N,H] -> Y\nY[n,i] = mean[u](X[n,3*i+u]) for u < 3", "backward", "for r in range(3):"),
+    "running": ("x[T,N] -> y\ny[t,n] = sum[s](where(s <= t, x[s,n], 0)) for t < T", "backward", "_accumulate(np.add, dx[::-1], 0)"),
     "skew": (RELATIVE, "forward", "A_skewed = Q @ R.T"),
     "distribute": (ROTATED, "forward", "S = q @ k.T\n    S -= r @ l.T"),
     "scaled": (ATTENTION, "backward", "dK = dS.T @ Q_scaled"),
@@ -1293,6 +1296,8 @@ STABLE: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "logsumexp of sums": ("x[N,M] -> y\ny[n,m] = logsumexp[l](x[n,l]/2 + x[m,l]/2)", lambda x: _logsumexp(x[:, None]/2 + x/2)),
     "logsumexp of two": ("x[N,M] -> y\ny[n] = logsumexp[m,l](x[n,m]/2 + x[n,l]/2)",
                          lambda x: _logsumexp((x[:, None]/2 + x[..., None]/2).reshape(len(x), -1))),
+    "log of some softmaxes": ("x[N,M] -> y\np[n,m] = softmax[m](x[n,m])\ny[n] = log(p[n,0]) + 2*log(p[n,1]) - log(p[n,M-1])",
+                              lambda x: x[:, 0] + 2*x[:, 1] - x[:, -1] - 2*_logsumexp(x)),
     "cross_entropy": ("x[N,M] -> y\ny[n] = -sum[m](where(m == 0, log_softmax[m](x[n,m]), 0))", lambda x: _logsumexp(x) - x[:, 0]),
 }
 LARGE = np.array([[1e4, -1e4, 0, 9e3], [-1e4, -1e4, -1e4, -1e4], [1e4, 1e4, 1e4, 1e4], [0, 1, 2, 3], [-1e4, 1e4, 5, -5]])
@@ -1313,11 +1318,18 @@ def test_large_inputs_in_single_precision_give_no_nan_and_no_warning(name: str) 
     np.testing.assert_allclose(dx.ravel(), slopes, rtol=1e-3, atol=1e-3)
 
 
+def test_both_terms_of_a_binary_cross_entropy_are_computed_once_forward_and_backward() -> None:
+    text = "x[N], t[N] -> L\ns[n] = sigmoid(x[n])\nL = -sum[n](t[n]*log(s[n]) + (1 - t[n])*log(1 - s[n]))"
+    assert body(text, "forward").count("_softplus(") == 2 and "_softplus(" not in body(text, "backward")
+
+
 WRITTEN_OUT = {  # text -> the same in names that are known to be stable
     "y[n] = log(exp(x[n]) + exp(z[n]))": "y[n] = x[n] + softplus(z[n] - x[n])",
     "y[n] = exp(x[n])/(exp(x[n]) + exp(z[n]))": "y[n] = sigmoid(x[n] - z[n])",
     "y[n] = (exp(x[n]) - exp(-x[n]))/(exp(x[n]) + exp(-x[n])) + z[n]": "y[n] = tanh(x[n]) + z[n]",
     "y[n] = z[n]*log(sigmoid(x[n])) + (1 - z[n])*log(1 - sigmoid(x[n]))": "y[n] = -z[n]*softplus(-x[n]) - (1 - z[n])*softplus(x[n])",
+    "p[n] = sigmoid(x[n])\ny[n] = (1 - p[n])**2*log(p[n]) + z[n]":  # of the focal loss
+        "y[n] = -sigmoid(-x[n])**2*softplus(-x[n]) + z[n]",
     "p[n] = sigmoid(x[n])\ny[n] = z[n]*log(p[n]) + (1 - z[n])*log(1 - p[n])": "y[n] = -z[n]*softplus(-x[n]) - (1 - z[n])*softplus(x[n])",
 }
 
@@ -1580,6 +1592,47 @@ def test_what_a_relu_lets_through_is_looked_at_once_and_its_argument_not_compute
         np.testing.assert_allclose(mine, wanted, rtol=1e-12)
 
 
+@pytest.mark.parametrize(("equations", "stored"), [
+    ("q[n,c] = where(c == y[n], 0.9, 0) + 0.1/C for c < C\nL = -sum[n,c](q[n,c]*log_softmax[c](Z[n,c]))", False),
+    ("p[n,c] = log_softmax[c](Z[n,c])\nL = sum[n]((1 - exp(p[n,y[n]]))**2*p[n,y[n]] + sum[c](p[n,c])/C)", False),
+    ("q[n,c] = where(c == y[n], a[n], 0) for c < C\nL = sum[n,d](sum[c](q[n,c]*W[c,d])**2*Z[n,d])", True),    # dW is a product of matrices
+    ("q[n,c] = where(c == y[n], a[n], 0) - a[n]**2 for c < C\nL = sum[n,c]((Z[n,c] - q[n,c]*Z[n,0])**2) + sum[n,c](q[n,c])*a[0]", True),
+    ("q[n,c] = where(c == y[n], a[n], 0) - a[n]**2 for c < C\nr[n,c] = Z[n,c] - q[n,c]*Z[n,0]\nL = sum[n,c](r[n,c]**2 + q[n,c])", True),
+    ("q[n,c] = where(c == y[n], a[n], 0) for c < C\nL = sum[n,c](q[n,c]*q[n,C-1-c])", True),                 # read at another place, too
+])
+def test_what_stands_at_one_place_of_a_row_is_written_where_it_is_read(equations: str, stored: bool) -> None:
+    text = f"Z[N,C], W[C,C], a[N], int y[N] -> L, m\nm = Z[0,0]\n{equations}"
+    used = ("Z", *(x for x in "Wa" if f"{x}[" in equations))
+    text = text.replace("W[C,C], ", "" if "W" not in used else "W[C,C], ").replace("a[N], ", "" if "a" not in used else "a[N], ")
+    assert (" q = " in body(text, "forward")) == stored
+    rng = np.random.default_rng(0)
+    given = {"Z": rng.normal(size=(5, 3)), "W": rng.normal(size=(3, 3)), "a": rng.normal(size=5), "y": np.array([0, 2, -1, 3, 1])}
+    d = nd.derive(text)
+    assert_means(d, d.compile(), {x: given[x] for x in (*used, "y")}, rng)
+
+
+@pytest.mark.parametrize(("equations", "sums"), [
+    ("y[t,n] = sum[s](where(s <= t, x[s,n], 0)) for t < T", (1, 1)),
+    ("y[t,n] = sum[s](where(s < t, w[n]*x[s,n]**2, 0))/(t+1) + x[t,n] for t < T", (1, 1)),
+    ("y[t,n] = sum[s,m](where(t <= s and s > 1, v[m,n]*x[s,m]*x[s,0], 0)) for t < T", (1, 0)),  # backward, s > 1 is asked of the result
+    ("y[t,n] = sum[s,m](where(s <= t and m <= n, x[s,m], 0)) for t < T, n < N", (1, 1)),
+    ("F = sum[s,t](where(s < t, x[s,0]*x[t,1], 0))\ny[t,n] = F*x[t,n]", (0, 2)),
+    ("y[t,n] = sum[s](where(s <= t, exp(x[s+1,n]), 0)) for t < T", (0, 0)),         # is whole before the last step
+    ("y[t,n] = sum[s](where(s <= t + 1, x[s,n], 0)) for t < T", (0, 0)),
+    ("y[t,n] = sum[s](where(s <= t, x[s,n]*x[t-s,n], 0)) for t < T", (0, 0)),       # a convolution
+    ("y[t,n] = sum[s](where(s <= t, x[s,n]*w[n]**(t-s), 0)) for t < T", (0, 0)),
+])
+@pytest.mark.parametrize("T", [1, 2, 5])
+def test_a_sum_up_to_each_step_goes_on_from_the_one_before(equations: str, sums: tuple[int, int], T: int) -> None:
+    used = [name for name in ("x[T,N]", "w[N]", "v[N,N]") if name[:2] in equations]
+    text = f"{', '.join(used)} -> y\n{equations}"
+    assert tuple(body(text, f).count("_accumulate(np.add") for f in ("forward", "backward")) == sums
+    rng = np.random.default_rng(0)
+    given = {"x": rng.normal(size=(T, 3)), "w": rng.uniform(1, 2, size=3), "v": rng.normal(size=(3, 3))}
+    d = nd.derive(text)
+    assert_means(d, d.compile(), {name[0]: given[name[0]] for name in used}, rng)
+
+
 def helpers() -> dict[str, Any]:
     """The helpers of emitted modules, loaded."""
     found: dict[str, Any] = {"np": np}
@@ -1646,7 +1699,7 @@ def test_the_largest_of_a_few_is_one_maximum_after_the_other() -> None:
 @pytest.mark.parametrize(("text", "forward", "backward"), [
     ("x[N,K], z[N,K] -> y\ny[n,k] = gelu(x[n,k])*z[n,k]", "y_erf = _erf(x/2**0.5)", "dz = dy/2*x*part"),
     ("x[N,K], z[N,K] -> y\ny[n,k] = silu(x[n,k])*z[n,k]", "y_sigmoid = _sigmoid(x)", "dz = dy*x*y_sigmoid"),
-    ("x[N,K] -> y, p\np[n,k] = sigmoid(x[n,k])\ny[n,k] = softplus(x[n,k])*p[n,k]", "y = _softplus(x)", ""),
+    ("x[N,K] -> y, p\np[n,k] = sigmoid(x[n,k])\ny[n,k] = softplus(x[n,k])*p[n,k]", "y_softplus = _softplus(x)", ""),
 ])
 def test_a_function_is_computed_once_whatever_name_it_goes_by(text: str, forward: str, backward: str) -> None:
     assert forward in body(text, "forward") and backward in body(text, "backward")

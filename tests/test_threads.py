@@ -79,7 +79,7 @@ DATA = {
         Z[N,C], w[N], int y[N] -> L
         p[n,k] = log_softmax[k](Z[n,k])
         L = -sum[n](w[n]*p[n,y[n]])
-        """, "_add_at(dp, y[n][:, None], "),
+        """, ", y[n][:, None], "),
     "an embedding": ("E[V,D], W[D,O], int tok[N] -> Y\nY[n,o] = tanh(sum[d](E[tok[n],d]*W[d,o]))", "tok[n]"),
     "lengths": ("x[N,T], int last[N] -> y\nz[n,t] = exp(where(t < last[n], x[n,t], 0))\ny[n] = 1/sum[t](z[n,t])", "last[n]"),
 }

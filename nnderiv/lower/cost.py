@@ -33,6 +33,11 @@ def entries(sizes: Iterable[Int]) -> int:
     return prod(typical(s) for s in sizes)
 
 
+def is_short(count: Int) -> bool:
+    """Whether so many steps are summed up to each by a product of matrices, and not one after the other; names are taken for many."""
+    return count.is_constant and count.constant < 2*TYPICAL
+
+
 def walks_kernel(kernel: Iterable[Int], rest: Iterable[Int]) -> bool:
     """Whether a window is reduced place by place, in a loop over the kernel, rather than along the short axes of one view.
 

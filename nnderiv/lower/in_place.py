@@ -93,6 +93,11 @@ class _Place:
         assert isinstance(item, Statement)
         return item
 
+    def is_inside(self, variable: str) -> bool:
+        """Whether a variable is an intermediate result that is made at once."""
+        made = self.done[self.here[variable]:self.k]
+        return variable.startswith("§") and not any(isinstance(x, Statement) and x.target == x.out == variable for x in made)
+
     def is_read_later(self, variable: str) -> bool:
         return self.last.get(variable, -1) > self.k or variable in self.outside
 
@@ -128,7 +133,7 @@ class _Rewriter:
         """Let statement k write to an operand that is not needed later.
 
         Arithmetic on intermediate results in the middle of an expression stays: NumPy works in their memory by itself, unless the
-        other operand is repeated along an axis.
+        other operand is repeated along an axis, or they have been written to, and so have a name.
         """
         inside = s.target.startswith("§") and self.uses[s.target] == 1 and (s.operation.sign or s.operation in (NEGATIVE, SQUARE))
         inside = inside and not any(o.spread for o in s.operands)
@@ -138,7 +143,7 @@ class _Rewriter:
             if s.operation.only not in (None, j):
                 continue
             v = operand.text
-            free = v in at.here and not (inside and v.startswith("§")) and not self.is_needed(at, v)
+            free = v in at.here and not (inside and at.is_inside(v)) and not self.is_needed(at, v)
             if free and self.fits(v, s) and self.others_apart(s, j):
                 self.write(at, s, j)
                 return

@@ -35,6 +35,7 @@ from .runtime import needed
 from .scaled import scaled
 from .schedule import schedule
 from .shifted import shifted
+from .sparse import sparse
 from .split import is_join
 from .spread import spread
 from .stacked import stacked
@@ -89,6 +90,8 @@ class _Lowering:
         self.saturates = any(saturates(n) for e in (*self.forward.equations, *self.backward.equations) for n in walk(e.body))
         if "normalised" not in without:
             self.forward, self.backward = normalised(self.forward, self.backward)
+        if "sparse" not in without:
+            self.forward, self.backward = sparse(self.forward, self.backward)
         if "apart" not in without:
             self.forward, self.backward = apart(self.forward), apart(self.backward)
         if "recall" not in without:

@@ -5,6 +5,7 @@ Programs (equations) -> programs:
     balance      exponentials that are added up are scaled by their largest, where that cancels
     shifted      quotients and logarithms of exponentials are shifted, as in a softmax
     normalised   S − logsumexp(S) is one tensor wherever it is read
+    sparse       what stands at one place of each row is not stored between zeros
     apart        what is another thing at each place of an axis is computed place by place
     recall       a function that both need is computed once
     stacked      products of one tensor with several matrices are one, forward and backward
@@ -21,6 +22,7 @@ Programs (equations) -> programs:
     spread       what is read at a//s is written s places at a time
     wrapped      a sum around a circle slides along a tensor that goes on past its ends
     whole_steps  a sum over what a step divides runs over the steps
+    running      a sum up to each step is the sum before, and one more
     split        an index that is used by its quotient and remainder is two
     recentre     the kernel stays and the image slides
     carry        what a step hands to the next is computed where its parts are
@@ -81,6 +83,7 @@ from .invariant import invariant
 from .nest import nest
 from .pieces import split_pieces
 from .recentre import recentre
+from .running import running
 from .share import share
 from .skew import skew
 from .split import split
@@ -104,6 +107,7 @@ EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
     "wrapped": lambda program, known: wrapped(program),
     "whole_steps": lambda program, known: whole_steps(program),
     "explicit": lambda program, known: make_explicit(program),  # always: it settles what the rest may assume
+    "running": lambda program, known: running(program),
     "split": split,
     "recentre": lambda program, known: recentre(program),
     "carry": lambda program, known: carry(program),
@@ -118,7 +122,7 @@ STATEMENTS: dict[str, Callable[[Sequence[Item], frozenset[str]], tuple[Item, ...
     "dot": lambda items, kept: dot(items),
     "nest": lambda items, kept: nest(items),
 }
-BOTH = ("balance", "shifted", "normalised", "apart", "recall", "stacked", "scaled")  # forward and backward together
+BOTH = ("balance", "shifted", "normalised", "sparse", "apart", "recall", "stacked", "scaled")  # forward and backward together
 PASSES = tuple(name for name in (*BOTH, *EQUATIONS, "accumulate", *STATEMENTS) if name != "explicit")
 
 

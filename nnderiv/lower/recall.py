@@ -22,8 +22,8 @@ from ..normal import positive_names, readable
 from ..program import Equation, Program, Range
 from .exchange import with_known
 
-COSTLY = ("exp", "log", "tanh", "sigmoid", "erf", "sin", "cos")
-FINITE = ("+", "neg", "*", "**", "tanh", "sigmoid", "erf", "sin", "cos")  # of finite arguments, if the exponent is positive
+COSTLY = ("exp", "log", "tanh", "sigmoid", "softplus", "erf", "sin", "cos")
+FINITE = ("+", "neg", "*", "**", "tanh", "sigmoid", "softplus", "erf", "sin", "cos")  # of finite arguments, if the exponent is positive
 
 Beside = tuple[Read, ...]
 Kept = Mapping[Expr, tuple[Equation, Equation]]  # function -> (the first equation that needs it, the function as a tensor)

@@ -6,6 +6,7 @@
     log(1 − sigmoid(x))              −softplus(x)
     log(p), p = exp(S − lse)         S − lse
     p·(a + c/p), p = exp(S − lse)    p·a + c
+    p[k]·where(k == 1, c/p[1], 0)    where(k == 1, c, 0)
 
 The left-hand forms, which losses and their gradients are made of, are ∞/∞, 0/0 or log(0) for large arguments, and the right-hand
 ones are what they should be. log(exp(a) + exp(b)) is for the emitter to shift.
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ..conditions import equalities
 from ..expr import (
     INF,
     ONE,
@@ -27,6 +29,7 @@ from ..expr import (
     additive_terms,
     complement,
     conjunction,
+    conjuncts,
     factors,
     is_reciprocal,
     map_children,
@@ -38,7 +41,9 @@ from ..expr import (
     walk,
     where,
 )
+from ..expr import replace as replaced
 from ..fresh import Fresh
+from ..integer import Int
 from ..laws_of_sums import without_pairs
 from ..normal import positive_names, readable
 from ..program import Equation, Program
@@ -86,7 +91,7 @@ class _Shift:
 
     def __init__(self, program: Program, logs: _Logs):
         self.program, self.logs = program, logs
-        self.positive = positive_names(program)
+        self.positive, self.fixed = positive_names(program), {*program.sizes, *program.parameters}
         self.simple: dict[str, bool] = {}
 
     def run(self) -> list[Equation]:
@@ -168,11 +173,12 @@ class _Shift:
         found: list[tuple[int, list[Expr]]] = []
         for s, t in additive_terms(e):
             defined, conditions = self.definition(t)
+            defined = self.at_index(defined)
             if defined != t and conditions == TRUE and _divides(defined, values):
-                found += [(s * sign, fs) for sign, fs in self.opened(defined, values)]
+                found += [(s * sign, fs) for sign, fs in self.opened(self.visit(defined), values)]
                 continue
-            if isinstance(t, Op) and t.op == "where" and t.args[2] == ZERO and _divides(t.args[1], values):
-                found += [(s * sign, [where(t.args[0], ONE, ZERO), *fs]) for sign, fs in self.opened(t.args[1], values)]
+            if isinstance(t, Op) and t.op == "where" and t.args[2] == ZERO and _divides(chosen := self.chosen(t), values):
+                found += [(s * sign, [where(t.args[0], ONE, ZERO), *fs]) for sign, fs in self.opened(chosen, values)]
                 continue
             parts = factors(t)
             k = next((k for k, f in enumerate(parts) if len(additive_terms(f)) > 1 and _divides(f, values)), None)
@@ -199,11 +205,23 @@ class _Shift:
         """The conditions under which a read is inside, without those that always hold."""
         return readable(self.program.hulls[r.tensor], r.subs, self.ranges, self.positive)
 
+    def at_index(self, e: Expr) -> Expr:
+        """where(k == 1, x[n,1], 0) as where(k == 1, x[n,k], 0), which is surely inside."""
+        e = map_children(self.at_index, e)
+        return where(e.args[0], self.chosen(e), ZERO) if isinstance(e, Op) and e.op == "where" and e.args[2] == ZERO else e
+
+    def chosen(self, e: Op) -> Expr:
+        """x[n,k] for where(k == 1, x[n,1], 0)."""
+        differences = [a - b for c in conjuncts(e.args[0]) for a, b in equalities(c)]
+        places = [(k, *found) for d in differences for k in d.symbols() - self.fixed if (found := d.split(k)) is not None]
+        at = {-rest: Int.symbol(k) for k, coefficient, rest in places if coefficient == 1}
+        return replaced(e.args[1], {r: Read(r.tensor, tuple(at.get(s, s) for s in r.subs)) for r in reads(e.args[1])})
+
     def is_simple(self, d: Equation) -> bool:
         """Whether d contracts nothing, reads nothing outside, which sums would leave out, and is finite but for a normaliser."""
         if any(isinstance(n, Reduce) for n in walk(d.body)):
             return False
-        read = reads(d.body)
+        read = reads(self.at_index(d.body))
         bodies = [x.body for r in read if r.tensor in self.program.unbounded for x in self.program.definitions[r.tensor]]
         normal = all(isinstance(b, Reduce) and b.op == "logsumexp" for b in bodies)  # `normalised` takes care of it
         return normal and not any(readable(self.program.hulls[r.tensor], r.subs, d.ranges, self.positive) for r in read)

@@ -1,0 +1,147 @@
+"""Programs -> programs in which what stands at one place of each row is not stored between zeros, but written where it is read.
+
+    dp[n,c] = a[n] + where(y[n] == c, v[n], 0)
+    t[n] = Σ_c dp[n,c] x[n,c],   dz[n,c] = P[n,c] t[n] + dp[n,c]
+
+is, for c < C,
+
+    t[n] = a[n] Σ_c x[n,c] + where(0 ≤ y[n] < C, v[n] x[n,y[n]], 0),   dz[n,c] = P[n,c] t[n] + a[n] + where(y[n] == c, v[n], 0)
+
+So go labels, smoothed or not, and the gradient of a cross-entropy: arrays as large as the scores that say no more than y does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+from ..expr import (
+    ZERO,
+    Expr,
+    IntValue,
+    Read,
+    Reduce,
+    additive_terms,
+    all_reads,
+    compare,
+    conjunction,
+    factors,
+    free_symbols,
+    has_reduction,
+    map_children,
+    num,
+    product,
+    signed,
+    subst_indices,
+    where,
+)
+from ..integer import Int
+from ..laws_of_sums import without_pairs
+from ..program import Equation, Program
+from .spots import Spot, find_spot
+
+Terms = list[tuple[int, Expr]]  # signed, to be added
+
+
+@dataclass(frozen=True)
+class _Sparse:
+    """The equation of a tensor that is, along one axis, a number, and at one place something else."""
+
+    equation: Equation
+    axis: int
+    even: Terms
+    spots: list[tuple[int, Spot]]
+
+    def at(self, read: Read) -> dict[str, Int]:
+        """What the letters of the definition stand for in a read."""
+        return dict(zip(self.equation.indices, read.subs, strict=True))
+
+
+def sparse(forward: Program, backward: Program) -> tuple[Program, Program]:
+    """See the module's docstring; a tensor that is read in another way anywhere is stored for all."""
+    programs = (forward, backward)
+    kept = {name for p in programs for name in (*p.outputs, *p.components)}
+    found = {e.tensor: s for p in programs for e in p.equations if e.tensor not in kept and (s := _sparse(p, e)) is not None}
+    while found:
+        written = [_Written(found, e) for p in programs for e in p.equations]
+        whole = {r.tensor for w in written for r in all_reads(w.equation.body)} & found.keys()
+        if not whole:
+            return _without(forward, found), _without(backward, found)
+        found = {name: s for name, s in found.items() if name not in whole}
+    return programs
+
+
+def _without(program: Program, found: dict[str, _Sparse]) -> Program:
+    return replace(program, equations=tuple(_Written(found, e).equation for e in program.equations if e.tensor not in found))
+
+
+def _sparse(program: Program, e: Equation) -> _Sparse | None:
+    """The equation as a number and spots, all along the same axis, if it is that."""
+    if e.is_base or len(program.definitions[e.tensor]) > 1 or has_reduction(e.body):
+        return None
+    terms = [(sign, t, find_spot(e, t)) for sign, t in additive_terms(e.body)]
+    spots = [(sign, spot) for sign, _, spot in terms if spot is not None]
+    even = [(sign, t) for sign, t, spot in terms if spot is None]
+    axes = list(dict.fromkeys(spot.axis for _, spot in spots))
+    if len(axes) != 1 or any(axes[0] in free_symbols(t) for _, t in even):
+        return None
+    return _Sparse(e, e.indices.index(axes[0]), even, spots)
+
+
+class _Written:
+    """An equation with sparse tensors written in where it adds multiples of them, or sums those over their axis."""
+
+    def __init__(self, found: dict[str, _Sparse], e: Equation):
+        self.found, self.ranges = found, e.ranges
+        self.equation = e if e.tensor in found else self._equation(e)
+
+    def _equation(self, e: Equation) -> Equation:
+        body = signed([term for sign, t in additive_terms(e.body) for term in self.added(sign, t)])
+        return e if body == e.body else e.with_body(body)
+
+    def added(self, sign: int, t: Expr) -> Terms:
+        """A term that is added, as terms."""
+        for s, read, rest in self.multiples(factors(t)):
+            return [(sign*g, product([*rest, *factors(subst_indices(x, s.at(read)))])) for g, x in additive_terms(s.equation.body)]
+        return [(sign, self.visit(t))]
+
+    def visit(self, node: Expr) -> Expr:
+        if isinstance(node, Reduce) and node.op == "sum":
+            for s, read, rest in self.multiples(factors(node.body), node.indices):
+                return signed(self.summed(node.indices, s, read, rest))
+        return map_children(self.visit, node)
+
+    def summed(self, indices: tuple[str, ...], s: _Sparse, read: Read, rest: Collection[Expr]) -> Terms:
+        """Σ over indices, the axis among them, of a sparse tensor times the rest: one sum for each of its terms."""
+        axis = str(read.subs[s.axis].name)
+        r, others = self.ranges[axis], tuple(i for i in indices if i != axis)
+        varies = any(axis in free_symbols(f) for f in rest)
+        size = num(r.size.constant) if r.size.is_constant else IntValue(r.size)
+        terms = []
+        for sign, t in s.even:
+            parts = [*factors(subst_indices(t, s.at(read))), *rest]
+            total = product(parts) if varies else product(without_pairs([size, *parts], [size]))
+            terms.append((sign, self.sum(indices if varies else others, total)))
+        for sign, spot in s.spots:
+            place = spot.place.subst(s.at(read))
+            value = product([subst_indices(f, {axis: place}) for f in (subst_indices(spot.values, s.at(read)), *rest)])
+            inside = conjunction([compare("<=", r.lo, place), compare("<", place, r.hi)])
+            terms.append((sign, self.sum(others, where(inside, value, ZERO))))
+        return terms
+
+    def sum(self, indices: tuple[str, ...], t: Expr) -> Expr:
+        """Σ over indices of a product, what is free of them outside."""
+        own = [f for f in factors(t) if free_symbols(f) & {*indices}]
+        outside = [f for f in factors(t) if f not in own]
+        return product([*outside, Reduce("sum", indices, product(own))]) if own else t
+
+    def multiples(self, parts: list[Expr], along: Collection[str] | None = None) -> list[tuple[_Sparse, Read, list[Expr]]]:
+        """The ways in which a product is a multiple of a sparse tensor: each entry of it once, along these indices if they are given."""
+        return [(s, f, parts[:k] + parts[k + 1 :]) for k, f in enumerate(parts) if isinstance(f, Read)
+                and (s := self.found.get(f.tensor)) is not None and self.covers(s, f)
+                and (along is None or f.subs[s.axis].name in along)]
+
+    def covers(self, s: _Sparse, read: Read) -> bool:
+        """Whether a read looks at each entry once, along indices of the equation."""
+        names = [str(t.name) for t in read.subs]
+        return len(set(names)) == len(names) and [self.ranges.get(n) for n in names] == [s.equation.ranges[i] for i in s.equation.indices]
