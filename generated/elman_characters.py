@@ -250,6 +250,7 @@ def forward(*, x, y, U, W, V, b, c, h0):
     return Outputs((L, last)), (x, y, W, V, h, p, L_count, T, N, H, A, dtype,)
 
 
+@np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def backward(residuals, *, dL, dlast):
     """residuals, dL, dlast[N,H] -> dU, dW, dV, db, dc, dh0"""
     x, y, W, V, h, p, L_count, T, N, H, A, dtype, = residuals

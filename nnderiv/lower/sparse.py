@@ -37,6 +37,7 @@ from ..expr import (
 )
 from ..integer import Int
 from ..laws_of_sums import without_pairs
+from ..normal import positive_names
 from ..program import Equation, Program
 from .spots import Spot, find_spot
 
@@ -79,7 +80,8 @@ def _sparse(program: Program, e: Equation) -> _Sparse | None:
     """The equation as a number and spots, all along the same axis, if it is that."""
     if e.is_base or len(program.definitions[e.tensor]) > 1 or has_reduction(e.body):
         return None
-    terms = [(sign, t, find_spot(e, t)) for sign, t in additive_terms(e.body)]
+    positive = positive_names(program)
+    terms = [(sign, t, find_spot(e, t, positive)) for sign, t in additive_terms(e.body)]
     spots = [(sign, spot) for sign, _, spot in terms if spot is not None]
     even = [(sign, t) for sign, t, spot in terms if spot is None]
     axes = list(dict.fromkeys(spot.axis for _, spot in spots))
