@@ -256,9 +256,8 @@ def backward(residuals, *, dL, dlast):
     x, y, W, V, h, p, L_count, T, N, H, A, dtype, = residuals
     dL = _real("dL", dL, dtype)
     dlast = _seed(dlast, dtype, (N, H), "dlast[N, H]")
-    # dp_lse[t,n] = -where(0 <= y[t,n] and y[t,n] < A, -dL/max(L_count, 1), 0)
-    dp_lse = _only_where((0 <= y) & (y < A), dtype.type(-(dL/np.maximum(L_count, 1))))
-    np.negative(dp_lse, out=dp_lse)                 # (T, N)
+    # dp_lse[t,n] = where(0 <= y[t,n] and y[t,n] < A, dL/max(L_count, 1), 0)
+    dp_lse = _only_where((0 <= y) & (y < A), dtype.type(dL/np.maximum(L_count, 1)))  # (T, N)
     # do[t,n,m] = dp_lse[t,n]*exp(p[t,n,m]) + where(y[t,n] == m, -dL/max(L_count, 1), 0)
     do = np.exp(p)
     do *= dp_lse[..., None]

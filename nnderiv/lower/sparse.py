@@ -128,7 +128,7 @@ class _Written:
             place = spot.place.subst(s.at(read))
             value = product([subst_indices(f, {axis: place}) for f in (subst_indices(spot.values, s.at(read)), *rest)])
             inside = conjunction([compare("<=", r.lo, place), compare("<", place, r.hi)])
-            terms.append((sign, self.sum(others, where(inside, value, ZERO))))
+            terms += [(sign*g, self.sum(others, where(inside, v, ZERO))) for g, v in additive_terms(value)]
         return terms
 
     def sum(self, indices: tuple[str, ...], t: Expr) -> Expr:
