@@ -713,6 +713,19 @@ def test_a_block_that_takes_over_a_tensor_leaves_the_other_blocks(sizes: dict[st
     assert_means(d, d.compile(sizes=sizes), inputs, rng)
 
 
+def test_a_share_of_what_exponentials_of_no_position_sum_to_is_0() -> None:
+    d, rng = nd.derive("""
+        S[N,M] -> y
+        l[i] = logsumexp[j](S[i+2,j]) for i < N
+        y[i,j] = exp(S[i,j] - l[i])
+    """), np.random.default_rng(0)
+    S = rng.normal(size=(4, 3))
+    assert_means(d, d.compile(), {"S": S}, rng)
+    y, residuals = d.compile().forward(S=S)
+    np.testing.assert_allclose(y[:2], np.exp(S[:2])/np.exp(S[2:]).sum(1, keepdims=True))
+    assert not y[2:].any() and np.isfinite(d.compile().backward(residuals, dy=np.ones_like(S)).dS).all()
+
+
 def test_vectors_are_worked_in_place_where_there_are_no_matrices() -> None:
     alone = body("x[N], z[N] -> y\ny[n] = tanh(x[n] - z[n])", "forward")
     beside = body("x[N], z[N], W[N,M] -> y\ny[n] = tanh(sum[m](W[n,m]*exp(W[n,m])) - z[n])", "forward")
