@@ -146,17 +146,19 @@ def forward(*, x, w):
     dtype = x.dtype
     T, = _shape(x, 1, "x[T]")
     K, = _shape(w, 1, "w[K]")
+    n_t = max(0, T + K - 1)  # values of t
     # y[t] = sum[k](w[k]*x[t-k])
-    y = _fold((w[:, None]*x).T, (T + K - 1,), (0, (T, 1), (K, 1)))  # (T + K - 1,)
+    y = _fold((w[:, None]*x).T, (n_t,), (0, (T, 1), (K, 1)))  # (n_t,)
     return y, (x, w, T, K, dtype,)
 
 
 def backward(residuals, *, dy):
     """residuals, dy[T+K-1] -> dx, dw"""
     x, w, T, K, dtype, = residuals
-    dy = _seed(dy, dtype, (T + K - 1,), "dy[T+K-1]")
+    n_t = max(0, T + K - 1)  # values of t
+    dy = _seed(dy, dtype, (n_t,), "dy[T+K-1]")
     # dx[a] = sum[k](dy[k+a]*w[k])
     dx = _windows(dy, (0, (T, 1), (K, 1))) @ w      # (T,)
     # dw[k] = sum[t](dy[t]*x[t-k])
-    dw = dy @ _windows(x, (0, (K, -1), (T + K - 1, 1))).T  # (K,)
+    dw = dy @ _windows(x, (0, (K, -1), (n_t, 1))).T  # (K,)
     return Gradients((dx, dw,))

@@ -64,6 +64,11 @@ def extreme(e: Int, ranges: Mapping[str, Range], upper: bool, positive: Collecti
     return e
 
 
+def never_ends_early(size: Int, sizes: Collection[str], positive: Collection[str]) -> bool:
+    """Whether the size of a range is never negative, even where some of these sizes are 0: T is not, T − 1 may be."""
+    return never_negative(size.subst({n: Int.symbol(n) - 1 for n in sizes if n in size.symbols()}), {}, positive)
+
+
 def never_negative(
     e: Int, ranges: Mapping[str, Range], positive: Collection[str] = (), facts: Iterable[Int] = (), depth: int = 4
 ) -> bool:

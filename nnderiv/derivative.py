@@ -567,10 +567,10 @@ class _Reverse:
     def _named(self, value: Expr, e: Equation, ranges: Ranges) -> Read:
         """t[i] = value for the indices of value: an element of t is in range wherever i is.
 
-        The axes stand in the order of the equation's left-hand side, and only its own terms share a helper: so neither depends
-        on which term comes first.
+        The axes stand in the order of the equation's left-hand side, those of one length as the value reads them, and only its own
+        terms share a helper: so neither depends on which term comes first.
         """
-        names = [i for i in ranges if i in free_symbols(value)]
+        names = _as_read(value, [i for i in ranges if i in free_symbols(value)], ranges)
         key = unordered(value)
         for h in self.helpers:
             if self.helped.get(h.tensor) is e:
@@ -616,6 +616,15 @@ class _Reverse:
     @cached_property
     def _roles(self) -> frozenset[str]:
         return frozenset({i.name for i in self.program.inputs} | set(self.program.sizes) | {e.tensor for e in self.program.equations})
+
+
+def _as_read(value: Expr, names: list[str], ranges: Ranges) -> list[str]:
+    """The names, those with the same range in the order in which a read has them: B[k,tok[m]] and B[m,tok[k]] are one table."""
+    if not isinstance(value, Read):
+        return names
+    order = [i for s in value.subs for i in names if i in s.symbols()]
+    waiting = {r: iter([i for i in dict.fromkeys(order) if ranges[i] == r]) for r in map(ranges.__getitem__, names)}
+    return [next(waiting[ranges[i]]) for i in names]
 
 
 def _ways(helper: Equation, names: list[str], ranges: Ranges) -> Iterator[dict[str, Int]]:

@@ -4,7 +4,8 @@
     derived    derive answers, or refuses with a DerivationError; the gradients agree with dual numbers, exactly
     symmetric  ⟨H u, v⟩ = ⟨u, H v⟩ for the second derivative
     emitted    the emitted module agrees with the interpreter, and its backward with its forward's slopes
-    switched   every optimisation left out alone, or all of them, changes no result; backward gives the same twice
+    switched   every optimisation left out alone, or all of them, changes no result, nor do threads or sizes that are known; backward
+               gives the same twice
     tidied     simplifying keeps every value, and what is simplified stays as it is
     rewritten  other names and another order give the same gradients, up to names and order
 """
@@ -114,8 +115,9 @@ def switched(text: str, seed: int) -> None:
         everything = _results(d.compile(), d, inputs, seed)
         if not all(np.isfinite(value).all() for value in everything.values()):
             return  # no slope is defined there; whether something should be finite is what `emitted` asks
+        known = {name: sample.sizes[name] for name in d.forward.sizes}
         ways: list[dict[str, Any]] = [{"without": (name,)} for name in (*FORMS, *PASSES)]
-        for way in [{"without": (*FORMS, *PASSES)}, *ways, {"threads": 2}]:
+        for way in [{"without": (*FORMS, *PASSES)}, *ways, {"threads": 2}, {"sizes": known}, {"sizes": known, "threads": 2}]:
             module = d.compile(**way)
             if "PART" in vars(module):
                 module.PART = 1  # or all would be one part

@@ -91,7 +91,7 @@ class _Writer:
         kind = self.rng.random()
         lines = (self.recurrence(name) if kind < 0.25 else self.coupled(name) if kind < 0.30 else self.sliding(name) if kind < 0.38
                  else self.twin(name) if kind < 0.45 else self.layer(name) if kind < 0.55 else self.digits(name) if kind < 0.62
-                 else self.plain(name))
+                 else self.beside(name) if kind < 0.67 else self.plain(name))
         new = [line.split("[")[0].split("=")[0].strip() for line in lines]
         outputs = [*(self.known.definitions if self.known else ()), *dict.fromkeys(new)]
         try:
@@ -233,6 +233,21 @@ class _Writer:
         ranges = {**scope, **({"u": rng.choice((m, "2", rng.choice(self.sizes())))} if "u" in bound else {})}
         return [f"{name}[{','.join(k for k in scope if k not in bound)}] = {body}{self.clause(ranges)}"]
 
+    def beside(self, name: str) -> list[str]:
+        """What is computed along an axis and, behind it, another tensor: at once behind it, or after a gap."""
+        rng, rows = self.rng, [(n, d) for n, d in self.inputs if d and not d[0].isdigit()]
+        pairs = [(a, b) for a in rows for b in rows if a[1][1:] == b[1][1:]]
+        if not pairs:
+            return self.plain(name)
+        (a, dims), (b, others) = rng.choice(pairs)
+        letters = LETTERS[: len(dims)]
+        here, scope, first = ",".join(letters), dict(zip(letters, dims, strict=True)), letters[0]
+        gap = rng.choice((dims[0], dims[0], rng.choice([d for _, axes in rows for d in axes])))
+        behind = f"{b}[{','.join((f'{first}-{gap}', *letters[1:]))}]"
+        value = rng.choice((f"tanh({a}[{here}])", f"relu({a}[{here}] - {_Body(self, scope).read()})", _Body(self, scope).real(1)))
+        return [f"{name}z[{here}] = {value}{self.clause(scope)}",
+                f"{name}[{here}] = {name}z[{here}] + {behind}{self.clause({**scope, first: f'{gap} + {others[0]}'})}"]
+
     def twin(self, name: str) -> list[str]:
         """An earlier tensor once more, of another input of the same sizes, or of two that change places."""
         pairs = [(a, b) for a, d in self.inputs for b, c in self.inputs if a != b and d == c]
@@ -333,7 +348,8 @@ class _Body:
         return f"{self.rng.choice(SMOOTH)}({inner})"
 
     def extreme(self, depth: int) -> str:
-        return f"{self.rng.choice(('max', 'min'))}({self.real(depth)}, {self.real(depth)})"
+        other = self.rng.choice((self.real(depth), "0.25", "-0.5"))
+        return f"{self.rng.choice(('max', 'min'))}({self.real(depth)}, {other})"
 
     def choice(self, depth: int) -> str:
         return f"where({self.condition()}, {self.real(depth)}, {self.rng.choice(('0', self.real(depth)))})"

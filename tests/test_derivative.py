@@ -217,3 +217,12 @@ def test_the_work_of_deriving_a_residual_network_grows_with_its_depth(monkeypatc
 
     monkeypatch.setattr(laws_of_sums, "_total", counted)
     assert 0 < work(8) <= 3*work(4)
+
+
+def test_a_table_has_the_same_axes_whichever_term_comes_first():
+    def tables(right):
+        backward = nd.derive(f"B[T,T,K], C[T,T], int tok[T] -> Y\nY[m,k] = max[n,q]({right}) for m < T, k < T").backward
+        return {(e.body.tensor, *(e.subs.index(s) if s in e.subs else "tok" for s in e.body.subs))
+                for e in backward.equations if "_at" in e.tensor}
+
+    assert tables("B[m,tok[k],q]*C[n,m]*B[k,tok[m],q]") == tables("B[k,tok[m],q]*B[m,tok[k],q]*C[n,m]") == {("B", 0, "tok", 2)}

@@ -704,6 +704,42 @@ def test_limits_are_one_clip_and_mean_what_stands_there(expression: str, dtype: 
     assert d.check().ok
 
 
+@pytest.mark.parametrize("equations", [
+    "y[t] = relu(a[t] - b) for t < N\ny[0] = b",
+    "y[t] = min(a[t]*b + c[t], 0.25) for t < N\ny[N-1] = c[0]",
+    "y[t] = where(t < N, max(-a[t], b), c[t-N]) for t < 2*N",
+    "y[t] = max(min(a[t] - b, 1), -0.5) + c[t-N] for t < 2*N",
+])
+@pytest.mark.parametrize("sizes", [{}, {"N": 4}], ids=str)
+def test_a_difference_whose_clip_is_written_to_a_place_is_clipped_whole(equations: str, sizes: dict[str, int]) -> None:
+    d, rng = nd.derive(f"a[N], c[N], b -> y\n{equations}"), np.random.default_rng(0)
+    assert_means(d, d.compile(sizes=sizes), {"a": rng.normal(size=4), "c": rng.normal(size=4), "b": 0.75}, rng)
+
+
+@pytest.mark.parametrize("sizes", [{"T": 3, "K": 4}, {"T": 3, "K": 3}])
+def test_a_block_that_takes_over_a_tensor_leaves_the_other_blocks(sizes: dict[str, int]) -> None:
+    d, rng = nd.derive("""
+        a[T,D], x[T,D], w[K] -> y
+        z[t,d] = tanh(a[t,d])
+        y[t,d] = z[t,d] + x[t-K,d] for t < T + K, d < D
+    """), np.random.default_rng(0)
+    inputs = {"a": rng.normal(size=(sizes["T"], 2)), "x": rng.normal(size=(sizes["T"], 2)), "w": np.ones(sizes["K"])}
+    assert_means(d, d.compile(sizes=sizes), inputs, rng)
+
+
+def test_a_share_of_what_exponentials_of_no_position_sum_to_is_0() -> None:
+    d, rng = nd.derive("""
+        S[N,M] -> y
+        l[i] = logsumexp[j](S[i+2,j]) for i < N
+        y[i,j] = exp(S[i,j] - l[i])
+    """), np.random.default_rng(0)
+    S = rng.normal(size=(4, 3))
+    assert_means(d, d.compile(), {"S": S}, rng)
+    y, residuals = d.compile().forward(S=S)
+    np.testing.assert_allclose(y[:2], np.exp(S[:2])/np.exp(S[2:]).sum(1, keepdims=True))
+    assert not y[2:].any() and np.isfinite(d.compile().backward(residuals, dy=np.ones_like(S)).dS).all()
+
+
 def test_vectors_are_worked_in_place_where_there_are_no_matrices() -> None:
     alone = body("x[N], z[N] -> y\ny[n] = tanh(x[n] - z[n])", "forward")
     beside = body("x[N], z[N], W[N,M] -> y\ny[n] = tanh(sum[m](W[n,m]*exp(W[n,m])) - z[n])", "forward")
@@ -1108,6 +1144,20 @@ def test_what_a_kernel_larger_than_its_image_leaves_empty_is_an_input_of_the_gra
     assert Y.shape == (2, 0) and np.shape(nd.evaluate(d.forward, inputs)["Y"]) == (2, 0)
     for found in (d.compile(sizes=sizes).backward(residuals, dY=Y), (dX, dK)):
         assert [g.tolist() for g in found] == [expected["dX"], expected["dK"]] == [[[0, 0]]*2, [0]*4]
+
+
+@pytest.mark.parametrize(("text", "sizes"), [
+    ("x[H,W] -> y\ny[i,j] = max[u,v](x[2*i+u,2*j+v]) for u < 3, v < 3", {"H": 0, "W": 3}),
+    ("x[K,T] -> y\ny[k] = k*x[2*k-1,2*k]", {"K": 1, "T": 0}),
+    ("x[T], w[K] -> y\ny[t] = sum[u](w[u]*x[t-u]) for t < T + K - 1", {"T": 0, "K": 0}),
+])
+def test_windows_of_what_is_empty_are_none(text: str, sizes: dict[str, int]) -> None:
+    d = nd.derive(text)
+    inputs = {i.name: np.ones([x.value(sizes) for x in i.dims]) for i in d.forward.inputs}
+    y, residuals = d.compile().forward(**inputs)
+    assert 0 in y.shape
+    for x, g in zip(inputs.values(), d.compile().backward(residuals, dy=y), strict=True):
+        np.testing.assert_array_equal(g, np.zeros_like(x))
 
 
 def test_a_specialised_module_says_for_which_sizes_and_refuses_others() -> None:

@@ -134,6 +134,15 @@ def test_groups_of_channels_are_so_many_convolutions() -> None:
     np.testing.assert_allclose(nd.derive(GROUPED).compile().forward(X=X, W=W)[0], Y)
 
 
+@pytest.mark.parametrize("text", [
+    "A[N,M], int p -> y\ny[n] = sum[m](A[n-p,m]) for n < N",
+    "A[N,M], B[M,N], int p -> y\ny[n,k] = sum[m](A[n+p,m]*B[m,k]) for n < N",
+])
+def test_an_offset_is_no_place_in_a_block(text: str) -> None:
+    d, rng = nd.derive(text), np.random.default_rng(0)
+    assert_means(d, d.compile(), _inputs(d, {"N": 3, "M": 2, "p": 1}, rng), rng)
+
+
 def test_a_step_that_may_be_negative_or_none_is_left_alone() -> None:
     text = "A[M], B[M] -> Y\nY[i] = where(i % p == 0, A[i], B[i])".replace("B[M]", "B[M], int p")
     d = nd.derive(text)

@@ -11,7 +11,7 @@ import string
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from ..bounds import inside, never_negative
+from ..bounds import inside, never_ends_early, never_negative
 from ..integer import Atom, Element, Extreme, FloorDiv, Int, Mod
 from ..program import Range, Ranges
 from .digits import Digits, taken_apart
@@ -92,7 +92,7 @@ class Frame:
 
     def extent(self, size: Int) -> str:
         """The text of the size of a range: 0 where the range ends before it begins, as for a kernel that is larger than its image."""
-        if size in self.extents or never_negative(size, {}, self.positive):
+        if size in self.extents or never_ends_early(size, self.positive - self.certain, self.positive):
             return self.extents.get(size) or self.integer(size)
         return f"max(0, {self.integer(size)})" if not size.is_constant else "0"
 

@@ -67,6 +67,11 @@ class Operation:
     def text(self, operands: Iterable[Term]) -> str:
         return self.template.format(*(o.at_least(k) for o, k in zip(operands, self.levels, strict=True)))
 
+    def written_into(self, operands: Iterable[Term], out: str) -> str:
+        """What stands between parentheses may be anything; a method asks the same of its owner as elsewhere: (x - c).clip(…, out=y)."""
+        owner = self.levels[0] if self.into.startswith("{") else 0
+        return self.into.format(*(o.at_least(owner if k == 0 else 0) for k, o in enumerate(operands)), out=out)
+
 
 def _binary(function: str, sign: str, template: str, levels: tuple[int, int], binding: int, commutes: bool) -> Operation:
     return Operation(template, levels, binding, f"np.{function}({{0}}, {{1}}, out={{out}})", sign, commutes)

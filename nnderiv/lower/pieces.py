@@ -78,8 +78,8 @@ def inline_copies(program: Program) -> Program:
             names = {str(s.name): t for s, t in zip(source.subs, e.body.subs, strict=True)}  # type: ignore[attr-defined]
             body = subst_indices(source.body, names)
             ranges = {**e.ranges, **{i: source.ranges[i] for i in bound_indices(body)}}
-            equations = tuple(x.with_body(body) if x is e else x for x in program.equations if x is not source)
-            equations = tuple(replace(x, ranges=ranges) if x.tensor == e.tensor and x.subs == e.subs else x for x in equations)
+            computed = replace(e, body=body, ranges=ranges)  # of e's tensor, other blocks may stand under the same subscripts
+            equations = tuple(computed if x is e else x for x in program.equations if x is not source)
             shapes = {n: s for n, s in program.shapes.items() if n != source.tensor}
             return inline_copies(replace(program, equations=equations, shapes=shapes))
     return program

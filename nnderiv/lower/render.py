@@ -47,8 +47,7 @@ def _into(s: Statement, indent: str) -> list[str]:
     """np.f(…, out=target), with a name for the result if that is another one."""
     if not s.out or not s.operation.into:
         return []
-    text = s.operation.into.format(*(o.text for o in s.operands), out=s.out)
-    return assignment("" if s.out == s.target else s.target, text, indent)
+    return assignment("" if s.out == s.target else s.target, s.operation.written_into(s.operands, s.out), indent)
 
 
 def value(s: Statement) -> Term:

@@ -307,7 +307,7 @@ class _Run:
         """m, the ranges of its digits, and these, for a subscript m·o0 + c with c < m."""
         if sub.elements():
             return None
-        for i in sorted(sub.symbols() & {*letters}):
+        for i in sorted(sub.symbols() & ranges.keys() & {*letters}):
             step, rest = sub.split(i) or (Int.of(0), sub)
             if not step.terms or step == 1 or step.symbols() & ranges.keys() or ranges[i].lo != 0:
                 continue

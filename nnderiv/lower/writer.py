@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from ..bounds import never_negative
+from ..bounds import never_ends_early
 from ..fresh import Fresh
 from ..integer import Int
 from ..normal import positive_names
@@ -56,7 +56,7 @@ class Writer:
             size, shown = r.size, str(r.size)
             if size in self.extents or size.is_constant:
                 continue
-            if not never_negative(size, {}, self.positive):
+            if not never_ends_early(size, self.positive - self.certain, self.positive):
                 self.extents[size] = self.fresh(f"n_{index}")
                 self.line(f"{self.extents[size]} = max(0, {shown})  # values of {index}")
             elif "//" in shown or "(" in shown:
@@ -65,7 +65,7 @@ class Writer:
 
     def extent(self, size: Int) -> str:
         """The text of the size of a range; see `Frame`."""
-        return Frame((), {}, self.positive, {}, sizes=self.sizes, extents=self.extents).extent(size)
+        return Frame((), {}, self.positive, {}, self.certain, sizes=self.sizes, extents=self.extents).extent(size)
 
     def integer(self, value: Int) -> str:
         return self.sizes.get(value) or str(value)
