@@ -89,8 +89,8 @@ def _sparse(program: Program, e: Equation) -> _Sparse | None:
     if len(axes) != 1 or any(axes[0] in free_symbols(t) for _, t in even) or not never_negative(e.ranges[axes[0]].size, {}, positive):
         return None
     r = e.ranges[axes[0]]
-    known = [(all_reads(t), []) for _, t in even] + [(spot.reads, [spot.place - r.lo, r.hi - 1 - spot.place]) for _, spot in spots]
-    if not all(_inside(program, e, reads, positive, facts) for reads, facts in known):
+    beside = all(_inside(program, e, all_reads(t), positive) for _, t in even)
+    if not beside or not all(_inside(program, e, s.reads, positive, (s.place - r.lo, r.hi - 1 - s.place)) for _, s in spots):
         return None
     return _Sparse(e, e.indices.index(axes[0]), even, spots)
 
