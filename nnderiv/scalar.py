@@ -422,13 +422,15 @@ def one_fraction(e: Any) -> Any:
 
 
 def rectified(e: Any) -> Any:
-    """[x > 0]·relu(x) = relu(x)."""
+    """[x > 0]·relu(x)² = relu(x)², where nothing else in the product may be infinite at x ≤ 0: [x > 0]/√relu(x) stays, it is 0 there."""
     return e.replace(lambda n: n.is_Mul, _rectified) if e.has(relu) and e.has(choose) else e
 
 
 def _rectified(whole: Any) -> Any:
-    slopes = [relu(f.args[0]).fdiff() for f in whole.atoms(relu) if any(g.as_base_exp()[0] == f for g in whole.args)]
-    return sp.Mul(*(f for f in whole.args if f not in slopes))
+    powers = {g: g.as_base_exp() for g in whole.args}
+    slopes = {relu(f.args[0]).fdiff(): (g, f.args[0]) for g, (f, k) in powers.items() if isinstance(f, relu) and k.is_positive}
+    spare = {s for s, (g, x) in slopes.items() if not any(f.has(*x.free_symbols) for f in whole.args if f not in (s, g))}
+    return sp.Mul(*(f for f in whole.args if f not in spare))
 
 
 def _magnitude(whole: Any) -> Any:

@@ -291,10 +291,12 @@ class Values(Writer):
         return frame.combine(function("_exp_difference", 2), self.value(frame, rest), self.value(frame, lse[0]))
 
     def ratio_of_exps(self, frame: Frame, e: Expr) -> Array | None:
-        """exp(a − b) where both may be −inf, as the scores of states that cannot be reached are."""
+        """exp(a − b) where both may be −inf, as the scores of states that cannot be reached are; not of what a maximum is taken from."""
         terms = additive_terms(e)
         masked = [any(n == INF or isinstance(n, Read) and n.tensor in self.program.unbounded for n in walk(t)) for _, t in terms]
-        if not {1, -1} <= {s for (s, _), m in zip(terms, masked, strict=True) if m}:
+        largest = [d.body for s, t in terms if s < 0 and isinstance(t, Read) for d in self.program.definitions.get(t.tensor, ())]
+        signs = {s for (s, _), m in zip(terms, masked, strict=True) if m}
+        if signs != {1, -1} or any(isinstance(b, Reduce) and b.op == "max" for b in largest):
             return None
         above, below = (self.value(frame, signed([(1, t) for s, t in terms if s == sign])) for sign in (1, -1))
         return frame.combine(function("_exp_ratio", 2), above, below)
