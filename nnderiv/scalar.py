@@ -361,13 +361,14 @@ def own_value(derivative: Any, expression: Any, x: Any, named: bool = True) -> A
 def logistic(e: Any) -> Any:
     """1/(1 + exp(u)) = σ(−u), exp(u)/(1 + exp(u)) = σ(u) and log(1 + exp(u)) = softplus(u), where u is whatever stands there.
 
-    And (exp(u) − exp(−u))/(exp(u) + exp(−u)) = tanh(u).
+    And (exp(u) − exp(−u))/(exp(u) + exp(−u)) = tanh(u), also where both are multiplied by exp(u).
     """
     if not e.has(sp.exp):
         return e
+    e = e.replace(lambda n: isinstance(n, sp.Mul), _hyperbolic)
     e = e.replace(lambda n: isinstance(n, sp.log) and _exponent(n.args[0]) is not None, lambda n: softplus(_exponent(n.args[0])))
     e = e.replace(lambda n: isinstance(n, sp.Pow) and n.exp == -1 and _exponent(n.base) is not None, lambda n: sigmoid(-_exponent(n.base)))
-    return e.replace(lambda n: isinstance(n, sp.Mul), lambda n: _joined(_hyperbolic(n)))
+    return e.replace(lambda n: isinstance(n, sp.Mul), _joined)
 
 
 def gaussian(e: Any) -> Any:
@@ -400,14 +401,16 @@ def _joined(whole: Any) -> Any:
 
 
 def _hyperbolic(whole: Any) -> Any:
-    """(exp(u) − exp(−u))/(exp(u) + exp(−u)) = tanh(u) in a product."""
+    """(exp(u) − exp(−u))/(exp(u) + exp(−u)) = tanh(u) and (exp(u) − 1)/(exp(u) + 1) = tanh(u/2) in a product."""
     parts = sp.Mul.make_args(whole)
     for below in (f for f in parts if f.is_Pow and f.exp == -1 and f.base.is_Add):
         for above in (f for f in parts if f.is_Add and len(f.args) == len(below.base.args) == 2):
             (c, difference), (d, total) = above.primitive(), below.base.primitive()
-            u = next((t.args[0] for t in difference.args if isinstance(t, sp.exp)), None)
-            if u is not None and difference == sp.exp(u) - sp.exp(-u) and total == sp.exp(u) + sp.exp(-u):
-                return sp.Mul(c / d, *(f for f in parts if f not in (below, above)), tanh(u))
+            u = next((t.args[0] for t in (*difference.args, *total.args) if isinstance(t, sp.exp)), None)
+            for v, x in () if u is None else ((sp.exp(-u), u), (sp.Integer(1), u / 2)):
+                for sign in (1, -1):
+                    if difference == sign * (sp.exp(u) - v) and total == sp.exp(u) + v:
+                        return sp.Mul(sign * c / d, *(f for f in parts if f not in (below, above)), tanh(x))
     return whole
 
 
@@ -419,13 +422,15 @@ def one_fraction(e: Any) -> Any:
 
 
 def rectified(e: Any) -> Any:
-    """[x > 0]·relu(x) = relu(x)."""
+    """[x > 0]·relu(x)² = relu(x)², where nothing else in the product may be infinite at x ≤ 0: [x > 0]/√relu(x) stays, it is 0 there."""
     return e.replace(lambda n: n.is_Mul, _rectified) if e.has(relu) and e.has(choose) else e
 
 
 def _rectified(whole: Any) -> Any:
-    slopes = [relu(f.args[0]).fdiff() for f in whole.atoms(relu) if any(g.as_base_exp()[0] == f for g in whole.args)]
-    return sp.Mul(*(f for f in whole.args if f not in slopes))
+    powers = {g: g.as_base_exp() for g in whole.args}
+    slopes = {relu(f.args[0]).fdiff(): (g, f.args[0]) for g, (f, k) in powers.items() if isinstance(f, relu) and k.is_positive}
+    spare = {s for s, (g, x) in slopes.items() if not any(f.has(*x.free_symbols) for f in whole.args if f not in (s, g))}
+    return sp.Mul(*(f for f in whole.args if f not in spare))
 
 
 def _magnitude(whole: Any) -> Any:

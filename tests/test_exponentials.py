@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from mpmath import mp
 
 import nnderiv as nd
 
@@ -72,3 +74,95 @@ def test_it_means_what_was_written(equation: str, options: dict[str, Any]) -> No
     y, _ = d.compile(**options).forward(**inputs)
     np.testing.assert_allclose(y, np.array(nd.evaluate(program, inputs)["y"]), rtol=1e-12)
     assert d.check(seed=1).ok
+
+
+LARGE = [
+    "y[n] = log(exp(x[n,0]) + where(c[n] > 0, exp(x[n,1]), 0))",
+    "y[n] = log(where(c[n] == 1, exp(x[n,0]), 0) + where(c[n] > 0, exp(x[n,1]), 0) + exp(x[n,2]))",
+    "y[n] = exp(x[n,0])/(exp(x[n,0]) + where(c[n] > 0, exp(x[n,1]), 0))",
+    "y[n,k] = log(1/(1 + exp(-x[n,k])))",
+    "y[n,k] = log(1 - 1/(1 + exp(-x[n,k])))",
+    "y[n] = log(exp(x[n,0])/(exp(x[n,0]) + exp(x[n,1])))",
+    "y[n,k] = log((exp(x[n,k]) + exp(-x[n,k]))/2)",
+    "y[n,k] = (exp(2*x[n,k]) - 1)/(exp(2*x[n,k]) + 1)",
+    "y[n,k] = (1 - exp(-2*x[n,k]))/(1 + exp(-2*x[n,k]))",
+]
+
+
+def high(value: Any) -> Any:
+    """Numbers for which no exponential is too large, and integers as they are."""
+    return value.tolist() if value.dtype.kind == "i" else np.vectorize(mp.mpf, otypes=[object])(value).tolist()
+
+
+@pytest.mark.parametrize("equation", LARGE)
+def test_what_is_added_under_a_condition_or_divided_by_a_sum_is_shifted_too(equation: str) -> None:
+    d = nd.derive(f"x[N,K]{', int c[N]' if 'c[' in equation else ''} -> y\n{equation}")
+    x = np.array([[1e4, -1e4, 9e3], [-1e4, -1e4, -9.9e3], [3, 2, 1], [-1e4, 1e4, 0], [0.25, -0.5, 0]], np.float32)
+    inputs = {"x": x, "c": np.array([0, 1, 2, 1, 0])} if "c[" in equation else {"x": x}
+    y = assert_stable(d, inputs, lambda y: {"dy": np.ones_like(y)})
+    assert_stable(nd.derive(d.backward), {**inputs, "dy": np.ones_like(y)}, lambda _: {"ddx": x/1e4})
+
+
+def assert_stable(d: Any, inputs: dict[str, Any], seeds: Callable[[Any], dict[str, Any]]) -> Any:
+    """The gradients of a module, without a warning, are those of the interpreter; what the module computes."""
+    module = d.compile()
+    with warnings.catch_warnings(), mp.workdps(60):
+        warnings.simplefilter("error")
+        y, residuals = module.forward(**inputs)
+        found = module.backward(residuals, **seeds(y))._asdict()
+        expected = nd.evaluate(d.backward, {name: high(v) for name, v in {**inputs, **seeds(y)}.items()})
+    for name, g in found.items():
+        np.testing.assert_allclose(g, np.array(expected[name], float), rtol=1e-4, atol=1e-5)
+    return y
+
+
+def test_a_sigmoid_that_is_written_out_has_logarithms_with_gradients_for_large_arguments() -> None:
+    module = nd.derive("x[N] -> L\np[n] = 1/(1 + exp(-x[n]))\nL = sum[n](log(p[n]) + 3*log(1 - p[n]))").compile()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        L, residuals = module.forward(x=np.array([1e4, -1e4, 0], np.float32))
+        g = module.backward(residuals).dx
+    np.testing.assert_allclose(L, -4e4 - 4*np.log(2), rtol=1e-6)
+    np.testing.assert_allclose(g, [-3, 1, -1], rtol=1e-6)
+
+
+CTC = """
+    x[T,K], int c[S] -> L
+    l[t,k] = log_softmax[k](x[t,k])
+    a[0,s] = where(s < 2, l[0,c[s]], -inf)
+    a[t,s] = l[t,c[s]] + log(exp(a[t-1,s]) + {} + {})
+    L = -logsumexp[s](where(s >= S - 2, a[T-1,s], -inf))
+"""
+SKIPPED = "s >= 2 and c[s] != c[s-2]"
+
+
+@pytest.mark.parametrize("text", [
+    CTC.format("where(s >= 1, exp(a[t-1,s-1]), 0)", f"where({SKIPPED}, exp(a[t-1,s-2]), 0)"),
+    CTC.format("exp(where(s >= 1, a[t-1,s-1], -inf))", f"exp(where({SKIPPED}, a[t-1,s-2], -inf))"),
+], ids=["masked exponentials", "masked scores"])
+def test_states_that_cannot_be_reached_yet_leave_the_gradient_of_ctc_finite(text: str) -> None:
+    module, labels = nd.derive(text).compile(), [0, 2, 0, 1, 0, 1, 0, 3, 0]
+    for scale in (1, 1e4):
+        x = (scale*np.random.default_rng(1).uniform(-1, 1, (6, 4))).astype(np.float32)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            _, residuals = module.forward(x=x, c=np.array(labels))
+            g = module.backward(residuals).dx
+        weights, total = np.zeros_like(x, dtype=float), -np.inf
+        logs = x - np.logaddexp.reduce(x.astype(float), axis=1, keepdims=True)
+        for path in paths(labels, len(x)):
+            total = np.logaddexp(total, sum(logs[t, labels[s]] for t, s in enumerate(path)))
+        for path in paths(labels, len(x)):
+            probability = np.exp(sum(logs[t, labels[s]] for t, s in enumerate(path)) - total)
+            for t, s in enumerate(path):
+                weights[t, labels[s]] += probability
+        np.testing.assert_allclose(g, np.exp(logs) - weights, atol=2e-2 if scale > 1 else 1e-5)
+
+
+def paths(labels: list[int], steps: int) -> list[tuple[int, ...]]:
+    """The ways through the states, one step at a time: to stay, to go on, or to skip a blank between two labels that differ."""
+    found = [(s,) for s in range(2)]
+    for _ in range(steps - 1):
+        found = [(*p, s) for p in found for s in (p[-1], p[-1] + 1, p[-1] + 2) if s < len(labels)
+                 and (s < p[-1] + 2 or labels[s] != labels[p[-1]])]
+    return [p for p in found if p[-1] >= len(labels) - 2]

@@ -331,6 +331,34 @@ def test_what_stands_at_one_place_is_added_there(text: str, size: int) -> None:
     assert re.search(r"_add_at\(|:\d*\] \+= ", d.numpy())
 
 
+@pytest.mark.parametrize("equations", [
+    "p[n,c] = b[n] + where(y[n] == c, exp(v[n+1]), 0) for c < C, n < N\nt = sum[n,c](p[n,c]*x[n,c])",
+    "p[n,c] = exp(b[n+1]) + where(y[n] == c, v[n], 0) for c < C, n < N\nt = sum[n,c](p[n,c]*x[n,c])",
+    "p[n,c] = b[n] + where(y[n+1] == c, v[n], 0) for c < C, n < N\nt = sum[n,c](p[n,c]*x[n,c])",
+    "p[n,c] = b[n] + where(y[n] == c, v[n], 0) for c < C\nt[n] = sum[c](p[n,c]*exp(b[n+1])) + x[n,0] for n < N",
+    "p[n,c] = b[n] + where(y[n] == c, v[n], 0) for c < C\nt[n] = sum[c](p[n,c]*exp(x[n,c+1]))",
+    "p[n,c] = b[n] + where(y[n] == c, v[n], 0) for c < C-3\nt[n] = sum[c](p[n,c]*b[n]) + x[n,0]",
+], ids=["a value", "a number", "the place", "a factor of the row", "a factor of the entry", "an axis of less than nothing"])
+@pytest.mark.parametrize("C", [2, 9])
+def test_a_sum_over_a_row_leaves_out_what_is_read_outside_of_a_label_too(equations: str, C: int) -> None:
+    d = nd.derive(f"x[N,C], v[N], b[N], int y[N] -> t, u\n{equations}\nu[n] = 2*v[n]")
+    rng = np.random.default_rng(0)
+    inputs = {"x": rng.normal(size=(3, C)), "v": rng.normal(size=3), "b": rng.normal(size=3), "y": np.array([1, 5, 0])}
+    assert_means(d, d.compile(), inputs, rng)
+
+
+def test_how_far_a_running_sum_goes_may_depend_on_what_else_is_summed() -> None:
+    d = nd.derive("x[T+U], w[U] -> y\ny[t] = sum[s,u](where(s <= t + u, x[s]*w[u], 0)) for t < T, u < U")
+    rng = np.random.default_rng(0)
+    assert_means(d, d.compile(), {"x": rng.normal(size=9), "w": rng.normal(size=2)}, rng)
+
+
+def test_a_running_sum_over_less_than_nothing_is_nothing() -> None:
+    d = nd.derive("x[T,N] -> y\ny[t,n] = sum[s](where(s <= t, x[s,n], 0)) for t < T - 2")
+    y, residuals = d.compile().forward(x=np.ones((0, 2)))
+    assert d.compile().backward(residuals, dy=np.ones_like(y)).dx.shape == (0, 2)
+
+
 def test_rows_at_fixed_places_are_slices() -> None:
     text = nd.derive("x[T,N] -> s, y\ns[n] = x[T-1,n]*x[0,n]\ny[t,n] = x[t,n]**2").numpy()
     assert "    dx = 2*dy*x\n    dx[T - 1:] += ds*x[0]\n    dx[:1] += ds*x[T - 1]" in text

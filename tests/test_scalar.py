@@ -104,3 +104,15 @@ def test_a_focal_loss_is_flat_where_the_probability_is_one() -> None:
     assert str(d["q"].definition) == "dq[n] = gamma*(1 - q[n])**(gamma - 1)*log(q[n]) - (1 - q[n])**gamma/q[n]"
     _, residuals = d.compile().forward(q=np.array([1.0, 0.5]), gamma=2.0)
     np.testing.assert_allclose(d.compile().backward(residuals).dq, [0, 2*0.5*np.log(0.5) - 0.25/0.5])
+
+
+@pytest.mark.parametrize(("e", "at", "expected"), [
+    ("sqrt(relu(x[n]))", 4, 0.25), ("log(relu(x[n]))", 4, 0.25), ("1/relu(x[n])", 2, -0.25), ("relu(x[n])**3", 2, 12),
+])
+def test_what_a_relu_holds_at_zero_has_no_slope_there(e: str, at: int, expected: float) -> None:
+    module = nd.derive(f"x[N] -> y\ny[n] = {e}").compile()
+    with np.errstate(all="ignore"):
+        _, residuals = module.forward(x=np.array([-1.0, at]))
+        found = module.backward(residuals, dy=np.ones(2)).dx
+    np.testing.assert_allclose(found[1], expected)
+    assert found[0] == 0

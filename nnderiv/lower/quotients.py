@@ -7,15 +7,22 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ..expr import ONE, ZERO, Expr, Num, Op, add, additive_terms, factors, is_reciprocal, num, product, signed
+from ..expr import INF, ONE, ZERO, Expr, Num, Op, add, additive_terms, factors, is_reciprocal, neg, num, product, signed, where
 
 
 def exponents(e: Expr) -> list[Expr]:
     """a, b, … of exp(a) + exp(b) + …; a term 1 is exp(0). Nothing if e is no sum of exponentials."""
     terms = additive_terms(e)
-    found = [t.args[0] if isinstance(t, Op) and t.op == "exp" else ZERO if t == ONE else None for s, t in terms if s > 0]
-    exps = [x for x in found if x is not None]
+    exps = [x for s, t in terms if s > 0 and (x := exponent(t)) is not None]
     return exps if len(exps) == len(terms) > 1 and any(x != ZERO for x in exps) else []
+
+
+def exponent(t: Expr) -> Expr | None:
+    """a for exp(a), 0 for 1, and where(c, a, −∞) for where(c, exp(a), 0)."""
+    if isinstance(t, Op) and t.op == "where" and t.args[2] == ZERO:
+        inner = exponent(t.args[1])
+        return None if inner is None else where(t.args[0], inner, neg(INF))
+    return t.args[0] if isinstance(t, Op) and t.op == "exp" else ZERO if t == ONE else None
 
 
 def saturates(e: Expr) -> bool:
@@ -25,7 +32,7 @@ def saturates(e: Expr) -> bool:
 
 def quotient(e: Op) -> Expr:
     """e, with each quotient of exponentials in it by their differences."""
-    parts, found = [g for f in factors(e) for g in _copies(f)], False
+    parts, found = [g for f in factors(e) for g in (_copies(f) if isinstance(f, Op) and is_reciprocal(f) else [f])], False
     sums = [f for f in parts if isinstance(f, Op) and is_reciprocal(f) and exponents(f.args[1])]
     for below in sums:
         shares = ((k, _share(f, exponents(below.args[1]))) for k, f in enumerate(parts))
@@ -38,28 +45,48 @@ def quotient(e: Op) -> Expr:
 
 def _copies(f: Expr) -> list[Expr]:
     """1/S² as 1/S · 1/S, and exp(2x) as exp(x) · exp(x)."""
-    if isinstance(f, Op) and f.op == "exp" and num(2) in (parts := factors(f.args[0])):
-        parts.remove(num(2))
-        return [Op("exp", (product(parts),))]*2
+    if isinstance(f, Op) and f.op == "exp":
+        parts = factors(f.args[0])
+        times = next((x for x in parts if _count(x) > 1), None)
+        return [f] if times is None else [Op("exp", (product([x for x in parts if x is not times]),))]*_count(times)
     base = f.args[1] if isinstance(f, Op) and is_reciprocal(f) else ONE
-    if isinstance(base, Op) and base.op == "**" and base.args[1] == num(2) and exponents(base.args[0]):
-        return [Op("/", (ONE, base.args[0]))]*2
+    if isinstance(base, Op) and base.op == "**" and exponents(base.args[0]):
+        return [Op("/", (ONE, base.args[0]))]*_count(base.args[1]) or [f]
     return [f]
 
 
+def _count(e: Expr) -> int:
+    """1, 2, 3 or 4; 0 for anything else."""
+    return int(e.value) if isinstance(e, Num) and e.value in (1, 2, 3, 4) else 0
+
+
 def _share(f: Expr, exps: list[Expr]) -> Expr | None:
-    """f/(exp(a) + exp(b) + …), if f is one of these exponentials, or a sum of which each term has one as a factor."""
+    """f/(exp(a) + exp(b) + …), if f is one of these exponentials, or a sum of which each term has one as a factor.
+
+    A number in a sum has exp(0), where the divisor has it.
+    """
     terms = [(s, factors(t)) for s, t in additive_terms(f)]
     shares = []
     for s, parts in terms:
-        found = [x for x in parts if isinstance(x, Op) and x.op == "exp" and x.args[0] in exps]
-        if not found:
+        taken = _taken(parts, exps)
+        if taken is None and len(terms) > 1 and ZERO in exps and all(isinstance(x, Num) for x in parts):
+            taken = ZERO, parts
+        if taken is None:
             return None
-        own, rest = found[0].args[0], [x for x in parts if x is not found[0]]
+        own, rest = taken
         others = list(exps)
         others.remove(own)
         shares.append((s, product([*rest, Op("/", (ONE, add([ONE, *(Op("exp", (_minus(x, own),)) for x in others)])))])))
     return signed(shares)
+
+
+def _taken(parts: list[Expr], exps: list[Expr]) -> tuple[Expr, list[Expr]] | None:
+    """One of the exponents, and what is left of a product without its exponential."""
+    for k, x in enumerate(parts):
+        for first, *others in ([x], _copies(x)):
+            if x != ONE and (own := exponent(first)) is not None and own in exps:
+                return own, parts[:k] + others + parts[k + 1 :]
+    return None
 
 
 def _minus(a: Expr, b: Expr) -> Expr:

@@ -80,9 +80,11 @@ def _find(e: Equation, term: Expr, positive: frozenset[str]) -> _Running | None:
     for c in conditions:
         for s in total.indices:
             summand = where(conjunction([x for x in conditions if x is not c]), product(own), ZERO)
+            rest = tuple(i for i in total.indices if i != s)
             found = _last(e, c, s, positive)
-            if found is not None and s in free_symbols(summand) and not free_symbols(summand) & found[0].symbols() & {*e.indices}:
-                rest = tuple(i for i in total.indices if i != s)
+            if found is None or {*rest} & found[0].symbols():  # it depends on what else is summed, how far the sum goes
+                continue
+            if s in free_symbols(summand) and not free_symbols(summand) & found[0].symbols() & {*e.indices}:
                 return _Running(s, *found, Reduce("sum", rest, summand) if rest else summand, others)
     return None
 
@@ -90,7 +92,8 @@ def _find(e: Equation, term: Expr, positive: frozenset[str]) -> _Running | None:
 def _last(e: Equation, c: Expr, s: str, positive: frozenset[str]) -> tuple[Int, bool] | None:
     """(t, True) for the condition s <= t, (t, False) for s >= t, where t is an index of the result, or a step beside it, and an s."""
     known, r = facts(c), e.ranges[s]
-    split = known[0].split(s) if len(known) == 1 and not cost.is_short(r.size) else None
+    may = not cost.is_short(r.size) and never_negative(r.size, {}, positive)  # a recurrence has no fewer steps than none
+    split = known[0].split(s) if len(known) == 1 and may else None
     if split is None or split[0] not in (1, -1) or len(split[1].symbols() & {*e.indices}) != 1:
         return None
     forwards = split[0] == -1

@@ -4,6 +4,8 @@
     exp(−x)/(1 + exp(−x))²           1/(1 + exp(x)) · 1/(1 + exp(−x))
     log(sigmoid(x))                  −softplus(−x)
     log(1 − sigmoid(x))              −softplus(x)
+    1/(1 + exp(−x))                  sigmoid(x)
+    log(1/(exp(a) + exp(b)))         −log(exp(a) + exp(b))
     log(p), p = exp(S − lse)         S − lse
     p·(a + c/p), p = exp(S − lse)    p·a + c
     p[k]·where(k == 1, c/p[1], 0)    where(k == 1, c, 0)
@@ -16,7 +18,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..conditions import equalities
+from ..bounds import never_negative
+from ..conditions import equalities, facts
 from ..expr import (
     INF,
     ONE,
@@ -49,21 +52,28 @@ from ..normal import positive_names, readable
 from ..program import Equation, Program
 from .exchange import with_known
 from .fuse import difference, normalises
-from .quotients import quotient
+from .quotients import exponents, quotient
 
 
 def shifted(forward: Program, backward: Program) -> tuple[Program, Program]:
     """See the module's docstring."""
     if not any(isinstance(n, Op) and n.op in ("log", "/") for p in (forward, backward) for e in p.equations for n in walk(e.body)):
         return forward, backward
+    given = forward, backward
+    forward, backward = (_rewritten(p, [e.with_body(_logistic(e.body)) for e in p.equations]) for p in given)
     logs = _Logs(forward, Fresh(forward.names | backward.names))
     rewritten, also = (_Shift(p, logs).run() for p in (forward, backward))
     if rewritten == list(forward.equations) and also == list(backward.equations):
-        return forward, backward  # with all that is known of them
+        return forward, with_known(backward, list(backward.equations), forward) if forward is not given[0] else backward
     equations = [x for e in rewritten for x in (e, logs.equations.get(e.tensor)) if x is not None]
     shapes = {x.tensor: forward.dims[name] for name, x in logs.equations.items()}
     forward = replace(forward, equations=tuple(equations), shapes={**forward.shapes, **shapes})
     return forward, with_known(backward, also, forward)
+
+
+def _rewritten(program: Program, equations: list[Equation]) -> Program:
+    """The program with other right-hand sides; the same, with all that is known of it, if they are the same."""
+    return program if equations == list(program.equations) else replace(program, equations=tuple(equations))
 
 
 class _Logs:
@@ -103,10 +113,24 @@ class _Shift:
 
     def visit(self, e: Expr, reduced: bool = False) -> Expr:
         """`reduced`: under a reduction, which leaves out the places where something is read outside its tensor."""
+        if isinstance(e, Op) and e.op == "where":
+            e = where(e.args[0], self.where_known(e.args[1], conjuncts(e.args[0])), e.args[2])
         e = map_children(lambda c: self.visit(c, reduced or isinstance(e, Reduce)), e)
         if isinstance(e, Op) and e.op in ("*", "/"):
             return self.cancelled(self.quotient(e, reduced))
         return self.logarithm(e.args[0], reduced) or e if isinstance(e, Op) and e.op == "log" else e
+
+    def where_known(self, e: Expr, known: tuple[Expr, ...]) -> Expr:
+        """where(c, x, 0) as x, where c is known to hold."""
+        e = map_children(lambda child: self.where_known(child, known), e)
+        if isinstance(e, Op) and e.op == "where" and e.args[2] == ZERO and all(c in known or self.holds(c) for c in conjuncts(e.args[0])):
+            return e.args[1]
+        return e
+
+    def holds(self, c: Expr) -> bool:
+        """Whether the ranges say that a condition holds."""
+        slacks = facts(c)
+        return bool(slacks) and all(not x.elements() and never_negative(x, self.ranges, self.positive) for x in slacks)
 
     def quotient(self, e: Op, reduced: bool) -> Expr:
         """The quotients in e shifted, unless a reduction goes by a read that the differences no longer hold."""
@@ -122,7 +146,9 @@ class _Shift:
         other = complement(e)
         defined, conditions = self.definition(e if other is None else other)
         value: Expr | None = None
-        if isinstance(defined, Op) and defined.op == "sigmoid":
+        if isinstance(defined, Op) and is_reciprocal(defined) and other is None and exponents(defined.args[1]):
+            value = neg(Op("log", (defined.args[1],)))
+        elif isinstance(defined, Op) and defined.op == "sigmoid":
             value = neg(Op("softplus", (neg(defined.args[0]),) if other is None else defined.args))
         elif isinstance(defined, Op) and defined.op == "exp" and other is None:
             value = defined.args[0]
@@ -138,7 +164,8 @@ class _Shift:
         rest: list[Expr] = []
         for f in parts if len(parts) > 1 else ():
             below = isinstance(f, Op) and is_reciprocal(f)
-            known = self.logarithm(f.args[1] if isinstance(f, Op) and below else f, reduced)
+            base = f.args[1] if isinstance(f, Op) and below else f
+            known = Op("log", (base,)) if exponents(base) else self.logarithm(base, reduced)
             if known is None:
                 rest.append(f)
             else:
@@ -225,6 +252,23 @@ class _Shift:
         bodies = [x.body for r in read if r.tensor in self.program.unbounded for x in self.program.definitions[r.tensor]]
         normal = all(isinstance(b, Reduce) and b.op == "logsumexp" for b in bodies)  # `normalised` takes care of it
         return normal and not any(readable(self.program.hulls[r.tensor], r.subs, d.ranges, self.positive) for r in read)
+
+
+def _logistic(e: Expr) -> Expr:
+    """1/(1 + exp(−x)) and exp(x)/(1 + exp(x)) as sigmoid(x)."""
+    e = map_children(_logistic, e)
+    if not (isinstance(e, Op) and e.op in ("/", "*") and any(map(_argument, factors(e)))):
+        return e
+    found = quotient(e)
+    parts = factors(found if {*reads(found)} == {*reads(e)} else e)
+    return product([f if (x := _argument(f)) is None else Op("sigmoid", (x,)) for f in parts])
+
+
+def _argument(f: Expr) -> Expr | None:
+    """x for 1/(1 + exp(−x))."""
+    exps = exponents(f.args[1]) if isinstance(f, Op) and is_reciprocal(f) else []
+    own = [x for x in exps if x != ZERO and not (isinstance(x, Op) and x.op == "where")]
+    return neg(own[0]) if len(exps) == 2 and len(own) == 1 and ZERO in exps else None
 
 
 def _divides(e: Expr, values: list[Expr]) -> bool:

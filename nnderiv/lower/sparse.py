@@ -12,9 +12,10 @@ So go labels, smoothed or not, and the gradient of a cross-entropy: arrays as la
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
+from ..bounds import inside, never_negative
 from ..expr import (
     ZERO,
     Expr,
@@ -64,7 +65,7 @@ def sparse(forward: Program, backward: Program) -> tuple[Program, Program]:
     kept = {name for p in programs for name in (*p.outputs, *p.components)}
     found = {e.tensor: s for p in programs for e in p.equations if e.tensor not in kept and (s := _sparse(p, e)) is not None}
     while found:
-        written = [_Written(found, e) for p in programs for e in p.equations]
+        written = [_Written(found, p, e) for p in programs for e in p.equations]
         whole = {r.tensor for w in written for r in all_reads(w.equation.body)} & found.keys()
         if not whole:
             return _without(forward, found), _without(backward, found)
@@ -73,11 +74,11 @@ def sparse(forward: Program, backward: Program) -> tuple[Program, Program]:
 
 
 def _without(program: Program, found: dict[str, _Sparse]) -> Program:
-    return replace(program, equations=tuple(_Written(found, e).equation for e in program.equations if e.tensor not in found))
+    return replace(program, equations=tuple(_Written(found, program, e).equation for e in program.equations if e.tensor not in found))
 
 
 def _sparse(program: Program, e: Equation) -> _Sparse | None:
-    """The equation as a number and spots, all along the same axis, if it is that."""
+    """The equation as a number and spots, all along the same axis, if it is that, and reads all that it reads inside."""
     if e.is_base or len(program.definitions[e.tensor]) > 1 or has_reduction(e.body):
         return None
     positive = positive_names(program)
@@ -85,17 +86,28 @@ def _sparse(program: Program, e: Equation) -> _Sparse | None:
     spots = [(sign, spot) for sign, _, spot in terms if spot is not None]
     even = [(sign, t) for sign, t, spot in terms if spot is None]
     axes = list(dict.fromkeys(spot.axis for _, spot in spots))
-    if len(axes) != 1 or any(axes[0] in free_symbols(t) for _, t in even):
+    if len(axes) != 1 or any(axes[0] in free_symbols(t) for _, t in even) or not never_negative(e.ranges[axes[0]].size, {}, positive):
+        return None
+    r = e.ranges[axes[0]]
+    beside = all(_inside(program, e, all_reads(t), positive) for _, t in even)
+    if not beside or not all(_inside(program, e, s.reads, positive, (s.place - r.lo, r.hi - 1 - s.place)) for _, s in spots):
         return None
     return _Sparse(e, e.indices.index(axes[0]), even, spots)
+
+
+def _inside(program: Program, e: Equation, reads: Iterable[Read], positive: Collection[str], facts: Iterable[Int] = ()) -> bool:
+    """Whether nothing is read outside, which sums would leave out, where it is their summand, and count, where it is beside them."""
+    return all(inside(s, axis, e.ranges, positive, facts) for r in reads for s, axis in zip(r.subs, program.hulls[r.tensor], strict=True))
 
 
 class _Written:
     """An equation with sparse tensors written in where it adds multiples of them, or sums those over their axis."""
 
-    def __init__(self, found: dict[str, _Sparse], e: Equation):
-        self.found, self.ranges = found, e.ranges
-        self.equation = e if e.tensor in found else self._equation(e)
+    def __init__(self, found: dict[str, _Sparse], program: Program, e: Equation):
+        self.found, self.ranges, self.program = found, e.ranges, program
+        self.equation = e
+        if e.tensor not in found:
+            self.equation = self._equation(e)
 
     def _equation(self, e: Equation) -> Equation:
         body = signed([term for sign, t in additive_terms(e.body) for term in self.added(sign, t)])
@@ -110,8 +122,14 @@ class _Written:
     def visit(self, node: Expr) -> Expr:
         if isinstance(node, Reduce) and node.op == "sum":
             for s, read, rest in self.multiples(factors(node.body), node.indices):
-                return signed(self.summed(node.indices, s, read, rest))
+                if self.may_stand_outside(rest):
+                    return signed(self.summed(node.indices, s, read, rest))
         return map_children(self.visit, node)
+
+    def may_stand_outside(self, parts: Collection[Expr]) -> bool:
+        """Whether a product is the same beside a sum and in it: it reads all inside, or is 0 where a factor is read outside."""
+        read = [r for f in parts for r in (all_reads(f)[1:] if isinstance(f, Read) else all_reads(f))]
+        return _inside(self.program, self.equation, read, positive_names(self.program))
 
     def summed(self, indices: tuple[str, ...], s: _Sparse, read: Read, rest: Collection[Expr]) -> Terms:
         """Σ over indices, the axis among them, of a sparse tensor times the rest: one sum for each of its terms."""

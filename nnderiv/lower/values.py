@@ -248,6 +248,8 @@ class Values(Writer):
             return frame.combine(function(f"np.{e.op}imum", 2), a, b)
         if e.op == "exp" and (difference := self.difference_from_lse(frame, e.args[0])) is not None:
             return difference
+        if e.op == "exp" and (ratio := self.ratio_of_exps(frame, e.args[0])) is not None:
+            return ratio
         if e.op == "log" and "shifted" not in self.without and (exps := exponents(e.args[0])):
             return self.log_of_exps(frame, exps)
         x = self.operand(frame, e, e.args[0])
@@ -287,6 +289,17 @@ class Values(Writer):
         if not self.may_be_infinite(lse[0].tensor):
             return None
         return frame.combine(function("_exp_difference", 2), self.value(frame, rest), self.value(frame, lse[0]))
+
+    def ratio_of_exps(self, frame: Frame, e: Expr) -> Array | None:
+        """exp(a − b) where both may be −inf, as the scores of states that cannot be reached are; not of what a maximum is taken from."""
+        terms = additive_terms(e)
+        masked = [any(n == INF or isinstance(n, Read) and n.tensor in self.program.unbounded for n in walk(t)) for _, t in terms]
+        largest = [d.body for s, t in terms if s < 0 and isinstance(t, Read) for d in self.program.definitions.get(t.tensor, ())]
+        signs = {s for (s, _), m in zip(terms, masked, strict=True) if m}
+        if signs != {1, -1} or any(isinstance(b, Reduce) and b.op == "max" for b in largest):
+            return None
+        above, below = (self.value(frame, signed([(1, t) for s, t in terms if s == sign])) for sign in (1, -1))
+        return frame.combine(function("_exp_ratio", 2), above, below)
 
     def is_lse(self, name: str) -> bool:
         return any(isinstance(d.body, Reduce) and d.body.op == "logsumexp" for d in self.program.definitions.get(name, ()))

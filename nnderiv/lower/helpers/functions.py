@@ -122,6 +122,13 @@ def _exp_difference(x, total, out=None):
     return np.exp(e, out=e) if np.ndim(e) else np.exp(e)
 
 
+@np.errstate(invalid="ignore", over="ignore")
+def _exp_ratio(x, y, out=None):
+    """exp(x)/exp(y), and 0 where x is -inf, whatever y is."""
+    e = np.where(x == -np.inf, x, x - y)
+    return np.exp(e, out=out)
+
+
 def _softplus(x, out=None):
     """log(1 + exp(x)) = max(x, 0) + log(1 + exp(-abs(x))), without overflow."""
     if not np.ndim(x):
