@@ -1674,7 +1674,7 @@ def test_few_entries_along_an_axis_are_reduced_as_many_are(dtype: str) -> None:
     for shape in [(0, 3), (3, 0), (4, 1), (300, 3), (7, 16), (500, 2, 3), (200, 3, 2), (40, 30, 20), (9,)]:
         x = np.where(rng.random(shape) < 0.05, rng.choice(np.array([np.inf, -np.inf, np.nan], dtype), shape), rng.normal(size=shape))
         x = x.astype(dtype)
-        for axis, keep in itertools.product([*range(x.ndim), tuple(range(1, x.ndim))], (False, True)):
+        for axis, keep in itertools.product([*range(x.ndim), tuple(range(1, x.ndim)), (0, x.ndim - 1)[:x.ndim]], (False, True)):
             for pick, start in ((np.maximum, -np.inf), (np.minimum, np.inf), (np.maximum, np.finfo(dtype).min)):
                 wanted = pick.reduce(x, axis, initial=start, keepdims=keep)
                 mine = tools["_extreme"](pick, x, axis, start, keepdims=keep)
@@ -1817,6 +1817,47 @@ def test_what_is_read_at_digits_is_a_view_with_an_axis_for_each(text: str, gradi
             assert all(np.array_equal(inputs[name], x) for name, x in before.items())
     if gradient:
         assert not re.search(r"_gather|_scatter|np.where", d.numpy().split("def forward")[1])
+
+
+ENLARGED = {
+    "by repetition": ("X[N,H,W] -> Y\nY[n,a,b] = X[n,a//2,b//3] for a < 2*H, b < 3*W", (2, 3, 4)),
+    "by interleaved channels": ("X[N,2,2,H,W] -> Y\nY[n,a,b] = X[n,a%2,b%2,a//2,b//2] for a < 2*H, b < 2*W", (2, 2, 2, 3, 4)),
+}
+
+
+@pytest.mark.parametrize("name", ENLARGED)
+def test_what_lies_between_neighbours_is_written_place_by_place(name: str) -> None:
+    text, shape = ENLARGED[name]
+    d, rng = nd.derive(text), np.random.default_rng(0)
+    assert "places[" in body(text, "forward") and "np.broadcast_to" not in body(text, "forward")
+    assert_means(d, d.compile(), {"X": rng.normal(size=shape)}, rng)
+    assert d.compile().forward(X=np.ones((0, *shape[1:])))[0].size == d.compile().forward(X=np.ones((*shape[:-1], 0)))[0].size == 0
+    for value in ("X[n,b//2,b%2]", "exp(X[n,b//2,b%2])*c[b//2]"):  # stand there as they are
+        assert "places[" not in body(f"X[N,W,2], c[W] -> Y\nY[n,b] = {value} for b < 2*W", "forward")
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("K", [2, 4, 7])
+def test_the_log_of_a_sum_of_few_exponentials_goes_one_after_the_other(K: int) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(scale=1000, size=(50, 60, K)).astype(np.float32)
+    x[:20, :, :1] = -np.inf
+    x[0] = -np.inf
+    d = nd.derive("x[N,M,K] -> y\ny[n,m] = logsumexp[k](x[n,m,k])")
+    y, g = run(d.compile(), {"dy": np.ones((50, 60), np.float32)}, x=x)
+    t = torch.tensor(x, requires_grad=True)
+    expected = torch.logsumexp(t, 2)
+    np.testing.assert_allclose(y, expected.detach().numpy(), rtol=1e-6)
+    np.testing.assert_allclose(g.dx[1:], torch.autograd.grad(expected.sum(), t)[0].numpy()[1:], rtol=1e-5, atol=1e-30)
+    assert (g.dx[0] == 0).all()
+    x[1, :, 0] = np.inf
+    assert (d.compile().forward(x=x)[0][1] == np.inf).all()
+    pooled = "X[H,W] -> Y\nY[i,j] = logsumexp[u,v](X[2*i+u,2*j+v]) for i < H//2, j < W//2, u < 2, v < 2"
+    d = nd.derive(pooled)
+    for shape in ((80, 90), (81, 61), (1, 2), (0, 4)):
+        X = rng.normal(size=shape)
+        tiles = X[:shape[0]//2*2, :shape[1]//2*2].reshape(shape[0]//2, 2, shape[1]//2, 2)
+        np.testing.assert_allclose(d.compile().forward(X=X)[0], np.log(np.exp(tiles).sum((1, 3))), rtol=1e-12)
 
 
 def test_tiles_side_by_side_are_read_at_once_and_not_place_by_place() -> None:

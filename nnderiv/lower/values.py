@@ -456,7 +456,8 @@ class Values(Writer):
     def folded(self, frame: Frame, e: Equation, fold: Fold) -> Array:
         """_fold(V, shape, …) or _scatter(V, shape, …): the adjoint of reading at subscripts that are not plain."""
         whole = tuple(i for i in e.indices if i in e.ranges)
-        if fold.scatter is None and (order := side_by_side(fold, frame.shape(whole))) is not None:
+        order = side_by_side(fold, frame.shape(whole)) if fold.scatter is None else None
+        if order is not None and not self.is_interleaved(fold, order):
             return self.reshaped(frame, fold, order, whole)
         inner = self.fold_frame(fold)
         if fold.scatter is None and "by_place" not in self.without:
@@ -464,6 +465,8 @@ class Values(Writer):
             by_place = scattered(self, inner, fold, sizes, axes)
             if by_place is not None:
                 return replace(by_place, labels=tuple(i for i in e.indices if i in e.ranges))
+        if order is not None:
+            return self.reshaped(frame, fold, order, whole)
         array = self.value(inner, fold.values)
         array = permute(self.broadcast(inner, array, inner.sort(fold.labels)), fold.labels)
         labels = tuple(i for i in e.indices if i in e.ranges)
@@ -476,6 +479,11 @@ class Values(Writer):
             return permute(frame.make(scatter, [array, *indices], fold.moved), labels)
         axes = [self.fold_axis(inner, a) for a in fold.axes]
         return frame.make(call(f"_fold({{0}}, {shape}, {', '.join(axes)})", 0), [array], labels)
+
+    def is_interleaved(self, fold: Fold, order: tuple[str, ...]) -> bool:
+        """Whether few neighbours come from different rows, as in an image that is enlarged, and are not read from where they are so."""
+        ordered = any(tuple(s.name for s in r.subs) == order for r in reads(fold.values))
+        return not ordered and cost.interleaves(fold.ranges[order[-1]].size)
 
     def reshaped(self, frame: Frame, fold: Fold, order: tuple[str, ...], labels: tuple[str, ...]) -> Array:
         """A fold to which each entry is added at a place of its own, one after the other."""
