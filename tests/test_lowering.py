@@ -109,6 +109,8 @@ CASES: dict[str, tuple[str, str, str]] = {
     "held": ("e[N] -> y\ny[n] = where(abs(e[n]) <= 2, e[n]**2/2, 2*abs(e[n]) - 2)", "backward", "de = e.clip(-2, 2)"),
     "whole_steps": ("X[I], K[4] -> Y\nY[a] = sum[u](where((a+1-u)%2 == 0, X[(a+1-u)//2]*K[u], 0)) for a < 2*I",
                     "backward", "dK = _windows(dY, (-1, (4, 1), (I, 2))) @ X"),
+    "one_block": ("q[T,F], k[T,F] -> S\nS[h,i,j] = sum[d](q[i,h*(F//4)+d]*k[j,h*(F//4)+d]) for h < 4, d < F//4",
+                  "backward", "dq = dq_split"),
     "split": ("x[N,2*P], c[P] -> y\ny[n,d] = where(d%2 == 0, -x[n,d+1], x[n,d-1])*c[d//2] for d < 2*P", "forward", "out=y_split[:, :, 1])"),
     "spread": ("X[N,H] -> Y\nY[n,i] = mean[u](X[n,3*i+u]) for u < 3", "backward", "for r in range(3):"),
     "running": ("x[T,N] -> y\ny[t,n] = sum[s](where(s <= t, x[s,n], 0)) for t < T", "backward", "_accumulate(np.add, dx[::-1], 0)"),
@@ -662,6 +664,14 @@ def test_heads_side_by_side_in_one_axis_are_products_of_matrices(size: str, head
     np.testing.assert_allclose(y, expected.detach().numpy(), rtol=1e-10)
     for mine, theirs in zip(g, torch.autograd.grad(expected.sum(), list(t.values())), strict=True):
         np.testing.assert_allclose(mine, theirs.numpy(), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("F, H", [(8, 4), (8, 2), (7, 2), (9, 4), (3, 4), (1, 1), (0, 3)])
+@pytest.mark.parametrize("ranges", ["h < H, d < F//H", "h < H - 1, d < F//H", "h < H, d < F//H - 1"])
+def test_a_place_lies_in_one_head_and_in_none_where_heads_are_empty(F: int, H: int, ranges: str) -> None:
+    d = nd.derive(f"q[T,F], k[T,F], w[H] -> S\nS[i,j] = sum[h,d](w[h]*q[i,h*(F//H)+d]*k[j,h*(F//H)+d]) for {ranges}")
+    rng = np.random.default_rng(0)
+    assert_means(d, d.compile(), {"q": rng.normal(size=(3, F)), "k": rng.normal(size=(3, F)), "w": rng.normal(size=H)}, rng)
 
 
 @pytest.mark.parametrize("equation", [

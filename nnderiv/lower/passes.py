@@ -22,6 +22,7 @@ Programs (equations) -> programs:
     spread       what is read at a//s is written s places at a time
     wrapped      a sum around a circle slides along a tensor that goes on past its ends
     whole_steps  a sum over what a step divides runs over the steps
+    one_block    a sum over blocks, of which an index lies in one, is what that block adds
     running      a sum up to each step is the sum before, and one more
     split        an index that is used by its quotient and remainder is two
     recentre     the kernel stays and the image slides
@@ -81,6 +82,7 @@ from .in_place import in_place
 from .inline import inline
 from .invariant import invariant
 from .nest import nest
+from .one_block import one_block
 from .pieces import split_pieces
 from .recentre import recentre
 from .running import running
@@ -106,6 +108,7 @@ EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
     "spread": lambda program, known: spread(program),
     "wrapped": lambda program, known: wrapped(program),
     "whole_steps": lambda program, known: whole_steps(program),
+    "one_block": lambda program, known: one_block(program),
     "explicit": lambda program, known: make_explicit(program),  # always: it settles what the rest may assume
     "running": lambda program, known: running(program),
     "split": split,
