@@ -144,6 +144,14 @@ CASES: dict[str, tuple[str, str, str]] = {
 }
 
 
+def test_few_factors_are_one_also_where_some_are_among_the_indices_of_others() -> None:
+    text = "x[N,C,I], g[C], s[N,C] -> y\ny[n,c,i] = g[c]*x[n,c,i]/s[n,c]"
+    assert "y = x*(g/s)[..., None]" in body(text, "forward") and "y /= s[..., None]" in body(text, "forward", without=("few",))
+    rng = np.random.default_rng(0)
+    assert_means(nd.derive(text), nd.derive(text).compile(), {"x": rng.normal(size=(2, 3, 4)), "g": rng.normal(size=3),
+                                                              "s": rng.uniform(1, 2, size=(2, 3))}, rng)
+
+
 @pytest.mark.parametrize("name", [n for n in CASES if n not in ("nest", "hoist")])
 def test_a_pass_does_what_it_says_and_can_be_left_out(name: str) -> None:
     text, function, mark = CASES[name]

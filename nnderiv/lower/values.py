@@ -165,10 +165,13 @@ class Values(Writer):
         return _in_turn(frame, sorted((x for g in groups.values() for x in g), key=lambda x: x[1] is DIVIDE))
 
     def few_together(self, frame: Frame, groups: dict[frozenset[str], list[tuple[Array, Operation]]]) -> None:
-        """X[n,c,i] g[c] / s[n]: g/s has entries for n, c only, and X is walked through once, not twice."""
-        for a, b in combinations(sorted(groups, key=lambda g: (len(g), groups[g][0][1] is DIVIDE)), 2):
-            fits = a and not a <= b and any(a | b < host and groups[host][0][1] is MULTIPLY for host in groups)
-            if fits and a in groups and b in groups and a | b not in groups:
+        """X[n,c,i] g[c] / s[n], and over s[n,c]: g/s has entries for n, c only, and X is walked through once, not twice."""
+        def divides(labels: frozenset[str]) -> bool:
+            return groups[labels][0][1] is DIVIDE
+
+        for a, b in combinations(sorted(groups, key=lambda g: (len(g), divides(g))), 2):
+            fits = a and a in groups and b in groups and any(a | b < host and not divides(host) for host in groups)
+            if fits and (a | b not in groups or a | b == b and divides(b) and not divides(a)):
                 first, second = sorted((a, b), key=lambda g: groups[g][0][1] is DIVIDE)
                 parts = [*groups.pop(first), *groups.pop(second)]
                 groups[a | b] = self.in_one(frame, parts)
