@@ -109,6 +109,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "held": ("e[N] -> y\ny[n] = where(abs(e[n]) <= 2, e[n]**2/2, 2*abs(e[n]) - 2)", "backward", "de = e.clip(-2, 2)"),
     "whole_steps": ("X[I], K[4] -> Y\nY[a] = sum[u](where((a+1-u)%2 == 0, X[(a+1-u)//2]*K[u], 0)) for a < 2*I",
                     "backward", "dK = _windows(dY, (-1, (4, 1), (I, 2))) @ X"),
+    "axis_by_axis": ("X[H,W] -> Y\nY[i,j] = mean[u,v](X[4*i+u,4*j+v]) for u < 4, v < 4", "backward", "dX_rows"),
     "one_block": ("q[T,F], k[T,F] -> S\nS[h,i,j] = sum[d](q[i,h*(F//4)+d]*k[j,h*(F//4)+d]) for h < 4, d < F//4",
                   "backward", "dq = dq_split"),
     "split": ("x[N,2*P], c[P] -> y\ny[n,d] = where(d%2 == 0, -x[n,d+1], x[n,d-1])*c[d//2] for d < 2*P", "forward", "out=y_split[:, :, 1])"),
@@ -1837,6 +1838,40 @@ def test_what_is_read_at_digits_is_a_view_with_an_axis_for_each(text: str, gradi
         assert not re.search(r"_gather|_scatter|np.where", d.numpy().split("def forward")[1])
 
 
+@pytest.mark.parametrize("op", ["sum", "mean", "max", "min"])
+@pytest.mark.parametrize("window, ranges, shape, rows", [
+    ("3*i+u,3*j+v", "i < H//3, j < W//3, u < 3, v < 3", (7, 9), True),
+    ("3*i+u-1,3*j+v-2", "i < (H + 1)//3 + 1, j < (W + 2)//3 + 1, u < 3, v < 3", (7, 9), True),   # beyond the edges
+    ("s*i+u,s*j+v", "i < H//s, j < W//s, u < s, v < s", (6, 5), True),
+    ("2*i+u,2*j+v", "i < H//2, j < W//2, u < 2, v < 2", (4, 5), False),                            # as many places as axis by axis
+    ("2*i+u,2*j+v", "i < (H - 1)//2, j < (W - 1)//2, u < 3, v < 3", (7, 5), False),                # one over the other
+])
+def test_windows_side_by_side_are_reduced_one_axis_after_the_other(op: str, window: str, ranges: str, shape: Any, rows: bool) -> None:
+    parameter = ", int s" if "s*" in window else ""
+    text = f"X[N,H,W]{parameter} -> Y\nY[n,i,j] = {op}[u,v](X[n,{window}]) for {ranges}"
+    counts = op == "mean" and "-" in window  # how many there are, at the edges, is no sum over a window
+    assert ("Y_rows" in body(text, "forward")) == (rows and not counts)
+    d, rng = nd.derive(text), np.random.default_rng(0)
+    inputs = {"X": rng.normal(size=(2, *shape))} | ({"s": 2} if parameter else {})
+    assert_means(d, d.compile(), inputs, rng)
+    left_out = run(d.compile(without=("axis_by_axis",)), {"dY": 1 + 0*d.compile().forward(**inputs)[0]}, **inputs)
+    mine = run(d.compile(), {"dY": np.ones_like(left_out[0])}, **inputs)
+    np.testing.assert_allclose(mine[0], left_out[0], rtol=1e-12)
+    np.testing.assert_allclose(mine[1].dX, left_out[1].dX, rtol=1e-12)
+    empty = d.compile().forward(**inputs | {"X": np.ones((0, *shape))})[0]
+    assert empty.shape == (0, *mine[0].shape[1:])
+
+
+def test_blocks_of_three_axes_are_reduced_and_enlarged_one_after_the_other() -> None:
+    rng = np.random.default_rng(0)
+    for text in ("X[A,B,C] -> Y\nY[i,j,k] = max[u,v,w](X[3*i+u,3*j+v,2*k+w]) for i < A//3, j < B//3, k < C//2, u < 3, v < 3, w < 2",
+                 "X[A,B,C] -> Y\nY[i,j,k] = 2*X[i//2,j//3,k//2] for i < 2*A, j < 3*B, k < 2*C + 1",
+                 "X[A,B,C] -> Y\nY[i,j,k] = 2*X[i//2,j,k] for i < 2*A"):
+        assert ("Y_rows" in body(text, "forward")) == ("k//2" in text or "max" in text)
+        d = nd.derive(text)
+        assert_means(d, d.compile(), {"X": rng.normal(size=(4, 3, 5))}, rng)
+
+
 ENLARGED = {
     "by repetition": ("X[N,H,W] -> Y\nY[n,a,b] = X[n,a//2,b//3] for a < 2*H, b < 3*W", (2, 3, 4)),
     "by interleaved channels": ("X[N,2,2,H,W] -> Y\nY[n,a,b] = X[n,a%2,b%2,a//2,b//2] for a < 2*H, b < 2*W", (2, 2, 2, 3, 4)),
@@ -1847,7 +1882,7 @@ ENLARGED = {
 def test_what_lies_between_neighbours_is_written_place_by_place(name: str) -> None:
     text, shape = ENLARGED[name]
     d, rng = nd.derive(text), np.random.default_rng(0)
-    assert "places[" in body(text, "forward") and "np.broadcast_to" not in body(text, "forward")
+    assert "places[" in body(text, "forward") and "reshape(N, 2*H, 2*W).copy()" not in body(text, "forward")
     assert_means(d, d.compile(), {"X": rng.normal(size=shape)}, rng)
     assert d.compile().forward(X=np.ones((0, *shape[1:])))[0].size == d.compile().forward(X=np.ones((*shape[:-1], 0)))[0].size == 0
     for value in ("X[n,b//2,b%2]", "exp(X[n,b//2,b%2])*c[b//2]"):  # stand there as they are

@@ -19,6 +19,7 @@ Programs (equations) -> programs:
     pieces       what a recurrence leaves at its end is a tensor of its own
     distribute   a sum of products of matrices is one product for each
     skew         what depends on i and i − j, as relative positions do, is a product of matrices, read askew
+    axis_by_axis  windows along two axes go along one after the other
     spread       what is read at a//s is written s places at a time
     wrapped      a sum around a circle slides along a tensor that goes on past its ends
     whole_steps  a sum over what a step divides runs over the steps
@@ -67,6 +68,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 
 from ..program import Program
+from .axis_by_axis import axis_by_axis
 from .carry import carry
 from .common import common
 from .distribute import distribute
@@ -104,6 +106,7 @@ EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
     "unmask": unmask,
     "pieces": lambda program, known: split_pieces(program),
     "distribute": lambda program, known: distribute(program),
+    "axis_by_axis": axis_by_axis,
     "skew": skew,
     "spread": lambda program, known: spread(program),
     "wrapped": lambda program, known: wrapped(program),

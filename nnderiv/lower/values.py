@@ -491,9 +491,11 @@ class Values(Writer):
     def reshaped(self, frame: Frame, fold: Fold, order: tuple[str, ...], labels: tuple[str, ...]) -> Array:
         """A fold to which each entry is added at a place of its own, one after the other."""
         inner = self.fold_frame(replace(fold, order=(*order, *(i for i in fold.order if i not in order))))
-        array = permute(self.broadcast(inner, self.value(inner, fold.values), order), order)
-        reshape = call(f"{{0}}.reshape({', '.join(map(frame.size, labels))})", 9, owns=False)
-        return replace(frame.make(reshape, [array], labels), is_view=array.is_view)
+        value = self.value(inner, fold.values)
+        array = permute(self.broadcast(inner, value, order), order)
+        copied = ".copy()" if array.is_view and value.origin.labels != order else ""  # what cannot be a view has memory of its own
+        reshape = call(f"{{0}}{copied}.reshape({', '.join(map(frame.size, labels))})", 9, owns=False)
+        return replace(frame.make(reshape, [array], labels), is_view=array.is_view and not copied)
 
     def fold_axis(self, inner: Frame, axis: tuple[Int, tuple[tuple[str, Int], ...]] | None) -> str:
         if axis is None:
