@@ -103,7 +103,7 @@ def _room(shape, axes, dtype, outside=0):
     sizes = [max(0, size) for group in spans for size, _ in group]
     strides = [step * one for group, one in zip(spans, steps) for _, step in group]
     first = sum(start * one for start, one in zip(starts, steps))
-    memory = np.full(padded, outside, dtype)
+    memory = np.full(padded, outside, dtype) if outside else np.zeros(padded, dtype)
     A = memory[tuple(slice(b, b + n) for n, (b, _) in zip(shape, margins))]
     if 0 in sizes:
         return A, np.zeros(sizes, dtype)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from math import gcd
 
-from .bounds import never_negative
+from .bounds import inside, never_negative
 from .conditions import divisible
 from .expr import (
     INF,
@@ -229,7 +229,7 @@ def deviations(term: Term, dims: Ranges, ctx: Context) -> Term | None:
     for k, f in enumerate(parts):
         for y, m in _differences(f):
             elsewhere = {s for e in (*parts[:k], *parts[k + 1 :], *term.conditions) for s in free_symbols(e)}
-            mean = _mean_of(y, m, term.indices, ctx)
+            mean = _mean_of(y, m, term.indices, dims, ctx)
             if mean and not elsewhere & set(mean) and set(mean) <= set(term.indices):
                 return None
     return term
@@ -243,8 +243,8 @@ def _differences(e: Expr) -> Iterator[tuple[Read, Read]]:
                 yield a, b
 
 
-def _mean_of(y: Read, m: Read, indices: Ranges, ctx: Context) -> list[str]:
-    """The bound letters over which m is the mean of y; none if it is not."""
+def _mean_of(y: Read, m: Read, indices: Ranges, dims: Ranges, ctx: Context) -> list[str]:
+    """The bound letters over which m is the mean of y, over all or over groups, as of y[4·q + c]; none if it is not."""
     definitions = ctx.program.definitions.get(m.tensor, ())
     axes = ctx.axes(m.tensor)
     if len(definitions) != 1 or definitions[0].is_base or axes is None or not all(s.name for s in m.subs):
@@ -258,10 +258,14 @@ def _mean_of(y: Read, m: Read, indices: Ranges, ctx: Context) -> list[str]:
     for i in total.indices:
         count = count * d.ranges[i].size
     at = dict(zip(d.indices, m.subs, strict=True))
-    bound = {str(t.name): str(s.name) for t, s in zip(total.body.subs, y.subs, strict=True) if t.name in total.indices}
+    bound: dict[str, str] = {}
+    for t, s, axis in zip(total.body.subs, y.subs, ctx.axes(y.tensor) or (), strict=False):
+        within = inside(s, axis, {**dims, **indices}, ctx.positive)
+        bound |= {i: b for i in total.indices if i in t.symbols() and within for b in indices if t.subst({**at, i: Int.symbol(b)}) == s}
     same = subst_indices(total.body, {**at, **{i: Int.symbol(b) for i, b in bound.items()}}) == y
-    spans = set(bound) == set(total.indices) and all(indices.get(b) == d.ranges[i] == _axis(y, b, ctx) for i, b in bound.items())
-    is_mean = [f for f in parts if f is not total] == factors(ONE / (num(count.constant) if count.is_constant else IntValue(count)))
+    spans = set(bound) == set(total.indices) and all(indices[b] == d.ranges[i] for i, b in bound.items())
+    counts = (num(count.constant) if count.is_constant else IntValue(count), IntValue(Int.extreme("max", count, Int.of(1))))
+    is_mean = [f for f in parts if f is not total] in [factors(ONE / n) for n in counts]  # the mean of nothing is 0
     return list(bound.values()) if same and spans and is_mean and len(set(bound.values())) == len(bound) else []
 
 

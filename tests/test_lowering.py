@@ -109,6 +109,9 @@ CASES: dict[str, tuple[str, str, str]] = {
     "held": ("e[N] -> y\ny[n] = where(abs(e[n]) <= 2, e[n]**2/2, 2*abs(e[n]) - 2)", "backward", "de = e.clip(-2, 2)"),
     "whole_steps": ("X[I], K[4] -> Y\nY[a] = sum[u](where((a+1-u)%2 == 0, X[(a+1-u)//2]*K[u], 0)) for a < 2*I",
                     "backward", "dK = _windows(dY, (-1, (4, 1), (I, 2))) @ X"),
+    "axis_by_axis": ("X[H,W] -> Y\nY[i,j] = mean[u,v](X[4*i+u,4*j+v]) for u < 4, v < 4", "backward", "dX_rows"),
+    "one_block": ("q[T,F], k[T,F] -> S\nS[h,i,j] = sum[d](q[i,h*(F//4)+d]*k[j,h*(F//4)+d]) for h < 4, d < F//4",
+                  "backward", "dq = dq_split"),
     "split": ("x[N,2*P], c[P] -> y\ny[n,d] = where(d%2 == 0, -x[n,d+1], x[n,d-1])*c[d//2] for d < 2*P", "forward", "out=y_split[:, :, 1])"),
     "spread": ("X[N,H] -> Y\nY[n,i] = mean[u](X[n,3*i+u]) for u < 3", "backward", "for r in range(3):"),
     "running": ("x[T,N] -> y\ny[t,n] = sum[s](where(s <= t, x[s,n], 0)) for t < T", "backward", "_accumulate(np.add, dx[::-1], 0)"),
@@ -140,6 +143,14 @@ CASES: dict[str, tuple[str, str, str]] = {
     "squares": ("x[N] -> y\ny[n] = x[n]**7", "forward", "y = (x**2*x)**2"),
     "front": (CHAIN, "forward", "_logsumexp(A[:, None] + a[:, t - 1].T[..., None], 0)"),
 }
+
+
+def test_few_factors_are_one_also_where_some_are_among_the_indices_of_others() -> None:
+    text = "x[N,C,I], g[C], s[N,C] -> y\ny[n,c,i] = g[c]*x[n,c,i]/s[n,c]"
+    assert "y = x*(g/s)[..., None]" in body(text, "forward") and "y /= s[..., None]" in body(text, "forward", without=("few",))
+    rng = np.random.default_rng(0)
+    assert_means(nd.derive(text), nd.derive(text).compile(), {"x": rng.normal(size=(2, 3, 4)), "g": rng.normal(size=3),
+                                                              "s": rng.uniform(1, 2, size=(2, 3))}, rng)
 
 
 @pytest.mark.parametrize("name", [n for n in CASES if n not in ("nest", "hoist")])
@@ -690,6 +701,14 @@ def test_heads_side_by_side_in_one_axis_are_products_of_matrices(size: str, head
     np.testing.assert_allclose(y, expected.detach().numpy(), rtol=1e-10)
     for mine, theirs in zip(g, torch.autograd.grad(expected.sum(), list(t.values())), strict=True):
         np.testing.assert_allclose(mine, theirs.numpy(), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("F, H", [(8, 4), (8, 2), (7, 2), (9, 4), (3, 4), (1, 1), (0, 3)])
+@pytest.mark.parametrize("ranges", ["h < H, d < F//H", "h < H - 1, d < F//H", "h < H, d < F//H - 1"])
+def test_a_place_lies_in_one_head_and_in_none_where_heads_are_empty(F: int, H: int, ranges: str) -> None:
+    d = nd.derive(f"q[T,F], k[T,F], w[H] -> S\nS[i,j] = sum[h,d](w[h]*q[i,h*(F//H)+d]*k[j,h*(F//H)+d]) for {ranges}")
+    rng = np.random.default_rng(0)
+    assert_means(d, d.compile(), {"q": rng.normal(size=(3, F)), "k": rng.normal(size=(3, F)), "w": rng.normal(size=H)}, rng)
 
 
 @pytest.mark.parametrize("equation", [
@@ -1752,7 +1771,7 @@ def test_few_entries_along_an_axis_are_reduced_as_many_are(dtype: str) -> None:
     for shape in [(0, 3), (3, 0), (4, 1), (300, 3), (7, 16), (500, 2, 3), (200, 3, 2), (40, 30, 20), (9,)]:
         x = np.where(rng.random(shape) < 0.05, rng.choice(np.array([np.inf, -np.inf, np.nan], dtype), shape), rng.normal(size=shape))
         x = x.astype(dtype)
-        for axis, keep in itertools.product([*range(x.ndim), tuple(range(1, x.ndim))], (False, True)):
+        for axis, keep in itertools.product([*range(x.ndim), tuple(range(1, x.ndim)), (0, x.ndim - 1)[:x.ndim]], (False, True)):
             for pick, start in ((np.maximum, -np.inf), (np.minimum, np.inf), (np.maximum, np.finfo(dtype).min)):
                 wanted = pick.reduce(x, axis, initial=start, keepdims=keep)
                 mine = tools["_extreme"](pick, x, axis, start, keepdims=keep)
@@ -1895,6 +1914,81 @@ def test_what_is_read_at_digits_is_a_view_with_an_axis_for_each(text: str, gradi
             assert all(np.array_equal(inputs[name], x) for name, x in before.items())
     if gradient:
         assert not re.search(r"_gather|_scatter|np.where", d.numpy().split("def forward")[1])
+
+
+@pytest.mark.parametrize("op", ["sum", "mean", "max", "min"])
+@pytest.mark.parametrize("window, ranges, shape, rows", [
+    ("3*i+u,3*j+v", "i < H//3, j < W//3, u < 3, v < 3", (7, 9), True),
+    ("3*i+u-1,3*j+v-2", "i < (H + 1)//3 + 1, j < (W + 2)//3 + 1, u < 3, v < 3", (7, 9), True),   # beyond the edges
+    ("s*i+u,s*j+v", "i < H//s, j < W//s, u < s, v < s", (6, 5), True),
+    ("2*i+u,2*j+v", "i < H//2, j < W//2, u < 2, v < 2", (4, 5), False),                            # as many places as axis by axis
+    ("2*i+u,2*j+v", "i < (H - 1)//2, j < (W - 1)//2, u < 3, v < 3", (7, 5), False),                # one over the other
+])
+def test_windows_side_by_side_are_reduced_one_axis_after_the_other(op: str, window: str, ranges: str, shape: Any, rows: bool) -> None:
+    parameter = ", int s" if "s*" in window else ""
+    text = f"X[N,H,W]{parameter} -> Y\nY[n,i,j] = {op}[u,v](X[n,{window}]) for {ranges}"
+    counts = op == "mean" and "-" in window  # how many there are, at the edges, is no sum over a window
+    assert ("Y_rows" in body(text, "forward")) == (rows and not counts)
+    d, rng = nd.derive(text), np.random.default_rng(0)
+    inputs = {"X": rng.normal(size=(2, *shape))} | ({"s": 2} if parameter else {})
+    assert_means(d, d.compile(), inputs, rng)
+    left_out = run(d.compile(without=("axis_by_axis",)), {"dY": 1 + 0*d.compile().forward(**inputs)[0]}, **inputs)
+    mine = run(d.compile(), {"dY": np.ones_like(left_out[0])}, **inputs)
+    np.testing.assert_allclose(mine[0], left_out[0], rtol=1e-12)
+    np.testing.assert_allclose(mine[1].dX, left_out[1].dX, rtol=1e-12)
+    empty = d.compile().forward(**inputs | {"X": np.ones((0, *shape))})[0]
+    assert empty.shape == (0, *mine[0].shape[1:])
+
+
+def test_blocks_of_three_axes_are_reduced_and_enlarged_one_after_the_other() -> None:
+    rng = np.random.default_rng(0)
+    for text in ("X[A,B,C] -> Y\nY[i,j,k] = max[u,v,w](X[3*i+u,3*j+v,2*k+w]) for i < A//3, j < B//3, k < C//2, u < 3, v < 3, w < 2",
+                 "X[A,B,C] -> Y\nY[i,j,k] = 2*X[i//2,j//3,k//2] for i < 2*A, j < 3*B, k < 2*C + 1",
+                 "X[A,B,C] -> Y\nY[i,j,k] = 2*X[i//2,j,k] for i < 2*A"):
+        assert ("Y_rows" in body(text, "forward")) == ("k//2" in text or "max" in text)
+        d = nd.derive(text)
+        assert_means(d, d.compile(), {"X": rng.normal(size=(4, 3, 5))}, rng)
+
+
+ENLARGED = {
+    "by repetition": ("X[N,H,W] -> Y\nY[n,a,b] = X[n,a//2,b//3] for a < 2*H, b < 3*W", (2, 3, 4)),
+    "by interleaved channels": ("X[N,2,2,H,W] -> Y\nY[n,a,b] = X[n,a%2,b%2,a//2,b//2] for a < 2*H, b < 2*W", (2, 2, 2, 3, 4)),
+}
+
+
+@pytest.mark.parametrize("name", ENLARGED)
+def test_what_lies_between_neighbours_is_written_place_by_place(name: str) -> None:
+    text, shape = ENLARGED[name]
+    d, rng = nd.derive(text), np.random.default_rng(0)
+    assert "places[" in body(text, "forward") and "reshape(N, 2*H, 2*W).copy()" not in body(text, "forward")
+    assert_means(d, d.compile(), {"X": rng.normal(size=shape)}, rng)
+    assert d.compile().forward(X=np.ones((0, *shape[1:])))[0].size == d.compile().forward(X=np.ones((*shape[:-1], 0)))[0].size == 0
+    for value in ("X[n,b//2,b%2]", "exp(X[n,b//2,b%2])*c[b//2]"):  # stand there as they are
+        assert "places[" not in body(f"X[N,W,2], c[W] -> Y\nY[n,b] = {value} for b < 2*W", "forward")
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("K", [2, 4, 7])
+def test_the_log_of_a_sum_of_few_exponentials_goes_one_after_the_other(K: int) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(scale=1000, size=(50, 60, K)).astype(np.float32)
+    x[:20, :, :1] = -np.inf
+    x[0] = -np.inf
+    d = nd.derive("x[N,M,K] -> y\ny[n,m] = logsumexp[k](x[n,m,k])")
+    y, g = run(d.compile(), {"dy": np.ones((50, 60), np.float32)}, x=x)
+    t = torch.tensor(x, requires_grad=True)
+    expected = torch.logsumexp(t, 2)
+    np.testing.assert_allclose(y, expected.detach().numpy(), rtol=1e-6)
+    np.testing.assert_allclose(g.dx[1:], torch.autograd.grad(expected.sum(), t)[0].numpy()[1:], rtol=1e-5, atol=1e-30)
+    assert (g.dx[0] == 0).all()
+    x[1, :, 0] = np.inf
+    assert (d.compile().forward(x=x)[0][1] == np.inf).all()
+    pooled = "X[H,W] -> Y\nY[i,j] = logsumexp[u,v](X[2*i+u,2*j+v]) for i < H//2, j < W//2, u < 2, v < 2"
+    d = nd.derive(pooled)
+    for shape in ((80, 90), (81, 61), (1, 2), (0, 4)):
+        X = rng.normal(size=shape)
+        tiles = X[:shape[0]//2*2, :shape[1]//2*2].reshape(shape[0]//2, 2, shape[1]//2, 2)
+        np.testing.assert_allclose(d.compile().forward(X=X)[0], np.log(np.exp(tiles).sum((1, 3))), rtol=1e-12)
 
 
 def test_tiles_side_by_side_are_read_at_once_and_not_place_by_place() -> None:

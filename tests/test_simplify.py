@@ -61,11 +61,28 @@ TEXTBOOK = {
     "the gradient through a mean has no term of the deviations, which add up to 0":
         ("x[N,D], eps -> y\nm[n] = mean[d](x[n,d])\nv[n] = mean[d]((x[n,d] - m[n])**2)\ns[n] = sqrt(v[n] + eps)\n"
          "y[n,d] = (x[n,d] - m[n])/s[n]", "x", "dm[n] = -sum[d](dy[n,d])/s[n]"),
+    "so it is where the mean is that of a group":
+        ("x[N,C], g[C], int G, eps -> y\nm[n,q] = mean[d](x[n,q*(C//G)+d]) for q < G, d < C//G\n"
+         "v[n,q] = mean[d]((x[n,q*(C//G)+d] - m[n,q])**2) for q < G, d < C//G\n"
+         "y[n,c] = g[c]*(x[n,c] - m[n,c//(C//G)])/sqrt(v[n,c//(C//G)] + eps)", "x",
+         "dm[n,q] = -sum[r](dy[n,q*(C//G)+r]*g[q*(C//G)+r])/sqrt(v[n,q] + eps)  for r < C//G"),
     "a quotient is recognised in its derivative":
         ("a[N], b[N], c[N] -> y\nq[n] = (a[n] - b[n])/c[n]\ny[n] = sin(q[n])", "c", "dc[n] = -dq[n]*q[n]/c[n]"),
     "row softmax is P (dP − rowsum)":
         ("X[N,D] -> P\nP[n,d] = softmax[d](X[n,d])", "X", "dX[n,d] = P[n,d]*(dP[n,d] + dP_lse[n])"),
 }
+
+
+@pytest.mark.parametrize("m, is_mean", [
+    ("mean[d](x[n,2*q+d]) for q < C//2, d < 2", True), ("mean[d](x[n,2*q+d]) for q < C//2 - 1, d < 2", True),
+    ("sum[d](x[n,2*q+d])/3 for q < C//2, d < 2", False), ("mean[d](x[n,2*q+d+1]) for q < C//2, d < 2", False),
+    ("mean[d](x[n,2*q+d]) for q < C//2, d < 1", False),
+])
+def test_deviations_add_up_to_nothing_from_the_mean_of_their_own_group_only(m: str, is_mean: bool) -> None:
+    d = nd.derive(f"x[N,C], w[N,C] -> y\nm[n,q] = {m}\ny[n,q] = sum[d](w[n,q]*(x[n,2*q+d] - m[n,q])) for q < C//2 + 1, d < 2")
+    assert d.check(seed=0).ok
+    values = nd.evaluate(d.forward, {"x": [[float(k*k + 1) for k in range(7)]], "w": [[1.0]*7]})["y"][0]
+    assert is_mean == all(v == 0 for v in values)
 
 
 @pytest.mark.parametrize("claim", TEXTBOOK)

@@ -168,7 +168,7 @@ def test_a_transposed_convolution_by_conditions_agrees_with_pytorch(stride: Any,
 
 @pytest.mark.parametrize("place, lo, form", [
     ("H*W*c + W*i + j", 0, "y = x.reshape(N, C*H*W).copy()"),
-    ("c + C*i + C*H*j", 0, "y = x.transpose(0, 3, 2, 1).reshape(N, C*H*W).copy()"),
+    ("c + C*i + C*H*j", 0, "y = x.transpose(0, 3, 2, 1).copy().reshape(N, C*H*W)"),
     ("H*W*c + W*i + j", 1, "for "),  # the first has no place
 ])
 def test_entries_that_fill_an_axis_one_after_the_other_are_reshaped(place: str, lo: int, form: str) -> None:

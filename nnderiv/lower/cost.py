@@ -47,6 +47,17 @@ def walks_kernel(kernel: Iterable[Int], rest: Iterable[Int]) -> bool:
     return places * (CALL + others) < places * others * SCATTERED
 
 
+def goes_axis_by_axis(window: Iterable[Int]) -> bool:
+    """Whether windows are reduced along one axis after the other: U + V places to go to, in long rows, but more memory, and not U · V."""
+    sizes = [typical(s) for s in window]
+    return 4*prod(sizes) > 5*sum(sizes)
+
+
+def interleaves(neighbours: Int) -> bool:
+    """Whether so few neighbours stand side by side that they are written place by place, each in long rows, and not row by row."""
+    return neighbours.is_constant and neighbours.constant < SCATTERED
+
+
 def reads_few(left: Int, moving: Iterable[Int], axis: Int) -> bool:
     """Whether Σ_a x[a] y[a − u] is looked up for every u, rather than each x[a] y[b] added at u = a − b: the u are few of the b.
 

@@ -21,6 +21,7 @@ from ..program import Equation, Input, Program
 from . import cost, layout, specialise
 from .apart import apart
 from .arrays import Storage, tuple_text
+from .axis_by_axis import axis_by_axis
 from .balance import balance
 from .emit import Body
 from .explicit import make_explicit
@@ -176,7 +177,7 @@ class _Lowering:
         head = f"def forward(*, {names}):"
         body.line(f'"""{", ".join(map(str, self.original.inputs))} -> ({", ".join(self.original.outputs)}), residuals"""')
         self.entry(body)
-        body.shown = _as_written(self.forward, self.forward_program)
+        body.shown = _as_written(self.forward, self.forward, self.forward_program)
         body.softmaxes = softmaxes(self.forward_program, self.forward_equations, {*self.forward.outputs, *self.residuals})
         body.kept = {*self.forward.outputs, *self.residuals}
         for e in self.forward_equations:
@@ -208,7 +209,7 @@ class _Lowering:
             self.seed(body, i)
         definitions = {**self.forward_program.definitions, **self.backward_program.definitions}
         body.facts = Facts(definitions, self.forward.sizes, self.backward.kinds)
-        body.shown = _as_written(self.backward, self.backward_program)
+        body.shown = _as_written(self.backward, self.forward, self.backward_program)
         body.softmaxes = softmaxes(self.backward_program, self.backward_equations, self.backward.outputs)
         body.run(nodes)
         outputs = [self.output(body, n) for n in self.backward.outputs]
@@ -285,13 +286,15 @@ class _Lowering:
         body.line(f'{i.name} = _seed({i.name}, {self.dtype}, {shape}, "{declared}")')
 
 
-def _as_written(program: Program, prepared: Program) -> dict[tuple[object, ...], str]:
+def _as_written(program: Program, known: Program, prepared: Program) -> dict[tuple[object, ...], str]:
     """What to show for equations that were made explicit, or spread: the equation itself, without the conditions that its reads imply;
     so for one that joins what was computed for the digits of an index."""
-    wide = spread(program)
     shown: dict[tuple[object, ...], str] = {}
-    for way in (program,) if wide is program else (wide, program):
-        shown |= {(x.tensor, x.subs, x.body): str(e) for e, x in zip(program.equations, make_explicit(way).equations, strict=True)}
+    rows = axis_by_axis(program, known)
+    for written in (program,) if rows is program else (rows, program):
+        wide = spread(written)
+        for way in (written,) if wide is written else (wide, written):
+            shown |= {(x.tensor, x.subs, x.body): str(e) for e, x in zip(written.equations, make_explicit(way).equations, strict=True)}
     whole = {e.tensor: str(e) for e in program.equations if len(program.definitions[e.tensor]) == 1}
     joins = [e for e in prepared.equations if e.tensor in whole and is_join(program, e)]
     return {**shown, **{(e.tensor, e.subs, e.body): whole[e.tensor] for e in joins}}

@@ -19,9 +19,11 @@ Programs (equations) -> programs:
     pieces       what a recurrence leaves at its end is a tensor of its own
     distribute   a sum of products of matrices is one product for each
     skew         what depends on i and i − j, as relative positions do, is a product of matrices, read askew
+    axis_by_axis  windows along two axes go along one after the other
     spread       what is read at a//s is written s places at a time
     wrapped      a sum around a circle slides along a tensor that goes on past its ends
     whole_steps  a sum over what a step divides runs over the steps
+    one_block    a sum over blocks, of which an index lies in one, is what that block adds
     running      a sum up to each step is the sum before, and one more
     split        an index that is used by its quotient and remainder is two
     recentre     the kernel stays and the image slides
@@ -66,6 +68,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 
 from ..program import Program
+from .axis_by_axis import axis_by_axis
 from .carry import carry
 from .common import common
 from .distribute import distribute
@@ -81,6 +84,7 @@ from .in_place import in_place
 from .inline import inline
 from .invariant import invariant
 from .nest import nest
+from .one_block import one_block
 from .pieces import split_pieces
 from .recentre import recentre
 from .running import running
@@ -102,10 +106,12 @@ EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
     "unmask": unmask,
     "pieces": lambda program, known: split_pieces(program),
     "distribute": lambda program, known: distribute(program),
+    "axis_by_axis": axis_by_axis,
     "skew": skew,
     "spread": lambda program, known: spread(program),
     "wrapped": lambda program, known: wrapped(program),
     "whole_steps": lambda program, known: whole_steps(program),
+    "one_block": lambda program, known: one_block(program),
     "explicit": lambda program, known: make_explicit(program),  # always: it settles what the rest may assume
     "running": lambda program, known: running(program),
     "split": split,

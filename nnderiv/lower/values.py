@@ -165,10 +165,13 @@ class Values(Writer):
         return _in_turn(frame, sorted((x for g in groups.values() for x in g), key=lambda x: x[1] is DIVIDE))
 
     def few_together(self, frame: Frame, groups: dict[frozenset[str], list[tuple[Array, Operation]]]) -> None:
-        """X[n,c,i] g[c] / s[n]: g/s has entries for n, c only, and X is walked through once, not twice."""
-        for a, b in combinations(sorted(groups, key=lambda g: (len(g), groups[g][0][1] is DIVIDE)), 2):
-            fits = a and not a <= b and any(a | b < host and groups[host][0][1] is MULTIPLY for host in groups)
-            if fits and a in groups and b in groups and a | b not in groups:
+        """X[n,c,i] g[c] / s[n], and over s[n,c]: g/s has entries for n, c only, and X is walked through once, not twice."""
+        def divides(labels: frozenset[str]) -> bool:
+            return groups[labels][0][1] is DIVIDE
+
+        for a, b in combinations(sorted(groups, key=lambda g: (len(g), divides(g))), 2):
+            fits = a and a in groups and b in groups and any(a | b < host and not divides(host) for host in groups)
+            if fits and (a | b not in groups or a | b == b and divides(b) and not divides(a)):
                 first, second = sorted((a, b), key=lambda g: groups[g][0][1] is DIVIDE)
                 parts = [*groups.pop(first), *groups.pop(second)]
                 groups[a | b] = self.in_one(frame, parts)
@@ -469,7 +472,8 @@ class Values(Writer):
     def folded(self, frame: Frame, e: Equation, fold: Fold) -> Array:
         """_fold(V, shape, …) or _scatter(V, shape, …): the adjoint of reading at subscripts that are not plain."""
         whole = tuple(i for i in e.indices if i in e.ranges)
-        if fold.scatter is None and (order := side_by_side(fold, frame.shape(whole))) is not None:
+        order = side_by_side(fold, frame.shape(whole)) if fold.scatter is None else None
+        if order is not None and not self.is_interleaved(fold, order):
             return self.reshaped(frame, fold, order, whole)
         inner = self.fold_frame(fold)
         if fold.scatter is None and "by_place" not in self.without:
@@ -477,6 +481,8 @@ class Values(Writer):
             by_place = scattered(self, inner, fold, sizes, axes)
             if by_place is not None:
                 return replace(by_place, labels=tuple(i for i in e.indices if i in e.ranges))
+        if order is not None:
+            return self.reshaped(frame, fold, order, whole)
         array = self.value(inner, fold.values)
         array = permute(self.broadcast(inner, array, inner.sort(fold.labels)), fold.labels)
         labels = tuple(i for i in e.indices if i in e.ranges)
@@ -490,12 +496,19 @@ class Values(Writer):
         axes = [self.fold_axis(inner, a) for a in fold.axes]
         return frame.make(call(f"_fold({{0}}, {shape}, {', '.join(axes)})", 0), [array], labels)
 
+    def is_interleaved(self, fold: Fold, order: tuple[str, ...]) -> bool:
+        """Whether few neighbours come from different rows, as in an image that is enlarged, and are not read from where they are so."""
+        ordered = any(tuple(s.name for s in r.subs) == order for r in reads(fold.values))
+        return not ordered and cost.interleaves(fold.ranges[order[-1]].size)
+
     def reshaped(self, frame: Frame, fold: Fold, order: tuple[str, ...], labels: tuple[str, ...]) -> Array:
         """A fold to which each entry is added at a place of its own, one after the other."""
         inner = self.fold_frame(replace(fold, order=(*order, *(i for i in fold.order if i not in order))))
-        array = permute(self.broadcast(inner, self.value(inner, fold.values), order), order)
-        reshape = call(f"{{0}}.reshape({', '.join(map(frame.size, labels))})", 9, owns=False)
-        return replace(frame.make(reshape, [array], labels), is_view=array.is_view)
+        value = self.value(inner, fold.values)
+        array = permute(self.broadcast(inner, value, order), order)
+        copied = ".copy()" if array.is_view and value.origin.labels != order else ""  # what cannot be a view has memory of its own
+        reshape = call(f"{{0}}{copied}.reshape({', '.join(map(frame.size, labels))})", 9, owns=False)
+        return replace(frame.make(reshape, [array], labels), is_view=array.is_view and not copied)
 
     def fold_axis(self, inner: Frame, axis: tuple[Int, tuple[tuple[str, Int], ...]] | None) -> str:
         if axis is None:
