@@ -37,7 +37,7 @@ class _Run:
 
     def equations(self, e: Equation) -> list[Equation]:
         """The equation, after those of what it reads."""
-        if e.tensor in self.program.components or e.is_base:
+        if e.tensor in self.program.components or e.is_base or all(sum(s.name is None for s in r.subs) < 2 for r in reads(e.body)):
             return [e]
         first: list[Equation] = []
 
