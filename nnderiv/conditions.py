@@ -57,10 +57,15 @@ def divisible(c: Expr) -> Mod | None:
 def solved(c: Expr) -> Iterator[tuple[str, Int]]:
     """(a, n - 1) and (n, a + 1) for the condition a + 1 == n between integers: what each name is."""
     for a, b in equalities(c)[:1]:
-        for name in sorted((a - b).symbols()):
-            split = (a - b).split(name)
-            if split and (split[0] == 1 or split[0] == -1) and name not in split[1].symbols():
-                yield name, -split[0] * split[1]
+        yield from solutions(a - b)
+
+
+def solutions(difference: Int) -> Iterator[tuple[str, Int]]:
+    """What each name is where the difference is 0, if it occurs once, as it is or with a minus."""
+    for name in sorted(difference.symbols()):
+        split = difference.split(name)
+        if split and (split[0] == 1 or split[0] == -1) and name not in split[1].symbols():
+            yield name, -split[0] * split[1]
 
 
 def placed(term: Expr) -> Iterator[tuple[str, Int, Expr]]:

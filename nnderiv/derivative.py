@@ -240,7 +240,7 @@ class _Reverse:
         dims = self.program.dims[name]
         letters = self._letters(name)
         self._add(Equation(self.gradient[name], tuple(map(Int.symbol, letters)), ZERO, dict(zip(letters, dims, strict=True)),
-                                 frozenset(letters)))
+                           frozenset(letters)))
         self.shapes[self.gradient[name]] = dims
 
     # -- one tensor --------------------------------------------------------------------------------------------------

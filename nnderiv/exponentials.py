@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import permutations
 
-from .expr import INF, ZERO, Expr, Op, Reduce, factors, free_symbols, is_reciprocal, map_children, neg, product, subst_indices, where
+from .expr import INF, ONE, ZERO, Expr, Op, Reduce, factors, free_symbols, is_reciprocal, map_children, neg, product, subst_indices, where
 from .integer import Int
 from .program import Ranges
 
@@ -47,7 +47,7 @@ class Exponentials:
 
     def share(self, e: Expr, total: Reduce, kept: tuple[str, ...]) -> Expr | None:
         """e / Σ exp(x), for an exponential e, or a sum of products with one."""
-        if (a := _exponent(e)) is not None:
+        if (a := exponent(e)) is not None:
             return self.softmax(a, total, kept) or _beside(e, total)
         if isinstance(e, Reduce) and e.op == "sum":
             parts = factors(e.body)
@@ -69,17 +69,17 @@ class Exponentials:
 
 def _summed(e: Expr) -> Reduce | None:
     """logsumexp(x), for Σ exp(x)."""
-    x = _exponent(e.body) if isinstance(e, Reduce) and e.op == "sum" else None
+    x = exponent(e.body) if isinstance(e, Reduce) and e.op == "sum" else None
     return Reduce("logsumexp", e.indices, x) if x is not None and isinstance(e, Reduce) else None
 
 
-def _exponent(e: Expr) -> Expr | None:
-    """x for exp(x), and where(c, x, −inf) for where(c, exp(x), 0)."""
+def exponent(e: Expr, of_one: Expr | None = None) -> Expr | None:
+    """x for exp(x), and where(c, x, −inf) for where(c, exp(x), 0); `of_one` is that of the number 1."""
     if isinstance(e, Op) and e.op == "exp":
         return e.args[0]
-    if isinstance(e, Op) and e.op == "where" and e.args[2] == ZERO and (x := _exponent(e.args[1])) is not None:
+    if isinstance(e, Op) and e.op == "where" and e.args[2] == ZERO and (x := exponent(e.args[1], of_one)) is not None:
         return where(e.args[0], x, neg(INF))
-    return None
+    return of_one if e == ONE else None
 
 
 def _beside(e: Expr, total: Reduce) -> Expr:

@@ -168,6 +168,11 @@ def compare(op: str, a: Int, b: Int) -> Expr:
     return Op(op, (IntValue(a), IntValue(b)))
 
 
+def integer(value: Int) -> Expr:
+    """The value of an integer expression; a number, where it is one."""
+    return num(value.constant) if value.is_constant else IntValue(value)
+
+
 def tensor(name: str, *indices: str | Int) -> Read:
     return Read(name, tuple(Int.symbol(i) if isinstance(i, str) else i for i in indices))
 

@@ -231,9 +231,14 @@ class Int:
     @property
     def name(self) -> str | None:
         """The name, where this is a plain name."""
+        return lone if isinstance(lone := self.lone, str) else None
+
+    @property
+    def lone(self) -> Atom | None:
+        """The name, quotient, remainder, or what else this is, where it is one alone."""
         if len(self.terms) == 1:
             ((monomial, c),) = self.terms.items()
-            if c == 1 and len(monomial) == 1 and isinstance(monomial[0], str):
+            if c == 1 and len(monomial) == 1:
                 return monomial[0]
         return None
 

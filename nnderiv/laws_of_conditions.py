@@ -6,7 +6,7 @@ from collections.abc import Collection
 from functools import partial
 
 from .bounds import inside, never_negative, outside, settled
-from .conditions import OPPOSITE, contradict, divisible, equalities, negation
+from .conditions import OPPOSITE, contradict, divisible, equalities, negation, solutions
 from .conditions import facts as facts_of
 from .expr import (
     FALSE,
@@ -227,10 +227,9 @@ def _alone(c: Expr, letters: Collection[str]) -> Expr:
         return c
     a, b = (x.value for x in c.args if isinstance(x, IntValue))
     mine = [i for i in letters if i in (a - b).symbols()]
-    if c.op in ("==", "!=") and len(mine) == 1 and mine[0] not in (a.name, b.name) and (split := (a - b).split(mine[0])) is not None:
-        step, rest = split
-        if step.is_constant and abs(step.constant) == 1 and mine[0] not in rest.symbols():
-            return Op(c.op, (IntValue(Int.symbol(mine[0])), IntValue(-step*rest)))
+    between = c.op in ("==", "!=") and len(mine) == 1 and mine[0] not in (a.name, b.name)
+    if between and (value := dict(solutions(a - b)).get(mine[0])) is not None:
+        return Op(c.op, (IntValue(Int.symbol(mine[0])), IntValue(value)))
     number, other = (a, b) if a.is_constant else (b, a)
     named, value = other - other.constant, number - other.constant
     if not number.is_constant or named.name is None:

@@ -23,6 +23,7 @@ from .expr import (
     complement,
     factors,
     free_symbols,
+    integer,
     is_reciprocal,
     map_ints,
     num,
@@ -82,7 +83,7 @@ def sum_of_nothing(term: Term, dims: Ranges, ctx: Context) -> Term:
     for name, r in term.indices.items():
         if name not in used:
             indices = {i: s for i, s in term.indices.items() if i != name}
-            size = num(r.size.constant) if r.size.is_constant else IntValue(r.size)
+            size = integer(r.size)
             return Term(indices, term.conditions, product([size, *factors(term.body)]), (*term.spare, (name, r)))
     return term
 
@@ -119,7 +120,7 @@ def _reduced(parts: list[Expr]) -> list[Expr]:
                 c = gcd(f.value.numerator, *below.value.terms.values())
                 if c > 1:
                     rest = Int({m: n // c for m, n in below.value.terms.items()})
-                    shown = num(rest.constant) if rest.is_constant else IntValue(rest)
+                    shown = integer(rest)
                     others = [p for i, p in enumerate(parts) if i not in (j, k)]
                     return factors(product([num(f.value / c), *others, ONE / shown]))
     return parts
@@ -264,7 +265,7 @@ def _mean_of(y: Read, m: Read, indices: Ranges, dims: Ranges, ctx: Context) -> l
         bound |= {i: b for i in total.indices if i in t.symbols() and within for b in indices if t.subst({**at, i: Int.symbol(b)}) == s}
     same = subst_indices(total.body, {**at, **{i: Int.symbol(b) for i, b in bound.items()}}) == y
     spans = set(bound) == set(total.indices) and all(indices[b] == d.ranges[i] for i, b in bound.items())
-    counts = (num(count.constant) if count.is_constant else IntValue(count), IntValue(Int.extreme("max", count, Int.of(1))))
+    counts = (integer(count), IntValue(Int.extreme("max", count, Int.of(1))))
     is_mean = [f for f in parts if f is not total] in [factors(ONE / n) for n in counts]  # the mean of nothing is 0
     return list(bound.values()) if same and spans and is_mean and len(set(bound.values())) == len(bound) else []
 
@@ -390,7 +391,7 @@ def _total(t: Expr, c: str, d: Equation, ctx: Context) -> Expr | None:
     if any(isinstance(n, Reduce) for n in walk(t)) and c in free_symbols(t):
         return None
     if c not in free_symbols(t):
-        count = num(size.constant) if size.is_constant else IntValue(size)
+        count = integer(size)
         return product(without_pairs([count, *factors(t)], [count]))
     found = _without_sum(t, c, d, ctx)
     return None if found.indices else found.body

@@ -22,7 +22,6 @@ from .expr import (
     ONE,
     ZERO,
     Expr,
-    IntValue,
     Op,
     Read,
     Reduce,
@@ -32,11 +31,11 @@ from .expr import (
     factors,
     free_symbols,
     has_reduction,
+    integer,
     map_children,
     map_ints,
     neg,
     nothing,
-    num,
     own_reads,
     product,
     reads,
@@ -170,7 +169,7 @@ class _Normaliser:
             total = self.sum_(Reduce("sum", e.indices, e.body))
             if not never_negative(count - 1, {}, self.positive):
                 count = Int.extreme("max", count, Int.of(1))  # the mean of nothing is 0
-            below = num(count.constant) if count.is_constant else IntValue(count)
+            below = integer(count)
             return product([Op("/", (ONE, below)), *factors(total)])
         number = self.name("count", Reduce("sum", e.indices, where(conjunction(conditions), ONE, ZERO)))
         return self.sum_(Reduce("sum", e.indices, e.body / Op("max", (number, ONE))))

@@ -28,6 +28,7 @@ from .expr import (
     children,
     compare,
     factors,
+    integer,
     map_children,
     mul,
     neg,
@@ -491,7 +492,7 @@ def _whole(e: Expr) -> Expr:
     if isinstance(e, Op) and e.op == "!=":
         return compare("!=", *whole)
     total = sum(whole, Int.of(0))
-    return num(total.constant) if total.is_constant else IntValue(total)
+    return integer(total)
 
 
 def _integer(e: Expr) -> Int | None:

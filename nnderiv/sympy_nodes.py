@@ -11,7 +11,7 @@ import sympy as sp
 
 from .bounds import Range, Ranges
 from .errors import NotationError
-from .expr import FALSE, INF, ONE, TRUE, Const, Expr, IntValue, Num, Op, Read, Reduce, add, num, product
+from .expr import FALSE, INF, ONE, TRUE, Const, Expr, Num, Op, Read, Reduce, add, integer, num, product
 from .integer import Element, Int
 from .program import Equation
 from .sympy_words import CONDITION, FUNCTION, REDUCTION, LogSoftmax, Over, Softmax, Where
@@ -161,7 +161,7 @@ class Reader:
     def real(self, e: Any) -> Expr:
         whole = self.maybe_integer(e)
         if whole is not None:
-            return num(whole.constant) if whole.is_constant else IntValue(whole)
+            return integer(whole)
         return _read_node(e, self)
 
     def condition(self, e: Any) -> Expr:

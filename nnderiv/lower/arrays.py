@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..bounds import inside, never_ends_early, never_negative
@@ -246,21 +246,21 @@ def _joined(frame: Frame, tensor: str, parts: Digits, outside: str) -> Array:
 
 def _turn(frame: Frame, store: Storage, axis: int, subs: Sequence[Int]) -> tuple[int, str, Int] | None:
     """(axis, i, k) where the axis runs from 0 to n and is read at (i + k) mod n: around the circle, from k on if i begins at 0."""
-    atoms = [m[0] for m, c in subs[axis].terms.items() if len(m) == c == 1]
-    if len(atoms) != len(subs[axis].terms) or len(atoms) != 1 or not isinstance(atoms[0], Mod) or _shares(frame, subs, axis):
+    around = subs[axis].lone
+    if not isinstance(around, Mod) or _shares(frame, subs, axis):
         return None
-    circle = Range.upto(atoms[0].bottom)
+    circle = Range.upto(around.bottom)
     for i in frame.vectors(subs[axis]):
-        coefficient, k = atoms[0].top.split(i) or (Int.of(0), Int.of(0))
+        coefficient, k = around.top.split(i) or (Int.of(0), Int.of(0))
         if coefficient == 1 and circle == store.axes[axis] and not frame.vectors(k) and not k.elements():
             return axis, i, k
     return None
 
 
 def _bottom(sub: Int) -> Int:
-    ((atom,),) = sub.terms
-    assert isinstance(atom, Mod)
-    return atom.bottom
+    around = sub.lone
+    assert isinstance(around, Mod)
+    return around.bottom
 
 
 def _rolled(frame: Frame, tensor: str, subs: Sequence[Int], turns: Sequence[tuple[int, str, Int]], outside: str) -> Array:
@@ -323,7 +323,12 @@ def _slice(frame: Frame, relative: Int, index: str, axis: Range) -> str:
     if not never_negative(stop - start, {}, frame.positive):
         begin, size = frame.integer(start), frame.size(index)
         return f":{size}" if start == 0 else f"{begin}:{begin} + {size}"
-    return f"{'' if start == 0 else frame.integer(start)}:{'' if stop == axis.size else frame.integer(stop)}"
+    return span(frame.integer, start, stop, axis.size)
+
+
+def span(integer: Callable[[Int], str], start: Int, stop: Int, size: Int) -> str:
+    """The slice start:stop of an axis, its own ends left out."""
+    return f"{'' if start == 0 else integer(start)}:{'' if stop == size else integer(stop)}"
 
 
 def tuple_text(parts: Iterable[str]) -> str:

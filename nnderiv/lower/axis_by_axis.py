@@ -110,6 +110,5 @@ def _outer(sub: Int, kernel: Sequence[str], ranges: Ranges) -> list[str]:
 
 def _is_quotient(sub: Int, indices: Sequence[str]) -> bool:
     """a//s, for an index a of the left-hand side and a number s."""
-    atoms = [m[0] for m, c in sub.terms.items() if len(m) == c == 1]
-    q = atoms[0] if len(atoms) == len(sub.terms) == 1 else None
+    q = sub.lone
     return isinstance(q, FloorDiv) and q.top.name in indices and q.bottom.is_constant

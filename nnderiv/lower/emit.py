@@ -13,7 +13,7 @@ from ..expr import Expr, Read, additive_terms, signed
 from ..integer import Int
 from ..program import Equation, Program, Range
 from . import accumulate, cost
-from .arrays import Array, Frame, Storage, expand, integer_value, multiplied, read, target, tuple_text
+from .arrays import Array, Frame, Storage, expand, integer_value, multiplied, read, span, target, tuple_text
 from .by_diagonal import ByDiagonal
 from .by_image import ByImage, Product, windowed_product
 from .by_part import Member, Part, largest, member, results, together
@@ -335,15 +335,11 @@ class Body(Values):
         add = f"_add_at({{0}}, {{1}}, {{2}}, {labels.index(spot.axis)}"
         operation = Operation(f"{add})", (0, 0, 0), 9, f"{add}, out={{out}})", only=0)
         if not places.labels:
-            row = at("", labels, (spot.axis,), {spot.axis: self.row(place, e.ranges[spot.axis])})
+            one = span(self.integer, place, place + 1, e.ranges[spot.axis].size)  # and none where the axis is empty
+            row = at("", labels, (spot.axis,), {spot.axis: one})
             operation = replace(operation, row=row)
         operands = [self.fill(frame, total, labels, False), places, expand(values, labels) if values.labels else values]
         return frame.make(operation, operands, labels)
-
-    def row(self, place: Int, axis: Range) -> str:
-        """The slice that is one place of an axis, and none where the axis is empty."""
-        stop = place + 1
-        return f"{'' if place == 0 else self.integer(place)}:{'' if stop == axis.size else self.integer(stop)}"
 
 
 def _greatest(texts: Iterable[str]) -> str:

@@ -20,7 +20,7 @@ from ..learned import learned
 from ..program import Equation, Input, Program
 from . import cost, layout, specialise
 from .apart import apart
-from .arrays import Storage, tuple_text
+from .arrays import Storage, span, tuple_text
 from .axis_by_axis import axis_by_axis
 from .balance import balance
 from .emit import Body
@@ -221,8 +221,7 @@ class _Lowering:
         store, dims = body.storage[name], body.program.dims[name]
         parts = []
         for r, d in zip(store.axes, dims, strict=True):
-            start, stop = d.lo - r.lo, d.hi - r.lo
-            parts.append(":" if r == d else f"{'' if start == 0 else body.integer(start)}:{'' if d.hi == r.hi else body.integer(stop)}")
+            parts.append(span(body.integer, d.lo - r.lo, d.hi - r.lo, r.size))
         return store.variable if all(p == ":" for p in parts) else f"{store.variable}[{', '.join(parts)}]"
 
     # -- entry checks: the good case is decided by a few comparisons; what is wrong is found out afterwards ------------

@@ -19,7 +19,7 @@ Programs (equations) -> programs:
     pieces       what a recurrence leaves at its end is a tensor of its own
     distribute   a sum of products of matrices is one product for each
     skew         what depends on i and i − j, as relative positions do, is a product of matrices, read askew
-    axis_by_axis  windows along two axes go along one after the other
+    axis_by_axis windows along two axes go along one after the other
     spread       what is read at a//s is written s places at a time
     wrapped      a sum around a circle slides along a tensor that goes on past its ends
     whole_steps  a sum over what a step divides runs over the steps

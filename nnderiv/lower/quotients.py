@@ -7,22 +7,15 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ..expr import INF, ONE, ZERO, Expr, Num, Op, add, additive_terms, factors, is_reciprocal, neg, num, product, signed, where
+from ..exponentials import exponent
+from ..expr import ONE, ZERO, Expr, Num, Op, add, additive_terms, factors, is_reciprocal, num, product, signed
 
 
 def exponents(e: Expr) -> list[Expr]:
     """a, b, … of exp(a) + exp(b) + …; a term 1 is exp(0). Nothing if e is no sum of exponentials."""
     terms = additive_terms(e)
-    exps = [x for s, t in terms if s > 0 and (x := exponent(t)) is not None]
+    exps = [x for s, t in terms if s > 0 and (x := exponent(t, ZERO)) is not None]
     return exps if len(exps) == len(terms) > 1 and any(x != ZERO for x in exps) else []
-
-
-def exponent(t: Expr) -> Expr | None:
-    """a for exp(a), 0 for 1, and where(c, a, −∞) for where(c, exp(a), 0)."""
-    if isinstance(t, Op) and t.op == "where" and t.args[2] == ZERO:
-        inner = exponent(t.args[1])
-        return None if inner is None else where(t.args[0], inner, neg(INF))
-    return t.args[0] if isinstance(t, Op) and t.op == "exp" else ZERO if t == ONE else None
 
 
 def saturates(e: Expr) -> bool:
@@ -84,7 +77,7 @@ def _taken(parts: list[Expr], exps: list[Expr]) -> tuple[Expr, list[Expr]] | Non
     """One of the exponents, and what is left of a product without its exponential."""
     for k, x in enumerate(parts):
         for first, *others in ([x], _copies(x)):
-            if x != ONE and (own := exponent(first)) is not None and own in exps:
+            if x != ONE and (own := exponent(first, ZERO)) is not None and own in exps:
                 return own, parts[:k] + others + parts[k + 1 :]
     return None
 

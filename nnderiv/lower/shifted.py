@@ -19,7 +19,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..bounds import never_negative
-from ..conditions import equalities, facts
+from ..conditions import facts, solved
 from ..expr import (
     INF,
     ONE,
@@ -239,9 +239,7 @@ class _Shift:
 
     def chosen(self, e: Op) -> Expr:
         """x[n,k] for where(k == 1, x[n,1], 0)."""
-        differences = [a - b for c in conjuncts(e.args[0]) for a, b in equalities(c)]
-        places = [(k, *found) for d in differences for k in d.symbols() - self.fixed if (found := d.split(k)) is not None]
-        at = {-rest: Int.symbol(k) for k, coefficient, rest in places if coefficient == 1}
+        at = {place: Int.symbol(k) for c in conjuncts(e.args[0]) for k, place in solved(c) if k not in self.fixed}
         return replaced(e.args[1], {r: Read(r.tensor, tuple(at.get(s, s) for s in r.subs)) for r in reads(e.args[1])})
 
     def is_simple(self, d: Equation) -> bool:

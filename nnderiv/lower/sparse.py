@@ -19,7 +19,6 @@ from ..bounds import inside, never_negative
 from ..expr import (
     ZERO,
     Expr,
-    IntValue,
     Read,
     Reduce,
     additive_terms,
@@ -29,8 +28,8 @@ from ..expr import (
     factors,
     free_symbols,
     has_reduction,
+    integer,
     map_children,
-    num,
     product,
     signed,
     subst_indices,
@@ -61,27 +60,25 @@ class _Sparse:
 
 def sparse(forward: Program, backward: Program) -> tuple[Program, Program]:
     """See the module's docstring; a tensor that is read in another way anywhere is stored for all."""
-    programs = (forward, backward)
+    programs, positive = (forward, backward), [positive_names(p) for p in (forward, backward)]
     kept = {name for p in programs for name in (*p.outputs, *p.components)}
-    found = {e.tensor: s for p in programs for e in p.equations if e.tensor not in kept and (s := _sparse(p, e)) is not None}
+    found = {e.tensor: s for p, known in zip(programs, positive, strict=True) for e in p.equations
+             if e.tensor not in kept and (s := _sparse(p, e, known)) is not None}
     while found:
-        written = [_Written(found, p, e) for p in programs for e in p.equations]
-        whole = {r.tensor for w in written for r in all_reads(w.equation.body)} & found.keys()
+        written = [[_Written(found, p, known, e).equation for e in p.equations] for p, known in zip(programs, positive, strict=True)]
+        whole = {r.tensor for equations in written for e in equations for r in all_reads(e.body)} & found.keys()
         if not whole:
-            return _without(forward, found), _without(backward, found)
+            forward, backward = (replace(p, equations=tuple(e for e in equations if e.tensor not in found))
+                                 for p, equations in zip(programs, written, strict=True))
+            return forward, backward
         found = {name: s for name, s in found.items() if name not in whole}
     return programs
 
 
-def _without(program: Program, found: dict[str, _Sparse]) -> Program:
-    return replace(program, equations=tuple(_Written(found, program, e).equation for e in program.equations if e.tensor not in found))
-
-
-def _sparse(program: Program, e: Equation) -> _Sparse | None:
+def _sparse(program: Program, e: Equation, positive: Collection[str]) -> _Sparse | None:
     """The equation as a number and spots, all along the same axis, if it is that, and reads all that it reads inside."""
     if e.is_base or len(program.definitions[e.tensor]) > 1 or has_reduction(e.body):
         return None
-    positive = positive_names(program)
     terms = [(sign, t, find_spot(e, t, positive)) for sign, t in additive_terms(e.body)]
     spots = [(sign, spot) for sign, _, spot in terms if spot is not None]
     even = [(sign, t) for sign, t, spot in terms if spot is None]
@@ -103,8 +100,8 @@ def _inside(program: Program, e: Equation, reads: Iterable[Read], positive: Coll
 class _Written:
     """An equation with sparse tensors written in where it adds multiples of them, or sums those over their axis."""
 
-    def __init__(self, found: dict[str, _Sparse], program: Program, e: Equation):
-        self.found, self.ranges, self.program = found, e.ranges, program
+    def __init__(self, found: dict[str, _Sparse], program: Program, positive: Collection[str], e: Equation):
+        self.found, self.ranges, self.program, self.positive = found, e.ranges, program, positive
         self.equation = e
         if e.tensor not in found:
             self.equation = self._equation(e)
@@ -129,14 +126,14 @@ class _Written:
     def may_stand_outside(self, parts: Collection[Expr]) -> bool:
         """Whether a product is the same beside a sum and in it: it reads all inside, or is 0 where a factor is read outside."""
         read = [r for f in parts for r in (all_reads(f)[1:] if isinstance(f, Read) else all_reads(f))]
-        return _inside(self.program, self.equation, read, positive_names(self.program))
+        return _inside(self.program, self.equation, read, self.positive)
 
     def summed(self, indices: tuple[str, ...], s: _Sparse, read: Read, rest: Collection[Expr]) -> Terms:
         """Σ over indices, the axis among them, of a sparse tensor times the rest: one sum for each of its terms."""
         axis = str(read.subs[s.axis].name)
         r, others = self.ranges[axis], tuple(i for i in indices if i != axis)
         varies = any(axis in free_symbols(f) for f in rest)
-        size = num(r.size.constant) if r.size.is_constant else IntValue(r.size)
+        size = integer(r.size)
         terms = []
         for sign, t in s.even:
             parts = [*factors(subst_indices(t, s.at(read))), *rest]

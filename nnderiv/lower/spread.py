@@ -77,8 +77,7 @@ def _term(ctx: Surroundings, e: Equation, t: Expr) -> Term | None:
 
 def _divided(e: Equation, sub: Int, kind: type[FloorDiv] | type[Mod]) -> FloorDiv | Mod | None:
     """a//s, or a % s, for an index a of the left-hand side."""
-    atoms = [m[0] for m in sub.terms if len(m) == 1]
-    q = atoms[0] if len(atoms) == 1 and sub == Int.atom(atoms[0]) else None
+    q = sub.lone
     return q if isinstance(q, kind) and q.top.name in e.indices and not q.bottom.symbols() & {*e.ranges} else None
 
 

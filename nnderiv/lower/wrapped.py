@@ -58,10 +58,10 @@ class _Run:
 
     def slides(self, e: Equation, sub: Int, axis: Range, bound: frozenset[str]) -> tuple[Int, Range] | None:
         """i + u − 1 and −1 … n for (i + u − 1) mod n, where i and the axis run from 0 to n, and a sum over i or u."""
-        atoms = [m[0] for m, c in sub.terms.items() if len(m) == c == 1]
-        if len(sub.terms) != 1 or not atoms or not isinstance(atoms[0], Mod) or axis != Range.upto(atoms[0].bottom):
+        around = sub.lone
+        if not isinstance(around, Mod) or axis != Range.upto(around.bottom):
             return None
-        top = atoms[0].top
+        top = around.top
         for i in e.ranges.keys() & top.symbols():
             coefficient, rest = top.split(i) or (Int.of(0), top)
             slides = top.symbols() & bound and rest.symbols() & e.ranges.keys()
