@@ -57,17 +57,20 @@ class Term:
         return Term(self.indices, tuple(subst_indices(c, values) for c in self.conditions), subst_indices(self.body, values), self.spare)
 
     def expression(self, stays: Callable[[Expr], bool] | None = None) -> Expr:
-        """The term as a right-hand side; before the sum stands what no bound index touches and, unless `stays`, no data reaches."""
-        guard = conjunction(list(self.conditions))
+        """The term as a right-hand side; before the sum stand conditions, and factors unless `stays` or data reaches them, that no bound
+        index touches."""
+        whole = conjunction([c for c in self.conditions if not free_symbols(c) & set(self.indices)])
         if not self.indices:
-            return where(guard, self.body, ZERO)
+            return where(whole, self.body, ZERO)
         stays = stays or _reads_data
         parts = factors(self.body)
         scale = [f for f in parts if isinstance(f, Num) or not free_symbols(f) & set(self.indices) and not stays(f)]
         if len(scale) == len(parts):  # a count of places: all that reads data stays with its conditions
             scale = [f for f in scale if not _reads_data(f)]
         rest = [f for f in parts if f not in scale]
-        return product([*scale, Reduce("sum", tuple(self.indices), where(guard, product(rest), ZERO))])
+        guard = conjunction([c for c in self.conditions if free_symbols(c) & set(self.indices)])
+        total = product([*scale, Reduce("sum", tuple(self.indices), where(guard, product(rest), ZERO))])
+        return where(whole, total, ZERO)
 
 
 def written(term: Term, ranges: Ranges, ctx: Context) -> Expr:

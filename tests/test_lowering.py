@@ -97,6 +97,7 @@ def run(module: Any, seeds: dict[str, Any], **inputs: Any) -> tuple[Any, Any]:
 # -- what each pass does to the text -----------------------------------------------------------------------------------------
 CASES: dict[str, tuple[str, str, str]] = {
     # pass: (program, function, what stands there because of it)
+    "narrow": ("X[T,I], W[I,F] -> y\nA[t,f] = tanh(sum[i](X[t,i]*W[i,f]))\ny[f] = A[T-1,f]", "forward", "X[T - 1] @ W"),
     "balance": ("X[N,D] -> Y\nE[n,d] = exp(X[n,d])\nZ[n] = sum[d](E[n,d])\nY[n,d] = E[n,d]/Z[n]", "forward", "_masked_softmax(X, 1)"),
     "shifted": ("x[N], z[N] -> y\ny[n] = exp(x[n])/(exp(x[n]) + exp(z[n]))", "forward", "y_exp = z - x"),
     "normalised": (CROSS_ENTROPY, "backward", "np.exp(Z_log"),
@@ -143,6 +144,39 @@ CASES: dict[str, tuple[str, str, str]] = {
     "squares": ("x[N] -> y\ny[n] = x[n]**7", "forward", "y = (x**2*x)**2"),
     "front": (CHAIN, "forward", "_logsumexp(A[:, None] + a[:, t - 1].T[..., None], 0)"),
 }
+
+
+NARROW = {
+    "the last row of an attention": """
+        X[N,T,I], Wq[I,F], Wk[I,F], V[F,I] -> y
+        Q[n,t,f] = sum[i](X[n,t,i]*Wq[i,f])
+        K[n,t,f] = sum[i](X[n,t,i]*Wk[i,f])
+        A[n,t,s] = softmax[s](where(s <= t, sum[f](Q[n,t,f]*K[n,s,f])/sqrt(F), -inf))
+        O[n,t,i] = sum[s](A[n,t,s]*X[n,s,i])
+        y[n,f] = sum[i](O[n,T-1,i]*V[f,i])""",
+    "one entry of a softmax": "x[N,T] -> y\nA[n,t] = softmax[t](x[n,t])\ny[n] = A[n,T-1]*A[n,T-1]",
+    "one entry of a matrix": "A[N,M], B[M,K] -> y\nC[i,k] = sum[j](A[i,j]*B[j,k])\ny = exp(C[0,K-1])",
+    "a triangle": "x[N,N] -> y\nA[i,j] = sum[k](where(k <= i and j <= k, x[i,k]*x[k,j], 0))\ny[j] = A[N-1,j]",
+    "one of several that are read": "x[N], W[N,N] -> y\nA[n] = sum[k](W[n,k]*x[k])\nB[k] = A[N-1]*x[k]\ny = sum[k](B[k]*A[N-1])",
+    "what the gradient would be called": "X[T,I], W[I,F] -> dX\nA[t,f] = tanh(sum[i](X[t,i]*W[i,f]))\ndX[f] = A[T-1,f]",
+    "the last output of a recurrence": """
+        x[T,H], W[H,H], V[H,O], c[O] -> y
+        h[t,k] = tanh(x[t,k] + sum[l](W[k,l]*h[t-1,l]))
+        o[t,m] = sum[k](h[t,k]*V[k,m]) + c[m]
+        y[m] = o[T-1,m]""",
+}
+
+
+@pytest.mark.parametrize("name", NARROW)
+def test_where_one_place_is_read_no_other_is_computed(name: str) -> None:
+    rng = np.random.default_rng(0)
+    d = nd.derive(NARROW[name])
+    assert d.numpy() != d.numpy(without=("narrow",))
+    for least in (2, 3, 6):
+        sizes = {n: least + k for k, n in enumerate(d.forward.sizes)}
+        inputs = {i.name: rng.normal(size=[r.value(sizes) for r in i.dims]) for i in d.forward.inputs}
+        assert_means(d, d.compile(), inputs, rng)
+    assert d.check(seed=0).ok
 
 
 def test_few_factors_are_one_also_where_some_are_among_the_indices_of_others() -> None:

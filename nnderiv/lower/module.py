@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from ..derivative import Gradients
+from ..derivative import Gradients, differentiate, rename_tensors
 from ..expr import walk
 from ..fresh import Fresh
 from ..integer import Int, compact
@@ -27,6 +27,7 @@ from .emit import Body
 from .explicit import make_explicit
 from .facts import Facts
 from .fuse import softmaxes
+from .narrow import narrow
 from .normalised import normalised
 from .passes import checked, optimise, prepare
 from .quotients import saturates
@@ -74,10 +75,19 @@ def lower(
     `without` names passes to leave out (`passes`); `threads` is how many work on independent parts at the same time; with
     `sizes`, the module is for these sizes only, and refuses others.
     """
-    known = sizes or {}
+    known, passes = sizes or {}, checked(without)
+    gradients = gradients if "narrow" in passes else _narrowed(gradients, original, known)
     forward, backward = (specialise.specialise(p, known) for p in (gradients.forward, gradients.backward))
     special = replace(gradients, forward=forward, backward=backward)
-    return Module(_Lowering(special, specialise.specialise(original, known), checked(without), threads, known).source)
+    return Module(_Lowering(special, specialise.specialise(original, known), passes, threads, known).source)
+
+
+def _narrowed(gradients: Gradients, original: Program, sizes: Mapping[str, Int]) -> Gradients:
+    """The gradients of the narrowed program, by the names that they have."""
+    other = {n: y for n, y in zip(gradients.forward.outputs, original.outputs, strict=True) if n != y}
+    named = rename_tensors(gradients.forward, other) if other else gradients.forward
+    program = narrow(named, sizes)
+    return gradients if program is named else differentiate(program, list(gradients.names))
 
 
 class _Lowering:

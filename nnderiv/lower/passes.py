@@ -1,5 +1,9 @@
 """The passes, in order, and a switch for each. Each gives what computes the same as what it is given.
 
+A program, before its gradients are taken:
+
+    narrow       of an axis of which one place is read, that place alone is computed
+
 Programs (equations) -> programs:
 
     balance      exponentials that are added up are scaled by their largest, where that cancels
@@ -129,7 +133,7 @@ STATEMENTS: dict[str, Callable[[Sequence[Item], frozenset[str]], tuple[Item, ...
     "nest": lambda items, kept: nest(items),
 }
 BOTH = ("balance", "shifted", "normalised", "sparse", "apart", "recall", "stacked", "scaled")  # forward and backward together
-PASSES = tuple(name for name in (*BOTH, *EQUATIONS, "accumulate", *STATEMENTS) if name != "explicit")
+PASSES = tuple(name for name in ("narrow", *BOTH, *EQUATIONS, "accumulate", *STATEMENTS) if name != "explicit")
 
 
 FORMS = ("by_diagonal", "by_image", "by_place", "by_part", "rows", "spots", "indicator", "few", "clip", "rolls", "digits", "squares",

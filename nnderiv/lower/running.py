@@ -19,7 +19,6 @@ from ..expr import (
     Reduce,
     additive_terms,
     conjunction,
-    factors,
     free_symbols,
     guarded_factors,
     product,
@@ -36,13 +35,14 @@ from . import cost
 
 @dataclass(frozen=True)
 class _Running:
-    """others · Σ summand over all s up to `last`, or from there on; the summand is free of the index in `last`."""
+    """others · Σ summand over all s up to `last`, or from there on, under `conditions`; the summand is free of the index in `last`."""
 
     s: str
     last: Int
     forwards: bool
     summand: Expr
     others: list[Expr]
+    conditions: list[Expr]
 
 
 def running(program: Program) -> Program:
@@ -61,7 +61,8 @@ def running(program: Program) -> Program:
                 equations.append(_recurrence(e, sums, fresh(f"{e.tensor}_sum")))
                 r = equations[-1]
                 shapes[r.tensor] = tuple(r.ranges[i] for i in r.indices)
-                t = product([*sums.others, Read(r.tensor, tuple(x.subst({sums.s: sums.last}) for x in r.subs))])
+                total = Read(r.tensor, tuple(x.subst({sums.s: sums.last}) for x in r.subs))
+                t = where(conjunction(sums.conditions), product([*sums.others, total]), ZERO)
             terms.append((sign, t))
         equations.append(e.with_body(signed(terms)) if any(sums for *_, sums in found) else e)
     return program if equations == list(program.equations) else replace(program, equations=tuple(equations), shapes=shapes)
@@ -69,7 +70,7 @@ def running(program: Program) -> Program:
 
 def _find(e: Equation, term: Expr, positive: frozenset[str]) -> _Running | None:
     """The running sum that a term is a multiple of."""
-    parts = factors(term)
+    outer, parts = guarded_factors(term)
     sums = [f for f in parts if isinstance(f, Reduce) and f.op == "sum"]
     if len(sums) != 1:
         return None
@@ -85,7 +86,7 @@ def _find(e: Equation, term: Expr, positive: frozenset[str]) -> _Running | None:
             if found is None or {*rest} & found[0].symbols():  # it depends on what else is summed, how far the sum goes
                 continue
             if s in free_symbols(summand) and not free_symbols(summand) & found[0].symbols() & {*e.indices}:
-                return _Running(s, *found, Reduce("sum", rest, summand) if rest else summand, others)
+                return _Running(s, *found, Reduce("sum", rest, summand) if rest else summand, others, outer)
     return None
 
 
@@ -116,4 +117,4 @@ def _recurrence(e: Equation, sums: _Running, name: str) -> Equation:
 def _is_all(e: Equation, sums: _Running) -> bool:
     """Whether an equation is the running sum at each step itself."""
     own = sums.last.name is not None and e.ranges[sums.last.name] == e.ranges[sums.s]
-    return own and not sums.others and {*e.indices} <= free_symbols(sums.summand) | {str(sums.last.name)}
+    return own and not sums.others and not sums.conditions and {*e.indices} <= free_symbols(sums.summand) | {str(sums.last.name)}

@@ -353,10 +353,12 @@ class Values(Writer):
         return self.chosen(frame, e.args[0], condition, a, b)
 
     def may_multiply(self, frame: Frame, e: Expr, condition: Array) -> bool:
-        """Whether where(c, e, 0) is e·c with a mask that has as many entries: np.where is slow where the next entry is hard to guess."""
+        """Whether where(c, e, 0) is e·c, with one condition for all or a mask that has as many entries: np.where is slow where the next
+        entry is hard to guess."""
         labels = free_symbols(e) & set(frame.order)
         is_array = bool(labels) or isinstance(e, Num) and bool(condition.labels)
-        return "indicator" not in self.without and is_array and labels <= set(condition.labels) and self.facts.is_finite(e)
+        fits = not condition.labels or labels <= set(condition.labels)
+        return "indicator" not in self.without and is_array and fits and self.facts.is_finite(e)
 
     def slope(self, frame: Frame, e: Op) -> Array | None:
         """where(a > b, 1, where(a = b, 1/2, 0)), what max(a, b) changes by with a."""

@@ -1,0 +1,151 @@
+"""Program -> program that computes, along an axis of which one place alone is read, that place alone.
+
+    O[t,f] = Σ_s P[t,s] V[s,f],   y[f] = O[T-1,f]          is          y[f] = Σ_s P[T-1,s] V[s,f]
+
+and likewise P, and the queries that P comes from: so the last state of a sequence asks for one row of an attention, and a class token
+for another. The gradients are derived from the program that is left, and so are as narrow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from ..bounds import inside, never_negative
+from ..expr import (
+    ZERO,
+    Expr,
+    IntValue,
+    Num,
+    Op,
+    Read,
+    Reduce,
+    all_reads,
+    conjunction,
+    map_children,
+    reads,
+    subst_indices,
+    where,
+)
+from ..integer import Int
+from ..normal import positive_names
+from ..program import Equation, Program, Range
+from .pieces import inline_copies
+
+Places = Mapping[int, Int]  # axis -> the place along it that is read
+T = TypeVar("T")
+AT_ZERO = ("tanh", "relu", "gelu", "silu", "erf", "sin", "abs", "sign", "sqrt")  # 0 at 0
+
+
+def narrow(program: Program, sizes: Mapping[str, Int]) -> Program:
+    """See the module's docstring; a program of which nothing can be left out is given back itself. Some sizes may be known."""
+    found = _found(program)
+    if not found:
+        return program
+    narrowed = _Narrowed(program, found, _zero(program, found), sizes)
+    shapes = {name: _left(axes, found.get(name, {})) for name, axes in program.shapes.items()}
+    return inline_copies(replace(program, equations=tuple(map(narrowed.equation, program.equations)), shapes=shapes))
+
+
+def _found(program: Program) -> dict[str, Places]:
+    """The tensors of which, along some axes, one place is read and no other; each has one equation, and does not depend on itself."""
+    kept = {*program.outputs, *program.components, *(r.tensor for fact in program.givens for r in all_reads(fact))}
+    able = [name for name, es in program.definitions.items() if name not in kept and len(es) == 1 and not es[0].is_base]
+    positive, found = positive_names(program), dict[str, Places]()
+    while True:
+        read = _read(program, found)
+        more = {name: places for name in able if (places := _alone(program.dims[name], read.get(name, ()), positive))}
+        if more == found:
+            return found
+        found = more
+
+
+def _read(program: Program, found: Mapping[str, Places]) -> dict[str, set[tuple[Int, ...]]]:
+    """Where each tensor is read, if those that are narrowed already are computed at their places alone; indices are told by no name."""
+    read: dict[str, set[tuple[Int, ...]]] = {}
+    for e in program.equations:
+        values = _values(e, found)
+        for r in all_reads(e.body):
+            subs = tuple(s.subst(values) for s in r.subs)
+            read.setdefault(r.tensor, set()).add(tuple(Int.symbol("") if s.symbols() & e.ranges.keys() else s for s in subs))
+    return read
+
+
+def _alone(axes: tuple[Range, ...], read: Collection[tuple[Int, ...]], positive: Collection[str]) -> Places:
+    """The axes along which all reads are at one place, in range wherever the axis is not empty."""
+    places = {k: {subs[k] for subs in read} for k in range(len(axes))}
+    alone = {k: next(iter(found)) for k, found in places.items() if len(found) == 1}
+    return {k: place for k, place in alone.items() if not place.elements() and inside(place, axes[k], {}, positive)}
+
+
+def _values(e: Equation, found: Mapping[str, Places]) -> dict[str, Int]:
+    """What the indices of an equation are, at the places that are read of its tensor."""
+    return {e.indices[k]: place for k, place in found.get(e.tensor, {}).items()}
+
+
+@dataclass(frozen=True)
+class _Narrowed:
+    """The equations of a program for the places alone that are read. Where an axis is empty nothing is read, and that is 0."""
+
+    program: Program
+    found: Mapping[str, Places]
+    zero: Collection[tuple[str, Range]]  # tensors that are 0 where these axes are empty, without being told
+    sizes: Mapping[str, Int]
+
+    def equation(self, e: Equation) -> Equation:
+        places, values = self.found.get(e.tensor, {}), _values(e, self.found)
+        own = {self.program.dims[e.tensor][k] for k in places}
+        body = subst_indices(self.visit(e.body, own), values)
+        ranges = {i: r.subst(values) for i, r in e.ranges.items() if i not in values}
+        return replace(e, subs=_left(e.subs, places), body=body, ranges=ranges, by_hand=e.by_hand - values.keys())
+
+    def visit(self, node: Expr, own: Collection[Range]) -> Expr:
+        """An expression of an equation that is itself read only where the axes `own` are not empty."""
+        if not (isinstance(node, Read) and node.tensor in self.found):
+            return map_children(lambda child: self.visit(child, own), node)
+        places, axes = self.found[node.tensor], self.program.dims[node.tensor]
+        asked = [axes[k].size for k in places if axes[k] not in own and (node.tensor, axes[k]) not in self.zero]
+        empty = [size for size in asked if not never_negative(size.subst(self.sizes) - 1, {}, ())]
+        return where(conjunction([_is_any(size) for size in empty]), Read(node.tensor, _left(node.subs, places)), ZERO)
+
+
+def _is_any(size: Int) -> Expr:
+    """size > 0, as a comparison of real numbers: of integers it would be settled, for sizes count as at least 1 in formulas."""
+    return Op(">", (IntValue(size), ZERO))
+
+
+def _left(parts: Sequence[T], places: Places) -> tuple[T, ...]:
+    """What belongs to the axes that are left."""
+    return tuple(part for k, part in enumerate(parts) if k not in places)
+
+
+def _zero(program: Program, found: Mapping[str, Places]) -> set[tuple[str, Range]]:
+    """Of the tensors that are narrowed, with the axes: those that are 0 if the axis is empty, because of what they read."""
+    zero: set[tuple[str, Range]] = set()
+    for e in program.equations:
+        for axis in {program.dims[e.tensor][k] for k in found.get(e.tensor, {})}:
+            along = {name for name, axes in program.dims.items() for k, r in enumerate(axes) if r == axis and k not in found.get(name, {})}
+            if _vanishes(e.body, {i for i, r in e.ranges.items() if r == axis}, along | {name for name, r in zero if r == axis}):
+                zero.add((e.tensor, axis))
+    return zero
+
+
+def _vanishes(node: Expr, empty: Collection[str], zero: Collection[str]) -> bool:
+    """Whether an expression is 0 where some tensors are, and some indices have no values: a sum is, and what is made of zeros."""
+    if isinstance(node, Num):
+        return node == ZERO
+    if isinstance(node, Read):
+        return node.tensor in zero
+    if isinstance(node, Reduce):
+        return node.op == "sum" and (bool({*node.indices} & {*empty}) or _vanishes(node.body, empty, zero))
+    if not isinstance(node, Op):
+        return False
+    parts = [_vanishes(x, empty, zero) for x in node.args]
+    if node.op == "*":
+        return any(parts)
+    if node.op == "where":
+        return all(parts[1:])
+    if node.op == "/":
+        return parts[0] and not any(reads(x) for x in node.args[1:])
+    return node.op in ("+", "neg", *AT_ZERO) and all(parts)
