@@ -1745,7 +1745,7 @@ def test_what_stands_at_one_place_of_a_row_is_written_where_it_is_read(equations
 @pytest.mark.parametrize(("equations", "sums"), [
     ("y[t,n] = sum[s](where(s <= t, x[s,n], 0)) for t < T", (1, 1)),
     ("y[t,n] = sum[s](where(s < t, w[n]*x[s,n]**2, 0))/(t+1) + x[t,n] for t < T", (1, 1)),
-    ("y[t,n] = sum[s,m](where(t <= s and s > 1, v[m,n]*x[s,m]*x[s,0], 0)) for t < T", (1, 0)),  # backward, s > 1 is asked of the result
+    ("y[t,n] = sum[s,m](where(t <= s and s > 1, v[m,n]*x[s,m]*x[s,0], 0)) for t < T", (1, 1)),
     ("y[t,n] = sum[s,m](where(s <= t and m <= n, x[s,m], 0)) for t < T, n < N", (1, 1)),
     ("F = sum[s,t](where(s < t, x[s,0]*x[t,1], 0))\ny[t,n] = F*x[t,n]", (0, 2)),
     ("y[t,n] = sum[s](where(s <= t, exp(x[s+1,n]), 0)) for t < T", (0, 0)),         # is whole before the last step
