@@ -70,14 +70,6 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
-def _only_where(mask, x, out=None):
-    """x where the mask is true and 0 elsewhere, whatever x is there: its bits times 1 or 0, several times as fast as np.where."""
-    if x.itemsize > 8:
-        return np.add(np.where(mask, x, x.dtype.type(0)), 0, out=out)
-    bits = f"i{x.itemsize}"
-    return np.multiply(x.view(bits), mask, out=out if out is None else out.view(bits)).view(x.dtype)
-
-
 _LOWEST = {np.dtype(d): np.finfo(d).min for d in "efdg"}
 
 
@@ -168,7 +160,6 @@ def forward(*, X, W1, b1, W2, b2, y):
     return L, (X, W1, W2, y, a, Z_log, N, I, H, C, dtype,)
 
 
-@np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def backward(residuals):
     """residuals -> dX, dW1, db1, dW2, db2, dy"""
     X, W1, W2, y, a, Z_log, N, I, H, C, dtype, = residuals
@@ -177,7 +168,7 @@ def backward(residuals):
     # da[n,h] = sum[c](dZ[n,c]*W2[h,c])
     da = dZ @ W2.T                                  # (N, H)
     # da_in[n,h] = where(a[n,h] > 0, da[n,h], 0)
-    da_in = _only_where(a > 0, da, out=da)          # (N, H)
+    da_in = np.multiply(da, a > 0, out=da)          # (N, H)
     # dX[n,i] = sum[h](da_in[n,h]*W1[i,h])
     dX = da_in @ W1.T                               # (N, I)
     # dW1[i,h] = sum[n](da_in[n,h]*X[n,i])

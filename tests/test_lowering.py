@@ -530,6 +530,20 @@ def masked_again(weights: str, condition: str, gradient: str) -> str:
     return str(next(e for e in after.equations if e.tensor == "dS").body)
 
 
+@pytest.mark.parametrize("later", [
+    "Y[i,o] = gelu(O[i,o])",                                                          # exp(-O²/2)
+    "Y[i,o] = O[i,o]*silu(O[i,o])*softplus(O[i,o])",
+    "m[i] = mean[o](O[i,o])\nv[i] = mean[o]((O[i,o] - m[i])**2)\nY[i,o] = (O[i,o] - m[i])/sqrt(v[i] + 0.001)",
+    "p[i,o] = log_softmax[o](O[i,o])\nY[i,o] = p[i,o]*V[i,o]",                        # exp(p)
+])
+def test_the_gradient_of_what_a_mask_left_out_is_not_masked_again_whatever_follows(later: str) -> None:
+    program = f"Q[N,D], V[N,D] -> Y\nA[i,j] = softmax[j](where(j <= i, sum[d](Q[i,d]*Q[j,d]), -inf))\nO[i,d] = sum[j](A[i,j]*V[j,d])\n{later}"
+    assert "arange" in body(program, "forward") and "arange" not in body(program, "backward")
+    rng = np.random.default_rng(0)
+    d = nd.derive(program)
+    assert_means(d, d.compile(), {"Q": rng.normal(size=(4, 3)), "V": rng.normal(size=(4, 3))}, rng)
+
+
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have other rules")
 def test_memory_is_not_asked_for_again_at_every_call() -> None:
     script = """

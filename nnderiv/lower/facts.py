@@ -8,6 +8,7 @@ from fractions import Fraction
 from ..expr import (
     INF,
     ZERO,
+    Const,
     Expr,
     IntValue,
     Num,
@@ -25,7 +26,7 @@ from ..expr import (
 from ..integer import Int
 from ..program import Equation
 
-FINITE = ("+", "neg", "*", "tanh", "sigmoid", "relu", "abs", "sign", "sin", "cos", "erf")  # of finite arguments
+FINITE = ("+", "neg", "*", "tanh", "sigmoid", "relu", "softplus", "gelu", "silu", "abs", "sign", "sin", "cos", "erf")  # of finite arguments
 
 
 class Facts:
@@ -78,8 +79,8 @@ class Facts:
         """Whether e is finite wherever the inputs are, large numbers aside."""
         if isinstance(e, Read):
             return self.tensor_is_finite(e.tensor)
-        if isinstance(e, Num | IntValue):
-            return True
+        if isinstance(e, Num | IntValue | Const):
+            return e != INF
         if isinstance(e, Reduce):
             return e.op == "sum" and self.is_finite(e.body)
         if not isinstance(e, Op):
@@ -87,7 +88,7 @@ class Facts:
         if e.op == "/":
             return self.is_finite(e.args[0]) and self.is_positive(e.args[1])
         if e.op == "exp":
-            return self.is_normalised(e)
+            return self.is_normalised(e) or all(sign < 0 and self.is_at_least_0(t) for sign, t in additive_terms(e.args[0]))
         if e.op == "sqrt":
             return self.is_at_least_0(e.args[0])
         if e.op == "**":
@@ -107,7 +108,7 @@ class Facts:
             return self.is_positive(e.args[0]) and isinstance(e.args[1], Num)
         if isinstance(e, IntValue) and isinstance(e.value, Int):
             return bool(e.value.terms) and all(c > 0 and {*m} <= {*self.sizes} for m, c in e.value.terms.items())
-        return isinstance(e, Num) and e.value > 0
+        return isinstance(e, Num) and e.value > 0 or isinstance(e, Const) and e != INF
 
     def is_at_least_0(self, e: Expr) -> bool:
         """Finite, and a square, a magnitude, or a sum or multiple of such."""
@@ -119,7 +120,7 @@ class Facts:
             return all(self.is_at_least_0(x) for x in e.args)
         if isinstance(e, Op) and e.op == "/":
             return self.is_at_least_0(e.args[0]) and self.is_positive(e.args[1])
-        if isinstance(e, Op) and (e.op in ("relu", "abs") or e.op == "**" and e.args[1] == Num(Fraction(2))):
+        if isinstance(e, Op) and (e.op in ("relu", "softplus", "sigmoid", "abs") or e.op == "**" and e.args[1] == Num(Fraction(2))):
             return self.is_finite(e.args[0])
         return self.is_positive(e)
 
@@ -149,8 +150,10 @@ class Facts:
         return known[name]
 
     def is_normalised(self, e: Op) -> bool:
-        """exp(S − logsumexp(S)) is at most 1."""
-        terms = additive_terms(e.args[0])
+        """exp(S − logsumexp(S)) is at most 1, and exp(Z) where Z is S − logsumexp(S)."""
+        (exponent,) = e.args
+        named = self.definitions.get(exponent.tensor, ()) if isinstance(exponent, Read) else ()
+        terms = additive_terms(named[0].body if len(named) == 1 else exponent)
         totals = [t for s, t in terms if s < 0 and isinstance(t, Read)]
         scores = [t for s, t in terms if s > 0 and isinstance(t, Read)]
         if len(terms) != 2 or len(totals) != 1 or len(scores) != 1:
