@@ -51,6 +51,7 @@ from .expr import (
     walk,
     where,
 )
+from .expr import replace as replaced
 from .integer import Int
 from .meaning import fold
 from .normal import positive_names, readable
@@ -213,10 +214,10 @@ class _Confirmation:
         """Σ_a v[a] Σ_i g · ∂Y[i]/∂A[a] as Σ_i g · slope of Y[i] along v."""
         node, *more = (n for n in walk(term) if isinstance(n, Op) and n.op == "whole")
         y, a = node.args
-        if more or not isinstance(y, Read) or set(e.indices) & free_symbols(_replaced(term, node, ONE)):
+        if more or not isinstance(y, Read) or set(e.indices) & free_symbols(replaced(term, {node: ONE})):
             raise CheckError(f"A step does not hold: {term} is not a gradient times one derivative.")
         self.require_element(e, term, a)
-        return self.number(e, _replaced(term, node, self.slope_along(e, y)))
+        return self.number(e, replaced(term, {node: self.slope_along(e, y)}))
 
     def require_element(self, e: Equation, term: Expr, a: Expr) -> None:
         """The weights stand for derivatives by the very element that the gradient is about."""
@@ -262,7 +263,7 @@ class _Confirmation:
         over = {i: r for i, r in ranges.items() if i in free_symbols(e) | free_symbols(read)}
         key = ("slope", node, tuple(over.items()))
         if key not in self.made:
-            moved = _replaced(e, read, Op("+", (read, Read(EPS, ()))))
+            moved = replaced(e, {read: Op("+", (read, Read(EPS, ())))})
             if len(node.args) > 2:
                 hulls = self.ground.complete.hulls
                 inside = [c for n, s in own_reads(Op("+", (e, read))) for c in readable(hulls[n], s, over, self.positive)]
@@ -384,10 +385,6 @@ class _NotFinite(ArithmeticError):
 
 def _parts(c: Expr) -> Sequence[Expr]:
     return c.args if isinstance(c, Op) and c.op == "and" else (c,)
-
-
-def _replaced(e: Expr, old: Expr, new: Expr) -> Expr:
-    return new if e == old else map_children(lambda c: _replaced(c, old, new), e)
 
 
 def _moved(e: Expr, name: str, weights: str) -> Expr:

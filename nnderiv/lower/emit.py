@@ -15,7 +15,7 @@ from ..program import Equation, Program, Range
 from . import accumulate, cost
 from .arrays import Array, Frame, Storage, expand, integer_value, multiplied, read, span, target, tuple_text
 from .by_diagonal import ByDiagonal
-from .by_image import ByImage, Product, windowed_product
+from .by_image import ByImage
 from .by_part import Member, Part, largest, member, results, together
 from .by_place import at
 from .diagonals import find as find_diagonals
@@ -27,6 +27,7 @@ from .side_by_side import side_by_side
 from .spots import Spot, at_hand, find_spot
 from .storage import equations_of
 from .values import Values, axes_text
+from .windowed import Product, windowed_product
 
 
 class Body(Values):
