@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from .expr import Expr, Read, Reduce, additive_terms, factors, has_reduction, num, own_reads, product, symbols
+from .expr import Expr, Read, Reduce, additive_terms, factors, guarded_factors, has_reduction, num, own_reads, product, symbols
 from .normal import positive_names, readable
 from .program import Equation, Program, Range, Ranges
 from .simplify import Context, Term, collect
@@ -57,12 +57,12 @@ def tidied(e: Equation, ctx: Context) -> Equation:
 
 
 def _as_term(sign: int, e: Expr, ranges: Ranges, ctx: Context) -> Term:
-    """c · Σ e as a term, where c may go inside: it is in range, or a read, which vanishes with the sum where it is not."""
-    parts = factors(e)
+    """c · Σ e under conditions as a term, where c may go inside: it is in range, or a read, which vanishes with the sum where it is not."""
+    conditions, parts = guarded_factors(e)
     sums = [f for f in parts if isinstance(f, Reduce) and f.op == "sum"]
     rest = [f for f in parts if f not in sums]
     if len(sums) != 1 or any(has_reduction(f) or not isinstance(f, Read) and may_leave(f, ranges, ctx) for f in rest):
-        return Term({}, (), product([num(sign), *parts]))
+        return Term({}, (), product([num(sign), *factors(e)]))
     (total,) = sums
     needs = [c for n, s in own_reads(total.body) for c in readable(ctx.axes(n) or (), s, ranges, ctx.positive)]
-    return Term({i: ranges[i] for i in total.indices}, tuple(needs), product([num(sign), *rest, *factors(total.body)]))
+    return Term({i: ranges[i] for i in total.indices}, (*conditions, *needs), product([num(sign), *rest, *factors(total.body)]))

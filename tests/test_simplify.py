@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import nnderiv as nd
+from nnderiv.tidy import tidy
 
 
 def gradient(text: str, name: str) -> str:
@@ -22,6 +23,8 @@ CASES = {
         ("X[H], W[U] -> Y\nY[i] = sum[u](W[u]*X[i+u])", "X", "dX[a] = sum[u](dY[a-u]*W[u])"),
     "a stride leaves a parity condition":
         ("x[N], y[M] -> L\nL = sum[i](y[i]*x[2*i]) for i < M", "x", "dx[a] = where(a % 2 == 0, y[a//2], 0)"),
+    "a condition that no summed index touches stands before the sum":
+        ("X[T,I], W[I,F] -> y\ny[f] = sum[i](X[T-1,i]*W[i,f])", "X", "dX[a,i] = where(a == T - 1, sum[f](dy[f]*W[i,f]), 0)"),
     "a diagonal keeps its delta":
         ("A[N,N] -> t\nt = sum[i](A[i,i])", "A", "dA[i,a] = where(i == a, 1, 0)"),
     "a trace of a product is a transpose":
@@ -48,6 +51,7 @@ def test_simplifying_is_idempotent_on_what_is_printed() -> None:
     for text, _, _ in CASES.values():
         printed = str(nd.derive(text).backward)
         assert str(nd.parse(printed)) == printed
+        assert str(tidy(nd.parse(printed))) == printed
 
 
 # What a lecturer would write, from programs that say it the long way round.
