@@ -23,6 +23,7 @@ from sympy import Symbol
 from sympy import latex as sympy_latex
 
 from .bounds import Range
+from .conditions import OPPOSITE
 from .expr import (
     COMPARISONS,
     DERIVATIVES,
@@ -453,14 +454,17 @@ def _abs(e: Op, bounds: Bounds) -> Piece:
 
 
 def _where(e: Op, bounds: Bounds) -> Piece:
-    """[c] a where the other branch is 0; else cases, one row for each condition of a chain."""
+    """[c] a where the other branch is 0, a number first; else cases, one row for each condition of a chain."""
     condition, a, b = e.args
+    if a == ZERO and isinstance(condition, Op) and condition.op in OPPOSITE:
+        condition, a, b = Op(OPPOSITE[condition.op], condition.args), b, a
     if b == ZERO:
         bracket = Piece(f"[{tex(condition, bounds).text}]")
-        return bracket if a == ONE else juxtapose([bracket, tex(a, bounds)])
+        beside = [bracket] if a == ONE else [tex(a, bounds), bracket] if isinstance(a, Num) else [bracket, tex(a, bounds)]
+        return juxtapose(beside)
     rows: list[str] = []
     rest: Expr = e
-    while isinstance(rest, Op) and rest.op == "where" and rest.args[2] != ZERO:
+    while isinstance(rest, Op) and rest.op == "where":
         rows.append(rf"{tex(rest.args[1], bounds).text} & \text{{if }} {tex(rest.args[0], bounds).text}")
         rest = rest.args[2]
     rows.append(rf"{tex(rest, bounds).text} & \text{{otherwise}}")

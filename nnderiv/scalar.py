@@ -18,6 +18,7 @@ from .errors import DerivationError
 from .expr import (
     FALSE,
     TRUE,
+    UNARY,
     Const,
     Expr,
     IntValue,
@@ -34,7 +35,9 @@ from .expr import (
     neg,
     num,
     product,
+    reads,
     replace,
+    walk,
     where,
 )
 from .integer import Int
@@ -280,10 +283,10 @@ def _term_order(e: Expr) -> tuple[bool, int, bool, str]:
 
 
 def _product(e: Any) -> Expr:
-    """Factors in order of appearance: numbers, plain symbols, powers and functions, then sums; reciprocals below."""
+    """Factors in order of appearance: numbers, plain symbols, their powers, functions, then sums; reciprocals below."""
     above: list[Expr] = []
     below: list[Expr] = []
-    for f in sorted(e.args, key=lambda f: (not f.is_Number, not f.is_Symbol, f.is_Add, str(f))):
+    for f in sorted(e.args, key=lambda f: (not f.is_Number, not f.is_Symbol, not (f.is_Pow and f.base.is_Symbol), f.is_Add, str(f))):
         base, exponent = f.as_base_exp()
         if isinstance(f, normal_density):
             above.append(factors(from_sympy(f))[0])
@@ -312,11 +315,23 @@ def _power(e: Any) -> Expr:
 
 # -- the derivative ----------------------------------------------------------------------------------------------------------
 @lru_cache(maxsize=4096)
-def _abstract_partial(e: Expr, k: int, named: bool, whole: frozenset[int]) -> Expr:
-    """∂e/∂slot k; the value of e itself, where it reappears, is slot 9999; whole: the slots of integers."""
+def _abstract_partial(e: Expr, k: int, named: bool, whole: frozenset[int], plain: frozenset[int]) -> Expr:
+    """∂e/∂slot k; the value of e itself, where it reappears, is slot 9999; whole: the slots of integers; plain: of what has no index."""
     expression = gaussian(logistic(to_sympy(e)))
     derivative = lowered_powers(sp.diff(expression, symbol(k)), frozenset(map(symbol, whole)))
-    return from_sympy(own_value(one_fraction(rectified(logistic(derivative))), expression, symbol(k), named))
+    found = from_sympy(own_value(common_function(one_fraction(rectified(logistic(derivative)))), expression, symbol(k), named))
+    functions = {_plain_first(from_sympy(to_sympy(n)), plain): n for n in walk(e) if isinstance(n, Op) and n.op in UNARY and reads(n)}
+    return replace(_plain_first(found, plain), functions)
+
+
+def _plain_first(e: Expr, plain: frozenset[int]) -> Expr:
+    """b·x[n] rather than x[n]·b: in a product, scalars and sizes before the elements of tensors; SymPy knows no difference."""
+    e = map_children(lambda child: _plain_first(child, plain), e)
+    if not (isinstance(e, Op) and e.op == "*"):
+        return e
+    slots = [f for f in e.args if isinstance(f, Read)]
+    order = iter(sorted(slots, key=lambda f: int(f.tensor[1:]) not in plain))
+    return Op("*", tuple(next(order) if isinstance(f, Read) else f for f in e.args))
 
 
 def lowered_powers(e: Any, whole: Collection[Any]) -> Any:
@@ -416,10 +431,27 @@ def _hyperbolic(whole: Any) -> Any:
 
 
 def one_fraction(e: Any) -> Any:
-    """a/u + b/u² = (a·u + b)/u² and x·sign(x) = |x|, where u is a sum, and that is shorter: 1/(1 + |x|) − |x|/(1 + |x|)² = 1/(1 + |x|)²."""
+    """a/u + b/u² = (a·u + b)/u² and x·sign(x) = |x|, where u is a sum, and that is shorter: 1/(1 + |x|) − |x|/(1 + |x|)² = 1/(1 + |x|)².
+
+    And sign(x)/|x| = 1/x.
+    """
     if e.has(sgn):
         e = e.replace(lambda n: n.is_Mul, _magnitude)
     return e.replace(lambda n: n.is_Add, _over_one) if e.has(sp.Pow) else e
+
+
+def common_function(e: Any) -> Any:
+    """f·a + f·b = f·(a + b), where f is a value of exp or σ, or a power of one: exp(−x²)·(1 − 2x²), σ(b x)·(1 + b x·(1 − σ(b x)))."""
+    return e.replace(lambda n: n.is_Add, _common_function) if e.has(sp.exp, sigmoid) else e
+
+
+def _common_function(whole: Any) -> Any:
+    parts = [sp.Mul.make_args(t) for t in whole.args]
+    shared = [f for f in parts[0] if isinstance(f.as_base_exp()[0] if not isinstance(f, sp.exp) else f, sp.exp | sigmoid)
+              and all(f in other for other in parts[1:])]
+    if not shared:
+        return whole
+    return sp.Mul(*shared, sp.Add(*(sp.Mul(*(f for f in fs if f not in shared)) for fs in parts)))
 
 
 def rectified(e: Any) -> Any:
@@ -435,8 +467,11 @@ def _rectified(whole: Any) -> Any:
 
 
 def _magnitude(whole: Any) -> Any:
-    x = next((f.args[0] for f in whole.args if isinstance(f, sgn) and f.args[0] in whole.args), None)
-    return whole if x is None else sp.Mul(*(f for f in whole.args if f not in (x, sgn(x))), absolute(x))
+    for x in (f.args[0] for f in whole.args if isinstance(f, sgn)):
+        for beside, joined in ((x, absolute(x)), (1 / absolute(x), 1 / x)):
+            if beside in whole.args:
+                return sp.Mul(*(f for f in whole.args if f not in (beside, sgn(x))), joined)
+    return whole
 
 
 def _over_one(whole: Any) -> Any:
@@ -469,7 +504,8 @@ def partial(e: Expr, read: Read, own: Read | None = None) -> Expr:
         return num(0)
     table = {leaf: slot(k) for k, leaf in enumerate(found)}
     whole = frozenset(k for k, leaf in enumerate(found) if isinstance(leaf, IntValue))
-    derivative = _abstract_partial(replace(e, table), found.index(read), own is not None, whole)
+    plain = frozenset(k for k, leaf in enumerate(found) if isinstance(leaf, IntValue) or isinstance(leaf, Read) and not leaf.subs)
+    derivative = _abstract_partial(replace(e, table), found.index(read), own is not None, whole, plain)
     back: dict[Expr, Expr] = {s: leaf for leaf, s in table.items()}
     back[slot(9999)] = own if own is not None else e
     return _put_back(derivative, back)

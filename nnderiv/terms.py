@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from .bounds import inside
 from .conditions import facts
-from .expr import ZERO, Expr, Num, Read, Reduce, conjunction, factors, free_symbols, ints, product, reads, subst_indices, where
+from .expr import ZERO, Expr, Num, Op, Read, Reduce, conjunction, factors, free_symbols, ints, neg, product, reads, subst_indices, where
 from .integer import Int
 from .program import Range, Ranges
 from .regular import is_regular
@@ -57,10 +57,15 @@ class Term:
         return Term(self.indices, tuple(subst_indices(c, values) for c in self.conditions), subst_indices(self.body, values), self.spare)
 
     def expression(self, stays: Callable[[Expr], bool] | None = None) -> Expr:
-        """The term as a right-hand side; before the sum stands what no bound index touches and, unless `stays`, no data reaches."""
+        """The term as a right-hand side; before the sum stands what no bound index touches and, unless `stays`, no data reaches.
+
+        A minus stands before what has a condition.
+        """
         guard = conjunction(list(self.conditions))
         if not self.indices:
-            return where(guard, self.body, ZERO)
+            turned = neg(self.body)
+            minus = isinstance(self.body, Op) and turned == self.body.args[0] or isinstance(turned, Num) and turned.value > 0
+            return neg(where(guard, turned, ZERO)) if minus else where(guard, self.body, ZERO)
         stays = stays or _reads_data
         parts = factors(self.body)
         scale = [f for f in parts if isinstance(f, Num) or not free_symbols(f) & set(self.indices) and not stays(f)]

@@ -23,6 +23,7 @@ from ..expr import (
     ZERO,
     Expr,
     IntValue,
+    Num,
     Op,
     Read,
     Reduce,
@@ -44,6 +45,7 @@ from ..expr import (
     unordered,
     walk,
     where,
+    without,
 )
 from ..fresh import Fresh
 from ..integer import Element, Int
@@ -403,8 +405,10 @@ class _Reader:
             return where(condition, a, b) if not on_places else self._masked(condition, a)
         if b in (INF, neg(INF)) or a in (INF, neg(INF)) or not self.rows(condition):
             return where(condition, a, b)
-        if _is_tie_of(condition, b):  # what holds in a tie does not hold where one is greater
-            return add([self._where(condition, a, ZERO), b])
+        if _is_tie_of(condition, b) and isinstance(b, Op):  # what holds in a tie does not hold where one is greater
+            shared = [f for f in factors(a) if (f == num(-1) or not isinstance(f, Num)) and f in factors(b.args[1])]
+            a, half = (product(without(factors(x), shared)) for x in (a, b.args[1]))
+            return product([*shared, add([self._where(condition, a, ZERO), where(b.args[0], half, ZERO)])])
         return add([self._where(condition, a, ZERO), self._where(negated(condition), b, ZERO)])
 
     def _masked(self, condition: Expr, a: Expr) -> Expr:
