@@ -402,7 +402,7 @@ def _product(e: Op, bounds: Bounds) -> Piece:
 
 
 def _quotient(e: Op, bounds: Bounds) -> Piece:
-    """A fraction; a sum in the numerator is written after it."""
+    """A fraction; a sum in the numerator is written after it, and so are cases."""
     top, bottom = e.args
     if (plain := _with_plain_roots(e)) is not e:
         return tex(plain, bounds)
@@ -413,7 +413,7 @@ def _quotient(e: Op, bounds: Bounds) -> Piece:
         value = parts[0].value
         parts[0], bottom = Num(Fraction(value.numerator)), mul([Num(Fraction(value.denominator)), bottom])
         top = mul(parts)
-    sums = [p for p in parts if tex(p, bounds).open]
+    sums = [p for p in parts if (shown := tex(p, bounds)).open or shown.text.startswith(r"\begin{cases}")]
     if len(sums) == 1:
         parts.remove(sums[0])
         front = rf"\frac{{{tex(mul(parts), bounds).text}}}{{{tex(bottom, bounds).text}}}"

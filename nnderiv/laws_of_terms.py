@@ -85,6 +85,8 @@ def common_factor(parts: list[Expr], ranges: Ranges) -> list[Expr]:
     left = _added(rests, ranges)
     if not shared and left is rests:
         return parts
+    if shared and all(map(is_negative, left)):  # −a·b − a·c = −a·(b + c)
+        number, left = -number, [neg(e) for e in left]
     total = add(sorted(left, key=lambda e: (is_negative(e), -len(free_symbols(e)))))
     return [*([product([Num(number), *shared, total])] if total != ZERO else []), *(e for e in parts if _is_sum(e))]
 

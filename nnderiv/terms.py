@@ -76,9 +76,21 @@ class Term:
 
 
 def written(term: Term, ranges: Ranges, ctx: Context) -> Expr:
-    """Σ_x c · e = c · Σ_x e, where c does not know x, and the sum leaves out no place: a sum over nothing is 0, but c may be ∞."""
-    if term.conditions or may_leave(term.body, ranges, ctx):
+    """Σ_x c · e = c · Σ_x e, where c does not know x, and the sum leaves out no place: a sum over nothing is 0, but c may be ∞.
+
+    Nor does it matter where the rest leaves out the same places: r[t+1] · Σ_x g[t+1,x]. And Σ_x where(c, e, 0) = where(c, Σ_x e, 0).
+    """
+    apart = [c for c in term.conditions if reads(c) and not free_symbols(c) & set(term.indices) and not may_leave(c, ranges, ctx)]
+    if apart and term.indices:
+        inner = written(Term(term.indices, tuple(c for c in term.conditions if c not in apart), term.body, term.spare), ranges, ctx)
+        return Term({}, tuple(apart), inner).expression()
+    if term.conditions:
         return guarded(term, ranges, ctx)
+    rest = product([f for f in factors(term.body) if free_symbols(f) & set(term.indices)])
+    missing = leaves(rest, ranges, ctx)
+    if missing is None or missing or may_leave(term.body, ranges, ctx):
+        return term.expression(lambda c: not (isinstance(c, Read) and missing is not None and leaves(c, ranges, ctx) == missing)
+                               and (_reads_data(c) or not is_regular(c, ranges, ctx.positive)))
     return term.expression(lambda c: False)
 
 
@@ -99,6 +111,14 @@ def may_leave(e: Expr, ranges: Ranges, ctx: Context, conditions: Iterable[Expr] 
     found = ((r, ctx.axes(r.tensor)) for r in reads(e))
     return any(axes is None or not all(inside(s, a, ranges, ctx.positive, known) for s, a in zip(r.subs, axes, strict=True))
                for r, axes in found)
+
+
+def leaves(e: Expr, ranges: Ranges, ctx: Context) -> set[tuple[Int, Range]] | None:
+    """The subscripts that may leave their axes, with these; None where that is not known."""
+    found = [(s, a) for r in reads(e) for s, a in zip(r.subs, ctx.axes(r.tensor) or (), strict=False)]
+    if any(ctx.axes(r.tensor) is None for r in reads(e)) or any(v.elements() for v in ints(e)):
+        return None
+    return {(s, a) for s, a in found if not inside(s, a, ranges, ctx.positive, [])}
 
 
 def decisive(term: Term) -> list[Read]:

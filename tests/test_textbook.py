@@ -41,6 +41,18 @@ FORMS: dict[str, dict[str, str]] = {
     "x[N], y[N] -> L\nL = sum[n](max(x[n], y[n])**2)": {"dx": "where(x[n] > y[n], 2*x[n], where(x[n] == y[n], x[n], 0))"},
     "z[N], y[N], C -> L\nL = C*sum[n](max(0, 1 - y[n]*z[n]))":
         {"dz": "where(1 - y[n]*z[n] > 0, -C*y[n], where(1 - y[n]*z[n] == 0, -0.5*C*y[n], 0))"},
+    "y[N], q[N], t -> L\nL = mean[n](max(t*(y[n]-q[n]), (t-1)*(y[n]-q[n])))":
+        {"dq": "where(y[n] > q[n], -t, where(y[n] == q[n], 0.5 - t, 1 - t))/N"},
+    "x[N], a[N] -> y\ny[n] = max(0, x[n]) + a[n]*min(0, x[n])":
+        {"dx": "dy[n]*where(x[n] < 0, a[n], where(x[n] == 0, 0.5*(1 + a[n]), 1))"},
+    # a relu within a sum; a gate beside one; a rotation
+    "x[N,D], V[D,H], W[H,D] -> y\ny[n,d] = x[n,d] + sum[h](relu(sum[e](x[n,e]*V[e,h]))*W[h,d])":
+        {"dy_sum": "where(y_sum[n,h] > 0, sum[d](dy[n,d]*W[h,d]), 0)"},
+    "r[T,H], W[H,H] -> h\nh[t,k] = tanh(sum[l](W[k,l]*r[t,l]*h[t-1,l]))":
+        {"dh_total": "dh[t,k] + r[t+1,k]*sum[l](dh_sum[t+1,l]*W[l,k])"},
+    "q[T], a -> y\ny[t] = q[t]*cos(t*a) - q[t]*sin(t*a)": {"da": "-sum[t](dy[t]*t*q[t]*(cos(t*a) + sin(t*a)))"},
+    "x[N], l[K], m[K], s[K] -> L\nL = -sum[n](logsumexp[k](log_softmax[k](l[k]) - log(s[k]) - (x[n]-m[k])**2/(2*s[k]**2)))":
+        {"dl": "N*exp(l[k] - L_lse) + sum[n](dL_of[n,k])"},
     # a minus stands before a condition, and turns what it can
     "u[T,K], v[T,K], int y[T] -> L\nL = sum[t,k](u[t,k]*v[t,k]) - sum[t](u[t,y[t]])": {"du": "v[t,k] - where(y[t] == k, 1, 0)"},
     "mu[D], s[D], e[D] -> z, L\nz[d] = mu[d] + exp(s[d]/2)*e[d]\nL = -sum[d](1 + s[d] - mu[d]**2 - exp(s[d]))/2":

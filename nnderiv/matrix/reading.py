@@ -371,6 +371,8 @@ class _Reader:
         return replace(self.equation, body=body)
 
     def _conditions(self, e: Expr) -> Expr:
+        if (cases := _three(e)) is not None and self.rows(cases[0][0]):
+            return add([self._conditions(where(c, a, ZERO)) for c, a in cases])
         e = map_children(self._conditions, e)
         if isinstance(e, Read) and (k := self._data_axis(e)) is not None:
             return self._one_hot(e, k)
@@ -505,6 +507,16 @@ def _is_tie_of(condition: Expr, e: Expr) -> bool:
     tie = e.args[0] if isinstance(e, Op) and e.op == "where" and e.args[2] == ZERO else None
     strict = isinstance(condition, Op) and condition.op in ("<", ">")
     return strict and isinstance(condition, Op) and isinstance(tie, Op) and tie.op == "==" and set(tie.args) == set(condition.args)
+
+
+def _three(e: Expr) -> list[tuple[Expr, Expr]] | None:
+    """(a > b, x), (a = b, y) and (a < b, z) for where(a > b, x, where(a = b, y, z)), where z is not 0."""
+    if not (isinstance(e, Op) and e.op == "where" and isinstance(e.args[2], Op) and e.args[2].op == "where"):
+        return None
+    (condition, x, _), (tie, y, z) = e.args, e.args[2].args
+    if z == ZERO or not isinstance(condition, Op) or not _is_tie_of(condition, where(tie, ONE, ZERO)):
+        return None
+    return [(condition, x), (tie, y), (Op(TURNED[condition.op], condition.args), z)]
 
 
 def _all_of(condition: Expr) -> Sequence[Expr]:
