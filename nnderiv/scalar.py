@@ -480,7 +480,7 @@ def _either(whole: Any) -> Any:
         for other, pair, g in sides[k + 1 :]:
             if other is not one and pair == (b, a):
                 mine, its = one / f, other / g
-                joined = choose(greater(a, b), mine, choose(equal(a, b), (mine + its) / 2, its))
+                joined = mine if mine == its else choose(greater(a, b), mine, choose(equal(a, b), (mine + its) / 2, its))
                 return sp.Add(joined, *(t for t in whole.args if t not in (one, other)))
     return whole
 

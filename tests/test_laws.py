@@ -282,17 +282,27 @@ def test_a_number_by_its_size_is_its_reciprocal_with_its_sign() -> None:
         assert law(f) == f
 
 
-def test_an_exponential_that_all_terms_have_stands_before_them() -> None:
+def test_a_factor_that_all_terms_have_stands_before_them() -> None:
     x, a, law = scalar.symbol(0), scalar.symbol(1), LAWS["common_function"].apply
     bell, s = sp.exp(-(x**2)), scalar.sigmoid(a * x)
     assert law((x * bell).diff(x)) == bell * (1 - 2 * x**2) and law((x * s).diff(x)) == s * (1 + a * x * (1 - s))
-    for f in (bell + x, bell + s, scalar.tanh(x) + x * (1 - scalar.tanh(x)**2), x * a + x * bell):  # not all terms; no exponential
+    assert law(x * a + x * bell) == x * (a + bell)
+    for f in (bell + x, bell + s, scalar.tanh(x) + x * (1 - scalar.tanh(x)**2), 2 * x + 2 * a):  # not all terms; a number
+        assert law(f) == f
+
+
+def test_what_is_taken_on_one_side_or_on_the_other_is_one_choice() -> None:
+    x, a, law = scalar.symbol(0), scalar.symbol(1), LAWS["either"].apply
+    above, below = scalar.larger(x, a).diff(x), scalar.larger(x, a).diff(a)
+    joined = scalar.choose(scalar.greater(x, a), 2, scalar.choose(scalar.equal(x, a), (2 + a) / 2, a))
+    assert law(2 * above + a * below + x) == joined + x and law(above + scalar.smaller(x, a).diff(x)) == 1
+    for f in (above + x, 2 * above + a * above, above * below):  # one side only
         assert law(f) == f
 
 
 def test_every_law_says_what_it_does_and_is_tested_here() -> None:
     elsewhere = {"join_cases", "merge_equal", "common_factor", "turn_difference", "own_value", "content", "logistic", "gaussian",
-                 "one_fraction", "common_function", "rectified"}
+                 "one_fraction", "either", "common_function", "rectified"}
     assert set(APPLIES) == set(FAILS) == set(LAWS) - elsewhere
     for law in TABLE:
         assert "=" in law.statement and law.title, law.name
