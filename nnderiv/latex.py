@@ -23,7 +23,7 @@ from sympy import Symbol
 from sympy import latex as sympy_latex
 
 from .bounds import Range
-from .conditions import OPPOSITE
+from .conditions import OPPOSITE, turned
 from .expr import (
     COMPARISONS,
     DERIVATIVES,
@@ -446,7 +446,8 @@ def _partial(e: Op, bounds: Bounds) -> Piece:
     """A derivative that is not carried out."""
     of, by = tex(e.args[0], bounds), tex(e.args[1], bounds)
     d = r"\mathrm{d}" if e.op == "total" else r"\partial "
-    return Piece(rf"\frac{{{d}{of.within(ATOM)}}}{{{d}{by.text}}}", FRACTION)
+    top = of.text if isinstance(e.args[0], Read) else of.within(ATOM)
+    return Piece(rf"\frac{{{d}{top}}}{{{d}{by.text}}}", FRACTION)
 
 
 def _abs(e: Op, bounds: Bounds) -> Piece:
@@ -474,7 +475,8 @@ def _where(e: Op, bounds: Bounds) -> Piece:
 
 # -- conditions --------------------------------------------------------------------------------------------------------
 def _comparison(e: Op, bounds: Bounds) -> Piece:
-    """a ≤ b; that m divides a, where its remainder is compared with 0."""
+    """a ≤ b; that m divides a, where its remainder is compared with 0; a < 1 for 1 − a > 0."""
+    e = turned(e)
     a, b = e.args
     if e.op in ("==", "!=") and b == IntValue(Int.of(0)) and isinstance(a, IntValue) and (found := _remainder(a.value)):
         sign = r"\mid" if e.op == "==" else r"\nmid"

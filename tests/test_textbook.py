@@ -115,7 +115,7 @@ def test_a_matrix_form_is_printed_as_a_textbook_prints_it(text: str, name: str, 
 
 def test_the_cases_of_a_choice_are_lines_of_one_brace() -> None:
     hinge = nd.derive("z[N], y[N] -> L\nL = sum[n](max(0, 1 - y[n]*z[n]))")
-    lines = (r"-y_{n} & \text{if } 1 - y_{n} z_{n} > 0 \\ -\frac{1}{2} y_{n} & \text{if } 1 - y_{n} z_{n} = 0 \\ "
+    lines = (r"-y_{n} & \text{if } y_{n} z_{n} < 1 \\ -\frac{1}{2} y_{n} & \text{if } y_{n} z_{n} = 1 \\ "
              r"0 & \text{otherwise}")
     assert hinge["z"].latex() == rf"\mathrm{{d}}z_{{n}} = \begin{{cases}} {lines} \end{{cases}}"
     leaky = nd.derive("x[N], a -> y\ny[n] = where(x[n] > 0, x[n], a*x[n])")

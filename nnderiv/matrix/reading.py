@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from ..conditions import TURNED, turned
 from ..expr import (
     COMPARISONS,
     INF,
@@ -60,7 +61,6 @@ MASKS = ("M", "Omega", "Lambda")
 SCALES = ("sigma", "tau", "varsigma")
 PROBABILITIES = ("P", "Pi", "S")
 NEGATED = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
-TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 
 
 @dataclass(frozen=True)
@@ -486,20 +486,6 @@ def negated(c: Expr) -> Expr:
     if isinstance(c, Op) and c.op in ("and", "or"):
         return Op("or" if c.op == "and" else "and", tuple(map(negated, c.args)))
     return Op("not", (c,))
-
-
-def turned(e: Op) -> Op:
-    """−a > 0 as a < 0, 1 − a > 0 as a < 1 and 0 = c as c = 0: only positive terms, numbers on the right."""
-    a, b = e.args
-    if e.op == "==" and isinstance(a, IntValue) and isinstance(b, IntValue) and a.value.is_constant and not b.value.is_constant:
-        return Op("==", (b, a))
-    if b != ZERO or isinstance(a, IntValue):
-        return e
-    terms = additive_terms(a)
-    left, right = [t for s, t in terms if s > 0], [t for s, t in terms if s < 0]
-    if not right or any(reads(t) for t in left):
-        return e
-    return Op(TURNED[e.op], (add(right), add(left)))
 
 
 def _is_tie_of(condition: Expr, e: Expr) -> bool:
