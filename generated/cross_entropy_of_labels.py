@@ -186,7 +186,7 @@ def backward(residuals):
     label, logp, L_count, N, C, dtype, = residuals
     # dlogp_lse[n] = where(0 <= label[n] and label[n] < C, 1/max(L_count, 1), 0)
     dlogp_lse = _only_where((0 <= label) & (label < C), dtype.type(1/np.maximum(L_count, 1)))  # (N,)
-    # dZ[n,c] = dlogp_lse[n]*exp(logp[n,c]) + where(label[n] == c, -1/max(L_count, 1), 0)
+    # dZ[n,c] = dlogp_lse[n]*exp(logp[n,c]) - where(label[n] == c, 1/max(L_count, 1), 0)
     dZ = np.exp(logp)
     dZ *= dlogp_lse[:, None]
     _add_at(dZ, label[:, None], -(1/np.maximum(L_count, 1)), 1, out=dZ)  # (N, C)

@@ -268,7 +268,7 @@ def backward(residuals, *, dL, dlast):
     dlast = _seed(dlast, dtype, (N, H), "dlast[N, H]")
     # dp_lse[t,n] = where(0 <= y[t,n] and y[t,n] < A, dL/max(L_count, 1), 0)
     dp_lse = _only_where((0 <= y) & (y < A), dtype.type(dL/np.maximum(L_count, 1)))  # (T, N)
-    # do[t,n,m] = dp_lse[t,n]*exp(p[t,n,m]) + where(y[t,n] == m, -dL/max(L_count, 1), 0)
+    # do[t,n,m] = dp_lse[t,n]*exp(p[t,n,m]) - where(y[t,n] == m, dL/max(L_count, 1), 0)
     do = np.exp(p)
     do *= dp_lse[..., None]
     _add_at(do, y[..., None], -(dL/np.maximum(L_count, 1)), 2, out=do)  # (T, N, A)

@@ -178,16 +178,15 @@ def backward(residuals, *, dh):
     drz_in_pre2 = rz[:, 1]*dc_pre                   # (T, N, H)
     # dz_pre[t,n,k] = h[t-1,n,k] - c[t,n,k]
     dz_pre = h[:T] - c                              # (T, N, H)
-    dh_total = np.zeros((T, N, H), dtype)
     dc_in = np.zeros((T, N, H), dtype)
     drz_in = np.zeros((T, N, 2, H), dtype)
     dh_total_carry = np.zeros((T + 1, N, H), dtype)
     Wrz_flat = Wrz.reshape(2*H, H)
     for t in range(T - 1, -1, -1):
         # dh_total[t,n,k] = dh[t,n,k] + dh_total_carry[t+1,n,k]
-        np.add(dh[t], dh_total_carry[t + 1], out=dh_total[t])  # (N, H)
+        dh_total = dh[t] + dh_total_carry[t + 1]    # (N, H)
         # dc[t,n,k] = dh_total[t,n,k]*dc_pre[t,n,k]
-        dc = dh_total[t]*dc_pre[t]                  # (N, H)
+        dc = dh_total*dc_pre[t]                     # (N, H)
         # dc_in[t,n,k] = dc[t,n,k]*dc_in_pre[t,n,k]
         np.multiply(dc, dc_in_pre[t], out=dc_in[t])  # (N, H)
         # dr[t,n,k] = h[t-1,n,k]*sum[l](dc_in[t,n,l]*Wc[l,k])
@@ -196,21 +195,21 @@ def backward(residuals, *, dh):
         # drz_in[t,n,0,k] = dr[t,n,k]*drz_in_pre[t,n,k]
         np.multiply(dr, drz_in_pre[t], out=drz_in[t, :, 0])  # (N, H)
         # dz[t,n,k] = dh_total[t,n,k]*dz_pre[t,n,k]
-        dz = dh_total[t]*dz_pre[t]                  # (N, H)
+        dz = dh_total*dz_pre[t]                     # (N, H)
         # drz_in[t,n,1,k] = dz[t,n,k]*drz_in_pre2[t,n,k]
         np.multiply(dz, drz_in_pre2[t], out=drz_in[t, :, 1])  # (N, H)
-        # dh_total_carry[t,n,k] = dh_total[t,n,k]*rz[t,1,n,k] + sum[l](dc_in[t,n,l]*Wc[l,k]*rz[t,0,n,k]) +
+        # dh_total_carry[t,n,k] = dh_total[t,n,k]*rz[t,1,n,k] + rz[t,0,n,k]*sum[l](dc_in[t,n,l]*Wc[l,k]) +
         #     sum[q,l](drz_in[t,n,q,l]*Wrz[q,l,k])
-        np.add(dh_total[t]*rz[t, 1] + part*rz[t, 0], drz_in[t].reshape(N, 2*H) @ Wrz_flat, out=dh_total_carry[t])
+        dh_total *= rz[t, 1]
+        dh_total += rz[t, 0]*part
+        np.add(dh_total, drz_in[t].reshape(N, 2*H) @ Wrz_flat, out=dh_total_carry[t])  # (N, H)
     # dx[t,n,j] = sum[k](dc_in[t,n,k]*Uc[k,j]) + sum[q,k](drz_in[t,n,q,k]*Urz[q,k,j])
     dc_in_flat = dc_in.reshape(T*N, H)
     dx = (dc_in_flat @ Uc).reshape(T, N, I)
     drz_in_flat = drz_in.reshape(T*N, 2*H)
     dx += (drz_in_flat @ Urz.reshape(2*H, I)).reshape(T, N, I)  # (T, N, I)
-    # dh0[n,k] = dh_total[0,n,k]*rz[0,1,n,k] + rz[0,0,n,k]*sum[l](dc_in[0,n,l]*Wc[l,k]) +
-    #     sum[q,l](drz_in[0,n,q,l]*Wrz[q,l,k])
-    dh0 = dh_total[0]*rz[0, 1] + rz[0, 0]*(dc_in[0] @ Wc)
-    dh0 += drz_in[0].reshape(N, 2*H) @ Wrz.reshape(2*H, H)  # (N, H)
+    # dh0[n,k] = dh_total_carry[0,n,k]
+    dh0 = dh_total_carry[0].copy()                  # (N, H)
     # dUc[k,j] = sum[t,n](dc_in[t,n,k]*x[t,n,j])
     x_flat = x.reshape(T*N, I)
     dUc = dc_in_flat.T @ x_flat                     # (H, I)

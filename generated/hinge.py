@@ -87,11 +87,11 @@ def forward(*, z, y):
 def backward(residuals):
     """residuals -> dz, dy"""
     z, y, N, dtype, = residuals
-    # dz[n] = where(1 - y[n]*z[n] > 0, -y[n]/N, 0)
+    # dz[n] = -where(1 - y[n]*z[n] > 0, y[n]/N, 0)
     part = 1 - y*z > 0
-    dz = -(y/N)
-    dz *= part                                      # (N,)
-    # dy[n] = where(1 - y[n]*z[n] > 0, -z[n]/N, 0)
-    dy = -(z/N)
-    dy *= part                                      # (N,)
+    dz = y/N*part
+    np.negative(dz, out=dz)                         # (N,)
+    # dy[n] = -where(1 - y[n]*z[n] > 0, z[n]/N, 0)
+    dy = z/N*part
+    np.negative(dy, out=dy)                         # (N,)
     return Gradients((dz, dy,))

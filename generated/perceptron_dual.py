@@ -90,15 +90,15 @@ def forward(*, G, alpha, y):
 def backward(residuals):
     """residuals -> dG, dalpha, dy"""
     G, alpha, y, score, N, dtype, = residuals
-    # dscore[n] = where(-y[n]*score[n] > 0, -y[n], 0)
+    # dscore[n] = -where(-y[n]*score[n] > 0, y[n], 0)
     part = -(y*score) > 0
-    dscore = -y*part                                # (N,)
+    dscore = -(y*part)                              # (N,)
     # dG[m,n] = dscore[n]*alpha[m]*y[m]
     dG = dscore*alpha[:, None]
     dG *= y[:, None]                                # (N, N)
     # dalpha[m] = y[m]*sum[n](dscore[n]*G[m,n])
     part2 = dscore @ G.T
     dalpha = y*part2                                # (N,)
-    # dy[m] = alpha[m]*sum[n](dscore[n]*G[m,n]) + where(-y[m]*score[m] > 0, -score[m], 0)
-    dy = alpha*part2 + -score*part                  # (N,)
+    # dy[m] = alpha[m]*sum[n](dscore[n]*G[m,n]) - where(-y[m]*score[m] > 0, score[m], 0)
+    dy = alpha*part2 - score*part                   # (N,)
     return Gradients((dG, dalpha, dy,))

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .expr import ZERO, Expr, IntValue, Op, conjunction, conjuncts, factors, product, where
+from .expr import ZERO, Expr, IntValue, Op, add, additive_terms, conjunction, conjuncts, factors, product, reads, where
 from .integer import Int, Mod
 
 OPPOSITE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
+
+TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 
 
 def facts(c: Expr) -> list[Int]:
@@ -36,6 +38,20 @@ def negation(c: Expr) -> Expr:
     if isinstance(c, Op) and c.op in OPPOSITE and all(isinstance(a, IntValue) for a in c.args):
         return Op(OPPOSITE[c.op], c.args)
     return c.args[0] if isinstance(c, Op) and c.op == "not" else Op("not", (c,))
+
+
+def turned(e: Op) -> Op:
+    """−a > 0 as a < 0, 1 − a > 0 as a < 1 and 0 = c as c = 0: only positive terms, numbers on the right."""
+    a, b = e.args
+    if e.op == "==" and isinstance(a, IntValue) and isinstance(b, IntValue) and a.value.is_constant and not b.value.is_constant:
+        return Op("==", (b, a))
+    if b != ZERO or isinstance(a, IntValue):
+        return e
+    terms = additive_terms(a)
+    left, right = [t for s, t in terms if s > 0], [t for s, t in terms if s < 0]
+    if not right or any(reads(t) for t in left):
+        return e
+    return Op(TURNED[e.op], (add(right), add(left)))
 
 
 def equalities(c: Expr) -> list[tuple[Int, Int]]:

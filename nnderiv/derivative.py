@@ -81,6 +81,7 @@ class Origin:
     known          what the program has a name for called by it: 1 − h² rather than 1 − tanh²(z)
     solved         α(i, r) = a solved for the indices in `values`
     laws           the term after each law of `simplify` that changed it
+    slope          ∂e/∂A[α] by itself, as SymPy finds it: beside it, the numbers of a term are multiplied
     """
 
     equation: Equation
@@ -93,6 +94,7 @@ class Origin:
     known: Term
     solved: Term
     laws: tuple[tuple[str, Term | None], ...]
+    slope: Expr
 
 
 def differentiate(program: Program, wrt: Sequence[str] | None = None) -> Gradients:
@@ -413,9 +415,11 @@ class _Reverse:
             self.trace = []
             simplified = simplify(result, dims, self)
             names = {i: str(rename[i].name) for i in e.ranges}
-            placed, differentiated = (term(rename, {}, unsolved, raw, s) for s in (open_, partial(summand, read)))
+            carried_out = partial(summand, read)
+            placed, differentiated = (term(rename, {}, unsolved, raw, s) for s in (open_, carried_out))
             known = term(rename, {}, unsolved)
-            origin = Origin(e, read, op, names, dict(solution.values), placed, differentiated, known, result, tuple(self.trace))
+            origin = Origin(e, read, op, names, dict(solution.values), placed, differentiated, known, result, tuple(self.trace),
+                            subst_indices(carried_out, rename))
             self.history.setdefault(self._now, []).append(origin)
             self.trace = None
         return [] if simplified is None else [simplified]

@@ -12,7 +12,7 @@ before they could capture, so an expression never changes its meaning under subs
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import permutations
@@ -373,6 +373,14 @@ def product(parts: list[Expr]) -> Expr:
         top, sign = Num(-top.value), -1
     result = top / mul(below) if below else top
     return neg(result) if sign < 0 else result
+
+
+def without(parts: Iterable[Expr], taken: Iterable[Expr]) -> list[Expr]:
+    """The factors but for one of each of these."""
+    rest = list(parts)
+    for f in taken:
+        rest.remove(f)
+    return rest
 
 
 def occurrences(e: Expr, index: str) -> tuple[tuple[int, int, bool, str], ...]:

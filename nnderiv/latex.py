@@ -23,6 +23,7 @@ from sympy import Symbol
 from sympy import latex as sympy_latex
 
 from .bounds import Range
+from .conditions import OPPOSITE, turned
 from .expr import (
     COMPARISONS,
     DERIVATIVES,
@@ -401,7 +402,7 @@ def _product(e: Op, bounds: Bounds) -> Piece:
 
 
 def _quotient(e: Op, bounds: Bounds) -> Piece:
-    """A fraction; a sum in the numerator is written after it."""
+    """A fraction; a sum in the numerator is written after it, and so are cases."""
     top, bottom = e.args
     if (plain := _with_plain_roots(e)) is not e:
         return tex(plain, bounds)
@@ -412,7 +413,7 @@ def _quotient(e: Op, bounds: Bounds) -> Piece:
         value = parts[0].value
         parts[0], bottom = Num(Fraction(value.numerator)), mul([Num(Fraction(value.denominator)), bottom])
         top = mul(parts)
-    sums = [p for p in parts if tex(p, bounds).open]
+    sums = [p for p in parts if (shown := tex(p, bounds)).open or shown.text.startswith(r"\begin{cases}")]
     if len(sums) == 1:
         parts.remove(sums[0])
         front = rf"\frac{{{tex(mul(parts), bounds).text}}}{{{tex(bottom, bounds).text}}}"
@@ -445,7 +446,8 @@ def _partial(e: Op, bounds: Bounds) -> Piece:
     """A derivative that is not carried out."""
     of, by = tex(e.args[0], bounds), tex(e.args[1], bounds)
     d = r"\mathrm{d}" if e.op == "total" else r"\partial "
-    return Piece(rf"\frac{{{d}{of.within(ATOM)}}}{{{d}{by.text}}}", FRACTION)
+    top = of.text if isinstance(e.args[0], Read) else of.within(ATOM)
+    return Piece(rf"\frac{{{d}{top}}}{{{d}{by.text}}}", FRACTION)
 
 
 def _abs(e: Op, bounds: Bounds) -> Piece:
@@ -453,14 +455,17 @@ def _abs(e: Op, bounds: Bounds) -> Piece:
 
 
 def _where(e: Op, bounds: Bounds) -> Piece:
-    """[c] a where the other branch is 0; else cases, one row for each condition of a chain."""
+    """[c] a where the other branch is 0, a number first; else cases, one row for each condition of a chain."""
     condition, a, b = e.args
+    if a == ZERO and isinstance(condition, Op) and condition.op in OPPOSITE:
+        condition, a, b = Op(OPPOSITE[condition.op], condition.args), b, a
     if b == ZERO:
         bracket = Piece(f"[{tex(condition, bounds).text}]")
-        return bracket if a == ONE else juxtapose([bracket, tex(a, bounds)])
+        beside = [bracket] if a == ONE else [tex(a, bounds), bracket] if isinstance(a, Num) else [bracket, tex(a, bounds)]
+        return juxtapose(beside)
     rows: list[str] = []
     rest: Expr = e
-    while isinstance(rest, Op) and rest.op == "where" and rest.args[2] != ZERO:
+    while isinstance(rest, Op) and rest.op == "where":
         rows.append(rf"{tex(rest.args[1], bounds).text} & \text{{if }} {tex(rest.args[0], bounds).text}")
         rest = rest.args[2]
     rows.append(rf"{tex(rest, bounds).text} & \text{{otherwise}}")
@@ -470,7 +475,8 @@ def _where(e: Op, bounds: Bounds) -> Piece:
 
 # -- conditions --------------------------------------------------------------------------------------------------------
 def _comparison(e: Op, bounds: Bounds) -> Piece:
-    """a ≤ b; that m divides a, where its remainder is compared with 0."""
+    """a ≤ b; that m divides a, where its remainder is compared with 0; a < 1 for 1 − a > 0."""
+    e = turned(e)
     a, b = e.args
     if e.op in ("==", "!=") and b == IntValue(Int.of(0)) and isinstance(a, IntValue) and (found := _remainder(a.value)):
         sign = r"\mid" if e.op == "==" else r"\nmid"

@@ -14,6 +14,7 @@ from .expr import (
     ZERO,
     Expr,
     IntValue,
+    Num,
     Op,
     Read,
     compare,
@@ -27,6 +28,7 @@ from .expr import (
     reads,
     replace,
     walk,
+    where,
 )
 from .integer import FloorDiv, Int
 from .program import Ranges
@@ -73,6 +75,24 @@ def settle_choices(term: Term, dims: Ranges, ctx: Context) -> Term:
     """
     body = _chosen(term.body, {**dims, **term.indices}, ctx, bool(term.indices))
     return term if body == term.body else Term(term.indices, term.conditions, body, term.spare)
+
+
+def into_cases(term: Term, dims: Ranges, ctx: Context) -> Term:
+    """e · where(a > b, 1, where(a = b, 1/2, 0)) = where(a > b, e, where(a = b, e/2, 0)), where e is short and without such a choice.
+
+    In either case max(a, b) is a, and min(a, b) is b. Sizes stay outside.
+    """
+    parts = factors(term.body)
+    chains = [f for f in parts if len(_cases(f)) > 1 and all(isinstance(value, Num) for _, value in _cases(f))]
+    beside = [f for f in parts if f not in chains and (reads(f) or isinstance(f, Num))]
+    short = not any(_cases(n) for f in beside for n in walk(f)) and sum(1 for f in beside for _ in walk(f)) <= SHORT
+    if len(chains) != 1 or not short or not any(map(reads, beside)):
+        return term
+    body: Expr = ZERO
+    for condition, value in reversed(_cases(chains[0])):
+        body = where(condition, _decided(product([value, *beside]), condition), body)
+    sizes = [f for f in parts if f not in chains and f not in beside]
+    return Term(term.indices, term.conditions, product([*sizes, body]), term.spare)
 
 
 def divide_exactly(term: Term, dims: Ranges, ctx: Context) -> Term:
@@ -133,6 +153,26 @@ def drop_implied(term: Term, dims: Ranges, ctx: Context) -> Term:
 
 
 # -- what they rest on ------------------------------------------------------------------------------------------------------
+SHORT = 12  # nodes that may be written once for each case
+
+
+def _cases(e: Expr) -> list[tuple[Expr, Expr]]:
+    """(condition, value) of each case of where(c, a, where(d, b, 0))."""
+    found: list[tuple[Expr, Expr]] = []
+    while isinstance(e, Op) and e.op == "where":
+        found.append((e.args[0], e.args[1]))
+        e = e.args[2]
+    return found if e == ZERO else []
+
+
+def _decided(e: Expr, condition: Expr) -> Expr:
+    """max(a, b) and min(a, b) in e where a > b, or a = b."""
+    if not (isinstance(condition, Op) and condition.op in ("<", ">", "==")):
+        return e
+    a, b = condition.args if condition.op != "<" else condition.args[::-1]
+    return replace(e, {Op(op, pair): value for op, value in (("max", a), ("min", b)) for pair in ((a, b), (b, a))})
+
+
 def _chosen(e: Expr, ranges: Ranges, ctx: Context, is_summed: bool) -> Expr:
     if not isinstance(e, Op):
         return e

@@ -23,6 +23,7 @@ from .expr import (
     product,
     subst_indices,
     unordered,
+    without,
 )
 from .integer import Int
 from .program import Ranges
@@ -80,10 +81,12 @@ def common_factor(parts: list[Expr], ranges: Ranges) -> list[Expr]:
     shared = [f for f in dict.fromkeys(each[0]) if not isinstance(f, Num) and all(f in fs for fs in each[1:])]
     numbers = {abs(prod((f.value for f in fs if isinstance(f, Num)), start=Fraction(1))) for fs in each}
     number = numbers.pop() if len(numbers) == 1 else Fraction(1)
-    rests = [product([Num(1/number), *_without(fs, shared)]) for fs in each]
+    rests = [product([Num(1/number), *without(fs, shared)]) for fs in each]
     left = _added(rests, ranges)
     if not shared and left is rests:
         return parts
+    if shared and all(map(is_negative, left)):  # −a·b − a·c = −a·(b + c)
+        number, left = -number, [neg(e) for e in left]
     total = add(sorted(left, key=lambda e: (is_negative(e), -len(free_symbols(e)))))
     return [*([product([Num(number), *shared, total])] if total != ZERO else []), *(e for e in parts if _is_sum(e))]
 
@@ -103,17 +106,11 @@ def is_negative(e: Expr) -> bool:
     return isinstance(e, Op) and e.op == "neg"
 
 
-def _without(parts: list[Expr], shared: list[Expr]) -> list[Expr]:
-    rest = list(parts)
-    for f in shared:
-        rest.remove(f)
-    return rest
-
-
 def turn_difference(parts: list[Expr], ranges: Ranges) -> list[Expr]:
     """−(a − b) = b − a, and the same with numbers and divisors; beside other factors if neither a nor b is a number.
 
-    So −y·(1 − y) stays.
+    So −y·(1 − y) stays; but 1 − exp(x), which is no part of a whole, becomes exp(x) − 1. −Σ_n c·(m − x[n]) = Σ_n c·(x[n] − m): under
+    a sum, what it sums comes first.
     """
     return [_turned(e) for e in parts]
 
@@ -121,14 +118,26 @@ def turn_difference(parts: list[Expr], ranges: Ranges) -> list[Expr]:
 def _turned(e: Expr) -> Expr:
     if not (isinstance(e, Op) and e.op == "neg"):
         return e
-    above = [f for f in factors(e.args[0]) if not (isinstance(f, Op) and f.op == "/" or isinstance(f, Num))]
+    turned = _opposite(e.args[0])
+    return e if turned is None else turned
+
+
+def _opposite(e: Expr, summed: frozenset[str] = frozenset()) -> Expr | None:
+    """−e, where a difference in e can take the sign; summed: the indices of the sums around."""
+    above = [f for f in factors(e) if not (isinstance(f, Op) and f.op == "/" or isinstance(f, Num))]
     differences = [f for f in above if [s for s, _ in _signed(f)] == [1, -1]]
-    if len(differences) != 1:
-        return e
+    sums = [f for f in above if isinstance(f, Reduce) and f.op == "sum"]
+    if len(differences) + len(sums) != 1:
+        return None
+    if sums:
+        body = _opposite(sums[0].body, summed | frozenset(sums[0].indices))
+        return None if body is None else product([Reduce("sum", sums[0].indices, body) if f is sums[0] else f for f in factors(e)])
     (_, a), (_, b) = _signed(differences[0])
-    if len(above) > 1 and (isinstance(a, Num) or isinstance(b, Num)):
-        return e
-    return product([add([b, neg(a)]) if f is differences[0] else f for f in factors(e.args[0])])
+    apart = any(isinstance(x, Num) for x in (a, b)) and not any(isinstance(x, Op) and x.op == "exp" for x in (a, b))
+    known, others = (len(free_symbols(x) & summed) for x in (a, b))
+    if len(above) > 1 and apart or summed and known >= others:
+        return None
+    return product([add([b, neg(a)]) if f is differences[0] else f for f in factors(e)])
 
 
 def _signed(e: Expr) -> list[tuple[int, Expr]]:

@@ -205,7 +205,7 @@ def _greater_or_less(op: str, a: Any, b: Any) -> Any:
 
 
 def fold(op: str, values: list[Any]) -> Any:
-    """sum, mean, max, min or logsumexp of some numbers; of none, 0, 0, −inf, inf, −inf."""
+    """sum, mean, max, min or logsumexp of some numbers; of none, 0, 0, −inf, inf, −inf; of a nan among others, nan."""
     if op in ("sum", "mean"):
         total: Any = Fraction(0)
         for v in values:
@@ -215,6 +215,8 @@ def fold(op: str, values: list[Any]) -> Any:
         return -fold("max", [-v for v in values])
     best: Any = -INFINITY
     for v in values:
+        if combine("!=", v, v):
+            return v
         best = v if combine("<", best, v) else best
     if op == "max" or best == -INFINITY:
         return best

@@ -18,6 +18,7 @@ from .errors import DerivationError
 from .expr import (
     FALSE,
     TRUE,
+    UNARY,
     Const,
     Expr,
     IntValue,
@@ -34,7 +35,9 @@ from .expr import (
     neg,
     num,
     product,
+    reads,
     replace,
+    walk,
     where,
 )
 from .integer import Int
@@ -156,19 +159,35 @@ class larger(sp.Function):  # type: ignore[misc]
     """max(a, b): 1 where it is the greater one, 1/2 in a tie."""
 
     nargs = 2
+    sign = 1
+
+    def sides(self) -> tuple[Any, Any]:
+        """What to compare: a and b, or, where their difference is shorter, its two parts: y and q for τ·(y − q) and (τ − 1)·(y − q)."""
+        a, b = self.args
+        difference = sp.expand(a - b)
+        if sp.count_ops(difference) >= max(sp.count_ops(a), sp.count_ops(b)) or difference.is_number:
+            return a, b
+        above = [t for t in sp.Add.make_args(difference) if not t.could_extract_minus_sign()]
+        return sp.Add(*above), sp.Add(*above) - difference
 
     def fdiff(self, argindex: int = 1) -> Any:
-        mine, other = (self.args[0], self.args[1]) if argindex == 1 else (self.args[1], self.args[0])
-        return choose(greater(mine, other), 1, choose(equal(mine, other), sp.Rational(1, 2), 0))
+        mine, other = self.sides() if argindex == 1 else self.sides()[::-1]
+        return choose(greater(*(mine, other)[::self.sign]), 1, choose(equal(mine, other), sp.Rational(1, 2), 0))
+
+    def _eval_derivative(self, s: Any) -> Any:
+        """One choice, where both depend on s: where(a > b, a′, where(a = b, (a′ + b′)/2, b′))."""
+        a, b = (x.diff(s) for x in self.args)
+        if a == 0 or b == 0:
+            return self.fdiff(1) * a + self.fdiff(2) * b
+        mine, other = self.sides()
+        return a if a == b else choose(greater(*(mine, other)[::self.sign]), a, choose(equal(mine, other), (a + b) / 2, b))
 
     def _eval_is_extended_real(self) -> bool:
         return True
 
 
 class smaller(larger):
-    def fdiff(self, argindex: int = 1) -> Any:
-        mine, other = (self.args[0], self.args[1]) if argindex == 1 else (self.args[1], self.args[0])
-        return choose(greater(other, mine), 1, choose(equal(mine, other), sp.Rational(1, 2), 0))
+    sign = -1
 
 
 TO_SYMPY: dict[str, Any] = {
@@ -262,6 +281,8 @@ def from_sympy(e: Any) -> Expr:
     if isinstance(e, greater):
         if type(e) is greater and isinstance(args[0], Num):  # x < 0 rather than 0 > x
             return Op("<", args[::-1])
+        if isinstance(e, equal | different) and isinstance(args[0], Num):
+            args = args[::-1]
         return Op({equal: "==", different: "!="}.get(type(e), ">"), args)
     if type(e) not in FROM_SYMPY:  # 1/0 and its like, from a mean over nothing
         raise DerivationError(f"The derivative is not a number everywhere: SymPy answers {e}.")
@@ -280,10 +301,10 @@ def _term_order(e: Expr) -> tuple[bool, int, bool, str]:
 
 
 def _product(e: Any) -> Expr:
-    """Factors in order of appearance: numbers, plain symbols, powers and functions, then sums; reciprocals below."""
+    """Factors in order of appearance: numbers, plain symbols, their powers, functions, then sums; reciprocals below."""
     above: list[Expr] = []
     below: list[Expr] = []
-    for f in sorted(e.args, key=lambda f: (not f.is_Number, not f.is_Symbol, f.is_Add, str(f))):
+    for f in sorted(e.args, key=lambda f: (not f.is_Number, not f.is_Symbol, not (f.is_Pow and f.base.is_Symbol), f.is_Add, str(f))):
         base, exponent = f.as_base_exp()
         if isinstance(f, normal_density):
             above.append(factors(from_sympy(f))[0])
@@ -312,11 +333,23 @@ def _power(e: Any) -> Expr:
 
 # -- the derivative ----------------------------------------------------------------------------------------------------------
 @lru_cache(maxsize=4096)
-def _abstract_partial(e: Expr, k: int, named: bool, whole: frozenset[int]) -> Expr:
-    """∂e/∂slot k; the value of e itself, where it reappears, is slot 9999; whole: the slots of integers."""
+def _abstract_partial(e: Expr, k: int, named: bool, whole: frozenset[int], plain: frozenset[int]) -> Expr:
+    """∂e/∂slot k; the value of e itself, where it reappears, is slot 9999; whole: the slots of integers; plain: of what has no index."""
     expression = gaussian(logistic(to_sympy(e)))
     derivative = lowered_powers(sp.diff(expression, symbol(k)), frozenset(map(symbol, whole)))
-    return from_sympy(own_value(one_fraction(rectified(logistic(derivative))), expression, symbol(k), named))
+    found = from_sympy(own_value(common_function(either(one_fraction(rectified(logistic(derivative))))), expression, symbol(k), named))
+    functions = {_plain_first(from_sympy(to_sympy(n)), plain): n for n in walk(e) if isinstance(n, Op) and n.op in UNARY and reads(n)}
+    return replace(_plain_first(found, plain), functions)
+
+
+def _plain_first(e: Expr, plain: frozenset[int]) -> Expr:
+    """b·x[n] rather than x[n]·b: in a product, scalars and sizes before the elements of tensors; SymPy knows no difference."""
+    e = map_children(lambda child: _plain_first(child, plain), e)
+    if not (isinstance(e, Op) and e.op == "*"):
+        return e
+    slots = [f for f in e.args if isinstance(f, Read)]
+    order = iter(sorted(slots, key=lambda f: int(f.tensor[1:]) not in plain))
+    return Op("*", tuple(next(order) if isinstance(f, Read) else f for f in e.args))
 
 
 def lowered_powers(e: Any, whole: Collection[Any]) -> Any:
@@ -416,10 +449,49 @@ def _hyperbolic(whole: Any) -> Any:
 
 
 def one_fraction(e: Any) -> Any:
-    """a/u + b/u² = (a·u + b)/u² and x·sign(x) = |x|, where u is a sum, and that is shorter: 1/(1 + |x|) − |x|/(1 + |x|)² = 1/(1 + |x|)²."""
+    """a/u + b/u² = (a·u + b)/u² and x·sign(x) = |x|, where u is a sum, and that is shorter: 1/(1 + |x|) − |x|/(1 + |x|)² = 1/(1 + |x|)².
+
+    And sign(x)/|x| = 1/x.
+    """
     if e.has(sgn):
         e = e.replace(lambda n: n.is_Mul, _magnitude)
     return e.replace(lambda n: n.is_Add, _over_one) if e.has(sp.Pow) else e
+
+
+def common_function(e: Any) -> Any:
+    """f·a + f·b = f·(a + b), where f is no number: exp(−x²)·(1 − 2x²), σ(b x)·(1 + b x·(1 − σ(b x)))."""
+    return e.replace(lambda n: n.is_Add, _common_function)
+
+
+def _common_function(whole: Any) -> Any:
+    parts = [sp.Mul.make_args(t) for t in whole.args]
+    shared = [f for f in parts[0] if not f.is_Number and all(f in other for other in parts[1:])]
+    return sp.Mul(*shared, sp.Add(*(sp.Mul(*(f for f in fs if f not in shared)) for fs in parts))) if shared else whole
+
+
+def either(e: Any) -> Any:
+    """α·[a > b] + β·[a < b], each with half of it where a = b, is where(a > b, α, where(a = b, (α + β)/2, β))."""
+    return e.replace(lambda n: n.is_Add, _either) if e.has(choose) else e
+
+
+def _either(whole: Any) -> Any:
+    sides = [(t, c, f) for t in whole.args for f in sp.Mul.make_args(t) if (c := _one_side(f)) is not None]
+    for k, (one, (a, b), f) in enumerate(sides):
+        for other, pair, g in sides[k + 1 :]:
+            if other is not one and pair == (b, a):
+                mine, its = one / f, other / g
+                joined = mine if mine == its else choose(greater(a, b), mine, choose(equal(a, b), (mine + its) / 2, its))
+                return sp.Add(joined, *(t for t in whole.args if t not in (one, other)))
+    return whole
+
+
+def _one_side(f: Any) -> tuple[Any, Any] | None:
+    """(a, b) for the slope of max(a, b) by a: 1 where a > b, 1/2 where they are equal."""
+    if not (isinstance(f, choose) and type(f.args[0]) is greater and f.args[1] == 1 and isinstance(f.args[2], choose)):
+        return None
+    tie, half, nothing = f.args[2].args
+    same = isinstance(tie, equal) and set(tie.args) == set(f.args[0].args)
+    return f.args[0].args if same and half == sp.Rational(1, 2) and nothing == 0 else None
 
 
 def rectified(e: Any) -> Any:
@@ -435,8 +507,11 @@ def _rectified(whole: Any) -> Any:
 
 
 def _magnitude(whole: Any) -> Any:
-    x = next((f.args[0] for f in whole.args if isinstance(f, sgn) and f.args[0] in whole.args), None)
-    return whole if x is None else sp.Mul(*(f for f in whole.args if f not in (x, sgn(x))), absolute(x))
+    for x in (f.args[0] for f in whole.args if isinstance(f, sgn)):
+        for beside, joined in ((x, absolute(x)), (1 / absolute(x), 1 / x)):
+            if beside in whole.args:
+                return sp.Mul(*(f for f in whole.args if f not in (beside, sgn(x))), joined)
+    return whole
 
 
 def _over_one(whole: Any) -> Any:
@@ -469,7 +544,8 @@ def partial(e: Expr, read: Read, own: Read | None = None) -> Expr:
         return num(0)
     table = {leaf: slot(k) for k, leaf in enumerate(found)}
     whole = frozenset(k for k, leaf in enumerate(found) if isinstance(leaf, IntValue))
-    derivative = _abstract_partial(replace(e, table), found.index(read), own is not None, whole)
+    plain = frozenset(k for k, leaf in enumerate(found) if isinstance(leaf, IntValue) or isinstance(leaf, Read) and not leaf.subs)
+    derivative = _abstract_partial(replace(e, table), found.index(read), own is not None, whole, plain)
     back: dict[Expr, Expr] = {s: leaf for leaf, s in table.items()}
     back[slot(9999)] = own if own is not None else e
     return _put_back(derivative, back)

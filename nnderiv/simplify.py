@@ -21,6 +21,7 @@ from .laws_of_conditions import (
     drop_implied,
     drop_outside,
     index_alone,
+    into_cases,
     may_be_infinite,
     name_data,
     settle_choices,
@@ -32,7 +33,7 @@ from .laws_of_conditions import (
 from .laws_of_sums import cancel, common_sign, contract_delta, contract_remainder, deviations, known_totals, sum_of_nothing, use_givens
 from .laws_of_terms import common_factor, is_negative, join_cases, merge_equal, rename_bound, turn_difference
 from .program import Ranges
-from .scalar import content, gaussian, logistic, one_fraction, own_value, rectified
+from .scalar import common_function, content, either, gaussian, logistic, one_fraction, own_value, rectified
 from .symmetry import transpose
 from .terms import Context, Term, written
 
@@ -65,10 +66,13 @@ TABLE = (
     Law("slope", gaussian, "recognise the normal distribution"),
     Law("slope", rectified, "the slope of a relu beside it"),
     Law("slope", one_fraction, "one fraction"),
+    Law("slope", either, "one choice of two"),
+    Law("slope", common_function, "common factor in front"),
     Law("term", split_where, "condition of a factor"),
     Law("term", settle_conditions, "ranges decide"),
     Law("term", settle_divisions, "small quotients"),
     Law("term", settle_choices, "ranges choose"),
+    Law("term", into_cases, "case by case"),
     Law("term", divide_exactly, "exact division"),
     Law("term", name_data, "the same by its plain name"),
     Law("term", transpose, "its own transpose"),

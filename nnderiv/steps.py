@@ -15,11 +15,28 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import prod
 from typing import TYPE_CHECKING
 
 from .derivative import Origin, _Reverse
 from .errors import MatrixFormError, Unevaluated
-from .expr import DERIVATIVES, ZERO, Expr, IntValue, Op, Read, Reduce, add, additive_terms, factors, product, subst_indices, tensor, walk
+from .expr import (
+    DERIVATIVES,
+    Expr,
+    IntValue,
+    Num,
+    Op,
+    Read,
+    Reduce,
+    add,
+    additive_terms,
+    factors,
+    product,
+    subst_indices,
+    tensor,
+    walk,
+    without,
+)
 from .integer import Int
 from .latex import equation_latex
 from .program import Equation, Program, Range, Ranges
@@ -275,8 +292,8 @@ class _Line:
     def recognise(self) -> None:
         facts = []
         for o in self.origins:
-            for before, after in _differences(o.differentiated.body, o.known.body):
-                facts.append(equal(before, after))
+            found = dict.fromkeys(_differences(o.differentiated.body, o.known.body))
+            facts += [equal(*pair) for pair in (found if len(found) < 2 else [_apart(o.differentiated.body, o.known.body)])]
         self.move("recognise", say("recognise", facts=listed(facts)), [*self.seeds, *(o.known for o in self.origins)])
 
     def solve(self) -> None:
@@ -288,7 +305,7 @@ class _Line:
         if facts:  # without any, conditions are only written otherwise
             self.move("solve", say("solve", facts=listed(facts, "; ")), [*self.seeds, *(o.solved for o in self.origins)])
 
-    def solved(self, o: _Shown) -> Said:
+    def solved(self, o: Origin) -> Said:
         """Of one term: what its conditions say of its indices, and what they leave as a condition."""
         told = [condition(c) for c in o.placed.conditions if c not in o.solved.conditions]
         wanted = [equal(i, v) for i, v in o.values.items()]
@@ -350,45 +367,27 @@ class _Line:
         return replace(self.final, body=add(parts), ranges=ranges)
 
 
-@dataclass(frozen=True)
-class _Shown(Origin):
-    """An origin with the letters that are shown."""
-
-    slope: Expr = ZERO
-
-
-def _renamed(o: Origin, letters: dict[str, Int]) -> _Shown:
+def _renamed(o: Origin, letters: dict[str, Int]) -> Origin:
     """All lines of an origin with other letters for their indices."""
 
     def change(t: Term) -> Term:
         moved = Term({str(letters[i]): r for i, r in t.indices.items()}, t.conditions, t.body)
-        hidden = {i: Int.symbol(f"\0{i}") for i in letters}
+        hidden = {i: Int.symbol(f"\0{i}") for i in letters}  # in two steps, so that letters can change places
         return moved.subst(hidden).subst({f"\0{i}": v for i, v in letters.items()})
 
     def change_or_drop(t: Term | None) -> Term | None:
         return None if t is None else change(_with(t, letters))
 
     values = {str(letters.get(i, Int.symbol(i))): v.subst(letters) for i, v in o.values.items()}
-    placed = change(o.placed)
-    differentiated = change(o.differentiated)
-    return _Shown(o.equation, o.read, o.op, {i: str(letters.get(n, n)) for i, n in o.names.items()}, values, placed, differentiated,
-                  change(o.known), change(o.solved), tuple((law, change_or_drop(t)) for law, t in o.laws), _slope(placed, differentiated))
+    return Origin(o.equation, o.read, o.op, {i: str(letters.get(n, n)) for i, n in o.names.items()}, values, change(o.placed),
+                  change(o.differentiated), change(o.known), change(o.solved), tuple((law, change_or_drop(t)) for law, t in o.laws),
+                  change(Term({}, (), o.slope)).body)
 
 
 def _with(t: Term, letters: dict[str, Int]) -> Term:
     for i in t.indices:
         letters.setdefault(i, Int.symbol(i))
     return t
-
-
-def _slope(placed: Term, differentiated: Term) -> Expr:
-    """What stands in the place of the derivative once it is carried out."""
-    others = [f for f in factors(placed.body) if not (isinstance(f, Op) and f.op == "partial")]
-    rest = factors(differentiated.body)
-    for f in others:
-        if f in rest:
-            rest.remove(f)
-    return product(rest)
 
 
 def _differences(a: Expr, b: Expr) -> list[tuple[Expr, Expr]]:
@@ -398,6 +397,14 @@ def _differences(a: Expr, b: Expr) -> list[tuple[Expr, Expr]]:
     if isinstance(a, Op) and isinstance(b, Op) and a.op == b.op and len(a.args) == len(b.args) and a.op != "exp":
         return [d for x, y in zip(a.args, b.args, strict=True) for d in _differences(x, y)]
     return [(a, b)]
+
+
+def _apart(a: Expr, b: Expr) -> tuple[Expr, Expr]:
+    """Two equal products without the factors that they share, the numbers of both on one side."""
+    shared = [f for f in dict.fromkeys(factors(a)) if not isinstance(f, Num) and f in factors(b)]
+    rest, other = (without(factors(e), shared) for e in (a, b))
+    number = prod((f.value for f in rest if isinstance(f, Num)), start=Fraction(1))
+    return product([f for f in rest if not isinstance(f, Num)]), product([Num(1 / number), *other])
 
 
 def _why(law: str, before: Term | None, after: Term | None) -> Said:
@@ -431,11 +438,8 @@ def _concrete(law: str, before: Term, after: Term) -> Said | None:
 
 def _value_of(total: Reduce, before: Term, after: Term) -> Expr:
     """What a given made of a sum: what stands in the product instead."""
-    rest = factors(after.body)
-    for f in factors(before.body):
-        if f in rest:
-            rest.remove(f)
-    return product(rest)
+    others = [f for f in factors(before.body) if f != total.body]
+    return _apart(product(others), after.body)[1]
 
 
 def _guards(body: Expr, conditions: Iterable[Expr]) -> list[Read]:

@@ -9,7 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import combinations
 
-from .expr import Expr, Num, Op, Read, additive_terms, factors, map_children, neg, signed, subst_indices, unordered
+from .expr import (
+    NORMALISERS,
+    Expr,
+    Num,
+    Op,
+    Read,
+    Reduce,
+    additive_terms,
+    factors,
+    map_children,
+    neg,
+    signed,
+    subst_indices,
+    unordered,
+    walk,
+)
 from .integer import Int
 from .program import Equation, Ranges
 from .terms import Context, Term
@@ -19,15 +34,24 @@ DEEP = 8  # so many definitions, each resting on the next, are looked through
 
 
 def transpose(term: Term, dims: Ranges, ctx: Context) -> Term:
-    """A[j,i] · e = A[i,j] · e, where A is its own transpose: so that summed letters meet, X[n,j] A[j,i] and A[i,j] X[j,n]."""
+    """A[j,i] · e = A[i,j] · e, where A is its own transpose: so that summed letters meet, X[n,j] A[j,i] and A[i,j] X[j,n].
+
+    Beside another factor that has both letters, in the same order: B[i,j] A[i,j].
+    """
     order = {name: k for k, name in enumerate(dims)}
-    ends = {f.subs[-1] for f in factors(term.body) if isinstance(f, Read) and len(f.subs) > 1 and not symmetries(f.tensor, ctx)}
+    others = [f for f in factors(term.body) if isinstance(f, Read) and len(f.subs) > 1 and not symmetries(f.tensor, ctx)]
+    ends = {f.subs[-1] for f in others}
 
     def place(sub: Int) -> int:
         """Where the letter stands on the left; one that is summed comes last, or first if another factor ends with it."""
         return min((order[s] for s in sub.symbols() if s in order), default=-1 if sub in ends else len(order))
 
-    body = _mapped(term.body, lambda r, p, q: place(r.subs[q]) < place(r.subs[p]), ctx)
+    def turns(r: Read, p: int, q: int) -> bool:
+        a, b = r.subs[p], r.subs[q]
+        both = next((f for f in others if a in f.subs and b in f.subs), None)
+        return place(b) < place(a) if both is None else both.subs.index(b) < both.subs.index(a)
+
+    body = _mapped(term.body, turns, ctx)
     return term if body == term.body else Term(term.indices, term.conditions, body, term.spare)
 
 
@@ -61,7 +85,8 @@ def _given(name: str, ctx: Context) -> list[Axes]:
 
 def _defined(definitions: tuple[Equation, ...], ctx: Context, depth: int) -> list[Axes]:
     d = definitions[0]
-    if len(definitions) > 1 or d.is_base or d.tensor in d.reads or d.tensor in ctx.program.components:
+    written = not any(isinstance(n, Reduce) and n.op in NORMALISERS for n in walk(d.body))  # else it has a letter that is not its own
+    if len(definitions) > 1 or d.is_base or d.tensor in d.reads or d.tensor in ctx.program.components or not written:
         return []
     alike = [(p, q) for p, q in combinations(range(len(d.indices)), 2) if d.ranges[d.indices[p]] == d.ranges[d.indices[q]]]
     return [(p, q) for p, q in alike if _same(d, d.indices[p], d.indices[q], ctx, depth)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from .bounds import inside
 from .conditions import facts
-from .expr import ZERO, Expr, Num, Read, Reduce, conjunction, factors, free_symbols, ints, product, reads, subst_indices, where
+from .expr import ZERO, Expr, Num, Op, Read, Reduce, conjunction, factors, free_symbols, ints, neg, product, reads, subst_indices, where
 from .integer import Int
 from .program import Range, Ranges
 from .regular import is_regular
@@ -57,26 +57,40 @@ class Term:
         return Term(self.indices, tuple(subst_indices(c, values) for c in self.conditions), subst_indices(self.body, values), self.spare)
 
     def expression(self, stays: Callable[[Expr], bool] | None = None) -> Expr:
-        """The term as a right-hand side; before the sum stand conditions, and factors unless `stays` or data reaches them, that no bound
-        index touches."""
-        whole = conjunction([c for c in self.conditions if not free_symbols(c) & set(self.indices)])
+        """The term as a right-hand side; before the sum stands what no bound index touches and, unless `stays`, no data reaches.
+
+        A minus stands before what has a condition.
+        """
+        guard = conjunction(list(self.conditions))
         if not self.indices:
-            return where(whole, self.body, ZERO)
+            turned = neg(self.body)
+            minus = isinstance(self.body, Op) and turned == self.body.args[0] or isinstance(turned, Num) and turned.value > 0
+            return neg(where(guard, turned, ZERO)) if minus else where(guard, self.body, ZERO)
         stays = stays or _reads_data
         parts = factors(self.body)
         scale = [f for f in parts if isinstance(f, Num) or not free_symbols(f) & set(self.indices) and not stays(f)]
         if len(scale) == len(parts):  # a count of places: all that reads data stays with its conditions
             scale = [f for f in scale if not _reads_data(f)]
         rest = [f for f in parts if f not in scale]
-        guard = conjunction([c for c in self.conditions if free_symbols(c) & set(self.indices)])
-        total = product([*scale, Reduce("sum", tuple(self.indices), where(guard, product(rest), ZERO))])
-        return where(whole, total, ZERO)
+        return product([*scale, Reduce("sum", tuple(self.indices), where(guard, product(rest), ZERO))])
 
 
 def written(term: Term, ranges: Ranges, ctx: Context) -> Expr:
-    """Σ_x c · e = c · Σ_x e, where c does not know x, and the sum leaves out no place: a sum over nothing is 0, but c may be ∞."""
-    if term.conditions or may_leave(term.body, ranges, ctx):
+    """Σ_x c · e = c · Σ_x e, where c does not know x, and the sum leaves out no place: a sum over nothing is 0, but c may be ∞.
+
+    Nor does it matter where the rest leaves out the same places: r[t+1] · Σ_x g[t+1,x]. And Σ_x where(c, e, 0) = where(c, Σ_x e, 0).
+    """
+    apart = [c for c in term.conditions if not free_symbols(c) & set(term.indices) and not may_leave(c, ranges, ctx)]
+    if apart and term.indices:
+        inner = written(Term(term.indices, tuple(c for c in term.conditions if c not in apart), term.body, term.spare), ranges, ctx)
+        return Term({}, tuple(apart), inner).expression()
+    if term.conditions:
         return guarded(term, ranges, ctx)
+    rest = product([f for f in factors(term.body) if free_symbols(f) & set(term.indices)])
+    missing = leaves(rest, ranges, ctx)
+    if missing is None or missing or may_leave(term.body, ranges, ctx):
+        return term.expression(lambda c: not (isinstance(c, Read) and missing is not None and leaves(c, ranges, ctx) == missing)
+                               and (_reads_data(c) or not is_regular(c, ranges, ctx.positive)))
     return term.expression(lambda c: False)
 
 
@@ -97,6 +111,14 @@ def may_leave(e: Expr, ranges: Ranges, ctx: Context, conditions: Iterable[Expr] 
     found = ((r, ctx.axes(r.tensor)) for r in reads(e))
     return any(axes is None or not all(inside(s, a, ranges, ctx.positive, known) for s, a in zip(r.subs, axes, strict=True))
                for r, axes in found)
+
+
+def leaves(e: Expr, ranges: Ranges, ctx: Context) -> set[tuple[Int, Range]] | None:
+    """The subscripts that may leave their axes, with these; None where that is not known."""
+    found = [(s, a) for r in reads(e) for s, a in zip(r.subs, ctx.axes(r.tensor) or (), strict=False)]
+    if any(ctx.axes(r.tensor) is None for r in reads(e)) or any(v.elements() for v in ints(e)):
+        return None
+    return {(s, a) for s, a in found if not inside(s, a, ranges, ctx.positive, [])}
 
 
 def decisive(term: Term) -> list[Read]:

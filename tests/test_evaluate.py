@@ -194,3 +194,10 @@ def test_an_output_that_there_is_none_of_is_named():
     with pytest.raises(nd.EvaluationError, match="There is no tensor z; there are x, tok, a, s, y"):
         nd.evaluate(LOOK_UP, VALUES, outputs=["y", "z"])
     assert nd.evaluate("x[N] -> Y1\nY1[n] = x[n]", {"x": [1]}, outputs="Y1") == {"Y1": [1]}
+
+
+@pytest.mark.parametrize("op", ["max", "min", "logsumexp"])
+@pytest.mark.parametrize("x", [[math.nan, math.nan], [math.nan, 1.0], [1.0, math.nan]])
+def test_a_nan_among_others_is_what_an_extreme_is(op, x):
+    text = f"x[N] -> y\ny = {op}[n](x[n])"
+    assert math.isnan(nd.evaluate(text, {"x": x})["y"]) and math.isnan(nd.derive(text).compile().forward(x=np.array(x))[0])

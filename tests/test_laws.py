@@ -54,10 +54,17 @@ APPLIES = {
     "settle_divisions": [("x[n]*z[n//N]", "n", "x[n]*z[0]"), ("x[n]*y[n % N]", "n", "x[n]*y[n]")],
     "settle_choices": [("exp(where(n < N, x[n], y[n+1]))", "n", "exp(x[n])"), ("exp(where(n < 0, x[n], y[n+1]))", "n", "exp(y[n+1])"),
                        ("sum[n](exp(where(n >= 0, x[n], y[n])))", "", "sum[n](exp(x[n]))")],
+    "into_cases": [("2*max(x[n], b)*where(x[n] > b, 1, where(x[n] == b, 0.5, 0))", "n",
+                    "where(x[n] > b, 2*x[n], where(x[n] == b, x[n], 0))"),
+                   ("-N*y[n]*min(x[n], b)*where(b > x[n], 1, where(x[n] == b, 0.5, 0))", "n",
+                    "N*where(b > x[n], -y[n]*x[n], where(x[n] == b, -0.5*y[n]*b, 0))"),
+                   ("sum[n](x[n]*where(0 < y[n], 1, where(0 == y[n], 0.5, 0)))", "",
+                    "sum[n](where(0 < y[n], x[n], where(0 == y[n], 0.5*x[n], 0)))")],
     "divide_exactly": [("where(n % s == 0, x[s*(n//s)], 0)", "n", "where(n % s == 0, x[n], 0)")],
     "name_data": [("where(t[k] == n, x[t[k]]*y[n], 0)", "n,k", "where(t[k] == n, x[n]*y[n], 0)"),
                   ("where(n == t[k], 1/x[t[k]], 0)", "n,k", "where(n == t[k], 1/x[n], 0)")],
-    "transpose": [("sum[k](G[k,n]*y[k])", "n", "sum[k](G[n,k]*y[k])"), ("sum[k](G[n,k]*A[n,k])", "n", "sum[k](G[k,n]*A[n,k])"),
+    "transpose": [("sum[k](G[k,n]*y[k])", "n", "sum[k](G[n,k]*y[k])"), ("sum[k](G[k,n]*A[n,k])", "n", "sum[k](G[n,k]*A[n,k])"),
+                  ("sum[n,k](G[k,n]*A[n,k])", "", "sum[n,k](G[n,k]*A[n,k])"),
                   ("G[k,n]", "n,k", "G[n,k]")],
     "contract_delta": [("sum[n](where(n == k + 1, x[n]*y[n], 0))", "k", "where(0 <= k + 1 and k + 1 < N, x[k+1]*y[k+1], 0)")],
     "contract_remainder": [("sum[n](where((k - n) % N == 0, x[n]*z[(k-n)//N], 0))", "k", "x[k % N]*z[k//N]"),
@@ -86,6 +93,11 @@ FAILS = {
     "settle_divisions": [("x[n]*z[(n+1)//N]", "n"), ("w[n]*y[n % N]", "n")],  # n + 1 may be N; n runs up to 2 N
     "settle_choices": [("exp(where(n > 0, x[n], y[n]))", "n"),
                        ("sum[n](exp(where(n < N, x[n], y[n+1])))", "")],  # the sum leaves out the last place
+    "into_cases": [("N*where(x[n] > b, 1, where(x[n] == b, 0.5, 0))", "n"), ("y[n]*where(x[n] > b, 1, 0.5)", "n"),
+                   ("y[n]*where(x[n] > b, 1, where(x[n] == b, y[n], 0))", "n"),
+                   ("y[n]*where(x[n] > b, 1, where(x[n] == b, 0.5, 0))*where(y[n] > b, 1, where(y[n] == b, 0.5, 0))", "n"),
+                   ("(x[n] + y[n])*(x[n] + b)*(y[n] + b)*(x[n] - b)*where(x[n] > b, 1, where(x[n] == b, 0.5, 0))", "n")],
+    # a size; no 0 at the end; not all numbers; two choices; too long to be written twice
     "divide_exactly": [("where(n % s == 1, x[s*(n//s)], 0)", "n"), ("where(n > s, x[s*(n//s)], 0)", "n")],  # s need not divide
     "name_data": [("where(t[k] == n + 1, x[t[k]], 0)", "n,k"), ("where(t[k] < n, x[t[k]], 0)", "n,k"),
                   ("sum[n](where(t[k] == n, x[t[k]]*x[n], 0))", "k")],  # n + 1 is no plain name; it is summed
@@ -263,9 +275,34 @@ def test_quotients_of_one_sum_are_one_where_that_is_shorter() -> None:
         assert one(f) == f
 
 
+def test_a_number_by_its_size_is_its_reciprocal_with_its_sign() -> None:
+    x, a, law = scalar.symbol(0), scalar.symbol(1), LAWS["one_fraction"].apply
+    assert law(a * scalar.sgn(x) / scalar.absolute(x)) == a / x and law(scalar.sgn(x - a) / scalar.absolute(x - a)) == 1 / (x - a)
+    for f in (scalar.sgn(x) / scalar.absolute(a), scalar.sgn(x) / scalar.absolute(x)**2, scalar.sgn(x) * scalar.absolute(x)):
+        assert law(f) == f
+
+
+def test_a_factor_that_all_terms_have_stands_before_them() -> None:
+    x, a, law = scalar.symbol(0), scalar.symbol(1), LAWS["common_function"].apply
+    bell, s = sp.exp(-(x**2)), scalar.sigmoid(a * x)
+    assert law((x * bell).diff(x)) == bell * (1 - 2 * x**2) and law((x * s).diff(x)) == s * (1 + a * x * (1 - s))
+    assert law(x * a + x * bell) == x * (a + bell)
+    for f in (bell + x, bell + s, scalar.tanh(x) + x * (1 - scalar.tanh(x)**2), 2 * x + 2 * a):  # not all terms; a number
+        assert law(f) == f
+
+
+def test_what_is_taken_on_one_side_or_on_the_other_is_one_choice() -> None:
+    x, a, law = scalar.symbol(0), scalar.symbol(1), LAWS["either"].apply
+    above, below = scalar.larger(x, a).diff(x), scalar.larger(x, a).diff(a)
+    joined = scalar.choose(scalar.greater(x, a), 2, scalar.choose(scalar.equal(x, a), (2 + a) / 2, a))
+    assert law(2 * above + a * below + x) == joined + x and law(above + scalar.smaller(x, a).diff(x)) == 1
+    for f in (above + x, 2 * above + a * above, above * below):  # one side only
+        assert law(f) == f
+
+
 def test_every_law_says_what_it_does_and_is_tested_here() -> None:
     elsewhere = {"join_cases", "merge_equal", "common_factor", "turn_difference", "own_value", "content", "logistic", "gaussian",
-                 "one_fraction", "rectified"}
+                 "one_fraction", "either", "common_function", "rectified"}
     assert set(APPLIES) == set(FAILS) == set(LAWS) - elsewhere
     for law in TABLE:
         assert "=" in law.statement and law.title, law.name

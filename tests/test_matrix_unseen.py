@@ -184,7 +184,7 @@ FORMS = {
         r"dX = dY ⊙ \sigma(X) ⊙ (1 + X ⊙ (1 - \sigma(X)))",
     ),
     "SiLU by a product": (
-        r"dX = dY ⊙ (\sigma(X) + X ⊙ \sigma(X) ⊙ (1 - \sigma(X)))",
+        r"dX = dY ⊙ \sigma(X) ⊙ (1 + X ⊙ (1 - \sigma(X)))",
     ),
     "softplus by log and exp": (
         r"dX = dY ⊙ \sigma(X)",
@@ -282,7 +282,7 @@ FORMS = {
     ),
     "Gaussian log-likelihood": (
         r"dx = \frac{1}{s^{2}} (\mu 1 - x)",
-        r"d\mu = \frac{1}{s^{2}} (1^T x - \mu N)",
+        r"d\mu = \frac{1}{s^{2}} (1^T x - N \mu)",
         r"ds = \frac{L^{\mathrm{sum}}}{s^{3}} - \frac{N}{s}",
     ),
     "Gaussian log-likelihood, a scale for each column": (

@@ -10,16 +10,19 @@ from random import Random
 import pytest
 
 import nnderiv as nd
+import nnderiv.confirm
+import nnderiv.steps
 from nnderiv.confirm import confirm
 from nnderiv.draw import draw, flat
 from nnderiv.errors import CheckError, EvaluationError, RefutedForm
-from nnderiv.expr import DERIVATIVES, Expr, IntValue, Op, Read, add, additive_terms, conjunction, map_children, neg, num, walk
+from nnderiv.expr import COMPARISONS, DERIVATIVES, Expr, IntValue, Op, Read, add, additive_terms, conjunction, map_children, neg, num, walk
+from nnderiv.expr import replace as expr_replace
 from nnderiv.integer import Int
 from nnderiv.layers import ALL
 from nnderiv.matrix import Plus
 from nnderiv.numbers import agree
 from nnderiv.program import Equation, Program
-from nnderiv.reasons import NAMES
+from nnderiv.reasons import NAMES, equal
 from nnderiv.steps import Step, Steps, moves
 
 DENSE = "X[N,I], W[I,O], b[O] -> Y\n Y[n,o] = sum[i](X[n,i]*W[i,o]) + b[o]"
@@ -46,6 +49,72 @@ def rules(text: str, wrt: str) -> list[str]:
 def in_indices(text: str, wrt: str) -> list[Step]:
     """The steps that lead to the index form."""
     return [s for s in nd.derive(text)[wrt].steps if s.rule != NAMES["matrix"]]
+
+
+# -- what the reasons say --------------------------------------------------------------------------------------------------
+def told(derivation: nd.Derivation, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Expr, Expr]]:
+    """The equations between expressions that the reasons of all gradients state."""
+    found: list[tuple[Expr, Expr]] = []
+
+    def note(left, right):
+        found.append((left, right))
+        return equal(left, right)
+
+    with monkeypatch.context() as m:
+        m.setattr(nnderiv.steps, "equal", note)
+        m.setattr(nnderiv.confirm, "confirm", lambda ground, steps: tuple(steps))  # the lines are confirmed elsewhere
+        for gradient in derivation:
+            assert gradient.steps
+    return [(a, b) for a, b in dict.fromkeys(found) if isinstance(a, Expr) and isinstance(b, Expr) and not isinstance(a, Read)]
+
+
+def value_at(e: Expr, numbers: dict[Expr, Fraction]) -> object:
+    """The value of an expression where its reads, sizes and indices are these numbers."""
+    names = {leaf: Read(f"v{k}", ()) for k, leaf in enumerate(numbers)}
+    text = f"{', '.join(r.tensor for r in names.values())} -> L\nL = {expr_replace(e, names)}"
+    return nd.evaluate(text, {f"v{k}": x for k, x in enumerate(numbers.values())})["L"]
+
+
+def slope_holds(derivative: Op, claimed: Expr) -> bool:
+    """Whether a central difference, with a step of 1e-15, confirms ∂e/∂A = …"""
+    e, read = derivative.args[:2]
+    rng, step = Random(0), Fraction(1, 10**15)
+    numbers = {leaf: Fraction(rng.randint(3, 30), 31) for x in (e, claimed, read) for leaf in walk(x) if isinstance(leaf, Read | IntValue)}
+    above, below = (value_at(e, numbers | {read: numbers[read] + h}) for h in (step, -step))
+    found, wanted = (above - below)/(2*step), value_at(claimed, numbers)
+    return abs(found - wanted) < 1e-12*(1 + abs(wanted))
+
+
+REASONED = [
+    LABELS, RECURRENT, MEAN,
+    "m[D], s[D] -> L\n L = -sum[d](1 + s[d] - m[d]**2 - exp(s[d]))/2",  # −1/2 stands before the derivative
+    "X[N,D], w[D], a -> L\n L = sum[n](tanh(sum[d](X[n,d]*w[d]))**2) + a*sum[d](w[d]**2)/2",
+    "x[D], y[D] -> c\n c = sum[d](x[d]*y[d])/(sqrt(sum[d](x[d]**2))*sqrt(sum[d](y[d]**2)))",
+    "Z[N,K] -> L\n p[n,k] = softmax[k](Z[n,k])\n L = -3*sum[n,k](p[n,k]*log(p[n,k]))/N",
+    "x[N], a -> y\n y[n] = -x[n]*sigmoid(a*x[n])/2",
+]
+
+
+@pytest.mark.parametrize("text", REASONED)
+def test_a_derivative_that_a_reason_states_is_that_derivative(text, monkeypatch):
+    stated = [(a, b) for a, b in told(nd.derive(text), monkeypatch) if isinstance(a, Op) and a.op == "partial"]
+    assert stated and all(slope_holds(a, b) for a, b in stated), [f"{a} = {b}" for a, b in stated if not slope_holds(a, b)]
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_a_derivative_that_a_layer_states_is_that_derivative(name, monkeypatch):
+    stated = [(a, b) for a, b in told(ALL[name].derivation, monkeypatch) if isinstance(a, Op) and a.op == "partial"]
+    for a, b in stated:
+        if not any(isinstance(n, Op) and n.op in ("where", *COMPARISONS) for n in walk(a)):  # an index decides: no number of ours
+            assert slope_holds(a, b), f"{a} = {b}"
+
+
+def test_what_a_reason_recognises_is_an_equation(monkeypatch):
+    """A quotient is known by its value as a whole: c_sum is not c, nor is T² here T."""
+    cosine = {f"{a} = {b}" for a, b in told(nd.derive(REASONED[5]), monkeypatch) if not isinstance(a, Op) or a.op != "partial"}
+    assert "c_sum/(sqrt(c_sum2)*c_sum3**1.5) = c/c_sum3" in cosine and not any(fact.startswith("c_sum =") for fact in cosine)
+    warm = nd.derive("s[N], T -> L\n q[n] = s[n]/T\n L = sum[n](exp(q[n]))")
+    assert "s[n]/T**2 = q[n]/T" in {f"{a} = {b}" for a, b in told(warm, monkeypatch)}
 
 
 # -- all layers --------------------------------------------------------------------------------------------------------------

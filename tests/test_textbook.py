@@ -32,6 +32,33 @@ FORMS: dict[str, dict[str, str]] = {
         {"dm_sum": "-dm[n]*y[n]", "dw": "sum[n](dm_sum[n]*x[n,d])"},
     "r[N], s[N] -> L\nL = -sum[n](log(sigmoid(r[n]-s[n])))/N": {"dr": "(sigmoid(r[n] - s[n]) - 1)/N", "ds": "(1 - sigmoid(r[n] - s[n]))/N"},
     "x, y -> L\nL = log((exp(x-y) + exp(y-x))/2)": {"dx": "tanh(x - y)", "dy": "tanh(y - x)"},
+    "x[N], b -> y\ny[n] = x[n]*sigmoid(b*x[n])":
+        {"dx": "dy[n]*sigmoid(b*x[n])*(1 + b*x[n]*(1 - sigmoid(b*x[n])))",
+         "db": "sum[n](dy[n]*x[n]**2*sigmoid(b*x[n])*(1 - sigmoid(b*x[n])))"},
+    "x[N] -> y\ny[n] = x[n]*exp(-x[n]**2/2)": {"dx": "dy[n]*exp(-x[n]**2/2)*(1 - x[n]**2)"},
+    "x[N], a -> L\nL = sum[n](log(abs(x[n] - a)))": {"dx": "1/(x[n] - a)"},
+    # where the larger of two is squared, and a support vector machine: one line for each case
+    "x[N], y[N] -> L\nL = sum[n](max(x[n], y[n])**2)": {"dx": "where(x[n] > y[n], 2*x[n], where(x[n] == y[n], x[n], 0))"},
+    "z[N], y[N], C -> L\nL = C*sum[n](max(0, 1 - y[n]*z[n]))":
+        {"dz": "where(1 - y[n]*z[n] > 0, -C*y[n], where(1 - y[n]*z[n] == 0, -0.5*C*y[n], 0))"},
+    "y[N], q[N], t -> L\nL = mean[n](max(t*(y[n]-q[n]), (t-1)*(y[n]-q[n])))":
+        {"dq": "where(y[n] > q[n], -t, where(y[n] == q[n], 0.5 - t, 1 - t))/N"},
+    "x[N], a[N] -> y\ny[n] = max(0, x[n]) + a[n]*min(0, x[n])":
+        {"dx": "dy[n]*where(x[n] < 0, a[n], where(x[n] == 0, 0.5*(1 + a[n]), 1))"},
+    # a relu within a sum; a gate beside one; a rotation
+    "x[N,D], V[D,H], W[H,D] -> y\ny[n,d] = x[n,d] + sum[h](relu(sum[e](x[n,e]*V[e,h]))*W[h,d])":
+        {"dy_sum": "where(y_sum[n,h] > 0, sum[d](dy[n,d]*W[h,d]), 0)"},
+    "r[T,H], W[H,H] -> h\nh[t,k] = tanh(sum[l](W[k,l]*r[t,l]*h[t-1,l]))":
+        {"dh_total": "dh[t,k] + r[t+1,k]*sum[l](dh_sum[t+1,l]*W[l,k])"},
+    "q[T], a -> y\ny[t] = q[t]*cos(t*a) - q[t]*sin(t*a)": {"da": "-sum[t](dy[t]*t*q[t]*(cos(t*a) + sin(t*a)))"},
+    "x[N], l[K], m[K], s[K] -> L\nL = -sum[n](logsumexp[k](log_softmax[k](l[k]) - log(s[k]) - (x[n]-m[k])**2/(2*s[k]**2)))":
+        {"dl": "N*exp(l[k] - L_lse) + sum[n](dL_of[n,k])"},
+    # a minus stands before a condition, and turns what it can
+    "u[T,K], v[T,K], int y[T] -> L\nL = sum[t,k](u[t,k]*v[t,k]) - sum[t](u[t,y[t]])": {"du": "v[t,k] - where(y[t] == k, 1, 0)"},
+    "mu[D], s[D], e[D] -> z, L\nz[d] = mu[d] + exp(s[d]/2)*e[d]\nL = -sum[d](1 + s[d] - mu[d]**2 - exp(s[d]))/2":
+        {"ds": "0.5*dz[d]*e[d]*exp(s[d]/2) + 0.5*dL*(exp(s[d]) - 1)"},
+    "x[N], m[K], s[K] -> L\nL = -sum[n](logsumexp[k](-log(s[k]) - (x[n]-m[k])**2/(2*s[k]**2)))":
+        {"dm": "sum[n](dL_of[n,k]*(x[n] - m[k]))/s[k]**2"},
     # what is symmetric, by its definition or because it is given
     "X[N,D] -> L\nG[i,j] = sum[n](X[n,i]*X[n,j])\nL = sum[i,j](G[i,j]**2)": {"dX": "4*sum[j](G[j,i]*X[n,j])"},
     "y[N,D] -> L\nq[i,j] = sum[d]((y[i,d]-y[j,d])**2)\nL = sum[i,j](log(1 + q[i,j]))":
@@ -66,6 +93,33 @@ def test_the_matrix_form_of_what_is_symmetric_needs_no_transpose() -> None:
     assert form["x"].latex(form="matrix") == r"\mathrm{d}x = A\,x"
     general = nd.derive("A[N,N], x[N] -> L\nL = sum[i,j](x[i]*A[i,j]*x[j])")
     assert general["x"].latex(form="matrix") == r"\mathrm{d}x = (A + A^{\top})\,x"
+
+
+@pytest.mark.parametrize(("text", "name", "expected"), [
+    # a Mahalanobis distance; the bandwidth of a kernel; an autoencoder with tied weights; the scores of additive attention
+    ("X[N,D], m[D], P[D,D] -> L\nL = sum[n,i,j]((X[n,i]-m[i])*P[i,j]*(X[n,j]-m[j]))/2\ngiven P[i,j] = P[j,i]", "X",
+     r"\mathrm{d}X = (X - \mathbf{1}\,m^{\top})\,P"),
+    ("X[N,D], s -> K\nK[n,m] = exp(-sum[d]((X[n,d]-X[m,d])**2)/(2*s**2))", "s",
+     r"\mathrm{d}s = \frac{1}{s^{3}} \mathbf{1}^{\top}\,(\mathrm{d}K \odot K^{\mathrm{sum}} \odot K)\,\mathbf{1}"),
+    ("X[N,D], W[D,K] -> L\nL = sum[n,d]((X[n,d] - sum[k,e](X[n,e]*W[e,k]*W[d,k]))**2)", "W",
+     r"\mathrm{d}W = -2 (X^{\top}\,L^{\mathrm{in}}\,W + L^{\mathrm{in}\top}\,X\,W)"),
+    ("H[T,D], W[A,D], v[A] -> e\nz[t,a] = sum[d](W[a,d]*H[t,d])\ne[t] = sum[a](v[a]*tanh(z[t,a]))", "v",
+     r"\mathrm{d}v = \tanh(z)^{\top}\,\mathrm{d}e"),
+    ("x[N], m, s -> L\nL = sum[n](log(s) + (x[n]-m)**2/(2*s**2))", "s",
+     r"\mathrm{d}s = \frac{N}{s} - \frac{1}{s^{3}} \mathbf{1}^{\top}\,(x - m \mathbf{1})^{\odot 2}"),
+    ("x[N], m, s -> L\nL = sum[n](log(s) + (x[n]-m)**2/(2*s**2))", "m", r"\mathrm{d}m = \frac{1}{s^{2}} (N m - \mathbf{1}^{\top}\,x)"),
+], ids=lambda value: value.splitlines()[-1])
+def test_a_matrix_form_is_printed_as_a_textbook_prints_it(text: str, name: str, expected: str) -> None:
+    assert nd.derive(text)[name].latex(form="matrix") == expected
+
+
+def test_the_cases_of_a_choice_are_lines_of_one_brace() -> None:
+    hinge = nd.derive("z[N], y[N] -> L\nL = sum[n](max(0, 1 - y[n]*z[n]))")
+    lines = (r"-y_{n} & \text{if } y_{n} z_{n} < 1 \\ -\frac{1}{2} y_{n} & \text{if } y_{n} z_{n} = 1 \\ "
+             r"0 & \text{otherwise}")
+    assert hinge["z"].latex() == rf"\mathrm{{d}}z_{{n}} = \begin{{cases}} {lines} \end{{cases}}"
+    leaky = nd.derive("x[N], a -> y\ny[n] = where(x[n] > 0, x[n], a*x[n])")
+    assert leaky["a"].latex() == r"\mathrm{d}a = \sum_{n} \mathrm{d}y_{n} [x_{n} \le 0] x_{n}"
 
 
 def test_a_matrix_that_is_given_as_symmetric_is_drawn_so_at_all_sizes() -> None:

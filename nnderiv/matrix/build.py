@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import fields
 
-from ..expr import ONE, Num, Op, num, product
-from .nodes import Diag, Elementwise, Fill, Hadamard, Identity, Leaf, Node, Plus, Scalar, Scale, SumOver, Times, Transpose, walk
+from ..expr import ONE, IntValue, Num, Op, num, product
+from .nodes import Diag, Elementwise, Fill, Hadamard, Identity, Leaf, Node, Plus, Scalar, Scale, SumOver, Times, Transpose, parts_of, walk
 
 
 def transposed(a: Node) -> Node:
@@ -136,18 +137,54 @@ def _one_part(a: Node, b: Node) -> Node | None:
     return Diag(inner) if inner is not None else None
 
 
+def mapped(f: Callable[[Node], Node], a: Node) -> Node:
+    """The node with f applied to each node directly inside it."""
+
+    def inside(value: object) -> object:
+        return f(value) if isinstance(value, Node) else tuple(map(inside, value)) if isinstance(value, tuple) else value
+
+    if not parts_of(a):
+        return a
+    return type(a)(*(inside(getattr(a, field.name)) for field in fields(a)))  # type: ignore[arg-type]
+
+
+def upright(a: Node, is_symmetric: Callable[[Leaf], bool]) -> Node:
+    """f(Aᵀ) as f(A)ᵀ, for an f that works element by element; and Aᵀ = A, where A is symmetric."""
+    a = mapped(lambda part: upright(part, is_symmetric), a)
+    if isinstance(a, Transpose):
+        return a.of if isinstance(a.of, Leaf) and is_symmetric(a.of) or isinstance(a.of, Transpose) else a
+    if isinstance(a, Elementwise) and any(isinstance(p, Transpose) for p in a.args):
+        turned = [_turned(p) for p in a.args]
+        if None not in turned:
+            return Transpose(Elementwise(a.op, tuple(p for p in turned if p is not None)))
+    if isinstance(a, Times):
+        return times(*a.parts)
+    return a
+
+
+def _turned(a: Node) -> Node | None:
+    """Aᵀ, if that is as long as A."""
+    if isinstance(a, Transpose):
+        return a.of
+    if isinstance(a, Fill) and a.column is not None:
+        return Fill(a.value, a.column, a.row)
+    return a if isinstance(a, Scalar) else None
+
+
 def is_reciprocal(a: Node) -> bool:
     return isinstance(a, Elementwise) and a.op == "/" and isinstance(a.args[0], Fill) and a.args[0].value == ONE
 
 
 def scaled(scalars: list[Node], node: Node | None) -> Node:
-    """Scalars in front; plain ones gathered into one expression, a minus as a sign."""
+    """Scalars in front; plain ones gathered into one expression, sizes before names, a minus as a sign: c (−A − B) = −c (A + B)."""
     flat = list(scalars)
-    if node == Scalar(ONE):
-        node = None
+    if isinstance(node, Plus) and all(sign < 0 for sign, _ in node.terms):
+        return scaled([Scalar(num(-1)), *flat], plus([(1, a) for _, a in node.terms]))
+    if isinstance(node, Scalar):
+        flat, node = [*flat, *([] if node.value == ONE else [node])], None
     if isinstance(node, Scale):
         flat, node = [*flat, *node.scalars], node.of
-    value = product([s.value for s in flat if isinstance(s, Scalar)])
+    value = product(sorted((s.value for s in flat if isinstance(s, Scalar)), key=lambda e: not isinstance(e, IntValue)))
     others = tuple(s for s in flat if not isinstance(s, Scalar))
     minus = (isinstance(value, Op) and value.op == "neg") or (isinstance(value, Num) and value.value < 0)
     if minus:

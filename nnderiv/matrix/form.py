@@ -5,16 +5,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from ..errors import MatrixFormError
 from ..expr import Read, walk
 from ..program import Equation, Program
+from ..symmetry import symmetries
+from ..tidy import Surroundings
 from .axes import Axis, is_silent, moved_subscripts, places, superscripts, superscripts_of
+from .build import upright
 from .confirm import Evidence, confirm
 from .element import lower
 from .memory import remembered
-from .nodes import Node
+from .nodes import Leaf, Node
 from .reading import reading
 from .recognise import Recogniser
 from .windows import Windows
@@ -91,8 +96,19 @@ def _in_axes(program: Program, equation: Equation, axes: dict[Axis, Axis], silen
     r = (Windows if moved_subscripts(equation, axes) else Recogniser)(program, equation, frozenset(axes))
     rows = [str(s.name) for k, s in enumerate(equation.subs) if (equation.tensor, k) not in axes]
     row, column = [*rows, None, None][:2]
-    right = r.matrix(equation.body, row, column)
+    right = upright(r.matrix(equation.body, row, column), partial(_is_symmetric, program))
     return MatrixForm(program, r.equation, r.left(), right, silent)
+
+
+def _is_symmetric(program: Program, a: Leaf) -> bool:
+    """Whether a matrix is its own transpose, by its definition or because it is given."""
+    rows = tuple(k for k, s in enumerate(a.subs) if s is None)
+    return rows in _symmetries(program)(a.tensor)
+
+
+@remembered
+def _symmetries(program: Program) -> Callable[[str], tuple[tuple[int, int], ...]]:
+    return partial(symmetries, ctx=Surroundings(program))
 
 
 @remembered

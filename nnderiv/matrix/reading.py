@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from ..conditions import TURNED, turned
 from ..expr import (
     COMPARISONS,
     INF,
@@ -23,6 +24,7 @@ from ..expr import (
     ZERO,
     Expr,
     IntValue,
+    Num,
     Op,
     Read,
     Reduce,
@@ -44,6 +46,7 @@ from ..expr import (
     unordered,
     walk,
     where,
+    without,
 )
 from ..fresh import Fresh
 from ..integer import Element, Int
@@ -58,7 +61,6 @@ MASKS = ("M", "Omega", "Lambda")
 SCALES = ("sigma", "tau", "varsigma")
 PROBABILITIES = ("P", "Pi", "S")
 NEGATED = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
-TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 
 
 @dataclass(frozen=True)
@@ -369,6 +371,8 @@ class _Reader:
         return replace(self.equation, body=body)
 
     def _conditions(self, e: Expr) -> Expr:
+        if (cases := _three(e)) is not None and self.rows(cases[0][0]):
+            return add([self._conditions(where(c, a, ZERO)) for c, a in cases])
         e = map_children(self._conditions, e)
         if isinstance(e, Read) and (k := self._data_axis(e)) is not None:
             return self._one_hot(e, k)
@@ -403,8 +407,10 @@ class _Reader:
             return where(condition, a, b) if not on_places else self._masked(condition, a)
         if b in (INF, neg(INF)) or a in (INF, neg(INF)) or not self.rows(condition):
             return where(condition, a, b)
-        if _is_tie_of(condition, b):  # what holds in a tie does not hold where one is greater
-            return add([self._where(condition, a, ZERO), b])
+        if _is_tie_of(condition, b) and isinstance(b, Op):  # what holds in a tie does not hold where one is greater
+            shared = [f for f in factors(a) if (f == num(-1) or not isinstance(f, Num)) and f in factors(b.args[1])]
+            a, half = (product(without(factors(x), shared)) for x in (a, b.args[1]))
+            return product([*shared, add([self._where(condition, a, ZERO), where(b.args[0], half, ZERO)])])
         return add([self._where(condition, a, ZERO), self._where(negated(condition), b, ZERO)])
 
     def _masked(self, condition: Expr, a: Expr) -> Expr:
@@ -482,25 +488,21 @@ def negated(c: Expr) -> Expr:
     return Op("not", (c,))
 
 
-def turned(e: Op) -> Op:
-    """−a > 0 as a < 0, 1 − a > 0 as a < 1 and 0 = c as c = 0: only positive terms, numbers on the right."""
-    a, b = e.args
-    if e.op == "==" and isinstance(a, IntValue) and isinstance(b, IntValue) and a.value.is_constant and not b.value.is_constant:
-        return Op("==", (b, a))
-    if b != ZERO or isinstance(a, IntValue):
-        return e
-    terms = additive_terms(a)
-    left, right = [t for s, t in terms if s > 0], [t for s, t in terms if s < 0]
-    if not right or any(reads(t) for t in left):
-        return e
-    return Op(TURNED[e.op], (add(right), add(left)))
-
-
 def _is_tie_of(condition: Expr, e: Expr) -> bool:
     """Whether e is [a = b] c, for the condition a > b or a < b."""
     tie = e.args[0] if isinstance(e, Op) and e.op == "where" and e.args[2] == ZERO else None
     strict = isinstance(condition, Op) and condition.op in ("<", ">")
     return strict and isinstance(condition, Op) and isinstance(tie, Op) and tie.op == "==" and set(tie.args) == set(condition.args)
+
+
+def _three(e: Expr) -> list[tuple[Expr, Expr]] | None:
+    """(a > b, x), (a = b, y) and (a < b, z) for where(a > b, x, where(a = b, y, z)), where z is not 0."""
+    if not (isinstance(e, Op) and e.op == "where" and isinstance(e.args[2], Op) and e.args[2].op == "where"):
+        return None
+    (condition, x, _), (tie, y, z) = e.args, e.args[2].args
+    if z == ZERO or not isinstance(condition, Op) or not _is_tie_of(condition, where(tie, ONE, ZERO)):
+        return None
+    return [(condition, x), (tie, y), (Op(TURNED[condition.op], condition.args), z)]
 
 
 def _all_of(condition: Expr) -> Sequence[Expr]:

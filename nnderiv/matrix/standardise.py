@@ -35,6 +35,7 @@ from ..expr import (
     subst_indices,
     unordered,
     walk,
+    without,
 )
 from ..integer import Int
 from ..program import Equation, Program, Ranges
@@ -245,7 +246,7 @@ def collected(e: Expr, x: str, mean_of: Callable[[Read], Read | None], ranges: R
                 continue
             rest = [f for f in t if f is not r]
             for j, (other, u) in enumerate(terms):
-                if other != s and mean in u and unordered(product(rest), ranges) == unordered(product(_without(u, [mean])), ranges):
+                if other != s and mean in u and unordered(product(rest), ranges) == unordered(product(without(u, [mean])), ranges):
                     both = product([num(s), *rest, add([r, neg(mean)])])
                     return add([*(product([num(z), *v]) for i, (z, v) in enumerate(terms) if i not in (j, k)), both])
     return e
@@ -297,7 +298,7 @@ def gathered(e: Expr, sigmas: set[Read]) -> Expr:
         if len(below) > 1:
             k = max(p[r] for _, p, _ in below)
             shared = [f for f in below[0][2] if isinstance(f, Read) and all(f in rest for _, _, rest in below)]
-            inner = add([_signed(s, _with(_without(rest, shared), {**p, r: p[r] - k})) for s, p, rest in below])
+            inner = add([_signed(s, _with(without(rest, shared), {**p, r: p[r] - k})) for s, p, rest in below])
             others = [_signed(s, _with(rest, p)) for s, p, rest in split if p.get(r, 0) >= 0]
             return add([_with([inner, *shared], {r: k}), *others])
     return add([_signed(s, _with(rest, p)) for s, p, rest in split])
@@ -314,14 +315,6 @@ def deepest(e: Expr, sigmas: set[Read]) -> Powers:
         for r, k in powers.items():
             found[r] = min(found.get(r, Fraction(0)), k)
     return found
-
-
-def _without(parts: list[Expr], shared: list[Read]) -> list[Expr]:
-    """The factors but for one of each of these."""
-    left = list(parts)
-    for f in shared:
-        left.remove(f)
-    return left
 
 
 def _signed(s: int, e: Expr) -> Expr:

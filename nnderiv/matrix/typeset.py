@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import singledispatch
 
 from ..bounds import never_negative
-from ..expr import COMPARISONS, Const, Expr, Num, Read, map_children
+from ..expr import COMPARISONS, UNARY, Const, Expr, Num, Read, map_children
 from ..integer import Int
 from ..latex import (
     APPLICATION,
@@ -124,6 +124,8 @@ def _(a: mx.Identity, form: MatrixForm) -> Piece:
 def _(a: mx.Transpose, form: MatrixForm) -> Piece:
     if isinstance(a.of, mx.Leaf):
         return _leaf(a.of, form, transpose=True)
+    if isinstance(a.of, mx.Elementwise) and a.of.op in UNARY and a.of.op not in ("sqrt", "abs"):  # f(A)ᵀ
+        return Piece(rf"{_mat(a.of, form).text}^{{\top}}", APPLICATION)
     return Piece(f"{_mat(a.of, form).within(ATOM)}^{{\\top}}", APPLICATION)
 
 
