@@ -84,6 +84,14 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
+def _entry(A, *places, outside=0):
+    """A[places], with None for all of an axis; 0 (or another value) where an axis is so short that the place is not on it."""
+    if all(place is None or 0 <= place < n for n, place in zip(A.shape, places)):
+        return A[tuple(slice(None) if place is None else place for place in places)]
+    rest = [n for n, place in zip(A.shape, places) if place is None]
+    return np.full((*rest, *A.shape[len(places):]), outside, A.dtype)[()]
+
+
 @np.errstate(over="ignore")
 def _sigmoid(x, out=None):
     """1 / (1 + exp(-x)): where exp is inf it is 0, and small values keep their digits, as those of (1 + tanh(x/2))/2 would not."""
@@ -209,8 +217,8 @@ def backward(residuals, *, dh):
     dx += (drz_in_flat @ Urz.reshape(2*H, I)).reshape(T, N, I)  # (T, N, I)
     # dh0[n,k] = dh_total[0,n,k]*rz[0,1,n,k] + rz[0,0,n,k]*sum[l](dc_in[0,n,l]*Wc[l,k]) +
     #     sum[q,l](drz_in[0,n,q,l]*Wrz[q,l,k])
-    dh0 = dh_total[0]*rz[0, 1] + rz[0, 0]*(dc_in[0] @ Wc)
-    dh0 += drz_in[0].reshape(N, 2*H) @ Wrz.reshape(2*H, H)  # (N, H)
+    dh0 = _entry(dh_total, 0)*_entry(rz, 0)[1] + _entry(rz, 0)[0]*(_entry(dc_in, 0) @ Wc)
+    dh0 += _entry(drz_in, 0).reshape(N, 2*H) @ Wrz.reshape(2*H, H)  # (N, H)
     # dUc[k,j] = sum[t,n](dc_in[t,n,k]*x[t,n,j])
     x_flat = x.reshape(T*N, I)
     dUc = dc_in_flat.T @ x_flat                     # (H, I)
