@@ -11,8 +11,8 @@ import nnderiv as nd
 TEXT = "X[N,I], W[I,O] -> Y\nY[n,o] = sum[i](X[n,i]*W[i,o])"
 D = nd.derive(TEXT)
 INPUTS = {"X": np.ones((2, 3)), "W": np.ones((3, 4))}
-ODD = [None, 1, -1, 1.5, True, 1j, float("nan"), b"x", "", "zz", [], [1], (1, 2), {1}, {}, {"a": 1}, {1: 2}, object(), np.ones(3), np.ones((2, 2)),
-       np.array("s"), len]
+ODD = [None, 1, -1, 1.5, True, 1j, float("nan"), b"x", "", "zz", [], [1], (1, 2), {1}, {}, {"a": 1}, {1: 2}, object(), len,
+       np.ones(3), np.ones((2, 2)), np.array("s")]
 TAKES: dict[str, tuple[Callable[[Any], Any], tuple[Any, ...]]] = {  # a call with one argument -> what else than the odd it takes
     "parse": (nd.parse, (TEXT,)),
     "derive": (nd.derive, (TEXT, D.forward)),

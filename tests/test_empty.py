@@ -39,6 +39,8 @@ def drawn(d: nd.Derivation, sizes: dict[str, int]) -> dict[str, Any]:
     "x[T,N] -> y\ny = x[T-1,0]*x[0,N-1]",
     "x[T,N] -> y\ny[n,k] = x[n+T-N,k] + x[0,k] for n < N, k < N",
     "x[T,N] -> y\ny = max[n](x[0,n])",                                             # −∞ where there is none
+    "x[T,N], w[N] -> y\ny = sum[n](w[n]*sigmoid(x[T-1,n]*x[0,n]))",                # nothing is summed, σ(0) neither
+    "x[T,N], w[N] -> y\ny = sum[n](exp(w[n] + x[0,n]))",
     "x[T,N], int k -> y\ny[n] = tanh(x[k,n])*x[0,n]",
     "x[T,N], int at[N] -> y\ny = x[at[0],at[N-1]]",
     "x[T,N], W[N,N] -> y\n" + ENDS,

@@ -145,8 +145,9 @@ def _reading(program: Program, e: Equation, body: Expr, kept: Kept) -> Equation:
 
     def leaves_out_the_same(call: Call, new: Equation) -> bool:
         """Whether a reduction leaves out the same places by the name of the function as by what the function reads."""
-        said = readable(tuple(_places(new)), call.at, e.ranges, positive)
-        return all(c in said for r in reads(call.function) for c in readable(program.hulls[r.tensor], r.subs, e.ranges, positive))
+        sizes = positive & {*program.sizes}
+        said = readable(tuple(_places(new)), call.at, e.ranges, positive, sizes)
+        return all(c in said for r in reads(call.function) for c in readable(program.hulls[r.tensor], r.subs, e.ranges, positive, sizes))
 
     def visit(node: Expr, beside: Beside, reduced: bool) -> Expr:
         for call in _of(e, node):
