@@ -20,6 +20,7 @@ from fractions import Fraction
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from . import arguments
 from .draw import MODES, Sample, draw, flat, number, tangent
 from .dual import Dual, Kink
 from .errors import CheckError, DefinitionError
@@ -108,6 +109,9 @@ def check(derivation: Derivation, seed: int = 0, trials: int = 3, code: bool = T
     trials: random samples of sizes and inputs for each kind. exact, code: which kinds; `module` is tested in place of the
     derivation's own emitted code. Raises CheckError where no admissible inputs can be drawn.
     """
+    seed, trials = arguments.whole("seed", seed, refusal=CheckError), arguments.whole("trials", trials, 1, CheckError)
+    if module is not None and not all(callable(getattr(module, name, None)) for name in ("forward", "backward")):
+        raise CheckError(f"module is {arguments.shown(module)}; expected what has forward(...) and backward(...)")
     results: list[Evidence] = []
     if exact:
         results += _Exact(derivation, seed, trials).run()

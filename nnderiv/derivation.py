@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from . import arguments
 from .derivative import Gradients, differentiate
 from .errors import DerivationError
 from .lower.module import Module, lower
@@ -36,7 +37,7 @@ def derive(program: Program | str, wrt: Sequence[str] | None = None) -> Derivati
     """
     program = parse(program) if isinstance(program, str) else program
     if not isinstance(program, Program):
-        raise DerivationError(f"derive takes a Program or a text, not {type(program).__name__}.")
+        raise DerivationError(f"derive takes a Program or a text, not {arguments.shown(program)}.")
     return Derivation(program, differentiate(program, wrt))
 
 
@@ -58,8 +59,8 @@ class Derivation:
         return tuple(self.gradients.names)
 
     def __getitem__(self, name: str) -> Gradient:
-        if name not in self.gradients.names:
-            meant = next((f"; d[{x!r}] is {g}" for x, g in self.gradients.names.items() if g == name), "")
+        if not isinstance(name, str) or name not in self.gradients.names:
+            meant = next((f"; d[{x!r}] is {g}" for x, g in self.gradients.names.items() if isinstance(name, str) and g == name), "")
             raise KeyError(f"{name}: there are gradients with respect to {', '.join(self.gradients.names)}{meant}")
         return Gradient(self, name)
 
@@ -71,13 +72,11 @@ class Derivation:
 
     def __contains__(self, item: object) -> bool:
         """Whether there is a gradient with respect to an input of this name, or this one."""
-        return item in self.wrt or item in tuple(self)
+        return item in self.wrt if isinstance(item, str) else isinstance(item, Gradient) and item in tuple(self)
 
     def _module(self, sizes: Mapping[str, int] | None, without: Collection[str], threads: int) -> Module:
-        if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
-            raise ValueError(f"threads is {threads!r}; expected a whole number, at least 1")
-        without = frozenset({without} if isinstance(without, str) else without)
-        known = checked(self.forward, sizes or {})
+        threads, without = arguments.whole("threads", threads, 1), frozenset(arguments.names("without", without))
+        known = checked(self.forward, {} if sizes is None else arguments.table("sizes", sizes))
         key = (frozenset(known.items()), without, threads)
         if key not in self._modules:
             self._modules[key] = lower(self.gradients, self.forward, without, threads, known)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import permutations
 
+from . import arguments
 from .bounds import inside, outside
 from .errors import DerivationError
 from .expr import (
@@ -451,14 +452,14 @@ class _Reverse:
         return Op("exp", (summand - y,))
 
     def _ties(self, e: Equation, hit: Expr, indices: tuple[str, ...]) -> Read:
-        """How many positions share a maximum; a quantity of its own, computed once."""
-        for h in self.helpers:
-            if h.body == Reduce("sum", indices, hit):
-                return tensor(h.tensor, *h.subs)
-        name = self.fresh(f"{e.tensor}_ties")
-        subs = tuple(Int.symbol(i) for i in e.indices)
+        """How many positions share a maximum; a quantity of its own, computed once: a gradient that is derived again knows it."""
+        subs, count = tuple(Int.symbol(i) for i in e.indices), Reduce("sum", indices, hit)
         ranges = {i: e.ranges[i] for i in (*e.indices, *indices)}
-        self.helpers.append(Equation(name, subs, Reduce("sum", indices, hit), ranges))
+        for h in (*self.helpers, *self.program.equations):
+            if (h.subs, h.body, h.ranges) == (subs, count, ranges) and len(self.program.definitions.get(h.tensor, (h,))) == 1:
+                return tensor(h.tensor, *subs)
+        name = self.fresh(f"{e.tensor}_ties")
+        self.helpers.append(Equation(name, subs, count, ranges))
         self.shapes[name] = tuple(e.ranges[i] for i in e.indices)
         self._know(name, self.shapes[name])
         return tensor(name, *subs)
@@ -659,7 +660,7 @@ def _summands(body: Expr) -> Iterator[tuple[Expr, tuple[str, ...], Expr, str]]:
 
 
 def _checked(program: Program, wrt: Sequence[str] | None) -> tuple[str, ...]:
-    names = tuple(program.real_inputs if wrt is None else [wrt] if isinstance(wrt, str) else wrt)
+    names = program.real_inputs if wrt is None else arguments.names("wrt", wrt, DerivationError)
     for n in names:
         if program.kinds.get(n) == "int":
             raise DerivationError(f"{n} is an integer input: nothing can be differentiated by it.")

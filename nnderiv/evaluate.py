@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from . import arguments
 from .errors import DefinitionError, EvaluationError
 from .expr import ints, reads
 from .integer import Int, compact
@@ -41,8 +42,10 @@ def evaluate(program: Program | str, inputs: Mapping[str, Any], outputs: Sequenc
         from .parse import parse
 
         program = parse(program)
-    run = _Run(program, inputs)
-    names = program.outputs if outputs is None else (outputs,) if isinstance(outputs, str) else outputs
+    if not isinstance(program, Program):
+        raise EvaluationError(f"evaluate takes a Program or a text, not {arguments.shown(program)}.")
+    run = _Run(program, arguments.table("inputs", inputs, EvaluationError))
+    names = program.outputs if outputs is None else arguments.names("outputs", outputs, EvaluationError)
     if unknown := [name for name in names if name not in program.dims]:
         raise EvaluationError(f"There is no tensor {unknown[0]}; there are {', '.join(program.dims)}.")
     return {name: run.tensor(name) for name in names}

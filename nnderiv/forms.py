@@ -69,6 +69,6 @@ def matrix_lines(program: Program, equations: list[Equation]) -> Iterator[str]:
 
 
 def _checked(form: str) -> str:
-    if form not in ("index", "matrix"):
+    if not isinstance(form, str) or form not in ("index", "matrix"):
         raise MatrixFormError(f"There is no form {form!r}; the forms are 'index' and 'matrix'.")
     return form

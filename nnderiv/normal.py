@@ -64,9 +64,12 @@ def positive_names(program: Program) -> frozenset[str]:
 
 
 def readable(
-    hull: tuple[Range, ...], subs: tuple[Int, ...], ranges: Mapping[str, Range], positive: Collection[str]
+    hull: tuple[Range, ...], subs: tuple[Int, ...], ranges: Mapping[str, Range], positive: Collection[str], sizes: Collection[str] = ()
 ) -> list[Expr]:
-    """The conditions under which a read is in range, without those that always hold."""
+    """The conditions under which a read is in range, without those that always hold.
+
+    sizes: those that may be 0 nevertheless. An index has no values then, but x[T-1] is a place that no index moves.
+    """
     conditions: list[Expr] = []
     for sub, axis in zip(subs, hull, strict=True):
         if not inside(sub, axis, ranges, positive):
@@ -75,6 +78,10 @@ def readable(
                 conditions.append(compare("<=", axis.lo, sub))
             if not (known and never_negative(axis.hi - 1 - sub, ranges, positive)):
                 conditions.append(compare("<", sub, axis.hi))
+        elif sizes and not sub.elements() and not sub.symbols() & ranges.keys():
+            less = {n: Int.symbol(n) - 1 for n in sizes}
+            if not inside(sub.subst(less), axis.subst(less), {}, positive):
+                conditions.append(compare("<", Int.of(0), axis.size))
     return conditions
 
 

@@ -16,6 +16,7 @@ from math import isinf
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from . import arguments
 from .canonical import Builder, TooLarge, same_totals
 from .degree import Degree, chance, of_difference, plain
 from .draw import MODES, draw_sizes, fill, flat, from_dict, holds, how_many, sum_fact, to_dict
@@ -58,7 +59,11 @@ def prove(
     Raises `NotationError` for a text that does not parse or an expression without its `where`, `DerivationError` for sides that
     have different inputs or outputs, `CheckError` where no inputs can be drawn.
     """
-    left, right = _sides(lhs, rhs, where, [given] if isinstance(given, str) and given else list(given))
+    if not isinstance(where, str | Program):
+        raise NotationError(f"where is {arguments.shown(where)}; expected a text or a Program.")
+    seed, trials = arguments.whole("seed", seed, refusal=CheckError), arguments.whole("trials", trials, 1, CheckError)
+    facts = [g for g in arguments.names("given", given, NotationError) if g]
+    left, right = _sides(lhs, rhs, where, facts)
     _refuse_other_inputs(left, right)
     return _Prover(left, right, (_shown(lhs, left), _shown(rhs, right)), Random(seed), trials).run()
 
@@ -193,6 +198,8 @@ def _program_text(side: Any) -> str | None:
         return str(side)
     if isinstance(side, str):
         return side if any(t.text == "->" for t in tokenize(side)) else None
+    if not hasattr(side, "derivation"):
+        raise NotationError(f"A side of an identity is a Program, a gradient or a text, not {arguments.shown(side)}.")
     backward = side.derivation.backward  # a gradient
     return str(replace(backward, outputs=(side.name,), equations=_needed(backward, side.name), title=""))
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import sympy as sp
 
+from . import arguments
 from .bounds import Range, Ranges
 from .errors import NNDerivError, NotationError
 from .expr import NORMALISERS, Const, Expr, IntValue, Num, Op, Read, Reduce, symbols, walk
@@ -151,7 +152,9 @@ def program_from_sympy(
     `IndexedBase(…, shape=…)`, or from the limits of the sums and the ranges of the `Idx`s that run over an axis.
     Raises `NotationError` for what the notation cannot say.
     """
-    given = [_plain(eq) for eq in equations]
+    given = [_plain(eq) for eq in arguments.several("equations", equations, "several", NotationError)]
+    inputs = None if inputs is None else arguments.several("inputs", inputs, "several", NotationError)
+    outputs = None if outputs is None else arguments.names("outputs", outputs, NotationError)
     facts = Facts(given)
     body = [Reader(facts).equation(eq) for eq in given]
     signature = _signature(facts, body, inputs, outputs)

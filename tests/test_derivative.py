@@ -226,3 +226,10 @@ def test_a_table_has_the_same_axes_whichever_term_comes_first():
                 for e in backward.equations if "_at" in e.tensor}
 
     assert tables("B[m,tok[k],q]*C[n,m]*B[k,tok[m],q]") == tables("B[k,tok[m],q]*B[m,tok[k],q]*C[n,m]") == {("B", 0, "tok", 2)}
+
+
+def test_the_ties_of_a_maximum_are_counted_once_also_in_a_gradient_that_is_derived_again() -> None:
+    first = nd.derive("x[N,M], w[M] -> y\ny = sum[n](max[m](x[n,m]*w[m])**2)")
+    second = nd.derive(first.backward)
+    assert [e.tensor for e in second.backward.equations if "ties" in e.tensor] == ["y_max_ties"]
+    assert second.check(seed=0, trials=1).ok

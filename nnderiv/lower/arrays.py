@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..bounds import inside, never_ends_early, never_negative
+from ..expr import ZERO, Expr, IntValue, walk
 from ..integer import Atom, Element, Extreme, FloorDiv, Int, Mod
 from ..program import Range, Ranges
 from .digits import Digits, taken_apart
@@ -74,9 +75,29 @@ class Frame:
     rolls: bool = True  # whether what is read all around is rolled,
     digits: bool = True  # and what is read at the digits of an index is a view with an axis for each
 
+    dtype: str = "dtype"
+
     @property
     def known(self) -> Ranges:
         return {**self.loops, **self.ranges}
+
+    @property
+    def less(self) -> dict[str, Int]:
+        """Sizes by what is at least 0 where they are at least 1: what holds of these holds where something is empty too."""
+        return {n: Int.symbol(n) - 1 for n in self.positive - self.certain}
+
+    def number(self, array: Array) -> Array:
+        """A Python number as one of NumPy, which knows division by zero."""
+        return Array(f"{self.dtype}.type({array.text})")
+
+    def may_vanish(self, e: Expr) -> bool:
+        """Whether integers make e zero, or may where something is empty."""
+        def is_zero(n: Expr) -> bool:
+            if isinstance(n, IntValue):
+                return not any(never_negative(sign*n.value.subst(self.less) - 1, self.known, self.positive) for sign in (1, -1))
+            return n == ZERO
+
+        return any(map(is_zero, walk(e)))
 
     def sort(self, labels: Iterable[str]) -> tuple[str, ...]:
         return tuple(sorted(labels, key=self.order.index))
@@ -180,7 +201,8 @@ def read(frame: Frame, tensor: str, subs: Sequence[Int], outside: str = "") -> A
         return _rolled(frame, tensor, subs, turns, outside)
     if "gather" in kinds:
         return _gather(frame, store, relative, ["gather" if _shares(frame, subs, k) else kind for k, kind in enumerate(kinds)], outside)
-    array = _windows(frame, store, relative, kinds, outside) if "window" in kinds else _slices(frame, store, subs, relative, kinds)
+    array = (_windows(frame, store, relative, kinds, outside) if "window" in kinds
+             else _slices(frame, store, subs, relative, kinds, outside))
     array = _diagonal(array)
     return permute(array, frame.sort(array.labels))
 
@@ -203,7 +225,8 @@ def target(frame: Frame, tensor: str, subs: Sequence[Int], variable: str = "") -
 
 
 def _kind(frame: Frame, tensor: str, axis: int, subs: Sequence[Int]) -> str:
-    """How one axis is read: "all" of it, a "slice", a fixed "place", a "window" (strided, maybe out of range), or "gather"."""
+    """How one axis is read: "all" of it, a "slice", a fixed "place", or one that is on it unless it is "short", a "window" (strided,
+    maybe out of range), or "gather"."""
     sub, store = subs[axis], frame.storage[tensor]
     r = store.axes[axis]
     indices = frame.vectors(sub)
@@ -211,7 +234,7 @@ def _kind(frame: Frame, tensor: str, axis: int, subs: Sequence[Int]) -> str:
         return "gather"
     known = frame.known
     if not indices:
-        return "place" if inside(sub, r, known, frame.positive) else "window"
+        return "window" if not inside(sub, r, known, frame.positive) else "place" if always_inside(frame, sub, r) else "short"
     splits = [sub.split(i) for i in indices]
     if any(s is None or set(frame.vectors(s[0])) for s in splits):
         return "gather"
@@ -220,9 +243,18 @@ def _kind(frame: Frame, tensor: str, axis: int, subs: Sequence[Int]) -> str:
         span = frame.ranges[indices[0]]
         if coefficient == 1 and (span.lo + rest, span.hi + rest) == (r.lo, r.hi):
             return "all"
-        if coefficient == 1 and inside(sub, r, known, frame.positive):
+        if coefficient == 1 and inside(sub, r, known, frame.positive) and always_inside(frame, sub, r):
             return "slice"
     return "window"
+
+
+def always_inside(frame: Frame, sub: Int, axis: Range) -> bool:
+    """Whether a subscript that stays within its axis does so even where sizes are 0; an index that has values runs over some."""
+    if sub.name is not None and frame.known.get(sub.name) == axis:
+        return True
+    known = {i: r.subst(frame.less) for i, r in frame.known.items() if i in sub.symbols()}
+    some = [r.size - 1 for r in known.values()]
+    return inside(sub.subst(frame.less), axis.subst(frame.less), known, frame.positive, some)
 
 
 def _joined(frame: Frame, tensor: str, parts: Digits, outside: str) -> Array:
@@ -301,19 +333,24 @@ def subscripts(every: Sequence[str], labels: Iterable[str]) -> str:
     return "".join(letters[x] for x in labels)
 
 
-def _slices(frame: Frame, store: Storage, subs: Sequence[Int], relative: list[Int], kinds: list[str]) -> Array:
-    """Basic indexing: A[t + 1], A[:, 1:]."""
-    parts, labels = [], []
+def _slices(frame: Frame, store: Storage, subs: Sequence[Int], relative: list[Int], kinds: list[str], outside: str = "") -> Array:
+    """Basic indexing: A[t + 1], A[:, 1:]; and _entry(A, T - 1), where T may be 0."""
+    parts, labels, variable = [], [], store.variable
+    places = [frame.integer(r) if kind in ("place", "short") else "None" for r, kind in zip(relative, kinds, strict=True)]
+    if "short" in kinds:
+        while places[-1] == "None":
+            places.pop()
+        variable = f"_entry({', '.join([variable, *places, *([f'outside={outside}'] if outside else [])])})"
     for k, kind in enumerate(kinds):
-        if kind == "place":
-            parts.append(frame.integer(relative[k]))
+        if kind in ("place", "short"):
+            parts += [places[k]] if "short" not in kinds else []
             continue
         index = frame.vectors(subs[k])[0]
         labels.append(index)
         parts.append(":" if kind == "all" else _slice(frame, relative[k], index, store.axes[k]))
     while parts and parts[-1] == ":":
         parts.pop()
-    text = f"{store.variable}[{', '.join(parts)}]" if parts else store.variable
+    text = f"{variable}[{', '.join(parts)}]" if parts else variable
     return Array(text, tuple(labels), 9, True)
 
 

@@ -106,6 +106,7 @@ def _carried(program: Program, e: Equation, t: str, c: int, terms: Terms, span: 
     new = Equation(name, tuple(Int.symbol(i) for i in indices), body, ranges)
     known = next((x for x in program.equations if (x.subs, x.body, x.ranges) == (new.subs, body, ranges)), None)
     name = known.tensor if known else name  # what goes both ways, to x + 1 and x − 1, is computed once
+    new = replace(new, tensor=name)
     rest = [x for x in additive_terms(e.body) if x not in terms]
     read = Read(name, tuple(Int.symbol(i) + c if i == t else Int.symbol(i) for i in indices))
     equations = []

@@ -13,7 +13,25 @@ from fractions import Fraction
 from functools import partial
 from itertools import takewhile
 
-from ..expr import INF, ZERO, Expr, Num, Op, Read, conjunction, free_symbols, guarded_factors, is_reciprocal, product, reads, walk, where
+from ..expr import (
+    INF,
+    ONE,
+    ZERO,
+    Expr,
+    IntValue,
+    Num,
+    Op,
+    Read,
+    conjunction,
+    free_symbols,
+    guarded_factors,
+    integer,
+    is_reciprocal,
+    product,
+    reads,
+    walk,
+    where,
+)
 from ..integer import Int
 from ..regular import is_regular
 from ..simplify import may_be_infinite
@@ -65,6 +83,9 @@ def sum_of_products(
     for i in missing:
         size = Array(frame.size(i), (), 9 if frame.size(i).isidentifier() or frame.size(i).isdigit() else 5)
         result = frame.combine(MULTIPLY, size, result) if result.text != "1" else size
+    if not arrays:
+        scale = [_of_some(frame, f, missing) for f in scale]
+        result = frame.number(result) if any(is_reciprocal(f) and frame.may_vanish(f) for f in scale) else result
     # One by one, so that a division by an empty size is NumPy's and not Python's.
     for f in sorted(scale, key=is_reciprocal):
         result = times(frame, result, f, emit)
@@ -75,6 +96,15 @@ def sum_of_products(
     for f in sorted(late, key=is_reciprocal):
         result = times(frame, result, f, emit)
     return result
+
+
+def _of_some(frame: Frame, f: Expr, bound: Sequence[str]) -> Expr:
+    """1/max(1, C) for 1/C, where C is a size of what is summed over: a sum over nothing is 0, whatever stands in it."""
+    below = f.args[1] if is_reciprocal(f) and isinstance(f, Op) else None
+    sizes = {frame.ranges[i].size for i in bound}
+    if not isinstance(below, IntValue) or below.value not in sizes:
+        return f
+    return ONE / integer(Int.extreme("max", Int.of(1), below.value))
 
 
 def _smallest(frame: Frame, arrays: list[Array], bound: Sequence[str]) -> int | None:

@@ -66,7 +66,9 @@ class Digit:
 
 
 def ends(end: Int, step: Int, positive: Collection[str], certain: Collection[str]) -> Digit | None:
-    """The two digits; None where the step may be negative. `certain`: names that are at least 1 even where something is empty."""
+    """The two digits; None where the step may be negative, or is 0. `certain`: names that are at least 1 even where something is empty."""
+    if step == 0:
+        return None
     if _divides(step, end):
         return Digit(end // step, step, step)
     if not never_negative(step, {}, positive):

@@ -13,7 +13,7 @@ from ..expr import Expr, Read, additive_terms, signed
 from ..integer import Int
 from ..program import Equation, Program, Range
 from . import accumulate, cost
-from .arrays import Array, Frame, Storage, expand, integer_value, multiplied, read, span, target, tuple_text
+from .arrays import Array, Frame, Storage, always_inside, expand, integer_value, multiplied, read, span, target, tuple_text
 from .by_diagonal import ByDiagonal
 from .by_image import ByImage
 from .by_part import Member, Part, largest, member, results, together
@@ -256,19 +256,39 @@ class Body(Values):
         return f"{self.integer(r.lo)} <= {variable} < {self.integer(r.hi)}"
 
     def statement(self, e: Equation) -> None:
-        frame = self.frame(e)
-        labels = tuple(i for i in e.indices if i in e.ranges)
         if self.storage[e.tensor].dropped or self.is_whole(e):
+            frame, labels = self.frame(e), tuple(i for i in e.indices if i in e.ranges)
             self.code.begin(self.comment(e))
             array = self.fill(frame, self.right(frame, e), labels, e.tensor in self.exported and not self.is_alone(e))
             self.assign(self.storage[e.tensor].variable, array, frame, labels)
             return
         self.allocate(e.tensor)
+        with self.where_there_is(e):
+            self.part(e)
+
+    def part(self, e: Equation) -> None:
+        """Some places of a tensor that is stored already."""
+        frame, labels = self.frame(e), tuple(i for i in e.indices if i in e.ranges)
         self.code.begin(self.comment(e))
         array = self.right(frame, e)
         if labels and array.labels and array.labels != labels:
             array = expand(array, labels)
         self.assign(target(frame, e.tensor, e.subs), array, frame, labels)
+
+    @contextmanager
+    def where_there_is(self, e: Equation) -> Iterator[None]:
+        """What is written meanwhile stands in a block where a place on the left may be none, since its axis may be empty: `if T:`."""
+        frame, store = self.frame(e), self.storage[e.tensor]
+        left = [r.hi - s if s.name or s.is_constant else r.size for s, r in zip(e.subs, store.axes, strict=True)
+                if not frame.vectors(s) and not always_inside(frame, s, r)]
+        if not left:
+            yield
+            return
+        known = self.certain, dict(self.shared)
+        self.certain |= {n.name for n in left if n.name is not None}
+        with self.inside(f"if {' and '.join(dict.fromkeys(map(self.extent, left)))}:"):
+            yield
+        self.certain, self.shared = known
 
     def is_whole(self, e: Equation) -> bool:
         """Whether this equation alone fills its tensor's storage, at once."""

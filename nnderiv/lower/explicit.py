@@ -31,7 +31,7 @@ def make_explicit(program: Program) -> Program:
 
 
 def _equation(program: Program, e: Equation, positive: frozenset[str]) -> Equation:
-    cycle = program.components.get(e.tensor, frozenset())
+    cycle, sizes = program.components.get(e.tensor, frozenset()), positive & {*program.sizes}
 
     def rewrite(node: Expr) -> Expr:
         if isinstance(node, Read) and _is_never(node.subs, program.hulls[node.tensor], e, positive):
@@ -42,7 +42,7 @@ def _equation(program: Program, e: Equation, positive: frozenset[str]) -> Equati
             return nothing(node.op)
         if node.op in ("max", "min") and isinstance(node.body, Read) and not any(s.elements() for s in node.body.subs):
             return node  # the emitter reads −inf (inf) outside
-        places = {r: readable(program.hulls[r[0]], r[1], e.ranges, positive) for r in own_reads(node.body)}
+        places = {r: readable(program.hulls[r[0]], r[1], e.ranges, positive, sizes) for r in own_reads(node.body)}
         implied = _vanishing(program, e, node.body, places) if node.op == "sum" else set()
         waiting = [r for r in places if r[0] in cycle]  # anything may stand there before it is computed; outside there is always 0
         conditions = [c for r, needs in places.items() for c in needs

@@ -8,8 +8,9 @@ for another. The gradients are derived from the program that is left, and so are
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TypeVar
 
 from ..bounds import inside, never_negative
@@ -24,8 +25,10 @@ from ..expr import (
     all_reads,
     conjunction,
     map_children,
+    own_reads,
     reads,
     subst_indices,
+    walk,
     where,
 )
 from ..integer import Int
@@ -40,25 +43,27 @@ AT_ZERO = ("tanh", "relu", "gelu", "silu", "erf", "sin", "abs", "sign", "sqrt") 
 
 def narrow(program: Program, sizes: Mapping[str, Int]) -> Program:
     """See the module's docstring; a program of which nothing can be left out is given back itself. Some sizes may be known."""
-    found = _found(program)
-    if not found:
+    narrowed = _Narrowed(program, _found(program, sizes), sizes)
+    if not narrowed.found:
         return program
-    narrowed = _Narrowed(program, found, _zero(program, found), sizes)
-    shapes = {name: _left(axes, found.get(name, {})) for name, axes in program.shapes.items()}
+    shapes = {name: _left(axes, narrowed.found.get(name, {})) for name, axes in program.shapes.items()}
     return inline_copies(replace(program, equations=tuple(map(narrowed.equation, program.equations)), shapes=shapes))
 
 
-def _found(program: Program) -> dict[str, Places]:
+def _found(program: Program, sizes: Mapping[str, Int]) -> dict[str, Places]:
     """The tensors of which, along some axes, one place is read and no other; each has one equation, and does not depend on itself."""
     kept = {*program.outputs, *program.components, *(r.tensor for fact in program.givens for r in all_reads(fact))}
-    able = [name for name, es in program.definitions.items() if name not in kept and len(es) == 1 and not es[0].is_base]
+    able = {name for name, es in program.definitions.items() if name not in kept and len(es) == 1 and not es[0].is_base}
     positive, found = positive_names(program), dict[str, Places]()
     while True:
         read = _read(program, found)
         more = {name: places for name in able if (places := _alone(program.dims[name], read.get(name, ()), positive))}
-        if more == found:
+        if more != found:
+            found = more
+        elif counted := _Narrowed(program, found, sizes).counted():
+            able, found = able - counted, {}
+        else:
             return found
-        found = more
 
 
 def _read(program: Program, found: Mapping[str, Places]) -> dict[str, set[tuple[Int, ...]]]:
@@ -90,24 +95,54 @@ class _Narrowed:
 
     program: Program
     found: Mapping[str, Places]
-    zero: Collection[tuple[str, Range]]  # tensors that are 0 where these axes are empty, without being told
     sizes: Mapping[str, Int]
+
+    @cached_property
+    def zero(self) -> set[tuple[str, Range]]:
+        """Of the tensors that are narrowed, with the axes: those that are 0 if the axis is empty, because of what they read."""
+        return _zero(self.program, self.found)
 
     def equation(self, e: Equation) -> Equation:
         places, values = self.found.get(e.tensor, {}), _values(e, self.found)
-        own = {self.program.dims[e.tensor][k] for k in places}
-        body = subst_indices(self.visit(e.body, own), values)
+        body = subst_indices(self.visit(e.body, self.own(e)), values)
         ranges = {i: r.subst(values) for i, r in e.ranges.items() if i not in values}
         return replace(e, subs=_left(e.subs, places), body=body, ranges=ranges, by_hand=e.by_hand - values.keys())
 
-    def visit(self, node: Expr, own: Collection[Range]) -> Expr:
-        """An expression of an equation that is itself read only where the axes `own` are not empty."""
-        if not (isinstance(node, Read) and node.tensor in self.found):
-            return map_children(lambda child: self.visit(child, own), node)
-        places, axes = self.found[node.tensor], self.program.dims[node.tensor]
-        asked = [axes[k].size for k in places if axes[k] not in own and (node.tensor, axes[k]) not in self.zero]
-        empty = [size for size in asked if not never_negative(size.subst(self.sizes) - 1, {}, ())]
-        return where(conjunction([_is_any(size) for size in empty]), Read(node.tensor, _left(node.subs, places)), ZERO)
+    def own(self, e: Equation) -> set[Range]:
+        """Axes that are not empty where the equation's tensor is read."""
+        return {self.program.dims[e.tensor][k] for k in self.found.get(e.tensor, {})}
+
+    def visit(self, node: Expr, own: Collection[Range], reduced: bool = False) -> Expr:
+        """An expression that reads what is left; where an axis is empty that is not among `own`, a read is 0, and so is a sum over none."""
+        if isinstance(node, Reduce):
+            changed = Reduce(node.op, node.indices, self.visit(node.body, own, True))
+            missing = self.missing(own_reads(node.body), own)
+            zero = {axis for _, axis in missing if _vanishes(node.body, (), {t for t, a in missing & self.zero if a == axis})}
+            return _where_any((axis for _, axis in missing if axis not in zero), changed)
+        if not isinstance(node, Read):
+            return map_children(lambda child: self.visit(child, own, reduced), node)
+        missing = self.missing([(node.tensor, node.subs)], own) - self.zero
+        left = Read(node.tensor, _left(node.subs, self.found.get(node.tensor, {})))
+        return left if reduced else _where_any((axis for _, axis in missing), left)
+
+    def missing(self, read: Iterable[tuple[str, tuple[Int, ...]]], own: Collection[Range]) -> set[tuple[str, Range]]:
+        """What is narrowed of what is read, with the axes, not among `own`, that may be empty."""
+        axes = {(name, self.program.dims[name][k]) for name, _ in read for k in self.found.get(name, {})}
+        return {(name, axis) for name, axis in axes
+                if axis not in own and not never_negative(axis.size.subst(self.sizes) - 1, {}, ())}
+
+    def counted(self) -> set[str]:
+        """Tensors of which a reduction that is no sum would have to know that there is nothing to read."""
+        found = set()
+        for e in self.program.equations:
+            others = [n for n in walk(e.body) if isinstance(n, Reduce) and n.op != "sum"]
+            found |= {name for n in others for name, _ in self.missing(own_reads(n.body), self.own(e))}
+        return found
+
+
+def _where_any(axes: Iterable[Range], e: Expr) -> Expr:
+    """e where there is something along these axes, and 0 elsewhere."""
+    return where(conjunction([_is_any(size) for size in sorted({r.size for r in axes}, key=str)]), e, ZERO)
 
 
 def _is_any(size: Int) -> Expr:

@@ -55,7 +55,7 @@ def _kept(forward: Program, wanted: Collection[Expr], fresh: Fresh) -> Kept:
                     found.setdefault(call.key, (e, e))
     for e in forward.equations:
         for call in _calls(e, _opened(e, e.body, wanted)) if not e.is_base else ():
-            if call.is_plain and call.key in wanted and call.key not in found and call.function != e.body:
+            if call.is_plain(e) and call.key in wanted and call.key not in found and call.function != e.body:
                 ranges = {str(s.name): e.ranges[str(s.name)] for s in call.at}
                 found[call.key] = e, Equation(fresh(f"{e.tensor}_{call.function.op}"), call.at, call.function, ranges)
     return found
@@ -70,10 +70,9 @@ class Call:
     at: tuple[Int, ...]
     key: Expr
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether it is at each of its places once."""
-        return all(s.name is not None for s in self.at) and len(set(self.at)) == len(self.at)
+    def is_plain(self, e: Equation) -> bool:
+        """Whether it is at each of its places once, each an index of the equation."""
+        return all(s.name in e.ranges for s in self.at) and len(set(self.at)) == len(self.at)
 
 
 def _calls(e: Equation, node: Expr) -> Iterator[Call]:
@@ -105,12 +104,12 @@ def _of(e: Equation, f: Expr) -> Iterator[Call]:
         if free_symbols(f) & e.ranges.keys() <= letters.keys():
             yield Call(f, places, map_ints(lambda v: v.subst(letters), f))
     if len(found) == 1 and not any(n.value.symbols() & e.ranges.keys() for n in walk(f) if isinstance(n, IntValue)):
-        yield from _at_any_place(f, found[0])
+        yield from _at_any_place(e, f, found[0])
 
 
-def _at_any_place(f: Op, r: Read) -> Iterator[Call]:
+def _at_any_place(e: Equation, f: Op, r: Read) -> Iterator[Call]:
     """The function of one tensor, which may be kept for all places of an axis or for the one alone that is read."""
-    fixed = [k for k, s in enumerate(r.subs) if s.is_constant]
+    fixed = [k for k, s in enumerate(r.subs) if not s.symbols() & e.ranges.keys()]
     for count in range(len(fixed) + 1):
         for alone in combinations(fixed, len(fixed) - count):
             at = [k for k in range(len(r.subs)) if k not in alone]
@@ -146,8 +145,9 @@ def _reading(program: Program, e: Equation, body: Expr, kept: Kept) -> Equation:
 
     def leaves_out_the_same(call: Call, new: Equation) -> bool:
         """Whether a reduction leaves out the same places by the name of the function as by what the function reads."""
-        said = readable(tuple(_places(new)), call.at, e.ranges, positive)
-        return all(c in said for r in reads(call.function) for c in readable(program.hulls[r.tensor], r.subs, e.ranges, positive))
+        sizes = positive & {*program.sizes}
+        said = readable(tuple(_places(new)), call.at, e.ranges, positive, sizes)
+        return all(c in said for r in reads(call.function) for c in readable(program.hulls[r.tensor], r.subs, e.ranges, positive, sizes))
 
     def visit(node: Expr, beside: Beside, reduced: bool) -> Expr:
         for call in _of(e, node):

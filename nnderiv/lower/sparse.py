@@ -137,8 +137,11 @@ class _Written:
         terms = []
         for sign, t in s.even:
             parts = [*factors(subst_indices(t, s.at(read))), *rest]
-            total = product(parts) if varies else product(without_pairs([size, *parts], [size]))
-            terms.append((sign, self.sum(indices if varies else others, total)))
+            whole = without_pairs([size, *parts], [size])
+            total = self.sum(indices if varies else others, product(parts if varies else whole))
+            if not varies and len(whole) < len(parts) and not r.size.is_constant:  # C·b/C is b, but Σ_c b/C is 0 where there is no c
+                total = where(compare("<", Int.of(0), r.size), total, ZERO)
+            terms.append((sign, total))
         for sign, spot in s.spots:
             place = spot.place.subst(s.at(read))
             value = product([subst_indices(f, {axis: place}) for f in (subst_indices(spot.values, s.at(read)), *rest)])

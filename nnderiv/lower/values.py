@@ -149,7 +149,11 @@ class Values(Writer):
         if (scaled := self.scaled_sum(frame, e)) is not None:
             return scaled
         above, below = _fraction(e)
-        found = [(self.value(frame, f), MULTIPLY) for f in above] + [(self.operand(frame, Op("/", (ONE, f)), f), DIVIDE) for f in below]
+        found = [(self.value(frame, f), MULTIPLY) for f in above]
+        of_python = not _is_numpy(e) and not any(a.labels for a, _ in found)
+        for f in below:
+            array = self.operand(frame, Op("/", (ONE, f)), f)
+            found.append((frame.number(array) if of_python and not array.labels and frame.may_vanish(f) else array, DIVIDE))
         if self.as_written:
             return _in_turn(frame, found)
         groups: dict[frozenset[str], list[tuple[Array, Operation]]] = {}
@@ -217,7 +221,7 @@ class Values(Writer):
         array = self.value(frame, x)
         if array.labels or _is_numpy(x) or is_regular(e, frame.known, self.positive):
             return array
-        return Array(f"{self.dtype}.type({array.text})")
+        return frame.number(array)
 
     def power(self, frame: Frame, e: Op) -> Array:
         base, exponent = self.operand(frame, e, e.args[0]), e.args[1]

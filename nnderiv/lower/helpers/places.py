@@ -14,6 +14,14 @@ def _blocks(start, stop, entries, work=0):
     return [block for block in ((start, whole, count), (whole, stop, stop - whole)) if block[0] < block[1]]
 
 
+def _entry(A, *places, outside=0):
+    """A[places], with None for all of an axis; 0 (or another value) where an axis is so short that the place is not on it."""
+    if all(place is None or 0 <= place < n for n, place in zip(A.shape, places)):
+        return A[tuple(slice(None) if place is None else place for place in places)]
+    rest = [n for n, place in zip(A.shape, places) if place is None]
+    return np.full((*rest, *A.shape[len(places):]), outside, A.dtype)[()]
+
+
 def _diagonals(A, i, j):
     """A view whose entry [.., i, .., i + j, ..] is A[.., i, .., j, ..]; where A has no such entry, nobody may look."""
     shape, strides = list(A.shape), list(A.strides)

@@ -1,0 +1,83 @@
+"""A size may be 0. What is read of an empty axis is outside, and 0; what is summed over one is 0; nothing else changes."""
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nnderiv as nd
+from nnderiv.lower.passes import FORMS, PASSES
+
+WAYS: list[dict[str, Any]] = [{}, {"without": (*FORMS, *PASSES)}, {"threads": 2}]
+ENDS = "h[t,n] = tanh(x[t,n] + sum[m](W[n,m]*h[t-1,m]))\ny[n] = h[0,n] + h[T-1,n]"
+
+
+def agrees(d: nd.Derivation, module: Any, inputs: dict[str, Any]) -> None:
+    """What a module gives is what the interpreter gives, in the same shape; what is infinite or no number there is not compared."""
+    y, residuals = module.forward(**inputs)
+    outputs = dict(zip(d.forward.outputs, [y] if len(d.forward.outputs) == 1 else y, strict=True))
+    seeds = {d.gradients.seeds[name]: np.ones_like(y) for name, y in outputs.items() if name in d.gradients.seeds}
+    found = {**outputs, **module.backward(residuals, **seeds)._asdict()}
+    for name, value in {**nd.evaluate(d.forward, inputs), **nd.evaluate(d.backward, {**inputs, **seeds})}.items():
+        expected = np.array(value, float)
+        assert np.size(found[name]) == expected.size, name
+        defined = np.isfinite(expected)
+        np.testing.assert_allclose(np.reshape(found[name], expected.shape)[defined], expected[defined], atol=1e-12, err_msg=name)
+
+
+def drawn(d: nd.Derivation, sizes: dict[str, int]) -> dict[str, Any]:
+    rng = np.random.default_rng(0)
+    shapes = {i: tuple(max(0, x.value({**sizes, "k": 1})) for x in i.dims) for i in d.forward.inputs}
+    return {i.name: rng.normal(size=s) if i.kind == "real" else rng.integers(0, 2, s) if s else 1 for i, s in shapes.items()}
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("text", [
+    "x[T] -> y\ny = x[0]",
+    "x[T,N] -> y\ny[n] = x[T-1,n]",
+    "x[T,N] -> y\ny = x[T-1,0]*x[0,N-1]",
+    "x[T,N] -> y\ny[n,k] = x[n+T-N,k] + x[0,k] for n < N, k < N",
+    "x[T,N] -> y\ny = max[n](x[0,n])",                                             # −∞ where there is none
+    "x[T,N], w[N] -> y\ny = sum[n](w[n]*sigmoid(x[T-1,n]*x[0,n]))",                # nothing is summed, σ(0) neither
+    "x[T,N], w[N] -> y\ny = sum[n](exp(w[n] + x[0,n]))",
+    "x[T,N], int k -> y\ny[n] = tanh(x[k,n])*x[0,n]",
+    "x[T,N], int at[N] -> y\ny = x[at[0],at[N-1]]",
+    "x[T,N], W[N,N] -> y\n" + ENDS,
+    "x[T,N], W[N,N] -> y\nh[0,n] = x[0,n]\n" + ENDS,
+    "x[T,N], W[N,N] -> y\nh[T-1,n] = x[0,n]\n" + ENDS.replace("h[t-1", "h[t+1"),
+    "x[T,N], h0[N] -> y\nh[-1,n] = h0[n]\nh[t,n] = exp(x[t,n] + h[t-1,n])\ny[i,n] = h[i-1,n] for i < T+1",
+    "x[T,N] -> y\nh[0,0] = x[0,0]\nh[0,n] = x[0,n] + h[0,n-1]\nh[t,0] = x[t,0] + h[t-1,0]\n"
+    "h[t,n] = x[t,n] + tanh(h[t-1,n]*h[t,n-1])\ny = h[T-1,N-1]",
+    "x[T], w[N] -> y\ny[t] = sum[s](where(s <= t-1, x[s]*w[s], 0)) for t < T, s < N",
+    "x[T], w[N] -> y\ny[n] = w[0]*sum[u](x[(n+u) % N]) + 1/T for n < N, u < T",
+    "x[T,N] -> y\ny = sum[t,n](x[t,n])/(N*T)",                                     # its gradient is the number 1/(N·T)
+    "x[N], W[T,N] -> y\nz[t] = sum[n](W[t,n]*x[n])\ny[n] = z[n]*x[n] for n < N",   # a prefix
+])
+def test_what_is_read_of_an_empty_axis_is_zero(text: str) -> None:
+    d = nd.derive(text)
+    for T, N in product((0, 1, 2), repeat=2):
+        sizes = {name: n for name, n in {"T": T, "N": N}.items() if name in d.forward.sizes}
+        inputs = drawn(d, sizes)
+        for way in [*WAYS, {"sizes": sizes}, *({"sizes": {name: n}} for name, n in sizes.items())]:
+            agrees(d, d.compile(**way), inputs)
+
+
+@pytest.mark.parametrize("text", [
+    "b[N], int at[N], x[N,C] -> y\ny[n] = sum[c](q[n,c]) + sum[c](x[n,c])\nq[n,c] = b[n]/C + where(at[n] == c, 1, 0) for c < C",
+    "b[N], x[N,C] -> y\ny[n] = sum[c](b[n]/C) + sum[c](x[n,c]) for c < C",
+])
+def test_a_sum_of_the_same_over_nothing_is_nothing(text: str) -> None:
+    """A formula cancels C·b/C, and so takes C to be at least 1; the forward pass does not."""
+    d = nd.derive(text)
+    for C, way in product((0, 3), WAYS):
+        inputs = {"b": np.ones(2), "at": np.zeros(2, int), "x": np.ones((2, C))}
+        inputs = {i.name: inputs[i.name] for i in d.forward.inputs}
+        y, _ = d.compile(**way).forward(**inputs)
+        np.testing.assert_allclose(y, np.array(nd.evaluate(d.forward, inputs)["y"], float), rtol=1e-12)
+
+
+def test_what_has_values_anyway_needs_no_question() -> None:
+    """h[t-1] stands behind the margin of a recurrence, and a row in a loop over the rows is there."""
+    source = nd.derive("x[T,N], h0[N] -> y\nh[-1,n] = h0[n]\nh[t,n] = tanh(x[t,n] + h[t-1,n])\ny[n] = h[T-1,n]").numpy()
+    assert "_entry(" not in source and "if T" not in source
