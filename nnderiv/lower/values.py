@@ -29,6 +29,8 @@ from ..expr import (
     guarded_factors,
     ints,
     is_reciprocal,
+    mul,
+    num,
     reads,
     signed,
     walk,
@@ -365,16 +367,27 @@ class Values(Writer):
         return "indicator" not in self.without and is_array and fits and self.facts.is_finite(e)
 
     def slope(self, frame: Frame, e: Op) -> Array | None:
-        """where(a > b, 1, where(a = b, 1/2, 0)), what max(a, b) changes by with a."""
+        """where(a > b, 1, where(a = b, 1/2, 0)), what max(a, b) changes by with a; of what is finite, or of numbers, a multiple of it."""
         (more, one, less), both = e.args, e.args[0].args if isinstance(e.args[0], Op) else ()
         as_usual = "indicator" in self.without or not reads(more) or not free_symbols(more) & {*frame.order}
-        equal = [Op("where", (Op("==", x), HALF, ZERO)) for x in (both, both[::-1])]
-        if as_usual or one != ONE or less not in equal or more not in (Op(">", both), Op("<", both)):
+        is_tie = isinstance(less, Op) and less.op == "where" and less.args[0] in [Op("==", x) for x in (both, both[::-1])]
+        if as_usual or not is_tie or not isinstance(less, Op) or more not in (Op(">", both), Op("<", both)):
+            return None
+        half, nothing = less.args[1:]
+        shift, scale = ZERO, one
+        if isinstance(one, Num) and isinstance(half, Num) and isinstance(nothing, Num) and 2*half.value == one.value + nothing.value:
+            shift, scale = nothing, num(one.value - nothing.value)
+        elif nothing != ZERO or half != mul([HALF, one]) or not (isinstance(one, Num) or self.facts.is_finite(one)):
             return None
         with self.exactly():
             a, b = (self.value(frame, x) for x in both)
         larger = (a, b) if more == Op(">", both) else (b, a)
-        return frame.combine(call(f"_slope({{0}}, {{1}}, {self.dtype})", 0, 0), *larger)
+        found = frame.combine(call(f"_slope({{0}}, {{1}}, {self.dtype})", 0, 0), *larger)
+        for operation, x in ((MULTIPLY, scale), (ADD, shift)):
+            if x != (ONE if operation is MULTIPLY else ZERO):
+                value = self.value(frame, x)
+                found = frame.combine(operation, value if value.labels else Array(f"{self.dtype}.type({value.text})"), found)
+        return found
 
     def only_where(self, frame: Frame, e: Expr, array: Array, finite: bool) -> Array:
         """The array where a condition holds, and 0 otherwise; whatever the array holds then, if it is not known to be finite."""
