@@ -82,7 +82,7 @@ class Tensors:
         self.risks: dict[str, Risk] = {}
         self.asked = {r for e in program.equations for r in _outside_logs(e.body)}
         below = [x for e in program.equations for n in walk(e.body) if isinstance(n, Op) for x in poles(n)]
-        self.divisors = {r.tensor for x in below for r in reads(x)}
+        self.divisors = {f.tensor for x in below for f in factors(x) if isinstance(f, Read)}
 
     def whole(self, name: str) -> tuple[Equation, ...]:
         return self.program.definitions.get(name, ())
