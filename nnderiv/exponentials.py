@@ -137,7 +137,11 @@ class Exponentials:
 
     # -- quotients -----------------------------------------------------------------------------------------------------
     def divided(self, e: Expr, kept: tuple[str, ...]) -> Expr:
-        parts = [_turned(f) for f in factors(e)]
+        parts = factors(e)
+        if (found := self.within(parts, kept)) is not None:
+            return found
+        many = sum(isinstance(f, Op) and f.op == "exp" for f in parts) > 0
+        parts = [_turned(f, many) for f in parts]
         if any(isinstance(f, Op) and is_reciprocal(f) and self.is_weighted(f.args[1]) for f in parts):
             shares = [self.divisor(f) if isinstance(f, Op) and is_reciprocal(f) else self.in_scores(f) for f in parts]
             return e if shares == parts else product(shares)
@@ -152,6 +156,19 @@ class Exponentials:
                     return self.divided(product([share if i == j else x for i, x in enumerate(parts) if i != k]), kept)
         found = self.by_parts(parts)
         return found if found is not None else e if parts == factors(e) else product(parts)
+
+    def within(self, parts: list[Expr], kept: tuple[str, ...]) -> Expr | None:
+        """exp(a)·Σ c/(exp(a) + exp(b)) as Σ of a quotient."""
+        exps = [f for f in parts if isinstance(f, Op) and f.op == "exp"]
+        k = next((k for k, f in enumerate(parts) if exps and isinstance(f, Reduce) and f.op == "sum"), None)
+        if k is None or not isinstance(total := parts[k], Reduce):
+            return None
+        below = [t for f in factors(total.body) if isinstance(f, Op) and is_reciprocal(f) for _, t in additive_terms(_base(f.args[1]))]
+        own = next((f for f in exps if f in below and not free_symbols(f) & {*total.indices} and self.logs.is_inside(total.body)), None)
+        if own is None:
+            return None
+        inner = self.divided(product([own, *factors(total.body)]), (*kept, *total.indices))
+        return product([*(x for x in parts if x is not own and x is not total), Reduce("sum", total.indices, inner)])
 
     def together(self, parts: list[Expr], total: Expr, kept: tuple[str, ...]) -> Expr | None:
         """exp(log a + log b − total) for a·b/Σ exp(x), where one of them may be ∞ and the other 0, or probabilities that are tensors."""
@@ -264,10 +281,13 @@ def _is_probability(e: Expr) -> bool:
     return isinstance(e, Op) and e.op == "sigmoid" or isinstance(e, Reduce) and e.op == "softmax"
 
 
-def _turned(f: Expr) -> Expr:
-    """exp(−a) for 1/exp(a)."""
+def _turned(f: Expr, many: bool) -> Expr:
+    """exp(−a) for 1/exp(a), where there are `many` exponentials, or a is a logarithm."""
     below = f.args[1] if isinstance(f, Op) and is_reciprocal(f) else f
-    return Op("exp", (neg(below.args[0]),)) if below is not f and isinstance(below, Op) and below.op == "exp" else f
+    if below is f or not (isinstance(below, Op) and below.op == "exp"):
+        return f
+    told = any(isinstance(n, Op) and n.op in ("log", "softplus") for n in walk(below.args[0]))
+    return Op("exp", (neg(below.args[0]),)) if many or told else f
 
 
 def _alone(e: Expr) -> Expr:

@@ -44,7 +44,6 @@ from .expr import (
     own_reads,
     poles,
     product,
-    reads,
     signed,
     subst_indices,
     walk,

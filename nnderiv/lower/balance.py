@@ -180,7 +180,10 @@ class _Scaled:
         self.positive = positive_names(forward)
 
     def run(self) -> tuple[Program, Program] | None:
-        """None if the scale does not cancel."""
+        """None if the scale does not cancel, or a sum leaves places out that a tensor of its scores would have."""
+        outside = [c for r in reads(self.z.body) for c in readable(self.forward.hulls[r.tensor], r.subs, self.z.ranges, self.positive)]
+        if self.inner and outside:
+            return None
         try:
             before = [[self.exponentials(p, e) for e in p.equations] for p in (self.forward, self.backward)]
         except _Unbalanced:
