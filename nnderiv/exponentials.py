@@ -1,54 +1,262 @@
 """Exponentials that are added up -> what does not overflow, and has shorter gradients:
 
     log Σ_j exp(x_j)                    logsumexp_j(x_j)
+    log(u − v)                          log u + log(1 − v/u), v/u by parts
+    log e                               by parts, where e may be rounded to 0 or ∞: see `logarithms`
     exp(x_k) / Σ_j exp(x_j)             softmax_k(x_k)
     exp(a) / Σ_j exp(x_j)               exp(a − logsumexp_j(x_j))
     Σ_k exp(x_k) v_k / Σ_j exp(x_j)     Σ_k softmax_k(x_k) v_k
+    min(exp(a) − 1, 0)                  exp(min(a, 0)) − 1: see `saturation`
+    a/b, aʳ, √a                         exp(log a − log b), exp(r log a), exp(log a / 2), by parts, where they may be too
 
-Summands may be left out by a condition: in where(c, exp(x), 0) what is added up is exp(where(c, x, −inf)).
+Summands may be left out by a condition: in where(c, exp(x), 0) what is added up is exp(where(c, x, −inf)). Exponentials may stand in
+tensors of their own: these are looked into where that helps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 
-from .expr import INF, ONE, ZERO, Expr, Op, Reduce, factors, free_symbols, is_reciprocal, map_children, neg, product, subst_indices, where
+from .expr import (
+    INF,
+    NORMALISERS,
+    ONE,
+    ZERO,
+    Expr,
+    Num,
+    Op,
+    Read,
+    Reduce,
+    add,
+    additive_terms,
+    complement,
+    factors,
+    free_symbols,
+    has_reduction,
+    is_reciprocal,
+    map_children,
+    neg,
+    num,
+    product,
+    signed,
+    subst_indices,
+    walk,
+    where,
+)
 from .integer import Int
-from .program import Ranges
+from .logarithms import Logarithms, Tensors, exponential
+from .program import Equation, Program, Ranges
+from .saturation import saturated
+
+
+def settle(program: Program) -> Program:
+    """See the module's docstring; tensors of logarithms stand before the first equation that asks for them."""
+    if not any(isinstance(n, Op) and n.op in ("exp", "sigmoid") or isinstance(n, Reduce) and n.op == "softmax"
+               for e in program.equations for n in walk(e.body)):
+        return program
+    tensors, equations, shapes = Tensors(program), list[Equation](), dict(program.shapes)
+    waiting = [*program.equations]
+    while waiting:
+        e = waiting.pop(0)
+        known = set(tensors.logs)
+        settling = Exponentials(e.ranges, Logarithms(tensors, e.ranges))
+        body = settling.settled(settling.weighted(e.body) if e.tensor in tensors.divisors else e.body, e.indices)
+        new = [x for name, x in tensors.logs.items() if name not in known and x is not None]
+        if new:
+            shapes |= {x.tensor: program.shapes[name] for name, x in tensors.logs.items() if x in new}
+            waiting[:0] = [*new, e]  # whatever these ask for is known by then
+        else:
+            equations.append(e.with_body(body) if body != e.body else e)
+    return program if equations == list(program.equations) else replace(program, equations=tuple(equations), shapes=shapes)
 
 
 @dataclass(frozen=True)
 class Exponentials:
-    """The exponentials in the right-hand side of an equation; `is_inside` tells whether all that an expression reads is in range."""
+    """The exponentials in the right-hand side of an equation."""
 
     ranges: Ranges
-    is_inside: Callable[[Expr], bool]
+    logs: Logarithms
 
     def settled(self, e: Expr, kept: tuple[str, ...]) -> Expr:
         """e, rewritten; `kept` are the indices around it, over which a softmax may run."""
         within = (*kept, *e.indices) if isinstance(e, Reduce) else kept
         e = map_children(lambda child: self.settled(child, within), e)
-        if isinstance(e, Op) and e.op == "log" and (summed := _summed(e.args[0])) is not None:
-            return summed
-        return self.divided(e, kept) if isinstance(e, Op) and e.op in ("*", "/") else e
+        if not isinstance(e, Op):
+            return e
+        if e.op == "log":
+            return self.logarithm(e)
+        if e.op in ("min", "max", "relu"):
+            whole = Op(e.op, tuple(map(self.opened, e.args)))
+            found = saturated(whole)
+            return e if found == whole else found
+        if e.op == "sqrt" or e.op == "**" and not (isinstance(e.args[1], Num) and e.args[1].value.denominator == 1):
+            return self.by_logarithm(e)
+        return self.divided(e, kept) if e.op in ("*", "/") else e
 
+    # -- logarithms ----------------------------------------------------------------------------------------------------
+    def logarithm(self, e: Op) -> Expr:
+        if (summed := _summed(e.args[0])) is not None:
+            return summed
+        if not self.logs.risk(e.args[0]) or self.is_plain(e.args[0]):
+            return e
+        whole = self.logs.of(e.args[0])
+        whole = self.of_difference(e.args[0]) if whole is None else whole
+        if whole is not None:
+            return whole
+        if self.is_weighted(e.args[0]):
+            return Op("log", (self.weighted(e.args[0]),))
+        found, rest = self.logs.split(e.args[0])
+        return signed([*found, (1, Op("log", (product(rest),)))]) if found and not any(map(self.logs.risk, rest)) else e
+
+    def of_difference(self, e: Expr) -> Expr | None:
+        """log(u − v) = log u + log(1 − v/u), where u may be rounded to ∞."""
+        terms = [(-s, num(-t.value)) if isinstance(t, Num) and t.value < 0 else (s, t) for s, t in additive_terms(e)]
+        above, below = ([t for s, t in terms if s == sign] for sign in (1, -1))
+        if len(above) != 1 or len(below) != 1 or not self.logs.risk(above[0]).large:
+            return None
+        u, v = self.logs.of(above[0]), self.logs.of(below[0])
+        return None if u is None or v is None else add([u, Op("log", (add([ONE, neg(Op("exp", (v - u,)))]),))])
+
+    def is_plain(self, e: Expr) -> bool:
+        """Whether e is p or 1 − p for probabilities that only logarithms ask for: `shifted` takes care of p − y, their gradient."""
+        other = complement(e)
+        if isinstance(e, Read):
+            (d, *more) = self.logs.tensors.whole(e.tensor) or (None,)
+            if d is None or more or d.is_base or e.tensor in self.logs.tensors.asked:
+                return False
+            return _is_probability(Exponentials(d.ranges, Logarithms(self.logs.tensors, d.ranges)).settled(d.body, d.indices))
+        if other is not None:
+            return not isinstance(other, Reduce) and self.is_plain(other)
+        return _is_probability(e)
+
+    def by_logarithm(self, e: Expr) -> Expr:
+        """exp(log(e)), where e may be rounded to 0 or ∞."""
+        whole = self.logs.of(e) if self.logs.risk(e) else None
+        return e if whole is None else Op("exp", (whole,))
+
+    # -- quotients -----------------------------------------------------------------------------------------------------
     def divided(self, e: Expr, kept: tuple[str, ...]) -> Expr:
         parts = factors(e)
+        if (found := self.within(parts, kept)) is not None:
+            return found
+        many = sum(isinstance(f, Op) and f.op == "exp" for f in parts) > 0
+        parts = [_turned(f, many) for f in parts]
+        if any(isinstance(f, Op) and is_reciprocal(f) and self.is_weighted(f.args[1]) for f in parts):
+            shares = [self.divisor(f) if isinstance(f, Op) and is_reciprocal(f) else self.in_scores(f) for f in parts]
+            return e if shares == parts else product(shares)
         for k, f in enumerate(parts):
-            total = _summed(f.args[1]) if isinstance(f, Op) and is_reciprocal(f) else None
+            total = self.total(f.args[1]) if isinstance(f, Op) and is_reciprocal(f) else None
             if total is None:
                 continue
+            if (found := self.together([x for x in parts if x is not f], total, kept)) is not None:
+                return found
             for j, g in enumerate(parts):
                 if (share := self.share(g, total, kept)) is not None:
                     return self.divided(product([share if i == j else x for i, x in enumerate(parts) if i != k]), kept)
-        return e
+        found = self.by_parts(parts)
+        return found if found is not None else e if parts == factors(e) else product(parts)
 
-    def share(self, e: Expr, total: Reduce, kept: tuple[str, ...]) -> Expr | None:
+    def within(self, parts: list[Expr], kept: tuple[str, ...]) -> Expr | None:
+        """exp(a)·Σ c/(exp(a) + exp(b)) as Σ of a quotient."""
+        exps = [f for f in parts if isinstance(f, Op) and f.op == "exp"]
+        k = next((k for k, f in enumerate(parts) if exps and isinstance(f, Reduce) and f.op == "sum"), None)
+        if k is None or not isinstance(total := parts[k], Reduce):
+            return None
+        below = [t for f in factors(total.body) if isinstance(f, Op) and is_reciprocal(f) for _, t in additive_terms(_base(f.args[1]))]
+        own = next((f for f in exps if f in below and not free_symbols(f) & {*total.indices} and self.logs.is_inside(total.body)), None)
+        if own is None:
+            return None
+        inner = self.divided(product([own, *factors(total.body)]), (*kept, *total.indices))
+        return product([*(x for x in parts if x is not own and x is not total), Reduce("sum", total.indices, inner)])
+
+    def together(self, parts: list[Expr], total: Expr, kept: tuple[str, ...]) -> Expr | None:
+        """exp(log a + log b − total) for a·b/Σ exp(x), where one of them may be ∞ and the other 0, or probabilities that are tensors."""
+        risky = [f for f in parts if self.logs.risk(f)]
+        known = [self.logs.of(f) for f in risky]
+        found = [x for x in known if x is not None]
+        alone = len(risky) == 1 and (exponent(self.opened(risky[0])) is not None or isinstance(risky[0], Reduce))
+        if alone or not found or len(found) < len(risky) or any(map(is_reciprocal, risky)):
+            return None
+        a = signed([t for x in found for t in additive_terms(x)])
+        return product([*(f for f in parts if f not in risky), self.softmax(a, total, kept) or Op("exp", (a - total,))])
+
+    def total(self, e: Expr) -> Expr | None:
+        """log(e) of what is added up by a sum, whatever tensor it stands in."""
+        if (summed := _summed(e)) is not None:
+            return summed
+        value = self.logs.of(e) if self.logs.risk(e) else None
+        return value if value is not None and self.adds_up(e) else None
+
+    def adds_up(self, e: Expr) -> bool:
+        return any(isinstance(n, Reduce) and n.op == "sum" or isinstance(n, Read) and any(
+            has_reduction(d.body) for d in self.logs.tensors.whole(n.tensor)) for n in walk(e))
+
+    def weighted(self, e: Expr) -> Expr:
+        """Σ w exp(log p) for a sum Σ w p of probabilities, with weights of any sign: exponentials can be scaled together."""
+        if not (isinstance(e, Reduce) and e.op == "sum" and self.logs.is_inside(e.body)):
+            return e
+        found, rest = self.logs.split(self.opened(e.body))
+        if not (found and rest) or any(map(self.logs.risk, rest)):
+            return e
+        new = product([*rest, exponential(signed(found))])
+        return Reduce("sum", e.indices, new) if self.logs.is_inside(new) else e
+
+    def is_weighted(self, e: Expr) -> bool:
+        """Whether e is such a sum, whatever tensor it stands in."""
+        if not isinstance(e, Read):
+            return self.weighted(e) != e
+        (d, *more) = self.logs.tensors.whole(e.tensor) or (None,)
+        return d is not None and not more and Exponentials(d.ranges, Logarithms(self.logs.tensors, d.ranges)).is_weighted(d.body)
+
+    def divisor(self, f: Op) -> Expr:
+        return Op("/", (ONE, self.weighted(f.args[1])))
+
+    def in_scores(self, f: Expr) -> Expr:
+        """exp(log p) for p, an exponential that a sum divides."""
+        found, rest = self.logs.split(self.opened(f)) if self.logs.risk(f) else ([], [])
+        return product([*rest, exponential(signed(found))]) if found else f
+
+    def by_parts(self, parts: list[Expr]) -> Expr | None:
+        """exp(Σ ± log(f)) for the factors that may be rounded to 0 or ∞, if they divide by a sum, and differences would not do."""
+        risky = [f for f in parts if self.logs.risk(f)]
+        opened = [g for f in risky for g in factors(self.opened(f))]
+        rest = [f for f in parts if f not in risky]
+        if not any(isinstance(f, Op) and is_reciprocal(f) and len(additive_terms(_base(f.args[1]))) > 1 for f in opened):
+            return None
+        found, others = ([], opened) if self.differ(opened) else self.logs.split(product(opened))
+        if others:
+            return product([*rest, *opened]) if opened != risky else None
+        return product([*rest, Op("exp", (signed(found),))])
+
+    @staticmethod
+    def differ(parts: list[Expr]) -> bool:
+        """Whether a product is one of exp(a)/(exp(a) + exp(b) + …) and of 1/(1 + exp(c) + …), which differences of exponents tell."""
+        copies_ = [g for f in parts for g in copies(f)]
+        sums = [[_alone(t) for _, t in additive_terms(f.args[1])] for f in copies_ if isinstance(f, Op) and is_reciprocal(f)]
+        if any(len(terms) < 2 or any(isinstance(t, Op) and t.op != "exp" for t in terms) for terms in sums):
+            return False
+        sums.sort(key=lambda terms: ONE in terms)  # those that need an exponential above go first
+        above = [f for f in copies_ if not is_reciprocal(f)]
+        for terms in sums:
+            own = next((f for f in above if all(_alone(t) in terms for _, t in additive_terms(f))), None)
+            if own is not None:
+                above.remove(own)
+            elif ONE not in terms:
+                return False
+        return not above
+
+    def opened(self, e: Expr) -> Expr:
+        """e with what its reads stand for, where these may be rounded to 0 or ∞, and are no sums."""
+        if not isinstance(e, Read):
+            return map_children(self.opened, e)
+        formula = self.logs.tensors.formula(e) if self.logs.risk(e) and not self.logs.outside(e) else None
+        return e if formula is None else self.opened(formula)
+
+    def share(self, e: Expr, total: Expr, kept: tuple[str, ...]) -> Expr | None:
         """e / Σ exp(x), for an exponential e, or a sum of products with one."""
-        if (a := exponent(e)) is not None:
-            return self.softmax(a, total, kept) or _beside(e, total)
+        if (a := exponent(self.opened(e))) is not None:
+            return self.softmax(a, total, kept) or _beside(self.opened(e), total)
         if isinstance(e, Reduce) and e.op == "sum":
             parts = factors(e.body)
             for k, f in enumerate(parts):
@@ -56,15 +264,58 @@ class Exponentials:
                     return Reduce("sum", e.indices, product([*parts[:k], share, *parts[k + 1 :]]))
         return None
 
-    def softmax(self, a: Expr, total: Reduce, kept: tuple[str, ...]) -> Reduce | None:
+    def softmax(self, a: Expr, total: Expr, kept: tuple[str, ...]) -> Reduce | None:
         """softmax(a), where Σ exp(x) adds up exp(a) over indices that are kept: its x in other letters."""
+        if not isinstance(total, Reduce) or any(isinstance(n, Reduce) and n.op in NORMALISERS for n in walk(total.body)):
+            return None
         others = [i for i in kept if i not in free_symbols(total)]
-        for letters in permutations(others, len(total.indices)) if self.is_inside(a) else ():
+        for letters in permutations(others, len(total.indices)) if self.logs.is_inside(a) else ():
             places = {j: Int.symbol(i) for j, i in zip(total.indices, letters, strict=True)}
             same = all(self.ranges[i] == self.ranges[j] for i, j in zip(letters, total.indices, strict=True))
             if same and subst_indices(total.body, places) == a:
                 return Reduce("softmax", letters, a)
         return None
+
+
+def _is_probability(e: Expr) -> bool:
+    return isinstance(e, Op) and e.op == "sigmoid" or isinstance(e, Reduce) and e.op == "softmax"
+
+
+def _turned(f: Expr, many: bool) -> Expr:
+    """exp(−a) for 1/exp(a), where there are `many` exponentials, or a is a logarithm."""
+    below = f.args[1] if isinstance(f, Op) and is_reciprocal(f) else f
+    if below is f or not (isinstance(below, Op) and below.op == "exp"):
+        return f
+    told = any(isinstance(n, Op) and n.op in ("log", "softplus") for n in walk(below.args[0]))
+    return Op("exp", (neg(below.args[0]),)) if many or told else f
+
+
+def _alone(e: Expr) -> Expr:
+    """An exponential without the numbers and conditions around it."""
+    rest = product([f for f in factors(e) if not isinstance(f, Num)])
+    return _alone(rest.args[1]) if isinstance(rest, Op) and rest.op == "where" and rest.args[2] == ZERO else rest
+
+
+def copies(f: Expr) -> list[Expr]:
+    """1/S² as 1/S · 1/S, and exp(2x) as exp(x) · exp(x)."""
+    if isinstance(f, Op) and f.op == "exp":
+        parts = factors(f.args[0])
+        times = next((x for x in parts if _count(x) > 1), None)
+        return [f] if times is None else [Op("exp", (product([x for x in parts if x is not times]),))]*_count(times)
+    base = f.args[1] if isinstance(f, Op) and is_reciprocal(f) else ONE
+    if isinstance(base, Op) and base.op == "**" and len(additive_terms(base.args[0])) > 1:
+        return [Op("/", (ONE, base.args[0]))]*_count(base.args[1]) or [f]
+    return [f]
+
+
+def _count(e: Expr) -> int:
+    """1, 2, 3 or 4; 0 for anything else."""
+    return int(e.value) if isinstance(e, Num) and e.value in (1, 2, 3, 4) else 0
+
+
+def _base(e: Expr) -> Expr:
+    """a of aʳ."""
+    return e.args[0] if isinstance(e, Op) and e.op in ("**", "sqrt") else e
 
 
 def _summed(e: Expr) -> Reduce | None:
@@ -82,7 +333,7 @@ def exponent(e: Expr, of_one: Expr | None = None) -> Expr | None:
     return of_one if e == ONE else None
 
 
-def _beside(e: Expr, total: Reduce) -> Expr:
+def _beside(e: Expr, total: Expr) -> Expr:
     """exp(a − total), with the conditions that stand around exp(a)."""
     assert isinstance(e, Op)
     return where(e.args[0], _beside(e.args[1], total), ZERO) if e.op == "where" else Op("exp", (e.args[0] - total,))

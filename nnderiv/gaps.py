@@ -9,7 +9,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from .bounds import Ranges, inside
-from .expr import Expr, Op, Read, Reduce, poles, walk
+from .expr import Expr, Op, Read, Reduce, additive_terms, poles, walk
 
 if TYPE_CHECKING:
     from .program import Program
@@ -45,5 +45,10 @@ def is_gap(e: Expr, ranges: Ranges, program: Program, known: Collection[str], bo
 
 
 def divides_by_gap(e: Expr, ranges: Ranges, program: Program) -> bool:
-    """Whether a zero of this kind may make e infinite."""
-    return any(is_gap(d, ranges, program, program.gaps) for node in walk(e) if isinstance(node, Op) for d in poles(node))
+    """Whether a zero of this kind may make e infinite: below a line, or in place of the normaliser of an exponential."""
+    return any(is_gap(d, ranges, program, program.gaps) for node in walk(e) if isinstance(node, Op) for d in (*poles(node), *_taken(node)))
+
+
+def _taken(e: Op) -> list[Expr]:
+    """What an exponential's argument has subtracted."""
+    return [t for s, t in additive_terms(e.args[0]) if s < 0 and isinstance(t, Read)] if e.op == "exp" else []

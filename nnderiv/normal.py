@@ -10,12 +10,11 @@ that holds a sum gets a name.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import partial
 
-from .bounds import inside, never_negative
-from .exponentials import Exponentials
+from .bounds import never_negative
+from .exponentials import settle
 from .expr import (
     INF,
     NORMALISERS,
@@ -26,7 +25,6 @@ from .expr import (
     Read,
     Reduce,
     additive_terms,
-    compare,
     conjunction,
     factors,
     free_symbols,
@@ -48,41 +46,15 @@ from .expr import (
 )
 from .fresh import Fresh
 from .integer import Atom, Element, Int, parts, rebuild
-from .program import Equation, Program, Range
+from .program import Equation, Program
 from .ranges import bound_indices
+from .within import positive_names as positive_names
+from .within import readable as readable
 
 
 def normalise(program: Program) -> Program:
     """The normal form of a program; new equations stand before the one that needs them."""
-    return _Normaliser(program).run()
-
-
-def positive_names(program: Program) -> frozenset[str]:
-    """Sizes, and the parameters that are required to be at least 1."""
-    required = {r.left.name for r in program.requirements if r.op == ">=" and r.right == 1}
-    return frozenset(program.sizes) | {n for n in required if n is not None}
-
-
-def readable(
-    hull: tuple[Range, ...], subs: tuple[Int, ...], ranges: Mapping[str, Range], positive: Collection[str], sizes: Collection[str] = ()
-) -> list[Expr]:
-    """The conditions under which a read is in range, without those that always hold.
-
-    sizes: those that may be 0 nevertheless. An index has no values then, but x[T-1] is a place that no index moves.
-    """
-    conditions: list[Expr] = []
-    for sub, axis in zip(subs, hull, strict=True):
-        if not inside(sub, axis, ranges, positive):
-            known = not sub.elements()
-            if not (known and never_negative(sub - axis.lo, ranges, positive)):
-                conditions.append(compare("<=", axis.lo, sub))
-            if not (known and never_negative(axis.hi - 1 - sub, ranges, positive)):
-                conditions.append(compare("<", sub, axis.hi))
-        elif sizes and not sub.elements() and not sub.symbols() & ranges.keys():
-            less = {n: Int.symbol(n) - 1 for n in sizes}
-            if not inside(sub.subst(less), axis.subst(less), {}, positive):
-                conditions.append(compare("<", Int.of(0), axis.size))
-    return conditions
+    return _Normaliser(settle(program)).run()
 
 
 class _Normaliser:
@@ -99,8 +71,7 @@ class _Normaliser:
     def run(self) -> Program:
         for e in self.program.equations:
             self.equation = e
-            body = Exponentials(e.ranges, lambda x: not self.conditions(x)).settled(e.body, e.indices)
-            body = self.top(self.at_data(body, frozenset()))
+            body = self.top(self.at_data(e.body, frozenset()))
             used = {s.name for s in e.subs} | set(bound_indices(body)) | e.by_hand
             self.equations.append(replace(e, body=body, ranges={i: r for i, r in e.ranges.items() if i in used}))
         return replace(self.program, equations=tuple(self.equations), shapes=self.shapes)
@@ -183,13 +154,21 @@ class _Normaliser:
 
     def scalar(self, e: Expr) -> Expr:
         """e without reductions: each is named, or for a linear combination of them, the whole combination."""
+        if isinstance(e, Op) and e.op == "exp":
+            e = Op("exp", (self.logs_named(e.args[0]),))
         if not has_reduction(e):
-            return e
+            return map_children(self.scalar, e)
         if isinstance(e, Reduce):
             return self.reduction(e)
         if isinstance(e, Op) and e.op in ("+", "neg", "*", "/") and any(_is_sum(t) for _, t in additive_terms(e)):
             return self.name("in", self.linear(e))
         return map_children(self.scalar, e)
+
+    def logs_named(self, e: Expr) -> Expr:
+        """What exp is taken of: in exp(a − log(u + v)), the logarithm gets a name, or SymPy would write exp(a)/(u + v)."""
+        if isinstance(e, Op) and e.op == "log" and len(additive_terms(e.args[0])) > 1:
+            return self.name("log", self.scalar(e))
+        return map_children(self.logs_named, e) if isinstance(e, Op) and e.op in ("+", "neg", "*", "/", "where") else e
 
     def reduction(self, e: Reduce) -> Expr:
         if e.op in NORMALISERS:

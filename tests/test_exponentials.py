@@ -61,6 +61,9 @@ EDGES = [
     "y[n,k] = v[0,0]*exp(x[n,k])*x[n,k]/(2*sum[j](exp(x[n,j]))) + 1/sum[j](exp(x[n,j]))",
     "y[n] = exp(x[n,0])/sum[j](exp(x[n,j]))/sum[j](exp(2*x[n,j]))",
     "y[n] = log(1 + sum[j](exp(x[n,j]))) + log(sum[j](2*exp(x[n,j])))",
+    "y[n] = log(sum[j](x[n,j]**2*exp(x[n,j-1])))",  # a weight, and a sum that leaves the first place out
+    "y[n] = sum[j](x[n,j]*exp(x[n,j+1] + x[n,j]))/sum[j](x[n,j]*exp(x[n,j+1] + x[n,j]))",
+    "y[n,k] = x[n,k]*exp(x[n,k])/sum[j](x[n,j]*exp(x[n,j]))",
 ]
 
 

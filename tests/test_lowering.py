@@ -98,12 +98,13 @@ def run(module: Any, seeds: dict[str, Any], **inputs: Any) -> tuple[Any, Any]:
 CASES: dict[str, tuple[str, str, str]] = {
     # pass: (program, function, what stands there because of it)
     "narrow": ("X[T,I], W[I,F] -> y\nA[t,f] = tanh(sum[i](X[t,i]*W[i,f]))\ny[f] = A[T-1,f]", "forward", "_entry(X, T - 1) @ W"),
-    "balance": ("X[N,D] -> Y\nE[n,d] = exp(X[n,d])\nZ[n] = sum[d](E[n,d])\nY[n,d] = E[n,d]/Z[n]", "forward", "_masked_softmax(X, 1)"),
+    "balance": ("X[N,D], m[D] -> Y\nY[n,d] = m[d]*exp(X[n,d])/sum[e](m[e]*exp(X[n,e]))", "forward", "_logsumexp(Y_sum_in, 1)"),
     "shifted": ("x[N], z[N] -> y\ny[n] = exp(x[n])/(exp(x[n]) + exp(z[n]))", "forward", "y_exp = z - x"),
     "normalised": (CROSS_ENTROPY, "backward", "np.exp(Z_log"),
     "sparse": (LABELS, "backward", "_add_at(dZ, y[:, None], "),
     "recall": ("x[N,K] -> y\ny[n,k] = gelu(x[n,k])", "forward", "y_erf = _erf(x/2**0.5)"),
     "from_output": ("X[N,I], W[I,O] -> Y\nY[n,o] = relu(sum[i](X[n,i]*W[i,o]))", "backward", "Y > 0"),
+    "guarded": ("x[N] -> y\ne[n] = exp(x[n]) - 1\ny[n] = where(x[n] > 0, x[n], e[n])", "backward", "_only_where("),
     "gate": (GATED_SUM, "backward", "dx = dy_on*g"),
     "exchange": (ATTENTION, "backward", "np.vecdot(dY, Y)"),
     "stacked": (GATES, "forward", "Wifg = np.stack((Wi, Wf, Wg))"),
@@ -551,7 +552,8 @@ def masked_again(weights: str, condition: str, gradient: str) -> str:
     "p[i,o] = log_softmax[o](O[i,o])\nY[i,o] = p[i,o]*V[i,o]",                        # exp(p)
 ])
 def test_the_gradient_of_what_a_mask_left_out_is_not_masked_again_whatever_follows(later: str) -> None:
-    program = f"Q[N,D], V[N,D] -> Y\nA[i,j] = softmax[j](where(j <= i, sum[d](Q[i,d]*Q[j,d]), -inf))\nO[i,d] = sum[j](A[i,j]*V[j,d])\n{later}"
+    weights = "A[i,j] = softmax[j](where(j <= i, sum[d](Q[i,d]*Q[j,d]), -inf))"
+    program = f"Q[N,D], V[N,D] -> Y\n{weights}\nO[i,d] = sum[j](A[i,j]*V[j,d])\n{later}"
     assert "arange" in body(program, "forward") and "arange" not in body(program, "backward")
     rng = np.random.default_rng(0)
     d = nd.derive(program)

@@ -74,10 +74,12 @@ def balance(forward: Program, backward: Program, adjoint: Mapping[str, str]) -> 
         if adjoint.get(name) in backward.definitions and _Degrees(forward, _Shift(name), name).cancel():
             backward = _put(backward, adjoint[name], ZERO)
     holding = {e.tensor for p in (forward, backward) for e in p.equations if any(isinstance(n, Op) and n.op == "exp" for n in walk(e.body))}
-    for z in forward.equations:
-        found = _scores(forward, z)
+    summed = [(z, found) for z in forward.equations if (found := _scores(forward, z)) is not None]
+    for z, _ in sorted(summed, key=lambda x: len(x[1].weights)):
+        now = forward.definitions.get(z.tensor, ())  # what was scaled before may have changed it
+        found = _scores(forward, now[0]) if now else None
         if found is not None:
-            forward, backward = _Scaled(forward, backward, z, found, holding).run() or (forward, backward)
+            forward, backward = _Scaled(forward, backward, now[0], found, holding).run() or (forward, backward)
     return forward, backward
 
 
@@ -105,11 +107,16 @@ class _Shift:
 # -- exponentials that are scaled ------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class _Scores:
-    """S of z = Σ exp(S), under a condition; or times something."""
+    """S of z = Σ exp(S), under a condition; or times something, which may be 0 at some places, as masks are."""
 
     scores: Expr
     condition: Expr = TRUE
-    times: bool = False
+    weights: tuple[Expr, ...] = ()
+
+    @property
+    def mask(self) -> Expr:
+        """Where an exponential is added up."""
+        return conjunction([self.condition, *(Op("!=", (w, ZERO)) for w in self.weights if not isinstance(w, Num))])
 
 
 def _scores(program: Program, z: Equation) -> _Scores | None:
@@ -119,9 +126,21 @@ def _scores(program: Program, z: Equation) -> _Scores | None:
     found = _exponential(program, z.body.body)
     if found is None or any(isinstance(n, Reduce) for n in walk(found.scores)):
         return None
+    if found.weights and not _is_scaled(program, z):
+        return found
     taken = [t for s, t in additive_terms(found.scores) if s < 0 and isinstance(t, Read)]
     largest = [d.body for t in taken for d in program.definitions.get(t.tensor, ())]
     return None if any(isinstance(n, Reduce) and n.op in ("max", "logsumexp") for b in largest for n in walk(b)) else found
+
+
+def _is_scaled(program: Program, z: Equation) -> bool:
+    """Whether z adds up shares of a total: scores that have their logsumexp subtracted, and are not those of places with a weight only."""
+    return not any(isinstance(n, Op) and (n.op == "log" and _reads_of(n.args[0], z) or n.op == "/" and _reads_of(n.args[1], z))
+                   for e in program.equations for n in walk(e.body))
+
+
+def _reads_of(e: Expr, z: Equation) -> bool:
+    return any(r.tensor == z.tensor for r in reads(e))
 
 
 def _exponential(program: Program, e: Expr) -> _Scores | None:
@@ -137,8 +156,11 @@ def _exponential(program: Program, e: Expr) -> _Scores | None:
             return None
         places = {str(name.name): sub for name, sub in zip(definitions[0].subs, e.subs, strict=True)}
         return _exponential(program, subst_indices(definitions[0].body, places))
-    parts = [x for f in factors(e) if len(factors(e)) > 1 and (x := _exponential(program, f)) is not None]
-    return replace(parts[0], times=True) if len(parts) == 1 else None
+    parts = factors(e)
+    known = [_exponential(program, f) for f in parts] if len(parts) > 1 else []
+    own = [x for x in known if x is not None]
+    weights = [f for f, x in zip(parts, known, strict=False) if x is None]
+    return replace(own[0], weights=(*own[0].weights, *weights)) if len(own) == 1 else None
 
 
 class _Scaled:
@@ -151,14 +173,17 @@ class _Scaled:
         self.along = z.body.indices
         self.name = fresh(f"{z.tensor}_lse")
         subs = (*z.subs, *map(Int.symbol, self.along))
-        masked = where(found.condition, found.scores, neg(INF))
+        masked = where(found.mask, found.scores, neg(INF))
         named = not isinstance(masked, Read) and z.tensor not in forward.components
         self.inner = replace(z, tensor=fresh(f"{z.tensor}_in"), subs=subs, body=masked) if named else None
         self.scores = Read(self.inner.tensor, subs) if self.inner else masked
         self.positive = positive_names(forward)
 
     def run(self) -> tuple[Program, Program] | None:
-        """None if the scale does not cancel."""
+        """None if the scale does not cancel, or a sum leaves places out that a tensor of its scores would have."""
+        outside = [c for r in reads(self.z.body) for c in readable(self.forward.hulls[r.tensor], r.subs, self.z.ranges, self.positive)]
+        if self.inner and outside:
+            return None
         try:
             before = [[self.exponentials(p, e) for e in p.equations] for p in (self.forward, self.backward)]
         except _Unbalanced:
@@ -176,7 +201,7 @@ class _Scaled:
         shapes = {**self.forward.shapes, **{e.tensor: tuple(e.ranges[str(s.name)] for s in e.subs) for e in new}}
         forward = replace(self.forward, equations=tuple(equations[0]), shapes=shapes)
         backward = replace(self.backward, equations=tuple(equations[1]))
-        if not self.found.times:  # z is 1, the sum of what was divided by it
+        if not self.found.weights:  # z is 1, the sum of what was divided by it
             forward, backward = (_put(p, self.z.tensor, ONE) for p in (forward, backward))
         forward, backward = self.named(forward, backward)
         return forward, with_known(backward, list(backward.equations), forward)
@@ -216,21 +241,24 @@ class _Scaled:
     def exponentials(self, program: Program, e: Equation) -> Equation:
         """The equation with exp(S − lse) for each exp(S)."""
 
-        def visit(n: Expr, conditions: tuple[Expr, ...], known: tuple[Expr, ...]) -> Expr:
+        def visit(n: Expr, conditions: tuple[Expr, ...], known: tuple[Expr, ...], beside: tuple[Expr, ...] = ()) -> Expr:
             if isinstance(n, Reduce):
                 read = [c for r in reads(n.body) for c in readable(program.hulls[r.tensor], r.subs, e.ranges, self.positive)]
-                return map_children(lambda c: visit(c, conditions, (*known, *read)), n)
+                return map_children(lambda c: visit(c, conditions, (*known, *read), beside), n)
+            if isinstance(n, Op) and n.op in ("*", "/"):
+                beside = (*beside, *factors(n))
             if isinstance(n, Op) and n.op == "where":
                 test, a, b = n.args
-                then = visit(a, (*conditions, *conjuncts(test)), known)
+                then = visit(a, (*conditions, *conjuncts(test)), known, beside)
                 if b == ZERO and self.vanishes(then, test):
                     return then
-                return where(visit(test, conditions, known), then, visit(b, conditions, known))
+                return where(visit(test, conditions, known), then, visit(b, conditions, known, beside))
             if isinstance(n, Op) and n.op == "exp":
                 places = _match(self.found.scores, n.args[0], frozenset(self.z.ranges))
                 if places is not None:
-                    return self.exponential(n.args[0], places, e, conditions, known)
-            return map_children(lambda c: visit(c, conditions, known), n)
+                    return self.exponential(n.args[0], places, e, conditions, known, beside)
+            linear = isinstance(n, Op) and n.op in ("*", "/", "+", "neg")
+            return map_children(lambda c: visit(c, conditions, known, beside if linear else ()), n)
 
         return _with_body(e, visit(e.body, (), ())) if e.tensor in self.holding else e
 
@@ -247,9 +275,13 @@ class _Scaled:
         return len(factors(e)) > 1 and any(self.vanishes(f, test) for f in factors(e))
 
     def exponential(
-        self, scores: Expr, places: Mapping[str, Int], e: Equation, conditions: tuple[Expr, ...], known: tuple[Expr, ...]
+        self, scores: Expr, places: Mapping[str, Int], e: Equation, conditions: tuple[Expr, ...], known: tuple[Expr, ...],
+        beside: tuple[Expr, ...]
     ) -> Expr:
-        """exp(S − lse) at a place where lse surely is, and under the condition under which the exponentials are added up."""
+        """exp(S − lse) at a place where lse surely is, and under the condition under which the exponentials are added up.
+
+        Beside its weights, it is that of −∞ where they are 0; elsewhere, as in the gradient of a weight, it is what it is.
+        """
         rows = tuple(s.subst(places) for s in self.z.subs)
         condition = subst_indices(self.found.condition, places)
         needed = readable(self.forward.dims[self.z.tensor], rows, e.ranges, self.positive)
@@ -260,7 +292,9 @@ class _Scaled:
             needed += readable(dims, tuple(places[a] for a in self.along), e.ranges, self.positive)
         if not {*needed} <= {*conditions, *known} or condition != TRUE and not {*conjuncts(condition)} <= {*conditions}:
             raise _Unbalanced
-        return Op("exp", (add([subst_indices(self.scores, places), neg(Read(self.name, rows))]),))
+        weighted = all(isinstance(w, Num) or subst_indices(w, places) in beside for w in self.found.weights)
+        own = subst_indices(self.scores if weighted else where(self.found.condition, self.found.scores, neg(INF)), places)
+        return Op("exp", (add([own, neg(Read(self.name, rows))]),))
 
 
 def _with_body(e: Equation, body: Expr) -> Equation:

@@ -24,6 +24,7 @@ from ..expr import (
     subst_indices,
 )
 from ..integer import Int
+from ..logarithms import never_positive
 from ..program import Equation
 
 FINITE = ("+", "neg", "*", "tanh", "sigmoid", "relu", "softplus", "gelu", "silu", "abs", "sign", "sin", "cos", "erf")  # of finite arguments
@@ -88,7 +89,7 @@ class Facts:
         if e.op == "/":
             return self.is_finite(e.args[0]) and self.is_positive(e.args[1])
         if e.op == "exp":
-            return self.is_normalised(e) or all(sign < 0 and self.is_at_least_0(t) for sign, t in additive_terms(e.args[0]))
+            return self.is_normalised(e) or never_positive(e.args[0]) and self.is_finite(e.args[0])
         if e.op == "sqrt":
             return self.is_at_least_0(e.args[0])
         if e.op == "**":
@@ -96,6 +97,8 @@ class Facts:
             return whole and self.is_finite(e.args[0]) or self.is_positive(e)
         if e.op == "where":
             return all(self.is_finite(x) for x in e.args[1:])
+        if e.op in ("max", "min"):
+            return all(self.is_finite(x) for x in e.args)
         return e.op in FINITE and all(self.is_finite(x) for x in children(e))
 
     def is_positive(self, e: Expr) -> bool:

@@ -331,7 +331,8 @@ def _quiet(lines: list[str], saturates: bool) -> str:
     told = _LIMITS.sub("", text)
     if any(sign in told for sign in ("np.where(", "_where(", "_masked(", ".inf", " else ")):
         return f'@np.errstate(divide="ignore", invalid="ignore", over="ignore")\n{text}'
-    return f'@np.errstate(over="ignore")\n{text}' if saturates and "np.exp(" in text else text
+    exponentials = any(name in text for name in ("np.exp(", "_exp_difference("))
+    return f'@np.errstate(over="ignore")\n{text}' if saturates and exponentials else text
 
 
 def _indented(text: str) -> str:

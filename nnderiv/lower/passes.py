@@ -14,6 +14,7 @@ Programs (equations) -> programs:
     recall       a function that both need is computed once
     stacked      products of one tensor with several matrices are one, forward and backward
     scaled       what a product is scaled by goes into an operand, for both
+    guarded      what one factor makes 0 may be infinite by another
     held         what is held between two numbers is so computed, and not chosen
     from_output  a gradient asks a function's output where that says the same as its argument
     gate         what several gradients take of a tensor under one condition is a tensor
@@ -82,6 +83,7 @@ from .explicit import make_explicit
 from .form import Item
 from .from_output import from_output
 from .gate import gate
+from .guarded import guarded
 from .held import held
 from .hoist import hoist
 from .in_place import in_place
@@ -102,6 +104,7 @@ from .whole_steps import whole_steps
 from .wrapped import wrapped
 
 EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
+    "guarded": guarded,
     "held": lambda program, known: held(program),
     "from_output": from_output,
     "gate": gate,

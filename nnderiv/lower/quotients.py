@@ -6,26 +6,52 @@ For large arguments, the left-hand form is ∞/∞ or 0/0, and the right-hand on
 from __future__ import annotations
 
 from collections import Counter
+from fractions import Fraction
+from math import prod
 
-from ..exponentials import exponent
-from ..expr import ONE, ZERO, Expr, Num, Op, add, additive_terms, factors, is_reciprocal, num, product, signed
+from ..exponentials import copies, exponent
+from ..expr import ONE, ZERO, Expr, Num, Op, add, additive_terms, factors, free_symbols, is_reciprocal, neg, num, product, signed, walk
 
 
 def exponents(e: Expr) -> list[Expr]:
-    """a, b, … of exp(a) + exp(b) + …; a term 1 is exp(0). Nothing if e is no sum of exponentials."""
+    """a, b, … of exp(a) + exp(b) + …; a term 1 is exp(0), and 2 exp(b) is exp(b + log 2). Nothing if e is no sum of exponentials."""
     terms = additive_terms(e)
-    exps = [x for s, t in terms if s > 0 and (x := exponent(t, ZERO)) is not None]
-    return exps if len(exps) == len(terms) > 1 and any(x != ZERO for x in exps) else []
+    found = [x for s, t in terms if s > 0 and (x := _scaled(t)) is not None]
+    exps = [add([x, Op("log", (num(c),))]) if c != 1 else x for x, c in found]
+    return exps if len(exps) == len(terms) > 1 and any(x != ZERO for x, _ in found) else []
+
+
+def _scaled(e: Expr) -> tuple[Expr, Fraction] | None:
+    """(a, c) of c·exp(a), for a number c > 0."""
+    parts = factors(e)
+    numbers = [f.value for f in parts if isinstance(f, Num)]
+    others = [f for f in parts if not isinstance(f, Num)]
+    c = prod(numbers, start=Fraction(1))
+    x = ZERO if not others else exponent(others[0]) if len(others) == 1 else None
+    return None if x is None or c <= 0 else (x, c)
+
+
+def _plain(x: Expr) -> tuple[Expr, Fraction]:
+    """(a, c) of an exponent a + log c."""
+    terms = additive_terms(x)
+    k = next((k for k, (s, t) in enumerate(terms) if s > 0 and isinstance(t, Op) and t.op == "log" and isinstance(t.args[0], Num)), None)
+    if k is None:
+        return x, Fraction(1)
+    number = terms[k][1]
+    assert isinstance(number, Op) and isinstance(number.args[0], Num)
+    return signed([*terms[:k], *terms[k + 1 :]]) if len(terms) > 1 else ZERO, number.args[0].value
 
 
 def saturates(e: Expr) -> bool:
-    """Whether e is a quotient by 1 + exp(…) + …: an exponential that overflows makes it 0, as it should."""
-    return isinstance(e, Op) and e.op == "/" and any(ZERO in exponents(f) for f in factors(e.args[1]))
+    """Whether e is a quotient by 1 + exp(…) + …, or a bound on an exponential: one that overflows makes it 0, or the bound."""
+    if isinstance(e, Op) and e.op in ("min", "max", "relu"):
+        return any(isinstance(n, Op) and n.op == "exp" for n in walk(e))
+    return isinstance(e, Op) and e.op == "/" and any(_plain(x)[0] == ZERO for f in factors(e.args[1]) for x in exponents(f))
 
 
 def quotient(e: Op) -> Expr:
     """e, with each quotient of exponentials in it by their differences."""
-    parts, found = [g for f in factors(e) for g in (_copies(f) if isinstance(f, Op) and is_reciprocal(f) else [f])], False
+    parts, found = [g for f in factors(e) for g in (copies(f) if isinstance(f, Op) and is_reciprocal(f) else [f])], False
     sums = [f for f in parts if isinstance(f, Op) and is_reciprocal(f) and exponents(f.args[1])]
     for below in sums:
         shares = ((k, _share(f, exponents(below.args[1]))) for k, f in enumerate(parts))
@@ -33,24 +59,24 @@ def quotient(e: Op) -> Expr:
         if share is not None:
             parts[k], found = share, True
             parts.remove(below)
-    return product(parts) if found else e
+    joined = _joined(parts)
+    return product(joined) if found or joined != parts else e
 
 
-def _copies(f: Expr) -> list[Expr]:
-    """1/S² as 1/S · 1/S, and exp(2x) as exp(x) · exp(x)."""
-    if isinstance(f, Op) and f.op == "exp":
-        parts = factors(f.args[0])
-        times = next((x for x in parts if _count(x) > 1), None)
-        return [f] if times is None else [Op("exp", (product([x for x in parts if x is not times]),))]*_count(times)
-    base = f.args[1] if isinstance(f, Op) and is_reciprocal(f) else ONE
-    if isinstance(base, Op) and base.op == "**" and exponents(base.args[0]):
-        return [Op("/", (ONE, base.args[0]))]*_count(base.args[1]) or [f]
-    return [f]
+def _joined(parts: list[Expr]) -> list[Expr]:
+    """exp(a − b) for exp(a)·exp(−b), of which one may be ∞ and the other 0, if it has no more entries than one of them.
 
-
-def _count(e: Expr) -> int:
-    """1, 2, 3 or 4; 0 for anything else."""
-    return int(e.value) if isinstance(e, Num) and e.value in (1, 2, 3, 4) else 0
+    So exp(−x − exp(−x)) for exp(−x)·exp(−exp(−x)).
+    """
+    exps = [f for f in parts if isinstance(f, Op) and f.op == "exp"]
+    falling = [f for f in exps if all(s < 0 for s, _ in additive_terms(f.args[0]))]
+    axes = [free_symbols(f) for f in exps]
+    twice = len(exps) > 1 and any(isinstance(n, Op) and n.op == "exp" for f in exps for n in walk(f.args[0]))
+    if not (0 < len(falling) < len(exps) or twice) or not any(a >= b for a in axes for b in [frozenset().union(*axes)]):
+        return parts
+    above = [f.args[0] for f in exps if f not in falling]
+    whole = Op("exp", (_minus(add(above) if above else ZERO, add([neg(f.args[0]) for f in falling])),))
+    return [*(f for f in parts if f not in exps), whole]
 
 
 def _share(f: Expr, exps: list[Expr]) -> Expr | None:
@@ -62,8 +88,9 @@ def _share(f: Expr, exps: list[Expr]) -> Expr | None:
     shares = []
     for s, parts in terms:
         taken = _taken(parts, exps)
-        if taken is None and len(terms) > 1 and ZERO in exps and all(isinstance(x, Num) for x in parts):
-            taken = ZERO, parts
+        constant = next((x for x in exps if _plain(x)[0] == ZERO), None)
+        if taken is None and len(terms) > 1 and constant is not None and all(isinstance(x, Num) for x in parts):
+            taken = constant, [*parts, num(1/_plain(constant)[1])]
         if taken is None:
             return None
         own, rest = taken
@@ -76,9 +103,12 @@ def _share(f: Expr, exps: list[Expr]) -> Expr | None:
 def _taken(parts: list[Expr], exps: list[Expr]) -> tuple[Expr, list[Expr]] | None:
     """One of the exponents, and what is left of a product without its exponential."""
     for k, x in enumerate(parts):
-        for first, *others in ([x], _copies(x)):
-            if x != ONE and (own := exponent(first, ZERO)) is not None and own in exps:
-                return own, parts[:k] + others + parts[k + 1 :]
+        for first, *others in ([x], copies(x)):
+            own = exponent(first, ZERO) if x != ONE else None
+            for known in () if own is None else exps:
+                plain, c = _plain(known)
+                if plain == own:
+                    return known, [*parts[:k], *others, *parts[k + 1 :], *([num(1/c)] if c != 1 else [])]
     return None
 
 

@@ -21,6 +21,7 @@ from ..integer import Int
 from ..normal import positive_names, readable
 from ..program import Equation, Program, Range
 from .exchange import with_known
+from .quotients import exponents
 
 COSTLY = ("exp", "log", "tanh", "sigmoid", "softplus", "erf", "sin", "cos")
 FINITE = ("+", "neg", "*", "**", "tanh", "sigmoid", "softplus", "erf", "sin", "cos")  # of finite arguments, if the exponent is positive
@@ -80,8 +81,13 @@ def _calls(e: Equation, node: Expr) -> Iterator[Call]:
     if isinstance(node, Op) and node.op == "where":
         return
     yield from _of(e, node)
-    for child in children(node):
+    for child in _children(node):
         yield from _calls(e, child)
+
+
+def _children(node: Expr) -> tuple[Expr, ...]:
+    """What may be kept of an expression; of log(exp(a) + exp(b)) nothing, since it is shifted as a whole."""
+    return () if isinstance(node, Op) and node.op == "log" and exponents(node.args[0]) else tuple(children(node))
 
 
 def _beside(node: Expr, beside: Beside) -> Beside:
@@ -156,6 +162,8 @@ def _reading(program: Program, e: Equation, body: Expr, kept: Kept) -> Equation:
                 continue
             if all(is_kept(s, r, beside) for s, r in zip(call.at, _places(new), strict=True)):
                 return Read(new.tensor, call.at)
+        if not _children(node):
+            return node
         return map_children(lambda child: visit(child, _beside(node, beside), reduced or isinstance(node, Reduce)), node)
 
     return e.with_body(visit(body, (), False))

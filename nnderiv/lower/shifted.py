@@ -34,6 +34,7 @@ from ..expr import (
     conjunction,
     conjuncts,
     factors,
+    free_symbols,
     is_reciprocal,
     map_children,
     neg,
@@ -117,8 +118,24 @@ class _Shift:
             e = where(e.args[0], self.where_known(e.args[1], conjuncts(e.args[0])), e.args[2])
         e = map_children(lambda c: self.visit(c, reduced or isinstance(e, Reduce)), e)
         if isinstance(e, Op) and e.op in ("*", "/"):
-            return self.cancelled(self.quotient(e, reduced))
+            return self.cancelled(self.quotient(self.within(e), reduced))
         return self.logarithm(e.args[0], reduced) or e if isinstance(e, Op) and e.op == "log" else e
+
+    def within(self, e: Op) -> Op:
+        """exp(a)·Σ c/(exp(a) + exp(b)) as Σ of what is shifted."""
+        parts = factors(e)
+        exps = [f for f in parts if isinstance(f, Op) and f.op == "exp"]
+        k = next((k for k, f in enumerate(parts) if exps and isinstance(f, Reduce) and f.op == "sum"), None)
+        if k is None or not isinstance(total := parts[k], Reduce):
+            return e
+        for f in exps:
+            whole = product([f, *factors(total.body)])
+            found = quotient(whole) if isinstance(whole, Op) and not free_symbols(f) & {*total.indices} else whole
+            if found != whole and not any(map(self.outside, {*reads(total.body)} - {*reads(found)})):
+                rest = [x for x in parts if x is not f and x is not total]
+                new = product([*rest, Reduce("sum", total.indices, found)])
+                return new if isinstance(new, Op) else Op("*", (ONE, new))
+        return e
 
     def where_known(self, e: Expr, known: tuple[Expr, ...]) -> Expr:
         """where(c, x, 0) as x, where c is known to hold."""

@@ -130,7 +130,7 @@ def _log_softmax(x, axis, out=None):
 
 def _exp_difference(x, total, out=None):
     """exp(x - total), and 0 where the total is -inf, whatever x is there: a share of nothing."""
-    e = np.subtract(x, np.where(total == -np.inf, x.dtype.type(np.inf), total), out=out)
+    e = np.subtract(x, np.where(total == -np.inf, total.dtype.type(np.inf), total), out=out)
     return np.exp(e, out=e) if np.ndim(e) else np.exp(e)
 
 

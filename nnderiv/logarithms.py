@@ -1,0 +1,333 @@
+"""log(e) by parts, for what is made of exponentials: known also where e itself is too large or too small for a number.
+
+    log(exp(a))                 a                          log(softmax_k(x))        log_softmax_k(x)
+    log(a b)                    log a + log b              log(σ(x))                −log(1 + exp(−x))
+    log(a/b)                    log a − log b              log(1 − u/(u + v))       log v − log(u + v)
+    log(a**r)                   r log a                    log(where(c, a, 0))      where(c, log a, −∞)
+    log(a + b)                  log(exp(log a) + exp(log b))
+    log(Σ_k a_k)                logsumexp_k(log a_k)
+    log(t[i])                   t_log[i], a tensor of its own; or by parts of what t[i] is, if that is no sum; not in a recurrence
+
+Only what is surely positive has parts: exponentials, and numbers. A factor of a product that is not, as a mask or a weight is not,
+leaves the product of all such factors one logarithm; a term of a sum that is not leaves the whole as it is.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from math import prod
+
+from .expr import (
+    INF,
+    ONE,
+    ZERO,
+    Const,
+    Expr,
+    IntValue,
+    Num,
+    Op,
+    Read,
+    Reduce,
+    add,
+    additive_terms,
+    children,
+    complement,
+    conjunction,
+    factors,
+    has_reduction,
+    is_reciprocal,
+    neg,
+    num,
+    own_reads,
+    poles,
+    product,
+    signed,
+    subst_indices,
+    walk,
+    where,
+)
+from .fresh import Fresh
+from .program import Equation, Program, Ranges
+from .within import positive_names, readable
+
+
+@dataclass(frozen=True)
+class Risk:
+    """What may happen to a positive value: it is rounded to 0, or to ∞."""
+
+    small: bool = False
+    large: bool = False
+
+    def __or__(self, other: Risk) -> Risk:
+        return Risk(self.small or other.small, self.large or other.large)
+
+    def __bool__(self) -> bool:
+        return self.small or self.large
+
+
+SAFE, FRACTION, ANY = Risk(), Risk(small=True), Risk(True, True)
+
+
+class Tensors:
+    """What is known of a program's tensors, and those of logarithms that were asked for."""
+
+    def __init__(self, program: Program):
+        self.program, self.positive = program, positive_names(program)
+        self.fresh = Fresh(program.names)
+        self.logs: dict[str, Equation | None] = {}
+        self.risks: dict[str, Risk] = {}
+        self.asked = {r for e in program.equations for r in _outside_logs(e.body)}
+        below = [x for e in program.equations for n in walk(e.body) if isinstance(n, Op) for x in poles(n)]
+        self.divisors = {f.tensor for x in below for f in factors(x) if isinstance(f, Read)}
+
+    def whole(self, name: str) -> tuple[Equation, ...]:
+        return self.program.definitions.get(name, ())
+
+    def formula(self, r: Read) -> Expr | None:
+        """What is read, as it is defined, if that is one expression without a reduction."""
+        found = self.whole(r.tensor)
+        if len(found) != 1 or found[0].is_base or r.tensor in self.program.components or has_reduction(found[0].body):
+            return None
+        return subst_indices(found[0].body, {str(name.name): sub for name, sub in zip(found[0].subs, r.subs, strict=True)})
+
+    def risk(self, name: str) -> Risk:
+        if name not in self.risks:
+            self.risks[name] = SAFE  # what a recurrence says of itself
+            for e in self.whole(name):
+                self.risks[name] |= Logarithms(self, e.ranges).risk(e.body)
+        return self.risks[name]
+
+    def log(self, name: str) -> str | None:
+        """The tensor of the logarithms of another one, if that is one equation; a recurrence goes on as it was written."""
+        if name not in self.logs:
+            given = self.whole(name)
+            self.logs[name] = None
+            if len(given) == 1 and not given[0].is_base and name not in self.program.components:
+                body = Logarithms(self, given[0].ranges).of(given[0].body)
+                self.logs[name] = replace(given[0], tensor=self.fresh(f"{name}_log"), body=body) if body is not None else None
+        own = self.logs[name]
+        return own.tensor if own else None
+
+
+@dataclass(frozen=True)
+class Logarithms:
+    """Logarithms within one equation, where its indices have these ranges."""
+
+    tensors: Tensors
+    ranges: Ranges
+
+    # -- what may happen -----------------------------------------------------------------------------------------------
+    def risk(self, e: Expr) -> Risk:
+        if isinstance(e, Read):
+            return self.tensors.risk(e.tensor)
+        if isinstance(e, Reduce):
+            return FRACTION if e.op == "softmax" else self.risk(e.body) if e.op in ("sum", "mean", "max", "min") else SAFE
+        if not isinstance(e, Op):
+            return SAFE
+        if e.op == "exp":
+            return FRACTION if never_positive(e.args[0]) else ANY
+        if e.op == "sigmoid":
+            return FRACTION
+        if e.op == "+":
+            return self.risk_of_sum(e)
+        if e.op == "/":
+            above, below = map(self.risk, e.args)
+            return above | Risk(small=below.large, large=below.small)
+        if e.op in ("*", "where", "**", "sqrt", "neg"):
+            found = [self.risk(a) for a in (e.args[1:] if e.op == "where" else e.args[:1] if e.op == "**" else e.args)]
+            total = SAFE
+            for r in found:
+                total |= r
+            turned = e.op == "**" and not (isinstance(e.args[1], Num) and e.args[1].value > 0) and bool(total)
+            return ANY if turned else total
+        return SAFE
+
+    def risk_of_sum(self, e: Expr) -> Risk:
+        """A sum is small if all its terms are, or if they cancel, and large if one is."""
+        found = [self.risk(t) for _, t in additive_terms(e)]
+        return Risk(small=_cancels(e) and any(found) or all(r.small for r in found), large=any(r.large for r in found))
+
+    # -- by parts ------------------------------------------------------------------------------------------------------
+    def of(self, e: Expr) -> Expr | None:
+        """log(e), or nothing if e may be negative, for all we know."""
+        if isinstance(e, Read):
+            return self.of_read(e)
+        if isinstance(e, Reduce):
+            return self.of_reduction(e)
+        if isinstance(e, Num):
+            return None if e.value <= 0 else ZERO if e == ONE else Op("log", (e,))
+        if isinstance(e, Const) or isinstance(e, IntValue) and e.value.name in self.tensors.positive:
+            return None if e == INF else Op("log", (e,))
+        if not isinstance(e, Op):
+            return None
+        if e.op == "exp":
+            return e.args[0]
+        if e.op == "sigmoid":
+            return neg(Op("softplus", (neg(e.args[0]),)))
+        if e.op == "where":
+            return self.of_choice(e)
+        if e.op == "+":
+            return self.of_sum(e)
+        if e.op in ("*", "/"):
+            found, rest = self.split(e)
+            return None if rest else signed(found)
+        if e.op in ("**", "sqrt"):
+            base = self.of(e.args[0])
+            return None if base is None else base*e.args[1] if e.op == "**" else base/num(2)
+        return None
+
+    def of_read(self, r: Read) -> Expr | None:
+        formula = self.tensors.formula(r)
+        if formula is not None:
+            value = self.of(formula)
+        else:
+            name = self.tensors.log(r.tensor)
+            value = None if name is None else Read(name, r.subs)
+        outside = self.outside(r)
+        return value if value is None or not outside else where(conjunction(outside), value, neg(INF))
+
+    def outside(self, r: Read) -> list[Expr]:
+        return readable(self.tensors.program.hulls[r.tensor], r.subs, self.ranges, self.tensors.positive)
+
+    def is_inside(self, e: Expr) -> bool:
+        """Whether a reduction over e runs everywhere."""
+        hulls = self.tensors.program.hulls
+        return not any(readable(hulls[n], s, self.ranges, self.tensors.positive) for n, s in own_reads(e) if n in hulls)
+
+    def of_reduction(self, e: Reduce) -> Expr | None:
+        if e.op == "softmax":
+            return Reduce("log_softmax", e.indices, e.body)
+        inner = self.of(e.body) if e.op in ("sum", "mean") and self.is_inside(e.body) else None
+        if inner is None or not self.is_inside(inner):
+            return None
+        total = Reduce("logsumexp", e.indices, inner)
+        if e.op == "sum":
+            return total
+        sizes = [IntValue(self.ranges[i].size) for i in e.indices]
+        known = all(x.value.is_constant or x.value.name in self.tensors.positive for x in sizes)
+        return signed([(1, total), *((-1, Op("log", (x,))) for x in sizes)]) if known else None
+
+    def of_choice(self, e: Op) -> Expr | None:
+        condition, *branches = e.args
+        found = [neg(INF) if x == ZERO else self.of(x) for x in branches]
+        return None if None in found or found[0] == neg(INF) == found[1] else where(condition, *(x for x in found if x is not None))
+
+    def of_sum(self, e: Op) -> Expr | None:
+        other = complement(e)
+        if other is not None:
+            return self.of_complement(other)
+        terms = additive_terms(e)
+        logs = [self.of(t) for s, t in terms if s > 0]
+        found = [x for x in logs if x is not None]
+        if len(found) < len(terms):
+            opened = multiplied_out(e) if _cancels(e) else e
+            return self.of_sum(opened) if isinstance(opened, Op) and opened != e else None
+        others = [x for x in found if x != ZERO]
+        if len(found) == 2 and len(others) == 1:
+            return Op("softplus", tuple(others))
+        return Op("log", (add([exponential(x) for x in found]),))
+
+    def of_complement(self, e: Expr) -> Expr | None:
+        """log(1 − e) for e = σ(x), or e = u/(u + v)."""
+        opened = self.tensors.formula(e) if isinstance(e, Read) and not self.outside(e) else e
+        if isinstance(opened, Op) and opened.op == "sigmoid":
+            return neg(Op("softplus", opened.args))
+        if not (isinstance(opened, Op) and opened.op == "/"):
+            return None
+        own, whole = (Counter(additive_terms(x)) for x in opened.args)
+        if not own <= whole:
+            return None
+        rest, total = self.of(signed([*(whole - own).elements()])), self.of(opened.args[1])
+        return None if rest is None or total is None else rest - total
+
+    def split(self, e: Expr) -> tuple[list[tuple[int, Expr]], list[Expr]]:
+        """The logarithms of the factors that are positive, and the others."""
+        found: list[tuple[int, Expr]] = []
+        rest: list[Expr] = []
+        for f in factors(e):
+            below = isinstance(f, Op) and is_reciprocal(f)
+            known = self.of(f.args[1] if isinstance(f, Op) and below else f)
+            if known is None:
+                rest.append(f)
+            elif known != ZERO:
+                found += [((-s if below else s), t) for s, t in additive_terms(known)]
+        return found, rest
+
+
+def _outside_logs(e: Expr) -> Iterator[str]:
+    """The tensors that are read, but for those that only a logarithm is taken of."""
+    if isinstance(e, Read):
+        yield e.tensor
+    elif not (isinstance(e, Op) and e.op == "log"):
+        for child in children(e):
+            yield from _outside_logs(child)
+
+
+def exponential(e: Expr) -> Expr:
+    """exp(e), for a logarithm e: what it is the logarithm of, where that is plain."""
+    if isinstance(e, Op) and e.op == "where" and e.args[2] == neg(INF):
+        return where(e.args[0], exponential(e.args[1]), ZERO)
+    parts, rest = [], []
+    for s, t in additive_terms(e):
+        is_log = isinstance(t, Op) and t.op == "log"
+        if isinstance(t, Op) and is_log and isinstance(t.args[0], Num):
+            parts.append(t.args[0] if s > 0 else Num(1/t.args[0].value))
+        elif t != ZERO:
+            rest.append((s, t))
+    if len(rest) == 1 and rest[0][0] > 0 and isinstance(t := rest[0][1], Op) and t.op == "log":
+        return product([*parts, *factors(t.args[0])])
+    return product([*parts, *([Op("exp", (signed(rest),))] if rest else [])])
+
+
+def _cancels(e: Expr) -> bool:
+    """Whether something is subtracted in a sum."""
+    return any(s < 0 or isinstance(t, Num) and t.value < 0 for s, t in additive_terms(e))
+
+
+def multiplied_out(e: Expr) -> Expr:
+    """(1 + a)² − 1 as 2 a + a²: products of sums, term by term, and terms that are the same as one."""
+    total: dict[tuple[Expr, ...], Fraction] = {}
+    for s, t in additive_terms(e):
+        found: list[tuple[Fraction, tuple[Expr, ...]]] = [(Fraction(s), ())]
+        for f in factors(t):
+            square = isinstance(f, Op) and f.op == "**" and f.args[1] == num(2)
+            for base in [f.args[0]]*2 if isinstance(f, Op) and square else [f]:
+                found = [(c*d, (*a, *b)) for c, a in found for d, b in _monomials(base)]
+        for c, parts in found:
+            alike = tuple(sorted(parts, key=str))
+            total[alike] = total.get(alike, Fraction(0)) + c
+    return add([product([num(c), *parts]) for parts, c in total.items() if c])
+
+
+def _monomials(e: Expr) -> list[tuple[Fraction, tuple[Expr, ...]]]:
+    """The terms of a sum, each as a number and factors."""
+    found = []
+    for s, t in additive_terms(e):
+        numbers = [f.value for f in factors(t) if isinstance(f, Num)]
+        found.append((prod(numbers, start=Fraction(s)), tuple(f for f in factors(t) if not isinstance(f, Num))))
+    return found
+
+
+def never_positive(e: Expr) -> bool:
+    """Whether e ≤ 0: sums of −|x|, −x², …"""
+    return all(_sign(s, t) <= 0 for s, t in additive_terms(e))
+
+
+def _sign(sign: int, e: Expr) -> int:
+    """The sign of a term, numbers and even functions in it; 1 if it is not known."""
+    for f in factors(e):
+        if isinstance(f, Num):
+            sign *= (f.value > 0) - (f.value < 0)
+        elif isinstance(f, Op) and f.op == "min" and any(isinstance(a, Num) and a.value <= 0 for a in f.args):
+            sign = -sign
+        elif not (isinstance(f, Op) and (f.op in ("abs", "relu", "softplus", "exp", "sigmoid") or _is_even(f))):
+            return 1
+    return sign
+
+
+def _is_even(e: Op) -> bool:
+    """Whether e is a square, or a fourth power, …"""
+    return e.op == "**" and isinstance(e.args[1], Num) and e.args[1].value % 2 == 0

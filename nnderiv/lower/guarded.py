@@ -1,0 +1,107 @@
+"""Program -> program in which what one factor makes 0 may be infinite by another one: 0·∞ is no number.
+
+    where(c, dy, 0)·exp(x)                     where(c, dy·exp(x), 0)
+    where(a < b, 1, where(a == b, 1/2, 0))·exp(x)     where(a < b or a == b, …, 0)
+    de·exp(x),   de = where(c, 0, dy)          where(not c, de·exp(x), 0)
+
+What is chosen by a condition has a gradient where it is chosen, and the exponential may be as large elsewhere as it likes.
+"""
+
+from __future__ import annotations
+
+from ..conditions import negation
+from ..expr import (
+    FALSE,
+    TRUE,
+    ZERO,
+    Expr,
+    Num,
+    Op,
+    Read,
+    conjunction,
+    conjuncts,
+    factors,
+    free_symbols,
+    is_reciprocal,
+    map_children,
+    reads,
+    subst_indices,
+    walk,
+    where,
+)
+from ..normal import positive_names, readable
+from ..program import Equation, Program
+from .exchange import with_known
+from .facts import Facts
+
+
+def guarded(program: Program, known: Program) -> Program:
+    """See the module's docstring."""
+    definitions = {**known.definitions, **program.definitions}
+    if not any(isinstance(n, Op) and n.op == "exp" for es in definitions.values() for e in es for n in walk(e.body)):
+        return program
+    guards = _Guards(program, Facts(definitions, program.sizes, program.kinds))
+    equations = [e.with_body(guards.visit(e, e.body, ())) for e in program.equations]
+    if all(new.body == old.body for new, old in zip(equations, program.equations, strict=True)):
+        return program
+    return with_known(program, equations, known)
+
+
+class _Guards:
+    def __init__(self, program: Program, facts: Facts):
+        self.program, self.facts, self.positive = program, facts, positive_names(program)
+        self.large: dict[str, bool] = {}
+
+    def visit(self, e: Equation, node: Expr, known: tuple[Expr, ...]) -> Expr:
+        """`known`: what holds where the node counts."""
+        if isinstance(node, Op) and node.op == "where":
+            test, a, b = node.args
+            return where(self.visit(e, test, known), self.visit(e, a, (*known, *conjuncts(test))), self.visit(e, b, known))
+        if isinstance(node, Op) and node.op in ("*", "/"):
+            parts = factors(node)
+            large = [f for f in parts if not is_reciprocal(f) and self.may_be_large(f)]
+            axes = frozenset[str]().union(*map(free_symbols, large)) & e.ranges.keys() if large else frozenset[str]()
+            needed = [c for f in parts if f not in large and (c := self.needed(e, f)) is not None and axes <= free_symbols(c)]
+            open_ = [c for c in needed if not {*conjuncts(c)} <= {*known}]
+            if large and open_:
+                return where(conjunction(open_), map_children(lambda c: self.visit(e, c, (*known, *open_)), node), ZERO)
+        return map_children(lambda c: self.visit(e, c, known), node)
+
+    def needed(self, e: Equation, f: Expr) -> Expr | None:
+        """The condition on tensors without which f is 0."""
+        if isinstance(f, Read):
+            found = self.facts.definitions.get(f.tensor, ())
+            if len(found) != 1 or found[0].is_base or readable(self.program.hulls.get(f.tensor, ()), f.subs, e.ranges, self.positive):
+                return None
+            f = subst_indices(found[0].body, {str(name.name): sub for name, sub in zip(found[0].subs, f.subs, strict=True)})
+        told = [c for c in map(_where_not_0, factors(f)) if c is not None and reads(c)]
+        return conjunction(told) if told else None
+
+    def may_be_large(self, e: Expr) -> bool:
+        """Whether an exponential in e may overflow."""
+        if isinstance(e, Read):
+            if e.tensor not in self.large:
+                self.large[e.tensor] = False
+                found = self.facts.definitions.get(e.tensor, ())
+                self.large[e.tensor] = any(self.may_be_large(d.body) for d in found) if e.tensor not in self.program.components else False
+            return self.large[e.tensor]
+        if isinstance(e, Op) and e.op == "exp":
+            return not self.facts.is_finite(e)
+        if isinstance(e, Op) and e.op in ("+", "*", "neg", "where"):
+            return any(self.may_be_large(a) for a in e.args[e.op == "where":])
+        return isinstance(e, Op) and e.op == "/" and self.may_be_large(e.args[0])
+
+
+def _where_not_0(e: Expr) -> Expr | None:
+    """A condition without which e is 0; nothing if there is none to tell."""
+    if isinstance(e, Num):
+        return TRUE if e.value else FALSE
+    if not (isinstance(e, Op) and e.op == "where"):
+        return None
+    test, a, b = e.args
+    here, there = (_where_not_0(x) if isinstance(x, Num) or isinstance(x, Op) and x.op == "where" else TRUE for x in (a, b))
+    if there == FALSE and here is not None:
+        return conjunction([test, here])
+    if here == FALSE and there is not None:
+        return conjunction([negation(test), there])
+    return Op("or", (test, there)) if here == TRUE and there not in (TRUE, None) else None

@@ -1,0 +1,38 @@
+"""Where a read is inside its tensor: the conditions that the ranges of indices leave open."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from .bounds import inside, never_negative
+from .expr import Expr, compare
+from .integer import Int
+from .program import Program, Range
+
+
+def positive_names(program: Program) -> frozenset[str]:
+    """Sizes, and the parameters that are required to be at least 1."""
+    required = {r.left.name for r in program.requirements if r.op == ">=" and r.right == 1}
+    return frozenset(program.sizes) | {n for n in required if n is not None}
+
+
+def readable(
+    hull: tuple[Range, ...], subs: tuple[Int, ...], ranges: Mapping[str, Range], positive: Collection[str], sizes: Collection[str] = ()
+) -> list[Expr]:
+    """The conditions under which a read is in range, without those that always hold.
+
+    sizes: those that may be 0 nevertheless. An index has no values then, but x[T-1] is a place that no index moves.
+    """
+    conditions: list[Expr] = []
+    for sub, axis in zip(subs, hull, strict=True):
+        if not inside(sub, axis, ranges, positive):
+            known = not sub.elements()
+            if not (known and never_negative(sub - axis.lo, ranges, positive)):
+                conditions.append(compare("<=", axis.lo, sub))
+            if not (known and never_negative(axis.hi - 1 - sub, ranges, positive)):
+                conditions.append(compare("<", sub, axis.hi))
+        elif sizes and not sub.elements() and not sub.symbols() & ranges.keys():
+            less = {n: Int.symbol(n) - 1 for n in sizes}
+            if not inside(sub.subst(less), axis.subst(less), {}, positive):
+                conditions.append(compare("<", Int.of(0), axis.size))
+    return conditions
