@@ -6,6 +6,7 @@
     emitted    the emitted module agrees with the interpreter, and its backward with its forward's slopes
     switched   every optimisation left out alone, or all of them, changes no result, nor do threads or sizes that are known; backward
                gives the same twice
+    emptied    so does a module where sizes are 0; what has no value then is nan
     tidied     simplifying keeps every value, and what is simplified stays as it is
     rewritten  other names and another order give the same gradients, up to names and order
 """
@@ -26,6 +27,7 @@ from nnderiv.evaluate import evaluate, shape_of
 from nnderiv.lower.passes import FORMS, PASSES
 from nnderiv.normal import normalise
 from nnderiv.numbers import agree, is_finite
+from nnderiv.sizes import small_sizes
 from nnderiv.tidy import tidy
 from tests import variants
 
@@ -128,6 +130,30 @@ def switched(text: str, seed: int) -> None:
                     f"{name} with {way}: {found[name]}, and {value} with all passes on one thread"
 
 
+def emptied(text: str, seed: int) -> None:
+    d, rng = nd.derive(text), Random(seed)
+    sizes = small_sizes(d.forward, lambda name: rng.choice((0, 0, 1, 2)), least=0)
+    if sizes is None or d.forward.givens:
+        return
+    random = np.random.default_rng(seed)
+    shapes = {i: tuple(max(0, x.value(sizes)) for x in i.dims) for i in d.forward.inputs}
+    inputs = {i.name: random.normal(size=s) if i.kind == "real" else random.integers(-1, 3, s) if i.dims else sizes[i.name]
+              for i, s in shapes.items()}
+    try:
+        expected = evaluate(d.forward, inputs)
+    except ZeroDivisionError:
+        return  # t//N where N is 0 means nothing
+    with np.errstate(all="ignore"):
+        for way in ({}, {"without": (*FORMS, *PASSES)}):
+            found = _results(d.compile(**way), d, inputs, seed)
+            for name, value in expected.items():
+                shown, meant = np.asarray(found[name], float), np.array(value, float)
+                assert shown.size == meant.size, f"{name} with {way} at {sizes}: {shown.shape}"
+                both = np.isfinite(shown) & np.isfinite(meant.reshape(shown.shape))
+                assert np.allclose(shown[both], meant.reshape(shown.shape)[both], rtol=1e-9, atol=1e-9), \
+                    f"{name} with {way} at {sizes}: {shown}, and {meant} by its meaning"
+
+
 def _as_array(value: Any, kind: str, rank: int) -> Any:
     if kind == "int":
         return np.asarray(value, np.int64) if rank else int(value)
@@ -188,5 +214,5 @@ def rewritten(text: str, seed: int) -> None:
 
 LAWS: dict[str, Callable[[str, int], None]] = {
     "printed": printed, "derived": derived, "symmetric": symmetric, "emitted": emitted,
-    "switched": switched, "tidied": tidied, "rewritten": rewritten,
+    "switched": switched, "emptied": emptied, "tidied": tidied, "rewritten": rewritten,
 }

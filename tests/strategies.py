@@ -160,6 +160,10 @@ class _Writer:
             rest = {k: scope[k] for k in letters[1:]}
             base = f"{name}[{','.join([at, *letters[1:]])}] = {_Body(self, rest).real(1)}{self.clause(rest)}"
             lines.insert(rng.choice((0, len(lines))), base)
+            if at == "-1" and rng.random() < 0.5:  # all states, that before the first step too
+                first = letters[0]
+                lines.append(f"{name}all[{','.join(letters)}] = {name}[{','.join([f'{first}-1', *letters[1:]])}]"
+                             f"{self.clause({**scope, first: f'{scope[first]}+1'})}")
         return lines
 
     def coupled(self, name: str) -> list[str]:
@@ -308,7 +312,7 @@ class _Body:
             return self.rng.choice(fitting)
         letters = fitting or list(self.scope)
         if not letters or kind > 0.97:
-            return self.rng.choice(("0", "0", "1", f"{size}-1"))
+            return self.rng.choice(("0", "0", "1", f"{size}-1", *([self.writer.parameter] * 2 if self.writer.parameter else [])))
         a = self.rng.choice(letters)
         b = self.rng.choice(list(self.scope))
         integers = [n for n, s in self.writer.integers if self.scope.get(a) == s]

@@ -47,6 +47,13 @@ def test_leaving_an_optimisation_out_changes_no_result(text: str, seed: int) -> 
     laws.switched(text, seed)
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@settings(short, max_examples=60)
+@given(programs(), st.integers(0, 10**6))
+def test_where_sizes_are_zero_a_module_gives_what_the_program_means(text: str, seed: int) -> None:
+    laws.emptied(text, seed)
+
+
 @settings(short, max_examples=40)
 @given(programs(), st.integers(0, 10**6))
 def test_simplifying_keeps_values_and_is_idempotent(text: str, seed: int) -> None:
@@ -61,6 +68,12 @@ def test_names_and_order_change_only_names_and_order(text: str, seed: int) -> No
 
 # Programs on which a long run once found a mistake, each with the law that it broke and the seed of its numbers.
 FOUND = (
+    # The place of a parameter is no index over which a function could be kept.
+    ("switched", 0, "x[T,N], w[N], int k -> y, z\ny[n] = tanh(x[k,n])*w[n]\nz[t,n] = x[t,n] - abs(x[0,n])"),
+    # What the last step of a recurrence leaves has the name of a tensor that says the same already.
+    ("switched", 0, "a[N,F], h0[F] -> y\nh[-1,f] = h0[f]\nh[n,f] = exp(a[n,f] + h[n-1,f])\ny[i,f] = h[i-1,f] for i < N+1"),
+    # A slice up to 1 of an axis that may be empty is a window.
+    ("emptied", 1, "x[T,H], W[G,H] -> h\nz[t,g] = sum[k](W[g,k]*x[t,k]) + h[t-1,g]\nh[t,k] = tanh(z[t,k])*z[t,k+H] for k < H"),
     # A factor that is 0 out of range does not save an empty softmax, whose normaliser is −inf: 0·∞ is not 0.
     ("symmetric", 7821, """A[3] -> Y3
 Y1[t,j,n] = tanh((softmax[n](A[t]))**3) for t < 3, j < 3, n < 3

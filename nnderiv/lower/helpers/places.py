@@ -16,10 +16,11 @@ def _blocks(start, stop, entries, work=0):
 
 def _entry(A, *places, outside=0):
     """A[places], with None for all of an axis; 0 (or another value) where an axis is so short that the place is not on it."""
-    if all(place is None or 0 <= place < n for n, place in zip(A.shape, places)):
-        return A[tuple(slice(None) if place is None else place for place in places)]
-    rest = [n for n, place in zip(A.shape, places) if place is None]
-    return np.full((*rest, *A.shape[len(places):]), outside, A.dtype)[()]
+    for n, place in zip(A.shape, places):
+        if place is not None and not 0 <= place < n:
+            rest = [n for n, place in zip(A.shape, places) if place is None]
+            return np.full((*rest, *A.shape[len(places):]), outside, A.dtype)[()]
+    return A[places] if None not in places else A[tuple(slice(None) if place is None else place for place in places)]
 
 
 def _diagonals(A, i, j):
