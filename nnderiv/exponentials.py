@@ -39,6 +39,7 @@ from .expr import (
     neg,
     num,
     product,
+    reads,
     signed,
     subst_indices,
     walk,
@@ -132,6 +133,8 @@ class Exponentials:
 
     def by_logarithm(self, e: Expr) -> Expr:
         """exp(log(e)), where e may be rounded to 0 or ∞."""
+        if isinstance(e, Op) and reads(e.args[-1]) and e.op == "**" and self.is_plain(e.args[0]):
+            return e  # a focal loss reads as it was written: p, 1 − p and their logarithms
         whole = self.logs.of(e) if self.logs.risk(e) else None
         return e if whole is None else Op("exp", (whole,))
 

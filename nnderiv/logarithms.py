@@ -44,6 +44,7 @@ from .expr import (
     own_reads,
     poles,
     product,
+    reads,
     signed,
     subst_indices,
     walk,
@@ -80,6 +81,9 @@ class Tensors:
         self.logs: dict[str, Equation | None] = {}
         self.risks: dict[str, Risk] = {}
         self.asked = {r for e in program.equations for r in _outside_logs(e.body)}
+        powers = [n.args[0] for e in program.equations for n in walk(e.body) if isinstance(n, Op) and n.op == "**" and reads(n.args[1])]
+        self.powers = {r.tensor for x in powers for r in reads(x)}  # of an exponent that is an input
+        self.asked -= self.powers
         below = [x for e in program.equations for n in walk(e.body) if isinstance(n, Op) for x in poles(n)]
         self.divisors = {f.tensor for x in below for f in factors(x) if isinstance(f, Read)}
 

@@ -29,6 +29,7 @@ from ..expr import (
     walk,
     where,
 )
+from ..logarithms import never_positive
 from ..normal import positive_names, readable
 from ..program import Equation, Program
 from .exchange import with_known
@@ -38,9 +39,11 @@ from .facts import Facts
 def guarded(program: Program, known: Program) -> Program:
     """See the module's docstring."""
     definitions = {**known.definitions, **program.definitions}
-    if not any(isinstance(n, Op) and n.op == "exp" for es in definitions.values() for e in es for n in walk(e.body)):
+    facts = Facts(definitions, program.sizes, program.kinds)
+    exponentials = (n for es in definitions.values() for e in es for n in walk(e.body) if isinstance(n, Op) and n.op == "exp")
+    if all(never_positive(n.args[0]) or facts.is_finite(n) for n in exponentials):  # as those of a softmax are
         return program
-    guards = _Guards(program, Facts(definitions, program.sizes, program.kinds))
+    guards = _Guards(program, facts)
     equations = [e.with_body(guards.visit(e, e.body, ())) for e in program.equations]
     if all(new.body == old.body for new, old in zip(equations, program.equations, strict=True)):
         return program
@@ -86,7 +89,7 @@ class _Guards:
                 self.large[e.tensor] = any(self.may_be_large(d.body) for d in found) if e.tensor not in self.program.components else False
             return self.large[e.tensor]
         if isinstance(e, Op) and e.op == "exp":
-            return not self.facts.is_finite(e)
+            return not (never_positive(e.args[0]) or self.facts.is_finite(e))
         if isinstance(e, Op) and e.op in ("+", "*", "neg", "where"):
             return any(self.may_be_large(a) for a in e.args[e.op == "where":])
         return isinstance(e, Op) and e.op == "/" and self.may_be_large(e.args[0])
