@@ -17,6 +17,7 @@ Programs (equations) -> programs:
     guarded      what one factor makes 0 may be infinite by another
     held         what is held between two numbers is so computed, and not chosen
     from_output  a gradient asks a function's output where that says the same as its argument
+    slopes       a choice of a multiple, of half of it where two are equal, or of 0, is a multiple of a choice
     gate         what several gradients take of a tensor under one condition is a tensor
     exchange     a contraction that is known already is not computed again in another order
     inline       what is subtracted is not negated first
@@ -96,6 +97,7 @@ from .recentre import recentre
 from .running import running
 from .share import share
 from .skew import skew
+from .slopes import slopes
 from .split import split
 from .spread import spread
 from .unmask import unmask
@@ -107,6 +109,7 @@ EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
     "guarded": guarded,
     "held": lambda program, known: held(program),
     "from_output": from_output,
+    "slopes": slopes,
     "gate": gate,
     "exchange": exchange,
     "inline": inline,

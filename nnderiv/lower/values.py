@@ -29,7 +29,6 @@ from ..expr import (
     guarded_factors,
     ints,
     is_reciprocal,
-    mul,
     num,
     reads,
     signed,
@@ -48,6 +47,7 @@ from .fold import Fold, side_by_side
 from .form import ADD, DIVIDE, MULTIPLY, NEGATIVE, POWER, SQUARE, SUBTRACT, Operation, call, function
 from .limits import clip, limits
 from .quotients import exponents
+from .slopes import tie_of
 from .writer import Writer
 
 FUNCTIONS = {
@@ -63,7 +63,6 @@ WHERE = Operation("np.where({0}, {1}, {2})", (0, 0, 0), into="_masked({1}, {0}, 
 AT_ONCE = replace(WHERE, into="", only=None)  # all or nothing
 BY_BITS = replace(WHERE, template="_where({0}, {1}, {2})")
 ONLY_WHERE = Operation("_only_where({0}, {1})", (0, 0), into="_only_where({0}, {1}, out={out})")
-HALF = Num(Fraction(1, 2))
 LARGEST = 64  # power of an array that is computed by squares
 
 
@@ -367,26 +366,18 @@ class Values(Writer):
         return "indicator" not in self.without and is_array and fits and self.facts.is_finite(e)
 
     def slope(self, frame: Frame, e: Op) -> Array | None:
-        """where(a > b, 1, where(a = b, 1/2, 0)), what max(a, b) changes by with a; of what is finite, or of numbers, a multiple of it."""
-        (more, one, less), both = e.args, e.args[0].args if isinstance(e.args[0], Op) else ()
-        as_usual = "indicator" in self.without or not reads(more) or not free_symbols(more) & {*frame.order}
-        is_tie = isinstance(less, Op) and less.op == "where" and less.args[0] in [Op("==", x) for x in (both, both[::-1])]
-        if as_usual or not is_tie or not isinstance(less, Op) or more not in (Op(">", both), Op("<", both)):
-            return None
-        half, nothing = less.args[1:]
-        shift, scale = ZERO, one
-        if isinstance(one, Num) and isinstance(half, Num) and isinstance(nothing, Num) and 2*half.value == one.value + nothing.value:
-            shift, scale = nothing, num(one.value - nothing.value)
-        elif nothing != ZERO or half != mul([HALF, one]) or not (isinstance(one, Num) or self.facts.is_finite(one)):
+        """where(a > b, 1, where(a = b, 1/2, 0)), what max(a, b) changes by with a; or other numbers, and the mean of them."""
+        tie = tie_of(e) if "indicator" not in self.without and free_symbols(e.args[0]) & {*frame.order} else None
+        numbers = [x.value for x in (e.args[1], *tie.args[1:]) if isinstance(x, Num)] if tie is not None else []
+        if len(numbers) < 3 or 2*numbers[1] != numbers[0] + numbers[2] or not isinstance(more := e.args[0], Op):
             return None
         with self.exactly():
-            a, b = (self.value(frame, x) for x in both)
-        larger = (a, b) if more == Op(">", both) else (b, a)
+            a, b = (self.value(frame, x) for x in more.args)
+        larger = (a, b) if more.op == ">" else (b, a)
         found = frame.combine(call(f"_slope({{0}}, {{1}}, {self.dtype})", 0, 0), *larger)
-        for operation, x in ((MULTIPLY, scale), (ADD, shift)):
-            if x != (ONE if operation is MULTIPLY else ZERO):
-                value = self.value(frame, x)
-                found = frame.combine(operation, value if value.labels else Array(f"{self.dtype}.type({value.text})"), found)
+        for operation, x, none in ((MULTIPLY, numbers[0] - numbers[2], 1), (ADD, numbers[2], 0)):
+            if x != none:
+                found = frame.combine(operation, Array(f"{self.dtype}.type({self.value(frame, num(x)).text})"), found)
         return found
 
     def only_where(self, frame: Frame, e: Expr, array: Array, finite: bool) -> Array:

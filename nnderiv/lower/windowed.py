@@ -105,9 +105,9 @@ def _is_by_channel(frame: Frame, window: Read, pairs: Sequence[tuple[str, str]],
 
 
 def _is_multiple(e: Expr, part: Expr) -> bool:
-    """Whether e is part, times numbers and scalars."""
-    _, factors = guarded_factors(e)
-    return part in factors and all(not free_symbols(f) for f in factors if f != part)
+    """Whether e is part, times numbers and scalars, under no condition."""
+    conditions, factors = guarded_factors(e)
+    return not conditions and part in factors and all(not free_symbols(f) for f in factors if f != part)
 
 
 def _scatter(program: Program, frame: Frame, e: Equation) -> Product | None:
