@@ -32,8 +32,11 @@ from ..expr import (
     where,
 )
 from ..integer import Int
+from ..laws_of_conditions import settle_choices
 from ..normal import positive_names
 from ..program import Equation, Program, Range
+from ..terms import Context, Term
+from ..tidy import Surroundings
 from .pieces import inline_copies
 
 Places = Mapping[int, Int]  # axis -> the place along it that is read
@@ -47,7 +50,16 @@ def narrow(program: Program, sizes: Mapping[str, Int]) -> Program:
     if not narrowed.found:
         return program
     shapes = {name: _left(axes, narrowed.found.get(name, {})) for name, axes in program.shapes.items()}
-    return inline_copies(replace(program, equations=tuple(map(narrowed.equation, program.equations)), shapes=shapes))
+    program = replace(program, equations=tuple(map(narrowed.equation, program.equations)), shapes=shapes)
+    ctx = Surroundings(program)
+    equations = (_decided(e, ctx) if e.tensor in narrowed.found else e for e in program.equations)
+    return inline_copies(replace(program, equations=tuple(equations)))
+
+
+def _decided(e: Equation, ctx: Context) -> Equation:
+    """The equation without choices that the place decides, as all come before the last one."""
+    bound = {i: r for i, r in e.ranges.items() if i not in e.indices}
+    return e.with_body(settle_choices(Term(bound, (), e.body), e.ranges, ctx).body)
 
 
 def _found(program: Program, sizes: Mapping[str, Int]) -> dict[str, Places]:
