@@ -14,6 +14,7 @@ Programs (equations) -> programs:
     recall       a function that both need is computed once
     stacked      products of one tensor with several matrices are one, forward and backward
     scaled       what a product is scaled by goes into an operand, for both
+    slopes       what a maximum hands on is its slope, times a finite factor, and not a choice
     guarded      what one factor makes 0 may be infinite by another
     held         what is held between two numbers is so computed, and not chosen
     from_output  a gradient asks a function's output where that says the same as its argument
@@ -96,6 +97,7 @@ from .recentre import recentre
 from .running import running
 from .share import share
 from .skew import skew
+from .slopes import slopes
 from .split import split
 from .spread import spread
 from .unmask import unmask
@@ -104,6 +106,7 @@ from .whole_steps import whole_steps
 from .wrapped import wrapped
 
 EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
+    "slopes": slopes,
     "guarded": guarded,
     "held": lambda program, known: held(program),
     "from_output": from_output,

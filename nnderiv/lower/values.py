@@ -13,6 +13,7 @@ from itertools import combinations
 
 from ..expr import (
     COMPARISONS,
+    HALF,
     INF,
     ONE,
     ZERO,
@@ -63,7 +64,6 @@ WHERE = Operation("np.where({0}, {1}, {2})", (0, 0, 0), into="_masked({1}, {0}, 
 AT_ONCE = replace(WHERE, into="", only=None)  # all or nothing
 BY_BITS = replace(WHERE, template="_where({0}, {1}, {2})")
 ONLY_WHERE = Operation("_only_where({0}, {1})", (0, 0), into="_only_where({0}, {1}, out={out})")
-HALF = Num(Fraction(1, 2))
 LARGEST = 64  # power of an array that is computed by squares
 
 
