@@ -36,6 +36,7 @@ from .expr import (
     considered,
     factors,
     free_symbols,
+    guarded_factors,
     is_reciprocal,
     map_children,
     num,
@@ -337,9 +338,7 @@ class _Reverse:
         divisors = (p, ONE - p)
 
         def divides(e: Expr) -> bool:
-            if isinstance(e, Op) and e.op == "where" and e.args[2] == ZERO:
-                return divides(e.args[1])
-            parts = factors(e)
+            _, parts = guarded_factors(e)
             sums = [terms for f in parts if len(terms := additive_terms(f)) > 1]
             own = any(x in divisors for f in parts if isinstance(f, Op) for x in divided_by(f))
             return own or any(all(divides(t) for _, t in terms) for terms in sums)
