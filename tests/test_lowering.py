@@ -25,6 +25,7 @@ from benchmarks.deriving import chain
 from nnderiv import layers
 from nnderiv.fresh import EMITTED
 from nnderiv.lower.common import common
+from nnderiv.lower.facts import Facts
 from nnderiv.lower.passes import FORMS, PASSES
 from nnderiv.lower.runtime import needed
 from nnderiv.lower.unmask import unmask
@@ -104,6 +105,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "sparse": (LABELS, "backward", "_add_at(dZ, y[:, None], "),
     "recall": ("x[N,K] -> y\ny[n,k] = gelu(x[n,k])", "forward", "y_erf = _erf(x/2**0.5)"),
     "from_output": ("X[N,I], W[I,O] -> Y\nY[n,o] = relu(sum[i](X[n,i]*W[i,o]))", "backward", "Y > 0"),
+    "slopes": ("x[T] -> y\ny[0] = x[0]\ny[t] = max(y[t-1], x[t])", "backward", "dy_total[t + 1]*dy_total_pre[t]"),
     "guarded": ("x[N] -> y\ne[n] = exp(x[n]) - 1\ny[n] = where(x[n] > 0, x[n], e[n])", "backward", "_only_where("),
     "gate": (GATED_SUM, "backward", "dx = dy_on*g"),
     "exchange": (ATTENTION, "backward", "np.vecdot(dY, Y)"),
@@ -738,6 +740,23 @@ def test_a_sigmoid_keeps_the_digits_of_small_values(dtype: str) -> None:
         for value, whole in zip(x, y, strict=True):
             assert float(modules[1].forward(x=value)[0]) == pytest.approx(float(whole), rel=float(close))
     assert np.isnan(modules[0].forward(x=np.array([np.nan], dtype))[0])
+
+
+RECURRENCES = {  # program -> whether all that it computes is finite where its inputs are
+    "x[T] -> y\ny[t] = tanh(y[t-1] + x[t])": True,
+    "x[T] -> y\nz[t] = x[t]*y[t-1]\ny[t] = z[t] + 1": True,
+    "x[T] -> y\nz[t] = x[t]*y[t-1]\ny[t] = 1/z[t]": False,
+    "x[T] -> y\nw[t] = y[t-1]\nz[t] = log(w[t])\ny[t] = z[t] + x[t]": False,
+    "x[T] -> y\nz[0] = log(x[0])\nz[t] = y[t-1]\ny[t] = z[t] + x[t]": False,
+}
+
+
+@pytest.mark.parametrize("text", RECURRENCES)
+def test_a_recurrence_is_finite_if_each_step_is(text: str) -> None:
+    program = nd.parse(text)
+    for first in sorted({e.tensor for e in program.equations}):
+        facts = Facts(program.definitions, program.sizes, program.kinds)
+        assert facts.tensor_is_finite(first) == facts.tensor_is_finite("y") == RECURRENCES[text]
 
 
 def test_the_steps_of_a_recurrence_stay_a_loop_when_their_number_is_known() -> None:
@@ -1699,6 +1718,14 @@ def test_a_chain_of_any_length_fits_the_stack() -> None:
     assert nd.derive(chain(300)).numpy().count("@ W") > 300
 
 
+def test_what_a_condition_before_a_sum_leaves_out_is_scattered_too() -> None:
+    """No table of all classes for each of the labels."""
+    d = nd.derive("lp[T,V], int ext[S] -> y\ny[t,s] = where(t > 0, lp[t,ext[s]], 0)")
+    assert "where(t > 0, sum[s]" in str(d.backward) and "_scatter(" in d.numpy()
+    rng = np.random.default_rng(0)
+    assert_means(d, d.compile(), {"lp": rng.normal(size=(3, 4)), "ext": np.array([1, 3, 1, 0, 7])}, rng)
+
+
 # -- what branches would be slow for -----------------------------------------------------------------------------------------
 LEAKY = "x[N,K], a -> y\ny[n,k] = where(x[n,k] > 0, x[n,k], a*x[n,k])"
 CHOICES = {  # program -> what stands in its gradient
@@ -1707,6 +1734,7 @@ CHOICES = {  # program -> what stands in its gradient
     "x[N,K] -> y\ny[n,k] = where(x[n,k] > 0, 1/x[n,k], x[n,k])": "_masked(dx, x > 0, ",
     "x[N,K] -> y\ny[n,k] = max(x[n,k], 0.2*x[n,k])": "dtype.type(0.2) + dtype.type(0.8)*_slope(x, x/5, dtype)",
     "x[N,K], z[N,K] -> y\ny[n,k] = min(x[n,k], z[n,k])": "_slope(z, x, dtype)",
+    "x[N,K], a -> y\ny[n,k] = max(0, x[n,k]) + a*min(0, x[n,k])": "a*part + (1 - part)",
     "x[N,K], int m[N,K] -> y\ny[n,k] = where(m[n,k] == 1, exp(x[n,k]), 0)": "_only_where(m == 1, ",
     "x[N,K] -> y\ny[n,k] = where(n < k, exp(x[n,k]), 0)": "_masked(dx, ",
     "x[N,K], int p -> y\ny[n,k] = where(p > 2, exp(x[n,k]), 0)": "np.where(p > 2, ",

@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from ..expr import HALF, ONE, ZERO, Expr, Num, Op, Reduce, factors, map_children, neg, product, reads, where
+from ..expr import HALF, ONE, ZERO, Expr, Num, Op, Reduce, additive_terms, factors, map_children, mul, neg, product, reads, where
 from ..program import Program
 from .facts import Facts
 
@@ -22,9 +22,9 @@ def slopes(program: Program, known: Program) -> Program:
     facts = Facts({**known.definitions, **program.definitions}, program.sizes, program.kinds)
 
     def visit(node: Expr) -> Expr:
-        found = _Choice.of(node)
-        if found is not None and facts.is_finite(found.whole):
-            return found.as_product(visit(found.whole))
+        found = Choice.of(node)
+        if found is not None and found.below == ZERO and reads(found.above) and facts.is_finite(found.above):
+            return found.as_product(visit(found.above))
         new = map_children(visit, node)
         if new is not node and isinstance(new, Reduce) and new.op == "sum" and isinstance(new.body, Op) and new.body.op == "neg":
             return neg(Reduce("sum", new.indices, new.body.args[0]))
@@ -34,36 +34,46 @@ def slopes(program: Program, known: Program) -> Program:
 
 
 @dataclass(frozen=True)
-class _Choice:
-    """where(a > b, e, where(a = b, e/2, 0)), where e is more than a number."""
+class Choice:
+    """where(a > b, above, where(a = b, (above + below)/2, below)); `more` is a > b, or b < a."""
 
-    whole: Expr
-    slope: Expr
+    more: Op
+    tie: Expr
+    above: Expr
+    below: Expr
 
     @staticmethod
-    def of(e: Expr) -> _Choice | None:
+    def of(e: Expr) -> Choice | None:
+        """e as such a choice."""
         if not (isinstance(e, Op) and e.op == "where" and isinstance(more := e.args[0], Op) and more.op in ("<", ">")):
             return None
-        _, whole, less = e.args
-        if not (reads(whole) and isinstance(less, Op) and less.op == "where" and less.args[2] == ZERO):
+        _, above, less = e.args
+        if not (isinstance(less, Op) and less.op == "where" and less.args[0] in (Op("==", more.args), Op("==", more.args[::-1]))):
             return None
-        tie, half, _ = less.args
-        tied = tie in (Op("==", more.args), Op("==", more.args[::-1])) and _counted([HALF, *factors(whole)]) == _counted(factors(half))
-        return _Choice(whole, where(more, ONE, where(tie, HALF, ZERO))) if tied else None
+        tie, mean, below = less.args
+        return Choice(more, tie, above, below) if _linear(mul([Num(Fraction(2)), mean])) == _linear(above + below) else None
 
-    def as_product(self, whole: Expr) -> Expr:
+    def as_product(self, above: Expr) -> Expr:
         """The slope behind the first factor, from which a gradient comes: dy·slope is often asked for again."""
-        parts = factors(whole)
+        parts = factors(above)
         first = next(k for k, f in enumerate(parts) if reads(f)) + 1
-        return product([*parts[:first], self.slope, *parts[first:]])
+        slope = where(self.more, ONE, where(self.tie, HALF, ZERO))
+        return product([*parts[:first], slope, *parts[first:]])
 
 
-def _counted(parts: list[Expr]) -> tuple[Fraction, Counter[Expr]]:
-    """The number in a product, and its other factors."""
-    value, others = Fraction(1), Counter[Expr]()
-    for f in parts:
-        if isinstance(f, Num):
-            value *= f.value
+def _linear(e: Expr, scale: Fraction = Fraction(1)) -> Counter[frozenset[tuple[Expr, int]]]:
+    """The number before each product in a sum, 2·(a + b) multiplied out."""
+    found = Counter[frozenset[tuple[Expr, int]]]()
+    for sign, t in additive_terms(e):
+        value, others = sign*scale, Counter[Expr]()
+        for f in factors(t):
+            if isinstance(f, Num):
+                value *= f.value
+            else:
+                others[f] += 1
+        ((inner, _),) = others.items() if len(others) == others.total() == 1 else ((ZERO, 0),)
+        if len(additive_terms(inner)) > 1:
+            found.update(_linear(inner, value))
         else:
-            others[f] += 1
-    return value, others
+            found[frozenset(others.items())] += value  # type: ignore[assignment]
+    return Counter({key: value for key, value in found.items() if value})

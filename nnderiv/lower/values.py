@@ -13,7 +13,6 @@ from itertools import combinations
 
 from ..expr import (
     COMPARISONS,
-    HALF,
     INF,
     ONE,
     ZERO,
@@ -30,7 +29,6 @@ from ..expr import (
     guarded_factors,
     ints,
     is_reciprocal,
-    mul,
     num,
     reads,
     signed,
@@ -49,6 +47,7 @@ from .fold import Fold, side_by_side
 from .form import ADD, DIVIDE, MULTIPLY, NEGATIVE, POWER, SQUARE, SUBTRACT, Operation, call, function
 from .limits import clip, limits
 from .quotients import exponents
+from .slopes import Choice
 from .writer import Writer
 
 FUNCTIONS = {
@@ -367,27 +366,32 @@ class Values(Writer):
         return "indicator" not in self.without and is_array and fits and self.facts.is_finite(e)
 
     def slope(self, frame: Frame, e: Op) -> Array | None:
-        """where(a > b, 1, where(a = b, 1/2, 0)), what max(a, b) changes by with a; of what is finite, or of numbers, a multiple of it."""
-        (more, one, less), both = e.args, e.args[0].args if isinstance(e.args[0], Op) else ()
-        as_usual = "indicator" in self.without or not reads(more) or not free_symbols(more) & {*frame.order}
-        is_tie = isinstance(less, Op) and less.op == "where" and less.args[0] in [Op("==", x) for x in (both, both[::-1])]
-        if as_usual or not is_tie or not isinstance(less, Op) or more not in (Op(">", both), Op("<", both)):
+        """where(a > b, x, where(a = b, (x + y)/2, y)) by the slope s of max(a, b) with a, 1 or 1/2 or 0: x·s + y·(1 − s), or y + (x − y)·s
+        for numbers."""
+        if "indicator" in self.without or not reads(e.args[0]) or not free_symbols(e.args[0]) & {*frame.order}:
             return None
-        half, nothing = less.args[1:]
-        shift, scale = ZERO, one
-        if isinstance(one, Num) and isinstance(half, Num) and isinstance(nothing, Num) and 2*half.value == one.value + nothing.value:
-            shift, scale = nothing, num(one.value - nothing.value)
-        elif nothing != ZERO or half != mul([HALF, one]) or not (isinstance(one, Num) or self.facts.is_finite(one)):
+        found = Choice.of(e)
+        if found is None or not (self.facts.is_finite(found.above) and self.facts.is_finite(found.below)):
             return None
         with self.exactly():
-            a, b = (self.value(frame, x) for x in both)
-        larger = (a, b) if more == Op(">", both) else (b, a)
-        found = frame.combine(call(f"_slope({{0}}, {{1}}, {self.dtype})", 0, 0), *larger)
-        for operation, x in ((MULTIPLY, scale), (ADD, shift)):
-            if x != (ONE if operation is MULTIPLY else ZERO):
-                value = self.value(frame, x)
-                found = frame.combine(operation, value if value.labels else Array(f"{self.dtype}.type({value.text})"), found)
-        return found
+            a, b = (self.value(frame, x) for x in found.more.args)
+        larger = (a, b) if found.more.op == ">" else (b, a)
+        slope = frame.combine(call(f"_slope({{0}}, {{1}}, {self.dtype})", 0, 0), *larger)
+        above, below = found.above, found.below
+        if isinstance(above, Num) and isinstance(below, Num):
+            return self.with_number(frame, ADD, below, self.with_number(frame, MULTIPLY, num(above.value - below.value), slope))
+        total = self.with_number(frame, MULTIPLY, above, slope)
+        if below == ZERO:
+            return total
+        rest = frame.combine(SUBTRACT, Array("1"), slope)
+        return frame.combine(ADD, total, self.with_number(frame, MULTIPLY, below, rest))
+
+    def with_number(self, frame: Frame, operation: Operation, e: Expr, array: Array) -> Array:
+        """e·array or e + array; a number of the right kind, since the array may be one too."""
+        if e == (ONE if operation is MULTIPLY else ZERO):
+            return array
+        value = self.value(frame, e)
+        return frame.combine(operation, value if _is_numpy(e) else Array(f"{self.dtype}.type({value.text})"), array)
 
     def only_where(self, frame: Frame, e: Expr, array: Array, finite: bool) -> Array:
         """The array where a condition holds, and 0 otherwise; whatever the array holds then, if it is not known to be finite."""
