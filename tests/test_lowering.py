@@ -106,6 +106,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "recall": ("x[N,K] -> y\ny[n,k] = gelu(x[n,k])", "forward", "y_erf = _erf(x/2**0.5)"),
     "from_output": ("X[N,I], W[I,O] -> Y\nY[n,o] = relu(sum[i](X[n,i]*W[i,o]))", "backward", "Y > 0"),
     "slopes": ("x[T] -> y\ny[0] = x[0]\ny[t] = max(y[t-1], x[t])", "backward", "dy_total[t + 1]*dy_total_pre[t]"),
+    "sign": ("z[N], y[N] -> L\nL = sum[n](relu(1 - y[n]*z[n]))/N", "backward", "dz = y/(-N)*part"),
     "guarded": ("x[N] -> y\ne[n] = exp(x[n]) - 1\ny[n] = where(x[n] > 0, x[n], e[n])", "backward", "_only_where("),
     "gate": (GATED_SUM, "backward", "dx = dy_on*g"),
     "exchange": (ATTENTION, "backward", "np.vecdot(dY, Y)"),
@@ -1724,6 +1725,27 @@ def test_what_a_condition_before_a_sum_leaves_out_is_scattered_too() -> None:
     assert "where(t > 0, sum[s]" in str(d.backward) and "_scatter(" in d.numpy()
     rng = np.random.default_rng(0)
     assert_means(d, d.compile(), {"lp": rng.normal(size=(3, 4)), "ext": np.array([1, 3, 1, 0, 7])}, rng)
+
+
+@pytest.mark.parametrize(("formula", "written"), {
+    "-a*x[n]*y[n]": "z = -a*x*y",
+    "-x[n]*y[n]/a": "z = x/(-a)*y",
+    "exp(-x[n]**2/2)": "z = -0.5*x**2",
+    "-(x[n] - y[n])*y[n]": "z = y*(y - x)",
+    "-x[n]*y[n]": "z = x*y\n    np.negative(z, out=z)",
+    "x[n] - a*x[n]*y[n]": "z = a*x*y\n    np.subtract(x, z, out=z)",
+}.items())
+def test_a_minus_goes_to_a_number_or_turns_a_difference(formula: str, written: str) -> None:
+    """Where there is neither, the product is negated."""
+    text = f"x[N], y[N], a -> z\nz[n] = {formula}"
+    assert written in body(text, "forward")
+    d, rng = nd.derive(text), np.random.default_rng(0)
+    assert_means(d, d.compile(), {"x": rng.normal(size=3), "y": rng.normal(size=3), "a": 0.5}, rng)
+
+
+def test_what_is_asked_for_with_both_signs_is_computed_once() -> None:
+    source = body("o[N], y[N] -> L\nL = sum[n](abs(o[n] - y[n]))/N", "backward")
+    assert "do /= N" in source and "dy = -do" in source
 
 
 # -- what branches would be slow for -----------------------------------------------------------------------------------------

@@ -46,6 +46,7 @@ Items (`form`) -> items:
 
     share        what is computed twice is computed once
     invariant    what a loop computes anew at every step is computed before it
+    sign         the minus before a product goes to a number in it, or turns a difference
     in_place     results take the memory of operands that nobody needs any more
     dot          a step's products of two matrices are called by their fastest name
     nest         what is used once is written where it is used
@@ -96,6 +97,7 @@ from .pieces import split_pieces
 from .recentre import recentre
 from .running import running
 from .share import share
+from .sign import sign
 from .skew import skew
 from .slopes import slopes
 from .split import split
@@ -134,6 +136,7 @@ EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
 STATEMENTS: dict[str, Callable[[Sequence[Item], frozenset[str]], tuple[Item, ...]]] = {
     "share": lambda items, kept: share(items),
     "invariant": lambda items, kept: invariant(items),
+    "sign": lambda items, kept: sign(items),
     "in_place": in_place,
     "dot": lambda items, kept: dot(items),
     "nest": lambda items, kept: nest(items),
