@@ -38,9 +38,11 @@ from .facts import Facts
 def guarded(program: Program, known: Program) -> Program:
     """See the module's docstring."""
     definitions = {**known.definitions, **program.definitions}
-    if not any(isinstance(n, Op) and n.op == "exp" for es in definitions.values() for e in es for n in walk(e.body)):
+    exps = {n for es in definitions.values() for e in es for n in walk(e.body) if isinstance(n, Op) and n.op == "exp"}
+    facts = Facts(definitions, program.sizes, program.kinds)
+    if all(map(facts.is_finite, exps)):
         return program
-    guards = _Guards(program, Facts(definitions, program.sizes, program.kinds))
+    guards = _Guards(program, facts)
     equations = [e.with_body(guards.visit(e, e.body, ())) for e in program.equations]
     if all(new.body == old.body for new, old in zip(equations, program.equations, strict=True)):
         return program
