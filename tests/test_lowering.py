@@ -1748,6 +1748,24 @@ def test_what_is_asked_for_with_both_signs_is_computed_once() -> None:
     assert "do /= N" in source and "dy = -do" in source
 
 
+@pytest.mark.parametrize(("text", "outside"), {
+    "x[N,T] -> y\ny[n,i] = logsumexp[u](x[n,i+u-1]) for i < T, u < 3": True,
+    "x[N,T] -> y\ny[n,i] = logsumexp[u](x[n,2*i+u]) for i < T//2, u < 2": False,
+    "x[T,N] -> y\ny = logsumexp[n](x[T-1,n])": True,
+    "x[N,T] -> y\ny[n] = logsumexp[t](x[n,t])": False,
+}.items())
+def test_what_a_reduction_leaves_out_is_read_as_nothing_and_needs_no_mask(text: str, outside: bool) -> None:
+    source = body(text, "forward")
+    assert ("outside=-np.inf" in source) == outside and "where" not in source
+    d, rng = nd.derive(text), np.random.default_rng(0)
+    assert_means(d, d.compile(), {"x": rng.normal(size=(3, 5))}, rng)
+
+
+def test_a_quotient_that_goes_into_a_sum_leaves_no_1_before_it() -> None:
+    text = "S[N,M], s -> Y\nY[i,j] = exp(S[i,j])/(exp(s) + sum[k](exp(S[i,k])))"
+    assert "1*sum" not in nd.derive(text).numpy()
+
+
 # -- what branches would be slow for -----------------------------------------------------------------------------------------
 LEAKY = "x[N,K], a -> y\ny[n,k] = where(x[n,k] > 0, x[n,k], a*x[n,k])"
 CHOICES = {  # program -> what stands in its gradient

@@ -35,6 +35,7 @@ from ..expr import (
     walk,
 )
 from ..integer import Int
+from ..normal import readable
 from ..program import Equation, Program
 from ..regular import is_regular
 from . import cost
@@ -465,8 +466,8 @@ class Values(Writer):
             finite = all(map(self.facts.is_finite, guarded_factors(e.body)[1]))
             return sum_of_products(
                 frame, e.body, e.indices, self.value, lambda c, a: self.only_where(frame, c, a, finite), scale)
-        edge = EMPTY[e.op] if e.op in ("max", "min") else ""
-        if edge and isinstance(e.body, Read) and not any(s.elements() for s in e.body.subs):
+        edge = EMPTY["min" if e.op == "min" else "max"]
+        if isinstance(e.body, Read) and not any(s.elements() for s in e.body.subs) and self.may_leave(frame, e.body):
             body = read(frame, e.body.tensor, e.body.subs, edge)
         else:
             frame = self.reduced_first(frame, e)
@@ -481,6 +482,11 @@ class Values(Writer):
         if len(e.indices) == 1 and body.labels[0] != e.indices[0] and cost.may_be_few(frame.ranges[e.indices[0]].size):
             return frame.make(call(f"_extreme(np.{e.op}imum, {{0}}, {axis}, {edge})", 0), [body], left)
         return frame.make(call(f"{{0}}.{e.op}({axis}, initial={edge})", 9), [body], left)
+
+    def may_leave(self, frame: Frame, r: Read) -> bool:
+        """Whether some place at which a tensor is read may lie outside it, also where sizes are 0."""
+        sizes = self.positive & {*self.program.sizes}
+        return bool(readable(self.program.hulls[r.tensor], r.subs, frame.known, self.positive, sizes))
 
     def reduced_first(self, frame: Frame, e: Reduce) -> Frame:
         """The frame with what is reduced in front, where the array is made here of smaller ones: long rows are merged, none is summed."""
