@@ -72,8 +72,8 @@ def _gather(frame: Frame, e: Equation) -> Product | None:
     if frame.ranges[batch].lo != 0 or not own and not _is_by_channel(frame, window, pairs, present | {batch}):
         return None
     suits = batch in free and batch not in present if kind == "gather" else batch in sums[0].indices and batch in present
-    if not kind or not suits or kind == "kernel" and not _is_multiple(e.body, sums[0]):
-        return None
+    if not kind or not suits or kind == "kernel" and (guarded_factors(e.body)[0] or not _is_multiple(e.body, sums[0])):
+        return None  # place by place of the kernel, numbers alone are multiplied in
     if not _is_whole_in(frame, e.body, batch):
         return None
     return Product(kind, e, sums[0], batch, frame.ranges[batch].hi, kernel, image, window, sided=tuple(others) if kind == "kernel" else (),
