@@ -133,7 +133,7 @@ def backward(residuals, *, dY):
     part3 = var + eps
     part4 = np.sqrt(part3)
     part5 = part3*part4
-    dvar = -(gamma/2*part2/part5)                   # (D,)
+    dvar = -0.5*gamma*part2/part5                   # (D,)
     # dmu[d] = -gamma[d]*sum[n](dY[n,d])/sqrt(var[d] + eps)
     part6 = _column_sums(dY)
     dmu = -(gamma*part6/part4)                      # (D,)

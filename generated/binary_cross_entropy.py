@@ -112,6 +112,5 @@ def backward(residuals):
     # dz[n] = (sigmoid(z[n]) - y[n])/N
     dz = (_sigmoid(z) - y)/N                        # (N,)
     # dy[n] = -z[n]/N
-    dy = z/N
-    np.negative(dy, out=dy)                         # (N,)
+    dy = z/(-N)                                     # (N,)
     return Gradients((dz, dy,))

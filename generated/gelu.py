@@ -141,7 +141,7 @@ def backward(residuals, *, dY):
     X, Y_erf, N, D, dtype, = residuals
     dY = _seed(dY, dtype, (N, D), "dY[N, D]")
     # dX[n,d] = dY[n,d]*(0.5*(1 + Y_erf[n,d]) + X[n,d]*exp(-X[n,d]**2/2)/sqrt(2*pi))
-    dX = -(X**2/2)
+    dX = -0.5*X**2
     np.exp(dX, out=dX)
     dX *= X/(2*np.pi)**0.5
     dX += (1 + Y_erf)/2

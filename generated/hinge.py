@@ -89,9 +89,7 @@ def backward(residuals):
     z, y, N, dtype, = residuals
     # dz[n] = -where(1 - y[n]*z[n] > 0, y[n]/N, 0)
     part = 1 - y*z > 0
-    dz = y/N*part
-    np.negative(dz, out=dz)                         # (N,)
+    dz = y/(-N)*part                                # (N,)
     # dy[n] = -where(1 - y[n]*z[n] > 0, z[n]/N, 0)
-    dy = z/N*part
-    np.negative(dy, out=dy)                         # (N,)
+    dy = z/(-N)*part                                # (N,)
     return Gradients((dz, dy,))

@@ -143,7 +143,7 @@ def backward(residuals, *, dY):
     part4 = var + eps
     part5 = np.sqrt(part4)
     part6 = part4*part5
-    dvar = -(part3/2/part6)                         # (N,)
+    dvar = -0.5*part3/part6                         # (N,)
     # dmu[n] = -sum[d](dY[n,d]*gamma[d])/sqrt(var[n] + eps)
     dmu = -(dY @ gamma/part5)                       # (N,)
     # dX[n,d] = dmu[n]/D + 2*dvar[n]*(X[n,d] - mu[n])/D + dY[n,d]*gamma[d]/sqrt(var[n] + eps)

@@ -155,5 +155,5 @@ def backward(residuals):
     # db2 = sum[n](dz[n])
     db2 = dtype.type(dz.sum())
     # dy[n] = -z[n]/N
-    dy = -(z/N)                                     # (N,)
+    dy = z/(-N)                                     # (N,)
     return Gradients((dX, dW1, db1, dw2, db2, dy,))

@@ -117,7 +117,7 @@ def backward(residuals):
     X, W1, w2, y, a, z, N, I, H, dtype, = residuals
     # dz[n] = -where(1 - y[n]*z[n] > 0, y[n]/N, 0)
     part = 1 - y*z > 0
-    dz = -(y/N*part)                                # (N,)
+    dz = y/(-N)*part                                # (N,)
     # da[n,h] = dz[n]*w2[h]
     da = dz[:, None]*w2                             # (N, H)
     # da_in[n,h] = da[n,h]*(1 - a[n,h]**2)
@@ -133,5 +133,5 @@ def backward(residuals):
     # db2 = sum[n](dz[n])
     db2 = dtype.type(dz.sum())
     # dy[n] = -where(1 - y[n]*z[n] > 0, z[n]/N, 0)
-    dy = -(z/N*part)                                # (N,)
+    dy = z/(-N)*part                                # (N,)
     return Gradients((dX, dW1, db1, dw2, db2, dy,))

@@ -314,7 +314,7 @@ def backward(residuals, *, dY):
     dY_flat = dY.reshape(N*T, D)
     dF1 = (dY_flat @ W2.T).reshape(N, T, F)         # (N, T, F)
     # dF1_in[n,i,f] = dF1[n,i,f]*(0.5*(1 + F1_erf[n,i,f]) + F1_in[n,i,f]*exp(-F1_in[n,i,f]**2/2)/sqrt(2*pi))
-    part = -(F1_in**2/2)
+    part = -0.5*F1_in**2
     np.exp(part, out=part)
     part *= F1_in/(2*np.pi)**0.5
     part += (1 + F1_erf)/2
@@ -329,8 +329,7 @@ def backward(residuals, *, dY):
     part5 = v2 + eps
     part6 = np.sqrt(part5)
     part5 *= part6
-    dv2 = part4/2/part5
-    np.negative(dv2, out=dv2)                       # (N, T)
+    dv2 = -0.5*part4/part5                          # (N, T)
     # dm2[n,i] = -sum[d](dX2[n,i,d]*g2[d])/sqrt(v2[n,i] + eps)
     dX2_flat = dX2.reshape(N*T, D)
     dm2 = (dX2_flat @ g2).reshape(N, T)/part6
@@ -375,8 +374,7 @@ def backward(residuals, *, dY):
     part14 = v1 + eps
     part15 = np.sqrt(part14)
     part14 *= part15
-    dv1 = part13/2/part14
-    np.negative(dv1, out=dv1)                       # (N, T)
+    dv1 = -0.5*part13/part14                        # (N, T)
     # dm1[n,i] = -sum[d](dX1[n,i,d]*g1[d])/sqrt(v1[n,i] + eps)
     dX1_flat = dX1.reshape(N*T, D)
     dm1 = (dX1_flat @ g1).reshape(N, T)/part15

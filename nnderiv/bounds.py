@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from .integer import Atom, Element, Extreme, FloorDiv, Int, Mod
 
@@ -164,7 +165,15 @@ def inside(sub: Int, axis: Range, ranges: Mapping[str, Range], positive: Collect
     name = sub.name
     if name is not None and name in ranges and ranges[name] == axis:
         return True
-    facts = list(facts)
+    facts = tuple(facts)
+    concerned = sub.symbols().union(axis.lo.symbols(), axis.hi.symbols(), *(f.symbols() for f in facts))
+    return _inside(sub, axis, tuple((i, r) for i, r in ranges.items() if i in concerned), frozenset(positive), facts)
+
+
+@lru_cache(maxsize=4096)
+def _inside(sub: Int, axis: Range, own: tuple[tuple[str, Range], ...], positive: frozenset[str], facts: tuple[Int, ...]) -> bool:
+    """The same of the ranges that concern it: the same few subscripts are asked for again and again."""
+    ranges = dict(own)
     if not facts and any(isinstance(a, Element) for a in sub.atoms()):  # data may be anything, if nothing is said of it
         return False
     return never_negative(sub - axis.lo, ranges, positive, facts) and never_negative(axis.hi - 1 - sub, ranges, positive, facts)

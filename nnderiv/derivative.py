@@ -36,6 +36,7 @@ from .expr import (
     considered,
     factors,
     free_symbols,
+    guarded_factors,
     is_reciprocal,
     map_children,
     num,
@@ -255,8 +256,7 @@ class _Reverse:
         dims = self._behind(bases, dict(zip(letters, self.program.dims[name], strict=True)))
         targets = [Int.symbol(a) for a in letters]
         self._now = self.adjoint[name]
-        terms = self._seed_terms(name, targets) + self._all_contributions(name, targets, dims)
-        self._emit(name, letters, dims, terms, alone)
+        self._emit(name, letters, dims, self._seed_terms(name, targets), self._all_contributions(name, targets, dims), alone)
         for base in bases:
             self._accumulate_base(name, base, letters)
 
@@ -306,12 +306,11 @@ class _Reverse:
         own = {a: base.ranges[str(s.name)] for a, s in zip(letters, base.subs, strict=True) if a not in at}
         subs = tuple(at.get(a, Int.symbol(a)) for a in letters)
         self._now = ""  # the steps explain the general case
-        terms = self._seed_terms(name, list(subs)) + self._all_contributions(name, list(subs), own)
-        body, ranges = collect(terms, own, self)
+        body, ranges = collect(self._seed_terms(name, list(subs)), own, self, self._all_contributions(name, list(subs), own))
         self._add(Equation(self.adjoint[name], subs, body, ranges))
 
-    def _emit(self, name: str, letters: list[str], dims: Ranges, terms: list[Term], alone: bool) -> None:
-        body, ranges = collect(terms, dims, self)
+    def _emit(self, name: str, letters: list[str], dims: Ranges, seeds: list[Term], terms: list[Term], alone: bool) -> None:
+        body, ranges = collect(seeds, dims, self, terms)
         if alone and name not in (*self.gradient, *self.named) and (_is_trivial(body) or self._will_cancel(name, letters, body)):
             self.inlined[name] = (tuple(letters), body)
             return
@@ -337,9 +336,7 @@ class _Reverse:
         divisors = (p, ONE - p)
 
         def divides(e: Expr) -> bool:
-            if isinstance(e, Op) and e.op == "where" and e.args[2] == ZERO:
-                return divides(e.args[1])
-            parts = factors(e)
+            _, parts = guarded_factors(e)
             sums = [terms for f in parts if len(terms := additive_terms(f)) > 1]
             own = any(x in divisors for f in parts if isinstance(f, Op) for x in divided_by(f))
             return own or any(all(divides(t) for _, t in terms) for terms in sums)

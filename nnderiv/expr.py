@@ -92,7 +92,7 @@ def num(value: int | Fraction) -> Num:
     return Num(Fraction(value))
 
 
-ZERO, ONE, INF = num(0), num(1), Const("inf")
+ZERO, ONE, HALF, INF = num(0), num(1), num(Fraction(1, 2)), Const("inf")
 TRUE, FALSE = Op("true", ()), Op("false", ())
 
 

@@ -83,10 +83,12 @@ def into_cases(term: Term, dims: Ranges, ctx: Context) -> Term:
     In either case max(a, b) is a, and min(a, b) is b. Sizes stay outside.
     """
     parts = factors(term.body)
-    chains = [f for f in parts if len(_cases(f)) > 1 and all(isinstance(value, Num) for _, value in _cases(f))]
+    chains = [f for f in parts if isinstance(f, Op) and f.op == "where" and _is_slope(_cases(f))]
+    if len(chains) != 1:
+        return term
     beside = [f for f in parts if f not in chains and (reads(f) or isinstance(f, Num))]
     short = not any(_cases(n) for f in beside for n in walk(f)) and sum(1 for f in beside for _ in walk(f)) <= SHORT
-    if len(chains) != 1 or not short or not any(map(reads, beside)):
+    if not short or not any(map(reads, beside)):
         return term
     body: Expr = ZERO
     for condition, value in reversed(_cases(chains[0])):
@@ -154,6 +156,11 @@ def drop_implied(term: Term, dims: Ranges, ctx: Context) -> Term:
 
 # -- what they rest on ------------------------------------------------------------------------------------------------------
 SHORT = 12  # nodes that may be written once for each case
+
+
+def _is_slope(cases: list[tuple[Expr, Expr]]) -> bool:
+    """Whether a choice is one of several numbers."""
+    return len(cases) > 1 and all(isinstance(value, Num) for _, value in cases)
 
 
 def _cases(e: Expr) -> list[tuple[Expr, Expr]]:

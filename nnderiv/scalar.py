@@ -333,13 +333,19 @@ def _power(e: Any) -> Expr:
 
 # -- the derivative ----------------------------------------------------------------------------------------------------------
 @lru_cache(maxsize=4096)
-def _abstract_partial(e: Expr, k: int, named: bool, whole: frozenset[int], plain: frozenset[int]) -> Expr:
-    """∂e/∂slot k; the value of e itself, where it reappears, is slot 9999; whole: the slots of integers; plain: of what has no index."""
+def _abstract_partial(e: Expr, k: int, named: bool, whole: frozenset[int]) -> Expr:
+    """∂e/∂slot k; the value of e itself, where it reappears, is slot 9999; whole: the slots of integers."""
     expression = gaussian(logistic(to_sympy(e)))
     derivative = lowered_powers(sp.diff(expression, symbol(k)), frozenset(map(symbol, whole)))
-    found = from_sympy(own_value(common_function(either(one_fraction(rectified(logistic(derivative))))), expression, symbol(k), named))
-    functions = {_plain_first(from_sympy(to_sympy(n)), plain): n for n in walk(e) if isinstance(n, Op) and n.op in UNARY and reads(n)}
-    return replace(_plain_first(found, plain), functions)
+    return from_sympy(own_value(common_function(either(one_fraction(rectified(logistic(derivative))))), expression, symbol(k), named))
+
+
+@lru_cache(maxsize=4096)
+def _as_given(derivative: Expr, e: Expr, plain: frozenset[int]) -> Expr:
+    """The derivative with the functions of e as e has them, and what has no index (plain) before what has."""
+    calls = [n for n in walk(e) if isinstance(n, Op) and n.op in UNARY and reads(n)]
+    functions = {_plain_first(from_sympy(to_sympy(n)), plain): n for n in calls}
+    return replace(_plain_first(derivative, plain), functions)
 
 
 def _plain_first(e: Expr, plain: frozenset[int]) -> Expr:
@@ -545,7 +551,8 @@ def partial(e: Expr, read: Read, own: Read | None = None) -> Expr:
     table = {leaf: slot(k) for k, leaf in enumerate(found)}
     whole = frozenset(k for k, leaf in enumerate(found) if isinstance(leaf, IntValue))
     plain = frozenset(k for k, leaf in enumerate(found) if isinstance(leaf, IntValue) or isinstance(leaf, Read) and not leaf.subs)
-    derivative = _abstract_partial(replace(e, table), found.index(read), own is not None, whole, plain)
+    abstract = replace(e, table)
+    derivative = _as_given(_abstract_partial(abstract, found.index(read), own is not None, whole), abstract, plain)
     back: dict[Expr, Expr] = {s: leaf for leaf, s in table.items()}
     back[slot(9999)] = own if own is not None else e
     return _put_back(derivative, back)

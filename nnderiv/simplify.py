@@ -11,8 +11,9 @@ always 0; a law of several terms returns all of them again. Three properties hol
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import Any
 
 from .expr import Expr, add, symbols
@@ -99,28 +100,32 @@ TURNS = 50  # more than any term needs; a bound, so that two laws that undo each
 
 
 def simplify(term: Term, dims: Ranges, ctx: Context) -> Term | None:
-    """The term after all laws, or None where it is always 0."""
+    """The term after all laws, or None where it is always 0; each group of laws is gone through until none of them changes anything."""
     for laws in (TERM, LAST):
-        for _ in range(TURNS):
-            before = term
-            for law in laws:
-                result = law.apply(term, dims, ctx)
-                if ctx.trace is not None and result != term:
-                    ctx.trace.append((law.name, result))
-                if result is None:
-                    return None
-                term = result
-            if term == before:
+        unchanged = 0  # so many laws, one after the other, have left the term as it is
+        for law in chain.from_iterable(repeat(laws, TURNS)):
+            result = law.apply(term, dims, ctx)
+            if result is None:
+                if ctx.trace is not None:
+                    ctx.trace.append((law.name, None))
+                return None
+            unchanged = unchanged + 1 if result is term or result == term else 0
+            if ctx.trace is not None and not unchanged:
+                ctx.trace.append((law.name, result))
+            term = result
+            if unchanged == len(laws):
                 break
     return term
 
 
-def collect(terms: list[Term], dims: Ranges, ctx: Context) -> tuple[Expr, Ranges]:
-    """The sum of the terms as a right-hand side, and the ranges of all its indices."""
-    terms = [t for t in (simplify(t, dims, ctx) for t in terms) if t is not None]
+def collect(terms: list[Term], dims: Ranges, ctx: Context, simplified: Sequence[Term] = ()) -> tuple[Expr, Ranges]:
+    """The sum of the terms as a right-hand side, and the ranges of all its indices; `simplified`: further terms, which are so already."""
+    before = [*(t for t in (simplify(t, dims, ctx) for t in terms) if t is not None), *simplified]
+    terms = before
     for law in CASES:
         terms = law.apply(terms)
-    terms = [t for t in (simplify(t, dims, ctx) for t in terms) if t is not None]
+    settled = set(map(id, before))
+    terms = [t for t in (t if id(t) in settled else simplify(t, dims, ctx) for t in terms) if t is not None]
     ranges = dict(dims)
     parts = []
     for t in sorted(terms, key=lambda t: (is_negative(t.body), bool(t.indices or t.conditions))):

@@ -20,6 +20,7 @@ from .expr import (
     factors,
     map_children,
     neg,
+    reads,
     signed,
     subst_indices,
     unordered,
@@ -38,6 +39,8 @@ def transpose(term: Term, dims: Ranges, ctx: Context) -> Term:
 
     Beside another factor that has both letters, in the same order: B[i,j] A[i,j].
     """
+    if not any(len(r.subs) > 1 and symmetries(r.tensor, ctx) for r in reads(term.body)):
+        return term
     order = {name: k for k, name in enumerate(dims)}
     others = [f for f in factors(term.body) if isinstance(f, Read) and len(f.subs) > 1 and not symmetries(f.tensor, ctx)]
     ends = {f.subs[-1] for f in others}

@@ -80,6 +80,8 @@ def written(term: Term, ranges: Ranges, ctx: Context) -> Expr:
 
     Nor does it matter where the rest leaves out the same places: r[t+1] · Σ_x g[t+1,x]. And Σ_x where(c, e, 0) = where(c, Σ_x e, 0).
     """
+    if not term.indices and not term.conditions:
+        return term.expression()
     apart = [c for c in term.conditions if not free_symbols(c) & set(term.indices) and not may_leave(c, ranges, ctx)]
     if apart and term.indices:
         inner = written(Term(term.indices, tuple(c for c in term.conditions if c not in apart), term.body, term.spare), ranges, ctx)

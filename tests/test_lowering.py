@@ -25,6 +25,7 @@ from benchmarks.deriving import chain
 from nnderiv import layers
 from nnderiv.fresh import EMITTED
 from nnderiv.lower.common import common
+from nnderiv.lower.facts import Facts
 from nnderiv.lower.passes import FORMS, PASSES
 from nnderiv.lower.runtime import needed
 from nnderiv.lower.unmask import unmask
@@ -104,8 +105,9 @@ CASES: dict[str, tuple[str, str, str]] = {
     "sparse": (LABELS, "backward", "_add_at(dZ, y[:, None], "),
     "recall": ("x[N,K] -> y\ny[n,k] = gelu(x[n,k])", "forward", "y_erf = _erf(x/2**0.5)"),
     "from_output": ("X[N,I], W[I,O] -> Y\nY[n,o] = relu(sum[i](X[n,i]*W[i,o]))", "backward", "Y > 0"),
+    "slopes": ("x[T] -> y\ny[0] = x[0]\ny[t] = max(y[t-1], x[t])", "backward", "dy_total[t + 1]*dy_total_pre[t]"),
+    "sign": ("z[N], y[N] -> L\nL = sum[n](relu(1 - y[n]*z[n]))/N", "backward", "dz = y/(-N)*part"),
     "guarded": ("x[N] -> y\ne[n] = exp(x[n]) - 1\ny[n] = where(x[n] > 0, x[n], e[n])", "backward", "_only_where("),
-    "slopes": ("x[N,K], z[N,K] -> y\ny[n,k] = max(x[n,k], z[n,k])", "backward", "_slope(x, z, dtype)"),
     "gate": (GATED_SUM, "backward", "dx = dy_on*g"),
     "exchange": (ATTENTION, "backward", "np.vecdot(dY, Y)"),
     "stacked": (GATES, "forward", "Wifg = np.stack((Wi, Wf, Wg))"),
@@ -739,6 +741,23 @@ def test_a_sigmoid_keeps_the_digits_of_small_values(dtype: str) -> None:
         for value, whole in zip(x, y, strict=True):
             assert float(modules[1].forward(x=value)[0]) == pytest.approx(float(whole), rel=float(close))
     assert np.isnan(modules[0].forward(x=np.array([np.nan], dtype))[0])
+
+
+RECURRENCES = {  # program -> whether all that it computes is finite where its inputs are
+    "x[T] -> y\ny[t] = tanh(y[t-1] + x[t])": True,
+    "x[T] -> y\nz[t] = x[t]*y[t-1]\ny[t] = z[t] + 1": True,
+    "x[T] -> y\nz[t] = x[t]*y[t-1]\ny[t] = 1/z[t]": False,
+    "x[T] -> y\nw[t] = y[t-1]\nz[t] = log(w[t])\ny[t] = z[t] + x[t]": False,
+    "x[T] -> y\nz[0] = log(x[0])\nz[t] = y[t-1]\ny[t] = z[t] + x[t]": False,
+}
+
+
+@pytest.mark.parametrize("text", RECURRENCES)
+def test_a_recurrence_is_finite_if_each_step_is(text: str) -> None:
+    program = nd.parse(text)
+    for first in sorted({e.tensor for e in program.equations}):
+        facts = Facts(program.definitions, program.sizes, program.kinds)
+        assert facts.tensor_is_finite(first) == facts.tensor_is_finite("y") == RECURRENCES[text]
 
 
 def test_the_steps_of_a_recurrence_stay_a_loop_when_their_number_is_known() -> None:
@@ -1700,6 +1719,53 @@ def test_a_chain_of_any_length_fits_the_stack() -> None:
     assert nd.derive(chain(300)).numpy().count("@ W") > 300
 
 
+def test_what_a_condition_before_a_sum_leaves_out_is_scattered_too() -> None:
+    """No table of all classes for each of the labels."""
+    d = nd.derive("lp[T,V], int ext[S] -> y\ny[t,s] = where(t > 0, lp[t,ext[s]], 0)")
+    assert "where(t > 0, sum[s]" in str(d.backward) and "_scatter(" in d.numpy()
+    rng = np.random.default_rng(0)
+    assert_means(d, d.compile(), {"lp": rng.normal(size=(3, 4)), "ext": np.array([1, 3, 1, 0, 7])}, rng)
+
+
+@pytest.mark.parametrize(("formula", "written"), {
+    "-a*x[n]*y[n]": "z = -a*x*y",
+    "-x[n]*y[n]/a": "z = x/(-a)*y",
+    "exp(-x[n]**2/2)": "z = -0.5*x**2",
+    "-(x[n] - y[n])*y[n]": "z = y*(y - x)",
+    "-x[n]*y[n]": "z = x*y\n    np.negative(z, out=z)",
+    "x[n] - a*x[n]*y[n]": "z = a*x*y\n    np.subtract(x, z, out=z)",
+}.items())
+def test_a_minus_goes_to_a_number_or_turns_a_difference(formula: str, written: str) -> None:
+    """Where there is neither, the product is negated."""
+    text = f"x[N], y[N], a -> z\nz[n] = {formula}"
+    assert written in body(text, "forward")
+    d, rng = nd.derive(text), np.random.default_rng(0)
+    assert_means(d, d.compile(), {"x": rng.normal(size=3), "y": rng.normal(size=3), "a": 0.5}, rng)
+
+
+def test_what_is_asked_for_with_both_signs_is_computed_once() -> None:
+    source = body("o[N], y[N] -> L\nL = sum[n](abs(o[n] - y[n]))/N", "backward")
+    assert "do /= N" in source and "dy = -do" in source
+
+
+@pytest.mark.parametrize(("text", "outside"), {
+    "x[N,T] -> y\ny[n,i] = logsumexp[u](x[n,i+u-1]) for i < T, u < 3": True,
+    "x[N,T] -> y\ny[n,i] = logsumexp[u](x[n,2*i+u]) for i < T//2, u < 2": False,
+    "x[T,N] -> y\ny = logsumexp[n](x[T-1,n])": True,
+    "x[N,T] -> y\ny[n] = logsumexp[t](x[n,t])": False,
+}.items())
+def test_what_a_reduction_leaves_out_is_read_as_nothing_and_needs_no_mask(text: str, outside: bool) -> None:
+    source = body(text, "forward")
+    assert ("outside=-np.inf" in source) == outside and "where" not in source
+    d, rng = nd.derive(text), np.random.default_rng(0)
+    assert_means(d, d.compile(), {"x": rng.normal(size=(3, 5))}, rng)
+
+
+def test_a_quotient_that_goes_into_a_sum_leaves_no_1_before_it() -> None:
+    text = "S[N,M], s -> Y\nY[i,j] = exp(S[i,j])/(exp(s) + sum[k](exp(S[i,k])))"
+    assert "1*sum" not in nd.derive(text).numpy()
+
+
 # -- what branches would be slow for -----------------------------------------------------------------------------------------
 LEAKY = "x[N,K], a -> y\ny[n,k] = where(x[n,k] > 0, x[n,k], a*x[n,k])"
 CHOICES = {  # program -> what stands in its gradient
@@ -1708,6 +1774,7 @@ CHOICES = {  # program -> what stands in its gradient
     "x[N,K] -> y\ny[n,k] = where(x[n,k] > 0, 1/x[n,k], x[n,k])": "_masked(dx, x > 0, ",
     "x[N,K] -> y\ny[n,k] = max(x[n,k], 0.2*x[n,k])": "dtype.type(0.2) + dtype.type(0.8)*_slope(x, x/5, dtype)",
     "x[N,K], z[N,K] -> y\ny[n,k] = min(x[n,k], z[n,k])": "_slope(z, x, dtype)",
+    "x[N,K], a -> y\ny[n,k] = max(0, x[n,k]) + a*min(0, x[n,k])": "a*part + (1 - part)",
     "x[N,K], int m[N,K] -> y\ny[n,k] = where(m[n,k] == 1, exp(x[n,k]), 0)": "_only_where(m == 1, ",
     "x[N,K] -> y\ny[n,k] = where(n < k, exp(x[n,k]), 0)": "_masked(dx, ",
     "x[N,K], int p -> y\ny[n,k] = where(p > 2, exp(x[n,k]), 0)": "np.where(p > 2, ",

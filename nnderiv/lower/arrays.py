@@ -38,7 +38,7 @@ class Array:
 
     @property
     def term(self) -> Term:
-        return Term(self.text, self.binding, self.spread)
+        return Term(self.text, self.binding, self.spread, not self.labels)
 
     def at_least(self, binding: int) -> str:
         return self.text if self.binding >= binding else f"({self.text})"

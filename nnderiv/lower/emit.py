@@ -352,13 +352,15 @@ class Body(Values):
             total = frame.make(call(f"np.zeros({tuple_text(frame.size(i) for i in labels)}, {self.dtype})"), [], labels)
         place = spot.place - e.ranges[spot.axis].lo
         places = expand(integer_value(frame, place, tuple(i for i in labels if i in frame.vectors(place))), labels)
-        values = self.value(frame, signed([(sign, spot.values)]))
-        add = f"_add_at({{0}}, {{1}}, {{2}}, {labels.index(spot.axis)}"
-        operation = Operation(f"{add})", (0, 0, 0), 9, f"{add}, out={{out}})", only=0)
-        if not places.labels:
+        one_row = not places.labels  # from which values can be subtracted: dh[T - 1:] -= …
+        values = self.value(frame, spot.values if one_row else signed([(sign, spot.values)]))
+        minus = "-" if one_row and sign < 0 else ""
+        add = f"_add_at({{0}}, {{1}}, {minus}{{2}}, {labels.index(spot.axis)}"
+        operation = Operation(f"{add})", (0, 0, 7 if minus else 0), 9, f"{add}, out={{out}})", only=0)
+        if one_row:
             one = span(self.integer, place, place + 1, e.ranges[spot.axis].size)  # and none where the axis is empty
             row = at("", labels, (spot.axis,), {spot.axis: one})
-            operation = replace(operation, row=row)
+            operation = replace(operation, row=row, row_sign=minus or "+")
         operands = [self.fill(frame, total, labels, False), places, expand(values, labels) if values.labels else values]
         return frame.make(operation, operands, labels)
 

@@ -40,7 +40,7 @@ def _equation(program: Program, e: Equation, positive: frozenset[str]) -> Equati
             return map_children(rewrite, node)
         if any(_is_never(subs, program.hulls[name], e, positive) for name, subs in own_reads(node.body)):
             return nothing(node.op)
-        if node.op in ("max", "min") and isinstance(node.body, Read) and not any(s.elements() for s in node.body.subs):
+        if node.op != "sum" and isinstance(node.body, Read) and not any(s.elements() for s in node.body.subs):
             return node  # the emitter reads −inf (inf) outside
         places = {r: readable(program.hulls[r[0]], r[1], e.ranges, positive, sizes) for r in own_reads(node.body)}
         implied = _vanishing(program, e, node.body, places) if node.op == "sum" else set()

@@ -107,6 +107,8 @@ class Facts:
             return all(self.is_at_least_0(x) for x in e.args) and any(self.is_positive(x) for x in e.args)
         if isinstance(e, Op) and e.op in ("*", "sqrt"):
             return all(self.is_positive(x) for x in e.args)
+        if isinstance(e, Op) and e.op == "max":
+            return any(self.is_positive(x) for x in e.args) and all(self.is_finite(x) for x in e.args)
         if isinstance(e, Op) and e.op == "**":
             return self.is_positive(e.args[0]) and isinstance(e.args[1], Num)
         if isinstance(e, IntValue) and isinstance(e.value, Int):
@@ -139,17 +141,27 @@ class Facts:
         return self._settled(name, self.finite, decided)
 
     def _settled(self, name: str, known: dict[str, bool], decided: Callable[[str], bool]) -> bool:
-        """A property of a tensor; those that it rests on are asked first, so that a chain of any length fits Python's stack."""
-        todo, waiting = [name], set[str]()
+        """A property of a tensor; those that it rests on are asked first, so that a chain of any length fits Python's stack.
+
+        A recurrence has it if each step hands it on: what it says of itself counts until something speaks against it.
+        """
+        todo, waiting, asked, circular = [name], set[str](), list[str](), False
         while todo:
             top = todo.pop()
             if top in waiting:
                 waiting.remove(top)
                 known[top] = decided(top)
+                asked.append(top)
             elif top not in known:
-                known[top] = False  # what a recurrence says of itself
+                known[top] = True
                 waiting.add(top)
-                todo += [top, *(r for d in self.definitions.get(top, ()) for r in d.reads if r not in known)]
+                read = {r for d in self.definitions.get(top, ()) for r in d.reads}
+                circular |= not read.isdisjoint(waiting)
+                todo += [top, *(r for r in read if r not in known)]
+        while circular:
+            against = [n for n in asked if known[n] and not decided(n)]
+            known |= dict.fromkeys(against, False)
+            circular = bool(against)
         return known[name]
 
     def is_normalised(self, e: Op) -> bool:

@@ -65,12 +65,13 @@ def find_fold(program: Program, e: Equation, term: Expr) -> Fold | None:
     """The scattering form of one additive term of an equation, where it has one and needs it."""
     if isinstance(term, Reduce) and term.op in ("max", "min"):
         return _extreme(e, term)
-    parts = factors(term)
+    before, parts = guarded_factors(term)
     sums = [f for f in parts if isinstance(f, Reduce)]
     if len(sums) != 1 or sums[0].op != "sum" or any(reads(f) for f in parts if f is not sums[0]):
         return None
     others = [f for f in parts if f is not sums[0]]
-    conditions, body = guarded_factors(sums[0].body)
+    inner, body = guarded_factors(sums[0].body)
+    conditions = [*inner, *before]
     return _strided(program, e, sums[0], conditions, body, others) or _lookup(e, sums[0], conditions, body, others)
 
 

@@ -33,12 +33,13 @@ _UNNAMED = re.compile(r"§\d+")
 class Term:
     """The text of an operand, and how strongly it binds: 9 a name, view or call, 8 **, 6 * / @, 5 + -, 4 a comparison, 2 and or.
 
-    spread: it has fewer entries than the result, and is repeated along the axes that it lacks.
+    spread: it has fewer entries than the result, and is repeated along the axes that it lacks. single: it is one number for all.
     """
 
     text: str
     binding: int = 9
     spread: bool = False
+    single: bool = False
 
     def at_least(self, binding: int) -> str:
         return self.text if self.binding >= binding else f"({self.text})"
@@ -58,6 +59,7 @@ class Operation:
     aligned: bool = True           # entry by entry, so that the result may replace an operand of its shape
     only: int | None = None        # ... this one, and no other memory
     row: str = ""                  # target[T - 1:] += the last operand does the same, in the memory of the first one
+    row_sign: str = "+"            # ... or -=
 
     @property
     def begins(self) -> bool:

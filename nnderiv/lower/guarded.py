@@ -39,9 +39,9 @@ from .facts import Facts
 def guarded(program: Program, known: Program) -> Program:
     """See the module's docstring."""
     definitions = {**known.definitions, **program.definitions}
+    exps = {n for es in definitions.values() for e in es for n in walk(e.body) if isinstance(n, Op) and n.op == "exp"}
     facts = Facts(definitions, program.sizes, program.kinds)
-    exponentials = (n for es in definitions.values() for e in es for n in walk(e.body) if isinstance(n, Op) and n.op == "exp")
-    if all(never_positive(n.args[0]) or facts.is_finite(n) for n in exponentials):  # as those of a softmax are
+    if all(map(facts.is_finite, exps)):
         return program
     guards = _Guards(program, facts)
     equations = [e.with_body(guards.visit(e, e.body, ())) for e in program.equations]

@@ -14,10 +14,10 @@ Programs (equations) -> programs:
     recall       a function that both need is computed once
     stacked      products of one tensor with several matrices are one, forward and backward
     scaled       what a product is scaled by goes into an operand, for both
+    slopes       what a maximum hands on is its slope, times a finite factor, and not a choice
     guarded      what one factor makes 0 may be infinite by another
     held         what is held between two numbers is so computed, and not chosen
     from_output  a gradient asks a function's output where that says the same as its argument
-    slopes       a choice of a multiple, of half of it where two are equal, or of 0, is a multiple of a choice
     gate         what several gradients take of a tensor under one condition is a tensor
     exchange     a contraction that is known already is not computed again in another order
     inline       what is subtracted is not negated first
@@ -46,6 +46,7 @@ Items (`form`) -> items:
 
     share        what is computed twice is computed once
     invariant    what a loop computes anew at every step is computed before it
+    sign         the minus before a product goes to a number in it, or turns a difference
     in_place     results take the memory of operands that nobody needs any more
     dot          a step's products of two matrices are called by their fastest name
     nest         what is used once is written where it is used
@@ -96,6 +97,7 @@ from .pieces import split_pieces
 from .recentre import recentre
 from .running import running
 from .share import share
+from .sign import sign
 from .skew import skew
 from .slopes import slopes
 from .split import split
@@ -106,10 +108,10 @@ from .whole_steps import whole_steps
 from .wrapped import wrapped
 
 EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
+    "slopes": slopes,
     "guarded": guarded,
     "held": lambda program, known: held(program),
     "from_output": from_output,
-    "slopes": slopes,
     "gate": gate,
     "exchange": exchange,
     "inline": inline,
@@ -134,6 +136,7 @@ EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
 STATEMENTS: dict[str, Callable[[Sequence[Item], frozenset[str]], tuple[Item, ...]]] = {
     "share": lambda items, kept: share(items),
     "invariant": lambda items, kept: invariant(items),
+    "sign": lambda items, kept: sign(items),
     "in_place": in_place,
     "dot": lambda items, kept: dot(items),
     "nest": lambda items, kept: nest(items),

@@ -37,7 +37,7 @@ def _statement(s: Statement, indent: str) -> list[str]:
 
 def _update(s: Statement, indent: str) -> list[str]:
     """target op= operand, or a row of it, where the first operand is the target itself."""
-    sign = "+" if s.operation.row else s.operation.sign
+    sign = s.operation.row_sign if s.operation.row else s.operation.sign
     if s.out != s.target or not sign or s.operands[0].text != s.target:
         return []
     return assignment(f"{s.target}{s.operation.row}", s.operands[-1].text, indent, f"{sign}=")

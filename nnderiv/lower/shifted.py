@@ -118,10 +118,11 @@ class _Shift:
             e = where(e.args[0], self.where_known(e.args[1], conjuncts(e.args[0])), e.args[2])
         e = map_children(lambda c: self.visit(c, reduced or isinstance(e, Reduce)), e)
         if isinstance(e, Op) and e.op in ("*", "/"):
-            return self.cancelled(self.quotient(self.within(e), reduced))
+            e = self.within(e)
+            return self.cancelled(self.quotient(e, reduced)) if isinstance(e, Op) else e
         return self.logarithm(e.args[0], reduced) or e if isinstance(e, Op) and e.op == "log" else e
 
-    def within(self, e: Op) -> Op:
+    def within(self, e: Op) -> Expr:
         """exp(a)·Σ c/(exp(a) + exp(b)) as Σ of what is shifted."""
         parts = factors(e)
         exps = [f for f in parts if isinstance(f, Op) and f.op == "exp"]
@@ -133,8 +134,7 @@ class _Shift:
             found = quotient(whole) if isinstance(whole, Op) and not free_symbols(f) & {*total.indices} else whole
             if found != whole and not any(map(self.outside, {*reads(total.body)} - {*reads(found)})):
                 rest = [x for x in parts if x is not f and x is not total]
-                new = product([*rest, Reduce("sum", total.indices, found)])
-                return new if isinstance(new, Op) else Op("*", (ONE, new))
+                return product([*rest, Reduce("sum", total.indices, found)])
         return e
 
     def where_known(self, e: Expr, known: tuple[Expr, ...]) -> Expr:

@@ -1,46 +1,79 @@
-"""Program -> program in which a choice among multiples of one thing is a multiple of a choice.
+"""Program -> program in which what a maximum hands on is its slope, times a finite factor, and not a choice.
 
-    where(a > b, x, where(a = b, x/2, 0))      x · where(a > b, 1, where(a = b, 1/2, 0))
+    where(a > b, e, where(a = b, e/2, 0))       =       e·where(a > b, 1, where(a = b, 1/2, 0))
 
-with finite x: so a gradient by max(a, b) is x times what the maximum changes by, which is computed without branches, and which a recurrence
-need not wait for.
+for any factors that agree in all cases. So a product is a product for all passes: under a sum it is a contraction, and in a
+recurrence the slope, which does not wait for e, is computed before it.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections import Counter
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from ..expr import ONE, ZERO, Expr, Num, Op, Read, factors, map_children, mul, product, reads, where
+from ..expr import HALF, ONE, ZERO, Expr, Num, Op, Reduce, additive_terms, factors, map_children, mul, neg, product, reads, where
 from ..program import Program
 from .facts import Facts
 
-HALF = Num(Fraction(1, 2))
-
 
 def slopes(program: Program, known: Program) -> Program:
-    """See the module's docstring; a recurrence is as finite as what it starts from."""
+    """See the module's docstring."""
     facts = Facts({**known.definitions, **program.definitions}, program.sizes, program.kinds)
 
     def visit(node: Expr) -> Expr:
-        node = map_children(visit, node)
-        if not (isinstance(node, Op) and node.op == "where" and (tie := tie_of(node)) is not None):
-            return node
-        condition, x, _ = node.args
-        if isinstance(x, Num) or tie.args[1:] != (mul([HALF, x]), ZERO) or not all(map(is_finite, factors(x))):
-            return node
-        return product([*factors(x), where(condition, ONE, where(tie.args[0], HALF, ZERO))])
+        found = Choice.of(node)
+        if found is not None and found.below == ZERO and reads(found.above) and facts.is_finite(found.above):
+            return found.as_product(visit(found.above))
+        new = map_children(visit, node)
+        if new is not node and isinstance(new, Reduce) and new.op == "sum" and isinstance(new.body, Op) and new.body.op == "neg":
+            return neg(Reduce("sum", new.indices, new.body.args[0]))
+        return new
 
-    def is_finite(x: Expr) -> bool:
-        return facts.is_finite(x) or isinstance(x, Read) and x.tensor in program.components
-
-    equations = tuple(e.with_body(visit(e.body)) for e in program.equations)
-    return program if equations == program.equations else replace(program, equations=equations)
+    return replace(program, equations=tuple(e.with_body(visit(e.body)) for e in program.equations))
 
 
-def tie_of(e: Op) -> Op | None:
-    """where(a = b, y, z) of where(a > b, x, where(a = b, y, z)), for real a and b."""
-    more, _, less = e.args
-    if not (isinstance(more, Op) and more.op in ("<", ">") and reads(more) and isinstance(less, Op) and less.op == "where"):
-        return None
-    return less if less.args[0] in [Op("==", x) for x in (more.args, more.args[::-1])] else None
+@dataclass(frozen=True)
+class Choice:
+    """where(a > b, above, where(a = b, (above + below)/2, below)); `more` is a > b, or b < a."""
+
+    more: Op
+    tie: Expr
+    above: Expr
+    below: Expr
+
+    @staticmethod
+    def of(e: Expr) -> Choice | None:
+        """e as such a choice."""
+        if not (isinstance(e, Op) and e.op == "where" and isinstance(more := e.args[0], Op) and more.op in ("<", ">")):
+            return None
+        _, above, less = e.args
+        if not (isinstance(less, Op) and less.op == "where" and less.args[0] in (Op("==", more.args), Op("==", more.args[::-1]))):
+            return None
+        tie, mean, below = less.args
+        return Choice(more, tie, above, below) if _linear(mul([Num(Fraction(2)), mean])) == _linear(above + below) else None
+
+    def as_product(self, above: Expr) -> Expr:
+        """The slope behind the first factor, from which a gradient comes: dy·slope is often asked for again."""
+        parts = factors(above)
+        first = next(k for k, f in enumerate(parts) if reads(f)) + 1
+        slope = where(self.more, ONE, where(self.tie, HALF, ZERO))
+        return product([*parts[:first], slope, *parts[first:]])
+
+
+def _linear(e: Expr, scale: Fraction = Fraction(1)) -> Counter[frozenset[tuple[Expr, int]]]:
+    """The number before each product in a sum, 2·(a + b) multiplied out."""
+    found = Counter[frozenset[tuple[Expr, int]]]()
+    for sign, t in additive_terms(e):
+        value, others = sign*scale, Counter[Expr]()
+        for f in factors(t):
+            if isinstance(f, Num):
+                value *= f.value
+            else:
+                others[f] += 1
+        ((inner, _),) = others.items() if len(others) == others.total() == 1 else ((ZERO, 0),)
+        if len(additive_terms(inner)) > 1:
+            found.update(_linear(inner, value))
+        else:
+            found[frozenset(others.items())] += value  # type: ignore[assignment]
+    return Counter({key: value for key, value in found.items() if value})

@@ -35,6 +35,7 @@ from ..expr import (
     walk,
 )
 from ..integer import Int
+from ..normal import readable
 from ..program import Equation, Program
 from ..regular import is_regular
 from . import cost
@@ -47,7 +48,7 @@ from .fold import Fold, side_by_side
 from .form import ADD, DIVIDE, MULTIPLY, NEGATIVE, POWER, SQUARE, SUBTRACT, Operation, call, function
 from .limits import clip, limits
 from .quotients import exponents
-from .slopes import tie_of
+from .slopes import Choice
 from .writer import Writer
 
 FUNCTIONS = {
@@ -366,19 +367,32 @@ class Values(Writer):
         return "indicator" not in self.without and is_array and fits and self.facts.is_finite(e)
 
     def slope(self, frame: Frame, e: Op) -> Array | None:
-        """where(a > b, 1, where(a = b, 1/2, 0)), what max(a, b) changes by with a; or other numbers, and the mean of them."""
-        tie = tie_of(e) if "indicator" not in self.without and free_symbols(e.args[0]) & {*frame.order} else None
-        numbers = [x.value for x in (e.args[1], *tie.args[1:]) if isinstance(x, Num)] if tie is not None else []
-        if len(numbers) < 3 or 2*numbers[1] != numbers[0] + numbers[2] or not isinstance(more := e.args[0], Op):
+        """where(a > b, x, where(a = b, (x + y)/2, y)) by the slope s of max(a, b) with a, 1 or 1/2 or 0: x·s + y·(1 − s), or y + (x − y)·s
+        for numbers."""
+        if "indicator" in self.without or not reads(e.args[0]) or not free_symbols(e.args[0]) & {*frame.order}:
+            return None
+        found = Choice.of(e)
+        if found is None or not (self.facts.is_finite(found.above) and self.facts.is_finite(found.below)):
             return None
         with self.exactly():
-            a, b = (self.value(frame, x) for x in more.args)
-        larger = (a, b) if more.op == ">" else (b, a)
-        found = frame.combine(call(f"_slope({{0}}, {{1}}, {self.dtype})", 0, 0), *larger)
-        for operation, x, none in ((MULTIPLY, numbers[0] - numbers[2], 1), (ADD, numbers[2], 0)):
-            if x != none:
-                found = frame.combine(operation, Array(f"{self.dtype}.type({self.value(frame, num(x)).text})"), found)
-        return found
+            a, b = (self.value(frame, x) for x in found.more.args)
+        larger = (a, b) if found.more.op == ">" else (b, a)
+        slope = frame.combine(call(f"_slope({{0}}, {{1}}, {self.dtype})", 0, 0), *larger)
+        above, below = found.above, found.below
+        if isinstance(above, Num) and isinstance(below, Num):
+            return self.with_number(frame, ADD, below, self.with_number(frame, MULTIPLY, num(above.value - below.value), slope))
+        total = self.with_number(frame, MULTIPLY, above, slope)
+        if below == ZERO:
+            return total
+        rest = frame.combine(SUBTRACT, Array("1"), slope)
+        return frame.combine(ADD, total, self.with_number(frame, MULTIPLY, below, rest))
+
+    def with_number(self, frame: Frame, operation: Operation, e: Expr, array: Array) -> Array:
+        """e·array or e + array; a number of the right kind, since the array may be one too."""
+        if e == (ONE if operation is MULTIPLY else ZERO):
+            return array
+        value = self.value(frame, e)
+        return frame.combine(operation, value if _is_numpy(e) else Array(f"{self.dtype}.type({value.text})"), array)
 
     def only_where(self, frame: Frame, e: Expr, array: Array, finite: bool) -> Array:
         """The array where a condition holds, and 0 otherwise; whatever the array holds then, if it is not known to be finite."""
@@ -452,8 +466,8 @@ class Values(Writer):
             finite = all(map(self.facts.is_finite, guarded_factors(e.body)[1]))
             return sum_of_products(
                 frame, e.body, e.indices, self.value, lambda c, a: self.only_where(frame, c, a, finite), scale)
-        edge = EMPTY[e.op] if e.op in ("max", "min") else ""
-        if edge and isinstance(e.body, Read) and not any(s.elements() for s in e.body.subs):
+        edge = EMPTY["min" if e.op == "min" else "max"]
+        if isinstance(e.body, Read) and not any(s.elements() for s in e.body.subs) and self.may_leave(frame, e.body):
             body = read(frame, e.body.tensor, e.body.subs, edge)
         else:
             frame = self.reduced_first(frame, e)
@@ -468,6 +482,11 @@ class Values(Writer):
         if len(e.indices) == 1 and body.labels[0] != e.indices[0] and cost.may_be_few(frame.ranges[e.indices[0]].size):
             return frame.make(call(f"_extreme(np.{e.op}imum, {{0}}, {axis}, {edge})", 0), [body], left)
         return frame.make(call(f"{{0}}.{e.op}({axis}, initial={edge})", 9), [body], left)
+
+    def may_leave(self, frame: Frame, r: Read) -> bool:
+        """Whether some place at which a tensor is read may lie outside it, also where sizes are 0."""
+        sizes = self.positive & {*self.program.sizes}
+        return bool(readable(self.program.hulls[r.tensor], r.subs, frame.known, self.positive, sizes))
 
     def reduced_first(self, frame: Frame, e: Reduce) -> Frame:
         """The frame with what is reduced in front, where the array is made here of smaller ones: long rows are merged, none is summed."""

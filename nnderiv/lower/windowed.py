@@ -72,8 +72,8 @@ def _gather(frame: Frame, e: Equation) -> Product | None:
     if frame.ranges[batch].lo != 0 or not own and not _is_by_channel(frame, window, pairs, present | {batch}):
         return None
     suits = batch in free and batch not in present if kind == "gather" else batch in sums[0].indices and batch in present
-    if not kind or not suits or kind == "kernel" and not _is_multiple(e.body, sums[0]):
-        return None
+    if not kind or not suits or kind == "kernel" and (guarded_factors(e.body)[0] or not _is_multiple(e.body, sums[0])):
+        return None  # place by place of the kernel, numbers alone are multiplied in
     if not _is_whole_in(frame, e.body, batch):
         return None
     return Product(kind, e, sums[0], batch, frame.ranges[batch].hi, kernel, image, window, sided=tuple(others) if kind == "kernel" else (),
@@ -105,9 +105,9 @@ def _is_by_channel(frame: Frame, window: Read, pairs: Sequence[tuple[str, str]],
 
 
 def _is_multiple(e: Expr, part: Expr) -> bool:
-    """Whether e is part, times numbers and scalars, under no condition."""
-    conditions, factors = guarded_factors(e)
-    return not conditions and part in factors and all(not free_symbols(f) for f in factors if f != part)
+    """Whether e is part, times numbers and scalars."""
+    _, factors = guarded_factors(e)
+    return part in factors and all(not free_symbols(f) for f in factors if f != part)
 
 
 def _scatter(program: Program, frame: Frame, e: Equation) -> Product | None:
