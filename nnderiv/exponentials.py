@@ -226,7 +226,7 @@ class Exponentials:
             return None
         found, others = ([], opened) if self.differ(opened) else self.logs.split(product(opened))
         if others:
-            return product([*rest, *opened]) if opened != risky else None
+            return product([*rest, *opened]) if opened != risky and _divides_by_exponentials(opened) else None
         return product([*rest, Op("exp", (signed(found),))])
 
     @staticmethod
@@ -247,9 +247,9 @@ class Exponentials:
         return not above
 
     def opened(self, e: Expr) -> Expr:
-        """e with what its reads stand for, where these may be rounded to 0 or ∞, and are no sums."""
+        """e with what its reads stand for, where these may be rounded to 0 or ∞, and are no sums; exponents stay as they are."""
         if not isinstance(e, Read):
-            return map_children(self.opened, e)
+            return e if isinstance(e, Op) and e.op == "exp" else map_children(self.opened, e)
         formula = self.logs.tensors.formula(e) if self.logs.risk(e) and not self.logs.outside(e) else None
         return e if formula is None else self.opened(formula)
 
@@ -311,6 +311,13 @@ def copies(f: Expr) -> list[Expr]:
 def _count(e: Expr) -> int:
     """1, 2, 3 or 4; 0 for anything else."""
     return int(e.value) if isinstance(e, Num) and e.value in (1, 2, 3, 4) else 0
+
+
+def _divides_by_exponentials(parts: list[Expr]) -> bool:
+    """Whether the sums below are exp(a) + exp(b) + …, numbers and conditions aside: quotients by differences of exponents."""
+    sums = [additive_terms(_base(f.args[1])) for f in parts if isinstance(f, Op) and is_reciprocal(f)]
+    terms = [_alone(t) for found in sums if len(found) > 1 for _, t in found]
+    return bool(terms) and all(t == ONE or isinstance(t, Op) and t.op == "exp" for t in terms)
 
 
 def _base(e: Expr) -> Expr:

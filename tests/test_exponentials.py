@@ -169,3 +169,12 @@ def paths(labels: list[int], steps: int) -> list[tuple[int, ...]]:
         found = [(*p, s) for p in found for s in (p[-1], p[-1] + 1, p[-1] + 2) if s < len(labels)
                  and (s < p[-1] + 2 or labels[s] != labels[p[-1]])]
     return [p for p in found if p[-1] >= len(labels) - 2]
+
+
+@pytest.mark.parametrize("equations, kept", [
+    ("p[n,k] = w[k] - exp(x[n,k])\nq[n,k] = p[n,k]/(exp(v[n,k]) + p[n,k]*w[k])", "q[n,k] = p[n,k]/(exp(v[n,k]) + p[n,k]*w[k])"),
+    ("p[n,k] = exp(x[n,k])*w[k]\nq[n,k] = v[n,k]/(1 + exp(-1 - p[n,k]))", "sigmoid(1 + p[n,k])"),
+])
+def test_a_tensor_of_which_no_quotient_of_exponentials_comes_is_read_and_not_written_out(equations: str, kept: str) -> None:
+    backward = nd.derive(f"x[N,K], v[N,K], w[K] -> y\n{equations}\ny[n] = sum[k](q[n,k]*p[n,k])").backward
+    assert kept in str(backward)

@@ -367,3 +367,29 @@ def test_what_is_written_by_hand_has_values_and_gradients_for_large_inputs(name:
     (d, second), (meant, twice) = derived(signature, equations), derived(signature, MEANT.get(name, equations))
     given = assert_exact(d, meant, drawn(d.forward))
     assert_exact(second, twice, given, close=name not in CANCELS)
+
+
+@pytest.mark.parametrize("name", ["elu maxmin", "elu relu", "elu expmin", "elu sign", "selu", "celu"])
+def test_what_lies_near_zero_keeps_its_digits(name: str) -> None:
+    """x + (exp(0) − 1) is x: the exponential is near 1, and not x + 1."""
+    program = nd.parse("\n".join(SPELLINGS[name]))
+    x = np.array([[1e-7, 1e-5, 1e-3], [0.1, 1, 3]], np.float32)
+    y, _ = nd.derive(program).compile().forward(x=x)
+    np.testing.assert_allclose(y, x*np.float32(1.0507 if name == "selu" else 1), rtol=1e-6)
+
+
+@pytest.mark.parametrize("bounded", [
+    "min(exp(x[n]), 5)", "-max(-exp(x[n]), -5)", "5 - relu(5 - exp(x[n]))", "min(2*exp(x[n]) + 1, 11)/2 - 1/2",
+])
+def test_a_bound_is_not_exceeded(bounded: str) -> None:
+    """√(5 − e) is a number: exp(log 5), which is more than 5 in single precision, is not computed."""
+    y, _ = nd.derive(f"x[N] -> y\ny[n] = sqrt(5 - ({bounded}))").compile().forward(x=np.array([1, 2, 50, 1e4], np.float32))
+    np.testing.assert_allclose(y, [np.sqrt(5 - np.exp(1)), 0, 0, 0], rtol=1e-6)
+
+
+def test_a_share_of_exponentials_of_exponentials_keeps_what_it_is_multiplied_by() -> None:
+    """exp(eˣ − lse) eˣ is eˣ where one is all: eˣ + x − lse would lose x."""
+    module = nd.derive("x[N,K] -> y\ny[n] = logsumexp[k](exp(x[n,k]))").compile()
+    _, residuals = module.forward(x=np.array([[60, 1.0], [3, 2]]))
+    share = 1/(1 + np.exp([np.exp(2) - np.exp(3), np.exp(3) - np.exp(2)]))
+    np.testing.assert_allclose(module.backward(residuals, dy=np.ones(2)).dx, [[np.exp(60), 0], np.exp([3, 2])*share], rtol=1e-12)
