@@ -140,8 +140,8 @@ class Exponentials:
         parts = factors(e)
         if (found := self.within(parts, kept)) is not None:
             return found
-        many = sum(isinstance(f, Op) and f.op == "exp" for f in parts) > 0
-        parts = [_turned(f, many) for f in parts]
+        parts = _difference(parts)
+        parts = [_turned(f) for f in parts]
         if any(isinstance(f, Op) and is_reciprocal(f) and self.is_weighted(f.args[1]) for f in parts):
             shares = [self.divisor(f) if isinstance(f, Op) and is_reciprocal(f) else self.in_scores(f) for f in parts]
             return e if shares == parts else product(shares)
@@ -281,13 +281,28 @@ def _is_probability(e: Expr) -> bool:
     return isinstance(e, Op) and e.op == "sigmoid" or isinstance(e, Reduce) and e.op == "softmax"
 
 
-def _turned(f: Expr, many: bool) -> Expr:
-    """exp(−a) for 1/exp(a), where there are `many` exponentials, or a is a logarithm."""
-    below = f.args[1] if isinstance(f, Op) and is_reciprocal(f) else f
-    if below is f or not (isinstance(below, Op) and below.op == "exp"):
-        return f
-    told = any(isinstance(n, Op) and n.op in ("log", "softplus") for n in walk(below.args[0]))
-    return Op("exp", (neg(below.args[0]),)) if many or told else f
+def _difference(parts: list[Expr]) -> list[Expr]:
+    """exp(a − b) for exp(a)/exp(b), wherever these stand in a product."""
+    above = [f for f in parts if isinstance(f, Op) and f.op == "exp"]
+    below = [f for f in parts if _divides_by_exp(f) is not None]
+    if not (above and below):
+        return parts
+    exponents = [*((1, f.args[0]) for f in above), *((-1, x) for f in below if (x := _divides_by_exp(f)) is not None)]
+    whole = signed([(s*sign, t) for sign, x in exponents for s, t in additive_terms(x)])
+    return [*(f for f in parts if f not in above and f not in below), Op("exp", (whole,))]
+
+
+def _turned(f: Expr) -> Expr:
+    """exp(−a) for 1/exp(a), where a is a logarithm."""
+    a = _divides_by_exp(f)
+    told = a is not None and any(isinstance(n, Op) and n.op in ("log", "softplus") for n in walk(a))
+    return Op("exp", (neg(a),)) if a is not None and told else f
+
+
+def _divides_by_exp(f: Expr) -> Expr | None:
+    """a of 1/exp(a)."""
+    below = f.args[1] if isinstance(f, Op) and is_reciprocal(f) else None
+    return below.args[0] if isinstance(below, Op) and below.op == "exp" else None
 
 
 def _alone(e: Expr) -> Expr:

@@ -2,8 +2,9 @@
 
     log(exp(a))                 a                          log(softmax_k(x))        log_softmax_k(x)
     log(a b)                    log a + log b              log(σ(x))                −log(1 + exp(−x))
-    log(a/b)                    log a − log b              log(1 − u/(u + v))       log v − log(u + v)
-    log(a**r)                   r log a                    log(where(c, a, 0))      where(c, log a, −∞)
+    log(a/b)                    log a − log b              log(u/(u + v))           −softplus(log v − log u)
+    log(a**r)                   r log a                    log(1 − u/(u + v))       −softplus(log u − log v)
+                                                           log(where(c, a, 0))      where(c, log a, −∞)
     log(a + b)                  log(exp(log a) + exp(log b))
     log(Σ_k a_k)                logsumexp_k(log a_k)
     log(t[i])                   t_log[i], a tensor of its own; or by parts of what t[i] is, if that is no sum; not in a recurrence
@@ -48,6 +49,7 @@ from .expr import (
     subst_indices,
     walk,
     where,
+    without,
 )
 from .fresh import Fresh
 from .program import Equation, Program, Ranges
@@ -240,21 +242,38 @@ class Logarithms:
         own, whole = (Counter(additive_terms(x)) for x in opened.args)
         if not own <= whole:
             return None
-        rest, total = self.of(signed([*(whole - own).elements()])), self.of(opened.args[1])
-        return None if rest is None or total is None else rest - total
+        return self.of_share(signed([*(whole - own).elements()]), opened.args[0])
+
+    def of_share(self, u: Expr, v: Expr) -> Expr | None:
+        """log(u/(u + v)) = −log(1 + v/u): in log u − log(u + v), what is little would be the difference of what is large."""
+        mine, other = self.of(u), self.of(v)
+        return None if mine is None or other is None else neg(Op("softplus", (other - mine,)))
 
     def split(self, e: Expr) -> tuple[list[tuple[int, Expr]], list[Expr]]:
         """The logarithms of the factors that are positive, and the others."""
         found: list[tuple[int, Expr]] = []
         rest: list[Expr] = []
-        for f in factors(e):
+        parts, shares = self.shares(factors(e))
+        for f in parts:
             below = isinstance(f, Op) and is_reciprocal(f)
             known = self.of(f.args[1] if isinstance(f, Op) and below else f)
             if known is None:
                 rest.append(f)
             elif known != ZERO:
                 found += [((-s if below else s), t) for s, t in additive_terms(known)]
-        return found, rest
+        return [*found, *(t for x in shares for t in additive_terms(x))], rest
+
+    def shares(self, parts: list[Expr]) -> tuple[list[Expr], list[Expr]]:
+        """What is left of a product without factors u and 1/(u + v), and the logarithms of these."""
+        left, found = list(parts), list[Expr]()
+        for f in parts:
+            terms = additive_terms(f.args[1]) if isinstance(f, Op) and is_reciprocal(f) else []
+            for (s, u), (r, v) in ((terms, terms[::-1]) if len(terms) == 2 else ()):
+                taken = [*factors(u), f]
+                if s > 0 < r and u != ONE and Counter(taken) <= Counter(left) and (share := self.of_share(u, v)) is not None:
+                    found.append(share)
+                    left = without(left, taken)
+        return left, found
 
 
 def _outside_logs(e: Expr) -> Iterator[str]:
