@@ -26,6 +26,7 @@ from .balance import balance
 from .emit import Body
 from .explicit import make_explicit
 from .facts import Facts
+from .for_empty import Nothing, for_empty, with_nothing
 from .fuse import softmaxes
 from .narrow import narrow
 from .normalised import normalised
@@ -79,7 +80,8 @@ def lower(
     gradients = gradients if "narrow" in passes else _narrowed(gradients, original, known)
     forward, backward = (specialise.specialise(p, known) for p in (gradients.forward, gradients.backward))
     special = replace(gradients, forward=forward, backward=backward)
-    return Module(_Lowering(special, specialise.specialise(original, known), passes, threads, known).source)
+    nothing = for_empty(original, {y: n for n, y in zip(forward.outputs, original.outputs, strict=True) if n != y}, known)
+    return Module(_Lowering(special, specialise.specialise(original, known), passes, threads, known, nothing).source)
 
 
 def _narrowed(gradients: Gradients, original: Program, sizes: Mapping[str, Int]) -> Gradients:
@@ -91,7 +93,10 @@ def _narrowed(gradients: Gradients, original: Program, sizes: Mapping[str, Int])
 
 
 class _Lowering:
-    def __init__(self, gradients: Gradients, original: Program, without: frozenset[str], threads: int, sizes: Mapping[str, Int]):
+    def __init__(
+        self, gradients: Gradients, original: Program, without: frozenset[str], threads: int, sizes: Mapping[str, Int],
+        nothing: Mapping[str, Nothing],
+    ):
         self.gradients, self.original, self.without, self.threads, self.fixed = gradients, original, without, threads, sizes
         self.forward, self.backward = gradients.forward, gradients.backward
         if "balance" not in without:
@@ -111,6 +116,7 @@ class _Lowering:
             self.forward, self.backward = stacked(self.forward, self.backward)
         if "scaled" not in without:
             self.forward, self.backward = scaled(self.forward, self.backward)
+        self.forward = with_nothing(self.forward, nothing)
         self.public = dict(zip(self.forward.outputs, original.outputs, strict=True))
         self.dtype = Fresh({*self.forward.names, *self.backward.names})("dtype")
 

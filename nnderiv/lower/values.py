@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -108,7 +109,7 @@ class Values(Writer):
         labels = tuple(frame.vectors(value))
         if not labels and not value.elements():
             text = frame.integer(value)
-            return Array(text, (), 9 if text.isidentifier() or text.isdigit() else 5)
+            return Array(text, (), 9 if text.isidentifier() or text.isdigit() or _is_call(text) else 5)
         array = integer_value(frame, value, labels)
         return frame.make(call(f"{{0}}.astype({self.dtype})", 9), [array], labels)
 
@@ -581,6 +582,11 @@ def _fraction(e: Op) -> tuple[list[Expr], list[Expr]]:
         else:
             above.append(f)
     return above, below
+
+
+def _is_call(text: str) -> bool:
+    """Whether a text is max(N, 1), or the like."""
+    return re.fullmatch(r"(max|min)\([^()]*\)", text) is not None
 
 
 def _number(e: Num) -> Array:
