@@ -114,3 +114,20 @@ def test_a_reduction_knows_that_there_is_nothing_whatever_stands_for_what_it_rea
             assert T > 0 or not y.startswith("y = max") or not gradients.dw.any()
             if T and N:
                 agrees(d, module, inputs)
+
+
+@pytest.mark.parametrize("equations, C, G, zero", [
+    ("y[c,k] = x[c//(C//G),k]*sum[g](w[g]) for c < C", 2, 3, "C//G"),
+    ("y[c,k] = x[c % (C//G),k]*sum[g](w[g]) for c < C", 2, 3, "C//G"),
+    ("y[c,k] = x[c//(C//G),k]*sum[g](w[g]) for c < C", 2, 0, "G"),
+    ("y = w[0] + x[C//G,0]", 2, 0, "G"),
+    ("y[i] = x[i,0]*sum[g](w[g]) for i < C//G", 2, 0, "G"),
+])
+def test_what_is_divided_by_zero_is_refused_by_name(equations: str, C: int, G: int, zero: str) -> None:
+    d, inputs = nd.derive(f"x[C,K], w[G] -> y\n{equations}"), {"x": np.ones((C, 2)), "w": np.ones(G)}
+    with pytest.raises(nd.EvaluationError, match="divided by zero"):
+        nd.evaluate(d.forward, inputs)
+    with pytest.raises(ValueError, match=f"^{zero} is 0"):
+        d.compile().forward(**inputs)
+    y, _ = d.compile().forward(x=np.ones((4, 2)), w=np.ones(2))
+    np.testing.assert_array_equal(y, np.array(nd.evaluate(d.forward, {"x": np.ones((4, 2)), "w": np.ones(2)})["y"], float))

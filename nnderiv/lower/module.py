@@ -23,6 +23,7 @@ from .apart import apart
 from .arrays import Storage, span, tuple_text
 from .axis_by_axis import axis_by_axis
 from .balance import balance
+from .divisors import divisors
 from .emit import Body
 from .explicit import make_explicit
 from .facts import Facts
@@ -268,6 +269,10 @@ class _Lowering:
                 body.line(f"if {r.left} != {r.right}:")
                 body.line(f'    raise ValueError(f"{r.left} is {{{r.left}}} and {r.right} is {{{r.right}}}: {reason}")')
 
+        for divisor in divisors(self.original):
+            body.line(f"if {_in_brackets(divisor)} == 0:")
+            body.line(f'    raise ValueError("{divisor} is 0; an index or a size is divided by it")')
+
     def shapes(self, body: Body) -> None:
         """Learn the sizes from the inputs that show them first, then compare all that can differ."""
         sizes = learned(self.original.inputs)
@@ -339,6 +344,10 @@ def _quiet(lines: list[str], saturates: bool) -> str:
         return f'@np.errstate(divide="ignore", invalid="ignore", over="ignore")\n{text}'
     exponentials = any(name in text for name in ("np.exp(", "_exp_difference("))
     return f'@np.errstate(over="ignore")\n{text}' if saturates and exponentials else text
+
+
+def _in_brackets(value: Int) -> str:
+    return str(value) if value.name is not None else f"({value})"
 
 
 def _indented(text: str) -> str:
