@@ -224,6 +224,8 @@ class Exponentials:
         rest = [f for f in parts if f not in risky]
         if not any(isinstance(f, Op) and is_reciprocal(f) and len(additive_terms(_base(f.args[1]))) > 1 for f in opened):
             return None
+        if opened != risky and not any(map(_has_exponentials, opened)):
+            return None  # nothing that divides them meets what it has above
         found, others = ([], opened) if self.differ(opened) else self.logs.split(product(opened))
         if others:
             return product([*rest, *opened]) if opened != risky and _divides_by_exponentials(opened) else None
@@ -326,6 +328,11 @@ def copies(f: Expr) -> list[Expr]:
 def _count(e: Expr) -> int:
     """1, 2, 3 or 4; 0 for anything else."""
     return int(e.value) if isinstance(e, Num) and e.value in (1, 2, 3, 4) else 0
+
+
+def _has_exponentials(f: Expr) -> bool:
+    """Whether f is an exponential, or a sum with one, which a quotient may have as a part."""
+    return any(isinstance(x := _alone(t), Op) and x.op == "exp" for _, t in additive_terms(f))
 
 
 def _divides_by_exponentials(parts: list[Expr]) -> bool:

@@ -52,6 +52,7 @@ from .expr import (
     without,
 )
 from .fresh import Fresh
+from .graph import components
 from .program import Equation, Program, Ranges
 from .within import positive_names, readable
 
@@ -70,6 +71,8 @@ class Risk:
         return self.small or self.large
 
 
+LONG = 60  # parts of an expression that is put in where it is read
+DEEP = 20  # logarithms of reads, each within the next
 SAFE, FRACTION, ANY = Risk(), Risk(small=True), Risk(True, True)
 
 
@@ -81,19 +84,35 @@ class Tensors:
         self.fresh = Fresh(program.names)
         self.logs: dict[str, Equation | None] = {}
         self.risks: dict[str, Risk] = {}
+        self.lengths: dict[str, int] = {}
         self.asked = {r for e in program.equations for r in _outside_logs(e.body)}
         below = [x for e in program.equations for n in walk(e.body) if isinstance(n, Op) for x in poles(n)]
         self.divisors = {f.tensor for x in below for f in factors(x) if isinstance(f, Read)}
+        self.within = 0  # so many logarithms of reads are taken, each within the next
+        edges = {name: {r for e in es for r in e.reads} for name, es in program.definitions.items()}
+        for name in (name for together in components(edges) for name in together):  # first what others rest on: Python's stack is short
+            self.risk(name)
+            self.length(name)
 
     def whole(self, name: str) -> tuple[Equation, ...]:
         return self.program.definitions.get(name, ())
 
     def formula(self, r: Read) -> Expr | None:
-        """What is read, as it is defined, if that is one expression without a reduction."""
+        """What is read, as it is defined, if that is one expression without a reduction, and short, whatever it rests on."""
         found = self.whole(r.tensor)
         if len(found) != 1 or found[0].is_base or r.tensor in self.program.components or has_reduction(found[0].body):
             return None
+        if self.length(r.tensor) > LONG:
+            return None
         return subst_indices(found[0].body, {str(name.name): sub for name, sub in zip(found[0].subs, r.subs, strict=True)})
+
+    def length(self, name: str) -> int:
+        """How many parts what is read has, with what it reads put in."""
+        if name not in self.lengths:
+            self.lengths[name] = 1  # what a recurrence says of itself
+            nodes = [n for e in self.whole(name) for n in walk(e.body)]
+            self.lengths[name] = max(1, sum(self.length(n.tensor) if isinstance(n, Read) else 1 for n in nodes))
+        return self.lengths[name]
 
     def risk(self, name: str) -> Risk:
         if name not in self.risks:
@@ -182,12 +201,16 @@ class Logarithms:
         return None
 
     def of_read(self, r: Read) -> Expr | None:
+        if self.tensors.within == DEEP:
+            return None
+        self.tensors.within += 1
         formula = self.tensors.formula(r)
         if formula is not None:
             value = self.of(formula)
         else:
             name = self.tensors.log(r.tensor)
             value = None if name is None else Read(name, r.subs)
+        self.tensors.within -= 1
         outside = self.outside(r)
         return value if value is None or not outside else where(conjunction(outside), value, neg(INF))
 
