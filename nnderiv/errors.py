@@ -53,6 +53,10 @@ class EvaluationError(NNDerivError, ValueError):
     """Inputs that do not fit the program: a missing name, a wrong shape, a size that disagrees."""
 
 
+class DivisionError(EvaluationError, ZeroDivisionError):
+    """An index or a size that is divided by zero at these sizes."""
+
+
 class CheckError(NNDerivError, ValueError):
     """A check cannot be carried out, for example because no inputs honour the `given` facts."""
 

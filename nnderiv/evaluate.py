@@ -17,7 +17,7 @@ from fractions import Fraction
 from typing import Any
 
 from . import arguments
-from .errors import DefinitionError, EvaluationError
+from .errors import DefinitionError, DivisionError, EvaluationError
 from .expr import ints, reads
 from .integer import Int, compact
 from .learned import learned
@@ -33,7 +33,8 @@ def evaluate(program: Program | str, inputs: Mapping[str, Any], outputs: Sequenc
     """Every output by name, as nested lists (a number for a scalar), computed from the definition alone.
 
     inputs: name -> nested lists, an array, or a number. outputs: names of tensors, outputs and intermediates alike.
-    Raises `EvaluationError` for inputs that do not fit, `DefinitionError` for an element that needs itself.
+    Raises `EvaluationError` for inputs that do not fit, or sizes that are 0 and divided by, `DefinitionError` for an element that
+    needs itself.
 
     >>> evaluate("x[N] -> y\\n y[n] = x[n]**2 - x[n-1]", {"x": [1, 2, 3]})["y"]
     [Fraction(1, 1), Fraction(3, 1), Fraction(7, 1)]
@@ -44,11 +45,15 @@ def evaluate(program: Program | str, inputs: Mapping[str, Any], outputs: Sequenc
         program = parse(program)
     if not isinstance(program, Program):
         raise EvaluationError(f"evaluate takes a Program or a text, not {arguments.shown(program)}.")
-    run = _Run(program, arguments.table("inputs", inputs, EvaluationError))
+    inputs = arguments.table("inputs", inputs, EvaluationError)
     names = program.outputs if outputs is None else arguments.names("outputs", outputs, EvaluationError)
     if unknown := [name for name in names if name not in program.dims]:
         raise EvaluationError(f"There is no tensor {unknown[0]}; there are {', '.join(program.dims)}.")
-    return {name: run.tensor(name) for name in names}
+    try:
+        run = _Run(program, inputs)
+        return {name: run.tensor(name) for name in names}
+    except ZeroDivisionError as error:
+        raise DivisionError(f"An index or a size is divided by zero at these sizes: {error}.") from error
 
 
 # -- inputs --------------------------------------------------------------------------------------------------------------

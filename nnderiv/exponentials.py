@@ -143,8 +143,8 @@ class Exponentials:
         parts = factors(e)
         if (found := self.within(parts, kept)) is not None:
             return found
-        many = sum(isinstance(f, Op) and f.op == "exp" for f in parts) > 0
-        parts = [_turned(f, many) for f in parts]
+        parts = _difference(parts)
+        parts = [_turned(f) for f in parts]
         if any(isinstance(f, Op) and is_reciprocal(f) and self.is_weighted(f.args[1]) for f in parts):
             shares = [self.divisor(f) if isinstance(f, Op) and is_reciprocal(f) else self.in_scores(f) for f in parts]
             return e if shares == parts else product(shares)
@@ -227,9 +227,11 @@ class Exponentials:
         rest = [f for f in parts if f not in risky]
         if not any(isinstance(f, Op) and is_reciprocal(f) and len(additive_terms(_base(f.args[1]))) > 1 for f in opened):
             return None
+        if opened != risky and not any(map(_has_exponentials, opened)):
+            return None  # nothing that divides them meets what it has above
         found, others = ([], opened) if self.differ(opened) else self.logs.split(product(opened))
         if others:
-            return product([*rest, *opened]) if opened != risky else None
+            return product([*rest, *opened]) if opened != risky and _divides_by_exponentials(opened) else None
         return product([*rest, Op("exp", (signed(found),))])
 
     @staticmethod
@@ -250,9 +252,9 @@ class Exponentials:
         return not above
 
     def opened(self, e: Expr) -> Expr:
-        """e with what its reads stand for, where these may be rounded to 0 or ∞, and are no sums."""
+        """e with what its reads stand for, where these may be rounded to 0 or ∞, and are no sums; exponents stay as they are."""
         if not isinstance(e, Read):
-            return map_children(self.opened, e)
+            return e if isinstance(e, Op) and e.op == "exp" else map_children(self.opened, e)
         formula = self.logs.tensors.formula(e) if self.logs.risk(e) and not self.logs.outside(e) else None
         return e if formula is None else self.opened(formula)
 
@@ -284,13 +286,28 @@ def _is_probability(e: Expr) -> bool:
     return isinstance(e, Op) and e.op == "sigmoid" or isinstance(e, Reduce) and e.op == "softmax"
 
 
-def _turned(f: Expr, many: bool) -> Expr:
-    """exp(−a) for 1/exp(a), where there are `many` exponentials, or a is a logarithm."""
-    below = f.args[1] if isinstance(f, Op) and is_reciprocal(f) else f
-    if below is f or not (isinstance(below, Op) and below.op == "exp"):
-        return f
-    told = any(isinstance(n, Op) and n.op in ("log", "softplus") for n in walk(below.args[0]))
-    return Op("exp", (neg(below.args[0]),)) if many or told else f
+def _difference(parts: list[Expr]) -> list[Expr]:
+    """exp(a − b) for exp(a)/exp(b), wherever these stand in a product."""
+    above = [f for f in parts if isinstance(f, Op) and f.op == "exp"]
+    below = [f for f in parts if _divides_by_exp(f) is not None]
+    if not (above and below):
+        return parts
+    exponents = [*((1, f.args[0]) for f in above), *((-1, x) for f in below if (x := _divides_by_exp(f)) is not None)]
+    whole = signed([(s*sign, t) for sign, x in exponents for s, t in additive_terms(x)])
+    return [*(f for f in parts if f not in above and f not in below), Op("exp", (whole,))]
+
+
+def _turned(f: Expr) -> Expr:
+    """exp(−a) for 1/exp(a), where a is a logarithm."""
+    a = _divides_by_exp(f)
+    told = a is not None and any(isinstance(n, Op) and n.op in ("log", "softplus") for n in walk(a))
+    return Op("exp", (neg(a),)) if a is not None and told else f
+
+
+def _divides_by_exp(f: Expr) -> Expr | None:
+    """a of 1/exp(a)."""
+    below = f.args[1] if isinstance(f, Op) and is_reciprocal(f) else None
+    return below.args[0] if isinstance(below, Op) and below.op == "exp" else None
 
 
 def _alone(e: Expr) -> Expr:
@@ -314,6 +331,18 @@ def copies(f: Expr) -> list[Expr]:
 def _count(e: Expr) -> int:
     """1, 2, 3 or 4; 0 for anything else."""
     return int(e.value) if isinstance(e, Num) and e.value in (1, 2, 3, 4) else 0
+
+
+def _has_exponentials(f: Expr) -> bool:
+    """Whether f is an exponential, or a sum with one, which a quotient may have as a part."""
+    return any(isinstance(x := _alone(t), Op) and x.op == "exp" for _, t in additive_terms(f))
+
+
+def _divides_by_exponentials(parts: list[Expr]) -> bool:
+    """Whether the sums below are exp(a) + exp(b) + …, numbers and conditions aside: quotients by differences of exponents."""
+    sums = [additive_terms(_base(f.args[1])) for f in parts if isinstance(f, Op) and is_reciprocal(f)]
+    terms = [_alone(t) for found in sums if len(found) > 1 for _, t in found]
+    return bool(terms) and all(t == ONE or isinstance(t, Op) and t.op == "exp" for t in terms)
 
 
 def _base(e: Expr) -> Expr:

@@ -208,18 +208,19 @@ def _is_value_of(e: Expr, functions: tuple[str, ...], ctx: Context) -> bool:
     if isinstance(e, Read):
         definitions = ctx.program.definitions.get(e.tensor, ())
         return len(definitions) == 1 and not definitions[0].is_base and _is_value_of(definitions[0].body, functions, ctx)
-    return isinstance(e, Op) and e.op in functions and _is_finite(e.args[0], ctx, set())
+    return isinstance(e, Op) and e.op in functions and _is_finite(e.args[0], ctx)
 
 
-def _is_finite(e: Expr, ctx: Context, seen: set[str]) -> bool:
-    """Whether no infinity is written in e or in what it rests on: exp(−∞) is 0."""
-    for n in walk(e):
-        if n == INF:
-            return False
-        if isinstance(n, Read) and n.tensor not in seen:
-            seen.add(n.tensor)
-            if not all(_is_finite(d.body, ctx, seen) for d in ctx.program.definitions.get(n.tensor, ())):
+def _is_finite(e: Expr, ctx: Context) -> bool:
+    """Whether no infinity is written in e or in what it rests on, a long chain maybe: exp(−∞) is 0."""
+    seen, waiting = set[str](), [e]
+    while waiting:
+        for n in walk(waiting.pop()):
+            if n == INF:
                 return False
+            if isinstance(n, Read) and n.tensor not in seen:
+                seen.add(n.tensor)
+                waiting += [d.body for d in ctx.program.definitions.get(n.tensor, ())]
     return True
 
 
@@ -377,7 +378,7 @@ def _softmax_index(e: Expr, indices: tuple[str, ...], ranges: Ranges, ctx: Conte
     (c,) = along
     at = {**dict(zip(below.indices, lse.subs, strict=True)), below.body.indices[0]: Int.symbol(c)}
     scores = signed(terms[:-1])
-    return c if subst_indices(below.body.body, at) == scores and _is_finite(scores, ctx, set()) else None
+    return c if subst_indices(below.body.body, at) == scores and _is_finite(scores, ctx) else None
 
 
 def _total(t: Expr, c: str, d: Equation, ctx: Context) -> Expr | None:

@@ -2,8 +2,9 @@
 
     log(exp(a))                 a                          log(softmax_k(x))        log_softmax_k(x)
     log(a b)                    log a + log b              log(σ(x))                −log(1 + exp(−x))
-    log(a/b)                    log a − log b              log(1 − u/(u + v))       log v − log(u + v)
-    log(a**r)                   r log a                    log(where(c, a, 0))      where(c, log a, −∞)
+    log(a/b)                    log a − log b              log(u/(u + v))           −softplus(log v − log u)
+    log(a**r)                   r log a                    log(1 − u/(u + v))       −softplus(log u − log v)
+                                                           log(where(c, a, 0))      where(c, log a, −∞)
     log(a + b)                  log(exp(log a) + exp(log b))
     log(Σ_k a_k)                logsumexp_k(log a_k)
     log(t[i])                   t_log[i], a tensor of its own; or by parts of what t[i] is, if that is no sum; not in a recurrence
@@ -49,8 +50,10 @@ from .expr import (
     subst_indices,
     walk,
     where,
+    without,
 )
 from .fresh import Fresh
+from .graph import components
 from .program import Equation, Program, Ranges
 from .within import positive_names, readable
 
@@ -69,6 +72,8 @@ class Risk:
         return self.small or self.large
 
 
+LONG = 60  # parts of an expression that is put in where it is read
+DEEP = 20  # logarithms of reads, each within the next
 SAFE, FRACTION, ANY = Risk(), Risk(small=True), Risk(True, True)
 
 
@@ -80,22 +85,38 @@ class Tensors:
         self.fresh = Fresh(program.names)
         self.logs: dict[str, Equation | None] = {}
         self.risks: dict[str, Risk] = {}
+        self.lengths: dict[str, int] = {}
         self.asked = {r for e in program.equations for r in _outside_logs(e.body)}
         powers = [n.args[0] for e in program.equations for n in walk(e.body) if isinstance(n, Op) and n.op == "**" and reads(n.args[1])]
         self.powers = {r.tensor for x in powers for r in reads(x)}  # of an exponent that is an input
         self.asked -= self.powers
         below = [x for e in program.equations for n in walk(e.body) if isinstance(n, Op) for x in poles(n)]
         self.divisors = {f.tensor for x in below for f in factors(x) if isinstance(f, Read)}
+        self.within = 0  # so many logarithms of reads are taken, each within the next
+        edges = {name: {r for e in es for r in e.reads} for name, es in program.definitions.items()}
+        for name in (name for together in components(edges) for name in together):  # first what others rest on: Python's stack is short
+            self.risk(name)
+            self.length(name)
 
     def whole(self, name: str) -> tuple[Equation, ...]:
         return self.program.definitions.get(name, ())
 
     def formula(self, r: Read) -> Expr | None:
-        """What is read, as it is defined, if that is one expression without a reduction."""
+        """What is read, as it is defined, if that is one expression without a reduction, and short, whatever it rests on."""
         found = self.whole(r.tensor)
         if len(found) != 1 or found[0].is_base or r.tensor in self.program.components or has_reduction(found[0].body):
             return None
+        if self.length(r.tensor) > LONG:
+            return None
         return subst_indices(found[0].body, {str(name.name): sub for name, sub in zip(found[0].subs, r.subs, strict=True)})
+
+    def length(self, name: str) -> int:
+        """How many parts what is read has, with what it reads put in."""
+        if name not in self.lengths:
+            self.lengths[name] = 1  # what a recurrence says of itself
+            nodes = [n for e in self.whole(name) for n in walk(e.body)]
+            self.lengths[name] = max(1, sum(self.length(n.tensor) if isinstance(n, Read) else 1 for n in nodes))
+        return self.lengths[name]
 
     def risk(self, name: str) -> Risk:
         if name not in self.risks:
@@ -184,12 +205,16 @@ class Logarithms:
         return None
 
     def of_read(self, r: Read) -> Expr | None:
+        if self.tensors.within == DEEP:
+            return None
+        self.tensors.within += 1
         formula = self.tensors.formula(r)
         if formula is not None:
             value = self.of(formula)
         else:
             name = self.tensors.log(r.tensor)
             value = None if name is None else Read(name, r.subs)
+        self.tensors.within -= 1
         outside = self.outside(r)
         return value if value is None or not outside else where(conjunction(outside), value, neg(INF))
 
@@ -244,21 +269,38 @@ class Logarithms:
         own, whole = (Counter(additive_terms(x)) for x in opened.args)
         if not own <= whole:
             return None
-        rest, total = self.of(signed([*(whole - own).elements()])), self.of(opened.args[1])
-        return None if rest is None or total is None else rest - total
+        return self.of_share(signed([*(whole - own).elements()]), opened.args[0])
+
+    def of_share(self, u: Expr, v: Expr) -> Expr | None:
+        """log(u/(u + v)) = −log(1 + v/u): in log u − log(u + v), what is little would be the difference of what is large."""
+        mine, other = self.of(u), self.of(v)
+        return None if mine is None or other is None else neg(Op("softplus", (other - mine,)))
 
     def split(self, e: Expr) -> tuple[list[tuple[int, Expr]], list[Expr]]:
         """The logarithms of the factors that are positive, and the others."""
         found: list[tuple[int, Expr]] = []
         rest: list[Expr] = []
-        for f in factors(e):
+        parts, shares = self.shares(factors(e))
+        for f in parts:
             below = isinstance(f, Op) and is_reciprocal(f)
             known = self.of(f.args[1] if isinstance(f, Op) and below else f)
             if known is None:
                 rest.append(f)
             elif known != ZERO:
                 found += [((-s if below else s), t) for s, t in additive_terms(known)]
-        return found, rest
+        return [*found, *(t for x in shares for t in additive_terms(x))], rest
+
+    def shares(self, parts: list[Expr]) -> tuple[list[Expr], list[Expr]]:
+        """What is left of a product without factors u and 1/(u + v), and the logarithms of these."""
+        left, found = list(parts), list[Expr]()
+        for f in parts:
+            terms = additive_terms(f.args[1]) if isinstance(f, Op) and is_reciprocal(f) else []
+            for (s, u), (r, v) in ((terms, terms[::-1]) if len(terms) == 2 else ()):
+                taken = [*factors(u), f]
+                if s > 0 < r and u != ONE and Counter(taken) <= Counter(left) and (share := self.of_share(u, v)) is not None:
+                    found.append(share)
+                    left = without(left, taken)
+        return left, found
 
 
 def _outside_logs(e: Expr) -> Iterator[str]:

@@ -10,6 +10,7 @@ that holds a sum gets a name.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
 
@@ -52,16 +53,20 @@ from .within import positive_names as positive_names
 from .within import readable as readable
 
 
-def normalise(program: Program) -> Program:
-    """The normal form of a program; new equations stand before the one that needs them."""
-    return _Normaliser(settle(program)).run()
+def normalise(program: Program, empty: Collection[str] = ()) -> Program:
+    """The normal form of a program; new equations stand before the one that needs them.
+
+    In a formula, sizes count as at least 1. With `empty`, those that may be 0 nevertheless, reductions say so where they must: that
+    there is nothing to read at x[T-1], which a name stands for; and that the mean of nothing is 0.
+    """
+    return _Normaliser(settle(program), frozenset(empty)).run()
 
 
 class _Normaliser:
-    def __init__(self, program: Program):
+    def __init__(self, program: Program, empty: frozenset[str] = frozenset()):
         self.program = program
         self.fresh = Fresh(program.names)
-        self.positive = positive_names(program)
+        self.positive, self.empty = positive_names(program), empty
         self.equations: list[Equation] = []
         self.shapes = dict(program.shapes)
         self.hulls = dict(program.hulls)
@@ -128,14 +133,14 @@ class _Normaliser:
         result = Reduce("sum", e.indices, self.guarded(body, self.scalar(body), ZERO))
         return result if sign > 0 else neg(result)
 
-    def conditions(self, e: Expr) -> list[Expr]:
+    def conditions(self, e: Expr, empty: Collection[str] = ()) -> list[Expr]:
         """When every read of e's own is in range: where a reduction over e runs (rule 2)."""
-        return [c for n, s in own_reads(e) for c in readable(self.hulls[n], s, self.equation.ranges, self.positive)]
+        return [c for n, s in own_reads(e) for c in readable(self.hulls[n], s, self.equation.ranges, self.positive, empty)]
 
     def guarded(self, body: Expr, named: Expr, nothing: Expr) -> Expr:
         """A name is in range everywhere, and what it stands for may not be: the reduction must still run only where that is."""
-        still = self.conditions(named)
-        return where(conjunction([c for c in self.conditions(body) if c not in still]), named, nothing)
+        still = self.conditions(named, self.empty)
+        return where(conjunction([c for c in self.conditions(body, self.empty) if c not in still]), named, nothing)
 
     def mean(self, e: Reduce) -> Expr:
         """sum / count, where the count is the product of the sizes if every read is always in range."""
@@ -145,7 +150,7 @@ class _Normaliser:
             for i in e.indices:
                 count = count * self.equation.ranges[i].size
             total = self.sum_(Reduce("sum", e.indices, e.body))
-            if not never_negative(count - 1, {}, self.positive):
+            if not never_negative(count - 1, {}, self.positive - self.empty):
                 count = Int.extreme("max", count, Int.of(1))  # the mean of nothing is 0
             below = integer(count)
             return product([Op("/", (ONE, below)), *factors(total)])
@@ -199,6 +204,8 @@ class _Normaliser:
         conditions = self.conditions(e.body)
         if e.op == "softmax":
             return where(conjunction(conditions), Op("exp", (difference,)), ZERO)
+        asked = [c for c in self.conditions(e.body, self.empty) if c not in conditions]
+        difference = where(conjunction(asked), difference, neg(INF))
         # What reads it outside these positions reads −inf there, and not a score that is outside.
         return self.name("log_softmax", where(conjunction(conditions), difference, neg(INF))) if conditions else difference
 

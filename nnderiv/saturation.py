@@ -1,10 +1,11 @@
 """A bound on an exponential, as a bound on its argument:
 
-    min(u exp(a) + v, w)         u exp(min(a, log((w − v)/u))) + v               for numbers u > 0 and (w − v)/u > 0
-    max(w, v − u exp(a))         v − u exp(min(a, log((v − w)/u)))
-    relu(v − u exp(a))           v − u exp(log(v/u) − relu(log(v/u) − a))
+    min(u exp(a) + v, w)         (w − v) exp(min(a − log l, 0)) + v          for numbers u > 0 and l = (w − v)/u > 0
+    max(w, v − u exp(a))         v − (v − w) exp(min(a − log l, 0))                              l = (v − w)/u
+    relu(v − u exp(a))           v − v exp(−relu(log l − a))                                     l = v/u
 
-Both sides are the same, and so are their derivatives, the shares of a tie included; on the right, nothing overflows.
+Both sides are the same, and so are their derivatives, the shares of a tie included; on the right, nothing overflows, and at
+the bound is the bound itself, not exp(log l).
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ def saturated(e: Op) -> Expr:
     w = bounds[0].value if bounds else Fraction(0)
     if (u > 0) != (e.op == "min") or (w - v)/u <= 0:
         return e
-    limit = ZERO if (w - v)/u == 1 else Op("log", (num((w - v)/u),))
-    held = Op("min", (a, limit)) if e.op != "relu" else add([limit, neg(Op("relu", (add([limit, neg(a)]),)))])
-    return add([product([num(u), Op("exp", (held,))]), num(v)])
+    limit = (w - v)/u
+    beyond = a if limit == 1 else add([a, neg(Op("log", (num(limit),)))])
+    held = Op("min", (beyond, ZERO)) if e.op != "relu" else neg(Op("relu", (neg(beyond),)))
+    return add([product([num(w - v), Op("exp", (held,))]), num(v)])
 
 
 def _linear(e: Expr) -> tuple[Fraction, Expr, Fraction] | None:

@@ -81,3 +81,53 @@ def test_what_has_values_anyway_needs_no_question() -> None:
     """h[t-1] stands behind the margin of a recurrence, and a row in a loop over the rows is there."""
     source = nd.derive("x[T,N], h0[N] -> y\nh[-1,n] = h0[n]\nh[t,n] = tanh(x[t,n] + h[t-1,n])\ny[n] = h[T-1,n]").numpy()
     assert "_entry(" not in source and "if T" not in source
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("y", [
+    "y = max[n](w[n] + cos(x[T-1,n]))",
+    "y = min[n](exp(x[0,n] + logsumexp[m](w[m]*w[n])))",
+    "y = logsumexp[n](w[n]*x[0,n] + cos(x[T-1,n]))",
+    "y[n] = softmax[n](w[n] + x[T-1,n]*w[n])",
+    "y = sum[n](w[n]*softmax[n](w[n] + cos(x[T-1,n])))",
+    "y = sum[n](tanh(x[T-1,n] + sum[m](w[m]*w[n])))",
+    "z[t,n] = tanh(x[t,n])\ny = max[n](w[n] + cos(z[T-1,n]))",
+    "y = mean[t,n](x[t,n]*w[n])",
+    "y[n] = mean[t](tanh(x[t,n])) + w[n]",
+    "y = mean[n](w[n]*mean[t](x[t,n])) + mean[n](w[n]*x[T-1,n])",
+    "y = sum[n](w[n]) - mean[n](log_softmax[n](x[0,n]*2))",
+    "m[t] = mean[n](x[t,n])\nv[t] = mean[n]((x[t,n] - m[t])**2)\ny[t,n] = (x[t,n] - m[t])/sqrt(v[t] + 0.1)*w[n]",
+])
+def test_a_reduction_knows_that_there_is_nothing_whatever_stands_for_what_it_reads(y: str) -> None:
+    """The formula leaves that out: with T = 0, what does not change has gradients there, and none that are no numbers here."""
+    d = nd.derive(f"w[N], x[T,N] -> y\n{y}")
+    for T, N in product((0, 1, 2), repeat=2):
+        inputs = drawn(d, sizes := {"T": T, "N": N})
+        meant = np.array(nd.evaluate(d.forward, inputs)["y"], float)
+        for way in [*WAYS, {"sizes": sizes}, {"sizes": {"T": T}}]:
+            found, residuals = (module := d.compile(**way)).forward(**inputs)
+            defined = np.isfinite(meant)
+            np.testing.assert_allclose(np.reshape(found, meant.shape)[defined], meant[defined], atol=1e-12)
+            seeds = {"dy": np.ones_like(found)} if np.ndim(found) else {}
+            gradients = module.backward(residuals, **seeds)
+            assert not defined.all() or np.isfinite(gradients.dw).all() or N*T == 0
+            assert T > 0 or not y.startswith("y = max") or not gradients.dw.any()
+            if T and N:
+                agrees(d, module, inputs)
+
+
+@pytest.mark.parametrize("equations, C, G, zero", [
+    ("y[c,k] = x[c//(C//G),k]*sum[g](w[g]) for c < C", 2, 3, "C//G"),
+    ("y[c,k] = x[c % (C//G),k]*sum[g](w[g]) for c < C", 2, 3, "C//G"),
+    ("y[c,k] = x[c//(C//G),k]*sum[g](w[g]) for c < C", 2, 0, "G"),
+    ("y = w[0] + x[C//G,0]", 2, 0, "G"),
+    ("y[i] = x[i,0]*sum[g](w[g]) for i < C//G", 2, 0, "G"),
+])
+def test_what_is_divided_by_zero_is_refused_by_name(equations: str, C: int, G: int, zero: str) -> None:
+    d, inputs = nd.derive(f"x[C,K], w[G] -> y\n{equations}"), {"x": np.ones((C, 2)), "w": np.ones(G)}
+    with pytest.raises(nd.EvaluationError, match="divided by zero"):
+        nd.evaluate(d.forward, inputs)
+    with pytest.raises(ValueError, match=f"^{zero} is 0"):
+        d.compile().forward(**inputs)
+    y, _ = d.compile().forward(x=np.ones((4, 2)), w=np.ones(2))
+    np.testing.assert_array_equal(y, np.array(nd.evaluate(d.forward, {"x": np.ones((4, 2)), "w": np.ones(2)})["y"], float))

@@ -169,3 +169,26 @@ def paths(labels: list[int], steps: int) -> list[tuple[int, ...]]:
         found = [(*p, s) for p in found for s in (p[-1], p[-1] + 1, p[-1] + 2) if s < len(labels)
                  and (s < p[-1] + 2 or labels[s] != labels[p[-1]])]
     return [p for p in found if p[-1] >= len(labels) - 2]
+
+
+@pytest.mark.parametrize("equations, kept", [
+    ("p[n,k] = w[k] - exp(x[n,k])\nq[n,k] = p[n,k]/(exp(v[n,k]) + p[n,k]*w[k])", "q[n,k] = p[n,k]/(exp(v[n,k]) + p[n,k]*w[k])"),
+    ("p[n,k] = exp(x[n,k])*w[k]\nq[n,k] = v[n,k]/(1 + exp(-1 - p[n,k]))", "sigmoid(1 + p[n,k])"),
+])
+def test_a_tensor_of_which_no_quotient_of_exponentials_comes_is_read_and_not_written_out(equations: str, kept: str) -> None:
+    backward = nd.derive(f"x[N,K], v[N,K], w[K] -> y\n{equations}\ny[n] = sum[k](q[n,k]*p[n,k])").backward
+    assert kept in str(backward)
+
+
+@pytest.mark.parametrize("step", [
+    "h{i}[n] = h{j}[n]/(1 + exp(-h{j}[n]))", "h{i}[n] = h{j}[n]*exp(h{j}[n])", "h{i}[n] = 1/(1 + exp(-h{j}[n]))",
+    "h{i}[n] = h{j}[n]*h{j}[n]",
+    "h{i}[n] = h{j}[n]*exp(-h{j}[n])/(h{j}[n] + exp(-h{j}[n]))",
+])
+def test_a_chain_is_looked_into_for_a_few_steps_only(step: str) -> None:
+    """What each tensor stands for would be as long as the chain, or twice as long with each step; and Python's stack is short."""
+    lengths = {}
+    for n in (40, 400):
+        steps = "\n".join(step.format(i=i + 1, j=i) for i in range(n))
+        lengths[n] = len(str(nd.derive(f"x[N] -> y\nh0[n] = exp(x[n])\n{steps}\ny = sum[n](log(h{n}[n]))").backward))
+    assert lengths[400] < 15*lengths[40]

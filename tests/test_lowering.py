@@ -1821,6 +1821,15 @@ def test_what_a_relu_lets_through_is_looked_at_once_and_its_argument_not_compute
         np.testing.assert_allclose(mine, wanted, rtol=1e-12)
 
 
+def test_what_a_relu_lets_through_is_asked_of_a_number_where_there_is_one_only() -> None:
+    """y has letters that cos(c) has not: y[j,t] > 0 would be a condition for each of them."""
+    module = nd.derive("c, v[M] -> y\ny[j,t] = relu(cos(c)) for j < M, t < M").compile()
+    _, residuals = module.forward(c=0.5, v=np.zeros(2))
+    dc = module.backward(residuals, dy=np.ones((2, 2))).dc
+    assert np.shape(dc) == ()
+    np.testing.assert_allclose(dc, -4*np.sin(0.5))
+
+
 @pytest.mark.parametrize(("equations", "stored"), [
     ("q[n,c] = where(c == y[n], 0.9, 0) + 0.1/C for c < C\nL = -sum[n,c](q[n,c]*log_softmax[c](Z[n,c]))", False),
     ("p[n,c] = log_softmax[c](Z[n,c])\nL = sum[n]((1 - exp(p[n,y[n]]))**2*p[n,y[n]] + sum[c](p[n,c])/C)", False),

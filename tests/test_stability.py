@@ -367,3 +367,49 @@ def test_what_is_written_by_hand_has_values_and_gradients_for_large_inputs(name:
     (d, second), (meant, twice) = derived(signature, equations), derived(signature, MEANT.get(name, equations))
     given = assert_exact(d, meant, drawn(d.forward))
     assert_exact(second, twice, given, close=name not in CANCELS)
+
+
+@pytest.mark.parametrize("name", ["elu maxmin", "elu relu", "elu expmin", "elu sign", "selu", "celu"])
+def test_what_lies_near_zero_keeps_its_digits(name: str) -> None:
+    """x + (exp(0) − 1) is x: the exponential is near 1, and not x + 1."""
+    program = nd.parse("\n".join(SPELLINGS[name]))
+    x = np.array([[1e-7, 1e-5, 1e-3], [0.1, 1, 3]], np.float32)
+    y, _ = nd.derive(program).compile().forward(x=x)
+    np.testing.assert_allclose(y, x*np.float32(1.0507 if name == "selu" else 1), rtol=1e-6)
+
+
+@pytest.mark.parametrize("bounded", [
+    "min(exp(x[n]), 5)", "-max(-exp(x[n]), -5)", "5 - relu(5 - exp(x[n]))", "min(2*exp(x[n]) + 1, 11)/2 - 1/2",
+])
+def test_a_bound_is_not_exceeded(bounded: str) -> None:
+    """√(5 − e) is a number: exp(log 5), which is more than 5 in single precision, is not computed."""
+    y, _ = nd.derive(f"x[N] -> y\ny[n] = sqrt(5 - ({bounded}))").compile().forward(x=np.array([1, 2, 50, 1e4], np.float32))
+    np.testing.assert_allclose(y, [np.sqrt(5 - np.exp(1)), 0, 0, 0], rtol=1e-6)
+
+
+def test_a_share_of_exponentials_of_exponentials_keeps_what_it_is_multiplied_by() -> None:
+    """exp(eˣ − lse) eˣ is eˣ where one is all: eˣ + x − lse would lose x."""
+    module = nd.derive("x[N,K] -> y\ny[n] = logsumexp[k](exp(x[n,k]))").compile()
+    _, residuals = module.forward(x=np.array([[60, 1.0], [3, 2]]))
+    share = 1/(1 + np.exp([np.exp(2) - np.exp(3), np.exp(3) - np.exp(2)]))
+    np.testing.assert_allclose(module.backward(residuals, dy=np.ones(2)).dx, [[np.exp(60), 0], np.exp([3, 2])*share], rtol=1e-12)
+
+
+@pytest.mark.parametrize("share", [
+    "exp(x[n])/(1 + exp(x[n]))", "1 - 1/(1 + exp(x[n]))", "1/(1 + exp(-x[n]))",
+    "exp(x[n])/(exp(x[n]) + exp(v[n]))", "1 - exp(v[n])/(exp(v[n]) + exp(x[n]))", "2*exp(x[n])/(2*exp(x[n]) + 2*exp(v[n]))",
+])
+def test_the_logarithm_of_a_share_that_is_nearly_one_keeps_its_digits(share: str) -> None:
+    """−log(1 + exp(−x)) rather than x − log(1 + exp(x)), which for x = 14 are 14 and 14.0000008."""
+    d = nd.derive(f"x[N], v[N] -> y\ny[n] = log({share})", wrt=("x",))
+    x, v = np.array([-20, -3, 0, 3, 10, 14], np.float32), np.zeros(6, np.float32)
+    y, residuals = d.compile().forward(x=x, v=v)
+    np.testing.assert_allclose(y, -np.log1p(np.exp(-x.astype(float))), rtol=1e-6)
+    np.testing.assert_allclose(d.compile().backward(residuals, dy=np.ones(6, np.float32)).dx, 1/(1 + np.exp(x.astype(float))), rtol=1e-6)
+
+
+def test_a_quotient_of_exponentials_is_that_of_a_difference() -> None:
+    d = nd.derive("x[N,K], m[N] -> y\ne[n,k] = exp(x[n,k])/exp(m[n])\ny[n] = sum[k](k*e[n,k])")
+    assert "exp(x[n,k] - m[n])" in str(d.backward)
+    y, _ = d.compile().forward(x=np.array([[1000, 999.0]]), m=np.array([1000.0]))
+    np.testing.assert_allclose(y, np.exp(-1))

@@ -7,7 +7,7 @@ So x need not be kept for backward, or computed again, and y may take its memory
 
 from __future__ import annotations
 
-from ..expr import ZERO, Expr, Op, Read, map_children, reads, subst_indices, unordered
+from ..expr import ZERO, Expr, Op, Read, free_symbols, map_children, reads, subst_indices, unordered
 from ..integer import Int
 from ..program import Equation, Program
 from .exchange import with_known
@@ -15,7 +15,8 @@ from .exchange import with_known
 
 def from_output(program: Program, known: Program) -> Program:
     """See the module's docstring; y is computed by the program that is known."""
-    outputs = [(e, e.body.args[0]) for e in known.equations if isinstance(e.body, Op) and e.body.op == "relu" and _is_alone(known, e)]
+    outputs = [(e, e.body.args[0]) for e in known.equations if isinstance(e.body, Op) and e.body.op == "relu" and _is_alone(known, e)
+               and {*e.indices} <= free_symbols(e.body)]  # else x has fewer letters, and may stand where nothing says what they are
     if not outputs or known is program:
         return program
 

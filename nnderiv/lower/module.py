@@ -23,9 +23,11 @@ from .apart import apart
 from .arrays import Storage, span, tuple_text
 from .axis_by_axis import axis_by_axis
 from .balance import balance
+from .divisors import divisors
 from .emit import Body
 from .explicit import make_explicit
 from .facts import Facts
+from .for_empty import Nothing, for_empty, with_nothing
 from .fuse import softmaxes
 from .narrow import narrow
 from .normalised import normalised
@@ -79,7 +81,8 @@ def lower(
     gradients = gradients if "narrow" in passes else _narrowed(gradients, original, known)
     forward, backward = (specialise.specialise(p, known) for p in (gradients.forward, gradients.backward))
     special = replace(gradients, forward=forward, backward=backward)
-    return Module(_Lowering(special, specialise.specialise(original, known), passes, threads, known).source)
+    nothing = for_empty(original, {y: n for n, y in zip(forward.outputs, original.outputs, strict=True) if n != y}, known)
+    return Module(_Lowering(special, specialise.specialise(original, known), passes, threads, known, nothing).source)
 
 
 def _narrowed(gradients: Gradients, original: Program, sizes: Mapping[str, Int]) -> Gradients:
@@ -91,7 +94,10 @@ def _narrowed(gradients: Gradients, original: Program, sizes: Mapping[str, Int])
 
 
 class _Lowering:
-    def __init__(self, gradients: Gradients, original: Program, without: frozenset[str], threads: int, sizes: Mapping[str, Int]):
+    def __init__(
+        self, gradients: Gradients, original: Program, without: frozenset[str], threads: int, sizes: Mapping[str, Int],
+        nothing: Mapping[str, Nothing],
+    ):
         self.gradients, self.original, self.without, self.threads, self.fixed = gradients, original, without, threads, sizes
         self.forward, self.backward = gradients.forward, gradients.backward
         if "balance" not in without:
@@ -111,6 +117,7 @@ class _Lowering:
             self.forward, self.backward = stacked(self.forward, self.backward)
         if "scaled" not in without:
             self.forward, self.backward = scaled(self.forward, self.backward)
+        self.forward = with_nothing(self.forward, nothing)
         self.public = dict(zip(self.forward.outputs, original.outputs, strict=True))
         self.dtype = Fresh({*self.forward.names, *self.backward.names})("dtype")
 
@@ -262,6 +269,10 @@ class _Lowering:
                 body.line(f"if {r.left} != {r.right}:")
                 body.line(f'    raise ValueError(f"{r.left} is {{{r.left}}} and {r.right} is {{{r.right}}}: {reason}")')
 
+        for divisor in divisors(self.original):
+            body.line(f"if {_in_brackets(divisor)} == 0:")
+            body.line(f'    raise ValueError("{divisor} is 0; an index or a size is divided by it")')
+
     def shapes(self, body: Body) -> None:
         """Learn the sizes from the inputs that show them first, then compare all that can differ."""
         sizes = learned(self.original.inputs)
@@ -333,6 +344,10 @@ def _quiet(lines: list[str], saturates: bool) -> str:
         return f'@np.errstate(divide="ignore", invalid="ignore", over="ignore")\n{text}'
     exponentials = any(name in text for name in ("np.exp(", "_exp_difference("))
     return f'@np.errstate(over="ignore")\n{text}' if saturates and exponentials else text
+
+
+def _in_brackets(value: Int) -> str:
+    return str(value) if value.name is not None else f"({value})"
 
 
 def _indented(text: str) -> str:

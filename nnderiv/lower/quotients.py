@@ -68,7 +68,7 @@ def _joined(parts: list[Expr]) -> list[Expr]:
 
     So exp(−x − exp(−x)) for exp(−x)·exp(−exp(−x)).
     """
-    exps = [f for f in parts if isinstance(f, Op) and f.op == "exp"]
+    exps = [f for f in parts if isinstance(f, Op) and f.op == "exp" and not _is_share(f.args[0])]
     falling = [f for f in exps if all(s < 0 for s, _ in additive_terms(f.args[0]))]
     axes = [free_symbols(f) for f in exps]
     twice = len(exps) > 1 and any(isinstance(n, Op) and n.op == "exp" for f in exps for n in walk(f.args[0]))
@@ -77,6 +77,12 @@ def _joined(parts: list[Expr]) -> list[Expr]:
     above = [f.args[0] for f in exps if f not in falling]
     whole = Op("exp", (_minus(add(above) if above else ZERO, add([neg(f.args[0]) for f in falling])),))
     return [*(f for f in parts if f not in exps), whole]
+
+
+def _is_share(e: Expr) -> bool:
+    """Whether e is a difference a − b of which a holds an exponential: what is added to both first is lost where that is large."""
+    signs = {(s, any(isinstance(n, Op) and n.op == "exp" for n in walk(t))) for s, t in additive_terms(e)}
+    return (1, True) in signs and any(s < 0 for s, _ in signs)
 
 
 def _share(f: Expr, exps: list[Expr]) -> Expr | None:

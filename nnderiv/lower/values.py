@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -108,7 +109,7 @@ class Values(Writer):
         labels = tuple(frame.vectors(value))
         if not labels and not value.elements():
             text = frame.integer(value)
-            return Array(text, (), 9 if text.isidentifier() or text.isdigit() else 5)
+            return Array(text, (), 9 if text.isidentifier() or text.isdigit() or _is_call(text) else 5)
         array = integer_value(frame, value, labels)
         return frame.make(call(f"{{0}}.astype({self.dtype})", 9), [array], labels)
 
@@ -124,10 +125,15 @@ class Values(Writer):
         return frame.keep(Array(f"np.broadcast_to({value}, {shape})", labels, 9, True))
 
     def sum_(self, frame: Frame, e: Op) -> Array:
-        """Terms over the same indices first, so that small sums stay small."""
+        """Terms over the same indices first, so that small sums stay small; before them exp(x) − 1, or x + exp(x) − 1 would lose x."""
         terms = [(-s, Num(-t.value)) if isinstance(t, Num) and t.value < 0 else (s, t) for s, t in additive_terms(e)]
         groups: dict[frozenset[str], Array] = {}
         minus: set[frozenset[str]] = set()  # groups whose sum is to be subtracted
+        if len(terms) > 2 and (near := self.near_a_number(terms)) is not None:
+            above, below = (self.value(frame, t) for t in near)
+            terms = [t for t in terms if t[1] not in near]
+            together = frame.combine(SUBTRACT, above, below)
+            groups[frozenset(together.labels)] = together
         for sign, t in sorted(terms, key=lambda t: -t[0]):
             a = self.value(frame, t)
             labels = frozenset(a.labels)
@@ -145,6 +151,20 @@ class Values(Writer):
                 total = frame.combine(SUBTRACT if labels in minus else ADD, total, a)
         assert total is not None
         return total
+
+    def near_a_number(self, terms: Sequence[tuple[int, Expr]]) -> tuple[Expr, Expr] | None:
+        """(c exp(x), d) of terms c exp(x) − d, or (d, c exp(x)) of d − c exp(x): the two that cancel where x is small."""
+        exps = [(s, t) for s, t in terms if self.is_exponential([f for f in factors(t) if not isinstance(f, Num)])]
+        numbers = [(s, t) for s, t in terms if isinstance(t, Num)]
+        if len(exps) != 1 or len(numbers) != 1 or exps[0][0] == numbers[0][0]:
+            return None
+        return (exps[0][1], numbers[0][1]) if exps[0][0] > 0 else (numbers[0][1], exps[0][1])
+
+    def is_exponential(self, parts: Sequence[Expr]) -> bool:
+        """Whether these factors are one exponential, or one tensor of them."""
+        if len(parts) == 1 and isinstance(parts[0], Read):
+            parts = [d.body for d in self.facts.definitions.get(parts[0].tensor, ())]
+        return len(parts) == 1 and isinstance(parts[0], Op) and parts[0].op == "exp"
 
     def product(self, frame: Frame, e: Op) -> Array:
         """Factors over few indices first, where they are among those of another, so that small products stay small."""
@@ -572,6 +592,11 @@ def _fraction(e: Op) -> tuple[list[Expr], list[Expr]]:
         else:
             above.append(f)
     return above, below
+
+
+def _is_call(text: str) -> bool:
+    """Whether a text is max(N, 1), or the like."""
+    return re.fullmatch(r"(max|min)\([^()]*\)", text) is not None
 
 
 def _number(e: Num) -> Array:

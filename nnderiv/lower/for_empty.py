@@ -1,0 +1,93 @@
+"""Programs -> program whose reductions are right where sizes are 0, which formulas leave out:
+
+    y_of[n] = w[n] + cos(x[T-1,n]),  y = max[n](y_of[n])         y = max[n](where(0 < T, y_of[n], −∞))
+    y = mean[n](x[n]) = sum[n](x[n])/N                           y = sum[n](x[n])/max(1, N)
+
+Rule 2 asks what was written whether there is anything to read; a name that stands for it does not tell. Gradients know by the values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from ..derivative import rename_tensors
+from ..expr import Expr, IntValue, Op, Reduce, conjunction, conjuncts, integer, map_children, map_ints, nothing, own_reads, walk, where
+from ..integer import Int
+from ..normal import normalise
+from ..program import Equation, Program
+
+Sum = tuple[str, tuple[str, ...]]  # the operation and the indices of a reduction
+
+
+@dataclass
+class Nothing:
+    """What the equation of a tensor in normal form should say of empty axes: whole, and for one that has been changed since, by parts."""
+
+    body: Expr
+    exact: Expr
+    divisors: dict[Expr, Expr] = field(default_factory=dict)
+    conditions: dict[Sum, list[Expr]] = field(default_factory=dict)
+
+    def at(self, sizes: Mapping[str, Int]) -> Nothing:
+        """The same where some sizes are known."""
+
+        def fixed(e: Expr) -> Expr:
+            return map_ints(lambda value: value.subst(sizes), e)
+
+        return Nothing(fixed(self.body), fixed(self.exact), {fixed(a): fixed(b) for a, b in self.divisors.items()},
+                       {key: [*map(fixed, cs)] for key, cs in self.conditions.items()})
+
+
+def for_empty(original: Program, names: dict[str, str], sizes: Mapping[str, Int]) -> dict[str, Nothing]:
+    """What is to be said, by tensors; `names`: what the normal form calls some tensors of the original program."""
+    if not any(_asks(n, e) for e in original.equations for n in walk(e.body) if isinstance(n, Reduce)):
+        return {}
+    forms = normalise(original), normalise(original, original.sizes)
+    plain, exact = (rename_tensors(p, names).equations for p in forms)
+    if [(e.tensor, e.subs) for e in plain] != [(e.tensor, e.subs) for e in exact]:
+        return {}  # they name other things; nobody knows which is which
+    return {e.tensor: _nothing(e.body, x.body).at(sizes) for e, x in zip(plain, exact, strict=True) if e.body != x.body and not e.is_base}
+
+
+def with_nothing(program: Program, said: Mapping[str, Nothing]) -> Program:
+    """See the module's docstring."""
+    return replace(program, equations=tuple(
+        e.with_body(_said(e.body, said[e.tensor])) if e.tensor in said and not e.is_base else e for e in program.equations))
+
+
+def _asks(e: Reduce, around: Equation) -> bool:
+    """Whether a reduction is a mean, or reads a place that no index moves."""
+    return e.op == "mean" or any(not s.symbols() & around.ranges.keys() for _, subs in own_reads(e.body) for s in subs)
+
+
+def _nothing(plain: Expr, exact: Expr) -> Nothing:
+    found = Nothing(plain, exact)
+    below = [{n.args[1] for n in walk(e) if isinstance(n, Op) and n.op == "/"} for e in (plain, exact)]
+    for n in below[0] - below[1]:
+        some = integer(Int.extreme("max", n.value, Int.of(1))) if isinstance(n, IntValue) else n
+        if some in below[1]:
+            found.divisors[n] = some
+    for a, b in zip(_reductions(plain), _reductions(exact), strict=True):
+        known, asked = (conjuncts(r.body.args[0]) if isinstance(r.body, Op) and r.body.op == "where" else () for r in (a, b))
+        if (a.op, a.indices) == (b.op, b.indices) and (more := [c for c in asked if c not in known]):
+            found.conditions[a.op, a.indices] = more
+    return found
+
+
+def _reductions(e: Expr) -> list[Reduce]:
+    return [n for n in walk(e) if isinstance(n, Reduce)]
+
+
+def _said(e: Expr, said: Nothing) -> Expr:
+    if e == said.body:
+        return said.exact
+
+    def visit(n: Expr) -> Expr:
+        n = map_children(visit, n)
+        if isinstance(n, Op) and n.op == "/":
+            return Op("/", (n.args[0], said.divisors.get(n.args[1], n.args[1])))
+        asked = said.conditions.get((n.op, n.indices), []) if isinstance(n, Reduce) else []
+        return Reduce(n.op, n.indices, where(conjunction(asked), n.body, nothing(n.op))) if isinstance(n, Reduce) and asked else n
+
+    return visit(e)
