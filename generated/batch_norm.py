@@ -112,11 +112,11 @@ def forward(*, X, gamma, beta, eps):
     N, D = _shape(X, 2, "X[N,D]")
     if not (gamma.shape == (D,) and beta.shape == (D,)):
         raise _misfit((gamma, (D,), "gamma[D]"), (beta, (D,), "beta[D]"))
-    # mu[d] = sum[n](X[n,d])/max(N, 1)
-    mu = _column_sums(X)/max(N, 1)                  # (D,)
-    # var[d] = sum[n]((X[n,d] - mu[d])**2)/max(N, 1)
+    # mu[d] = sum[n](X[n,d])/N
+    mu = _column_sums(X)/N                          # (D,)
+    # var[d] = sum[n]((X[n,d] - mu[d])**2)/N
     part = X - mu
-    var = np.einsum("nd,nd->d", part, part)/max(N, 1)  # (D,)
+    var = np.einsum("nd,nd->d", part, part)/N       # (D,)
     # Y[n,d] = gamma[d]*(X[n,d] - mu[d])/sqrt(var[d] + eps) + beta[d]
     part *= gamma/np.sqrt(var + eps)
     Y = np.add(part, beta, out=part)                # (N, D)

@@ -101,8 +101,8 @@ def forward(*, z, y):
     N, = _shape(z, 1, "z[N]")
     if y.shape != (N,):
         raise _misfit((y, (N,), "y[N]"))
-    # L = sum[n](softplus(z[n]) - y[n]*z[n])/max(N, 1)
-    L = dtype.type((_softplus(z) - y*z).sum()/max(N, 1))
+    # L = sum[n](softplus(z[n]) - y[n]*z[n])/N
+    L = dtype.type((_softplus(z) - y*z).sum()/N)
     return L, (z, y, N, dtype,)
 
 

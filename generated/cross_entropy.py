@@ -133,8 +133,8 @@ def forward(*, Z, y):
         raise _misfit((y, (N, C), "y[N,C]"))
     # Z_log[n,c] = Z[n,c] - L_lse[n]
     Z_log = _log_softmax(Z, 1)                      # (N, C)
-    # L = -sum[n,c](y[n,c]*Z_log[n,c])/max(N, 1)
-    L = dtype.type(-(np.vdot(y, Z_log)/max(N, 1)))
+    # L = -sum[n,c](y[n,c]*Z_log[n,c])/N
+    L = dtype.type(-(np.vdot(y, Z_log)/N))
     return L, (y, Z_log, N, C, dtype,)
 
 

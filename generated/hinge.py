@@ -77,10 +77,10 @@ def forward(*, z, y):
     N, = _shape(z, 1, "z[N]")
     if y.shape != (N,):
         raise _misfit((y, (N,), "y[N]"))
-    # L = sum[n](relu(1 - y[n]*z[n]))/max(N, 1)
+    # L = sum[n](relu(1 - y[n]*z[n]))/N
     part = 1 - y*z
     part.clip(0, np.inf, out=part)
-    L = dtype.type(part.sum()/max(N, 1))
+    L = dtype.type(part.sum()/N)
     return L, (z, y, N, dtype,)
 
 

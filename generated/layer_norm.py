@@ -120,11 +120,11 @@ def forward(*, X, gamma, beta, eps):
     N, D = _shape(X, 2, "X[N,D]")
     if not (gamma.shape == (D,) and beta.shape == (D,)):
         raise _misfit((gamma, (D,), "gamma[D]"), (beta, (D,), "beta[D]"))
-    # mu[n] = sum[d](X[n,d])/max(D, 1)
-    mu = _row_sums(X)/max(D, 1)                     # (N,)
-    # var[n] = sum[d]((X[n,d] - mu[n])**2)/max(D, 1)
+    # mu[n] = sum[d](X[n,d])/D
+    mu = _row_sums(X)/D                             # (N,)
+    # var[n] = sum[d]((X[n,d] - mu[n])**2)/D
     part = X - mu[:, None]
-    var = np.vecdot(part, part)/max(D, 1)           # (N,)
+    var = np.vecdot(part, part)/D                   # (N,)
     # Y[n,d] = gamma[d]*(X[n,d] - mu[n])/sqrt(var[n] + eps) + beta[d]
     part *= gamma
     part /= np.sqrt(var + eps)[:, None]

@@ -130,8 +130,8 @@ def forward(*, X, W1, b1, w2, b2, y):
     a = np.tanh(a_in, out=a_in)                     # (N, H)
     # z[n] = sum[h](a[n,h]*w2[h]) + b2
     z = a @ w2 + b2                                 # (N,)
-    # L = sum[n](softplus(z[n]) - y[n]*z[n])/max(N, 1)
-    L = dtype.type((_softplus(z) - y*z).sum()/max(N, 1))
+    # L = sum[n](softplus(z[n]) - y[n]*z[n])/N
+    L = dtype.type((_softplus(z) - y*z).sum()/N)
     return L, (X, W1, w2, y, a, z, N, I, H, dtype,)
 
 

@@ -155,8 +155,8 @@ def forward(*, X, W1, b1, W2, b2, y):
     Z += b2                                         # (N, C)
     # Z_log[n,c] = Z[n,c] - L_lse[n]
     Z_log = _log_softmax(Z, 1, out=Z)               # (N, C)
-    # L = -sum[n,c](y[n,c]*Z_log[n,c])/max(N, 1)
-    L = dtype.type(-(np.vdot(y, Z_log)/max(N, 1)))
+    # L = -sum[n,c](y[n,c]*Z_log[n,c])/N
+    L = dtype.type(-(np.vdot(y, Z_log)/N))
     return L, (X, W1, W2, y, a, Z_log, N, I, H, C, dtype,)
 
 

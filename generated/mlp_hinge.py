@@ -107,8 +107,8 @@ def forward(*, X, W1, b1, w2, b2, y):
     a = np.tanh(a_in, out=a_in)                     # (N, H)
     # z[n] = sum[h](a[n,h]*w2[h]) + b2
     z = a @ w2 + b2                                 # (N,)
-    # L = sum[n](relu(1 - y[n]*z[n]))/max(N, 1)
-    L = dtype.type((1 - y*z).clip(0, np.inf).sum()/max(N, 1))
+    # L = sum[n](relu(1 - y[n]*z[n]))/N
+    L = dtype.type((1 - y*z).clip(0, np.inf).sum()/N)
     return L, (X, W1, w2, y, a, z, N, I, H, dtype,)
 
 

@@ -106,9 +106,9 @@ def forward(*, X, W1, b1, W2, b2, y):
     # Y[n,o] = sum[h](a[n,h]*W2[h,o]) + b2[o]
     Y = a @ W2
     Y += b2                                         # (N, O)
-    # L = 0.5*sum[n,o]((Y[n,o] - y[n,o])**2)/max(N, 1)
+    # L = 0.5*sum[n,o]((Y[n,o] - y[n,o])**2)/N
     part = Y - y
-    L = dtype.type(0.5*np.vdot(part, part)/max(N, 1))
+    L = dtype.type(0.5*np.vdot(part, part)/N)
     return L, (X, W1, W2, y, a, Y, N, I, H, O, dtype,)
 
 

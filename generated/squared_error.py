@@ -77,9 +77,9 @@ def forward(*, Y, y):
     N, O = _shape(Y, 2, "Y[N,O]")
     if y.shape != (N, O):
         raise _misfit((y, (N, O), "y[N,O]"))
-    # L = 0.5*sum[n,o]((Y[n,o] - y[n,o])**2)/max(N, 1)
+    # L = 0.5*sum[n,o]((Y[n,o] - y[n,o])**2)/N
     part = Y - y
-    L = dtype.type(0.5*np.vdot(part, part)/max(N, 1))
+    L = dtype.type(0.5*np.vdot(part, part)/N)
     return L, (Y, y, N, O, dtype,)
 
 

@@ -246,13 +246,13 @@ def forward(*, X, g1, c1, Wq, Wk, Wv, Wo, g2, c2, W1, b1, W2, b2, eps):
             (Wv, (H, D, E), "Wv[H,D,E]"), (Wo, (H, E, D), "Wo[H,E,D]"), (g2, (D,), "g2[D]"), (c2, (D,), "c2[D]"),
             (W1, (D, F), "W1[D,F]"), (b1, (F,), "b1[F]"), (W2, (F, D), "W2[F,D]"), (b2, (D,), "b2[D]"),
         )
-    # m1[n,i] = sum[d](X[n,i,d])/max(D, 1)
+    # m1[n,i] = sum[d](X[n,i,d])/D
     m1 = _row_sums(X)
-    m1 /= max(D, 1)                                 # (N, T)
-    # v1[n,i] = sum[d]((X[n,i,d] - m1[n,i])**2)/max(D, 1)
+    m1 /= D                                         # (N, T)
+    # v1[n,i] = sum[d]((X[n,i,d] - m1[n,i])**2)/D
     part = X - m1[..., None]
     v1 = np.vecdot(part, part)
-    v1 /= max(D, 1)                                 # (N, T)
+    v1 /= D                                         # (N, T)
     # X1[n,i,d] = g1[d]*(X[n,i,d] - m1[n,i])/sqrt(v1[n,i] + eps) + c1[d]
     part2 = v1 + eps
     np.sqrt(part2, out=part2)
@@ -279,13 +279,13 @@ def forward(*, X, g1, c1, Wq, Wk, Wv, Wo, g2, c2, W1, b1, W2, b2, eps):
     # R[n,i,d] = X[n,i,d] + sum[h,e](Z[n,h,i,e]*Wo[h,e,d])
     R = (Z.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wo.reshape(H*E, D)).reshape(N, T, D)
     R += X                                          # (N, T, D)
-    # m2[n,i] = sum[d](R[n,i,d])/max(D, 1)
+    # m2[n,i] = sum[d](R[n,i,d])/D
     m2 = _row_sums(R)
-    m2 /= max(D, 1)                                 # (N, T)
-    # v2[n,i] = sum[d]((R[n,i,d] - m2[n,i])**2)/max(D, 1)
+    m2 /= D                                         # (N, T)
+    # v2[n,i] = sum[d]((R[n,i,d] - m2[n,i])**2)/D
     part3 = R - m2[..., None]
     v2 = np.vecdot(part3, part3)
-    v2 /= max(D, 1)                                 # (N, T)
+    v2 /= D                                         # (N, T)
     # X2[n,i,d] = g2[d]*(R[n,i,d] - m2[n,i])/sqrt(v2[n,i] + eps) + c2[d]
     part4 = v2 + eps
     np.sqrt(part4, out=part4)

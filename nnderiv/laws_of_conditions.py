@@ -90,8 +90,6 @@ def into_cases(term: Term, dims: Ranges, ctx: Context) -> Term:
     short = not any(_cases(n) for f in beside for n in walk(f)) and sum(1 for f in beside for _ in walk(f)) <= SHORT
     if not short or not any(map(reads, beside)):
         return term
-    if any(r.tensor in ctx.program.components for r in reads(chains[0])):
-        return term  # in a recurrence the choice is made for all steps at once, before the loop
     body: Expr = ZERO
     for condition, value in reversed(_cases(chains[0])):
         body = where(condition, _decided(product([value, *beside]), condition), body)

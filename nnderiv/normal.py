@@ -56,8 +56,8 @@ from .within import readable as readable
 def normalise(program: Program, empty: Collection[str] = ()) -> Program:
     """The normal form of a program; new equations stand before the one that needs them.
 
-    In a formula, sizes count as at least 1. With `empty`, those that may be 0 nevertheless, reductions say so where they must: that
-    there is nothing to read at x[T-1], which a name stands for; and that the mean of nothing is 0.
+    In a formula, sizes count as at least 1. With `empty`, those that may be 0 nevertheless, reductions say where there is nothing to
+    read at x[T-1], which a name stands for.
     """
     return _Normaliser(settle(program), frozenset(empty)).run()
 
@@ -150,7 +150,7 @@ class _Normaliser:
             for i in e.indices:
                 count = count * self.equation.ranges[i].size
             total = self.sum_(Reduce("sum", e.indices, e.body))
-            if not never_negative(count - 1, {}, self.positive - self.empty):
+            if not never_negative(count - 1, {}, self.positive):
                 count = Int.extreme("max", count, Int.of(1))  # the mean of nothing is 0
             below = integer(count)
             return product([Op("/", (ONE, below)), *factors(total)])

@@ -92,11 +92,6 @@ def test_what_has_values_anyway_needs_no_question() -> None:
     "y = sum[n](w[n]*softmax[n](w[n] + cos(x[T-1,n])))",
     "y = sum[n](tanh(x[T-1,n] + sum[m](w[m]*w[n])))",
     "z[t,n] = tanh(x[t,n])\ny = max[n](w[n] + cos(z[T-1,n]))",
-    "y = mean[t,n](x[t,n]*w[n])",
-    "y[n] = mean[t](tanh(x[t,n])) + w[n]",
-    "y = mean[n](w[n]*mean[t](x[t,n])) + mean[n](w[n]*x[T-1,n])",
-    "y = sum[n](w[n]) - mean[n](log_softmax[n](x[0,n]*2))",
-    "m[t] = mean[n](x[t,n])\nv[t] = mean[n]((x[t,n] - m[t])**2)\ny[t,n] = (x[t,n] - m[t])/sqrt(v[t] + 0.1)*w[n]",
 ])
 def test_a_reduction_knows_that_there_is_nothing_whatever_stands_for_what_it_reads(y: str) -> None:
     """The formula leaves that out: with T = 0, what does not change has gradients there, and none that are no numbers here."""

@@ -1,9 +1,9 @@
 """Programs -> program whose reductions are right where sizes are 0, which formulas leave out:
 
     y_of[n] = w[n] + cos(x[T-1,n]),  y = max[n](y_of[n])         y = max[n](where(0 < T, y_of[n], −∞))
-    y = mean[n](x[n]) = sum[n](x[n])/N                           y = sum[n](x[n])/max(1, N)
 
 Rule 2 asks what was written whether there is anything to read; a name that stands for it does not tell. Gradients know by the values.
+A mean stays a sum divided by a size, as one writes it, and NumPy's nan where that is 0.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from ..derivative import rename_tensors
-from ..expr import Expr, IntValue, Op, Reduce, conjunction, conjuncts, integer, map_children, map_ints, nothing, own_reads, walk, where
+from ..expr import Expr, Op, Reduce, conjunction, conjuncts, map_children, map_ints, nothing, own_reads, walk, where
 from ..integer import Int
 from ..normal import normalise
 from ..program import Equation, Program
@@ -26,7 +26,6 @@ class Nothing:
 
     body: Expr
     exact: Expr
-    divisors: dict[Expr, Expr] = field(default_factory=dict)
     conditions: dict[Sum, list[Expr]] = field(default_factory=dict)
 
     def at(self, sizes: Mapping[str, Int]) -> Nothing:
@@ -35,8 +34,7 @@ class Nothing:
         def fixed(e: Expr) -> Expr:
             return map_ints(lambda value: value.subst(sizes), e)
 
-        return Nothing(fixed(self.body), fixed(self.exact), {fixed(a): fixed(b) for a, b in self.divisors.items()},
-                       {key: [*map(fixed, cs)] for key, cs in self.conditions.items()})
+        return Nothing(fixed(self.body), fixed(self.exact), {key: [*map(fixed, cs)] for key, cs in self.conditions.items()})
 
 
 def for_empty(original: Program, names: dict[str, str], sizes: Mapping[str, Int]) -> dict[str, Nothing]:
@@ -57,17 +55,12 @@ def with_nothing(program: Program, said: Mapping[str, Nothing]) -> Program:
 
 
 def _asks(e: Reduce, around: Equation) -> bool:
-    """Whether a reduction is a mean, or reads a place that no index moves."""
-    return e.op == "mean" or any(not s.symbols() & around.ranges.keys() for _, subs in own_reads(e.body) for s in subs)
+    """Whether a reduction reads a place that no index moves."""
+    return any(not s.symbols() & around.ranges.keys() for _, subs in own_reads(e.body) for s in subs)
 
 
 def _nothing(plain: Expr, exact: Expr) -> Nothing:
     found = Nothing(plain, exact)
-    below = [{n.args[1] for n in walk(e) if isinstance(n, Op) and n.op == "/"} for e in (plain, exact)]
-    for n in below[0] - below[1]:
-        some = integer(Int.extreme("max", n.value, Int.of(1))) if isinstance(n, IntValue) else n
-        if some in below[1]:
-            found.divisors[n] = some
     for a, b in zip(_reductions(plain), _reductions(exact), strict=True):
         known, asked = (conjuncts(r.body.args[0]) if isinstance(r.body, Op) and r.body.op == "where" else () for r in (a, b))
         if (a.op, a.indices) == (b.op, b.indices) and (more := [c for c in asked if c not in known]):
@@ -85,8 +78,6 @@ def _said(e: Expr, said: Nothing) -> Expr:
 
     def visit(n: Expr) -> Expr:
         n = map_children(visit, n)
-        if isinstance(n, Op) and n.op == "/":
-            return Op("/", (n.args[0], said.divisors.get(n.args[1], n.args[1])))
         asked = said.conditions.get((n.op, n.indices), []) if isinstance(n, Reduce) else []
         return Reduce(n.op, n.indices, where(conjunction(asked), n.body, nothing(n.op))) if isinstance(n, Reduce) and asked else n
 
