@@ -8,11 +8,10 @@ recurrence the slope, which does not wait for e, is computed before it.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, replace
-from fractions import Fraction
 
-from ..expr import HALF, ONE, ZERO, Expr, Num, Op, Reduce, additive_terms, factors, map_children, mul, neg, product, reads, where
+from ..expr import HALF, ONE, ZERO, Expr, Op, Reduce, add, factors, map_children, mul, neg, num, product, reads, where
+from ..logarithms import multiplied_out
 from ..program import Program
 from .facts import Facts
 
@@ -51,7 +50,8 @@ class Choice:
         if not (isinstance(less, Op) and less.op == "where" and less.args[0] in (Op("==", more.args), Op("==", more.args[::-1]))):
             return None
         tie, mean, below = less.args
-        return Choice(more, tie, above, below) if _linear(mul([Num(Fraction(2)), mean])) == _linear(above + below) else None
+        is_mean = multiplied_out(add([mul([num(2), mean]), neg(above), neg(below)])) == ZERO
+        return Choice(more, tie, above, below) if is_mean else None
 
     def as_product(self, above: Expr) -> Expr:
         """The slope behind the first factor, from which a gradient comes: dy·slope is often asked for again."""
@@ -59,21 +59,3 @@ class Choice:
         first = next(k for k, f in enumerate(parts) if reads(f)) + 1
         slope = where(self.more, ONE, where(self.tie, HALF, ZERO))
         return product([*parts[:first], slope, *parts[first:]])
-
-
-def _linear(e: Expr, scale: Fraction = Fraction(1)) -> Counter[frozenset[tuple[Expr, int]]]:
-    """The number before each product in a sum, 2·(a + b) multiplied out."""
-    found = Counter[frozenset[tuple[Expr, int]]]()
-    for sign, t in additive_terms(e):
-        value, others = sign*scale, Counter[Expr]()
-        for f in factors(t):
-            if isinstance(f, Num):
-                value *= f.value
-            else:
-                others[f] += 1
-        ((inner, _),) = others.items() if len(others) == others.total() == 1 else ((ZERO, 0),)
-        if len(additive_terms(inner)) > 1:
-            found.update(_linear(inner, value))
-        else:
-            found[frozenset(others.items())] += value  # type: ignore[assignment]
-    return Counter({key: value for key, value in found.items() if value})
