@@ -270,8 +270,9 @@ class _Lowering:
                 body.line(f'    raise ValueError(f"{r.left} is {{{r.left}}} and {r.right} is {{{r.right}}}: {reason}")')
 
         for divisor in divisors(self.original):
-            body.line(f"if {_in_brackets(divisor)} == 0:")
-            body.line(f'    raise ValueError("{divisor} is 0; an index or a size is divided by it")')
+            some = "".join(f" and {_in_brackets(count)} > 0" for count in divisor.counts)
+            body.line(f"if {_in_brackets(divisor.value)} == 0{some}:")
+            body.line(f'    raise ValueError("{divisor.value} is 0; an index or a size is divided by it")')
 
     def shapes(self, body: Body) -> None:
         """Learn the sizes from the inputs that show them first, then compare all that can differ."""
