@@ -67,7 +67,12 @@ def extreme(e: Int, ranges: Mapping[str, Range], upper: bool, positive: Collecti
 
 def never_ends_early(size: Int, sizes: Collection[str], positive: Collection[str]) -> bool:
     """Whether the size of a range is never negative, even where some of these sizes are 0: T is not, T − 1 may be."""
-    return never_negative(size.subst({n: Int.symbol(n) - 1 for n in sizes if n in size.symbols()}), {}, positive)
+    return never_negative(size.subst(one_less(n for n in sizes if n in size.symbols())), {}, positive)
+
+
+def one_less(sizes: Iterable[str]) -> dict[str, Int]:
+    """N − 1 for N: what holds of these where N is at least 1 holds of the sizes where they may be 0."""
+    return {n: Int.symbol(n) - 1 for n in sizes}
 
 
 def never_negative(

@@ -162,10 +162,9 @@ class Exponentials:
 
     def within(self, parts: list[Expr], kept: tuple[str, ...]) -> Expr | None:
         """exp(a)·Σ c/(exp(a) + exp(b)) as Σ of a quotient."""
-        exps = [f for f in parts if isinstance(f, Op) and f.op == "exp"]
-        k = next((k for k, f in enumerate(parts) if exps and isinstance(f, Reduce) and f.op == "sum"), None)
-        if k is None or not isinstance(total := parts[k], Reduce):
+        if (found := beside_a_sum(parts)) is None:
             return None
+        exps, total = found
         below = [t for f in factors(total.body) if isinstance(f, Op) and is_reciprocal(f) for _, t in additive_terms(_base(f.args[1]))]
         own = next((f for f in exps if f in below and not free_symbols(f) & {*total.indices} and self.logs.is_inside(total.body)), None)
         if own is None:
@@ -280,6 +279,13 @@ class Exponentials:
             if same and subst_indices(total.body, places) == a:
                 return Reduce("softmax", letters, a)
         return None
+
+
+def beside_a_sum(parts: list[Expr]) -> tuple[list[Op], Reduce] | None:
+    """The exponentials among some factors, and the first sum, if there are both."""
+    exps = [f for f in parts if isinstance(f, Op) and f.op == "exp"]
+    total = next((f for f in parts if isinstance(f, Reduce) and f.op == "sum"), None)
+    return (exps, total) if exps and total is not None else None
 
 
 def _is_probability(e: Expr) -> bool:

@@ -362,6 +362,15 @@ def factors(e: Expr) -> list[Expr]:
     return [] if e == ONE else [e]
 
 
+def monomials(e: Expr) -> list[tuple[Fraction, tuple[Expr, ...]]]:
+    """The terms of a sum, each as a number and factors."""
+    found = []
+    for s, t in additive_terms(e):
+        numbers = [f.value for f in factors(t) if isinstance(f, Num)]
+        found.append((prod(numbers, start=Fraction(s)), tuple(f for f in factors(t) if not isinstance(f, Num))))
+    return found
+
+
 def product(parts: list[Expr]) -> Expr:
     """The inverse of factors: one fraction, reciprocals gathered in its denominator."""
     above = [f for f in parts if not is_reciprocal(f)]

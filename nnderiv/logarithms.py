@@ -19,7 +19,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from math import prod
 
 from .expr import (
     INF,
@@ -40,6 +39,7 @@ from .expr import (
     factors,
     has_reduction,
     is_reciprocal,
+    monomials,
     neg,
     num,
     own_reads,
@@ -341,20 +341,11 @@ def multiplied_out(e: Expr) -> Expr:
         for f in factors(t):
             square = isinstance(f, Op) and f.op == "**" and f.args[1] == num(2)
             for base in [f.args[0]]*2 if isinstance(f, Op) and square else [f]:
-                found = [(c*d, (*a, *b)) for c, a in found for d, b in _monomials(base)]
+                found = [(c*d, (*a, *b)) for c, a in found for d, b in monomials(base)]
         for c, parts in found:
             alike = tuple(sorted(parts, key=str))
             total[alike] = total.get(alike, Fraction(0)) + c
     return add([product([num(c), *parts]) for parts, c in total.items() if c])
-
-
-def _monomials(e: Expr) -> list[tuple[Fraction, tuple[Expr, ...]]]:
-    """The terms of a sum, each as a number and factors."""
-    found = []
-    for s, t in additive_terms(e):
-        numbers = [f.value for f in factors(t) if isinstance(f, Num)]
-        found.append((prod(numbers, start=Fraction(s)), tuple(f for f in factors(t) if not isinstance(f, Num))))
-    return found
 
 
 def never_positive(e: Expr) -> bool:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from .expr import ZERO, Expr, Num, Op, add, additive_terms, factors, neg, num, product
+from .expr import ZERO, Expr, Num, Op, add, monomials, neg, num, product
 
 
 def saturated(e: Op) -> Expr:
@@ -38,11 +38,7 @@ def _linear(e: Expr) -> tuple[Fraction, Expr, Fraction] | None:
     """(u, a, v) of u exp(a) + v with numbers u ≠ 0 and v."""
     u, v = Fraction(0), Fraction(0)
     a: Expr = ZERO
-    for s, t in additive_terms(e):
-        c = Fraction(s)
-        rest: list[Expr] = []
-        for f in factors(t):
-            c, rest = (c*f.value, rest) if isinstance(f, Num) else (c, [*rest, f])
+    for c, rest in monomials(e):
         if not rest:
             v += c
             continue

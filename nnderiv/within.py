@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from .bounds import inside, never_negative
+from .bounds import inside, never_negative, one_less
 from .expr import Expr, compare
 from .integer import Int
 from .program import Program, Range
@@ -32,7 +32,7 @@ def readable(
             if not (known and never_negative(axis.hi - 1 - sub, ranges, positive)):
                 conditions.append(compare("<", sub, axis.hi))
         elif sizes and not sub.elements() and not sub.symbols() & ranges.keys():
-            less = {n: Int.symbol(n) - 1 for n in sizes}
+            less = one_less(sizes)
             if not inside(sub.subst(less), axis.subst(less), {}, positive):
                 conditions.append(compare("<", Int.of(0), axis.size))
     return conditions

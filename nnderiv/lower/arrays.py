@@ -11,7 +11,7 @@ import string
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from ..bounds import inside, never_ends_early, never_negative
+from ..bounds import inside, never_ends_early, never_negative, one_less
 from ..expr import ZERO, Expr, IntValue, walk
 from ..integer import Atom, Element, Extreme, FloorDiv, Int, Mod
 from ..program import Range, Ranges
@@ -84,7 +84,7 @@ class Frame:
     @property
     def less(self) -> dict[str, Int]:
         """Sizes by what is at least 0 where they are at least 1: what holds of these holds where something is empty too."""
-        return {n: Int.symbol(n) - 1 for n in self.positive - self.certain}
+        return one_less(self.positive - self.certain)
 
     def number(self, array: Array) -> Array:
         """A Python number as one of NumPy, which knows division by zero."""

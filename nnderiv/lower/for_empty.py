@@ -37,15 +37,17 @@ class Nothing:
         return Nothing(fixed(self.body), fixed(self.exact), {key: [*map(fixed, cs)] for key, cs in self.conditions.items()})
 
 
-def for_empty(original: Program, names: dict[str, str], sizes: Mapping[str, Int]) -> dict[str, Nothing]:
-    """What is to be said, by tensors; `names`: what the normal form calls some tensors of the original program."""
+def for_empty(original: Program, form: Program, sizes: Mapping[str, Int]) -> dict[str, Nothing]:
+    """What is to be said, by the tensors of the normal form of the original program, which has the same equations by its own names."""
     if not any(_asks(n, e) for e in original.equations for n in walk(e.body) if isinstance(n, Reduce)):
         return {}
-    forms = normalise(original), normalise(original, original.sizes)
-    plain, exact = (rename_tensors(p, names).equations for p in forms)
-    if [(e.tensor, e.subs) for e in plain] != [(e.tensor, e.subs) for e in exact]:
+    exact = normalise(original, original.sizes)
+    names = {x.tensor: e.tensor for e, x in zip(form.equations, exact.equations, strict=False)}
+    exact = rename_tensors(exact, names)
+    if [(e.tensor, e.subs) for e in form.equations] != [(e.tensor, e.subs) for e in exact.equations]:
         return {}  # they name other things; nobody knows which is which
-    return {e.tensor: _nothing(e.body, x.body).at(sizes) for e, x in zip(plain, exact, strict=True) if e.body != x.body and not e.is_base}
+    pairs = zip(form.equations, exact.equations, strict=True)
+    return {e.tensor: _nothing(e.body, x.body).at(sizes) for e, x in pairs if e.body != x.body and not e.is_base}
 
 
 def with_nothing(program: Program, said: Mapping[str, Nothing]) -> Program:

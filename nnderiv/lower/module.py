@@ -78,10 +78,10 @@ def lower(
     `sizes`, the module is for these sizes only, and refuses others.
     """
     known, passes = sizes or {}, checked(without)
+    nothing = for_empty(original, gradients.forward, known)
     gradients = gradients if "narrow" in passes else _narrowed(gradients, original, known)
     forward, backward = (specialise.specialise(p, known) for p in (gradients.forward, gradients.backward))
     special = replace(gradients, forward=forward, backward=backward)
-    nothing = for_empty(original, {y: n for n, y in zip(forward.outputs, original.outputs, strict=True) if n != y}, known)
     return Module(_Lowering(special, specialise.specialise(original, known), passes, threads, known, nothing).source)
 
 

@@ -7,10 +7,26 @@ from __future__ import annotations
 
 from collections import Counter
 from fractions import Fraction
-from math import prod
 
 from ..exponentials import copies, exponent
-from ..expr import ONE, ZERO, Expr, Num, Op, add, additive_terms, factors, free_symbols, is_reciprocal, neg, num, product, signed, walk
+from ..expr import (
+    ONE,
+    ZERO,
+    Expr,
+    Num,
+    Op,
+    add,
+    additive_terms,
+    factors,
+    free_symbols,
+    is_reciprocal,
+    monomials,
+    neg,
+    num,
+    product,
+    signed,
+    walk,
+)
 
 
 def exponents(e: Expr) -> list[Expr]:
@@ -23,10 +39,7 @@ def exponents(e: Expr) -> list[Expr]:
 
 def _scaled(e: Expr) -> tuple[Expr, Fraction] | None:
     """(a, c) of c·exp(a), for a number c > 0."""
-    parts = factors(e)
-    numbers = [f.value for f in parts if isinstance(f, Num)]
-    others = [f for f in parts if not isinstance(f, Num)]
-    c = prod(numbers, start=Fraction(1))
+    ((c, others),) = monomials(e)
     x = ZERO if not others else exponent(others[0]) if len(others) == 1 else None
     return None if x is None or c <= 0 else (x, c)
 

@@ -20,6 +20,7 @@ from dataclasses import replace
 
 from ..bounds import never_negative
 from ..conditions import facts, solved
+from ..exponentials import beside_a_sum
 from ..expr import (
     INF,
     ONE,
@@ -125,10 +126,9 @@ class _Shift:
     def within(self, e: Op) -> Expr:
         """exp(a)·Σ c/(exp(a) + exp(b)) as Σ of what is shifted."""
         parts = factors(e)
-        exps = [f for f in parts if isinstance(f, Op) and f.op == "exp"]
-        k = next((k for k, f in enumerate(parts) if exps and isinstance(f, Reduce) and f.op == "sum"), None)
-        if k is None or not isinstance(total := parts[k], Reduce):
+        if (beside := beside_a_sum(parts)) is None:
             return e
+        exps, total = beside
         for f in exps:
             whole = product([f, *factors(total.body)])
             found = quotient(whole) if isinstance(whole, Op) and not free_symbols(f) & {*total.indices} else whole
