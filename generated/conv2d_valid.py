@@ -301,7 +301,7 @@ def forward(*, X, K, b):
     # Y[n,o,i,j] = sum[c,u,v](K[o,c,u,v]*X[n,c,i+u,j+v]) + b[o]
     Y = np.empty((N, O, n_i, n_j), dtype)
     K_flat = K.transpose(2, 0, 3, 1).reshape(U, O, V*C)
-    for start, stop, count in _blocks(0, N, C*V*n_i*n_j):
+    for start, stop, count in _blocks(0, N, C*V*n_i*n_j + O*n_i*n_j):
         windows = _Rows((count, C), (H, W), ((0, (U, 1), (n_i, 1)), (0, (V, 1), (n_j, 1))), dtype)
         for first in range(start, stop, count):
             n = slice(first, first + count)

@@ -94,7 +94,8 @@ class ByImage:
             body.code.note = note
             self.sums(p)
         start, stop, first = body.fresh("start"), body.fresh("stop"), body.fresh("first")
-        sizes = ", ".join(self.largest(products, of) for of in ([self.rows_of] if self.by_row else [self.columns_of, self.work_of]))
+        of = (self.rows_of, self.matrix_of) if self.by_row else (self.columns_of, self.work_of)
+        sizes = (" + " if self.by_row else ", ").join(self.largest(products, indices) for indices in of)
         body.code.note = -1
         with body.inside(f"for {start}, {stop}, {self.count} in _blocks({begin}, {end}, {sizes}):"):
             for p in products:
@@ -145,6 +146,10 @@ class ByImage:
     def rows_of(self, p: Product) -> tuple[str, ...]:
         """The indices of what a tap of the first axis sees in one image."""
         return (*self.lead(p), *p.kernel[1:], *p.image)
+
+    def matrix_of(self, p: Product) -> tuple[str, ...]:
+        """The indices of what the product for one image gives."""
+        return tuple(i for i in p.equation.indices if i != p.batch)
 
     def work_of(self, p: Product) -> tuple[str, ...]:
         """The indices of a product of matrices, for one image: of the columns and of the other side, without those of both."""
