@@ -84,18 +84,16 @@ class _Taps:
     """Some images and the windows that slide over their last axes. On each of these, (start, (taps, step), (count, stride)) says that
     window k reads at tap t what stands at start + t*step + k*stride, and 0 (or another value) outside. Entries a stride apart lie
     side by side, with that value between them, so that one tap of all windows is one run of memory. The run goes on behind the
-    last window of each axis where that makes it little longer: `shape` says how far; what stands there is of no use. Where it is to
-    be narrow, it ends with the last window, and the taps of the last axis have memory of their own, so that rows follow each other."""
+    last window of each axis where that makes it little longer: `shape` says how far; what stands there is of no use."""
 
-    def __init__(self, leading, sizes, axes, dtype, outside=0, narrow=False):
-        apart = len(axes) - 1 if narrow and len(axes) > 1 else None
-        lanes = [_lanes(n, *axis, k == apart) for k, (n, axis) in enumerate(zip(sizes, axes))]
+    def __init__(self, leading, sizes, axes, dtype, outside=0):
+        lanes = [_lanes(n, *axis) for n, axis in zip(sizes, axes)]
         counts, lengths = [max(0, count) for _, _, (count, _) in axes], [length for _, _, length in lanes]
         self.outside, self.shape, self.memory, self.images, self.taps = outside, counts.copy(), {}, [], []
         idle = 1
         for k in range(len(axes) - 1, -1, -1):
             idle *= lengths[k]/max(1, counts[k])
-            if narrow or idle > 1.4 or axes[k][-1][1] < 1:
+            if idle > 1.4 or axes[k][-1][1] < 1:
                 break
             self.shape[k] = lengths[k]
         self.windows, self.columns = (*leading[-1:], *self.shape), None
@@ -176,6 +174,48 @@ class _Taps:
             images[there] = here
 
 
+class _Rows:
+    """Some images and the windows that slide over their last axes, as in `_Taps`, entry by entry along the first of these. What a tap
+    of that axis sees in all windows, with all taps of the others, is a matrix for each image; the next tap sees the same memory, from
+    some rows further on. There is nothing behind the last windows."""
+
+    def __init__(self, leading, sizes, axes, dtype):
+        (reads, held, length), *beside = [_lanes(n, *axis, k > 0) for k, (n, axis) in enumerate(zip(sizes, axes))]
+        (images, *channels), (count, *counts) = leading, (max(0, count) for _, _, (count, _) in axes)
+        taps, run = [()], _product(counts)
+        for others, _, _ in beside:
+            taps = [(*tap, lane) for tap in taps for _, _, _, lane in others]
+        shape = (images, len(taps), *channels, length, *counts)
+        whole, depth = _product(shape), len(taps)*_product(channels)
+        memory = np.zeros(whole + run*max((shift for _, _, shift, _ in reads), default=0), dtype)
+        self.images, self.columns, self.part = [], None, None
+        for (here, there), (k, tap) in [(rows, tap) for rows in held.values() for tap in enumerate(taps)]:
+            places = [inside[lane] for (_, inside, _), lane in zip(beside, tap)]
+            view = memory[:whole].reshape(shape)[(slice(None), k, ..., here, *(place for place, _ in places))]
+            self.images.append((view, (..., there, *(place for _, place in places))))
+        self.taps = [memory[run*shift:run*shift + whole].reshape(images, depth, length*run)[..., :count*run] for _, _, shift, _ in reads]
+
+    def put(self, images):
+        """The images to look at."""
+        for here, there in self.images:
+            here[...] = images[there]
+
+    def product(self, weights, out):
+        """out = the sum over all taps of the first axis, weights[tap] @ what it sees; all at once where that has few rows."""
+        taps = self.taps
+        if len(taps) > 1 and weights.shape[-1] < 8:
+            self.columns = np.concatenate(taps, 1, out=self.columns)
+            taps, weights = [self.columns], [np.concatenate(weights, 1)]
+        if not taps:
+            out[...] = 0
+        for k, (tap, weight) in enumerate(zip(taps, weights)):
+            if k == 0:
+                np.matmul(weight, tap, out=out)
+            else:
+                self.part = np.matmul(weight, tap, out=self.part)
+                out += self.part
+
+
 def _only(A, part):
     """A part of A, and 0 elsewhere."""
     out = np.zeros_like(A)
@@ -183,7 +223,7 @@ def _only(A, part):
     return out
 
 
-def _lanes(n, start, taps, windows, apart):
+def _lanes(n, start, taps, windows, apart=False):
     """One axis of n entries, sorted into lanes of every stride-th entry: ([(tap, windows, where they begin in the lane, lane), ...],
     {lane: (the part of it that is on the axis, the part of the axis)}, from one lane to the next). What a lane lacks at its end is
     what lies outside before the next begins. apart: each tap has a lane of its own."""
@@ -260,17 +300,15 @@ def forward(*, X, K, b):
     n_j = max(0, W - V + 1)  # values of j
     # Y[n,o,i,j] = sum[c,u,v](K[o,c,u,v]*X[n,c,i+u,j+v]) + b[o]
     Y = np.empty((N, O, n_i, n_j), dtype)
-    K_flat = K.transpose(0, 2, 3, 1).reshape(O, U*V*C)
-    for start, stop, count in _blocks(0, N, C*U*V*n_i*n_j):
-        windows = _Taps((count, C), (H, W), ((0, (U, 1), (n_i, 1)), (0, (V, 1), (n_j, 1))), dtype, narrow=True)
-        columns = np.empty((count, U, V, C, n_i, n_j), dtype)
+    K_flat = K.transpose(2, 0, 3, 1).reshape(U, O, V*C)
+    for start, stop, count in _blocks(0, N, C*V*n_i*n_j + O*n_i*n_j):
+        windows = _Rows((count, C), (H, W), ((0, (U, 1), (n_i, 1)), (0, (V, 1), (n_j, 1))), dtype)
         for first in range(start, stop, count):
             n = slice(first, first + count)
             # Y[n,o,i,j] = sum[c,u,v](K[o,c,u,v]*X[n,c,i+u,j+v]) + b[o]
             windows.put(X[n])
-            windows.copy(columns.transpose(1, 2, 0, 3, 4, 5))
             Y_flat = Y[n].reshape(count, O, n_i*n_j)
-            np.matmul(K_flat, columns.reshape(count, U*V*C, n_i*n_j), out=Y_flat)
+            windows.product(K_flat, out=Y_flat)
             Y[n] += b[:, None, None]                # (count, O, n_i, n_j)
     return Y, (X, K, N, C, H, W, O, U, V, dtype,)
 

@@ -97,18 +97,16 @@ class _Taps:
     """Some images and the windows that slide over their last axes. On each of these, (start, (taps, step), (count, stride)) says that
     window k reads at tap t what stands at start + t*step + k*stride, and 0 (or another value) outside. Entries a stride apart lie
     side by side, with that value between them, so that one tap of all windows is one run of memory. The run goes on behind the
-    last window of each axis where that makes it little longer: `shape` says how far; what stands there is of no use. Where it is to
-    be narrow, it ends with the last window, and the taps of the last axis have memory of their own, so that rows follow each other."""
+    last window of each axis where that makes it little longer: `shape` says how far; what stands there is of no use."""
 
-    def __init__(self, leading, sizes, axes, dtype, outside=0, narrow=False):
-        apart = len(axes) - 1 if narrow and len(axes) > 1 else None
-        lanes = [_lanes(n, *axis, k == apart) for k, (n, axis) in enumerate(zip(sizes, axes))]
+    def __init__(self, leading, sizes, axes, dtype, outside=0):
+        lanes = [_lanes(n, *axis) for n, axis in zip(sizes, axes)]
         counts, lengths = [max(0, count) for _, _, (count, _) in axes], [length for _, _, length in lanes]
         self.outside, self.shape, self.memory, self.images, self.taps = outside, counts.copy(), {}, [], []
         idle = 1
         for k in range(len(axes) - 1, -1, -1):
             idle *= lengths[k]/max(1, counts[k])
-            if narrow or idle > 1.4 or axes[k][-1][1] < 1:
+            if idle > 1.4 or axes[k][-1][1] < 1:
                 break
             self.shape[k] = lengths[k]
         self.windows, self.columns = (*leading[-1:], *self.shape), None
@@ -196,7 +194,7 @@ def _only(A, part):
     return out
 
 
-def _lanes(n, start, taps, windows, apart):
+def _lanes(n, start, taps, windows, apart=False):
     """One axis of n entries, sorted into lanes of every stride-th entry: ([(tap, windows, where they begin in the lane, lane), ...],
     {lane: (the part of it that is on the axis, the part of the axis)}, from one lane to the next). What a lane lacks at its end is
     what lies outside before the next begins. apart: each tap has a lane of its own."""

@@ -336,10 +336,11 @@ def source(text: str) -> str:
 
 def test_a_product_of_matrices_over_windows_goes_by_blocks_of_images() -> None:
     text = source("X[N,C,H,W], K[O,C,U,V] -> Y\nY[n,o,i,j] = sum[c,u,v](K[o,c,u,v]*X[n,c,i+u-1,j+v-1]) for i < H + 3 - U, j < W + 3 - V")
-    assert text.count("in range(start, stop, count):") == 2 and text.count("windows.copy(columns") == 2
+    assert text.count("in range(start, stop, count):") == 2
+    assert text.count("windows.copy(columns") == text.count("windows.product(K_flat, out=Y_flat)") == 1
     assert text.split("def backward")[1].count("exact=True") == 1, "what is summed over all windows"
     assert text.count("] = dY[n]") == 1, "both gradients share the rows of dY"
-    assert text.count("windows = _Taps(") == 2, "both gradients share the windows"
+    assert text.count("windows = _Taps(") == 1, "both gradients share the windows"
     assert "_gather" not in text and "np.arange" not in text
 
 
@@ -351,7 +352,38 @@ def test_the_larger_matrix_of_the_gradient_of_a_kernel_stands_first() -> None:
 def test_a_convolution_is_multiplied_into_where_it_belongs() -> None:
     text = source("X[N,C,H,W], K[O,C,U,V], b[O] -> Y\nY[n,o,i,j] = sum[c,u,v](K[o,c,u,v]*X[n,c,i+u,j+v]) + b[o]")
     text = text.split("def forward")[1].split("def backward")[0]
-    assert "narrow=True" in text and "out=Y_flat)" in text and "Y[n] += b[:, None, None]" in text and "wide" not in text
+    assert "_Rows(" in text and "out=Y_flat)" in text and "Y[n] += b[:, None, None]" in text and "columns" not in text
+
+
+@pytest.mark.parametrize("channels", [1, 9], ids=["one product for all taps", "one for each"])
+@pytest.mark.parametrize("axes", [1, 2, 3])
+@pytest.mark.parametrize("padding, spread", [(0, 1), (1, 1), (2, 1), (0, 2), (1, 3)])
+def test_what_the_next_tap_sees_is_some_rows_further_on(padding: int, spread: int, axes: int, channels: int) -> None:
+    i, u, H, U = "ijk"[:axes], "uvw"[:axes], "HWD"[:axes], "UVT"[:axes]
+    within = ",".join(f"{a}+{spread}*{b}-{padding}" for a, b in zip(i, u, strict=True))
+    over = ", ".join(f"{a} < {n} + {2*padding} - {spread}*({k} - 1)" for a, n, k in zip(i, H, U, strict=True))
+    text = (f"X[N,C,{','.join(H)}], K[O,C,{','.join(U)}], b[O] -> Y\nY[n,o,{','.join(i)}] = "
+            f"sum[c,{','.join(u)}](K[o,c,{','.join(u)}]*X[n,c,{within}]) + b[o] for {over}")
+    rng = np.random.default_rng(0)
+    shapes = {"X": (3, channels, *(8, 7, 9)[:axes]), "K": (2, channels, *(3, 2, 2)[:axes]), "b": (2,)}
+    inputs = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    assert "_Rows(" in source(text)
+    conv = (F.conv1d, F.conv2d, F.conv3d)[axes - 1]
+    expected = conv(*map(torch.tensor, inputs.values()), padding=padding, dilation=spread)
+    assert_close(compiled(text).forward(**inputs)[0], expected.numpy(), "Y")
+
+
+@pytest.mark.parametrize("text, shapes", [
+    ("X[N,C,H,W], A[O,R], K[R,C,U,V] -> Y\nY[n,o,i,j] = sum[c,r,u,v](A[o,r]*K[r,c,u,v]*X[n,c,i+u,j+v])",
+     ((2, 3, 5, 6), (4, 2), (2, 3, 2, 2))),
+    ("X[N,T], K[O,U] -> Y\nY[n,o,i] = tanh(sum[u](K[o,u]*X[n,i+u])) + X[n,i]", ((3, 9), (2, 4))),
+    ("X[N,B,C,T], K[P,Q,B,C,U] -> Y\nY[n,p,q,i] = 2*sum[b,c,u](K[p,q,b,c,u]*X[n,b,c,i+u-1]) for i < T", ((2, 2, 3, 5), (2, 3, 2, 3, 3))),
+], ids=["a kernel in two factors", "no channels", "channels in two axes"])
+def test_what_is_multiplied_row_by_row_is_what_the_interpreter_computes(text: str, shapes: tuple[tuple[int, ...], ...]) -> None:
+    rng = np.random.default_rng(0)
+    inputs = {t.name: rng.normal(size=shape) for t, shape in zip(nd.parse(text).inputs, shapes, strict=True)}
+    assert "_Rows(" in source(text)
+    assert_means(derivation(text), compiled(text), inputs, rng)
 
 
 DEPTHWISE = "X[N,C,H,W], K[C,U,V], b[C] -> Y\nY[n,c,i,j] = sum[u,v](K[c,u,v]*X[n,c,{}]) + b[c]"

@@ -9,10 +9,10 @@ once, is one run of memory. Such runs are longer than there are windows: what st
 multiplied by zeros, and is made finite before (`exact`). The kernel's indices lead in the columns, so that tap after tap is
 copied, multiplied and added as one.
 
-Where all are gathered, into matrices that lie together image by image, the windows are `narrow`: there is nothing at their ends, and
-each product is written where it belongs:
+Where all are gathered, entry by entry along the first axis, into matrices that lie together image by image, they are `_Rows`: what
+the next tap of that axis sees is the same memory, some rows further on, and there are no columns:
 
-    gather   windows.put(X[n]); windows.copy(columns);  np.matmul(K, columns, out=Y[n])
+    gather   windows.put(X[n]);  windows.product(K, out=Y[n])
 
 Channel by channel the other side has no index of its own, and there is no product of matrices:
 
@@ -33,7 +33,8 @@ from ..program import Equation, Range
 from .arrays import Array, Frame, Storage, axis_text, expand, multiplied, permute, read, tuple_text
 from .by_place import at
 from .by_tap import EachPlace
-from .form import ADD, MATMUL, Line, Statement, Term, call, is_reshape, renamed
+from .contract import flattened
+from .form import ADD, MATMUL, Line, Statement, Term, call, renamed
 from .windowed import Product
 
 
@@ -60,7 +61,7 @@ class ByImage:
     rows: dict[tuple[object, ...], Array] = field(default_factory=dict)
     totals: dict[str, Array] = field(default_factory=dict)
     reserved: list[Line] = field(default_factory=list)                         # memory that the loop turns out to need
-    narrow: set[str] = field(default_factory=set)                              # what is computed without idle windows
+    by_row: bool = False                                                       # the windows are _Rows
 
     def run(self, products: Sequence[Product], comments: Sequence[str]) -> None:
         body, notes = self.body, []
@@ -72,8 +73,7 @@ class ByImage:
             notes.append(body.code.note)
             self.frames[p.equation.tensor] = body.frame(p.equation) if p.fold is None else body.fold_frame(p.fold)
             self.outputs(p)
-        if all(self.may_be_narrow(p) for p in products):
-            self.narrow = {p.equation.tensor for p in products}
+        self.by_row = all(self.may_go_by_row(p) for p in products)
         self.count = body.fresh("count")
         body.positive |= {self.count}
         whole = body.extent(products[0].size)
@@ -94,7 +94,8 @@ class ByImage:
             body.code.note = note
             self.sums(p)
         start, stop, first = body.fresh("start"), body.fresh("stop"), body.fresh("first")
-        sizes = ", ".join(self.largest(products, indices) for indices in (self.columns_of, *([] if self.narrow else [self.work_of])))
+        of = (self.rows_of, self.matrix_of) if self.by_row else (self.columns_of, self.work_of)
+        sizes = (" + " if self.by_row else ", ").join(self.largest(products, indices) for indices in of)
         body.code.note = -1
         with body.inside(f"for {start}, {stop}, {self.count} in _blocks({begin}, {end}, {sizes}):"):
             for p in products:
@@ -142,6 +143,14 @@ class ByImage:
         """The indices of the columns of one image."""
         return (*self.lead(p), *p.kernel, *p.image)
 
+    def rows_of(self, p: Product) -> tuple[str, ...]:
+        """The indices of what a tap of the first axis sees in one image."""
+        return (*self.lead(p), *p.kernel[1:], *p.image)
+
+    def matrix_of(self, p: Product) -> tuple[str, ...]:
+        """The indices of what the product for one image gives."""
+        return tuple(i for i in p.equation.indices if i != p.batch)
+
     def work_of(self, p: Product) -> tuple[str, ...]:
         """The indices of a product of matrices, for one image: of the columns and of the other side, without those of both."""
         groups = self.groups(p)
@@ -168,7 +177,7 @@ class ByImage:
         """Memory for a block of images."""
         e = p.equation
         self.taps_of[e.tensor] = self.taps(p)
-        if p.window is not None and not self.is_by_tap(p) and self.columns_key(p) not in self.columns:
+        if p.window is not None and not self.by_row and not self.is_by_tap(p) and self.columns_key(p) not in self.columns:
             self.columns[self.columns_key(p)] = self.memory("columns", self.inner(p, wide=True), self.columns_labels(p), "empty").text
         if p.kind == "kernel" and not self.is_by_tap(p):
             self.exact.add(self.columns[self.columns_key(p)])
@@ -198,17 +207,18 @@ class ByImage:
         called = {x: Int.symbol(f"@{k}") for k, x in enumerate((*p.kernel, *p.image, p.batch, *self.lead(p)))}
         return (p.window.tensor, tuple(s.subst(called) for s in p.window.subs), len(self.groups(p)), self.taps_of[p.equation.tensor].shape)
 
-    def is_narrow(self, p: Product) -> bool:
-        """Whether there are as many windows in memory as there are: the product for each image is then what is asked for."""
-        return p.equation.tensor in self.narrow
-
-    def may_be_narrow(self, p: Product) -> bool:
-        """Whether the product for an image is a matrix, which lies together in what is computed; no other kind shares the columns.
+    def may_go_by_row(self, p: Product) -> bool:
+        """Whether the product for an image is a matrix, which lies together in what is computed, and windows go entry by entry.
 
         With a stride each tap of the last axis would be read entry by entry, which costs what the product gains.
         """
-        indices = p.equation.indices
-        if p.kind != "gather" or p.window is None or indices[0] != p.batch or self.groups(p) or {*indices}.isdisjoint(self.own(p)):
+        indices, lead, k = p.equation.indices, {*self.lead(p)}, len(p.image)
+        own = {*self.own(p)} - {*p.sum.indices}
+        if p.kind != "gather" or p.window is None or not own:
+            return False
+        if not lead <= {*p.sum.indices} or not lead | own <= {i for f in p.others for i in free_symbols(f)}:
+            return False
+        if indices[0] != p.batch or indices[-k:] != p.image or {*indices[1:-k]} != own:
             return False
         return all(step is not None and step[0] == 1 for i in p.image for s in p.window.subs if i in s.symbols() for step in [s.split(i)])
 
@@ -218,12 +228,10 @@ class ByImage:
 
     def images(self, p: Product) -> tuple[str, ...]:
         """The indices that lead in the memory of images."""
-        return (p.batch, *self.lead(p)) if self.is_narrow(p) else (*self.lead(p), p.batch)
+        return (p.batch, *self.lead(p)) if self.by_row else (*self.lead(p), p.batch)
 
     def columns_labels(self, p: Product) -> tuple[str, ...]:
         groups = self.groups(p)
-        if self.is_narrow(p):
-            return (p.batch, *p.kernel, *self.lead(p), *p.image)
         return (*groups, *p.kernel, *(i for i in self.lead(p) if i not in groups), p.batch, *p.image)
 
     def groups(self, p: Product) -> list[str]:
@@ -270,12 +278,12 @@ class ByImage:
     def taps(self, p: Product) -> Taps:
         body, frame, (sizes, axes) = self.body, self.inner(p, wide=False), self.sliding_axes(p)
         key = (tuple_text(sizes), tuple_text(axes))
-        narrow = ", narrow=True" if self.is_narrow(p) else ""
-        made = f"_Taps({tuple_text(map(frame.size, self.images(p)))}, {', '.join(key)}, {body.dtype}{narrow})"
+        kind = "_Rows" if self.by_row else "_Taps"
+        made = f"{kind}({tuple_text(map(frame.size, self.images(p)))}, {', '.join(key)}, {body.dtype})"
         if made not in self.known:
             variable = body.fresh("windows")
             body.line(f"{variable} = {made}", variable)
-            if narrow:
+            if self.by_row:
                 self.shapes[key] = ()
             elif key not in self.shapes:
                 self.shapes[key] = tuple(body.fresh("wide") for _ in sizes)
@@ -308,7 +316,7 @@ class ByImage:
         ranges = {**frame.ranges, p.batch: self.range}
         if not wide:
             return replace(frame, ranges=ranges, views=dict(frame.views), positive=self.body.positive)
-        for i, name in () if self.is_narrow(p) else zip(p.image, self.taps_of[p.equation.tensor].shape, strict=True):
+        for i, name in () if self.by_row else zip(p.image, self.taps_of[p.equation.tensor].shape, strict=True):
             ranges[i] = Range(ranges[i].lo, ranges[i].lo + Int.symbol(name))
         return replace(self.ordered(p), ranges=ranges, views=dict(frame.views), positive=self.body.positive)
 
@@ -316,9 +324,6 @@ class ByImage:
         """Matrix products in the order of the memory: what both have, kernel, channels, and the images behind them."""
         frame, groups = self.frames[p.equation.tensor], self.groups(p)
         middle = [i for i in self.lead(p) if i not in groups]
-        if self.is_narrow(p):
-            own = [i for i in frame.order if i not in (p.batch, *p.kernel, *middle, *p.image)]
-            return replace(frame, order=(p.batch, *p.kernel, *middle, *own, *p.image))
         rest = [i for i in frame.order if i not in (*groups, *p.kernel, *middle, p.batch, *p.image)]
         return replace(frame, order=(*groups, *p.kernel, *middle, *rest, p.batch, *p.image))
 
@@ -371,32 +376,47 @@ class ByImage:
 
     def cut(self, p: Product, narrow: Frame, array: Array) -> Array:
         """The array without what is of no use at the ends of the rows."""
-        if self.is_narrow(p):
-            return array
         parts = [f":{narrow.size(i)}" if i in p.image else ":" for i in array.labels]
         return Array(f"{array.text}[{', '.join(parts)}]", array.labels, 9, True)
 
     def gather(self, p: Product, done: set[str]) -> None:
         body, e = self.body, p.equation
-        columns = tensor("") if self.is_by_tap(p) else self.fill(p, done)
         wide, narrow = self.inner(p, wide=True), self.inner(p, wide=False)
-        start = len(body.code.items)
-        if self.is_by_tap(p):
-            value = self.weighed(p, wide)
-        else:
-            value = wide.keep(body.value(wide, Reduce("sum", p.sum.indices, product([*p.others, columns]))))
         place = part(e.tensor, e.indices.index(p.batch), p.batch)
-        if self.is_narrow(p) and value.labels == e.indices and self.into_place(p, narrow, start):
+        if self.by_row:
+            self.product_by_row(p, narrow, place)
             if e.body == p.sum:
                 return
             value = Array(place, e.indices, 9, True)
         else:
+            columns = tensor("") if self.is_by_tap(p) else self.fill(p, done)
+            start = len(body.code.items)
+            if self.is_by_tap(p):
+                value = self.weighed(p, wide)
+            else:
+                value = wide.keep(body.value(wide, Reduce("sum", p.sum.indices, product([*p.others, columns]))))
             value = self.cut(p, narrow, self.into_memory(wide, value, start, []))
         seen = tensor(value.text, *value.labels)
         narrow.storage[value.text] = Storage(value.text, tuple(narrow.ranges[i] for i in value.labels))
         narrow.views[seen.tensor, seen.subs] = value
         result = body.value(narrow, self.of_block(narrow, replaced(e.body, {p.sum: seen}), p.batch))
         body.assign(place, expand(result, e.indices), narrow, e.indices)
+
+    def product_by_row(self, p: Product, frame: Frame, place: str) -> None:
+        """windows.put(X[n]); windows.product(K, out=Y[n])."""
+        body, e, taps = self.body, p.equation, self.taps_of[p.equation.tensor].name
+        own, seen = [i for i in e.indices if i not in (p.batch, *p.image)], [*p.kernel[1:], *self.lead(p)]
+        self.put(p)
+        flat = body.fresh(f"{e.tensor}_flat")
+        body.line(f"{flat} = {place}.reshape{tuple_text(multiplied(map(frame.size, m)) for m in ([p.batch], own, p.image))}", flat)
+        matrix = (p.kernel[0], *own, *seen)
+        beside, factors = tuple(i for i in p.sum.indices if i not in matrix), product(list(p.others))
+        order = replace(frame, order=(*matrix, *beside))
+        weights = permute(body.value(order, Reduce("sum", beside, factors) if beside else factors), matrix)
+        if len(own) > 1 or len(seen) != 1:
+            sizes = [multiplied(map(frame.size, m)) for m in (matrix[:1], own, seen)]
+            weights = replace(weights, text=flattened(order, weights, [matrix[0]], [own, seen], sizes))
+        body.line(f"{taps}.product({weights.text}, out={flat})", e.tensor)
 
     def weighed(self, p: Product, wide: Frame) -> Array:
         """windows.put(X[n]); windows.weighed(K)."""
@@ -469,17 +489,6 @@ class ByImage:
         self.reserved.append(Line(f"{name} = {made}", binds=name))
         code.items[k:] = renamed([replace(s, out=name, is_place=True), *code.items[k + 1 :]], {s.target: name})
         return replace(value, text=name) if value.text == s.target else value
-
-    def into_place(self, p: Product, frame: Frame, start: int) -> bool:
-        """Whether the statements since the start are a matrix product, which is now written to where the images at hand belong."""
-        code, e, found = self.body.code, p.equation, self.product_since(start)
-        if found is None or not all(isinstance(x, Statement) and is_reshape(x) for x in code.items[found[0] + 1 :]):
-            return False
-        name, beside = self.body.fresh(f"{e.tensor}_flat"), [i for i in e.indices if i not in (p.batch, *p.image)]
-        sizes = [multiplied(frame.size(i) for i in merged) for merged in ([p.batch], beside, p.image)]
-        code.items[found[0]:] = [Line(f"{name} = {part(e.tensor, 0, p.batch)}.reshape{tuple_text(sizes)}", code.note, name),
-                                 replace(found[1], target=name, out=name, is_place=True)]
-        return True
 
     def product_since(self, start: int) -> tuple[int, Statement] | None:
         """The matrix product among the statements since the start, and where it stands, if there is one and no other."""

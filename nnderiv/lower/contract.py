@@ -146,7 +146,7 @@ def _rows(frame: Frame, array: Array, left: Sequence[str], indices: Sequence[str
     if len(indices) == 1:
         return array
     merged = multiplied(frame.size(x) for x in array.labels[len(left):])
-    return Array(_reshaped(frame, array, [], [[x] for x in left] + [list(indices)], [*map(frame.size, left), merged]), array.labels)
+    return Array(flattened(frame, array, [], [[x] for x in left] + [list(indices)], [*map(frame.size, left), merged]), array.labels)
 
 
 def _two_factors(o: Operand) -> list[Expr]:
@@ -270,7 +270,7 @@ def _column_sums(frame: Frame, array: Array, leading: list[str], left: tuple[str
     matrix = array
     if len(leading) > 1 or len(left) > 1:
         sizes = [multiplied(frame.size(x) for x in g) for g in (leading, left)]
-        matrix = Array(_reshaped(frame, array, [], [leading, list(left)], sizes), array.labels)
+        matrix = Array(flattened(frame, array, [], [leading, list(left)], sizes), array.labels)
     result = frame.make(call("_column_sums({0})", 0), [matrix], left)
     if len(left) > 1:
         result = frame.make(call(f"{{0}}.reshape({', '.join(map(frame.size, left))})", 9, owns=False), [result], left)
@@ -428,19 +428,19 @@ def _grouped(frame: Frame, array: Array, batch: list[str], first: list[str], sec
     transposed = tail and bool(first) and bool(second)
     if transposed and not as_is and all(len(g) == 1 for g in (first, second)):
         return permute(array, (*batch, *first, *second))  # one transpose says it
-    groups = [second, first] if transposed else [first, second]
+    groups = [g for g in ([second, first] if transposed else [first, second]) if g]
     array = permute(array, (*batch, *second, *first) if transposed else (*batch, *first, *second))
     text, binding = array.text, array.binding
     if any(len(g) > 1 for g in groups):
-        sizes = [frame.size(x) for x in batch] + [multiplied(frame.size(x) for x in g) for g in groups if g]
-        text, binding = _reshaped(frame, array, batch, groups, sizes), 9
+        sizes = [frame.size(x) for x in batch] + [multiplied(frame.size(x) for x in g) for g in groups]
+        text, binding = flattened(frame, array, batch, groups, sizes), 9
     if transposed:
         text = (text if binding == 9 else f"({text})") + (".mT" if batch else ".T")
     return Array(text, array.labels, 9 if transposed else binding)
 
 
-def _reshaped(frame: Frame, array: Array, batch: list[str], groups: list[list[str]], sizes: list[str]) -> str:
+def flattened(frame: Frame, array: Array, batch: list[str], groups: list[list[str]], sizes: list[str]) -> str:
     """The array with each group of axes merged, as a statement: the same matrix may be wanted again."""
-    shape = (*frame.shape(batch), *(_count(frame, g) for g in groups if g))
+    shape = (*frame.shape(batch), *(_count(frame, g) for g in groups))
     hint = f"{variable_of(array.text)}_flat" if not array.text.startswith(("§", "(")) else ""
     return frame.code.make(call(f"{{0}}.reshape({', '.join(sizes)})", 9, owns=False), [array.term], shape, hint=hint)
