@@ -1,26 +1,23 @@
 """A canonical form in which an identity can be read off: equal forms, equal values for all sizes and inputs.
 
-    total    = a list of products, added
-    product  = coefficient · Σ over indices, where the conditions hold, of factors
-    factor   = an element of a tensor | a size or an index as a number | f(total, …)
-
-Definitions are put in, sums multiplied out, every range (of an index, of a read) written as a condition, so that an index may
-be renamed and shifted freely: k ↦ t − k is how a convolution commutes. Two products are the same if some such change of their
-indices, one to one on the integers, makes their factors and conditions equal (`Match`).
+Definitions are put in, sums multiplied out (`products`), every range (of an index, of a read) written as a condition, so that an
+index may be renamed and shifted freely: k ↦ t − k is how a convolution commutes. Two products are the same if some such change of
+their indices, one to one on the integers, makes their factors and conditions equal (`matching`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
-from functools import partial
 
 from .bounds import never_negative
+from .conditions import OPPOSITE, TURNED, facts
 from .expr import Const, Expr, IntValue, Num, Op, Read, Reduce, own_reads
 from .fresh import Fresh
 from .integer import Int
+from .matching import same_but_for_coefficient
 from .normal import positive_names
+from .products import Apply, Condition, Product, Total, as_apply, integer, inverse, scaled, substituted, symbols_of
 from .program import Equation, Program
 
 MAX_PRODUCTS, MAX_NODES = 400, 20_000
@@ -30,38 +27,6 @@ class TooLarge(Exception):
     """Multiplied out, this would be too long."""
 
 
-@dataclass(frozen=True, slots=True)
-class Apply:
-    """f(total, …); for a comparison or a connective, a condition; for max, min and logsumexp of a product, a reduction."""
-
-    op: str
-    args: tuple[tuple[Product, ...] | Apply, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Product:
-    """coefficient · Σ over indices, where the conditions hold (an integer: it is ≥ 0), of the factors."""
-
-    coefficient: Fraction
-    indices: tuple[str, ...] = ()
-    conditions: frozenset[Condition] = frozenset()
-    factors: tuple[Factor, ...] = ()
-
-    def times(self, other: Product) -> Product:
-        return Product(self.coefficient * other.coefficient, self.indices + other.indices, self.conditions | other.conditions,
-                       self.factors + other.factors)
-
-    def where(self, conditions: Collection[Condition]) -> Product:
-        return Product(self.coefficient, self.indices, self.conditions | frozenset(conditions), self.factors)
-
-
-Total = tuple[Product, ...]
-Argument = Total | Apply
-Condition = Int | Apply
-Factor = Read | IntValue | Const | Apply
-
-
-# -- building ----------------------------------------------------------------------------------------------------------------
 class Builder:
     """The canonical form of the outputs of a program in normal form.
 
@@ -157,7 +122,7 @@ class Builder:
         total = self.settle(total)
         if len(total) == 1 and not total[0].indices and not total[0].conditions:
             p = total[0]
-            return (Product(1 / p.coefficient, factors=tuple(_inverse(f) for f in p.factors)),)
+            return (Product(1 / p.coefficient, factors=tuple(inverse(f) for f in p.factors)),)
         return (Product(Fraction(1), factors=(Apply("1/", (total,)),)),)
 
     def reduction(self, e: Reduce, at: Mapping[str, Int], eq: Equation) -> Total:
@@ -189,7 +154,7 @@ class Builder:
         for e in self.program.definitions[r.tensor]:
             at, here = self.matching(e, r.subs)
             found += [p.where([*inside, *here, *before]) for p in self.total(e.body, at, e)]
-            before.append(Apply("not", (Apply("and", tuple(_as_apply(c) for c in here)),)))
+            before.append(Apply("not", (Apply("and", tuple(as_apply(c) for c in here)),)))
         return _bounded(found)
 
     def matching(self, e: Equation, subs: Sequence[Int]) -> tuple[dict[str, Int], list[Condition]]:
@@ -212,18 +177,16 @@ class Builder:
             return [c for a in e.args for c in self.condition(a, at, eq)]
         if e.op == "true":
             return []
-        if e.op == "not" and isinstance(e.args[0], Op) and e.args[0].op in _OPPOSITE:
-            return self.condition(Op(_OPPOSITE[e.args[0].op], e.args[0].args), at, eq)
+        if e.op == "not" and isinstance(e.args[0], Op) and e.args[0].op in OPPOSITE:
+            return self.condition(Op(OPPOSITE[e.args[0].op], e.args[0].args), at, eq)
         if e.op == "not" and isinstance(e.args[0], Op) and e.args[0].op == "not":
             return self.condition(e.args[0].args[0], at, eq)
-        if e.op in _OPPOSITE and all(isinstance(a, IntValue) for a in e.args):
-            a, b = (x.value.subst(at) for x in e.args if isinstance(x, IntValue))
-            if e.op in _AT_LEAST_0:
-                return _AT_LEAST_0[e.op](a, b)
-        if e.op in _OPPOSITE:
-            op, (a_, b_) = (_TURNED[e.op], e.args[::-1]) if e.op in _TURNED else (e.op, e.args)
+        if e.op in OPPOSITE and e.op != "!=" and all(isinstance(a, IntValue) for a in e.args):
+            return [*facts(Op(e.op, tuple(IntValue(a.value.subst(at)) for a in e.args if isinstance(a, IntValue))))]
+        if e.op in OPPOSITE:
+            op, (a_, b_) = (TURNED[e.op], e.args[::-1]) if e.op in (">", ">=") else (e.op, e.args)
             return [Apply(op, (self.settle(self.total(a_, at, eq)), self.settle(self.total(b_, at, eq))))]
-        parts = [Apply("and", tuple(_as_apply(c) for c in self.condition(a, at, eq))) for a in e.args]
+        parts = [Apply("and", tuple(as_apply(c) for c in self.condition(a, at, eq))) for a in e.args]
         return [Apply(e.op, tuple(parts))]
 
     # -- laws --------------------------------------------------------------------------------------------------------
@@ -257,18 +220,18 @@ class Builder:
     def cancelled(self, p: Product) -> Product:
         """n · 1/n for a size n, which is at least 1."""
         for f in p.factors:
-            if isinstance(f, IntValue) and f.value.name in self.positive and _inverse(f) in p.factors:
+            if isinstance(f, IntValue) and f.value.name in self.positive and inverse(f) in p.factors:
                 rest = list(p.factors)
                 rest.remove(f)
-                rest.remove(_inverse(f))
+                rest.remove(inverse(f))
                 return self.cancelled(Product(p.coefficient, p.indices, p.conditions, tuple(rest)))
         return p
 
     def counted(self, p: Product) -> list[Product] | None:
         """Σ_x 1 over lo ≤ x < hi is hi − lo, which is not negative."""
         for name in p.indices:
-            about = [c for c in p.conditions if name in _symbols(c)]
-            if any(name in _symbols(f) for f in p.factors) or len(about) != 2:
+            about = [c for c in p.conditions if name in symbols_of(c)]
+            if any(name in symbols_of(f) for f in p.factors) or len(about) != 2:
                 continue
             low = [c for c in about if isinstance(c, Int) and c.split(name) is not None and (c.split(name) or (0,))[0] == 1]
             high = [c for c in about if isinstance(c, Int) and c.split(name) is not None and (c.split(name) or (0,))[0] == -1]
@@ -300,9 +263,9 @@ class Builder:
         others.remove(f)
         for name, r in summed:
             full = {Int.symbol(name or "") - r.lo, r.hi - 1 - Int.symbol(name or "")}
-            if name not in p.indices or {c for c in p.conditions if name in _symbols(c)} != full:
+            if name not in p.indices or {c for c in p.conditions if name in symbols_of(c)} != full:
                 return None
-            if any(name in _symbols(g) for g in others):
+            if any(name in symbols_of(g) for g in others):
                 return None
             conditions -= full
         if len({name for name, _ in summed}) != len(summed):
@@ -311,242 +274,7 @@ class Builder:
         return Product(p.coefficient * value, indices, frozenset(conditions), tuple(others))
 
 
-_OPPOSITE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
-_TURNED = {">": "<", ">=": "<="}
-_AT_LEAST_0 = {
-    "<": lambda a, b: [b - a - 1], "<=": lambda a, b: [b - a], ">": lambda a, b: [a - b - 1], ">=": lambda a, b: [a - b],
-    "==": lambda a, b: [a - b, b - a],
-}
-
-
 def _bounded(found: list[Product]) -> Total:
     if len(found) > MAX_PRODUCTS:
         raise TooLarge
     return tuple(found)
-
-
-def _as_apply(c: Condition) -> Apply:
-    return Apply(">= 0", (integer(c),)) if isinstance(c, Int) else c
-
-
-def _inverse(f: Factor) -> Factor:
-    if isinstance(f, Apply) and f.op == "1/" and len(f.args) == 1 and not isinstance(f.args[0], Apply):
-        inner = f.args[0]
-        if len(inner) == 1 and inner[0] == Product(Fraction(1), factors=inner[0].factors) and len(inner[0].factors) == 1:
-            return inner[0].factors[0]
-    return Apply("1/", ((Product(Fraction(1), factors=(f,)),),))
-
-
-def integer(value: Int) -> Total:
-    """A polynomial of sizes and indices as products of its atoms."""
-    return tuple(Product(Fraction(c), factors=tuple(IntValue(Int.atom(a)) for a in monomial)) for monomial, c in value.terms.items())
-
-
-def scaled(total: Total, by: Fraction) -> Total:
-    return tuple(Product(p.coefficient * by, p.indices, p.conditions, p.factors) for p in total)
-
-
-def implied(c: Int, facts: Sequence[Int], positive: Collection[str]) -> bool:
-    """Whether c ≥ 0 follows from one or two facts."""
-    if any(never_negative(c - f, {}, positive) for f in facts):
-        return True
-    return any(never_negative(c - f - g, {}, positive) for k, f in enumerate(facts) for g in facts[k + 1 :])
-
-
-# -- walking -----------------------------------------------------------------------------------------------------------------
-def substituted(p: Product, values: Mapping[str, Int]) -> Product:
-    """The product with integers in place of names; bound names too, where their values are names again."""
-    indices = tuple(str(values[i].name) if i in values and values[i].name else i for i in p.indices)
-    return Product(p.coefficient, indices, frozenset(_subst_condition(c, values) for c in p.conditions),
-                   tuple(g for f in p.factors for g in [_subst_factor(f, values)]))
-
-
-def _subst_condition(c: Condition, values: Mapping[str, Int]) -> Condition:
-    return c.subst(values) if isinstance(c, Int) else _subst_apply(c, values)
-
-
-def _subst_factor(f: Factor, values: Mapping[str, Int]) -> Factor:
-    if isinstance(f, Read):
-        return Read(f.tensor, tuple(s.subst(values) for s in f.subs))
-    if isinstance(f, IntValue):
-        return IntValue(f.value.subst(values))
-    return _subst_apply(f, values) if isinstance(f, Apply) else f
-
-
-def _subst_apply(a: Apply, values: Mapping[str, Int]) -> Apply:
-    change = partial(substituted, values=values)
-    return Apply(a.op, tuple(_subst_apply(x, values) if isinstance(x, Apply) else tuple(map(change, x)) for x in a.args))
-
-
-def _symbols(x: Factor | Condition) -> set[str]:
-    """Every name in a factor or condition."""
-    if isinstance(x, Int):
-        return {*x.symbols()}
-    if isinstance(x, Read):
-        return {n for s in x.subs for n in s.symbols()}
-    if isinstance(x, IntValue):
-        return {*x.value.symbols()}
-    if isinstance(x, Const):
-        return set()
-    found: set[str] = set()
-    for a in x.args:
-        for p in () if isinstance(a, Apply) else a:
-            found |= {n for y in (*p.factors, *p.conditions) for n in _symbols(y)}
-        found |= _symbols(a) if isinstance(a, Apply) else set()
-    return found
-
-
-def _reads(x: Factor | Condition) -> Iterator[Read]:
-    """Every element of a tensor in a factor or condition, inner ones included."""
-    if isinstance(x, Read):
-        yield x
-    elif isinstance(x, Apply):
-        for a in x.args:
-            if isinstance(a, Apply):
-                yield from _reads(a)
-            else:
-                for p in a:
-                    for y in (*p.factors, *p.conditions):
-                        yield from _reads(y)
-
-
-# -- comparing ---------------------------------------------------------------------------------------------------------------
-def same_totals(a: Total, b: Total, positive: Collection[str]) -> bool:
-    """Whether the products of two totals pair off."""
-    if len(a) != len(b):
-        return False
-    rest = list(b)
-    for p in a:
-        found = next((q for q in rest if p.coefficient == q.coefficient and same_but_for_coefficient(p, q, positive)), None)
-        if found is None:
-            return False
-        rest.remove(found)
-    return True
-
-
-def same_but_for_coefficient(p: Product, q: Product, positive: Collection[str]) -> bool:
-    if len(p.indices) != len(q.indices) or len(p.factors) != len(q.factors) or p == q:
-        return p.indices == q.indices and p.conditions == q.conditions and p.factors == q.factors
-    return Match(p, q, positive).found()
-
-
-class Match:
-    """The search for a change of the indices of p, one to one on the integers, that makes it q."""
-
-    def __init__(self, p: Product, q: Product, positive: Collection[str]):
-        self.p, self.q, self.positive = p, q, positive
-        self.mine = [r for f in (*p.factors, *p.conditions) for r in _reads(f) if _read_symbols(r) & set(p.indices)]
-        self.theirs = [r for f in (*q.factors, *q.conditions) for r in _reads(f)]
-        self.tries = 0
-
-    def found(self) -> bool:
-        return self.search({}, 0)
-
-    def search(self, values: dict[str, Int], k: int) -> bool:
-        self.tries += 1
-        if self.tries > 2000:
-            return False
-        if len(values) == len(self.p.indices):
-            return self.holds(values)
-        while k < len(self.mine) and not self.open(self.mine[k], values):
-            k += 1
-        if k == len(self.mine):
-            return self.complete(values)
-        for r in self.theirs:
-            if r.tensor == self.mine[k].tensor:
-                more = self.unify(self.mine[k], r, values)
-                if more is not None and self.search(more, k + 1):
-                    return True
-        return False
-
-    def open(self, r: Read, values: Mapping[str, Int]) -> set[str]:
-        return (_read_symbols(r) & set(self.p.indices)) - values.keys()
-
-    def unify(self, mine: Read, other: Read, values: dict[str, Int]) -> dict[str, Int] | None:
-        """The values that make one read the other, as far as single subscripts say."""
-        values = dict(values)
-        for _ in mine.subs:
-            for a, b in zip(mine.subs, other.subs, strict=True):
-                unknown = [i for i in self.p.indices if i in a.symbols() and i not in values]
-                split = a.split(unknown[0]) if len(unknown) == 1 else None
-                if split is not None and split[0] in (Int.of(1), Int.of(-1)):
-                    values[unknown[0]] = (b - split[1].subst(values)) * split[0]
-        agree = all(a.subst(values) == b for a, b in zip(mine.subs, other.subs, strict=True) if not self.open(Read("", (a,)), values))
-        return values if agree else None
-
-    def complete(self, values: dict[str, Int]) -> bool:
-        """Indices that no read shows: try each of those left over on the other side."""
-        name = next(i for i in self.p.indices if i not in values)
-        used = {n for v in values.values() for n in v.symbols()}
-        return any(self.search({**values, name: Int.symbol(j)}, len(self.mine)) for j in self.q.indices if j not in used)
-
-    def holds(self, values: Mapping[str, Int]) -> bool:
-        """Whether the change is one to one, and makes factors and conditions those of q."""
-        if not _is_unimodular([values[i] for i in self.p.indices], self.q.indices):
-            return False
-        hidden = {i: Int.symbol(f"\0{i}") for i in self.p.indices}  # in two steps: a value may contain a name that is replaced too
-        changed = substituted(substituted(self.p, hidden), {f"\0{i}": v for i, v in values.items()})
-        rest = list(self.q.factors)
-        for f in changed.factors:
-            twin = next((g for g in rest if self.same(f, g)), None)
-            if twin is None:
-                return False
-            rest.remove(twin)
-        return self.same_conditions(changed.conditions, self.q.conditions)
-
-    def same(self, f: Factor | Condition, g: Factor | Condition) -> bool:
-        if not (isinstance(f, Apply) and isinstance(g, Apply)):
-            return f == g
-        if f == g:
-            return True
-        return f.op == g.op and len(f.args) == len(g.args) and all(self.same_arguments(a, b) for a, b in zip(f.args, g.args, strict=True))
-
-    def same_arguments(self, a: Argument, b: Argument) -> bool:
-        if isinstance(a, Apply) or isinstance(b, Apply):
-            return isinstance(a, Apply) and isinstance(b, Apply) and self.same(a, b)
-        return same_totals(a, b, self.positive)
-
-    def same_conditions(self, a: Collection[Condition], b: Collection[Condition]) -> bool:
-        """Each condition of either side follows from the other side's."""
-        for one, other in ((a, b), (b, a)):
-            facts = [d for d in other if isinstance(d, Int)]
-            for c in one:
-                if c in other or isinstance(c, Int) and (never_negative(c, {}, self.positive) or implied(c, facts, self.positive)):
-                    continue
-                if not any(self.same(c, d) for d in other):
-                    return False
-        return True
-
-
-def _read_symbols(r: Read) -> set[str]:
-    return {n for s in r.subs for n in s.symbols()}
-
-
-def _is_unimodular(values: Sequence[Int], names: Sequence[str]) -> bool:
-    """Whether the map names -> values is affine with a whole matrix of determinant ±1."""
-    rows: list[list[Fraction]] = []
-    for v in values:
-        row = []
-        for n in names:
-            split = v.split(n)
-            if split is None or not split[0].is_constant:
-                return False
-            row.append(Fraction(split[0].constant))
-        rows.append(row)
-    return abs(_determinant(rows)) == 1
-
-
-def _determinant(rows: list[list[Fraction]]) -> Fraction:
-    total = Fraction(1)
-    rows = [list(r) for r in rows]
-    for k in range(len(rows)):
-        pivot = next((j for j in range(k, len(rows)) if rows[j][k]), None)
-        if pivot is None:
-            return Fraction(0)
-        if pivot != k:
-            rows[k], rows[pivot], total = rows[pivot], rows[k], -total
-        total *= rows[k][k]
-        for j in range(k + 1, len(rows)):
-            factor = rows[j][k] / rows[k][k]
-            rows[j] = [x - factor * y for x, y in zip(rows[j], rows[k], strict=True)]
-    return total

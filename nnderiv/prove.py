@@ -17,13 +17,14 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from . import arguments
-from .canonical import Builder, TooLarge, same_totals
+from .canonical import Builder, TooLarge
 from .degree import Degree, chance, of_difference, plain
 from .draw import MODES, draw_sizes, fill, flat, from_dict, holds, how_many, sum_fact, to_dict
 from .errors import CheckError, DefinitionError, DerivationError, EvaluationError, NotationError
 from .evaluate import evaluate, shape_of
 from .expr import NORMALISERS, Op, Reduce, reads, walk
 from .fresh import Fresh
+from .matching import same_totals
 from .normal import normalise, positive_names
 from .notation import Node, Statement, Syntax, parse_syntax, tokenize
 from .numbers import DIGITS, agree, is_finite

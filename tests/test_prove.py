@@ -9,9 +9,10 @@ import pytest
 import sympy as sp
 
 import nnderiv as nd
-from nnderiv.canonical import Builder, same_totals
+from nnderiv.canonical import Builder
 from nnderiv.degree import Degree, of_difference
 from nnderiv.fresh import Fresh
+from nnderiv.matching import same_totals
 from nnderiv.normal import normalise, positive_names
 
 ATTENTION = """

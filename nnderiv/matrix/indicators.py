@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..conditions import TURNED, turned
+from ..conditions import OPPOSITE, TURNED, turned
 from ..expr import (
     COMPARISONS,
     INF,
@@ -39,7 +39,6 @@ from .axes import moved_subscripts
 from .scope import Scope
 
 MASKS = ("M", "Omega", "Lambda")
-NEGATED = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
 
 
 class Indicators:
@@ -151,8 +150,8 @@ class Indicators:
 
 def negated(c: Expr) -> Expr:
     """not c, put into its comparisons."""
-    if isinstance(c, Op) and c.op in NEGATED:
-        return Op(NEGATED[c.op], c.args)
+    if isinstance(c, Op) and c.op in OPPOSITE:
+        return Op(OPPOSITE[c.op], c.args)
     if isinstance(c, Op) and c.op == "not":
         return c.args[0]
     if isinstance(c, Op) and c.op in ("and", "or"):
