@@ -1,7 +1,7 @@
 """Times that can be compared: medians over blocks that take turns, so that a drift of the machine hits all alike.
 
-Each block belongs to one run and warms its own caches and threads up first; calls mixed one by one would let the
-threads of one library, which spin for a while, slow down the next.
+Each block belongs to one run and warms its own caches and threads up first. The threads of linear algebra turn for a tenth of a
+second after their last work, in the way of others': each block waits until those of the one before sleep.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from .work import Run
 
+REST = 0.15  # seconds: more than OpenBLAS lets its threads wait for work
 
 def measure(runs: Mapping[str, Run], rounds: int = 4, seconds: float = 0.25) -> dict[str, list[float]]:
     """The times of single calls of each run, in milliseconds, over `rounds` blocks of so many seconds."""
@@ -32,7 +33,8 @@ def fastest(times: Mapping[str, list[float]]) -> dict[str, float]:
 
 
 def block(run: Run, seconds: float) -> list[float]:
-    """The times of single calls in milliseconds, after two calls that are not counted."""
+    """The times of single calls in milliseconds, after a rest and two calls that are not counted."""
+    time.sleep(REST)
     run(), run()
     times: list[float] = []
     stop = time.perf_counter() + seconds

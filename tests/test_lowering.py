@@ -24,6 +24,7 @@ import nnderiv as nd
 from benchmarks.deriving import chain
 from nnderiv import layers
 from nnderiv.fresh import EMITTED
+from nnderiv.lower import cost
 from nnderiv.lower.common import common
 from nnderiv.lower.facts import Facts
 from nnderiv.lower.passes import FORMS, PASSES
@@ -919,6 +920,30 @@ def test_what_is_held_between_two_numbers_is_what_was_chosen(expression: str, is
         for a, b in zip(*results, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-15, atol=0)
     assert d.check().ok
+
+
+def test_what_is_computed_to_be_held_is_computed_once() -> None:
+    loss = "mean[n](where(abs(o[n] - y[n]) < 1, 0.5*(o[n] - y[n])**2, abs(o[n] - y[n]) - 0.5))"
+    d = nd.derive(f"o[N], y[N] -> L\nL = {loss}")
+    forward, backward = d.numpy().split("def forward")[1].split("def backward")
+    assert "L_held = part.clip(-1, 1)" in forward and "abs(" not in forward.replace("abs(o[n]", "") and ".clip(" not in backward
+    assert ".clip(" in nd.derive("e[N] -> y\ny[n] = max(min(e[n], 2), -2)**2").numpy().split("def backward")[1], "an input is there anyway"
+    o, y = np.random.default_rng(0).normal(scale=2, size=(2, 50))
+    L, residuals = d.compile().forward(o=o, y=y)
+    t = [torch.tensor(a, requires_grad=True) for a in (o, y)]
+    wanted = torch.nn.functional.smooth_l1_loss(*t)
+    wanted.backward()
+    np.testing.assert_allclose(L, wanted.item(), rtol=1e-14)
+    for mine, theirs in zip(d.compile().backward(residuals), t, strict=True):
+        np.testing.assert_allclose(mine, theirs.grad.numpy(), rtol=1e-14, atol=1e-17)
+
+
+@pytest.mark.parametrize("before, after", [(8192, cost.ROW), (4096, 4096)])
+def test_long_rows_are_left_where_they_lie_unless_the_buffers_have_a_size_of_their_own(before: int, after: int) -> None:
+    with np.errstate():  # the size is of this context
+        np.setbufsize(before)
+        nd.derive("x[N] -> y\ny[n] = 2*x[n]").compile()
+        assert np.getbufsize() == after
 
 
 @pytest.mark.parametrize("op, edge", [("max", "-inf"), ("min", "inf")])

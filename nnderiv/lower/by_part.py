@@ -9,7 +9,8 @@ its rows.
     dW, = _in_parts(part, 3, N, M*M)             3 equations, arrays of M*M entries for each n
 
 An equation joins if the index is its first one, or if its one sum runs over it, and if the index stands first, alone, in whatever
-it reads. A part's arrays stay in cache; where all arrays are small, there is one part and no thread.
+it reads. A part's arrays stay in cache; where all arrays are small, there is one part and no thread. Equations that share a large array
+with others, as the centred x of a batch norm, stay with them: two parts of it would be computed twice.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ..expr import IntValue, Read, Reduce, additive_terms, all_reads, factors, walk
+from ..expr import Expr, IntValue, Op, Read, Reduce, additive_terms, all_reads, factors, free_symbols, walk
 from ..integer import Element, Int
 from ..integer import parts as integer_parts
 from ..program import Equation, Range
@@ -59,6 +60,13 @@ class Member:
     def within(self, part: Range) -> Equation:
         """The equation for one part."""
         return replace(self.equation, ranges={**self.equation.ranges, self.lead: part})
+
+    def arrays(self, least: int) -> Iterator[Expr]:
+        """What is computed entry by entry, with at least so many entries for each value of the index."""
+        for x in walk(self.equation.body):
+            free = free_symbols(x) & self.equation.ranges.keys() if isinstance(x, Op) and x.op != "neg" else set[str]()
+            if self.lead in free and cost.entries(self.equation.ranges[i].size for i in free - {self.lead}) >= least:
+                yield x
 
     @property
     def is_product(self) -> bool:
@@ -139,7 +147,15 @@ def together(nodes: Sequence[Node], k: int, member_of: Callable[[int], Member | 
         else:
             elsewhere |= {e.tensor for e in equations_of(nodes[j])}
     pays = any(cost.in_parts(head.whole.size, sizes, threads) for sizes in largest(group.values()))
-    return group if pays and not all(m.is_product for m in group.values()) else {}
+    return group if pays and not all(m.is_product for m in group.values()) and not _share(nodes, group) else {}
+
+
+def _share(nodes: Sequence[Node], group: Mapping[int, Member]) -> bool:
+    """Whether an equation outside of the group computes one of its largest arrays as well."""
+    most = cost.entries(max(largest(group.values()), key=cost.entries))
+    mine = {x for m in group.values() for x in m.arrays(most)}
+    others = [e for j, n in enumerate(nodes) if j not in group for e in equations_of(n)]
+    return any(x in mine for e in others for x in walk(e.body) if isinstance(x, Op))
 
 
 def largest(group: Collection[Member]) -> list[tuple[Int, ...]]:

@@ -14,9 +14,10 @@ from ..integer import FloorDiv, Int
 TYPICAL = 32          # what a size that is a name counts as
 CALL = 4_000          # one step of a Python loop, with the NumPy calls in it
 SCATTERED = 8         # an entry read along an axis of a few places, in place of one along a long row
-PART = 131_072        # entries of the largest array of a part, so that a part stays in cache; threads pay from eight, over all equations
-IMAGES = 768          # times PART: multiplications for all images from which threads gain more than BLAS's own
+PART = 262_144        # entries of the largest array of a part, so that a part stays in cache; threads pay from twelve, over all equations
+IMAGES = 384          # times PART: multiplications for all images from which threads gain more than BLAS's own
 LARGE = 2_000_000     # entries of an array from which parts pay on one thread
+ROW = 1024            # entries of NumPy's buffers: rows of more than half of it are not joined
 WIDE = 128            # entries of a row from which it is accumulated whole, by a call of its own
 IDLE = 1.4            # a tap of all windows is at most so many times as long as what is needed of it
 SMALL = 1_000_000     # multiplications up to which BLAS takes matrices as they are: no copies, no threads

@@ -1,7 +1,7 @@
 """Program -> program in which what is held between −k and k is computed so, and not chosen: Huber's loss, and what it changes by.
 
     where(|e| < k, e, k·sign(e))            = max(min(e, k), −k)
-    where(|e| < k, e²/2, k·|e| − k²/2)      = m·(|e| − m/2)            with m = min(|e|, k)
+    where(|e| < k, e²/2, k·|e| − k²/2)      = h·(e − h/2)              with h = max(min(e, k), −k)
 
 for a number k > 0, also with factors on both sides. A choice goes through both its cases, and which comes next is hard to guess.
 """
@@ -67,11 +67,11 @@ class _Held:
         c, k = inside.subs(x, 1), self.polynomial(self.bound)
         if c.is_Add or c.has(size, sign):
             return None
+        h = Op("max", (Op("min", (self.e, self.bound)), neg(self.bound)))
         if inside == c*x and outside == sp.expand(c*k*sign):
-            return self.times(c, Op("max", (Op("min", (self.e, self.bound)), neg(self.bound))))
+            return self.times(c, h)
         if inside == c*x**2 and outside == sp.expand(c*(2*k*size - k**2)):
-            m = Op("min", (self.magnitude, self.bound))
-            return self.times(2*c, m, self.magnitude - m/num(2))
+            return self.times(2*c, h, self.e - h/num(2))
         return None
 
     def polynomial(self, e: Expr) -> Any:

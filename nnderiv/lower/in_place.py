@@ -120,8 +120,9 @@ class _Rewriter:
                 others = frozenset[str]().union(outside, *(read_by(x) for j, x in enumerate(done) if j != k))
                 done[k] = replace(item, items=self.run(item.items, others, item.head.startswith("def part")))
             elif isinstance(item, Statement) and item.is_place:
-                if item.operation.into and item.real and item.operation.only is None:
-                    done[k] = replace(item, out=item.target)
+                if item.operation.into and item.real:
+                    if item.operation.only is None:
+                        done[k] = replace(item, out=item.target)
                     if is_part:
                         self.start_in_place(at)
             elif isinstance(item, Statement):
@@ -156,17 +157,19 @@ class _Rewriter:
         """Let what statement k finishes in a place begin there: np.multiply(x[n], g, out=y[n]); y[n] += b."""
         done, k, s = at.done, at.k, at.statement
         for j, operand in enumerate(s.operands):
+            if s.operation.only not in (None, j):
+                continue
             v = operand.text
             first = at.here.get(v)
             if first is None or not v.startswith("§") or self.is_needed(at, v):
                 continue
             made = done[first]
-            begins = isinstance(made, Statement) and made.note == s.note and not made.out and made.operation.begins
+            begins = isinstance(made, Statement) and not made.out and made.operation.begins
             untouched = all(s.variable not in read_by(x) for x in done[first:k])
             if begins and untouched and self.fits(v, s) and self.others_apart(s, j):
                 for m in range(first, k + 1):
                     (x,) = renamed([done[m]], {v: s.target})
-                    done[m] = replace(x, is_place=True, out=s.target) if isinstance(x, Statement) and x.target == s.target else x
+                    done[m] = _updated(replace(x, is_place=True, out=s.target)) if isinstance(x, Statement) and x.target == s.target else x
                 del at.here[v]
                 return
 
@@ -211,6 +214,12 @@ class _Rewriter:
         memory.look_at(target, frozenset({target}) if own else memory.roots[v])
         memory.made[target] = memory.made.pop(v)
         memory.bound[target] = 1
+
+
+def _updated(s: Statement) -> Statement:
+    """y += c for y = c + y."""
+    turns = len(s.operands) == 2 and s.operation.commutes and s.operands[1].text == s.out
+    return replace(s, operands=s.operands[::-1]) if turns else s
 
 
 def _reshapes(s: Statement) -> bool:

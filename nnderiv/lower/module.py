@@ -29,6 +29,7 @@ from .explicit import make_explicit
 from .facts import Facts
 from .for_empty import Nothing, for_empty, with_nothing
 from .fuse import softmaxes
+from .held import held
 from .narrow import narrow
 from .normalised import normalised
 from .passes import checked, optimise, prepare
@@ -58,6 +59,7 @@ class Module:
         module.source = self.source  # type: ignore[attr-defined]
         exec(compile(self.source, "<nnderiv>", "exec"), module.__dict__)
         _keep_freed_memory(module.np)
+        _leave_long_rows(module.np)
         return module
 
 
@@ -67,6 +69,16 @@ def _keep_freed_memory(np: Any) -> None:
     It would give it back to the system otherwise, and the system clears every page that it hands out again, at every call.
     """
     np.empty(31 << 20, "u1")  # it learns from blocks of less than 32 MiB
+
+
+def _leave_long_rows(np: Any) -> None:
+    """Rows of more than cost.ROW/2 entries are worked on where they lie, in this context, unless its buffers have a size of their own.
+
+    Where an operand is one row or one column for all rows, NumPy joins as many rows as its buffers hold, and writes the operand there for
+    each. For rows of a thousand entries, that takes as long as the operation itself.
+    """
+    if np.getbufsize() == 8192:  # as NumPy has it
+        np.setbufsize(cost.ROW)
 
 
 def lower(
@@ -111,6 +123,8 @@ class _Lowering:
             self.forward, self.backward = sparse(self.forward, self.backward)
         if "apart" not in without:
             self.forward, self.backward = apart(self.forward), apart(self.backward)
+        if "held" not in without:
+            self.forward, self.backward = held(self.forward), held(self.backward)
         if "recall" not in without:
             self.forward, self.backward = recall(self.forward, self.backward)
         if "stacked" not in without:

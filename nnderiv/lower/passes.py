@@ -11,12 +11,12 @@ Programs (equations) -> programs:
     normalised   S − logsumexp(S) is one tensor wherever it is read
     sparse       what stands at one place of each row is not stored between zeros
     apart        what is another thing at each place of an axis is computed place by place
+    held         what is held between two numbers is so computed, and not chosen
     recall       a function that both need is computed once
     stacked      products of one tensor with several matrices are one, forward and backward
     scaled       what a product is scaled by goes into an operand, for both
     slopes       what a maximum hands on is its slope, times a finite factor, and not a choice
     guarded      what one factor makes 0 may be infinite by another
-    held         what is held between two numbers is so computed, and not chosen
     from_output  a gradient asks a function's output where that says the same as its argument
     gate         what several gradients take of a tensor under one condition is a tensor
     exchange     a contraction that is known already is not computed again in another order
@@ -86,7 +86,6 @@ from .form import Item
 from .from_output import from_output
 from .gate import gate
 from .guarded import guarded
-from .held import held
 from .hoist import hoist
 from .in_place import in_place
 from .inline import inline
@@ -110,7 +109,6 @@ from .wrapped import wrapped
 EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
     "slopes": slopes,
     "guarded": guarded,
-    "held": lambda program, known: held(program),
     "from_output": from_output,
     "gate": gate,
     "exchange": exchange,
@@ -141,7 +139,7 @@ STATEMENTS: dict[str, Callable[[Sequence[Item], frozenset[str]], tuple[Item, ...
     "dot": lambda items, kept: dot(items),
     "nest": lambda items, kept: nest(items),
 }
-BOTH = ("balance", "shifted", "normalised", "sparse", "apart", "recall", "stacked", "scaled")  # forward and backward together
+BOTH = ("balance", "shifted", "normalised", "sparse", "apart", "held", "recall", "stacked", "scaled")  # forward and backward together
 PASSES = tuple(name for name in ("narrow", *BOTH, *EQUATIONS, "accumulate", *STATEMENTS) if name != "explicit")
 
 

@@ -2,7 +2,8 @@
 
     y = x σ(x),   dx = dy σ(x) (1 + x (1 − σ(x)))          s = σ(x),   y = x s,   dx = dy s (1 + x (1 − s))
 
-Only functions that cost more than reading an array do; GELU and SiLU are written with theirs. Beyond the end of a loop nothing is kept,
+Only functions that cost more than reading an array do, and what is computed to be held between two numbers; GELU and SiLU are written
+with theirs. Beyond the end of a loop nothing is kept,
 and there dc[t+1] σ(z[t+1]) is dc[t+1] s[t+1] nevertheless: dc is 0.
 """
 
@@ -21,6 +22,7 @@ from ..integer import Int
 from ..normal import positive_names, readable
 from ..program import Equation, Program, Range
 from .exchange import with_known
+from .limits import limits
 from .quotients import exponents
 
 COSTLY = ("exp", "log", "tanh", "sigmoid", "softplus", "erf", "sin", "cos")
@@ -58,7 +60,8 @@ def _kept(forward: Program, wanted: Collection[Expr], fresh: Fresh) -> Kept:
         for call in _calls(e, _opened(e, e.body, wanted)) if not e.is_base else ():
             if call.is_plain(e) and call.key in wanted and call.key not in found and call.function != e.body:
                 ranges = {str(s.name): e.ranges[str(s.name)] for s in call.at}
-                found[call.key] = e, Equation(fresh(f"{e.tensor}_{call.function.op}"), call.at, call.function, ranges)
+                word = call.function.op if call.function.op in COSTLY else "held"
+                found[call.key] = e, Equation(fresh(f"{e.tensor}_{word}"), call.at, call.function, ranges)
     return found
 
 
@@ -101,7 +104,7 @@ def _beside(node: Expr, beside: Beside) -> Beside:
 
 def _of(e: Equation, f: Expr) -> Iterator[Call]:
     """The calls that a function is: of tensors at plain places, or of one tensor at any, each axis along another index."""
-    if not (isinstance(f, Op) and f.op in COSTLY) or any(isinstance(n, Reduce) for n in walk(f)):
+    if not (isinstance(f, Op) and _is_costly(f)) or any(isinstance(n, Reduce) for n in walk(f)):
         return
     found = sorted(dict.fromkeys(reads(f)), key=lambda r: -len(r.subs))
     places = tuple(dict.fromkeys(s for r in found for s in r.subs if not s.is_constant))
@@ -111,6 +114,11 @@ def _of(e: Equation, f: Expr) -> Iterator[Call]:
             yield Call(f, places, map_ints(lambda v: v.subst(letters), f))
     if len(found) == 1 and not any(n.value.symbols() & e.ranges.keys() for n in walk(f) if isinstance(n, IntValue)):
         yield from _at_any_place(e, f, found[0])
+
+
+def _is_costly(f: Op) -> bool:
+    x, low, high = limits(f)
+    return f.op in COSTLY or isinstance(x, Op) and low is not None and high is not None
 
 
 def _at_any_place(e: Equation, f: Op, r: Read) -> Iterator[Call]:

@@ -1,4 +1,4 @@
-"""Threads that share out parts, while those of linear algebra sleep: once woken, they turn for a while, in the way of ours."""
+"""Threads that share out parts, while those of linear algebra sleep: once woken, they turn for a tenth of a second, in the way of ours."""
 
 TEXT = '''
 try:
