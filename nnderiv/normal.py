@@ -26,6 +26,7 @@ from .expr import (
     Read,
     Reduce,
     additive_terms,
+    bound_indices,
     conjunction,
     factors,
     free_symbols,
@@ -48,7 +49,6 @@ from .expr import (
 from .fresh import Fresh
 from .integer import Atom, Element, Int, parts, rebuild
 from .program import Equation, Program
-from .ranges import bound_indices
 from .within import positive_names as positive_names
 from .within import readable as readable
 
@@ -158,13 +158,18 @@ class _Normaliser:
         return self.sum_(Reduce("sum", e.indices, e.body / Op("max", (number, ONE))))
 
     def scalar(self, e: Expr) -> Expr:
-        """e without reductions: each is named, or for a linear combination of them, the whole combination."""
+        """e without reductions: each is named, or for a linear combination of them, the whole combination.
+
+        So is log(exp(a) + Σ exp(x)): by its name, the gradients of all entries are shares of the whole.
+        """
         if isinstance(e, Op) and e.op == "exp":
             e = Op("exp", (self.logs_named(e.args[0]),))
         if not has_reduction(e):
             return map_children(self.scalar, e)
         if isinstance(e, Reduce):
             return self.reduction(e)
+        if _adds_exponentials(e) and e != self.equation.body:
+            return self.name("log", map_children(self.scalar, e))
         if isinstance(e, Op) and e.op in ("+", "neg", "*", "/") and any(_is_sum(t) for _, t in additive_terms(e)):
             return self.name("in", self.linear(e))
         return map_children(self.scalar, e)
@@ -172,7 +177,7 @@ class _Normaliser:
     def logs_named(self, e: Expr) -> Expr:
         """What exp is taken of: in exp(a − log(u + v)), the logarithm gets a name, or SymPy would write exp(a)/(u + v)."""
         if isinstance(e, Op) and e.op == "log" and len(additive_terms(e.args[0])) > 1:
-            return self.name("log", self.scalar(e))
+            return self.name("log", map_children(self.scalar, e))
         return map_children(self.logs_named, e) if isinstance(e, Op) and e.op in ("+", "neg", "*", "/", "where") else e
 
     def reduction(self, e: Reduce) -> Expr:
@@ -236,6 +241,15 @@ _REPEATABLE = ("+", "neg", "*", "where", "max", "min", "relu", "abs", "and", "or
 def _is_repeatable(e: Expr) -> bool:
     """Whether an operation rounds alike in whatever way it is carried out: of three terms or factors, any two may meet first."""
     return not isinstance(e, Op) or e.op in _REPEATABLE and len(additive_terms(e)) < 3 and len(factors(e)) < 3
+
+
+def _adds_exponentials(e: Expr) -> bool:
+    """Whether e is log(exp(a) + Σ exp(x)), or log(1 + Σ exp(x))."""
+    if not isinstance(e, Op) or e.op not in ("log", "softplus"):
+        return False
+    exps = [f for _, t in additive_terms(e.args[0]) for f in factors(t)] if e.op == "log" else [ONE, Op("exp", e.args)]
+    totals = [f.args[0] for f in exps if isinstance(f, Op) and f.op == "exp"]
+    return (e.op == "softplus" or len(additive_terms(e.args[0])) > 1) and any(isinstance(x, Reduce) and x.op == "logsumexp" for x in totals)
 
 
 def _without(value: Int, element: Element) -> Int:

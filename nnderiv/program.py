@@ -19,7 +19,7 @@ from typing import Any
 from .bounds import Range as Range
 from .bounds import Ranges as Ranges
 from .bounds import smaller_or_greater
-from .expr import INF, NORMALISERS, Expr, Op, Read, Reduce, additive_terms, children, ints, reads, tensors, walk
+from .expr import INF, NORMALISERS, Expr, Op, Read, Reduce, additive_terms, children, factors, ints, reads, tensors, walk
 from .gaps import divides_by_gap, gaps
 from .integer import Int, compact
 
@@ -116,6 +116,17 @@ class Program:
         for e in self.equations:
             found.setdefault(e.tensor, []).append(e)
         return {name: tuple(sorted(es, key=lambda e: len(e.indices))) for name, es in found.items()}
+
+    @cached_property
+    def sums(self) -> dict[str, list[Equation]]:
+        """The equations y = a·Σ e, with a that knows no tensor, of which one is all of y: by the first tensor that e reads."""
+        found: dict[str, list[Equation]] = {}
+        for name, (e, *others) in self.definitions.items():
+            sums = [f for f in factors(e.body) if isinstance(f, Reduce) and f.op == "sum"]
+            a = [f for f in factors(e.body) if f not in sums]
+            if len(sums) == 1 and e.reads and not (others or e.is_base or name in self.components or any(map(reads, a))):
+                found.setdefault(min(e.reads), []).append(e)
+        return found
 
     @cached_property
     def kinds(self) -> dict[str, str]:

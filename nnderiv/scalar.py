@@ -558,6 +558,13 @@ def partial(e: Expr, read: Read, own: Read | None = None) -> Expr:
     return _put_back(derivative, back)
 
 
+def lowest_terms(e: Expr) -> Expr:
+    """e as one fraction, without what is above and below: u·(1 − u/(u + v)) − v·u/(u + v) is 0."""
+    found = leaves(e)
+    table: dict[Expr, Expr] = {leaf: slot(k) for k, leaf in enumerate(found)}
+    return _put_back(from_sympy(sp.cancel(to_sympy(replace(e, table)))), {s: leaf for leaf, s in table.items()})
+
+
 def _put_back(e: Expr, table: dict[Expr, Expr]) -> Expr:
     if e in table:
         return table[e]

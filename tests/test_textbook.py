@@ -21,6 +21,25 @@ FORMS: dict[str, dict[str, str]] = {
     # a mixture: the responsibilities are the softmax of the joint scores, and those of the weights sum to 1
     "x[N], w[N,K], m[N,K] -> L\nL = -sum[n](logsumexp[k](log_softmax[k](w[n,k]) - (x[n]-m[n,k])**2/2))":
         {"dL_of": "-exp(L_of[n,k] - L_lse2[n])", "dw": "exp(w[n,k] - L_lse[n]) + dL_of[n,k]", "dm": "dL_of[n,k]*(x[n] - m[n,k])"},
+    # a softmax with a sink, and one whose largest score is subtracted by hand: y·(dy − Σ dy·y)
+    "x[N,K], b -> y\ny[n,k] = exp(x[n,k])/(exp(b) + sum[j](exp(x[n,j])))":
+        {"dx": "y[n,j]*(dy[n,j] + dy_log[n])", "dy_log": "-sum[k](dy[n,k]*y[n,k])", "db": "sum[n](dy_log[n]*exp(b - y_log[n]))"},
+    "x[N,K] -> y\nm[n] = max(max[k](x[n,k]), 0)\ny[n,k] = exp(x[n,k]-m[n])/(exp(-m[n]) + sum[j](exp(x[n,j]-m[n])))":
+        {"dx": "y[n,k]*(dy[n,k] + dy_log[n])", "m": None},
+    "x[N,K] -> y\nm[n] = max[k](x[n,k])\ne[n,k] = exp(x[n,k]-m[n])\nz[n] = sum[k](e[n,k])\ny[n,k] = e[n,k]/z[n]":
+        {"dx": "y[n,k]*(dy[n,k] + dy_lse[n])", "m": None},
+    "x[N,N] -> y\ny[n] = log(exp(x[n,n]) + sum[m](where(m != n, exp(x[n,m]), 0))) - x[n,n]":
+        {"dx": "dy[n]*exp(x[n,m] - y_log[n]) - where(n == m, dy[n], 0)"},
+    # an expectation, an entropy and two divergences: what is added to all log p of a row changes nothing
+    "x[N,K], v[K] -> y\np[n,k] = softmax[k](x[n,k])\ny[n] = sum[k](p[n,k]*v[k])": {"dx": "dy[n]*p[n,k]*(v[k] - y[n])"},
+    "x[N,K] -> H\np[n,k] = softmax[k](x[n,k])\nH[n] = -sum[k](p[n,k]*log(p[n,k]))": {"dx": "-dH[n]*p[n,k]*(p_log[n,k] + H[n])"},
+    "x[N,K] -> L\np[n,k] = softmax[k](x[n,k])\nL = -sum[n,k](p[n,k]*log(p[n,k]))/N":
+        {"p_mean": "sum[k](p_log[n,k]*p[n,k])", "dx": "p[n,k]*(p_mean[n] - p_log[n,k])/N"},
+    "x[N,K], z[N,K] -> y\np[n,k] = softmax[k](x[n,k])\nq[n,k] = softmax[k](z[n,k])\ny[n] = sum[k](p[n,k]*log(p[n,k]/q[n,k]))":
+        {"dx": "dy[n]*p[n,k]*(p_log[n,k] - q_log[n,k] - y[n])", "dz": "dy[n]*(q[n,k] - p[n,k])"},
+    "x[N,K], z[N,K] -> L\np[n,k] = softmax[k](x[n,k])\nq[n,k] = softmax[k](z[n,k])\nm[n,k] = (p[n,k]+q[n,k])/2\n"
+    "L = sum[n,k](p[n,k]*log(p[n,k]/m[n,k]))/2 + sum[n,k](q[n,k]*log(q[n,k]/m[n,k]))/2":
+        {"dx": "p[n,k]*(dp[n,k] + dp_lse[n])", "dp_lse": "-sum[k](dp[n,k]*p[n,k])", "dp_log": None},
     # norm, variance and standard deviation, in one line
     "x[N] -> s\ns = sqrt(sum[i](x[i]**2))": {"dx": "x[i]/s"},
     "x[N] -> v\nv = mean[i]((x[i] - mean[j](x[j]))**2)": {"dx": "2*v_in[i]/N"},

@@ -30,6 +30,7 @@ from ..expr import (
     Reduce,
     add,
     additive_terms,
+    bound_indices,
     conjunction,
     factors,
     free_symbols,
@@ -52,7 +53,6 @@ from ..fresh import Fresh
 from ..integer import Element, Int
 from ..laws_of_terms import common_factor
 from ..program import Equation, Program, Range
-from ..ranges import bound_indices
 from .axes import moved_subscripts, places, superscripts
 from .memory import remembered
 from .standardise import Scaling, Standardiser, collected, deepest, difference, gathered, with_powers
@@ -578,7 +578,7 @@ def _elements(e: Expr) -> list[Element]:
 
 
 def _bound(e: Expr) -> list[str]:
-    return list(dict.fromkeys(bound_indices(e)))
+    return bound_indices(e)
 
 
 def _rename_bound(e: Expr, names: dict[str, str]) -> Expr:
