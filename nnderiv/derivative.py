@@ -315,7 +315,8 @@ class _Reverse:
 
     def _emit(self, name: str, letters: list[str], dims: Ranges, seeds: list[Term], terms: list[Term], alone: bool) -> None:
         body, ranges = collect(seeds, dims, self, terms)
-        body = self._mean_apart(name, self._in_lowest_terms(body), ranges)
+        if self.exponentials:
+            body = self._mean_apart(name, self._in_lowest_terms(body), ranges)
         known = _is_trivial(body) or self._will_cancel(name, letters, body) or self._is_share(tensor(name, *letters), body)
         known = known or self._sums_up(name, body, dims)
         if alone and name not in (*self.gradient, *self.named) and known:
@@ -354,23 +355,22 @@ class _Reverse:
         """Whether dlse is dL·exp(lse − L), which exp(x − lse) makes dL·exp(x − L)."""
         parts = factors(body)
         exps = [f for f in parts if isinstance(f, Op) and f.op == "exp" and (1, lse) in additive_terms(f.args[0])]
-        return self._adds_up(lse.tensor) and len(exps) == 1 and not any(lse in reads(f) for f in parts if f is not exps[0])
+        return lse.tensor in self.lse and len(exps) == 1 and not any(lse in reads(f) for f in parts if f is not exps[0])
 
     def _sums_up(self, name: str, body: Expr, dims: Ranges) -> bool:
         """Whether Σ_k dP·P, or Σ_k dD, needs no sum, for P = exp(D) and D = S − lse: what is added by lse has its place beside dP then.
 
         So for an expectation y = Σ_k p v: dS = p·(v − y)·dy. And then that of lse.
         """
-        if any(isinstance(n, Reduce) or isinstance(n, Op) and n.op == "where" for n in walk(body)):
-            return False
-        if name in self.summed:
-            return True
+        plain = not any(isinstance(n, Reduce) or isinstance(n, Op) and n.op == "where" for n in walk(body)) if self.lse else False
+        if not plain or name in self.summed:
+            return plain
         (d, *others) = self.program.definitions.get(name, ()) or (None,)
         if d is None or others or d.is_base:
             return False
         is_exp = isinstance(d.body, Op) and d.body.op == "exp"
         pair = difference(d.body.args[0] if is_exp and isinstance(d.body, Op) else d.body)
-        if pair is None or not self._adds_up(pair[1].tensor):
+        if pair is None or pair[1].tensor not in self.lse:
             return False
         along = {i: r for i, r in dims.items() if Int.symbol(i) not in pair[1].subs}
         rows = {i: r for i, r in dims.items() if i not in along}
@@ -423,7 +423,7 @@ class _Reverse:
 
     def _has_score(self, name: str) -> bool:
         """Whether the gradient of S − lse has a term c·P, with P = exp(S − lse) and c the same for all of a row."""
-        shares = [p for (_, lse), p in self.exponentials.items() if lse == name and self._adds_up(name)]
+        shares = [p for (_, lse), p in self.exponentials.items() if lse == name and name in self.lse]
         for tensor_, (letters, body) in self.inlined.items() if shares else ():
             (d, *others) = self.program.definitions.get(tensor_, ()) or (None,)
             pair = difference(d.body) if d is not None and not others else None
@@ -458,8 +458,28 @@ class _Reverse:
         found = []
         for coefficient, indices, summand, op in _summands(e.body):
             for read in dict.fromkeys(r for r in reads(summand) if r.tensor == name):
-                found += self.contribution(e, coefficient, indices, summand, op, read, targets, dims)
+                for part in [summand] if indices else self._parts(e, summand, read):
+                    found += self.contribution(e, coefficient, indices, part, op, read, targets, dims)
         return found
+
+    def _parts(self, e: Equation, summand: Expr, read: Read) -> list[Expr]:
+        """a·m[t−1] and (1 − a)·x[t], each by itself, if the slope by a is summed over t: a sum of their slopes would leave out t = 0."""
+        if {i for s in read.subs for i in s.symbols()} >= {*e.indices}:
+            return [summand]
+
+        def leaves(t: Expr) -> bool:
+            return any(isinstance(f, Read) and f != read and self._may_leave(f, e.ranges) for f in factors(t))
+
+        def opened(t: Expr) -> list[Expr]:
+            """t as products, where something in a sum that is a factor may be read outside."""
+            parts = factors(t)
+            k = next((k for k, f in enumerate(parts) if any(leaves(x) for _, x in additive_terms(f)) and not leaves(f)), None)
+            return [t] if k is None else [product([*parts[:k], num(s), *factors(x), *parts[k + 1 :]]) for s, x in additive_terms(parts[k])]
+
+        terms = [u for s, t in additive_terms(summand) if read in reads(t) for u in opened(product([num(s), *factors(t)]))]
+        leaving = [t for t in terms if leaves(t)]
+        rest = [t for t in terms if t not in leaving]
+        return [*leaving, add(rest)] if leaving and rest else [summand]
 
     def contribution(
         self, e: Equation, coefficient: Expr, indices: tuple[str, ...], summand: Expr, op: str, read: Read, targets: list[Int],
@@ -517,16 +537,17 @@ class _Reverse:
 
     def _share(self, e: Equation, read: Read, own: Read | None) -> Expr | None:
         """exp(a − L) for the slope of L = log(exp(a) + exp(b)) by a, where a or b is a logsumexp: so it is the share of one more entry."""
-        terms = _added_exponentials(e.body)
-        if own is None or not any(isinstance(x, Read) and self._adds_up(x.tensor) for x, _ in terms):
+        terms = _added_exponentials(e.body) if self.lse else []
+        if own is None or not any(isinstance(x, Read) and x.tensor in self.lse for x, _ in terms):
             return None
         (x, c), *more = [t for t in terms if read in reads(t[0])] or [(ZERO, ZERO)]
         return None if more or x == ZERO else product([c, Op("exp", (x - own,)), *factors(partial(x, read))])
 
-    def _adds_up(self, name: str) -> bool:
-        """Whether a tensor is a logsumexp."""
-        definitions = self.program.definitions.get(name, ())
-        return len(definitions) == 1 and isinstance(definitions[0].body, Reduce) and definitions[0].body.op == "logsumexp"
+    @cached_property
+    def lse(self) -> frozenset[str]:
+        """The tensors that are logsumexps."""
+        return frozenset(name for name, (d, *others) in self.program.definitions.items()
+                         if isinstance(d.body, Reduce) and d.body.op == "logsumexp" and not others)
 
     def _raw_weight(self, e: Equation, op: str, summand: Expr, indices: tuple[str, ...]) -> Expr:
         """The weight before it is called by a name that the program has for it."""

@@ -380,6 +380,11 @@ def difference(body: Expr) -> tuple[Read, Read] | None:
     return (scores, total) if isinstance(scores, Read) and isinstance(total, Read) else None
 
 
+def head(e: Expr) -> str:
+    """What an expression is at its root: the name of what is read, or of the operation."""
+    return e.tensor if isinstance(e, Read) else e.op if isinstance(e, Op | Reduce) else ""
+
+
 def bound_indices(e: Expr) -> list[str]:
     """Indices that reductions in e bind (or, for a softmax, run along), each once."""
     return list(dict.fromkeys(i for n in walk(e) if isinstance(n, Reduce) for i in n.indices))

@@ -7,7 +7,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import permutations
 
 from .bounds import inside
-from .expr import Expr, Num, Op, Read, Reduce, additive_terms, factors, free_symbols, num, product, reads, signed, subst_indices, without
+from .expr import (
+    Expr,
+    Num,
+    Op,
+    Read,
+    Reduce,
+    additive_terms,
+    factors,
+    free_symbols,
+    head,
+    num,
+    product,
+    reads,
+    signed,
+    subst_indices,
+    without,
+)
 from .integer import Int
 from .program import Equation, Ranges
 from .terms import Context, Term, may_leave
@@ -17,8 +33,8 @@ def known_sums(term: Term, dims: Ranges, ctx: Context) -> Term:
     """Σ_x c · e = c · y/a, where y is defined as a · Σ_x e, a is a number, and neither c nor the conditions know x."""
     if ctx.known is None or not term.indices:
         return term
-    names = dict.fromkeys(r.tensor for r in reads(term.body))
-    for d in (d for name in names for d in ctx.known.sums.get(name, ()) if d.reads <= names.keys()):
+    heads = dict.fromkeys(map(head, factors(term.body)))
+    for d in (d for name in heads for mine, d in ctx.known.sums.get(name, ()) if mine <= heads.keys()):
         for at in _places(d, term):
             if (found := _named(term, d, at, dims, ctx)) is not None:
                 return found

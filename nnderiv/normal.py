@@ -164,6 +164,8 @@ class _Normaliser:
         """
         if isinstance(e, Op) and e.op == "exp":
             e = Op("exp", (self.logs_named(e.args[0]),))
+        if isinstance(e, Op) and e.op in ("max", "min") and self.equation.tensor not in self.program.components:
+            e = Op(e.op, tuple(self.choices_named(a, {r.tensor for r in reads(b)}) for a, b in (e.args, e.args[::-1])))
         if not has_reduction(e):
             return map_children(self.scalar, e)
         if isinstance(e, Reduce):
@@ -173,6 +175,12 @@ class _Normaliser:
         if isinstance(e, Op) and e.op in ("+", "neg", "*", "/") and any(_is_sum(t) for _, t in additive_terms(e)):
             return self.name("in", self.linear(e))
         return map_children(self.scalar, e)
+
+    def choices_named(self, e: Expr, beside: set[str]) -> Expr:
+        """In min(r a, min(max(r, l), h) a), what is chosen between l and h has a name: the slope by r is one choice, within another one."""
+        if isinstance(e, Op) and e.op in ("max", "min") and beside & {r.tensor for r in reads(e)}:
+            return self.name(e.op, self.scalar(e))
+        return map_children(lambda child: self.choices_named(child, beside), e) if isinstance(e, Op) else e
 
     def logs_named(self, e: Expr) -> Expr:
         """What exp is taken of: in exp(a − log(u + v)), the logarithm gets a name, or SymPy would write exp(a)/(u + v)."""

@@ -19,7 +19,7 @@ from typing import Any
 from .bounds import Range as Range
 from .bounds import Ranges as Ranges
 from .bounds import smaller_or_greater
-from .expr import INF, NORMALISERS, Expr, Op, Read, Reduce, additive_terms, children, factors, ints, reads, tensors, walk
+from .expr import INF, NORMALISERS, Expr, Op, Read, Reduce, additive_terms, children, factors, head, ints, reads, tensors, walk
 from .gaps import divides_by_gap, gaps
 from .integer import Int, compact
 
@@ -118,14 +118,15 @@ class Program:
         return {name: tuple(sorted(es, key=lambda e: len(e.indices))) for name, es in found.items()}
 
     @cached_property
-    def sums(self) -> dict[str, list[Equation]]:
-        """The equations y = a·Σ e, with a that knows no tensor, of which one is all of y: by the first tensor that e reads."""
-        found: dict[str, list[Equation]] = {}
+    def sums(self) -> dict[str, list[tuple[frozenset[str], Equation]]]:
+        """The equations y = a·Σ e that are all of y, with numbers and sizes for a, by the heads of e's factors: by the first of them."""
+        found: dict[str, list[tuple[frozenset[str], Equation]]] = {}
         for name, (e, *others) in self.definitions.items():
-            sums = [f for f in factors(e.body) if isinstance(f, Reduce) and f.op == "sum"]
-            a = [f for f in factors(e.body) if f not in sums]
-            if len(sums) == 1 and e.reads and not (others or e.is_base or name in self.components or any(map(reads, a))):
-                found.setdefault(min(e.reads), []).append(e)
+            a = [f for f in factors(e.body) if not (isinstance(f, Reduce) and f.op == "sum")]
+            alone = e.reads and not (others or e.is_base or any(map(reads, a)) or name in self.components)
+            if alone and len(a) + 1 == len(factors(e.body)):
+                heads = frozenset(head(f) for total in factors(e.body) if isinstance(total, Reduce) for f in factors(total.body)) - {""}
+                found.setdefault(min(heads), []).append((heads, e))
         return found
 
     @cached_property

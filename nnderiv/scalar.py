@@ -87,7 +87,7 @@ class softplus(_Real):  # log(1 + eˣ)' = σ(x)
 
 class relu(_Real):  # [x > 0]
     def fdiff(self, argindex: int = 1) -> Any:
-        return choose(greater(self.args[0], 0), 1, 0)
+        return choose(greater(_unbounded(self.args[0], sp.Integer(0)), 0), 1, 0)
 
 
 class silu(_Real):  # (x σ)' = σ (1 + x (1 − σ))
@@ -163,7 +163,7 @@ class larger(sp.Function):  # type: ignore[misc]
 
     def sides(self) -> tuple[Any, Any]:
         """What to compare: a and b, or, where their difference is shorter, its two parts: y and q for τ·(y − q) and (τ − 1)·(y − q)."""
-        a, b = self.args
+        a, b = _unbounded(*self.args), _unbounded(*self.args[::-1])
         difference = sp.expand(a - b)
         if sp.count_ops(difference) >= max(sp.count_ops(a), sp.count_ops(b)) or difference.is_number:
             return a, b
@@ -188,6 +188,14 @@ class larger(sp.Function):  # type: ignore[misc]
 
 class smaller(larger):
     sign = -1
+
+
+def _unbounded(a: Any, b: Any) -> Any:
+    """What lies on the same side of the number b as a: u for max(u, c) with c < b, and for min(u, c) with c > b."""
+    for u, c in (a.args, a.args[::-1]) if isinstance(a, larger) and b.is_number else ():
+        if c.is_number and ((b - c) * a.sign).is_positive:
+            return _unbounded(u, b)
+    return a
 
 
 TO_SYMPY: dict[str, Any] = {

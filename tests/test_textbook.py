@@ -40,6 +40,15 @@ FORMS: dict[str, dict[str, str]] = {
     "x[N,K], z[N,K] -> L\np[n,k] = softmax[k](x[n,k])\nq[n,k] = softmax[k](z[n,k])\nm[n,k] = (p[n,k]+q[n,k])/2\n"
     "L = sum[n,k](p[n,k]*log(p[n,k]/m[n,k]))/2 + sum[n,k](q[n,k]*log(q[n,k]/m[n,k]))/2":
         {"dx": "p[n,k]*(dp[n,k] + dp_lse[n])", "dp_lse": "-sum[k](dp[n,k]*p[n,k])", "dp_log": None},
+    # an average that forgets: what is written together is summed apart where m[−1] is 0
+    "x[T], a -> m\nm[t] = a*m[t-1] + (1-a)*x[t]": {"da": "sum[t](dm_total[t]*m[t-1]) - sum[t](dm_total[t]*x[t])", "m_at": None},
+    "x[T], a -> m\nm[t] = m[t-1] + a*(x[t] - m[t-1])": {"da": "sum[t](dm_total[t]*x[t]) - sum[t](dm_total[t]*m[t-1])", "m_at": None},
+    "x[T], a, m0 -> m\nm[-1] = m0\nm[t] = a*m[t-1] + (1-a)*x[t]": {"da": "sum[t](dm_total[t]*(m[t-1] - x[t]))"},
+    # a choice within a choice; a value held between two numbers
+    "r[N], A[N], e -> L\nL = -mean[n](min(r[n]*A[n], min(max(r[n], 1-e), 1+e)*A[n]))":
+        {"L_min": "min(L_max[n], 1 + e)", "dL_max": "where(1 + e > L_max[n], dL_min[n], where(L_max[n] == 1 + e, 0.5*dL_min[n], 0))"},
+    "x[N] -> y\ny[n] = min(max(x[n], 0), 1)":
+        {"dx": "dy[n]*where(x[n] < 1, 1, where(x[n] == 1, 0.5, 0))*where(x[n] > 0, 1, where(x[n] == 0, 0.5, 0))"},
     # norm, variance and standard deviation, in one line
     "x[N] -> s\ns = sqrt(sum[i](x[i]**2))": {"dx": "x[i]/s"},
     "x[N] -> v\nv = mean[i]((x[i] - mean[j](x[j]))**2)": {"dx": "2*v_in[i]/N"},
