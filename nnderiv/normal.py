@@ -72,10 +72,11 @@ class _Normaliser:
         self.hulls = dict(program.hulls)
         self.named: dict[tuple[object, ...], str] = {}
         self.equation = Equation("", (), ZERO)
+        self.known_sums: dict[Expr, Read] = {}  # that have names in this equation
 
     def run(self) -> Program:
         for e in self.program.equations:
-            self.equation = e
+            self.equation, self.known_sums = e, {}
             body = self.top(self.at_data(e.body, frozenset()))
             used = {s.name for s in e.subs} | set(bound_indices(body)) | e.by_hand
             self.equations.append(replace(e, body=body, ranges={i: r for i, r in e.ranges.items() if i in used}))
@@ -114,6 +115,8 @@ class _Normaliser:
         sums = [f for f in parts if isinstance(f, Reduce) and f.op in ("sum", "mean")]
         others = [f for f in parts if f not in sums]
         if len(sums) == 1 and not any(has_reduction(f) or reads(f) for f in others):
+            if sums[0] in self.known_sums:
+                return product([*others, self.known_sums[sums[0]]])
             summed = self.sum_(sums[0])
             if len(additive_terms(summed)) == 1:
                 return product([*others, *factors(summed)])
@@ -193,7 +196,8 @@ class _Normaliser:
             value = self.normaliser(e)
             return self.name(e.op, value) if e.op == "softmax" else value
         if e.op in ("sum", "mean"):
-            return self.name(e.op, self.linear(e))
+            self.known_sums[e] = self.name(e.op, self.linear(e))
+            return self.known_sums[e]
         return self.name("lse" if e.op == "logsumexp" else e.op, Reduce(e.op, e.indices, self.operand(e)))
 
     def operand(self, e: Reduce) -> Expr:

@@ -400,7 +400,7 @@ def own_value(derivative: Any, expression: Any, x: Any, named: bool = True) -> A
     parts = [f for f in sp.Mul.make_args(expression) if not f.is_Number]
     powers = [f.as_base_exp() for f in parts]
     above = [b for b, k in powers if not (k.is_Number and k.is_negative)]
-    own = [k for b, k in powers if b == x and k.is_Number and k.is_negative]
+    own = [k for b, k in powers if (b == x or b.is_Mul and x in b.args) and k.is_Number and k.is_negative]
     if len(own) == 1 and len(powers) > 1 and len(above) < 2 and sum(f.has(x) for f in parts) == 1:
         return own[0] * OWN / x
     return derivative
@@ -465,11 +465,27 @@ def _hyperbolic(whole: Any) -> Any:
 def one_fraction(e: Any) -> Any:
     """a/u + b/u² = (a·u + b)/u² and x·sign(x) = |x|, where u is a sum, and that is shorter: 1/(1 + |x|) − |x|/(1 + |x|)² = 1/(1 + |x|)².
 
-    And sign(x)/|x| = 1/x.
+    And sign(x)/|x| = 1/x, and 1/(s·(1 + x/s)) = 1/(s + x).
     """
     if e.has(sgn):
         e = e.replace(lambda n: n.is_Mul, _magnitude)
-    return e.replace(lambda n: n.is_Add, _over_one) if e.has(sp.Pow) else e
+    if not e.has(sp.Pow):
+        return e
+    return e.replace(lambda n: n.is_Mul, _without_inner_quotients).replace(lambda n: n.is_Add, _over_one)
+
+
+def _without_inner_quotients(whole: Any) -> Any:
+    """1/(s·(1 + x/s)) = 1/(s + x)"""
+    for u in (f for f in whole.args if f.is_Pow and f.base.is_Add and f.exp.is_Integer and f.exp < 0):
+        below: dict[Any, Any] = {}
+        for b, k in (f.as_base_exp() for t in u.base.args for f in sp.Mul.make_args(t)):
+            if k.is_Integer and k < 0 and not b.is_number:
+                below[b] = max(below.get(b, 0), -k)
+        s = sp.Mul(*(b**k for b, k in below.items()))
+        found = whole / u * s**-u.exp * sp.Add(*(t * s for t in u.base.args)) ** u.exp
+        if below and sp.count_ops(found) < sp.count_ops(whole):
+            return found
+    return whole
 
 
 def common_function(e: Any) -> Any:

@@ -74,7 +74,8 @@ APPLIES = {
                             "where((k + 2)//N < M, y[(k+2) % N]*b, 0)")],
     "drop_outside": [("sum[n](y[n]*x[n+N])", "", "0"), ("x[n]*y[-n-1]", "n", "0")],
     "sum_of_nothing": [("sum[n](b**2)", "", "N*b**2")],
-    "cancel": [("x[n]*p[n]/p[n]", "n", "x[n]"), ("p[n]*(x[n]/p[n] + y[n]/p[n])", "n", "x[n] + y[n]"),
+    "cancel": [("x[n]*p[n]/p[n]", "n", "x[n]"), ("x[n]*p[n]**3/p[n]", "n", "x[n]*p[n]**2"), ("x[n]*p[n]/p[n]**2", "n", "x[n]/p[n]"),
+               ("x[n]*b**2/b", "n", "x[n]*b"), ("p[n]*(x[n]/p[n] + y[n]/p[n])", "n", "x[n] + y[n]"),
                ("e[n]*(1 - p[n])*x[n]/(1 - p[n])", "n", "e[n]*x[n]"), ("x[n]*sqrt(N)/sqrt(N)", "n", "x[n]"),
                ("2*x[n]/(2*N)", "n", "x[n]/N"), ("x[n]*6/(4*N + 4)", "n", "3*x[n]/(2*N + 2)"), ("4*x[n]/(2*N)", "n", "2*x[n]/N"),
                ("p[n]*(x[n]/p[n] - y[n])", "n", "x[n] - p[n]*y[n]")],
@@ -279,6 +280,7 @@ def test_quotients_of_one_sum_are_one_where_that_is_shorter() -> None:
     assert one(1 / (1 + size) - x * scalar.sgn(x) / (1 + size)**2) == 1 / (1 + size)**2
     assert one(1 / (a + x) - x / (a + x)**2) == a / (a + x)**2
     assert one(1 / (1 + x**2) - 2 * x**2 / (1 + x**2)**2) == (1 - x**2) / (1 + x**2)**2
+    assert one(1 / (a * (1 + x / a))) == 1 / (a + x) and one(x / (a**2 * (1 + (x - 1)**2 / a**2))) == x / (a**2 + (x - 1)**2)
     for f in (a / (1 + x) - x**3 / (1 + a)**2, 1 / x - 1 / x**2, a / (1 + x) + 1):  # other sums; no sum; a term without it
         assert one(f) == f
 

@@ -21,6 +21,18 @@ FORMS: dict[str, dict[str, str]] = {
     # a mixture: the responsibilities are the softmax of the joint scores, and those of the weights sum to 1
     "x[N], w[N,K], m[N,K] -> L\nL = -sum[n](logsumexp[k](log_softmax[k](w[n,k]) - (x[n]-m[n,k])**2/2))":
         {"dL_of": "-exp(L_of[n,k] - L_lse2[n])", "dw": "exp(w[n,k] - L_lse[n]) + dL_of[n,k]", "dm": "dL_of[n,k]*(x[n] - m[n,k])"},
+    # heavy tails: ν s² + (x − μ)² below, and no quotient within it; what a number divides and multiplies
+    "x[N], mu, s, nu -> L\nL = sum[n]((nu+1)/2*log(1 + (x[n]-mu)**2/(nu*s**2)))": {"dx": "(x[n] - mu)*(1 + nu)/(nu*s**2 + (x[n] - mu)**2)"},
+    "x[N], c -> L\nL = c**2/2*sum[n](log(1 + (x[n]/c)**2))":
+        {"dx": "c**2*x[n]/(x[n]**2 + c**2)", "dc": "c*L_sum - c*sum[n](x[n]**2/(x[n]**2 + c**2))"},
+    "X[M,D], xi[D], b -> E\nE = -logsumexp[m](b*sum[d](X[m,d]*xi[d]))/b + sum[d](xi[d]**2)/2":
+        {"dE_sum": "-exp(b*E_sum[m] - E_lse)", "dxi": "xi[d] + sum[m](dE_sum[m]*X[m,d])"},
+    # correlation; a ratio whose numerator stands below too
+    "x[N], y[N] -> r\nr = sum[n](x[n]*y[n])/sqrt(sum[n](x[n]**2)*sum[n](y[n]**2))":
+        {"dr_sum": "1/sqrt(r_sum2*r_sum3)", "dr_sum2": "-0.5*r/r_sum2", "dx": "dr_sum*y[n] + 2*dr_sum2*x[n]"},
+    "p[N], t[N], a -> L\nL = 1 - sum[n](p[n]*t[n])/(sum[n](p[n]*t[n]) + a*sum[n](p[n]*(1-t[n])))":
+        {"L_in": "L_sum + a*L_sum2", "dp": "dL_sum*t[n] + dL_sum2*(1 - t[n])"},
+    "x[N,K] -> y\ny[n,k] = log_softmax[k](x[n,k])": {"dx": "dy_lse[n]*exp(y[n,k]) + dy[n,k]", "dy_lse": "-sum[k](dy[n,k])"},
     # a softmax with a sink, and one whose largest score is subtracted by hand: y·(dy − Σ dy·y)
     "x[N,K], b -> y\ny[n,k] = exp(x[n,k])/(exp(b) + sum[j](exp(x[n,j])))":
         {"dx": "y[n,j]*(dy[n,j] + dy_log[n])", "dy_log": "-sum[k](dy[n,k]*y[n,k])", "db": "sum[n](dy_log[n]*exp(b - y_log[n]))"},
