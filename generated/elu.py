@@ -124,23 +124,24 @@ def forward(*, X, alpha):
     dtype = X.dtype
     alpha = _real("alpha", alpha, dtype)
     N, D = _shape(X, 2, "X[N,D]")
-    # Y[n,d] = where(X[n,d] > 0, X[n,d], alpha*(exp(X[n,d]) - 1))
-    Y = _where(X > 0, X, alpha*(np.exp(X) - 1))     # (N, D)
-    return Y, (X, alpha, N, D, dtype,)
+    # Y_exp[n,d] = exp(X[n,d])
+    Y_exp = np.exp(X)                               # (N, D)
+    # Y[n,d] = where(X[n,d] > 0, X[n,d], alpha*(Y_exp[n,d] - 1))
+    Y = _where(X > 0, X, alpha*(Y_exp - 1))         # (N, D)
+    return Y, (X, alpha, Y_exp, N, D, dtype,)
 
 
 @np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def backward(residuals, *, dY):
     """residuals, dY[N,D] -> dX, dalpha"""
-    X, alpha, N, D, dtype, = residuals
+    X, alpha, Y_exp, N, D, dtype, = residuals
     dY = _seed(dY, dtype, (N, D), "dY[N, D]")
-    # dX[n,d] = dY[n,d]*where(X[n,d] > 0, 1, alpha*exp(X[n,d]))
+    # dX[n,d] = dY[n,d]*where(X[n,d] > 0, 1, alpha*Y_exp[n,d])
     part = X > 0
-    part2 = np.exp(X)
-    dX = _where(part, dtype.type(1), alpha*part2)
+    dX = _where(part, dtype.type(1), alpha*Y_exp)
     dX *= dY                                        # (N, D)
-    # dalpha = sum[n,d](dY[n,d]*where(X[n,d] > 0, 0, exp(X[n,d]) - 1))
-    part3 = part2 - 1
-    _only_where(~part, part3, out=part3)
-    dalpha = dtype.type(np.vdot(dY, part3))
+    # dalpha = sum[n,d](dY[n,d]*where(X[n,d] > 0, 0, Y_exp[n,d] - 1))
+    part2 = Y_exp - 1
+    _only_where(~part, part2, out=part2)
+    dalpha = dtype.type(np.vdot(dY, part2))
     return Gradients((dX, dalpha,))

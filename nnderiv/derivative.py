@@ -34,11 +34,13 @@ from .expr import (
     compare,
     conjunction,
     considered,
+    difference,
     factors,
     free_symbols,
     guarded_factors,
     is_reciprocal,
     map_children,
+    monomials,
     num,
     occurrences,
     own_reads,
@@ -50,6 +52,7 @@ from .expr import (
     walk,
     where,
 )
+from .expr import replace as replaced
 from .fresh import Fresh
 from .graph import components
 from .integer import Int
@@ -58,7 +61,7 @@ from .laws_of_sums import divided_by, never_zero
 from .normal import normalise, positive_names, readable
 from .program import Equation, Input, Program, Range, Ranges, infinite
 from .ranges import accesses
-from .scalar import partial
+from .scalar import lowest_terms, partial
 from .simplify import Term, collect, simplify
 from .solve import solve
 
@@ -129,12 +132,13 @@ class _Reverse:
         self.adjoint: dict[str, str] = {}  # tensor -> name of its gradient
         self.inlined: dict[str, tuple[tuple[str, ...], Expr]] = {}
         self.new: list[Equation] = []
-        self.known: dict[str, list[Equation]] = {}  # gradient -> its equations so far
+        self.found: dict[str, list[Equation]] = {}  # gradient -> its equations so far
         self.totals: dict[tuple[str, int], tuple[Reduce, Expr] | None] = {}
         self.symmetries: dict[str, tuple[tuple[int, int], ...]] = {}
         self.shapes: dict[str, tuple[Range, ...]] = {}
         self.helpers: list[Equation] = []  # forward quantities that only gradients need: the number of ties of a maximum
         self.helped: dict[str, Equation] = {}  # helper -> the equation whose gradients need it
+        self.summed = set[str]()  # logsumexps whose gradients need no sum
         self.exponentials = self._exponentials()
         self._now = ""
 
@@ -311,7 +315,11 @@ class _Reverse:
 
     def _emit(self, name: str, letters: list[str], dims: Ranges, seeds: list[Term], terms: list[Term], alone: bool) -> None:
         body, ranges = collect(seeds, dims, self, terms)
-        if alone and name not in (*self.gradient, *self.named) and (_is_trivial(body) or self._will_cancel(name, letters, body)):
+        if self.exponentials:
+            body = self._mean_apart(name, self._in_lowest_terms(body), ranges)
+        known = _is_trivial(body) or self._will_cancel(name, letters, body) or self._is_share(tensor(name, *letters), body)
+        known = known or self._sums_up(name, body, dims)
+        if alone and name not in (*self.gradient, *self.named) and known:
             self.inlined[name] = (tuple(letters), body)
             return
         self._add(Equation(self.adjoint[name], tuple(map(Int.symbol, letters)), body, ranges))
@@ -319,13 +327,13 @@ class _Reverse:
 
     def _add(self, e: Equation) -> None:
         self.new.append(e)
-        self.known.setdefault(e.tensor, []).append(e)
+        self.found.setdefault(e.tensor, []).append(e)
 
     def defined(self, name: str) -> tuple[Equation, ...]:
         """The equations of a tensor, of a gradient too where it is known already; what is in a cycle never is."""
         if self.tensor_of.get(name) in self.program.components:
             return ()
-        return self.program.definitions.get(name) or tuple(self.known.get(name, ()))
+        return self.program.definitions.get(name) or tuple(self.found.get(name, ()))
 
     def _will_cancel(self, name: str, letters: list[str], body: Expr) -> bool:
         """Whether dP divides by P (or 1 − P) throughout, and P = exp(z) or σ(z), whose derivative multiplies by that again."""
@@ -342,6 +350,91 @@ class _Reverse:
             return own or any(all(divides(t) for _, t in terms) for terms in sums)
 
         return divides(body)
+
+    def _is_share(self, lse: Read, body: Expr) -> bool:
+        """Whether dlse is dL·exp(lse − L), which exp(x − lse) makes dL·exp(x − L)."""
+        parts = factors(body)
+        exps = [f for f in parts if isinstance(f, Op) and f.op == "exp" and (1, lse) in additive_terms(f.args[0])]
+        return lse.tensor in self.lse and len(exps) == 1 and not any(lse in reads(f) for f in parts if f is not exps[0])
+
+    def _sums_up(self, name: str, body: Expr, dims: Ranges) -> bool:
+        """Whether Σ_k dP·P, or Σ_k dD, needs no sum, for P = exp(D) and D = S − lse: what is added by lse has its place beside dP then.
+
+        So for an expectation y = Σ_k p v: dS = p·(v − y)·dy. And then that of lse.
+        """
+        plain = not any(isinstance(n, Reduce) or isinstance(n, Op) and n.op == "where" for n in walk(body)) if self.lse else False
+        if not plain or name in self.summed:
+            return plain
+        (d, *others) = self.program.definitions.get(name, ()) or (None,)
+        if d is None or others or d.is_base:
+            return False
+        is_exp = isinstance(d.body, Op) and d.body.op == "exp"
+        pair = difference(d.body.args[0] if is_exp and isinstance(d.body, Op) else d.body)
+        if pair is None or pair[1].tensor not in self.lse:
+            return False
+        along = {i: r for i, r in dims.items() if Int.symbol(i) not in pair[1].subs}
+        rows = {i: r for i, r in dims.items() if i not in along}
+        slope = [Read(name, d.subs)] if is_exp else []
+        terms = (Term(along, (), product([num(s), *factors(t), *slope])) for s, t in additive_terms(body))
+        if not along or any(t.indices for t in (simplify(t, rows, self) for t in terms) if t is not None):
+            return False
+        self.summed.add(pair[1].tensor)
+        return True
+
+    def _in_lowest_terms(self, body: Expr) -> Expr:
+        """What p and exp(log p) are both in, with p for either, if that is shorter: p·(1 − p/(p + q)) − q·p/(p + q) is 0."""
+        named = ((n, self._share_of(n.args[0])) for n in walk(body) if isinstance(n, Op) and n.op == "exp")
+        exps: dict[Expr, Read] = {n: p for n, p in named if p is not None}
+        plain = not any(isinstance(n, Reduce) or isinstance(n, Op) and n.op == "where" for n in walk(body))
+        below = {n for d in walk(body) if isinstance(d, Op) and d.op == "/" for n in walk(d.args[1])} & {*exps}
+        if not plain or not {exps[n] for n in below} & {*reads(body)}:
+            return body
+        found = lowest_terms(replaced(body, exps))
+        return found if sum(1 for _ in walk(found)) < sum(1 for _ in walk(body)) else body
+
+    def _share_of(self, e: Expr) -> Read | None:
+        """P where e is a tensor S − lse, and P = exp(S − lse)."""
+        definitions = self.program.definitions.get(e.tensor, ()) if isinstance(e, Read) else ()
+        pair = difference(definitions[0].body) if len(definitions) == 1 else None
+        p = self.exponentials.get((pair[0].tensor, pair[1].tensor)) if pair else None
+        if p is None or not isinstance(e, Read):
+            return None
+        (d,) = definitions
+        return Read(p.tensor, e.subs) if (p.subs, p.body, p.ranges) == (d.subs, Op("exp", (d.body,)), d.ranges) else None
+
+    def _mean_apart(self, name: str, body: Expr, ranges: Ranges) -> Expr:
+        """−Σ_k dP·P − c as −h − c, with a name for the sum, where log P has the gradient c·P: c changes nothing, as Σ_k c·P is c.
+
+        So for Σ p log p: dS = p·(dP − h) and not p·(dP + dlse + c) with dlse = −h − c.
+        """
+        sums = [t for t in additive_terms(body) if any(isinstance(n, Reduce) for n in walk(t[1]))]
+        if len(sums) != 1 or sums[0][1] == body or not self._has_score(name):
+            return body
+        ((sign, total),) = sums
+        (d,) = self.program.definitions[name]
+        mean = self.fresh(f"{next(p.tensor for (_, lse), p in self.exponentials.items() if lse == name)}_mean")
+        parts = factors(total)
+        self.helpers.append(Equation(mean, d.subs, product([f for f in parts if isinstance(f, Reduce)]), ranges))
+        self.shapes[mean] = self.program.dims[name]
+        self._know(mean, self.shapes[mean])
+        self.summed.add(name)
+        named = product([num(sign), *(Read(mean, d.subs) if isinstance(f, Reduce) else f for f in parts)])
+        return add([named, *(num(s) * t for s, t in additive_terms(body) if t is not total)])
+
+    def _has_score(self, name: str) -> bool:
+        """Whether the gradient of S − lse has a term c·P, with P = exp(S − lse) and c the same for all of a row."""
+        shares = [p for (_, lse), p in self.exponentials.items() if lse == name and name in self.lse]
+        for tensor_, (letters, body) in self.inlined.items() if shares else ():
+            (d, *others) = self.program.definitions.get(tensor_, ()) or (None,)
+            pair = difference(d.body) if d is not None and not others else None
+            if pair is None or pair[1].tensor != name:
+                continue
+            own = [Read(p.tensor, tuple(map(Int.symbol, letters))) for p in shares if len(p.subs) == len(letters)]
+            row = {str(s.name) for s in pair[1].subs}
+            parts = [factors(t) for _, t in additive_terms(body)]
+            if any(r in fs and free_symbols(product([f for f in fs if f != r])) & {*letters} <= row for r in own for fs in parts):
+                return True
+        return False
 
     def _letters(self, name: str) -> list[str]:
         """Index names for the axes of a tensor: those of its definition, or of its first plain read."""
@@ -365,8 +458,28 @@ class _Reverse:
         found = []
         for coefficient, indices, summand, op in _summands(e.body):
             for read in dict.fromkeys(r for r in reads(summand) if r.tensor == name):
-                found += self.contribution(e, coefficient, indices, summand, op, read, targets, dims)
+                for part in [summand] if indices else self._parts(e, summand, read):
+                    found += self.contribution(e, coefficient, indices, part, op, read, targets, dims)
         return found
+
+    def _parts(self, e: Equation, summand: Expr, read: Read) -> list[Expr]:
+        """a·m[t−1] and (1 − a)·x[t], each by itself, if the slope by a is summed over t: a sum of their slopes would leave out t = 0."""
+        if {i for s in read.subs for i in s.symbols()} >= {*e.indices}:
+            return [summand]
+
+        def leaves(t: Expr) -> bool:
+            return any(isinstance(f, Read) and f != read and self._may_leave(f, e.ranges) for f in factors(t))
+
+        def opened(t: Expr) -> list[Expr]:
+            """t as products, where something in a sum that is a factor may be read outside."""
+            parts = factors(t)
+            k = next((k for k, f in enumerate(parts) if any(leaves(x) for _, x in additive_terms(f)) and not leaves(f)), None)
+            return [t] if k is None else [product([*parts[:k], num(s), *factors(x), *parts[k + 1 :]]) for s, x in additive_terms(parts[k])]
+
+        terms = [u for s, t in additive_terms(summand) if read in reads(t) for u in opened(product([num(s), *factors(t)]))]
+        leaving = [t for t in terms if leaves(t)]
+        rest = [t for t in terms if t not in leaving]
+        return [*leaving, add(rest)] if leaving and rest else [summand]
 
     def contribution(
         self, e: Equation, coefficient: Expr, indices: tuple[str, ...], summand: Expr, op: str, read: Read, targets: list[Int],
@@ -374,7 +487,7 @@ class _Reverse:
     ) -> list[Term]:
         """The rule itself, for one read in one summand."""
         own = tensor(e.tensor, *e.subs) if summand == e.body and not e.is_base else None
-        slope = partial(summand, read, own)
+        slope = self._share(e, read, own) or partial(summand, read, own)
         if slope == ZERO:
             return []
         weight, e = self._weight(e, op, summand, indices)
@@ -422,6 +535,20 @@ class _Reverse:
             self.trace = None
         return [] if simplified is None else [simplified]
 
+    def _share(self, e: Equation, read: Read, own: Read | None) -> Expr | None:
+        """exp(a − L) for the slope of L = log(exp(a) + exp(b)) by a, where a or b is a logsumexp: so it is the share of one more entry."""
+        terms = _added_exponentials(e.body) if self.lse else []
+        if own is None or not any(isinstance(x, Read) and x.tensor in self.lse for x, _ in terms):
+            return None
+        (x, c), *more = [t for t in terms if read in reads(t[0])] or [(ZERO, ZERO)]
+        return None if more or x == ZERO else product([c, Op("exp", (x - own,)), *factors(partial(x, read))])
+
+    @cached_property
+    def lse(self) -> frozenset[str]:
+        """The tensors that are logsumexps."""
+        return frozenset(name for name, (d, *others) in self.program.definitions.items()
+                         if isinstance(d.body, Reduce) and d.body.op == "logsumexp" and not others)
+
     def _raw_weight(self, e: Equation, op: str, summand: Expr, indices: tuple[str, ...]) -> Expr:
         """The weight before it is called by a name that the program has for it."""
         return Op("exp", (summand - tensor(e.tensor, *e.subs),)) if op == "logsumexp" else self._weight(e, op, summand, indices)[0]
@@ -439,14 +566,25 @@ class _Reverse:
         return hit / ties, e
 
     def _softmax(self, summand: Expr, y: Read, e: Equation) -> Expr:
-        """exp(S − lse), by the name that the program has for it."""
-        known = self.exponentials.get((summand.tensor, y.tensor)) if isinstance(summand, Read) else None
-        if known is not None and isinstance(summand, Read) and all(s.name in e.ranges for s in summand.subs):
+        """exp(S − lse), by the name that the program has for it, or for S − lse."""
+        value = Op("exp", (summand - y,))
+        if not (isinstance(summand, Read) and all(s.name in e.ranges for s in summand.subs)):
+            return value
+        pair = summand.tensor, y.tensor
+        for known in (k for k in (self.exponentials.get(pair), self.differences.get(pair)) if k is not None):
             same = all(known.ranges[i] == e.ranges[str(s.name)] for i, s in zip(known.indices, summand.subs, strict=True))
             body = subst_indices(known.body, dict(zip(known.indices, summand.subs, strict=True)))
-            if same and body == Op("exp", (summand - y,)):
-                return Read(known.tensor, summand.subs)
-        return Op("exp", (summand - y,))
+            if same and body in (value, value.args[0]):
+                named = Read(known.tensor, summand.subs)
+                return named if body == value else Op("exp", (named,))
+        return value
+
+    @cached_property
+    def differences(self) -> dict[tuple[str, str], Equation]:
+        """Equations D = S − lse, by (S, lse)."""
+        alone = (es[0] for es in self.program.definitions.values() if len(es) == 1)
+        pairs = ((e, difference(e.body)) for e in alone)
+        return {(pair[0].tensor, pair[1].tensor): e for e, pair in pairs if pair and pair[0].subs == e.subs and pair[1].tensor in self.lse}
 
     def _ties(self, e: Equation, hit: Expr, indices: tuple[str, ...]) -> Read:
         """How many positions share a maximum; a quantity of its own, computed once: a gradient that is derived again knows it."""
@@ -590,6 +728,11 @@ class _Reverse:
         return self.program.hulls.get(name) or self.shapes.get(name, ())
 
     @property
+    def known(self) -> Program:
+        """The forward program: what it says by name needs no other words."""
+        return self.program
+
+    @property
     def unbounded(self) -> frozenset[str]:
         return infinite(self.helpers, self.program.unbounded)
 
@@ -636,6 +779,19 @@ def _ways(helper: Equation, names: list[str], ranges: Ranges) -> Iterator[dict[s
         for p in permutations(names) if len(names) < 5 else (names,):
             if all(helper.ranges[i] == ranges[j] for i, j in zip(mine, p, strict=True)):
                 yield dict(zip(mine, map(Int.symbol, p), strict=True))
+
+
+def _added_exponentials(e: Expr) -> list[tuple[Expr, Num]]:
+    """(a, c), … of log(c exp(a) + …), with (0, c) for a number; nothing if anything else is added. A softplus is log(exp(a) + 1)."""
+    if isinstance(e, Op) and e.op == "softplus":
+        return [(e.args[0], ONE), (ZERO, ONE)]
+    found: list[tuple[Expr, Num]] = []
+    for c, parts in monomials(e.args[0]) if isinstance(e, Op) and e.op == "log" else ():
+        exp = parts[0] if len(parts) == 1 else None
+        if c <= 0 or parts and not (isinstance(exp, Op) and exp.op == "exp"):
+            return []
+        found.append((exp.args[0] if isinstance(exp, Op) else ZERO, num(c)))
+    return found
 
 
 def _summands(body: Expr) -> Iterator[tuple[Expr, tuple[str, ...], Expr, str]]:
@@ -693,6 +849,7 @@ def _is_trivial(body: Expr) -> bool:
     if any(isinstance(n, Reduce) or isinstance(n, Op) and n.op == "where" for n in walk(body)):
         return False
     plain = [f.args[1] if isinstance(f, Op) and is_reciprocal(f) else f for f in parts]
+    plain = [f.args[0] if isinstance(f, Op) and f.op == "**" and isinstance(f.args[1], Num) else f for f in plain]
     return len(reads(body)) <= 1 and all(isinstance(f, Read | Num | IntValue) or not reads(f) for f in plain)
 
 

@@ -17,11 +17,11 @@ from typing import Any
 
 from .errors import CheckError, EvaluationError
 from .evaluate import evaluate
-from .expr import ONE, ZERO, Expr, IntValue, Num, Op, Read, Reduce, additive_terms, reads, symbols, where
+from .expr import ONE, ZERO, Expr, IntValue, Num, Op, Read, Reduce, additive_terms, bound_indices, reads, symbols, where
 from .integer import Int
 from .pointers import random_integers
 from .program import Equation, Input, Program, Range, Ranges
-from .ranges import accesses, bound_indices
+from .ranges import accesses
 from .sizes import small_sizes
 from .symmetry import exchanged
 

@@ -30,6 +30,7 @@ from .expr import (
     Reduce,
     add,
     additive_terms,
+    bound_indices,
     complement,
     factors,
     free_symbols,
@@ -46,7 +47,7 @@ from .expr import (
     where,
 )
 from .integer import Int
-from .logarithms import Logarithms, Tensors, exponential
+from .logarithms import Logarithms, Tensors, exponential, log_of_sum
 from .program import Equation, Program, Ranges
 from .saturation import saturated
 
@@ -259,14 +260,43 @@ class Exponentials:
 
     def share(self, e: Expr, total: Expr, kept: tuple[str, ...]) -> Expr | None:
         """e / Σ exp(x), for an exponential e, or a sum of products with one."""
-        if (a := exponent(self.opened(e))) is not None:
-            return self.softmax(a, total, kept) or _beside(self.opened(e), total)
+        opened = self.opened(e)
+        if (a := exponent(opened)) is not None:
+            if (found := self.without_shift(a, self.written_out(total, kept))) is not None:
+                return self.share(exponential(found[0]), found[1], kept)
+            return self.softmax(a, total, kept) or _beside(opened, total)
         if isinstance(e, Reduce) and e.op == "sum":
             parts = factors(e.body)
             for k, f in enumerate(parts):
                 if (share := self.share(f, total, (*kept, *e.indices))) is not None:
                     return Reduce("sum", e.indices, product([*parts[:k], share, *parts[k + 1 :]]))
         return None
+
+    def without_shift(self, a: Expr, total: Expr) -> tuple[Expr, Expr] | None:
+        """a and log Σ exp(x) without a part of all exponents, as the largest is that is subtracted by hand."""
+        inside = all(map(self.logs.is_inside, [a, *(n.body for n in walk(total) if isinstance(n, Reduce))]))
+        for part in _parts(a) if inside else ():
+            left, rest = without_shift(a, part), without_shift(total, part)
+            if left is not None and rest is not None:
+                return left, rest
+        return None
+
+    def written_out(self, total: Expr, kept: tuple[str, ...]) -> Expr:
+        """The logarithm of a sum that only this equation reads, as it is defined, in letters of this equation."""
+        tensors = self.logs.tensors
+        z = next((z for z, d in tensors.logs.items() if isinstance(total, Read) and d is not None and d.tensor == total.tensor), None)
+        own = None if z is None else tensors.logs[z]
+        if z is None or own is None or not isinstance(total, Read) or sum(z in e.reads for e in tensors.program.equations) > 1:
+            return total
+        if z in tensors.program.outputs or self.logs.outside(Read(z, total.subs)):
+            return total
+        bound = bound_indices(own.body)
+        for letters in permutations([i for i in kept if Int.symbol(i) not in total.subs], len(bound)):
+            if all(self.ranges[i] == own.ranges[j] for i, j in zip(letters, bound, strict=True)):
+                apart = subst_indices(own.body, {i: Int.symbol(f"\0{i}") for i in own.indices})
+                apart = _with_letters(apart, dict(zip(bound, letters, strict=True)))
+                return subst_indices(apart, {f"\0{i}": s for i, s in zip(own.indices, total.subs, strict=True)})
+        return total
 
     def softmax(self, a: Expr, total: Expr, kept: tuple[str, ...]) -> Reduce | None:
         """softmax(a), where Σ exp(x) adds up exp(a) over indices that are kept: its x in other letters."""
@@ -279,6 +309,37 @@ class Exponentials:
             if same and subst_indices(total.body, places) == a:
                 return Reduce("softmax", letters, a)
         return None
+
+
+def without_shift(x: Expr, part: tuple[int, Expr]) -> Expr | None:
+    """x + m without m, where that is added in all of x: in log Σ exp(x + m) too."""
+    terms = additive_terms(x)
+    if part in terms:
+        return signed([t for k, t in enumerate(terms) if k != terms.index(part)]) if len(terms) > 1 else ZERO
+    if isinstance(x, Reduce) and x.op == "logsumexp" and not free_symbols(part[1]) & {*x.indices}:
+        inner = without_shift(x.body, part)
+        return None if inner is None else Reduce("logsumexp", x.indices, inner)
+    if isinstance(x, Op) and x.op == "where" and x.args[2] == neg(INF):
+        inner = without_shift(x.args[1], part)
+        return None if inner is None else where(x.args[0], inner, neg(INF))
+    if isinstance(x, Op) and x.op == "log":
+        found = [without_shift(a, part) for _, t in additive_terms(x.args[0]) for a in [exponent(t)] if a is not None]
+        known = [a for a in found if a is not None]
+        return log_of_sum(known) if len(known) == len(additive_terms(x.args[0])) > 1 else None
+    return None
+
+
+def _parts(x: Expr) -> list[tuple[int, Expr]]:
+    """What is added up in x, if that is something that is read; in where(c, x, −∞) too."""
+    return _parts(x.args[1]) if isinstance(x, Op) and x.op == "where" else [(s, t) for s, t in additive_terms(x) if reads(t)]
+
+
+def _with_letters(e: Expr, letters: dict[str, str]) -> Expr:
+    """e, its bound indices by other letters."""
+    e = map_children(lambda child: _with_letters(child, letters), e)
+    if not isinstance(e, Reduce):
+        return e
+    return Reduce(e.op, tuple(letters[i] for i in e.indices), subst_indices(e.body, {i: Int.symbol(letters[i]) for i in e.indices}))
 
 
 def beside_a_sum(parts: list[Expr]) -> tuple[list[Op], Reduce] | None:

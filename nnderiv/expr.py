@@ -371,6 +371,25 @@ def monomials(e: Expr) -> list[tuple[Fraction, tuple[Expr, ...]]]:
     return found
 
 
+def difference(body: Expr) -> tuple[Read, Read] | None:
+    """(S, lse) of S − lse."""
+    terms = additive_terms(body)
+    if len(terms) != 2 or [s for s, _ in terms] not in ([1, -1], [-1, 1]):
+        return None
+    (_, scores), (_, total) = terms if terms[0][0] == 1 else terms[::-1]
+    return (scores, total) if isinstance(scores, Read) and isinstance(total, Read) else None
+
+
+def head(e: Expr) -> str:
+    """What an expression is at its root: the name of what is read, or of the operation."""
+    return e.tensor if isinstance(e, Read) else e.op if isinstance(e, Op | Reduce) else ""
+
+
+def bound_indices(e: Expr) -> list[str]:
+    """Indices that reductions in e bind (or, for a softmax, run along), each once."""
+    return list(dict.fromkeys(i for n in walk(e) if isinstance(n, Reduce) for i in n.indices))
+
+
 def product(parts: list[Expr]) -> Expr:
     """The inverse of factors: one fraction, reciprocals gathered in its denominator."""
     above = [f for f in parts if not is_reciprocal(f)]

@@ -71,9 +71,10 @@ def settle_divisions(term: Term, dims: Ranges, ctx: Context) -> Term:
 def settle_choices(term: Term, dims: Ranges, ctx: Context) -> Term:
     """where(c, a, b) = a in the body, where c always holds for the ranges of the indices, and b where it never does.
 
-    A sum leaves out places where what is not taken reads outside: there the choice stays.
+    So it is where c is a condition of the term. A sum leaves out places where what is not taken reads outside: there the choice stays.
     """
-    body = _chosen(term.body, {**dims, **term.indices}, ctx, bool(term.indices))
+    known = frozenset(d for c in term.conditions for d in conjuncts(c))
+    body = _chosen(term.body, {**dims, **term.indices}, ctx, bool(term.indices), known)
     return term if body == term.body else Term(term.indices, term.conditions, body, term.spare)
 
 
@@ -180,13 +181,17 @@ def _decided(e: Expr, condition: Expr) -> Expr:
     return replace(e, {Op(op, pair): value for op, value in (("max", a), ("min", b)) for pair in ((a, b), (b, a))})
 
 
-def _chosen(e: Expr, ranges: Ranges, ctx: Context, is_summed: bool) -> Expr:
+def _chosen(e: Expr, ranges: Ranges, ctx: Context, is_summed: bool, known: Collection[Expr] = ()) -> Expr:
     if not isinstance(e, Op):
         return e
-    e = map_children(lambda child: _chosen(child, ranges, ctx, is_summed), e)
-    if not (isinstance(e, Op) and e.op == "where") or (settled := _settle(e.args[0], ranges, ctx)) not in (TRUE, FALSE):
+    e = map_children(lambda child: _chosen(child, ranges, ctx, is_summed, known), e)
+    if not (isinstance(e, Op) and e.op == "where"):
         return e
     condition, a, b = e.args
+    settled = TRUE if all(c in known for c in conjuncts(condition)) else FALSE if negation(condition) in known else _settle(
+        condition, ranges, ctx)
+    if settled not in (TRUE, FALSE):
+        return e
     taken, other = (a, b) if settled == TRUE else (b, a)
     return e if is_summed and any(may_leave(x, ranges, ctx) for x in (condition, other)) else taken
 

@@ -96,7 +96,8 @@ def cancel(term: Term, dims: Ranges, ctx: Context) -> Term:
         return Term(term.indices, term.conditions, product(parts), term.spare)
     divisors = {x for p in parts for n in walk(p) if isinstance(n, Op) for x in divided_by(n)}
     ranges = {**dims, **term.indices}
-    known = [f for f in dict.fromkeys(parts) if f in divisors and never_zero(f, ctx) and not may_leave(f, ranges, ctx, term.conditions)]
+    bases = dict.fromkeys([*parts, *(f.args[0] for f in parts if isinstance(f, Op) and _power(f) > 1)])
+    known = [f for f in bases if f in divisors and never_zero(f, ctx) and not may_leave(f, ranges, ctx, term.conditions)]
     if not known:
         return term
     spread = _distributed(parts, known)
@@ -107,8 +108,22 @@ def cancel(term: Term, dims: Ranges, ctx: Context) -> Term:
 def divided_by(e: Op) -> list[Expr]:
     """x for 1/x, and for xᵃ⁻¹."""
     if e.op == "/":
-        return [f.args[1] for f in factors(e) if isinstance(f, Op) and is_reciprocal(f)]
+        below = [f.args[1] for f in factors(e) if isinstance(f, Op) and is_reciprocal(f)]
+        return [*below, *(f.args[0] for f in below if isinstance(f, Op) and _power(f) > 1)]
     return [e.args[0]] if raised(e) is not None else []
+
+
+def _power(e: Expr) -> int:
+    """k of aᵏ, for a whole number; 1 for anything else."""
+    whole = isinstance(e, Op) and e.op == "**" and isinstance(e.args[1], Num) and e.args[1].value.denominator == 1
+    return int(e.args[1].value) if whole and isinstance(e, Op) and isinstance(e.args[1], Num) else 1
+
+
+def _times(f: Expr, x: Expr) -> int:
+    """k of a factor xᵏ, negative where it divides; 0 for any other."""
+    if isinstance(f, Op) and is_reciprocal(f):
+        return -_times(f.args[1], x)
+    return 1 if f == x else _power(f) if isinstance(f, Op) and _power(f) > 1 and f.args[0] == x else 0
 
 
 def _reduced(parts: list[Expr]) -> list[Expr]:
@@ -138,7 +153,20 @@ def without_pairs(parts: list[Expr], known: list[Expr]) -> list[Expr]:
         if x in rest and power is not None and (higher := raised(power)) is not None:
             rest.remove(x)
             rest[rest.index(power)] = higher
+        rest = _one_power(rest, x)
     return rest
+
+
+def _one_power(parts: list[Expr], x: Expr) -> list[Expr]:
+    """The factors with one power of x, where it is above and below: x² · 1/x is x."""
+    found = [k for f in parts if (k := _times(f, x))]
+    if not found or min(found) > 0 or max(found) < 0:
+        return parts
+    total = sum(found)
+    power = [x if abs(total) == 1 else Op("**", (x, num(abs(total))))] if total else []
+    first = next(k for k, f in enumerate(parts) if _times(f, x))
+    rest = [f for f in parts[first:] if not _times(f, x)]
+    return [*parts[:first], *(power if total > 0 else [ONE / f for f in power]), *rest]
 
 
 def _distributed(parts: list[Expr], known: list[Expr]) -> list[Expr]:
@@ -194,7 +222,12 @@ POSITIVE = ("exp", "sigmoid", "softplus")
 
 
 def never_zero(e: Expr, ctx: Context) -> bool:
-    """Whether e is provably not 0: a number, a size, a value of exp or σ at something finite, 1 − σ; the roots of such."""
+    """Whether e is provably not 0: a number, a size, a value of exp or σ at something finite, 1 − σ; the roots of such.
+
+    Or a number by which the program divides: where that is 0, there is nothing to differentiate.
+    """
+    if e in ctx.program.divisors:
+        return True
     if isinstance(e, Num | IntValue):
         return e.value != 0 if isinstance(e, Num) else never_negative(e.value - 1, {}, ctx.positive)
     if isinstance(e, Op) and e.op == "sqrt":

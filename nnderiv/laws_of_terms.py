@@ -6,7 +6,7 @@ from fractions import Fraction
 from itertools import chain, count
 from math import prod
 
-from .conditions import equalities
+from .conditions import equalities, solved
 from .expr import (
     ZERO,
     Expr,
@@ -31,7 +31,11 @@ from .terms import Context, Term
 
 
 def join_cases(terms: list[Term]) -> list[Term]:
-    """[i = c] f(c) + [i > c] f(i) = [i ≥ c] f(i), where all else is the same: a base case and the general equation."""
+    """[i = c] f(c) + [i > c] f(i) = [i ≥ c] f(i), where all else is the same: a base case and the general equation.
+
+    And [i = j] f(j) + [i ≠ j] f(i) = f(i).
+    """
+    terms = _either_way(terms)
     for one in terms:
         for c in one.conditions:
             at = _fixed(c)
@@ -47,6 +51,28 @@ def join_cases(terms: list[Term]) -> list[Term]:
                     joined = Term(other.indices, (*rest, compare("<=", value, Int.symbol(name))), other.body, other.spare)
                     return join_cases([joined if t is other else t for t in terms if t is not one])
     return terms
+
+
+def _either_way(terms: list[Term]) -> list[Term]:
+    """[i = j] f(j) + [i ≠ j] f(i) = f(i)"""
+    for one in terms:
+        for c in (c for c in one.conditions if equalities(c)):
+            rest = tuple(d for d in one.conditions if d is not c)
+            for other in terms:
+                apart = next((d for d in other.conditions if _differ(d, c)), None)
+                others = tuple(d for d in other.conditions if d is not apart)
+                if apart is None or other is one or other.indices != one.indices or others != rest:
+                    continue
+                if any(subst_indices(other.body, {i: v}) == one.body for i, v in solved(c)):
+                    joined = Term(other.indices, rest, other.body, other.spare)
+                    return _either_way([joined if t is other else t for t in terms if t is not one])
+    return terms
+
+
+def _differ(d: Expr, c: Expr) -> bool:
+    """Whether d says that the two integers differ of which c says that they are equal."""
+    same = equalities(Op("==", d.args)) if isinstance(d, Op) and d.op == "!=" else []
+    return any(a - b == x - y for a, b in same for x, y in equalities(c))
 
 
 def _fixed(c: Expr) -> tuple[str, Int] | None:
@@ -85,6 +111,8 @@ def common_factor(parts: list[Expr], ranges: Ranges) -> list[Expr]:
     left = _added(rests, ranges)
     if not shared and left is rests:
         return parts
+    if left is not rests and len(again := common_factor(left, ranges)) == 1:  # what they share now that others are gone
+        return [product([Num(number), *shared, *factors(again[0])]), *(e for e in parts if _is_sum(e))]
     if shared and all(map(is_negative, left)):  # −a·b − a·c = −a·(b + c)
         number, left = -number, [neg(e) for e in left]
     total = add(sorted(left, key=lambda e: (is_negative(e), -len(free_symbols(e)))))

@@ -254,10 +254,7 @@ class Logarithms:
         if len(found) < len(terms):
             opened = multiplied_out(e) if _cancels(e) else e
             return self.of_sum(opened) if isinstance(opened, Op) and opened != e else None
-        others = [x for x in found if x != ZERO]
-        if len(found) == 2 and len(others) == 1:
-            return Op("softplus", tuple(others))
-        return Op("log", (add([exponential(x) for x in found]),))
+        return log_of_sum(found)
 
     def of_complement(self, e: Expr) -> Expr | None:
         """log(1 − e) for e = σ(x), or e = u/(u + v)."""
@@ -310,6 +307,14 @@ def _outside_logs(e: Expr) -> Iterator[str]:
     elif not (isinstance(e, Op) and e.op == "log"):
         for child in children(e):
             yield from _outside_logs(child)
+
+
+def log_of_sum(exponents: list[Expr]) -> Expr:
+    """log(exp(a) + exp(b) + …)"""
+    others = [x for x in exponents if x != ZERO]
+    if len(exponents) == 2 and len(others) == 1:
+        return Op("softplus", tuple(others))
+    return Op("log", (add([exponential(x) for x in exponents]),))
 
 
 def exponential(e: Expr) -> Expr:

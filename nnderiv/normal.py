@@ -26,6 +26,7 @@ from .expr import (
     Read,
     Reduce,
     additive_terms,
+    bound_indices,
     conjunction,
     factors,
     free_symbols,
@@ -48,7 +49,6 @@ from .expr import (
 from .fresh import Fresh
 from .integer import Atom, Element, Int, parts, rebuild
 from .program import Equation, Program
-from .ranges import bound_indices
 from .within import positive_names as positive_names
 from .within import readable as readable
 
@@ -72,10 +72,11 @@ class _Normaliser:
         self.hulls = dict(program.hulls)
         self.named: dict[tuple[object, ...], str] = {}
         self.equation = Equation("", (), ZERO)
+        self.known_sums: dict[Expr, Read] = {}  # that have names in this equation
 
     def run(self) -> Program:
         for e in self.program.equations:
-            self.equation = e
+            self.equation, self.known_sums = e, {}
             body = self.top(self.at_data(e.body, frozenset()))
             used = {s.name for s in e.subs} | set(bound_indices(body)) | e.by_hand
             self.equations.append(replace(e, body=body, ranges={i: r for i, r in e.ranges.items() if i in used}))
@@ -114,6 +115,8 @@ class _Normaliser:
         sums = [f for f in parts if isinstance(f, Reduce) and f.op in ("sum", "mean")]
         others = [f for f in parts if f not in sums]
         if len(sums) == 1 and not any(has_reduction(f) or reads(f) for f in others):
+            if sums[0] in self.known_sums:
+                return product([*others, self.known_sums[sums[0]]])
             summed = self.sum_(sums[0])
             if len(additive_terms(summed)) == 1:
                 return product([*others, *factors(summed)])
@@ -158,21 +161,34 @@ class _Normaliser:
         return self.sum_(Reduce("sum", e.indices, e.body / Op("max", (number, ONE))))
 
     def scalar(self, e: Expr) -> Expr:
-        """e without reductions: each is named, or for a linear combination of them, the whole combination."""
+        """e without reductions: each is named, or for a linear combination of them, the whole combination.
+
+        So is log(exp(a) + Σ exp(x)): by its name, the gradients of all entries are shares of the whole.
+        """
         if isinstance(e, Op) and e.op == "exp":
             e = Op("exp", (self.logs_named(e.args[0]),))
+        if isinstance(e, Op) and e.op in ("max", "min") and self.equation.tensor not in self.program.components:
+            e = Op(e.op, tuple(self.choices_named(a, {r.tensor for r in reads(b)}) for a, b in (e.args, e.args[::-1])))
         if not has_reduction(e):
             return map_children(self.scalar, e)
         if isinstance(e, Reduce):
             return self.reduction(e)
+        if _adds_exponentials(e) and e != self.equation.body:
+            return self.name("log", map_children(self.scalar, e))
         if isinstance(e, Op) and e.op in ("+", "neg", "*", "/") and any(_is_sum(t) for _, t in additive_terms(e)):
             return self.name("in", self.linear(e))
         return map_children(self.scalar, e)
 
+    def choices_named(self, e: Expr, beside: set[str]) -> Expr:
+        """In min(r a, min(max(r, l), h) a), what is chosen between l and h has a name: the slope by r is one choice, within another one."""
+        if isinstance(e, Op) and e.op in ("max", "min") and beside & {r.tensor for r in reads(e)}:
+            return self.name(e.op, self.scalar(e))
+        return map_children(lambda child: self.choices_named(child, beside), e) if isinstance(e, Op) else e
+
     def logs_named(self, e: Expr) -> Expr:
         """What exp is taken of: in exp(a − log(u + v)), the logarithm gets a name, or SymPy would write exp(a)/(u + v)."""
         if isinstance(e, Op) and e.op == "log" and len(additive_terms(e.args[0])) > 1:
-            return self.name("log", self.scalar(e))
+            return self.name("log", map_children(self.scalar, e))
         return map_children(self.logs_named, e) if isinstance(e, Op) and e.op in ("+", "neg", "*", "/", "where") else e
 
     def reduction(self, e: Reduce) -> Expr:
@@ -180,7 +196,8 @@ class _Normaliser:
             value = self.normaliser(e)
             return self.name(e.op, value) if e.op == "softmax" else value
         if e.op in ("sum", "mean"):
-            return self.name(e.op, self.linear(e))
+            self.known_sums[e] = self.name(e.op, self.linear(e))
+            return self.known_sums[e]
         return self.name("lse" if e.op == "logsumexp" else e.op, Reduce(e.op, e.indices, self.operand(e)))
 
     def operand(self, e: Reduce) -> Expr:
@@ -236,6 +253,15 @@ _REPEATABLE = ("+", "neg", "*", "where", "max", "min", "relu", "abs", "and", "or
 def _is_repeatable(e: Expr) -> bool:
     """Whether an operation rounds alike in whatever way it is carried out: of three terms or factors, any two may meet first."""
     return not isinstance(e, Op) or e.op in _REPEATABLE and len(additive_terms(e)) < 3 and len(factors(e)) < 3
+
+
+def _adds_exponentials(e: Expr) -> bool:
+    """Whether e is log(exp(a) + Σ exp(x)), or log(1 + Σ exp(x))."""
+    if not isinstance(e, Op) or e.op not in ("log", "softplus"):
+        return False
+    exps = [f for _, t in additive_terms(e.args[0]) for f in factors(t)] if e.op == "log" else [ONE, Op("exp", e.args)]
+    totals = [f.args[0] for f in exps if isinstance(f, Op) and f.op == "exp"]
+    return (e.op == "softplus" or len(additive_terms(e.args[0])) > 1) and any(isinstance(x, Reduce) and x.op == "logsumexp" for x in totals)
 
 
 def _without(value: Int, element: Element) -> Int:

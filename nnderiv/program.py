@@ -11,7 +11,7 @@ rank; `dims` holds the range of every axis of every tensor, `hulls` the same wid
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -19,7 +19,7 @@ from typing import Any
 from .bounds import Range as Range
 from .bounds import Ranges as Ranges
 from .bounds import smaller_or_greater
-from .expr import INF, NORMALISERS, Expr, Op, Read, Reduce, additive_terms, children, ints, reads, tensors, walk
+from .expr import INF, NORMALISERS, Expr, Op, Read, Reduce, additive_terms, children, factors, head, ints, reads, tensors, walk
 from .gaps import divides_by_gap, gaps
 from .integer import Int, compact
 
@@ -116,6 +116,23 @@ class Program:
         for e in self.equations:
             found.setdefault(e.tensor, []).append(e)
         return {name: tuple(sorted(es, key=lambda e: len(e.indices))) for name, es in found.items()}
+
+    @cached_property
+    def divisors(self) -> frozenset[Expr]:
+        """The scalars by which something is divided wherever there is a value: under no condition."""
+        return frozenset(f for e in self.equations if not e.is_base for f in _divisors(e.body) if isinstance(f, Read) and not f.subs)
+
+    @cached_property
+    def sums(self) -> dict[str, list[tuple[frozenset[str], Equation]]]:
+        """The equations y = a·Σ e that are all of y, with numbers and sizes for a, by the heads of e's factors: by the first of them."""
+        found: dict[str, list[tuple[frozenset[str], Equation]]] = {}
+        for name, (e, *others) in self.definitions.items():
+            a = [f for f in factors(e.body) if not (isinstance(f, Reduce) and f.op == "sum")]
+            alone = e.reads and not (others or e.is_base or any(map(reads, a)) or name in self.components)
+            if alone and len(a) + 1 == len(factors(e.body)):
+                heads = frozenset(head(f) for total in factors(e.body) if isinstance(total, Reduce) for f in factors(total.body)) - {""}
+                found.setdefault(min(heads), []).append((heads, e))
+        return found
 
     @cached_property
     def kinds(self) -> dict[str, str]:
@@ -288,6 +305,16 @@ def _given_text(fact: Expr) -> str:
     if isinstance(fact, Op) and fact.op == "==":
         return f"given {fact.args[0]} = {fact.args[1]}"
     return f"given {fact}"
+
+
+def _divisors(e: Expr) -> Iterator[Expr]:
+    """What e divides by, whatever the conditions in it say."""
+    if isinstance(e, Op) and e.op == "where":
+        return
+    if isinstance(e, Op) and e.op == "/":
+        yield from (f.args[0] if isinstance(f, Op) and f.op == "**" else f for f in factors(e.args[1]))
+    for child in children(e):
+        yield from _divisors(child)
 
 
 def _hull(r: Range, equations: tuple[Equation, ...], axis: int, sizes: Collection[str]) -> Range:

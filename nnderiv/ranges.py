@@ -13,7 +13,7 @@ from typing import NoReturn
 from .bounds import extreme, never_negative
 from .elaborate import Draft
 from .errors import NotationError
-from .expr import Expr, IntValue, Read, Reduce, ints, map_children, walk
+from .expr import Expr, IntValue, Read, Reduce, bound_indices, ints, map_children, walk
 from .graph import cycles
 from .integer import FloorDiv, Int
 from .learned import learned
@@ -30,11 +30,6 @@ def accesses(e: Expr) -> Iterator[Access]:
     for value in ints(e):
         for element in value.elements():
             yield element.tensor, element.subs
-
-
-def bound_indices(e: Expr) -> list[str]:
-    """Indices that reductions in e bind (or, for a softmax, run along), each once."""
-    return list(dict.fromkeys(i for n in walk(e) if isinstance(n, Reduce) for i in n.indices))
 
 
 @dataclass

@@ -87,7 +87,7 @@ class softplus(_Real):  # log(1 + eˣ)' = σ(x)
 
 class relu(_Real):  # [x > 0]
     def fdiff(self, argindex: int = 1) -> Any:
-        return choose(greater(self.args[0], 0), 1, 0)
+        return choose(greater(_unbounded(self.args[0], sp.Integer(0)), 0), 1, 0)
 
 
 class silu(_Real):  # (x σ)' = σ (1 + x (1 − σ))
@@ -163,7 +163,7 @@ class larger(sp.Function):  # type: ignore[misc]
 
     def sides(self) -> tuple[Any, Any]:
         """What to compare: a and b, or, where their difference is shorter, its two parts: y and q for τ·(y − q) and (τ − 1)·(y − q)."""
-        a, b = self.args
+        a, b = _unbounded(*self.args), _unbounded(*self.args[::-1])
         difference = sp.expand(a - b)
         if sp.count_ops(difference) >= max(sp.count_ops(a), sp.count_ops(b)) or difference.is_number:
             return a, b
@@ -188,6 +188,14 @@ class larger(sp.Function):  # type: ignore[misc]
 
 class smaller(larger):
     sign = -1
+
+
+def _unbounded(a: Any, b: Any) -> Any:
+    """What lies on the same side of the number b as a: u for max(u, c) with c < b, and for min(u, c) with c > b."""
+    for u, c in (a.args, a.args[::-1]) if isinstance(a, larger) and b.is_number else ():
+        if c.is_number and ((b - c) * a.sign).is_positive:
+            return _unbounded(u, b)
+    return a
 
 
 TO_SYMPY: dict[str, Any] = {
@@ -392,7 +400,7 @@ def own_value(derivative: Any, expression: Any, x: Any, named: bool = True) -> A
     parts = [f for f in sp.Mul.make_args(expression) if not f.is_Number]
     powers = [f.as_base_exp() for f in parts]
     above = [b for b, k in powers if not (k.is_Number and k.is_negative)]
-    own = [k for b, k in powers if b == x and k.is_Number and k.is_negative]
+    own = [k for b, k in powers if (b == x or b.is_Mul and x in b.args) and k.is_Number and k.is_negative]
     if len(own) == 1 and len(powers) > 1 and len(above) < 2 and sum(f.has(x) for f in parts) == 1:
         return own[0] * OWN / x
     return derivative
@@ -457,11 +465,27 @@ def _hyperbolic(whole: Any) -> Any:
 def one_fraction(e: Any) -> Any:
     """a/u + b/u² = (a·u + b)/u² and x·sign(x) = |x|, where u is a sum, and that is shorter: 1/(1 + |x|) − |x|/(1 + |x|)² = 1/(1 + |x|)².
 
-    And sign(x)/|x| = 1/x.
+    And sign(x)/|x| = 1/x, and 1/(s·(1 + x/s)) = 1/(s + x).
     """
     if e.has(sgn):
         e = e.replace(lambda n: n.is_Mul, _magnitude)
-    return e.replace(lambda n: n.is_Add, _over_one) if e.has(sp.Pow) else e
+    if not e.has(sp.Pow):
+        return e
+    return e.replace(lambda n: n.is_Mul, _without_inner_quotients).replace(lambda n: n.is_Add, _over_one)
+
+
+def _without_inner_quotients(whole: Any) -> Any:
+    """1/(s·(1 + x/s)) = 1/(s + x)"""
+    for u in (f for f in whole.args if f.is_Pow and f.base.is_Add and f.exp.is_Integer and f.exp < 0):
+        below: dict[Any, Any] = {}
+        for b, k in (f.as_base_exp() for t in u.base.args for f in sp.Mul.make_args(t)):
+            if k.is_Integer and k < 0 and not b.is_number:
+                below[b] = max(below.get(b, 0), -k)
+        s = sp.Mul(*(b**k for b, k in below.items()))
+        found = whole / u * s**-u.exp * sp.Add(*(t * s for t in u.base.args)) ** u.exp
+        if below and sp.count_ops(found) < sp.count_ops(whole):
+            return found
+    return whole
 
 
 def common_function(e: Any) -> Any:
@@ -556,6 +580,13 @@ def partial(e: Expr, read: Read, own: Read | None = None) -> Expr:
     back: dict[Expr, Expr] = {s: leaf for leaf, s in table.items()}
     back[slot(9999)] = own if own is not None else e
     return _put_back(derivative, back)
+
+
+def lowest_terms(e: Expr) -> Expr:
+    """e as one fraction, without what is above and below: u·(1 − u/(u + v)) − v·u/(u + v) is 0."""
+    found = leaves(e)
+    table: dict[Expr, Expr] = {leaf: slot(k) for k, leaf in enumerate(found)}
+    return _put_back(from_sympy(sp.cancel(to_sympy(replace(e, table)))), {s: leaf for leaf, s in table.items()})
 
 
 def _put_back(e: Expr, table: dict[Expr, Expr]) -> Expr:

@@ -31,7 +31,17 @@ from .laws_of_conditions import (
     split_where,
     truth,
 )
-from .laws_of_sums import cancel, common_sign, contract_delta, contract_remainder, deviations, known_totals, sum_of_nothing, use_givens
+from .laws_of_names import join_exponentials, known_sums
+from .laws_of_sums import (
+    cancel,
+    common_sign,
+    contract_delta,
+    contract_remainder,
+    deviations,
+    known_totals,
+    sum_of_nothing,
+    use_givens,
+)
 from .laws_of_terms import common_factor, is_negative, join_cases, merge_equal, rename_bound, turn_difference
 from .program import Ranges
 from .scalar import common_function, content, either, gaussian, logistic, one_fraction, own_value, rectified
@@ -82,10 +92,12 @@ TABLE = (
     Law("term", drop_outside, "outside its range"),
     Law("term", sum_of_nothing, "constant summand"),
     Law("term", cancel, "cancel"),
+    Law("term", join_exponentials, "the share of a share"),
     Law("term", common_sign, "minus in front"),
     Law("term", deviations, "deviations from the mean"),
     Law("term", use_givens, "use what is given"),
     Law("term", known_totals, "rows that sum to a number"),
+    Law("term", known_sums, "a sum that has a name"),
     # What reads imply is dropped last: under a sum every read implies its range, in a lone product only the factors do, so no
     # index may disappear after that.
     Law("last", drop_implied, "out of range is 0"),

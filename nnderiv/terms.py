@@ -27,6 +27,11 @@ class Context(Protocol):
     trace: list[tuple[str, Term | None]] | None  # the laws that changed a term, while somebody asks for them
 
     @property
+    def known(self) -> Program | None:
+        """What may be read by name where a term says the same; nothing where these very equations are simplified."""
+        ...
+
+    @property
     def unbounded(self) -> frozenset[str]:
         """Tensors in which an infinity may stand though all inputs are finite."""
         ...

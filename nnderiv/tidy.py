@@ -25,6 +25,7 @@ class Surroundings:
     """A program as the context of its own terms."""
 
     program: Program
+    known: Program | None = None
     trace: list[tuple[str, Term | None]] | None = None
     totals: dict[tuple[str, int], tuple[Reduce, Expr] | None] = field(default_factory=dict)
     symmetries: dict[str, tuple[tuple[int, int], ...]] = field(default_factory=dict)

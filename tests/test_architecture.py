@@ -26,7 +26,7 @@ FLOORS = (
     ("exponentials",),
     ("notation", "evaluate", "solve", "scalar", "dual", "degree", "numeric", "sizes"),
     ("terms",),
-    ("laws_of_conditions", "laws_of_terms", "symmetry"),
+    ("laws_of_conditions", "laws_of_names", "laws_of_terms", "symmetry"),
     ("laws_of_sums",),
     ("elaborate", "simplify"),
     ("ranges", "wellfounded"),

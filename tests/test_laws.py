@@ -36,7 +36,8 @@ def term(text: str, left: str = "", more: str = "") -> tuple[Term, Ranges, Surro
         guard = body.args[0]
         conditions = guard.args if isinstance(guard, Op) and guard.op == "and" else (guard,)
         body = body.args[1]
-    return Term({i: e.ranges[i] for i in bound}, conditions, body), {i: e.ranges[i] for i in e.indices}, Surroundings(program)
+    known = replace(program, equations=tuple(d for d in program.equations if d.tensor != "u"))
+    return Term({i: e.ranges[i] for i in bound}, conditions, body), {i: e.ranges[i] for i in e.indices}, Surroundings(program, known)
 
 
 def after(law: str, case: tuple[Term, Ranges, Surroundings]) -> str:
@@ -53,7 +54,8 @@ APPLIES = {
                           ("sum[n](where(n < N + 2, x[n], 0))", "", "sum[n](x[n])")],
     "settle_divisions": [("x[n]*z[n//N]", "n", "x[n]*z[0]"), ("x[n]*y[n % N]", "n", "x[n]*y[n]")],
     "settle_choices": [("exp(where(n < N, x[n], y[n+1]))", "n", "exp(x[n])"), ("exp(where(n < 0, x[n], y[n+1]))", "n", "exp(y[n+1])"),
-                       ("sum[n](exp(where(n >= 0, x[n], y[n])))", "", "sum[n](exp(x[n]))")],
+                       ("sum[n](exp(where(n >= 0, x[n], y[n])))", "", "sum[n](exp(x[n]))"),
+                       ("where(n > 1, exp(where(n > 1, x[n], -inf)), 0)", "n", "where(n > 1, exp(x[n]), 0)")],
     "into_cases": [("2*max(x[n], b)*where(x[n] > b, 1, where(x[n] == b, 0.5, 0))", "n",
                     "where(x[n] > b, 2*x[n], where(x[n] == b, x[n], 0))"),
                    ("-N*y[n]*min(x[n], b)*where(b > x[n], 1, where(x[n] == b, 0.5, 0))", "n",
@@ -72,7 +74,8 @@ APPLIES = {
                             "where((k + 2)//N < M, y[(k+2) % N]*b, 0)")],
     "drop_outside": [("sum[n](y[n]*x[n+N])", "", "0"), ("x[n]*y[-n-1]", "n", "0")],
     "sum_of_nothing": [("sum[n](b**2)", "", "N*b**2")],
-    "cancel": [("x[n]*p[n]/p[n]", "n", "x[n]"), ("p[n]*(x[n]/p[n] + y[n]/p[n])", "n", "x[n] + y[n]"),
+    "cancel": [("x[n]*p[n]/p[n]", "n", "x[n]"), ("x[n]*p[n]**3/p[n]", "n", "x[n]*p[n]**2"), ("x[n]*p[n]/p[n]**2", "n", "x[n]/p[n]"),
+               ("x[n]*b**2/b", "n", "x[n]*b"), ("p[n]*(x[n]/p[n] + y[n]/p[n])", "n", "x[n] + y[n]"),
                ("e[n]*(1 - p[n])*x[n]/(1 - p[n])", "n", "e[n]*x[n]"), ("x[n]*sqrt(N)/sqrt(N)", "n", "x[n]"),
                ("2*x[n]/(2*N)", "n", "x[n]/N"), ("x[n]*6/(4*N + 4)", "n", "3*x[n]/(2*N + 2)"), ("4*x[n]/(2*N)", "n", "2*x[n]/N"),
                ("p[n]*(x[n]/p[n] - y[n])", "n", "x[n] - p[n]*y[n]")],
@@ -80,6 +83,9 @@ APPLIES = {
     "deviations": [("sum[k](2*(P[n,k] - m[n])*x[n])", "n", "0"), ("sum[n,k](x[n]*(m[n] - P[n,k]))", "", "0")],
     "use_givens": [("sum[k](q[n,k]*x[n])", "n", "x[n]")],
     "known_totals": [("sum[k](S[n,k]*x[n])", "n", "x[n]"), ("sum[k](h[n,k]*x[n])", "n", "x[n]")],
+    "known_sums": [("sum[k](P[n,k]*x[n])", "n", "M*x[n]*m[n]"), ("sum[j](2*P[n,j]*P[k,j]*b)", "n,k", "2*b*G[n,k]")],
+    "join_exponentials": [("exp(x[n] - y[n])*b*exp(y[n] - z[0])", "n", "b*exp(x[n] - z[0])"),
+                          ("exp(y[n] - r[n])*exp(P[n,0] - y[n])", "n", "S[n,0]")],
     "index_alone": [("where(0 <= n - 1, x[n], 0)", "n", "where(1 <= n, x[n], 0)"),
                     ("where(1 == n, x[n], 0)", "n", "where(n == 1, x[n], 0)"),
                     ("where(N == n + 1, x[n], 0)", "n", "where(n == N - 1, x[n], 0)"),
@@ -117,6 +123,9 @@ FAILS = {
                    ("sum[k](q[n+1,k])", "n")],  # weighted; not all; not given; outside, where the sum is 0
     "known_totals": [("sum[k](S[n,k]*z[k])", "n"), ("sum[k](where(k > 1, S[n,k]*x[n], 0))", "n"), ("sum[k](R[n,k]*x[n])", "n"),
                      ("sum[n](S[n,k])", "k"), ("sum[k](S[n+1,k])", "n")],  # weighted; not all; no softmax; the other axis; outside
+    "known_sums": [("sum[k](P[n,k]*z[k])", "n"), ("sum[k](where(k > 1, P[n,k], 0))", "n"), ("sum[n](P[n,k])", "k"),
+                   ("sum[k](P[n+1,k])", "n")],  # weighted; not all; the other axis; outside
+    "join_exponentials": [("exp(x[n] - y[n])*exp(y[n])", "n"), ("exp(x[n] - y[n])*exp(x[n] - b)", "n")],  # large alone; nothing shared
     "index_alone": [("where(n + 1 < N, x[n], 0)", "n"), ("where(1 <= n, x[n], 0)", "n"), ("where(2*n < 4, x[n], 0)", "n"),
                     ("where(0 < x[n], x[n], 0)", "n")],  # two names; alone already; twice the index; no integers
     "drop_implied": [("where(n + 1 < N, exp(x[n+1])*b, 0)", "n"), ("where(n + 1 < N, x[n+1]/y[n+1], 0)", "n"),
@@ -271,6 +280,7 @@ def test_quotients_of_one_sum_are_one_where_that_is_shorter() -> None:
     assert one(1 / (1 + size) - x * scalar.sgn(x) / (1 + size)**2) == 1 / (1 + size)**2
     assert one(1 / (a + x) - x / (a + x)**2) == a / (a + x)**2
     assert one(1 / (1 + x**2) - 2 * x**2 / (1 + x**2)**2) == (1 - x**2) / (1 + x**2)**2
+    assert one(1 / (a * (1 + x / a))) == 1 / (a + x) and one(x / (a**2 * (1 + (x - 1)**2 / a**2))) == x / (a**2 + (x - 1)**2)
     for f in (a / (1 + x) - x**3 / (1 + a)**2, 1 / x - 1 / x**2, a / (1 + x) + 1):  # other sums; no sum; a term without it
         assert one(f) == f
 

@@ -1633,10 +1633,14 @@ def test_what_cancels_is_counted_and_the_rest_is_left_alone(text: str) -> None:
 
 
 def test_the_largest_that_is_subtracted_by_hand_has_no_gradient() -> None:
-    text = "x[N,D] -> Y\nm[n] = max[d](x[n,d])\nE[n,d] = exp(x[n,d] - m[n])\nY[n,d] = E[n,d]/sum[e](E[n,e])"
-    assert "ties" in body(text, "backward", without=("balance",)) and "ties" not in body(text, "backward")
-    x = np.array([[1.0, 1.0, 0.0]])
-    results = [run(nd.derive(t).compile(), {"dY": np.array([[1.0, 2.0, 4.0]])}, x=x) for t in (text, f"x[N,D] -> Y\n{SOFTMAX}")]
+    text = "x[N,D], v[D] -> Y\nm[n] = {}\nE[n,d] = v[d]*exp(x[n,d] - m[n])\nY[n,d] = E[n,d]/sum[e](E[n,e])"
+    for largest in ("max[d](x[n,d])", "max(max[d](x[n,d]), 0)"):
+        shifted = text.format(largest)
+        assert "dm" in body(shifted, "backward", without=("balance",))
+        assert not any(word in body(shifted, "backward") for word in ("ties", "dm", "+ 0", "(0)"))
+    x, v = np.array([[1.0, 1.0, 0.0]]), np.ones(3)
+    found = run(nd.derive(shifted, wrt=("x",)).compile(), {"dY": np.array([[1.0, 2.0, 4.0]])}, x=x, v=v)
+    results = [found, run(nd.derive(f"x[N,D] -> Y\n{SOFTMAX}").compile(), {"dY": np.array([[1.0, 2.0, 4.0]])}, x=x)]
     for mine, named in zip(*results, strict=True):
         np.testing.assert_allclose(mine, named, rtol=1e-14)
 
@@ -1962,6 +1966,8 @@ def test_the_largest_of_a_few_is_one_maximum_after_the_other() -> None:
 @pytest.mark.parametrize(("text", "forward", "backward"), [
     ("x[N,K], z[N,K] -> y\ny[n,k] = gelu(x[n,k])*z[n,k]", "y_erf = _erf(x/2**0.5)", "dz = dy/2*x*part"),
     ("x[N,K], z[N,K] -> y\ny[n,k] = silu(x[n,k])*z[n,k]", "y_sigmoid = _sigmoid(x)", "dz = dy*x*y_sigmoid"),
+    ("x[N,K], a -> y\ny[n,k] = where(x[n,k] > 0, x[n,k], a*(exp(x[n,k]) - 1))", "y_exp = np.exp(x)",
+     "dx = _where(part, dtype.type(1), a*y_exp)"),
     ("x[N,K] -> y, p\np[n,k] = sigmoid(x[n,k])\ny[n,k] = softplus(x[n,k])*p[n,k]", "y_softplus = _softplus(x)", ""),
 ])
 def test_a_function_is_computed_once_whatever_name_it_goes_by(text: str, forward: str, backward: str) -> None:

@@ -21,6 +21,11 @@ SPELLINGS = {
         "y[n] = sum[k](exp(x[n,k])*z[n,k])/(exp(1000*b) + sum[k](exp(x[n,k])))",
     ),
     "softmax with a sink": ("x[N,K], b -> y", "y[n,k] = exp(x[n,k])/(exp(b*5000) + sum[j](exp(x[n,j])))"),
+    "softmax with a sink, shifted": (
+        "x[N,K], b -> y",
+        "m[n] = max(max[k](x[n,k]), 5000*b)\n"
+        "y[n,k] = exp(x[n,k] - m[n])/(exp(b*5000 - m[n]) + sum[j](exp(x[n,j] - m[n])))",
+    ),
     "infonce": ("x[N,N] -> y", "y[n] = log(exp(x[n,n]) + sum[m](where(m != n, exp(x[n,m]), 0))) - x[n,n]"),
     "infonce named": ("x[N,N] -> y", "d[n] = sum[m](where(m != n, exp(x[n,m]), 0))\ny[n] = -log(exp(x[n,n])/(exp(x[n,n]) + d[n]))"),
     "ntxent": ("x[N,N] -> y", "y[n] = -log(exp(x[n,0])/sum[m](where(m != n, exp(x[n,m]), 0)))"),
@@ -406,6 +411,22 @@ def test_the_logarithm_of_a_share_that_is_nearly_one_keeps_its_digits(share: str
     y, residuals = d.compile().forward(x=x, v=v)
     np.testing.assert_allclose(y, -np.log1p(np.exp(-x.astype(float))), rtol=1e-6)
     np.testing.assert_allclose(d.compile().backward(residuals, dy=np.ones(6, np.float32)).dx, 1/(1 + np.exp(x.astype(float))), rtol=1e-6)
+
+
+def test_of_nothing_everything_has_no_share() -> None:
+    """Where all scores of both parts are −∞, shares and gradients are 0, and not 0/0."""
+    d = nd.derive("""
+        x[N,K], z[N,K], int c[N] -> y
+        s[n,k] = where(k < c[n], x[n,k], -inf)
+        r[n,k] = where(k < c[n], z[n,k], -inf)
+        y[n,k] = exp(s[n,k])/(sum[j](exp(s[n,j])) + sum[j](exp(r[n,j])))
+    """)
+    x = np.ones((2, 3))
+    y, residuals = d.compile().forward(x=x, z=x, c=[0, 2])
+    np.testing.assert_allclose(y, [[0, 0, 0], [0.25, 0.25, 0]], rtol=1e-14)
+    gradients = d.compile().backward(residuals, dy=x)
+    np.testing.assert_allclose(gradients.dx, [[0, 0, 0], [0.125, 0.125, 0]], rtol=1e-14)
+    np.testing.assert_allclose(gradients.dz, [[0, 0, 0], [-0.125, -0.125, 0]], rtol=1e-14)
 
 
 def test_a_quotient_of_exponentials_is_that_of_a_difference() -> None:

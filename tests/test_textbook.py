@@ -21,6 +21,46 @@ FORMS: dict[str, dict[str, str]] = {
     # a mixture: the responsibilities are the softmax of the joint scores, and those of the weights sum to 1
     "x[N], w[N,K], m[N,K] -> L\nL = -sum[n](logsumexp[k](log_softmax[k](w[n,k]) - (x[n]-m[n,k])**2/2))":
         {"dL_of": "-exp(L_of[n,k] - L_lse2[n])", "dw": "exp(w[n,k] - L_lse[n]) + dL_of[n,k]", "dm": "dL_of[n,k]*(x[n] - m[n,k])"},
+    # heavy tails: ν s² + (x − μ)² below, and no quotient within it; what a number divides and multiplies
+    "x[N], mu, s, nu -> L\nL = sum[n]((nu+1)/2*log(1 + (x[n]-mu)**2/(nu*s**2)))": {"dx": "(x[n] - mu)*(1 + nu)/(nu*s**2 + (x[n] - mu)**2)"},
+    "x[N], c -> L\nL = c**2/2*sum[n](log(1 + (x[n]/c)**2))":
+        {"dx": "c**2*x[n]/(x[n]**2 + c**2)", "dc": "c*L_sum - c*sum[n](x[n]**2/(x[n]**2 + c**2))"},
+    "X[M,D], xi[D], b -> E\nE = -logsumexp[m](b*sum[d](X[m,d]*xi[d]))/b + sum[d](xi[d]**2)/2":
+        {"dE_sum": "-exp(b*E_sum[m] - E_lse)", "dxi": "xi[d] + sum[m](dE_sum[m]*X[m,d])"},
+    # correlation; a ratio whose numerator stands below too
+    "x[N], y[N] -> r\nr = sum[n](x[n]*y[n])/sqrt(sum[n](x[n]**2)*sum[n](y[n]**2))":
+        {"dr_sum": "1/sqrt(r_sum2*r_sum3)", "dr_sum2": "-0.5*r/r_sum2", "dx": "dr_sum*y[n] + 2*dr_sum2*x[n]"},
+    "p[N], t[N], a -> L\nL = 1 - sum[n](p[n]*t[n])/(sum[n](p[n]*t[n]) + a*sum[n](p[n]*(1-t[n])))":
+        {"L_in": "L_sum + a*L_sum2", "dp": "dL_sum*t[n] + dL_sum2*(1 - t[n])"},
+    "x[N,K] -> y\ny[n,k] = log_softmax[k](x[n,k])": {"dx": "dy_lse[n]*exp(y[n,k]) + dy[n,k]", "dy_lse": "-sum[k](dy[n,k])"},
+    # a softmax with a sink, and one whose largest score is subtracted by hand: y·(dy − Σ dy·y)
+    "x[N,K], b -> y\ny[n,k] = exp(x[n,k])/(exp(b) + sum[j](exp(x[n,j])))":
+        {"dx": "y[n,j]*(dy[n,j] + dy_log[n])", "dy_log": "-sum[k](dy[n,k]*y[n,k])", "db": "sum[n](dy_log[n]*exp(b - y_log[n]))"},
+    "x[N,K] -> y\nm[n] = max(max[k](x[n,k]), 0)\ny[n,k] = exp(x[n,k]-m[n])/(exp(-m[n]) + sum[j](exp(x[n,j]-m[n])))":
+        {"dx": "y[n,k]*(dy[n,k] + dy_log[n])", "m": None},
+    "x[N,K] -> y\nm[n] = max[k](x[n,k])\ne[n,k] = exp(x[n,k]-m[n])\nz[n] = sum[k](e[n,k])\ny[n,k] = e[n,k]/z[n]":
+        {"dx": "y[n,k]*(dy[n,k] + dy_lse[n])", "m": None},
+    "x[N,N] -> y\ny[n] = log(exp(x[n,n]) + sum[m](where(m != n, exp(x[n,m]), 0))) - x[n,n]":
+        {"dx": "dy[n]*exp(x[n,m] - y_log[n]) - where(n == m, dy[n], 0)"},
+    # an expectation, an entropy and two divergences: what is added to all log p of a row changes nothing
+    "x[N,K], v[K] -> y\np[n,k] = softmax[k](x[n,k])\ny[n] = sum[k](p[n,k]*v[k])": {"dx": "dy[n]*p[n,k]*(v[k] - y[n])"},
+    "x[N,K] -> H\np[n,k] = softmax[k](x[n,k])\nH[n] = -sum[k](p[n,k]*log(p[n,k]))": {"dx": "-dH[n]*p[n,k]*(p_log[n,k] + H[n])"},
+    "x[N,K] -> L\np[n,k] = softmax[k](x[n,k])\nL = -sum[n,k](p[n,k]*log(p[n,k]))/N":
+        {"p_mean": "sum[k](p_log[n,k]*p[n,k])", "dx": "p[n,k]*(p_mean[n] - p_log[n,k])/N"},
+    "x[N,K], z[N,K] -> y\np[n,k] = softmax[k](x[n,k])\nq[n,k] = softmax[k](z[n,k])\ny[n] = sum[k](p[n,k]*log(p[n,k]/q[n,k]))":
+        {"dx": "dy[n]*p[n,k]*(p_log[n,k] - q_log[n,k] - y[n])", "dz": "dy[n]*(q[n,k] - p[n,k])"},
+    "x[N,K], z[N,K] -> L\np[n,k] = softmax[k](x[n,k])\nq[n,k] = softmax[k](z[n,k])\nm[n,k] = (p[n,k]+q[n,k])/2\n"
+    "L = sum[n,k](p[n,k]*log(p[n,k]/m[n,k]))/2 + sum[n,k](q[n,k]*log(q[n,k]/m[n,k]))/2":
+        {"dx": "p[n,k]*(dp[n,k] + dp_lse[n])", "dp_lse": "-sum[k](dp[n,k]*p[n,k])", "dp_log": None},
+    # an average that forgets: what is written together is summed apart where m[−1] is 0
+    "x[T], a -> m\nm[t] = a*m[t-1] + (1-a)*x[t]": {"da": "sum[t](dm_total[t]*m[t-1]) - sum[t](dm_total[t]*x[t])", "m_at": None},
+    "x[T], a -> m\nm[t] = m[t-1] + a*(x[t] - m[t-1])": {"da": "sum[t](dm_total[t]*x[t]) - sum[t](dm_total[t]*m[t-1])", "m_at": None},
+    "x[T], a, m0 -> m\nm[-1] = m0\nm[t] = a*m[t-1] + (1-a)*x[t]": {"da": "sum[t](dm_total[t]*(m[t-1] - x[t]))"},
+    # a choice within a choice; a value held between two numbers
+    "r[N], A[N], e -> L\nL = -mean[n](min(r[n]*A[n], min(max(r[n], 1-e), 1+e)*A[n]))":
+        {"L_min": "min(L_max[n], 1 + e)", "dL_max": "where(1 + e > L_max[n], dL_min[n], where(L_max[n] == 1 + e, 0.5*dL_min[n], 0))"},
+    "x[N] -> y\ny[n] = min(max(x[n], 0), 1)":
+        {"dx": "dy[n]*where(x[n] < 1, 1, where(x[n] == 1, 0.5, 0))*where(x[n] > 0, 1, where(x[n] == 0, 0.5, 0))"},
     # norm, variance and standard deviation, in one line
     "x[N] -> s\ns = sqrt(sum[i](x[i]**2))": {"dx": "x[i]/s"},
     "x[N] -> v\nv = mean[i]((x[i] - mean[j](x[j]))**2)": {"dx": "2*v_in[i]/N"},

@@ -27,6 +27,7 @@ from ..expr import (
     Reduce,
     add,
     additive_terms,
+    bound_indices,
     conjuncts,
     factors,
     map_children,
@@ -39,7 +40,6 @@ from ..expr import (
 from ..integer import Int
 from ..normal import positive_names, readable
 from ..program import Equation, Program
-from ..ranges import bound_indices
 
 MANY = 16  # places, of which each is a statement
 FEW = 4    # places that choose, of which each is a statement, or a term of a sum

@@ -307,11 +307,26 @@ def _put(program: Program, name: str, value: Expr) -> Program:
 
     def visit(e: Expr) -> Expr:
         e = value if isinstance(e, Read) and e.tensor == name else map_children(visit, e)
-        return ZERO if e == Op("log", (ONE,)) else e
+        if e == Op("log", (ONE,)) or value == ZERO and _is_nothing(e):
+            return ZERO
+        return add([*e.args]) if isinstance(e, Op) and e.op == "+" else e
 
     equations = [_with_body(e, visit(e.body)) if name in e.reads else e for e in program.equations if e.tensor != name]
-    return replace(program, equations=tuple(equations),
-                   shapes={t: s for t, s in program.shapes.items() if t != name})
+    program = replace(program, equations=tuple(equations), shapes={t: s for t, s in program.shapes.items() if t != name})
+    gone = next((e for e in equations if e.body == ZERO and value == ZERO and e.tensor not in program.outputs
+                 and len(program.definitions[e.tensor]) == 1), None)
+    return program if gone is None else _put(program, gone.tensor, ZERO)
+
+
+def _is_nothing(e: Expr) -> bool:
+    """Whether e is 0, being made of a gradient that is."""
+    if isinstance(e, Reduce):
+        return e.op == "sum" and e.body == ZERO
+    if not isinstance(e, Op):
+        return False
+    if e.op == "where":
+        return e.args[1:] == (ZERO, ZERO)
+    return e.op == "*" and ZERO in e.args or e.op in ("neg", "/") and e.args[0] == ZERO
 
 
 def _renamed(program: Program, old: str, own: Equation) -> Program:

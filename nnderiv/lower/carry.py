@@ -20,6 +20,7 @@ from ..expr import (
     Read,
     Reduce,
     additive_terms,
+    bound_indices,
     factors,
     free_symbols,
     ints,
@@ -33,7 +34,6 @@ from ..fresh import Fresh
 from ..integer import Int
 from ..normal import positive_names
 from ..program import Equation, Program
-from ..ranges import bound_indices
 
 Terms = list[tuple[int, Expr]]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from ..expr import Expr, Op, Read, Reduce, additive_terms, reads
+from ..expr import Op, Read, Reduce, difference, reads
 from ..program import Equation, Program
 
 Softmaxes = dict[str, tuple[str, Read, tuple[str, ...], str]]
@@ -33,15 +33,6 @@ def softmaxes(program: Program, equations: Sequence[Equation], kept: Collection[
             assert isinstance(body, Reduce)
             found[e.tensor] = (total.tensor, scores, _along(definition[0], scores, body), "_softmax" if is_exp else "_log_softmax")
     return found
-
-
-def difference(body: Expr) -> tuple[Read, Read] | None:
-    """(S, lse) of S − lse."""
-    terms = additive_terms(body)
-    if len(terms) != 2 or [s for s, _ in terms] not in ([1, -1], [-1, 1]):
-        return None
-    (_, scores), (_, total) = terms if terms[0][0] == 1 else terms[::-1]
-    return (scores, total) if isinstance(scores, Read) and isinstance(total, Read) else None
 
 
 def normalises(definition: Equation, scores: Read, total: Read, e: Equation) -> bool:

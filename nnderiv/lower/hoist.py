@@ -20,6 +20,7 @@ from ..expr import (
     Read,
     Reduce,
     additive_terms,
+    bound_indices,
     children,
     conjuncts,
     factors,
@@ -35,7 +36,6 @@ from ..fresh import Fresh
 from ..graph import cycles
 from ..normal import positive_names
 from ..program import Equation, Program, Range, Ranges
-from ..ranges import bound_indices
 
 
 def hoist(program: Program) -> Program:

@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from ..expr import Expr, Op, Read, Reduce, additive_terms, map_children, neg, reads, signed, subst_indices
+from ..expr import Expr, Op, Read, Reduce, additive_terms, bound_indices, map_children, neg, reads, signed, subst_indices
 from ..fresh import Fresh
 from ..integer import Int
 from ..program import Equation, Program
-from ..ranges import bound_indices
 
 
 def inline(program: Program, known: Program) -> Program:

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from ..expr import Expr, Op, Read, Reduce, additive_terms, map_children, reads, signed
+from ..expr import Expr, Op, Read, Reduce, additive_terms, difference, map_children, reads, signed
 from ..fresh import Fresh
 from ..program import Equation, Program
 from .exchange import with_known
-from .fuse import difference, normalises
+from .fuse import normalises
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from ..bounds import never_negative
-from ..expr import Expr, Read, ints, map_children, reads, subst_indices
+from ..expr import Expr, Read, bound_indices, ints, map_children, reads, subst_indices
 from ..fresh import Fresh
 from ..integer import Int
 from ..normal import positive_names
 from ..program import Equation, Program
-from ..ranges import bound_indices
 
 
 def split_pieces(program: Program) -> Program:

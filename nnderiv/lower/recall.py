@@ -80,8 +80,8 @@ class Call:
 
 
 def _calls(e: Equation, node: Expr) -> Iterator[Call]:
-    """The costly functions in an expression, but for those under a condition."""
-    if isinstance(node, Op) and node.op == "where":
+    """The costly functions in an expression, but for those under a condition on indices: that may choose a few places."""
+    if isinstance(node, Op) and node.op == "where" and not reads(node.args[0]):
         return
     yield from _of(e, node)
     for child in _children(node):

@@ -34,6 +34,7 @@ from ..expr import (
     complement,
     conjunction,
     conjuncts,
+    difference,
     factors,
     free_symbols,
     is_reciprocal,
@@ -53,7 +54,7 @@ from ..laws_of_sums import without_pairs
 from ..normal import positive_names, readable
 from ..program import Equation, Program
 from .exchange import with_known
-from .fuse import difference, normalises
+from .fuse import normalises
 from .quotients import exponents, quotient
 
 

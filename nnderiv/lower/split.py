@@ -31,6 +31,7 @@ from ..expr import (
     Read,
     Reduce,
     add,
+    bound_indices,
     compare,
     conjunction,
     conjuncts,
@@ -49,7 +50,6 @@ from ..fresh import Fresh
 from ..integer import Atom, FloorDiv, Int, Mod
 from ..normal import positive_names
 from ..program import Equation, Program, Range, Ranges
-from ..ranges import bound_indices
 from ..regular import is_regular
 from ..simplify import may_be_infinite
 from . import cost

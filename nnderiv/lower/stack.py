@@ -6,10 +6,9 @@ import keyword
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 
-from ..expr import Expr, Read, Reduce, map_children, map_ints
+from ..expr import Expr, Read, Reduce, bound_indices, map_children, map_ints
 from ..integer import Int
 from ..program import Equation, Range
-from ..ranges import bound_indices
 
 
 @dataclass(frozen=True)

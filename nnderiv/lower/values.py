@@ -331,7 +331,11 @@ class Values(Writer):
         return frame.combine(function("_exp_ratio", 2), above, below)
 
     def is_lse(self, name: str) -> bool:
-        return any(isinstance(d.body, Reduce) and d.body.op == "logsumexp" for d in self.program.definitions.get(name, ()))
+        """Whether a tensor is a logsumexp, or log(exp(a) + exp(b) + …) of such alone."""
+        bodies = [d.body for d in self.program.definitions.get(name, ())]
+        return any(isinstance(b, Reduce) and b.op == "logsumexp" or isinstance(b, Op) and b.op == "log" and all(
+            any(r.tensor in self.program.unbounded and self.is_lse(r.tensor) for r in reads(t)) for _, t in additive_terms(b.args[0]))
+            for b in bodies)
 
     def may_be_masked(self, e: Expr, seen: frozenset[str] = frozenset()) -> bool:
         """Whether e may be −inf for finite weights: by an explicit inf, a log, or an input that is added; a product of inputs is none."""

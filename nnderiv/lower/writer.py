@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 from ..bounds import never_ends_early
+from ..expr import bound_indices
 from ..fresh import Fresh
 from ..integer import Int
 from ..normal import positive_names
 from ..program import Equation, Program, Ranges
-from ..ranges import bound_indices
 from .arrays import Array, Frame, Storage, tuple_text
 from .fold import Fold
 from .form import Block, Code, Statement, call, is_variable, renamed

@@ -12,6 +12,7 @@ from ..expr import (
     Reduce,
     add,
     additive_terms,
+    bound_indices,
     factors,
     map_children,
     neg,
@@ -23,7 +24,7 @@ from ..fresh import Fresh
 from ..integer import Int
 from ..laws_of_terms import common_factor
 from ..program import Equation, Range
-from .scope import Scope, bound
+from .scope import Scope
 
 
 class Inlining:
@@ -78,11 +79,11 @@ class Inlining:
         taken = Fresh(set(self.scope.program.names) | set(ranges))
         renamed: dict[str, str] = {}
         body = d.body
-        for i in bound(body):
+        for i in bound_indices(body):
             if i in ranges:
                 renamed[i] = taken(i)
-        body = _renamebound(body, renamed)
-        for i in bound(d.body):
+        body = _rename_bound(body, renamed)
+        for i in bound_indices(d.body):
             ranges[renamed.get(i, i)] = d.ranges[i]
         return subst_indices(body, {str(s.name): t for s, t in zip(d.subs, r.subs, strict=True) if s.name in d.ranges})
 
@@ -121,12 +122,12 @@ def _put(e: Expr, r: Read, value: Expr) -> Expr:
     return value if e == r else map_children(lambda c: _put(c, r, value), e)
 
 
-def _renamebound(e: Expr, names: dict[str, str]) -> Expr:
+def _rename_bound(e: Expr, names: dict[str, str]) -> Expr:
     """Bound indices get other names."""
     if not names:
         return e
     if isinstance(e, Reduce):
         table = {i: Int.symbol(names[i]) for i in e.indices if i in names}
-        body = _renamebound(e.body, {k: v for k, v in names.items() if k not in table})
+        body = _rename_bound(e.body, {k: v for k, v in names.items() if k not in table})
         return Reduce(e.op, tuple(names.get(i, i) for i in e.indices), subst_indices(body, table))
-    return map_children(lambda c: _renamebound(c, names), e)
+    return map_children(lambda c: _rename_bound(c, names), e)

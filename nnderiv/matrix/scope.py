@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from ..expr import NORMALISERS, Expr, Read, Reduce, free_symbols, subst_indices, tensor, walk
+from ..expr import NORMALISERS, Expr, Read, Reduce, bound_indices, free_symbols, subst_indices, tensor, walk
 from ..fresh import Fresh
 from ..integer import Int
 from ..program import Equation, Program, Range
-from ..ranges import bound_indices
 
 
 @dataclass
@@ -40,7 +39,7 @@ class Scope:
 
     def name_of(self, wishes: tuple[str, ...], body: Expr, indices: list[str], ranges: Mapping[str, Range]) -> str:
         """The name of a new tensor with this definition; the same definition has the same name."""
-        ranges = {i: ranges[i] for i in [*indices, *bound(body)]}
+        ranges = {i: ranges[i] for i in [*indices, *bound_indices(body)]}
         key = (by_position(body, indices), tuple(ranges.values()))
         if key not in self.added:
             name = next((w for w in wishes if w not in self.fresh.taken), None) or self.fresh(wishes[0])
@@ -58,7 +57,3 @@ def by_position(body: Expr, indices: list[str]) -> Expr:
     if any(isinstance(n, Reduce) and n.op in NORMALISERS for n in walk(body)):
         return body
     return subst_indices(body, {i: Int.symbol(f"#{k}") for k, i in enumerate(indices)})
-
-
-def bound(e: Expr) -> list[str]:
-    return list(dict.fromkeys(bound_indices(e)))

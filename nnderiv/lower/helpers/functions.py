@@ -59,6 +59,17 @@ def _logsumexp(x, axis):
 @np.errstate(invalid="ignore")
 def _log_of_exps(*terms):
     """log(exp(a) + exp(b) + ...), shifted by the largest; where that is infinite, so is the result."""
+    if len(terms) == 2:
+        a, b = terms
+        e = np.asarray(a - b)
+        np.abs(e, out=e)
+        np.negative(e, out=e)
+        np.exp(e, out=e)
+        e += 1
+        np.log(e, out=e)
+        np.fmax(e, 0, out=e)  # inf - inf is nan, and left out
+        e += np.maximum(a, b)
+        return e[()]
     largest = terms[0]
     for x in terms[1:]:
         largest = np.maximum(largest, x)
