@@ -480,7 +480,7 @@ class _Reverse:
         if e.tensor in self.inlined:
             letters, body = self.inlined[e.tensor]
             settled = all(inside(s, r, ranges, self.positive) for s, r in zip(subs, self.program.dims[e.tensor], strict=True))
-            if settled or self._is_alias(e.tensor, letters, body):
+            if settled or body == ZERO or self._is_alias(e.tensor, letters, body):
                 return subst_indices(body, dict(zip(letters, subs, strict=True)))
             raise _Inlined(e.tensor)
         return Read(self.adjoint[e.tensor], subs)

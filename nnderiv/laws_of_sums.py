@@ -90,24 +90,39 @@ def sum_of_nothing(term: Term, dims: Ranges, ctx: Context) -> Term:
 
 # -- quotients ---------------------------------------------------------------------------------------------------------------
 def cancel(term: Term, dims: Ranges, ctx: Context) -> Term:
-    """x · (a/x + b) = a + x·b and x · xᵃ⁻¹ = xᵃ, where x is never 0 and is read inside its range; 2·a/(2·N) = a/N."""
+    """x · (a/x + b) = a + x·b and x · xᵃ⁻¹ = xᵃ, where x is never 0 and is read inside its range; 2·a/(2·N) = a/N.
+
+    And x · f(1/x)/x = f(1/x): where x is 0, neither is anything.
+    """
     parts = _reduced(factors(term.body))
     if parts != factors(term.body):
         return Term(term.indices, term.conditions, product(parts), term.spare)
     divisors = {x for p in parts for n in walk(p) if isinstance(n, Op) for x in divided_by(n)}
     ranges = {**dims, **term.indices}
-    known = [f for f in dict.fromkeys(parts) if f in divisors and never_zero(f, ctx) and not may_leave(f, ranges, ctx, term.conditions)]
+    inside = [f for f in dict.fromkeys(parts) if f in divisors and not may_leave(f, ranges, ctx, term.conditions)]
+    for x in inside:
+        shorter = without_pairs(parts, [x])
+        parts = shorter if any(_divides(x, p) for p in shorter) else parts
+    known = [f for f in inside if f in parts and never_zero(f, ctx)]
     if not known:
-        return term
+        return term if len(parts) == len(factors(term.body)) else Term(term.indices, term.conditions, product(parts), term.spare)
     spread = _distributed(parts, known)
     body = min([_sum(spread), _sum(_expanded(spread))], key=_length) if spread else product(without_pairs(parts, known))
     return term if body == term.body else Term(term.indices, term.conditions, body, term.spare)
 
 
+def _divides(x: Expr, e: Expr) -> bool:
+    """Whether e is divided by x in any case: not only in a choice."""
+    if not isinstance(e, Op) or e.op == "where":
+        return False
+    return x in divided_by(e) or any(_divides(x, a) for a in e.args)
+
+
 def divided_by(e: Op) -> list[Expr]:
-    """x for 1/x, and for xᵃ⁻¹."""
+    """x for 1/x, for 1/x², and for xᵃ⁻¹."""
     if e.op == "/":
-        return [f.args[1] for f in factors(e) if isinstance(f, Op) and is_reciprocal(f)]
+        below = [f.args[1] for f in factors(e) if isinstance(f, Op) and is_reciprocal(f)]
+        return [*below, *(x.args[0] for x in below if isinstance(x, Op) and _power_of(x, x.args[0]))]
     return [e.args[0]] if raised(e) is not None else []
 
 
@@ -127,18 +142,29 @@ def _reduced(parts: list[Expr]) -> list[Expr]:
 
 
 def without_pairs(parts: list[Expr], known: list[Expr]) -> list[Expr]:
-    """The factors without x and 1/x, once for each pair; with xᵃ for x and xᵃ⁻¹."""
+    """The factors without x and 1/x, once for each pair; with 1/x for x and 1/x², and xᵃ for x and xᵃ⁻¹."""
     rest = list(parts)
     for x in known:
-        inverse = Op("/", (ONE, x))
-        while x in rest and inverse in rest:
+        while x in rest and (found := next(((k, y) for k, f in enumerate(rest) if (y := _times(f, x)) is not None), None)):
+            rest[found[0]] = found[1]
             rest.remove(x)
-            rest.remove(inverse)
-        power = next((f for f in rest if isinstance(f, Op) and f.args[0] == x and raised(f) is not None), None)
-        if x in rest and power is not None and (higher := raised(power)) is not None:
-            rest.remove(x)
-            rest[rest.index(power)] = higher
-    return rest
+    return [f for f in rest if f != ONE] or [ONE]
+
+
+def _times(f: Expr, x: Expr) -> Expr | None:
+    """f·x where f is 1/x, 1/xⁿ, or xᵃ⁻¹."""
+    if is_reciprocal(f) and isinstance(f, Op):
+        n = _power_of(f.args[1], x)
+        return None if n == 0 else ONE if n == 1 else ONE / (x if n == 2 else Op("**", (x, num(n - 1))))
+    return raised(f) if isinstance(f, Op) and f.args[0] == x else None
+
+
+def _power_of(e: Expr, x: Expr) -> int:
+    """n for e = xⁿ with a whole n ≥ 1, and 0 for what is no such power."""
+    if e == x:
+        return 1
+    n = e.args[1].value if isinstance(e, Op) and e.op == "**" and e.args[0] == x and isinstance(e.args[1], Num) else 0
+    return int(n) if n > 1 and n == int(n) else 0
 
 
 def _distributed(parts: list[Expr], known: list[Expr]) -> list[Expr]:
