@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from math import gcd
@@ -11,6 +12,7 @@ from .conditions import divisible
 from .expr import (
     INF,
     ONE,
+    ZERO,
     Expr,
     IntValue,
     Num,
@@ -31,6 +33,7 @@ from .expr import (
     raised,
     reads,
     signed,
+    square_root,
     subst_indices,
     walk,
 )
@@ -103,7 +106,8 @@ def cancel(term: Term, dims: Ranges, ctx: Context) -> Term:
     for x in inside:
         shorter = without_pairs(parts, [x])
         parts = shorter if any(_divides(x, p) for p in shorter) else parts
-    known = [f for f in inside if f in parts and never_zero(f, ctx)]
+    safe = [x for x in divisors if never_zero(x, ctx)]
+    known = [f for f in dict.fromkeys(parts) if any(_quotient(f, x) for x in safe) and not may_leave(f, ranges, ctx, term.conditions)]
     if not known:
         return term if len(parts) == len(factors(term.body)) else Term(term.indices, term.conditions, product(parts), term.spare)
     spread = _distributed(parts, known)
@@ -152,11 +156,28 @@ def without_pairs(parts: list[Expr], known: list[Expr]) -> list[Expr]:
 
 
 def _times(f: Expr, x: Expr) -> Expr | None:
-    """f·x where f is 1/x, 1/xⁿ, or xᵃ⁻¹."""
+    """f·x where f is 1/x, 1/xⁿ, or xᵃ⁻¹, or divides by what x is a short multiple of."""
     if is_reciprocal(f) and isinstance(f, Op):
         n = _power_of(f.args[1], x)
-        return None if n == 0 else ONE if n == 1 else ONE / (x if n == 2 else Op("**", (x, num(n - 1))))
+        return _quotient(x, f.args[1]) if n < 2 else ONE / (x if n == 2 else Op("**", (x, num(n - 1))))
     return raised(f) if isinstance(f, Op) and f.args[0] == x else None
+
+
+def _quotient(e: Expr, x: Expr) -> Expr | None:
+    """e/x, for e = x, e = −x, and 1 − t² over 1 − t or 1 + t."""
+    own, other = Counter(_signed_terms(e)), Counter(_signed_terms(x))
+    if own == other:
+        return ONE
+    if own == Counter({(-s, t): n for (s, t), n in other.items()}):
+        return num(-1)
+    root = square_root(complement(e) or ZERO)
+    beside = next((s for s in (1, -1) if root and other == Counter([(1, ONE), (s, root)])), None)
+    return None if root is None or beside is None else signed([(1, ONE), (-beside, root)])
+
+
+def _signed_terms(e: Expr) -> list[tuple[int, Expr]]:
+    """The terms of a sum, with the sign of a number before it."""
+    return [(-s, num(-t.value)) if isinstance(t, Num) and t.value < 0 else (s, t) for s, t in additive_terms(e)]
 
 
 def _power_of(e: Expr, x: Expr) -> int:
@@ -220,13 +241,17 @@ POSITIVE = ("exp", "sigmoid", "softplus")
 
 
 def never_zero(e: Expr, ctx: Context) -> bool:
-    """Whether e is provably not 0: a number, a size, a value of exp or σ at something finite, 1 − σ; the roots of such."""
+    """Whether e is provably not 0: a number, a size, exp or σ of something finite, 1 ± σ, 1 ± tanh, 1 − tanh²; roots of such."""
     if isinstance(e, Num | IntValue):
         return e.value != 0 if isinstance(e, Num) else never_negative(e.value - 1, {}, ctx.positive)
     if isinstance(e, Op) and e.op == "sqrt":
         return never_zero(e.args[0], ctx)
     if (x := complement(e)) is not None:
-        return _is_value_of(x, ("sigmoid",), ctx)
+        root = square_root(x)
+        return _is_value_of(x, ("sigmoid", "tanh"), ctx) or root is not None and _is_value_of(root, ("tanh",), ctx)
+    if len(terms := additive_terms(e)) == 2 and (1, ONE) in terms:
+        sign, x = terms[terms[0] == (1, ONE)]
+        return sign > 0 and _is_value_of(x, (*POSITIVE, "tanh"), ctx)
     return _is_value_of(e, POSITIVE, ctx)
 
 

@@ -4,7 +4,8 @@
     log(a b)                    log a + log b              log(σ(x))                −log(1 + exp(−x))
     log(a/b)                    log a − log b              log(u/(u + v))           −softplus(log v − log u)
     log(a**r)                   r log a                    log(1 − u/(u + v))       −softplus(log u − log v)
-                                                           log(where(c, a, 0))      where(c, log a, −∞)
+    log(1 ± tanh(x))            log(2) − softplus(∓2x)     log(where(c, a, 0))      where(c, log a, −∞)
+    log(1 − tanh(x)²)           2 (log(2) − x − softplus(−2x))
     log(a + b)                  log(exp(log a) + exp(log b))
     log(Σ_k a_k)                logsumexp_k(log a_k)
     log(t[i])                   t_log[i], a tensor of its own; or by parts of what t[i] is, if that is no sum; not in a recurrence
@@ -47,6 +48,7 @@ from .expr import (
     product,
     reads,
     signed,
+    square_root,
     subst_indices,
     walk,
     where,
@@ -172,6 +174,8 @@ class Logarithms:
 
     def risk_of_sum(self, e: Expr) -> Risk:
         """A sum is small if all its terms are, or if they cancel, and large if one is."""
+        if self.of_beside(e) is not None:
+            return FRACTION
         found = [self.risk(t) for _, t in additive_terms(e)]
         return Risk(small=_cancels(e) and any(found) or all(r.small for r in found), large=any(r.large for r in found))
 
@@ -245,6 +249,8 @@ class Logarithms:
         return None if None in found or found[0] == neg(INF) == found[1] else where(condition, *(x for x in found if x is not None))
 
     def of_sum(self, e: Op) -> Expr | None:
+        if (beside := self.of_beside(e)) is not None:
+            return beside
         other = complement(e)
         if other is not None:
             return self.of_complement(other)
@@ -259,11 +265,18 @@ class Logarithms:
             return Op("softplus", tuple(others))
         return Op("log", (add([exponential(x) for x in found]),))
 
+    def opened(self, e: Expr) -> Expr | None:
+        """What is read as it is defined, where it is read inside, or e itself."""
+        return self.tensors.formula(e) if isinstance(e, Read) and not self.outside(e) else e
+
+    def of_beside(self, e: Expr) -> Expr | None:
+        """log(1 ± t), log(1 − t²), whatever tensor t is the value of."""
+        beside = beside_one(e)
+        return log_beside_one(*beside[:2], self.opened(beside[2])) if beside is not None else None
+
     def of_complement(self, e: Expr) -> Expr | None:
-        """log(1 − e) for e = σ(x), or e = u/(u + v)."""
-        opened = self.tensors.formula(e) if isinstance(e, Read) and not self.outside(e) else e
-        if isinstance(opened, Op) and opened.op == "sigmoid":
-            return neg(Op("softplus", opened.args))
+        """log(1 − e) for e = u/(u + v)."""
+        opened = self.opened(e)
         if not (isinstance(opened, Op) and opened.op == "/"):
             return None
         own, whole = (Counter(additive_terms(x)) for x in opened.args)
@@ -328,6 +341,28 @@ def exponential(e: Expr) -> Expr:
     return product([*parts, *([Op("exp", (signed(rest),))] if rest else [])])
 
 
+def beside_one(e: Expr) -> tuple[int, int, Expr] | None:
+    """(s, n, t) of 1 + s tⁿ, where s is 1 or −1 and n is 1 or 2."""
+    terms = additive_terms(e)
+    if len(terms) != 2 or (1, ONE) not in terms:
+        return None
+    sign, t = terms[terms[0] == (1, ONE)]
+    root = square_root(t)
+    return (sign, 1, t) if root is None else (sign, 2, root)
+
+
+def log_beside_one(sign: int, n: int, t: Expr | None) -> Expr | None:
+    """log(1 + s tⁿ) for 1 − σ(x), 1 ± tanh(x) and 1 − tanh(x)²."""
+    if not isinstance(t, Op) or t.op not in ("sigmoid", "tanh"):
+        return None
+    (x,) = t.args
+    if t.op == "sigmoid":
+        return neg(Op("softplus", (x,))) if (sign, n) == (-1, 1) else None
+    if n == 1:
+        return Op("log", (num(2),)) - Op("softplus", (num(-2*sign)*x,))
+    return num(2)*(Op("log", (num(2),)) - x - Op("softplus", (num(-2)*x,))) if sign < 0 else None
+
+
 def _cancels(e: Expr) -> bool:
     """Whether something is subtracted in a sum."""
     return any(s < 0 or isinstance(t, Num) and t.value < 0 for s, t in additive_terms(e))
@@ -339,8 +374,8 @@ def multiplied_out(e: Expr) -> Expr:
     for s, t in additive_terms(e):
         found: list[tuple[Fraction, tuple[Expr, ...]]] = [(Fraction(s), ())]
         for f in factors(t):
-            square = isinstance(f, Op) and f.op == "**" and f.args[1] == num(2)
-            for base in [f.args[0]]*2 if isinstance(f, Op) and square else [f]:
+            root = square_root(f)
+            for base in [f] if root is None else [root]*2:
                 found = [(c*d, (*a, *b)) for c, a in found for d, b in monomials(base)]
         for c, parts in found:
             alike = tuple(sorted(parts, key=str))
