@@ -46,7 +46,7 @@ from .expr import (
     where,
 )
 from .integer import Int
-from .logarithms import Logarithms, Tensors, beside_one, exponential
+from .logarithms import Logarithms, Tensors, beside_one, scaled_exponential
 from .program import Equation, Program, Ranges
 from .saturation import saturated
 
@@ -209,7 +209,7 @@ class Exponentials:
         found, rest = self.logs.split(self.opened(e.body))
         if not (found and rest) or any(map(self.logs.risk, rest)):
             return e
-        new = product([*rest, exponential(signed(found))])
+        new = product([*rest, *factors(scaled_exponential(signed(found)))])
         return Reduce("sum", e.indices, new) if self.logs.is_inside(new) else e
 
     def is_weighted(self, e: Expr) -> bool:
@@ -225,7 +225,7 @@ class Exponentials:
     def in_scores(self, f: Expr) -> Expr:
         """exp(log p) for p, an exponential that a sum divides."""
         found, rest = self.logs.split(self.opened(f)) if self.logs.risk(f) else ([], [])
-        return product([*rest, exponential(signed(found))]) if found else f
+        return product([*rest, *factors(scaled_exponential(signed(found)))]) if found else f
 
     def by_parts(self, parts: list[Expr]) -> Expr | None:
         """exp(Σ ± log(f)) for the factors that may be rounded to 0 or ∞, if they divide by a sum, and differences would not do."""

@@ -10,8 +10,9 @@
     log(Σ_k a_k)                logsumexp_k(log a_k)
     log(t[i])                   t_log[i], a tensor of its own; or by parts of what t[i] is, if that is no sum; not in a recurrence
 
-Only what is surely positive has parts: exponentials, and numbers. A factor of a product that is not, as a mask or a weight is not,
-leaves the product of all such factors one logarithm; a term of a sum that is not leaves the whole as it is.
+Only what is surely positive has parts: exponentials, numbers, and what is a number or more, as σ = softplus(x) + 0.001 is. A factor
+of a product that is not, as a mask or a weight is not, leaves the product of all such factors one logarithm; a term of a sum that is
+not leaves the whole as it is.
 """
 
 from __future__ import annotations
@@ -94,6 +95,7 @@ class Tensors:
         self.asked -= self.powers
         below = [x for e in program.equations for n in walk(e.body) if isinstance(n, Op) for x in poles(n)]
         self.divisors = {f.tensor for x in below for f in factors(x) if isinstance(f, Read)}
+        self.margins: dict[str, bool] = {}  # whether a tensor is above some positive number in all places
         self.within = 0  # so many logarithms of reads are taken, each within the next
         edges = {name: {r for e in es for r in e.reads} for name, es in program.definitions.items()}
         for name in (name for together in components(edges) for name in together):  # first what others rest on: Python's stack is short
@@ -126,6 +128,14 @@ class Tensors:
             for e in self.whole(name):
                 self.risks[name] |= Logarithms(self, e.ranges).risk(e.body)
         return self.risks[name]
+
+    def keeps_off_0(self, name: str) -> bool:
+        """Whether all elements are above some positive number, and none is too large; not of a recurrence."""
+        if name not in self.margins:
+            given = self.whole(name)
+            apart = bool(given) and name not in self.program.components and not self.risk(name)
+            self.margins[name] = apart and all(above_0(e.body) for e in given)
+        return self.margins[name]
 
     def log(self, name: str) -> str | None:
         """The tensor of the logarithms of another one, if that is one equation; a recurrence goes on as it was written."""
@@ -211,16 +221,21 @@ class Logarithms:
     def of_read(self, r: Read) -> Expr | None:
         if self.tensors.within == DEEP:
             return None
-        self.tensors.within += 1
-        formula = self.tensors.formula(r)
-        if formula is not None:
-            value = self.of(formula)
+        if self.tensors.keeps_off_0(r.tensor):
+            value: Expr | None = Op("log", (r,))
         else:
-            name = self.tensors.log(r.tensor)
-            value = None if name is None else Read(name, r.subs)
-        self.tensors.within -= 1
+            self.tensors.within += 1
+            value = self.of_named(r)
+            self.tensors.within -= 1
         outside = self.outside(r)
         return value if value is None or not outside else where(conjunction(outside), value, neg(INF))
+
+    def of_named(self, r: Read) -> Expr | None:
+        formula = self.tensors.formula(r)
+        if formula is not None:
+            return self.of(formula)
+        name = self.tensors.log(r.tensor)
+        return None if name is None else Read(name, r.subs)
 
     def outside(self, r: Read) -> list[Expr]:
         return readable(self.tensors.program.hulls[r.tensor], r.subs, self.ranges, self.tensors.positive)
@@ -259,7 +274,9 @@ class Logarithms:
         found = [x for x in logs if x is not None]
         if len(found) < len(terms):
             opened = multiplied_out(e) if _cancels(e) else e
-            return self.of_sum(opened) if isinstance(opened, Op) and opened != e else None
+            if isinstance(opened, Op) and opened != e:
+                return self.of_sum(opened)
+            return Op("log", (e,)) if above_0(e) and not self.risk(e) else None
         others = [x for x in found if x != ZERO]
         if len(found) == 2 and len(others) == 1:
             return Op("softplus", tuple(others))
@@ -296,12 +313,17 @@ class Logarithms:
         parts, shares = self.shares(factors(e))
         for f in parts:
             below = isinstance(f, Op) and is_reciprocal(f)
-            known = self.of(f.args[1] if isinstance(f, Op) and below else f)
-            if known is None:
-                rest.append(f)
-            elif known != ZERO:
-                found += [((-s if below else s), t) for s, t in additive_terms(known)]
+            base = f.args[1] if isinstance(f, Op) and below else f
+            known = self.of(base)
+            inner, others = self.split_named(base) if known is None else (additive_terms(known) if known != ZERO else [], [])
+            found += [(-s, t) for s, t in inner] if below else inner
+            rest += [f] if known is None and not inner else [ONE/x for x in others] if below else others
         return [*found, *(t for x in shares for t in additive_terms(x))], rest
+
+    def split_named(self, e: Expr) -> tuple[list[tuple[int, Expr]], list[Expr]]:
+        """The same of what a tensor is defined as, a density w exp(−x²)/σ, say."""
+        formula = self.opened(e) if isinstance(e, Read) and self.risk(e) else None
+        return self.split(formula) if isinstance(formula, Op) and formula.op in ("*", "/") else ([], [])
 
     def shares(self, parts: list[Expr]) -> tuple[list[Expr], list[Expr]]:
         """What is left of a product without factors u and 1/(u + v), and the logarithms of these."""
@@ -339,6 +361,25 @@ def exponential(e: Expr) -> Expr:
     if len(rest) == 1 and rest[0][0] > 0 and isinstance(t := rest[0][1], Op) and t.op == "log":
         return product([*parts, *factors(t.args[0])])
     return product([*parts, *([Op("exp", (signed(rest),))] if rest else [])])
+
+
+def scaled_exponential(e: Expr) -> Expr:
+    """exp(e), for a logarithm e, with what is a number in it before it: c exp(x)."""
+    terms = additive_terms(e)
+    plain = [(s, t) for s, t in terms if not reads(t)]
+    rest = [x for x in terms if x not in plain]
+    return product([*(_number(t) if s > 0 else ONE/_number(t) for s, t in plain), *([exponential(signed(rest))] if rest else [])])
+
+
+def _number(e: Expr) -> Expr:
+    """exp(e) for a sum of multiples of logarithms of numbers: √(2π) for (log 2 + log π)/2."""
+    terms, parts = additive_terms(e), factors(e)
+    if len(terms) > 1:
+        return product([_number(t) if s > 0 else ONE/_number(t) for s, t in terms])
+    if len(parts) > 1 and isinstance(parts[-1], Num) and parts[-1].value > 0:
+        inner = _number(product(parts[:-1]))
+        return Op("sqrt", (inner,)) if parts[-1] == num(Fraction(1, 2)) else Op("**", (inner, parts[-1]))
+    return e.args[0] if isinstance(e, Op) and e.op == "log" else Op("exp", (e,))
 
 
 def beside_one(e: Expr) -> tuple[int, int, Expr] | None:
@@ -381,6 +422,27 @@ def multiplied_out(e: Expr) -> Expr:
             alike = tuple(sorted(parts, key=str))
             total[alike] = total.get(alike, Fraction(0)) + c
     return add([product([num(c), *parts]) for parts, c in total.items() if c])
+
+
+def above_0(e: Expr) -> bool:
+    """Whether e is above some positive number by what is written: softplus(x) + 0.001, x² + 1, max(x, 0.1), and roots of such."""
+    if isinstance(e, Op) and e.op == "+":
+        return all(s > 0 and at_least_0(t) for s, t in additive_terms(e)) and any(above_0(t) for _, t in additive_terms(e))
+    if isinstance(e, Op) and e.op == "max":
+        return any(map(above_0, e.args))
+    return isinstance(e, Num) and e.value > 0 or isinstance(e, Op) and e.op == "sqrt" and above_0(e.args[0])
+
+
+def at_least_0(e: Expr) -> bool:
+    """Whether e ≥ 0 by what is written."""
+    if isinstance(e, Reduce):
+        return e.op in ("sum", "mean") and at_least_0(e.body)
+    if isinstance(e, Op) and e.op in ("+", "*", "/"):
+        parts = additive_terms(e) if e.op == "+" else [(1, a) for a in e.args]
+        return all(s > 0 and at_least_0(t) for s, t in parts)
+    if isinstance(e, Op):
+        return e.op in ("abs", "relu", "softplus", "exp", "sigmoid", "sqrt") or _is_even(e) or above_0(e)
+    return isinstance(e, Num) and e.value >= 0
 
 
 def never_positive(e: Expr) -> bool:
