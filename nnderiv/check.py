@@ -26,7 +26,7 @@ from .dual import Dual, Kink
 from .errors import CheckError, DefinitionError
 from .evaluate import evaluate
 from .expr import INF, Expr, Reduce, walk
-from .normal import normalise
+from .normal import reductions_named
 from .numbers import is_mpf
 from .numeric import Comparison, closeness, difference_test, dot_test
 from .program import Program
@@ -167,8 +167,8 @@ class _Trials:
     def refuse_hidden_infinities(self, sample: Sample) -> None:
         """Raise where a tensor is infinite although nobody wrote `inf`: the maximum of nothing, say. No slope is defined there."""
         if not any(node == INF for e in self.forward.equations for node in walk(e.body)):
-            normal = normalise(self.forward)
-            _require_finite(evaluate(normal, sample.inputs, tuple(normal.definitions)))
+            named = reductions_named(self.forward)
+            _require_finite(evaluate(named, sample.inputs, tuple(named.definitions)))
 
     def refuse_kinks(self, sample: Sample, directions: Mapping[str, Any]) -> None:
         """Raise Kink where a step along the directions, however small, would change which branch is taken."""

@@ -101,3 +101,17 @@ def contradict(conditions: tuple[Expr, ...]) -> bool:
     """Whether two of the conditions never hold together: t < T and t ≥ T + 1."""
     found = [(k, f) for k, c in enumerate(conditions) for f in facts(c)]
     return any(k < m and (f + g).is_constant and (f + g).constant < 0 for k, f in found for m, g in found)
+
+
+def without_implied(conditions: tuple[Expr, ...]) -> tuple[Expr, ...]:
+    """The conditions without those that another says more than: i ≠ 0 and i ≥ 0 beside i ≥ 1."""
+    found = [(k, f) for k, c in enumerate(conditions) for f in facts(c)]
+
+    def implied(k: int, c: Expr) -> bool:
+        """Whether what is to be ≥ 0, or one of two that are to be > 0, is larger than what is ≥ 0 elsewhere."""
+        if not isinstance(c, Op) or c.op in ("==", "and", "or"):
+            return False
+        slacks = facts(c) or [a - b for a, b in equalities(negation(c))]
+        return any((s - f).is_constant and (s - f).constant > 0 for j, f in found if j != k for s in slacks)
+
+    return tuple(c for k, c in enumerate(conditions) if not implied(k, c))

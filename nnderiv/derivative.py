@@ -336,12 +336,17 @@ class _Reverse:
         return self.program.definitions.get(name) or tuple(self.found.get(name, ()))
 
     def _will_cancel(self, name: str, letters: list[str], body: Expr) -> bool:
-        """Whether dP divides by P (or 1 − P) throughout, and P = exp(z) or σ(z), whose derivative multiplies by that again."""
+        """Whether dP divides by what its derivative multiplies by again.
+
+        By P for P = exp(z), by P or 1 − P for σ(z), by 1 ± P or 1 − P² for tanh(z).
+        """
         definitions = self.program.definitions.get(name, ())
         p = tensor(name, *letters)
-        if len(definitions) != 1 or not never_zero(p, self) or any(isinstance(n, Reduce) for n in walk(body)):
+        both = ONE - Op("**", (p, num(2)))
+        divisors = [x for x in (p, ONE - p, both) if never_zero(x, self)]
+        divisors += [ONE + p] if both in divisors else []
+        if len(definitions) != 1 or not divisors or any(isinstance(n, Reduce) for n in walk(body)):
             return False
-        divisors = (p, ONE - p)
 
         def divides(e: Expr) -> bool:
             _, parts = guarded_factors(e)
@@ -618,7 +623,7 @@ class _Reverse:
         if e.tensor in self.inlined:
             letters, body = self.inlined[e.tensor]
             settled = all(inside(s, r, ranges, self.positive) for s, r in zip(subs, self.program.dims[e.tensor], strict=True))
-            if settled or self._is_alias(e.tensor, letters, body):
+            if settled or body == ZERO or self._is_alias(e.tensor, letters, body):
                 return subst_indices(body, dict(zip(letters, subs, strict=True)))
             raise _Inlined(e.tensor)
         return Read(self.adjoint[e.tensor], subs)

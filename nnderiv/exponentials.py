@@ -47,15 +47,15 @@ from .expr import (
     where,
 )
 from .integer import Int
-from .logarithms import Logarithms, Tensors, exponential, log_of_sum
+from .logarithms import Logarithms, Tensors, beside_one, exponential, log_of_sum, scaled_exponential
 from .program import Equation, Program, Ranges
 from .saturation import saturated
 
 
 def settle(program: Program) -> Program:
     """See the module's docstring; tensors of logarithms stand before the first equation that asks for them."""
-    if not any(isinstance(n, Op) and n.op in ("exp", "sigmoid") or isinstance(n, Reduce) and n.op == "softmax"
-               for e in program.equations for n in walk(e.body)):
+    found = {n.op for e in program.equations for n in walk(e.body) if isinstance(n, Op | Reduce)}
+    if not found & {"exp", "sigmoid", "softmax"} and not {"log", "tanh"} <= found:
         return program
     tensors, equations, shapes = Tensors(program), list[Equation](), dict(program.shapes)
     waiting = [*program.equations]
@@ -121,8 +121,16 @@ class Exponentials:
         return None if u is None or v is None else add([u, Op("log", (add([ONE, neg(Op("exp", (v - u,)))]),))])
 
     def is_plain(self, e: Expr) -> bool:
-        """Whether e is p or 1 − p for probabilities that only logarithms ask for: `shifted` takes care of p − y, their gradient."""
+        """Whether e is p or 1 − p for probabilities that only logarithms ask for: `shifted` takes care of p − y, their gradient.
+
+        Or 1 ± t or 1 − t² for such values of tanh: their gradients cancel that.
+        """
         other = complement(e)
+        beside = beside_one(e)
+        if beside is not None and isinstance(t := beside[2], Read) and t.tensor not in self.logs.tensors.asked:
+            formula = self.logs.opened(t)
+            if isinstance(formula, Op) and formula.op == "tanh":
+                return True
         if isinstance(e, Read):
             (d, *more) = self.logs.tensors.whole(e.tensor) or (None,)
             if d is None or more or d.is_base or e.tensor in self.logs.tensors.asked:
@@ -202,7 +210,7 @@ class Exponentials:
         found, rest = self.logs.split(self.opened(e.body))
         if not (found and rest) or any(map(self.logs.risk, rest)):
             return e
-        new = product([*rest, exponential(signed(found))])
+        new = product([*rest, *factors(scaled_exponential(signed(found)))])
         return Reduce("sum", e.indices, new) if self.logs.is_inside(new) else e
 
     def is_weighted(self, e: Expr) -> bool:
@@ -218,7 +226,7 @@ class Exponentials:
     def in_scores(self, f: Expr) -> Expr:
         """exp(log p) for p, an exponential that a sum divides."""
         found, rest = self.logs.split(self.opened(f)) if self.logs.risk(f) else ([], [])
-        return product([*rest, exponential(signed(found))]) if found else f
+        return product([*rest, *factors(scaled_exponential(signed(found)))]) if found else f
 
     def by_parts(self, parts: list[Expr]) -> Expr | None:
         """exp(Σ ± log(f)) for the factors that may be rounded to 0 or ∞, if they divide by a sum, and differences would not do."""

@@ -350,6 +350,11 @@ def complement(e: Expr) -> Expr | None:
     return terms[1][1] if len(terms) == 2 and terms[0] == (1, ONE) and terms[1][0] < 0 else None
 
 
+def square_root(e: Expr) -> Expr | None:
+    """x of x²."""
+    return e.args[0] if isinstance(e, Op) and e.op == "**" and e.args[1] == num(2) else None
+
+
 def factors(e: Expr) -> list[Expr]:
     """e as a product; a division contributes the reciprocals of its denominator's factors, a minus a −1."""
     if isinstance(e, Op) and e.op == "*":

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from functools import partial
 
 from .bounds import inside, never_negative, outside, settled
-from .conditions import OPPOSITE, contradict, divisible, equalities, negation, solutions
+from .conditions import OPPOSITE, contradict, divisible, equalities, negation, solutions, without_implied
 from .conditions import facts as facts_of
 from .expr import (
     FALSE,
@@ -52,12 +52,12 @@ def split_where(term: Term, dims: Ranges, ctx: Context) -> Term | None:
 
 
 def settle_conditions(term: Term, dims: Ranges, ctx: Context) -> Term | None:
-    """[c] e = e, where c always holds for the ranges of the indices; [c] e = 0, where it never does, alone or beside another."""
+    """[c] e = e, where c always holds for the ranges of the indices, or beside another; [c] e = 0, where it never does, likewise."""
     ranges = {**dims, **term.indices}
     whole = conjunction([_settle(c, ranges, ctx) for c in term.conditions])
     if whole == FALSE:
         return None
-    conditions = () if whole == TRUE else conjuncts(whole)
+    conditions = () if whole == TRUE else without_implied(conjuncts(whole))
     return None if contradict(conditions) else Term(term.indices, conditions, term.body, term.spare)
 
 
@@ -69,7 +69,7 @@ def settle_divisions(term: Term, dims: Ranges, ctx: Context) -> Term:
 
 
 def settle_choices(term: Term, dims: Ranges, ctx: Context) -> Term:
-    """where(c, a, b) = a in the body, where c always holds for the ranges of the indices, and b where it never does.
+    """where(c, a, b) = a in the body, where c always holds for the indices' ranges, and b where it never does; [c] where(c, a, b) = [c] a.
 
     So it is where c is a condition of the term. A sum leaves out places where what is not taken reads outside: there the choice stays.
     """
@@ -112,8 +112,10 @@ def name_data(term: Term, dims: Ranges, ctx: Context) -> Term:
     """[y = k] A[y] = [y = k] A[k], for an element y of an integer tensor and an index k on the left: the plain name stands for both."""
     for data, index in (pair for c in term.conditions for pair in equalities(c)):
         if index.name in dims and len(found := data.elements()) == 1 and data == Int.atom(found[0]):
-            body = map_ints(partial(Int.put, atoms={found[0]: index}), term.body)
-            term = term if body == term.body else Term(term.indices, term.conditions, body, term.spare)
+            plain = partial(map_ints, partial(Int.put, atoms={found[0]: index}))
+            conditions = tuple(c if equalities(c) else plain(c) for c in term.conditions)
+            changed = Term(term.indices, conditions, plain(term.body), term.spare)
+            term = term if changed == term else changed
     return term
 
 
@@ -188,12 +190,14 @@ def _chosen(e: Expr, ranges: Ranges, ctx: Context, is_summed: bool, known: Colle
     if not (isinstance(e, Op) and e.op == "where"):
         return e
     condition, a, b = e.args
-    settled = TRUE if all(c in known for c in conjuncts(condition)) else FALSE if negation(condition) in known else _settle(
-        condition, ranges, ctx)
-    if settled not in (TRUE, FALSE):
+    asked = conjunction([c for c in conjuncts(condition) if c not in known])  # what the term asks, too, leaves out no further place
+    settled = FALSE if negation(condition) in known else _settle(asked, ranges, ctx)
+    if settled == condition or negation(condition) not in known and is_summed and settled != asked and may_leave(asked, ranges, ctx):
         return e
+    if settled not in (TRUE, FALSE):
+        return where(settled, a, b)
     taken, other = (a, b) if settled == TRUE else (b, a)
-    return e if is_summed and any(may_leave(x, ranges, ctx) for x in (condition, other)) else taken
+    return e if is_summed and may_leave(other, ranges, ctx) else taken
 
 
 def _settle(c: Expr, ranges: Ranges, ctx: Context) -> Expr:

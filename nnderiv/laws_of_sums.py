@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from math import gcd
@@ -11,6 +12,7 @@ from .conditions import divisible
 from .expr import (
     INF,
     ONE,
+    ZERO,
     Expr,
     IntValue,
     Num,
@@ -31,6 +33,7 @@ from .expr import (
     raised,
     reads,
     signed,
+    square_root,
     subst_indices,
     walk,
 )
@@ -90,40 +93,42 @@ def sum_of_nothing(term: Term, dims: Ranges, ctx: Context) -> Term:
 
 # -- quotients ---------------------------------------------------------------------------------------------------------------
 def cancel(term: Term, dims: Ranges, ctx: Context) -> Term:
-    """x · (a/x + b) = a + x·b and x · xᵃ⁻¹ = xᵃ, where x is never 0 and is read inside its range; 2·a/(2·N) = a/N."""
+    """x · (a/x + b) = a + x·b and x · xᵃ⁻¹ = xᵃ, where x is never 0 and is read inside its range; 2·a/(2·N) = a/N.
+
+    And x · f(1/x)/x = f(1/x): where x is 0, neither is anything.
+    """
     parts = _reduced(factors(term.body))
     if parts != factors(term.body):
         return Term(term.indices, term.conditions, product(parts), term.spare)
     divisors = {x for p in parts for n in walk(p) if isinstance(n, Op) for x in divided_by(n)}
     ranges = {**dims, **term.indices}
-    bases = dict.fromkeys([*parts, *(f.args[0] for f in parts if isinstance(f, Op) and _power(f) > 1)])
-    known = [f for f in bases if f in divisors and never_zero(f, ctx) and not may_leave(f, ranges, ctx, term.conditions)]
+    bases = dict.fromkeys([*parts, *(f.args[0] for f in parts if isinstance(f, Op) and _power_of(f, f.args[0]) > 1)])
+    inside = [f for f in bases if f in divisors and not may_leave(f, ranges, ctx, term.conditions)]
+    for x in inside:
+        shorter = without_pairs(parts, [x])
+        parts = shorter if any(_divides(x, p) for p in shorter) else parts
+    safe = [x for x in divisors if never_zero(x, ctx)]
+    known = [f for f in bases if any(_quotient(f, x) for x in safe) and not may_leave(f, ranges, ctx, term.conditions)]
     if not known:
-        return term
+        return term if len(parts) == len(factors(term.body)) else Term(term.indices, term.conditions, product(parts), term.spare)
     spread = _distributed(parts, known)
     body = min([_sum(spread), _sum(_expanded(spread))], key=_length) if spread else product(without_pairs(parts, known))
     return term if body == term.body else Term(term.indices, term.conditions, body, term.spare)
 
 
+def _divides(x: Expr, e: Expr) -> bool:
+    """Whether e is divided by x in any case: not only in a choice."""
+    if not isinstance(e, Op) or e.op == "where":
+        return False
+    return x in divided_by(e) or any(_divides(x, a) for a in e.args)
+
+
 def divided_by(e: Op) -> list[Expr]:
-    """x for 1/x, and for xᵃ⁻¹."""
+    """x for 1/x, for 1/x², and for xᵃ⁻¹."""
     if e.op == "/":
         below = [f.args[1] for f in factors(e) if isinstance(f, Op) and is_reciprocal(f)]
-        return [*below, *(f.args[0] for f in below if isinstance(f, Op) and _power(f) > 1)]
+        return [*below, *(x.args[0] for x in below if isinstance(x, Op) and _power_of(x, x.args[0]))]
     return [e.args[0]] if raised(e) is not None else []
-
-
-def _power(e: Expr) -> int:
-    """k of aᵏ, for a whole number; 1 for anything else."""
-    whole = isinstance(e, Op) and e.op == "**" and isinstance(e.args[1], Num) and e.args[1].value.denominator == 1
-    return int(e.args[1].value) if whole and isinstance(e, Op) and isinstance(e.args[1], Num) else 1
-
-
-def _times(f: Expr, x: Expr) -> int:
-    """k of a factor xᵏ, negative where it divides; 0 for any other."""
-    if isinstance(f, Op) and is_reciprocal(f):
-        return -_times(f.args[1], x)
-    return 1 if f == x else _power(f) if isinstance(f, Op) and _power(f) > 1 and f.args[0] == x else 0
 
 
 def _reduced(parts: list[Expr]) -> list[Expr]:
@@ -142,31 +147,64 @@ def _reduced(parts: list[Expr]) -> list[Expr]:
 
 
 def without_pairs(parts: list[Expr], known: list[Expr]) -> list[Expr]:
-    """The factors without x and 1/x, once for each pair; with xᵃ for x and xᵃ⁻¹."""
+    """The factors without x and 1/x, once for each pair; with 1/x for x and 1/x², and xᵃ for x and xᵃ⁻¹."""
     rest = list(parts)
     for x in known:
-        inverse = Op("/", (ONE, x))
-        while x in rest and inverse in rest:
+        while x in rest and (found := next(((k, y) for k, f in enumerate(rest) if (y := _times(f, x)) is not None), None)):
+            rest[found[0]] = found[1]
             rest.remove(x)
-            rest.remove(inverse)
-        power = next((f for f in rest if isinstance(f, Op) and f.args[0] == x and raised(f) is not None), None)
-        if x in rest and power is not None and (higher := raised(power)) is not None:
-            rest.remove(x)
-            rest[rest.index(power)] = higher
         rest = _one_power(rest, x)
-    return rest
+    return [f for f in rest if f != ONE] or [ONE]
+
+
+def _times(f: Expr, x: Expr) -> Expr | None:
+    """f·x where f is 1/x, 1/xⁿ, or xᵃ⁻¹, or divides by what x is a short multiple of."""
+    if is_reciprocal(f) and isinstance(f, Op):
+        n = _power_of(f.args[1], x)
+        return _quotient(x, f.args[1]) if n < 2 else ONE / (x if n == 2 else Op("**", (x, num(n - 1))))
+    return raised(f) if isinstance(f, Op) and f.args[0] == x else None
+
+
+def _quotient(e: Expr, x: Expr) -> Expr | None:
+    """e/x, for e = x, e = −x, and 1 − t² over 1 − t or 1 + t."""
+    own, other = Counter(_signed_terms(e)), Counter(_signed_terms(x))
+    if own == other:
+        return ONE
+    if own == Counter({(-s, t): n for (s, t), n in other.items()}):
+        return num(-1)
+    root = square_root(complement(e) or ZERO)
+    beside = next((s for s in (1, -1) if root and other == Counter([(1, ONE), (s, root)])), None)
+    return None if root is None or beside is None else signed([(1, ONE), (-beside, root)])
+
+
+def _signed_terms(e: Expr) -> list[tuple[int, Expr]]:
+    """The terms of a sum, with the sign of a number before it."""
+    return [(-s, num(-t.value)) if isinstance(t, Num) and t.value < 0 else (s, t) for s, t in additive_terms(e)]
+
+
+def _power_of(e: Expr, x: Expr) -> int:
+    """n for e = xⁿ with a whole n ≥ 1, and 0 for what is no such power."""
+    if e == x:
+        return 1
+    n = e.args[1].value if isinstance(e, Op) and e.op == "**" and e.args[0] == x and isinstance(e.args[1], Num) else 0
+    return int(n) if n > 1 and n == int(n) else 0
 
 
 def _one_power(parts: list[Expr], x: Expr) -> list[Expr]:
     """The factors with one power of x, where it is above and below: x² · 1/x is x."""
-    found = [k for f in parts if (k := _times(f, x))]
+    found = [k for f in parts if (k := _exponent(f, x))]
     if not found or min(found) > 0 or max(found) < 0:
         return parts
     total = sum(found)
     power = [x if abs(total) == 1 else Op("**", (x, num(abs(total))))] if total else []
-    first = next(k for k, f in enumerate(parts) if _times(f, x))
-    rest = [f for f in parts[first:] if not _times(f, x)]
+    first = next(k for k, f in enumerate(parts) if _exponent(f, x))
+    rest = [f for f in parts[first:] if not _exponent(f, x)]
     return [*parts[:first], *(power if total > 0 else [ONE / f for f in power]), *rest]
+
+
+def _exponent(f: Expr, x: Expr) -> int:
+    """k of a factor xᵏ, negative where it divides; 0 for any other."""
+    return -_power_of(f.args[1], x) if isinstance(f, Op) and is_reciprocal(f) else _power_of(f, x)
 
 
 def _distributed(parts: list[Expr], known: list[Expr]) -> list[Expr]:
@@ -222,7 +260,7 @@ POSITIVE = ("exp", "sigmoid", "softplus")
 
 
 def never_zero(e: Expr, ctx: Context) -> bool:
-    """Whether e is provably not 0: a number, a size, a value of exp or σ at something finite, 1 − σ; the roots of such.
+    """Whether e is provably not 0: a number, a size, exp or σ of something finite, 1 ± σ, 1 ± tanh, 1 − tanh²; roots of such.
 
     Or a number by which the program divides: where that is 0, there is nothing to differentiate.
     """
@@ -233,7 +271,11 @@ def never_zero(e: Expr, ctx: Context) -> bool:
     if isinstance(e, Op) and e.op == "sqrt":
         return never_zero(e.args[0], ctx)
     if (x := complement(e)) is not None:
-        return _is_value_of(x, ("sigmoid",), ctx)
+        root = square_root(x)
+        return _is_value_of(x, ("sigmoid", "tanh"), ctx) or root is not None and _is_value_of(root, ("tanh",), ctx)
+    if len(terms := additive_terms(e)) == 2 and (1, ONE) in terms:
+        sign, x = terms[terms[0] == (1, ONE)]
+        return sign > 0 and _is_value_of(x, (*POSITIVE, "tanh"), ctx)
     return _is_value_of(e, POSITIVE, ctx)
 
 

@@ -4,13 +4,15 @@
     log(a b)                    log a + log b              log(σ(x))                −log(1 + exp(−x))
     log(a/b)                    log a − log b              log(u/(u + v))           −softplus(log v − log u)
     log(a**r)                   r log a                    log(1 − u/(u + v))       −softplus(log u − log v)
-                                                           log(where(c, a, 0))      where(c, log a, −∞)
+    log(1 ± tanh(x))            log(2) − softplus(∓2x)     log(where(c, a, 0))      where(c, log a, −∞)
+    log(1 − tanh(x)²)           2 (log(2) − x − softplus(−2x))
     log(a + b)                  log(exp(log a) + exp(log b))
     log(Σ_k a_k)                logsumexp_k(log a_k)
     log(t[i])                   t_log[i], a tensor of its own; or by parts of what t[i] is, if that is no sum; not in a recurrence
 
-Only what is surely positive has parts: exponentials, and numbers. A factor of a product that is not, as a mask or a weight is not,
-leaves the product of all such factors one logarithm; a term of a sum that is not leaves the whole as it is.
+Only what is surely positive has parts: exponentials, numbers, and what is a number or more, as σ = softplus(x) + 0.001 is. A factor
+of a product that is not, as a mask or a weight is not, leaves the product of all such factors one logarithm; a term of a sum that is
+not leaves the whole as it is.
 """
 
 from __future__ import annotations
@@ -47,6 +49,7 @@ from .expr import (
     product,
     reads,
     signed,
+    square_root,
     subst_indices,
     walk,
     where,
@@ -92,6 +95,7 @@ class Tensors:
         self.asked -= self.powers
         below = [x for e in program.equations for n in walk(e.body) if isinstance(n, Op) for x in poles(n)]
         self.divisors = {f.tensor for x in below for f in factors(x) if isinstance(f, Read)}
+        self.margins: dict[str, bool] = {}  # whether a tensor is above some positive number in all places
         self.within = 0  # so many logarithms of reads are taken, each within the next
         edges = {name: {r for e in es for r in e.reads} for name, es in program.definitions.items()}
         for name in (name for together in components(edges) for name in together):  # first what others rest on: Python's stack is short
@@ -124,6 +128,14 @@ class Tensors:
             for e in self.whole(name):
                 self.risks[name] |= Logarithms(self, e.ranges).risk(e.body)
         return self.risks[name]
+
+    def keeps_off_0(self, name: str) -> bool:
+        """Whether all elements are above some positive number, and none is too large; not of a recurrence."""
+        if name not in self.margins:
+            given = self.whole(name)
+            apart = bool(given) and name not in self.program.components and not self.risk(name)
+            self.margins[name] = apart and all(above_0(e.body) for e in given)
+        return self.margins[name]
 
     def log(self, name: str) -> str | None:
         """The tensor of the logarithms of another one, if that is one equation; a recurrence goes on as it was written."""
@@ -172,6 +184,8 @@ class Logarithms:
 
     def risk_of_sum(self, e: Expr) -> Risk:
         """A sum is small if all its terms are, or if they cancel, and large if one is."""
+        if self.of_beside(e) is not None:
+            return FRACTION
         found = [self.risk(t) for _, t in additive_terms(e)]
         return Risk(small=_cancels(e) and any(found) or all(r.small for r in found), large=any(r.large for r in found))
 
@@ -207,16 +221,21 @@ class Logarithms:
     def of_read(self, r: Read) -> Expr | None:
         if self.tensors.within == DEEP:
             return None
-        self.tensors.within += 1
-        formula = self.tensors.formula(r)
-        if formula is not None:
-            value = self.of(formula)
+        if self.tensors.keeps_off_0(r.tensor):
+            value: Expr | None = Op("log", (r,))
         else:
-            name = self.tensors.log(r.tensor)
-            value = None if name is None else Read(name, r.subs)
-        self.tensors.within -= 1
+            self.tensors.within += 1
+            value = self.of_named(r)
+            self.tensors.within -= 1
         outside = self.outside(r)
         return value if value is None or not outside else where(conjunction(outside), value, neg(INF))
+
+    def of_named(self, r: Read) -> Expr | None:
+        formula = self.tensors.formula(r)
+        if formula is not None:
+            return self.of(formula)
+        name = self.tensors.log(r.tensor)
+        return None if name is None else Read(name, r.subs)
 
     def outside(self, r: Read) -> list[Expr]:
         return readable(self.tensors.program.hulls[r.tensor], r.subs, self.ranges, self.tensors.positive)
@@ -245,6 +264,8 @@ class Logarithms:
         return None if None in found or found[0] == neg(INF) == found[1] else where(condition, *(x for x in found if x is not None))
 
     def of_sum(self, e: Op) -> Expr | None:
+        if (beside := self.of_beside(e)) is not None:
+            return beside
         other = complement(e)
         if other is not None:
             return self.of_complement(other)
@@ -253,14 +274,23 @@ class Logarithms:
         found = [x for x in logs if x is not None]
         if len(found) < len(terms):
             opened = multiplied_out(e) if _cancels(e) else e
-            return self.of_sum(opened) if isinstance(opened, Op) and opened != e else None
+            if isinstance(opened, Op) and opened != e:
+                return self.of_sum(opened)
+            return Op("log", (e,)) if above_0(e) and not self.risk(e) else None
         return log_of_sum(found)
 
+    def opened(self, e: Expr) -> Expr | None:
+        """What is read as it is defined, where it is read inside, or e itself."""
+        return self.tensors.formula(e) if isinstance(e, Read) and not self.outside(e) else e
+
+    def of_beside(self, e: Expr) -> Expr | None:
+        """log(1 ± t), log(1 − t²), whatever tensor t is the value of."""
+        beside = beside_one(e)
+        return log_beside_one(*beside[:2], self.opened(beside[2])) if beside is not None else None
+
     def of_complement(self, e: Expr) -> Expr | None:
-        """log(1 − e) for e = σ(x), or e = u/(u + v)."""
-        opened = self.tensors.formula(e) if isinstance(e, Read) and not self.outside(e) else e
-        if isinstance(opened, Op) and opened.op == "sigmoid":
-            return neg(Op("softplus", opened.args))
+        """log(1 − e) for e = u/(u + v)."""
+        opened = self.opened(e)
         if not (isinstance(opened, Op) and opened.op == "/"):
             return None
         own, whole = (Counter(additive_terms(x)) for x in opened.args)
@@ -280,12 +310,17 @@ class Logarithms:
         parts, shares = self.shares(factors(e))
         for f in parts:
             below = isinstance(f, Op) and is_reciprocal(f)
-            known = self.of(f.args[1] if isinstance(f, Op) and below else f)
-            if known is None:
-                rest.append(f)
-            elif known != ZERO:
-                found += [((-s if below else s), t) for s, t in additive_terms(known)]
+            base = f.args[1] if isinstance(f, Op) and below else f
+            known = self.of(base)
+            inner, others = self.split_named(base) if known is None else (additive_terms(known) if known != ZERO else [], [])
+            found += [(-s, t) for s, t in inner] if below else inner
+            rest += [f] if known is None and not inner else [ONE/x for x in others] if below else others
         return [*found, *(t for x in shares for t in additive_terms(x))], rest
+
+    def split_named(self, e: Expr) -> tuple[list[tuple[int, Expr]], list[Expr]]:
+        """The same of what a tensor is defined as, a density w exp(−x²)/σ, say."""
+        formula = self.opened(e) if isinstance(e, Read) and self.risk(e) else None
+        return self.split(formula) if isinstance(formula, Op) and formula.op in ("*", "/") else ([], [])
 
     def shares(self, parts: list[Expr]) -> tuple[list[Expr], list[Expr]]:
         """What is left of a product without factors u and 1/(u + v), and the logarithms of these."""
@@ -333,6 +368,47 @@ def exponential(e: Expr) -> Expr:
     return product([*parts, *([Op("exp", (signed(rest),))] if rest else [])])
 
 
+def scaled_exponential(e: Expr) -> Expr:
+    """exp(e), for a logarithm e, with what is a number in it before it: c exp(x)."""
+    terms = additive_terms(e)
+    plain = [(s, t) for s, t in terms if not reads(t)]
+    rest = [x for x in terms if x not in plain]
+    return product([*(_number(t) if s > 0 else ONE/_number(t) for s, t in plain), *([exponential(signed(rest))] if rest else [])])
+
+
+def _number(e: Expr) -> Expr:
+    """exp(e) for a sum of multiples of logarithms of numbers: √(2π) for (log 2 + log π)/2."""
+    terms, parts = additive_terms(e), factors(e)
+    if len(terms) > 1:
+        return product([_number(t) if s > 0 else ONE/_number(t) for s, t in terms])
+    if len(parts) > 1 and isinstance(parts[-1], Num) and parts[-1].value > 0:
+        inner = _number(product(parts[:-1]))
+        return Op("sqrt", (inner,)) if parts[-1] == num(Fraction(1, 2)) else Op("**", (inner, parts[-1]))
+    return e.args[0] if isinstance(e, Op) and e.op == "log" else Op("exp", (e,))
+
+
+def beside_one(e: Expr) -> tuple[int, int, Expr] | None:
+    """(s, n, t) of 1 + s tⁿ, where s is 1 or −1 and n is 1 or 2."""
+    terms = additive_terms(e)
+    if len(terms) != 2 or (1, ONE) not in terms:
+        return None
+    sign, t = terms[terms[0] == (1, ONE)]
+    root = square_root(t)
+    return (sign, 1, t) if root is None else (sign, 2, root)
+
+
+def log_beside_one(sign: int, n: int, t: Expr | None) -> Expr | None:
+    """log(1 + s tⁿ) for 1 − σ(x), 1 ± tanh(x) and 1 − tanh(x)²."""
+    if not isinstance(t, Op) or t.op not in ("sigmoid", "tanh"):
+        return None
+    (x,) = t.args
+    if t.op == "sigmoid":
+        return neg(Op("softplus", (x,))) if (sign, n) == (-1, 1) else None
+    if n == 1:
+        return Op("log", (num(2),)) - Op("softplus", (num(-2*sign)*x,))
+    return num(2)*(Op("log", (num(2),)) - x - Op("softplus", (num(-2)*x,))) if sign < 0 else None
+
+
 def _cancels(e: Expr) -> bool:
     """Whether something is subtracted in a sum."""
     return any(s < 0 or isinstance(t, Num) and t.value < 0 for s, t in additive_terms(e))
@@ -344,13 +420,34 @@ def multiplied_out(e: Expr) -> Expr:
     for s, t in additive_terms(e):
         found: list[tuple[Fraction, tuple[Expr, ...]]] = [(Fraction(s), ())]
         for f in factors(t):
-            square = isinstance(f, Op) and f.op == "**" and f.args[1] == num(2)
-            for base in [f.args[0]]*2 if isinstance(f, Op) and square else [f]:
+            root = square_root(f)
+            for base in [f] if root is None else [root]*2:
                 found = [(c*d, (*a, *b)) for c, a in found for d, b in monomials(base)]
         for c, parts in found:
             alike = tuple(sorted(parts, key=str))
             total[alike] = total.get(alike, Fraction(0)) + c
     return add([product([num(c), *parts]) for parts, c in total.items() if c])
+
+
+def above_0(e: Expr) -> bool:
+    """Whether e is above some positive number by what is written: softplus(x) + 0.001, x² + 1, max(x, 0.1), and roots of such."""
+    if isinstance(e, Op) and e.op == "+":
+        return all(s > 0 and at_least_0(t) for s, t in additive_terms(e)) and any(above_0(t) for _, t in additive_terms(e))
+    if isinstance(e, Op) and e.op == "max":
+        return any(map(above_0, e.args))
+    return isinstance(e, Num) and e.value > 0 or isinstance(e, Op) and e.op == "sqrt" and above_0(e.args[0])
+
+
+def at_least_0(e: Expr) -> bool:
+    """Whether e ≥ 0 by what is written."""
+    if isinstance(e, Reduce):
+        return e.op in ("sum", "mean") and at_least_0(e.body)
+    if isinstance(e, Op) and e.op in ("+", "*", "/"):
+        parts = additive_terms(e) if e.op == "+" else [(1, a) for a in e.args]
+        return all(s > 0 and at_least_0(t) for s, t in parts)
+    if isinstance(e, Op):
+        return e.op in ("abs", "relu", "softplus", "exp", "sigmoid", "sqrt") or _is_even(e) or above_0(e)
+    return isinstance(e, Num) and e.value >= 0
 
 
 def never_positive(e: Expr) -> bool:

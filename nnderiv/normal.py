@@ -62,6 +62,11 @@ def normalise(program: Program, empty: Collection[str] = ()) -> Program:
     return _Normaliser(settle(program), frozenset(empty)).run()
 
 
+def reductions_named(program: Program) -> Program:
+    """The normal form of a program as it was written: its reductions have names, and no exponential is seen by its logarithm."""
+    return _Normaliser(program).run()
+
+
 class _Normaliser:
     def __init__(self, program: Program, empty: frozenset[str] = frozenset()):
         self.program = program

@@ -374,27 +374,46 @@ def _rename_bound(e: Expr, names: dict[str, str]) -> Expr:
 
 
 def _cut(item: _Item, siblings: list[_Item], dims: tuple[Range, ...]) -> Equation:
-    """The equation with its final ranges: it begins after (or ends before) a base case that covers a whole face of it."""
+    """The equation with its final ranges: it begins after (or ends before) base cases that cover a whole face of it."""
     ranges = dict(item.ranges)
     e = replace(item.equation, ranges=ranges)
-    mine = {k for k, s in enumerate(e.subs) if s.name not in ranges}
-    for base in siblings:
-        b = base.equation
-        literal = [k for k, s in enumerate(b.subs) if s.name is None or s.name not in base.ranges]
-        further = [k for k in literal if k not in mine]
-        if base is item or len(further) != 1 or len(literal) != len(mine) + 1 or any(b.subs[k] != e.subs[k] for k in mine):
+    mine = {k: s for k, s in enumerate(e.subs) if s.name not in ranges}
+    lines = [(base, at) for base in siblings if len(at := _literal(base)) > len(mine)]  # they win over this one
+
+    def covered(fixed: dict[int, Int]) -> bool:
+        """Whether base cases define every place where these subscripts are so, the first or the last of a line by another one."""
+        return any(at.items() <= fixed.items() and all(goes_on(base, j, fixed) for j in range(len(dims)) if j not in at)
+                   for base, at in lines)
+
+    def goes_on(base: _Item, j: int, fixed: dict[int, Int]) -> bool:
+        if j in mine:
+            return False
+        there, own = base.ranges[str(base.equation.subs[j].name)], ranges[str(e.subs[j].name)]
+        if there in (own, dims[j]):
+            return True
+        if j in fixed:
+            return False  # whether the base case is there is another question
+        ends = {own.lo: Range(own.lo + 1, own.hi), own.hi - 1: Range(own.lo, own.hi - 1)}
+        return any(there == rest and covered({**fixed, j: end}) for end, rest in ends.items())
+
+    for _, at in lines:
+        further = [k for k in at if k not in mine]
+        if len(further) != 1 or not mine.items() <= at.items() or not covered(at):
             continue
-        k, at = further[0], b.subs[further[0]]
-        name = str(e.subs[k].name)
-        others = [j for j in range(len(b.subs)) if j not in literal]
-        covers = all(base.ranges[str(b.subs[j].name)] in (ranges[str(e.subs[j].name)], dims[j]) for j in others)
-        if ranges[name].size.is_constant and ranges[name].size.constant <= 0:
+        k, name = further[0], str(e.subs[further[0]].name)
+        r = ranges[name]
+        if r.size.is_constant and r.size.constant <= 0:
             continue  # there is nothing to cut off
-        if covers and at == ranges[name].lo:
-            ranges[name] = Range(at + 1, ranges[name].hi)
-        elif covers and at == ranges[name].hi - 1:
-            ranges[name] = Range(ranges[name].lo, at)
+        if at[k] == r.lo:
+            ranges[name] = Range(r.lo + 1, r.hi)
+        elif at[k] == r.hi - 1:
+            ranges[name] = Range(r.lo, at[k])
     return replace(e, ranges=ranges)
+
+
+def _literal(item: _Item) -> dict[int, Int]:
+    """The subscripts on the left, by their axes, that are no index of the equation."""
+    return {k: s for k, s in enumerate(item.equation.subs) if s.name is None or s.name not in item.ranges}
 
 
 def infer(text: str, inputs: tuple[Input, ...], drafts: list[Draft], outputs: tuple[str, ...], givens: list[Expr], title: str) -> Program:

@@ -281,6 +281,15 @@ def test_facts_that_nothing_honours_are_named() -> None:
         d.check(code=False)
 
 
+def test_an_infinity_that_nobody_wrote_and_nobody_needs_is_none() -> None:
+    """The sum over the steps before the first is that of nothing: it is 0, though the logarithm by which it is computed is not finite."""
+    d = nd.derive("k[T], v[T] -> y\nnum[t] = sum[s](where(s < t, exp(k[s])*v[s], 0)) + exp(k[t])*v[t]\n"
+                  "den[t] = sum[s](where(s < t, exp(k[s]), 0)) + exp(k[t])\ny[t] = num[t]/den[t]")
+    assert d.check(seed=0).ok
+    with pytest.raises(nd.CheckError, match="inf"):
+        nd.derive("x[N] -> y\nm[n] = max[k](where(k < n, x[k], -x[k])) for n < N, k < 0\ny[n] = tanh(m[n]*x[n])").check(seed=0)
+
+
 def test_logarithms_get_positive_arguments() -> None:
     report = nd.derive("x[N] -> L\n L = sum[n](log(1 - x[n]) + sqrt(x[n]))").check()
     assert report.ok, str(report)

@@ -52,6 +52,8 @@ def drawn(d: nd.Derivation, sizes: dict[str, int]) -> dict[str, Any]:
     "x[T], w[N] -> y\ny[t] = sum[s](where(s <= t-1, x[s]*w[s], 0)) for t < T, s < N",
     "x[T], w[N] -> y\ny[n] = w[0]*sum[u](x[(n+u) % N]) + 1/T for n < N, u < T",
     "x[T,N] -> y\ny = sum[t,n](x[t,n])/(N*T)",                                     # its gradient is the number 1/(N·T)
+    "x[T,N], w[N] -> y\ny = -sum[t,n](x[t,n]/(1 + w[n]**2))/T",                    # and this one, by what has entries
+    "x[T,N], w[N], a -> y\ny = sum[t,n](x[t,n]/(1 + w[n]**2))/(T*a)",
     "x[N], W[T,N] -> y\nz[t] = sum[n](W[t,n]*x[n])\ny[n] = z[n]*x[n] for n < N",   # a prefix
 ])
 def test_what_is_read_of_an_empty_axis_is_zero(text: str) -> None:

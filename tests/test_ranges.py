@@ -68,6 +68,29 @@ def test_a_base_case_inside_is_cut_out_of_the_general_range() -> None:
     assert str(p.dims["h"]) == "(0 .. T - 1,)"
 
 
+@pytest.mark.parametrize("bases", [
+    "D[0,0] = 1\nD[i,0] = D[i-1,0] + x[i-1] for 1 <= i < N + 1\nD[0,j] = D[0,j-1] + y[j-1] for 1 <= j < M + 1",
+    "D[0,j] = y[j-1] for 1 <= j < M + 1\nD[i,0] = x[i-1] for i < N + 1",
+    "D[i,0] = x[i-1] for i < N + 1\nD[0,j] = y[j-1] for j < M + 1",
+])
+def test_a_face_that_base_cases_cover_together_is_cut_off(bases: str) -> None:
+    """With its corner by itself, as in a table of distances: the general equation never reads what lies before the first row."""
+    text = f"x[N], y[M] -> D\n{bases}\nD[i,j] = cos(D[i-1,j] + x[i-1]) + D[i,j-1]*D[i-1,j-1]*y[j-1] for i < N + 1, j < M + 1"
+    p = nd.parse(text)
+    assert [str(r) for r in p.definitions["D"][-1].ranges.values()] == ["1 .. N", "1 .. M"]
+    assert nd.parse(str(p)) == p
+    assert nd.derive(p).check(seed=0).ok
+
+
+def test_a_face_with_a_gap_is_not_cut_off() -> None:
+    """Nobody says what D[0,1] is but the general equation."""
+    p = nd.parse("x[N], y[M] -> D\nD[0,0] = 1\nD[i,0] = x[i-1] for 1 <= i < N + 1\nD[0,j] = y[j-1] for 2 <= j < M + 1\n"
+                 "D[i,j] = cos(D[i-1,j]) + D[i,j-1] for i < N + 1, j < M + 1")
+    assert [str(r) for r in p.definitions["D"][-1].ranges.values()] == ["0 .. N", "1 .. M"]
+    assert nd.evaluate(p, {"x": [1], "y": [2, 3]})["D"][0][1] == 1 + 1
+    assert nd.derive(p).check(seed=0).ok
+
+
 def test_a_range_that_nothing_settles_is_asked_for() -> None:
     with pytest.raises(nd.NotationError, match="Nothing settles the range of n"):
         nd.parse("X[N] -> Y\nY[n] = 1")

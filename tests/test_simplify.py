@@ -72,6 +72,22 @@ TEXTBOOK = {
          "dm[n,q] = -sum[r](dy[n,q*(C//G)+r]*g[q*(C//G)+r])/sqrt(v[n,q] + eps)  for r < C//G"),
     "a quotient is recognised in its derivative":
         ("a[N], b[N], c[N] -> y\nq[n] = (a[n] - b[n])/c[n]\ny[n] = sin(q[n])", "c", "dc[n] = -dq[n]*q[n]/c[n]"),
+    "an index that is an element of data lies within the range of the index":
+        ("a[D,D], b[D,D], int u[N], t[N] -> L\nL = sum[n,d](a[d,u[n]]/b[d,u[n]]*exp(b[d,u[n]]*t[n]))",
+         "a", "da[d,c] = sum[n](where(u[n] == c, exp(b[d,c]*t[n])/b[d,c], 0))"),
+    "a table whose first row and column are defined apart is one table":
+        ("c[N,M] -> R\nR[0,0] = c[0,0]\nR[i,0] = c[i,0] + R[i-1,0]\nR[0,j] = c[0,j] + R[0,j-1]\n"
+         "R[i,j] = c[i,j] + R[i-1,j]*R[i,j-1]", "c",
+         "dc[i,j] = dR_total[i,j]"),
+    "what a condition asks already is not asked in it":
+        ("x[N], int z[N] -> L\nL = sum[n](log(exp(x[n]) + where(n >= 1 and z[n] != 0, exp(x[n-1]), 0)))", "x",
+         "dx[n] = where(1 <= n, exp(x[n])/(exp(x[n]) + where(n >= 1 and z[n] != 0, exp(x[n-1]), 0)), 0)"
+         " + where(n + 1 < N and z[n+1] != 0, exp(x[n])/(exp(x[n+1]) + exp(x[n])), 0)"),
+    "a temperature cancels where it divides elsewhere":
+        ("x[K], tau -> y\ny = tau*logsumexp[k](x[k]/tau)", "tau", "dtau = y_lse - sum[k](exp(x[k]/tau - y_lse)*x[k])/tau"),
+    "what a quotient is shifted by has no gradient, also where it is read a step ahead":
+        ("x[T], w -> y\nn[t] = max(h[t-1], x[t])\nh[t] = tanh(w*h[t-1] + x[t])\n"
+         "y[t] = exp(h[t-1] - n[t])/(exp(h[t-1] - n[t]) + exp(x[t] - n[t]))", "w", "dw = sum[t](dh[t]*h[t-1]*(1 - h[t]**2))"),
     "row softmax is P (dP − rowsum)":
         ("X[N,D] -> P\nP[n,d] = softmax[d](X[n,d])", "X", "dX[n,d] = P[n,d]*(dP[n,d] + dP_lse[n])"),
 }

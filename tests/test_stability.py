@@ -290,6 +290,24 @@ SPELLINGS = {
     "smish": ("x[N,K] -> y", "y[n,k] = x[n,k]*tanh(log(1 + 1/(1 + exp(-x[n,k]))))"),
     "elish": ("x[N,K] -> y", "y[n,k] = where(x[n,k] >= 0, x[n,k]/(1 + exp(-x[n,k])), (exp(x[n,k]) - 1)/(1 + exp(-x[n,k])))"),
     "pelu": ("x[N,K], a -> y", "y[n,k] = where(x[n,k] >= 0, x[n,k]/a, exp(x[n,k]/a) - 1)"),
+    "densities": (
+        "x[N,K], w[K], s[K] -> y",
+        "d[n,k] = exp(-(x[n,k]/s[k])**2/2)/(s[k]*sqrt(2*pi))\np[n] = sum[k](w[k]*d[n,k])\ny[n] = -log(p[n])",
+    ),
+    "responsibilities": (
+        "x[N,K], w[K], s[K] -> y",
+        "d[n,k] = exp(-(x[n,k]/s[k])**2/2)/(s[k]*sqrt(2*pi))\ny[n,k] = w[k]*d[n,k]/sum[j](w[j]*d[n,j])",
+    ),
+    "mixture density": (
+        "x[N,K], z[N,K], mu[K] -> y",
+        "s[k] = softplus(sum[j](mu[j])*mu[k]) + 0.001\np[n,k] = softmax[k](z[n,k])\n"
+        "y[n] = -log(sum[k](p[n,k]*exp(-(x[n,k]/s[k])**2/2)/(s[k]*sqrt(2*pi))))",
+    ),
+    "squashed": ("x[N,K] -> y", "u[n,k] = tanh(x[n,k])\ny[n] = -sum[k](log(1 - u[n,k]**2))"),
+    "squashed inline": ("x[N,K] -> y", "y[n,k] = log(1 - tanh(x[n,k])**2)"),
+    "squashed action": ("x[N,K], z[N,K] -> y, u", "u[n,k] = tanh(x[n,k])\ny[n] = sum[k](z[n,k]*u[n,k] - log(1 - u[n,k]**2))"),
+    "tanh share": ("x[N,K] -> y", "y[n,k] = log((1 + tanh(x[n,k]))/2)"),
+    "tanh share named": ("x[N,K] -> y", "u[n,k] = tanh(x[n,k])\ny[n,k] = -log(1 - u[n,k])"),
     "elu prod": ("x[N,K] -> y", "y[n,k] = where(x[n,k] > 0, 1, 0)*x[n,k] + where(x[n,k] > 0, 0, 1)*(exp(x[n,k]) - 1)"),
     "elu sign": ("x[N,K] -> y", "y[n,k] = (x[n,k] + abs(x[n,k]))/2 + exp(-(abs(x[n,k]) - x[n,k])/2) - 1"),
 }
@@ -297,6 +315,12 @@ ENTROPY = "y[n,k] = t[n,k]*softplus(-x[n,k]) + (1 - t[n,k])*softplus(x[n,k])"
 MEANT = {  # where 1 − p is too small beside 1, for any number of digits
     "bce named": ENTROPY, "bce sigmoid": ENTROPY, "bce inline": ENTROPY,
     "focal alpha": "y[n,k] = t[n,k]*sigmoid(-x[n,k])**2*softplus(-x[n,k]) + (1 - t[n,k])*sigmoid(x[n,k])**2*softplus(x[n,k])",
+    "squashed": "y[n] = sum[k](softplus(2*x[n,k]) + softplus(-2*x[n,k]) - log(4))",
+    "squashed inline": "y[n,k] = log(4) - softplus(2*x[n,k]) - softplus(-2*x[n,k])",
+    "squashed action": "u[n,k] = tanh(x[n,k])\n"
+                       "y[n] = sum[k](z[n,k]*u[n,k] - log(4) + softplus(2*x[n,k]) + softplus(-2*x[n,k]))",
+    "tanh share": "y[n,k] = -softplus(-2*x[n,k])",
+    "tanh share named": "y[n,k] = softplus(2*x[n,k]) - log(2)",
     "entropy sig": "y[n,k] = sigmoid(x[n,k])*softplus(-x[n,k]) + sigmoid(-x[n,k])*softplus(x[n,k])",
 }
 SCORES = np.array([[1e4, -1e4, 9e3], [-1e4, -1e4, -9.9e3], [3, 2, 1], [-1e4, 1e4, 0]], np.float32)
@@ -308,9 +332,11 @@ VALUES: dict[str, Any] = {
     "u": np.array([[0.3, 0.2, 0.9], [0.1, 0.4, 0.8], [0.6, 0.5, 0.7], [0.2, 0.9, 0.3]]),
     "g": np.array([[0.5, -1, 2], [1, 0.25, -0.5], [-2, 1.5, 0], [0.75, 1, -1]]),
     "tau": 0.5, "a": 1.5, "b": 1.5, "w": np.array([0.2, 0.5, 0.3]), "mu": np.array([3, -1, 2]), "ls": np.array([0.5, -1, 2]),
+    "s": np.array([1, 2, 0.5]),
 }
 SIZES = {"N": 4, "K": 3}
-CANCELS = {"softmin beta", "mish exp2", "multi sim", "gmm"}  # slopes of differences of which a float32 keeps few digits
+# Slopes of differences of which a float32 keeps few digits.
+CANCELS = {"softmin beta", "mish exp2", "multi sim", "gmm", "densities", "responsibilities"}
 
 
 def drawn(program: nd.Program) -> dict[str, Any]:

@@ -4,6 +4,8 @@
     exp(−x)/(1 + exp(−x))²           1/(1 + exp(x)) · 1/(1 + exp(−x))
     log(sigmoid(x))                  −softplus(−x)
     log(1 − sigmoid(x))              −softplus(x)
+    log(1 − tanh(x))                 log(2) − softplus(2x)
+    log(1 − tanh(x)²)                2 (log(2) − x − softplus(−2x))
     1/(1 + exp(−x))                  sigmoid(x)
     log(1/(exp(a) + exp(b)))         −log(exp(a) + exp(b))
     log(p), p = exp(S − lse)         S − lse
@@ -43,6 +45,7 @@ from ..expr import (
     product,
     reads,
     signed,
+    square_root,
     subst_indices,
     walk,
     where,
@@ -51,6 +54,7 @@ from ..expr import replace as replaced
 from ..fresh import Fresh
 from ..integer import Int
 from ..laws_of_sums import without_pairs
+from ..logarithms import beside_one, log_beside_one
 from ..normal import positive_names, readable
 from ..program import Equation, Program
 from .exchange import with_known
@@ -161,20 +165,22 @@ class _Shift:
         if isinstance(e, Read) and (whole := self.logs.at(e)) is not None:
             outside = self.outside(e)
             return whole if reduced or not outside else where(conjunction(outside), whole, neg(INF))
-        other = complement(e)
-        defined, conditions = self.definition(e if other is None else other)
+        beside = beside_one(e)
+        defined, conditions = self.definition(e if beside is None else beside[2])
         value: Expr | None = None
-        if isinstance(defined, Op) and is_reciprocal(defined) and other is None and exponents(defined.args[1]):
+        if beside is not None:
+            value = log_beside_one(*beside[:2], defined)
+        elif isinstance(defined, Op) and is_reciprocal(defined) and exponents(defined.args[1]):
             value = neg(Op("log", (defined.args[1],)))
         elif isinstance(defined, Op) and defined.op == "sigmoid":
-            value = neg(Op("softplus", (neg(defined.args[0]),) if other is None else defined.args))
-        elif isinstance(defined, Op) and defined.op == "exp" and other is None:
+            value = neg(Op("softplus", (neg(defined.args[0]),)))
+        elif isinstance(defined, Op) and defined.op == "exp":
             value = defined.args[0]
         if value is None:
             return self.logarithm_of_product(factors(e), reduced)
         if conditions == TRUE:
             return value
-        return None if reduced else where(conditions, value, neg(INF) if other is None else ZERO)  # a reduction goes by what is read
+        return None if reduced else where(conditions, value, neg(INF) if beside is None else ZERO)  # a reduction goes by what is read
 
     def logarithm_of_product(self, parts: list[Expr], reduced: bool) -> Expr | None:
         """log(p q) = log(p) + log(q), where log(p) is known otherwise, and p positive therefore."""
@@ -207,9 +213,11 @@ class _Shift:
         return e
 
     def is_value(self, e: Expr) -> bool:
-        """Whether e is p or 1 − p, for a tensor p of values of exp or σ that is surely read inside."""
+        """Whether e is p or 1 − p, for a tensor p of values of exp or σ that is surely read inside, or 1 − p² for one of tanh."""
         other = complement(e)
         x, functions = (e, ("exp", "sigmoid")) if other is None else (other, ("sigmoid",))
+        if (root := square_root(x)) is not None and other is not None:
+            x, functions = root, ("tanh",)
         defined, conditions = self.definition(x)
         return isinstance(x, Read) and conditions == TRUE and isinstance(defined, Op) and defined.op in functions
 

@@ -172,7 +172,7 @@ class Values(Writer):
             return scaled
         above, below = _fraction(e)
         found = [(self.value(frame, f), MULTIPLY) for f in above]
-        of_python = not _is_numpy(e) and not any(a.labels for a, _ in found)
+        of_python = not any(a.labels or _is_numpy(f) for (a, _), f in zip(found, above, strict=True))
         for f in below:
             array = self.operand(frame, Op("/", (ONE, f)), f)
             found.append((frame.number(array) if of_python and not array.labels and frame.may_vanish(f) else array, DIVIDE))

@@ -32,6 +32,7 @@ from ..expr import (
     own_reads,
     product,
     reads,
+    square_root,
     walk,
 )
 from ..integer import Int
@@ -326,7 +327,7 @@ def _distribution(f: Expr) -> tuple[Expr | None, Expr]:
                 return product(rest), half
     if isinstance(f, Op) and f.op == "exp":
         inner = factors(f.args[0])
-        squares = [p.args[0] for p in inner if isinstance(p, Op) and p.op == "**" and p.args[1] == num(2)]
+        squares = [x for p in inner if (x := square_root(p)) is not None]
         if len(squares) == 1 and len(inner) == 3 and num(-1) in inner and half in inner:
             return squares[0], ONE / Op("sqrt", (product([num(2), Const("pi")]),))
     return None, ONE

@@ -32,6 +32,7 @@ from ..expr import (
     num,
     product,
     reads,
+    square_root,
     subst_indices,
     unordered,
     walk,
@@ -104,8 +105,8 @@ def _mean(e: Equation) -> Reduce | None:
 
 def _square(e: Expr) -> Expr | None:
     """a of a² or a·a."""
-    if isinstance(e, Op) and e.op == "**" and e.args[1] == num(2):
-        return e.args[0]
+    if (root := square_root(e)) is not None:
+        return root
     parts = factors(e)
     return parts[0] if isinstance(e, Op) and e.op == "*" and len(parts) == 2 and parts[0] == parts[1] else None
 
