@@ -89,6 +89,21 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
+def _abreast(f, x, row, out=None):
+    """f(x, row), several short rows at a time, which NumPy would join in a buffer otherwise."""
+    many = 2048 // max(row.size, 1) * row.size
+    if many < 4*row.size or x.size <= 16*many or row.dtype != x.dtype or not x.flags.c_contiguous:
+        return f(x, row, out=out)
+    y = np.empty(x.shape, x.dtype) if out is None else out
+    if not y.flags.c_contiguous:
+        return f(x, row, out=out)
+    whole = x.size - x.size % many
+    x_flat, y_flat, row = x.reshape(-1), y.reshape(-1), row.reshape(-1)
+    f(x_flat[:whole].reshape(-1, many), np.tile(row, many // row.size), out=y_flat[:whole].reshape(-1, many))
+    f(x_flat[whole:].reshape(-1, row.size), row, out=y_flat[whole:].reshape(-1, row.size))
+    return y
+
+
 def _ones(n, dtype):
     """np.ones(n, dtype), in a third of the time where n is small."""
     ones = np.empty(n, dtype)
@@ -115,11 +130,11 @@ def forward(*, X, gamma, beta, eps):
     # mu[d] = sum[n](X[n,d])/N
     mu = _column_sums(X)/N                          # (D,)
     # var[d] = sum[n]((X[n,d] - mu[d])**2)/N
-    part = X - mu
+    part = _abreast(np.subtract, X, mu)
     var = np.einsum("nd,nd->d", part, part)/N       # (D,)
     # Y[n,d] = gamma[d]*(X[n,d] - mu[d])/sqrt(var[d] + eps) + beta[d]
-    part *= gamma/np.sqrt(var + eps)
-    Y = np.add(part, beta, out=part)                # (N, D)
+    _abreast(np.multiply, part, gamma/np.sqrt(var + eps), out=part)
+    Y = _abreast(np.add, part, beta, out=part)      # (N, D)
     return Y, (X, gamma, eps, mu, var, N, D, dtype,)
 
 
@@ -128,7 +143,7 @@ def backward(residuals, *, dY):
     X, gamma, eps, mu, var, N, D, dtype, = residuals
     dY = _seed(dY, dtype, (N, D), "dY[N, D]")
     # dvar[d] = -0.5*gamma[d]*sum[n](dY[n,d]*(X[n,d] - mu[d]))/(var[d] + eps)**1.5
-    part = X - mu
+    part = _abreast(np.subtract, X, mu)
     part2 = np.einsum("nd,nd->d", dY, part)
     part3 = var + eps
     part4 = np.sqrt(part3)
@@ -138,9 +153,9 @@ def backward(residuals, *, dY):
     part6 = _column_sums(dY)
     dmu = -(gamma*part6/part4)                      # (D,)
     # dX[n,d] = dmu[d]/N + 2*dvar[d]*(X[n,d] - mu[d])/N + dY[n,d]*gamma[d]/sqrt(var[d] + eps)
-    part *= 2*dvar/N
-    part += dY*(gamma/part4)
-    dX = np.add(part, dmu/N, out=part)              # (N, D)
+    _abreast(np.multiply, part, 2*dvar/N, out=part)
+    part += _abreast(np.multiply, dY, gamma/part4)
+    dX = _abreast(np.add, part, dmu/N, out=part)    # (N, D)
     # dgamma[d] = sum[n](dY[n,d]*(X[n,d] - mu[d]))/sqrt(var[d] + eps)
     dgamma = part2/part4                            # (D,)
     # dbeta[d] = sum[n](dY[n,d])

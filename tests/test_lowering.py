@@ -135,6 +135,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "accumulate": ("x[T,N] -> y\ny[t,n] = y[t-1,n] + x[t,n]", "forward", "_accumulate(np.add, y, 0)"),
     "share": ("x[N,M], m[N] -> y, z\ny[n,k] = (x[n,k] - m[n])**2\nz[n,k] = sin(x[n,k] - m[n])", "forward", "part = x - m[:, None]"),
     "invariant": (ELMAN, "forward", "WT = np.ascontiguousarray(W.T)"),
+    "abreast": ("x[N,K], g[K], b[K] -> y\ny[n,k] = x[n,k]*g[k] + b[k]", "forward", "y = _abreast(np.multiply, x, g)"),
     "dot": (ELMAN, "forward", "h[t].dot(WT)"),
     "in_place": (DENSE, "forward", "Y = np.tanh(Y_in, out=Y_in)"),
     "nest": (ATTENTION, "forward", "_softmax("),
@@ -920,6 +921,30 @@ def test_what_is_held_between_two_numbers_is_what_was_chosen(expression: str, is
         for a, b in zip(*results, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-15, atol=0)
     assert d.check().ok
+
+
+@pytest.mark.parametrize("shape, row", [((400, 100), (100,)), ((403, 100), (100,)), ((170, 4, 64), (64,)), ((170, 4, 64), (4, 64)),
+                                        ((20, 2000), (2000,)), ((5, 4), (4,)), ((0, 4), (4,)), ((40000, 1), (1,)), ((40000, 0), (0,))])
+@pytest.mark.parametrize("dtype", ("e", "f", "d", "g"))
+def test_rows_abreast_are_those_one_by_one(shape: tuple[int, ...], row: tuple[int, ...], dtype: str) -> None:
+    """With sizes that divide no block, transposed operands, memory that is given or is the operand's own, and rows of another type."""
+    module = nd.derive("x[N,K], g[K], b[K] -> y\ny[n,k] = x[n,k]*g[k] + b[k]").compile()
+    assert "y = _abreast(np.multiply, x, g)" in module.source
+    rng = np.random.default_rng(0)
+    x, r = rng.standard_normal(shape).astype(dtype), rng.standard_normal(row).astype(dtype)
+    for f in (np.add, np.subtract, np.multiply, np.divide):
+        for a in (x, x.T.copy().T, np.repeat(x, 2, axis=0)[::2]):
+            for b in (r, r.T.copy().T, np.ones(row, "i1")):
+                wanted = f(a, b)
+                own, other = a.copy(), np.empty_like(wanted).T.copy().T
+                for got in (module._abreast(f, a, b), module._abreast(f, a, b, out=other), module._abreast(f, own, b, out=own)):
+                    assert got.dtype == wanted.dtype
+                    np.testing.assert_array_equal(got, wanted)
+
+
+def test_products_of_matrices_outweigh_what_is_added_to_their_rows() -> None:
+    source = nd.derive("X[N,I], W[I,O], b[O] -> Y\nY[n,o] = sum[i](X[n,i]*W[i,o]) + b[o]").numpy()
+    assert "X @ W" in source and "_abreast" not in source
 
 
 def test_what_is_computed_to_be_held_is_computed_once() -> None:

@@ -31,6 +31,7 @@ class Array:
     is_view: bool = False  # of somebody else's memory: to be copied before it is handed out
     plain: Array | None = None  # the same values before a transpose
     spread: bool = False  # over fewer indices than what it is aligned with
+    row: bool = False  # ... over its last ones
 
     @property
     def origin(self) -> Array:
@@ -38,7 +39,7 @@ class Array:
 
     @property
     def term(self) -> Term:
-        return Term(self.text, self.binding, self.spread, not self.labels)
+        return Term(self.text, self.binding, self.spread, not self.labels, self.row)
 
     def at_least(self, binding: int) -> str:
         return self.text if self.binding >= binding else f"({self.text})"
@@ -172,7 +173,7 @@ def expand(array: Array, labels: Sequence[str]) -> Array:
     while wanted and wanted[0] not in array.labels:
         wanted = wanted[1:]
     if wanted == array.labels or not array.labels:
-        return Array(array.text, wanted, array.binding, array.is_view, spread=spread) if array.labels else array
+        return Array(array.text, wanted, array.binding, array.is_view, spread=spread, row=spread) if array.labels else array
     inserted = ", ".join(":" if x in array.labels else "None" for x in wanted)
     if inserted.endswith("None"):
         inserted = _LEADING.sub("...,", inserted)

@@ -18,6 +18,7 @@ PART = 262_144        # entries of the largest array of a part, so that a part s
 IMAGES = 384          # times PART: multiplications for all images from which threads gain more than BLAS's own
 LARGE = 2_000_000     # entries of an array from which parts pay on one thread
 ROW = 1024            # entries of NumPy's buffers: rows of more than half of it are not joined
+ABREAST = 2048        # entries of so many short rows as are worked on at a time
 WIDE = 128            # entries of a row from which it is accumulated whole, by a call of its own
 IDLE = 1.4            # a tap of all windows is at most so many times as long as what is needed of it
 SMALL = 1_000_000     # multiplications up to which BLAS takes matrices as they are: no copies, no threads

@@ -33,13 +33,15 @@ _UNNAMED = re.compile(r"§\d+")
 class Term:
     """The text of an operand, and how strongly it binds: 9 a name, view or call, 8 **, 6 * / @, 5 + -, 4 a comparison, 2 and or.
 
-    spread: it has fewer entries than the result, and is repeated along the axes that it lacks. single: it is one number for all.
+    spread: it has fewer entries than the result, and is repeated along the axes that it lacks. row: it lacks the first axes only.
+    single: it is one number for all.
     """
 
     text: str
     binding: int = 9
     spread: bool = False
     single: bool = False
+    row: bool = False
 
     def at_least(self, binding: int) -> str:
         return self.text if self.binding >= binding else f"({self.text})"

@@ -48,6 +48,7 @@ Items (`form`) -> items:
     invariant    what a loop computes anew at every step is computed before it
     sign         the minus before a product goes to a number in it, or turns a difference
     in_place     results take the memory of operands that nobody needs any more
+    abreast      where one row is an operand for all rows of an array, several rows are worked on at a time
     dot          a step's products of two matrices are called by their fastest name
     nest         what is used once is written where it is used
 
@@ -75,6 +76,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 
 from ..program import Program
+from .abreast import abreast
 from .axis_by_axis import axis_by_axis
 from .carry import carry
 from .common import common
@@ -136,6 +138,7 @@ STATEMENTS: dict[str, Callable[[Sequence[Item], frozenset[str]], tuple[Item, ...
     "invariant": lambda items, kept: invariant(items),
     "sign": lambda items, kept: sign(items),
     "in_place": in_place,
+    "abreast": lambda items, kept: abreast(items),
     "dot": lambda items, kept: dot(items),
     "nest": lambda items, kept: nest(items),
 }

@@ -12,7 +12,7 @@ from . import cost
 from .helpers import choices, entry, functions, loops, places, taps, threads
 
 THEMES = (entry, threads, taps, choices, places, functions, loops)
-CONSTANTS = ("IDLE", "IMAGES", "WIDE", "BLOCK", "SMALL", "DEPTH")  # of the cost model, for decisions that wait for the sizes
+CONSTANTS = ("ABREAST", "BLOCK", "DEPTH", "IDLE", "IMAGES", "SMALL", "WIDE")  # of the cost model, for decisions that wait for the sizes
 NAMED = re.compile(r"^(?:def|class) (\w+)|^ *(_\w+) =", re.MULTILINE)
 ALONE = ("_row_sums", "_column_sums")  # short work of linear algebra, which is not to wake its threads where there are others
 WORD = re.compile(r"\b_[A-Za-z]\w*")

@@ -16,6 +16,21 @@ def _sigmoid(x, out=None):
     return np.divide(1, y, out=y)
 
 
+def _abreast(f, x, row, out=None):
+    """f(x, row), several short rows at a time, which NumPy would join in a buffer otherwise."""
+    many = ABREAST // max(row.size, 1) * row.size
+    if many < 4*row.size or x.size <= 16*many or row.dtype != x.dtype or not x.flags.c_contiguous:
+        return f(x, row, out=out)
+    y = np.empty(x.shape, x.dtype) if out is None else out
+    if not y.flags.c_contiguous:
+        return f(x, row, out=out)
+    whole = x.size - x.size % many
+    x_flat, y_flat, row = x.reshape(-1), y.reshape(-1), row.reshape(-1)
+    f(x_flat[:whole].reshape(-1, many), np.tile(row, many // row.size), out=y_flat[:whole].reshape(-1, many))
+    f(x_flat[whole:].reshape(-1, row.size), row, out=y_flat[whole:].reshape(-1, row.size))
+    return y
+
+
 _LOWEST = {np.dtype(d): np.finfo(d).min for d in "efdg"}
 
 
