@@ -358,9 +358,11 @@ class _Reverse:
 
     def _is_share(self, lse: Read, body: Expr) -> bool:
         """Whether dlse is dL·exp(lse − L), which exp(x − lse) makes dL·exp(x − L)."""
+        if lse.tensor not in self.lse:
+            return False
         parts = factors(body)
         exps = [f for f in parts if isinstance(f, Op) and f.op == "exp" and (1, lse) in additive_terms(f.args[0])]
-        return lse.tensor in self.lse and len(exps) == 1 and not any(lse in reads(f) for f in parts if f is not exps[0])
+        return len(exps) == 1 and not any(lse in reads(f) for f in parts if f is not exps[0])
 
     def _sums_up(self, name: str, body: Expr, dims: Ranges) -> bool:
         """Whether Σ_k dP·P, or Σ_k dD, needs no sum, for P = exp(D) and D = S − lse: what is added by lse has its place beside dP then.
@@ -380,8 +382,8 @@ class _Reverse:
         along = {i: r for i, r in dims.items() if Int.symbol(i) not in pair[1].subs}
         rows = {i: r for i, r in dims.items() if i not in along}
         slope = [Read(name, d.subs)] if is_exp else []
-        terms = (Term(along, (), product([num(s), *factors(t), *slope])) for s, t in additive_terms(body))
-        if not along or any(t.indices for t in (simplify(t, rows, self) for t in terms) if t is not None):
+        found = (simplify(Term(along, (), product([num(s), *factors(t), *slope])), rows, self) for s, t in additive_terms(body))
+        if not along or any(t is not None and t.indices for t in found):
             return False
         self.summed.add(pair[1].tensor)
         return True
@@ -413,7 +415,7 @@ class _Reverse:
         So for Σ p log p: dS = p·(dP − h) and not p·(dP + dlse + c) with dlse = −h − c.
         """
         sums = [t for t in additive_terms(body) if any(isinstance(n, Reduce) for n in walk(t[1]))]
-        if len(sums) != 1 or sums[0][1] == body or not self._has_score(name):
+        if len(sums) != 1 or len(additive_terms(body)) == 1 or not self._has_score(name):
             return body
         ((sign, total),) = sums
         (d,) = self.program.definitions[name]
@@ -469,7 +471,8 @@ class _Reverse:
 
     def _parts(self, e: Equation, summand: Expr, read: Read) -> list[Expr]:
         """a·m[t−1] and (1 − a)·x[t], each by itself, if the slope by a is summed over t: a sum of their slopes would leave out t = 0."""
-        if {i for s in read.subs for i in s.symbols()} >= {*e.indices}:
+        moved = any(s.name is None for r in reads(summand) for s in r.subs)
+        if not moved or {i for s in read.subs for i in s.symbols()} >= {*e.indices}:
             return [summand]
 
         def leaves(t: Expr) -> bool:

@@ -8,12 +8,15 @@ from itertools import permutations
 
 from .bounds import inside
 from .expr import (
+    TRUE,
+    ZERO,
     Expr,
     Num,
     Op,
     Read,
     Reduce,
     additive_terms,
+    conjuncts,
     factors,
     free_symbols,
     head,
@@ -97,19 +100,27 @@ def join_exponentials(term: Term, dims: Ranges, ctx: Context) -> Term:
             (b,) = shared
             joined = Op("exp", (signed([*(t for t in left if t != (-1, b)), *(t for t in right if t != (1, b))]),))
             rest = [x for x in parts if x is not f and x is not g]
-            return Term(term.indices, term.conditions, product([*rest, _by_name(joined, {**dims, **term.indices}, ctx)]), term.spare)
+            named, conditions = _by_name(joined, term.conditions, {**dims, **term.indices}, ctx)
+            if conditions and any(r.tensor in ctx.unbounded for r in reads(product(rest))):
+                named, conditions = joined, []
+            left_over = tuple(c for c in term.conditions if c not in conditions)
+            return Term(term.indices, left_over, product([*rest, named]), term.spare)
     return term
 
 
-def _by_name(e: Expr, ranges: Ranges, ctx: Context) -> Expr:
-    """The tensor whose elements are all defined to be e, read where it is e."""
+def _by_name(e: Expr, known: Sequence[Expr], ranges: Ranges, ctx: Context) -> tuple[Expr, list[Expr]]:
+    """The tensor whose elements are all defined to be e, or 0 but where some of the known conditions hold, with these conditions."""
     for d in ctx.known.equations if ctx.known is not None else ():
-        if not isinstance(d.body, Op) or d.body.op != "exp" or d.is_base or len(ctx.program.definitions[d.tensor]) > 1:
+        guard, body = (d.body.args[0], d.body.args[1]) if isinstance(d.body, Op) and d.body.op == "where" and d.body.args[2] == ZERO else (
+            TRUE, d.body)
+        if not (isinstance(body, Op) and body.op == "exp") or d.is_base or len(ctx.program.definitions[d.tensor]) > 1:
             continue
         for r in reads(e):
-            if not any(r.tensor == q.tensor and q.subs == d.subs for q in reads(d.body)):
+            if not any(r.tensor == q.tensor and q.subs == d.subs for q in reads(body)):
                 continue
             at = dict(zip(d.indices, r.subs, strict=True))
-            if subst_indices(d.body, at) == e and all(inside(s, d.ranges[i], ranges, ctx.positive) for i, s in at.items()):
-                return Read(d.tensor, r.subs)
-    return e
+            needed = [subst_indices(c, at) for c in conjuncts(guard) if c != TRUE]
+            if subst_indices(body, at) == e and {*needed} <= {*known} and all(
+                    inside(s, d.ranges[i], ranges, ctx.positive) for i, s in at.items()):
+                return Read(d.tensor, r.subs), needed
+    return e, []

@@ -112,7 +112,7 @@ def cancel(term: Term, dims: Ranges, ctx: Context) -> Term:
     if not known:
         return term if len(parts) == len(factors(term.body)) else Term(term.indices, term.conditions, product(parts), term.spare)
     spread = _distributed(parts, known)
-    body = min([_sum(spread), _sum(_expanded(spread))], key=_length) if spread else product(without_pairs(parts, known))
+    body = min([_sum(spread), _sum(expanded(spread))], key=_length) if spread else product(without_pairs(parts, known))
     return term if body == term.body else Term(term.indices, term.conditions, body, term.spare)
 
 
@@ -222,7 +222,7 @@ def _distributed(parts: list[Expr], known: list[Expr]) -> list[Expr]:
     return []
 
 
-def _expanded(terms: list[Expr]) -> list[Expr]:
+def expanded(terms: list[Expr]) -> list[Expr]:
     """Products of sums multiplied out, as long as that stays short."""
     pending, found = list(terms), list[Expr]()
     while pending:
@@ -264,7 +264,7 @@ def never_zero(e: Expr, ctx: Context) -> bool:
 
     Or a number by which the program divides: where that is 0, there is nothing to differentiate.
     """
-    if e in ctx.program.divisors:
+    if isinstance(e, Read) and not e.subs and e in ctx.program.divisors:
         return True
     if isinstance(e, Num | IntValue):
         return e.value != 0 if isinstance(e, Num) else never_negative(e.value - 1, {}, ctx.positive)
@@ -395,7 +395,24 @@ def known_totals(term: Term, dims: Ranges, ctx: Context) -> Term:
             found = _match_given(term, *total, dims, ctx) if total is not None else None
             if found is not None:
                 return found
-    return term
+    return _term_by_term(term, dims, ctx)
+
+
+def _term_by_term(term: Term, dims: Ranges, ctx: Context) -> Term:
+    """Σ_m (p − q) · e = (1 − 1) · e, where each of them is known to sum to a number."""
+    sums = [f for f in factors(term.body) if len(additive_terms(f)) > 1]
+    terms = additive_terms(sums[0]) if len(sums) == 1 else []
+    known = terms and all(any(isinstance(f, Read) and ctx.defined(f.tensor) for f in factors(t)) for _, t in terms)
+    if not known:
+        return term
+    rest = [f for f in factors(term.body) if f is not sums[0]]
+    found: list[Term] = []
+    for s, t in additive_terms(sums[0]):
+        part = known_totals(Term(term.indices, term.conditions, product([num(s), *rest, *factors(t)]), term.spare), dims, ctx)
+        if len(part.indices) == len(term.indices) or found and part.indices != found[0].indices:
+            return term
+        found.append(part)
+    return Term(found[0].indices, term.conditions, add(merge_equal([t.body for t in found], {})), term.spare)
 
 
 def _without_softmax(term: Term, f: Expr, dims: Ranges, ctx: Context) -> Term | None:
@@ -421,16 +438,16 @@ def _defined_total(name: str, axis: int, ctx: Context) -> tuple[Reduce, Expr] | 
     if len(definitions) != 1 or definitions[0].is_base or name in ctx.program.components:
         return None
     (d,) = definitions
-    c, terms = d.indices[axis], additive_terms(d.body)
+    c, terms = d.indices[axis], expanded([num(s)*t for s, t in additive_terms(d.body)])
     pattern = Reduce("sum", (c,), Read(name, d.subs))
     if _softmax_axis(d, ctx) == c:
         return pattern, ONE
     if len(terms) > 4 or c not in free_symbols(d.body):
         return None
-    total = [_total(num(s) * t, c, d, ctx) for s, t in terms]
+    total = [_total(t, c, d, ctx) for t in terms]
     if None in total:
         return None
-    value = add(merge_equal(_expanded([t for t in total if t is not None]), d.ranges))
+    value = add(merge_equal(expanded([t for t in total if t is not None]), d.ranges))
     return None if reads(value) else (pattern, value)
 
 

@@ -120,7 +120,7 @@ class _Normaliser:
         sums = [f for f in parts if isinstance(f, Reduce) and f.op in ("sum", "mean")]
         others = [f for f in parts if f not in sums]
         if len(sums) == 1 and not any(has_reduction(f) or reads(f) for f in others):
-            if sums[0] in self.known_sums:
+            if self.known_sums and sums[0] in self.known_sums:
                 return product([*others, self.known_sums[sums[0]]])
             summed = self.sum_(sums[0])
             if len(additive_terms(summed)) == 1:

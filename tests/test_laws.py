@@ -82,7 +82,7 @@ APPLIES = {
     "common_sign": [("x[n]*(-y[n] - b)", "n", "-x[n]*(y[n] + b)"), ("sum[n](-x[n] - y[n])", "", "-sum[n](x[n] + y[n])")],
     "deviations": [("sum[k](2*(P[n,k] - m[n])*x[n])", "n", "0"), ("sum[n,k](x[n]*(m[n] - P[n,k]))", "", "0")],
     "use_givens": [("sum[k](q[n,k]*x[n])", "n", "x[n]")],
-    "known_totals": [("sum[k](S[n,k]*x[n])", "n", "x[n]"), ("sum[k](h[n,k]*x[n])", "n", "x[n]")],
+    "known_totals": [("sum[k](S[n,k]*x[n])", "n", "x[n]"), ("sum[k]((S[n,k] - h[n,k]*y[n])*x[n])", "n", "x[n] - x[n]*y[n]"), ("sum[k](h[n,k]*x[n])", "n", "x[n]")],
     "known_sums": [("sum[k](P[n,k]*x[n])", "n", "M*x[n]*m[n]"), ("sum[j](2*P[n,j]*P[k,j]*b)", "n,k", "2*b*G[n,k]")],
     "join_exponentials": [("exp(x[n] - y[n])*b*exp(y[n] - z[0])", "n", "b*exp(x[n] - z[0])"),
                           ("exp(y[n] - r[n])*exp(P[n,0] - y[n])", "n", "S[n,0]")],

@@ -1988,6 +1988,15 @@ def test_the_largest_of_a_few_is_one_maximum_after_the_other() -> None:
     assert np.array_equal(y, x.max(2)) and np.allclose(gradients.dx, hits/hits.sum(2, keepdims=True))
 
 
+def test_a_gradient_that_is_a_sum_of_the_forward_pass_is_kept_and_not_computed_again() -> None:
+    text = "C[D,D], lam -> L\nL = sum[i](C[i,i]) + lam*sum[i,j](where(i != j, C[i,j]**2, 0))"
+    assert "dlam = dtype.type(L_sum)" in body(text, "backward") and "L_sum = " in body(text, "forward")
+    C = np.arange(9.0).reshape(3, 3)
+    assert run(nd.derive(text).compile(), {}, C=C, lam=2.0)[1].dlam == (C**2).sum() - (np.diag(C)**2).sum()
+    text = "x[N], w[N] -> L\ns[n] = x[n]**2\nL = sum[n](w[n]*s[n])"  # an array that is handed out belongs to the caller
+    assert "dw = x**2" in body(text, "backward")
+
+
 @pytest.mark.parametrize(("text", "forward", "backward"), [
     ("x[N,K], z[N,K] -> y\ny[n,k] = gelu(x[n,k])*z[n,k]", "y_erf = _erf(x/2**0.5)", "dz = dy/2*x*part"),
     ("x[N,K], z[N,K] -> y\ny[n,k] = silu(x[n,k])*z[n,k]", "y_sigmoid = _sigmoid(x)", "dz = dy*x*y_sigmoid"),

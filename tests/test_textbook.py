@@ -40,6 +40,10 @@ FORMS: dict[str, dict[str, str]] = {
         {"dx": "y[n,k]*(dy[n,k] + dy_log[n])", "m": None},
     "x[N,K] -> y\nm[n] = max[k](x[n,k])\ne[n,k] = exp(x[n,k]-m[n])\nz[n] = sum[k](e[n,k])\ny[n,k] = e[n,k]/z[n]":
         {"dx": "y[n,k]*(dy[n,k] + dy_lse[n])", "m": None},
+    "x[N,N], s[N], v[N,D] -> o\nm[i] = max(max[j](where(j <= i, x[i,j], -inf)), s[i])\n"
+    "p[i,j] = where(j <= i, exp(x[i,j]-m[i]), 0)/(exp(s[i]-m[i]) + sum[r](where(r <= i, exp(x[i,r]-m[i]), 0)))\n"
+    "o[i,d] = sum[j](p[i,j]*v[j,d])":
+        {"dp_log": "-sum[j](dp[i,j]*p[i,j])", "dx": "p[i,j]*(dp[i,j] + dp_log[i])", "ds": "dp_log[i]*exp(s[i] - p_log[i])"},
     "x[N,N] -> y\ny[n] = log(exp(x[n,n]) + sum[m](where(m != n, exp(x[n,m]), 0))) - x[n,n]":
         {"dx": "dy[n]*exp(x[n,m] - y_log[n]) - where(n == m, dy[n], 0)"},
     # an expectation, an entropy and two divergences: what is added to all log p of a row changes nothing
@@ -61,6 +65,9 @@ FORMS: dict[str, dict[str, str]] = {
         {"L_min": "min(L_max[n], 1 + e)", "dL_max": "where(1 + e > L_max[n], dL_min[n], where(L_max[n] == 1 + e, 0.5*dL_min[n], 0))"},
     "x[N] -> y\ny[n] = min(max(x[n], 0), 1)":
         {"dx": "dy[n]*where(x[n] < 1, 1, where(x[n] == 1, 0.5, 0))*where(x[n] > 0, 1, where(x[n] == 0, 0.5, 0))"},
+    "x[N,K], z[N,K] -> L\np[n,k] = softmax[k](x[n,k])\nq[n,k] = softmax[k](z[n,k])\n"
+    "L = sum[n,k]((p[n,k]-q[n,k])*(log(p[n,k]) - log(q[n,k])))":
+        {"dp_lse": "-sum[k](dp[n,k]*p[n,k])", "dx": "dp_lse[n]*p[n,k] + dp[n,k]*p[n,k] + p[n,k] - q[n,k]"},
     # norm, variance and standard deviation, in one line
     "x[N] -> s\ns = sqrt(sum[i](x[i]**2))": {"dx": "x[i]/s"},
     "x[N] -> v\nv = mean[i]((x[i] - mean[j](x[j]))**2)": {"dx": "2*v_in[i]/N"},

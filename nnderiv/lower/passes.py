@@ -116,7 +116,7 @@ EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
     "exchange": exchange,
     "inline": inline,
     "unmask": unmask,
-    "pieces": lambda program, known: split_pieces(program),
+    "pieces": split_pieces,
     "distribute": lambda program, known: distribute(program),
     "axis_by_axis": axis_by_axis,
     "skew": skew,

@@ -6,7 +6,7 @@ dh_first[n,k] it can be written into dh0, and dh need not be kept for all t.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from ..bounds import never_negative
@@ -17,7 +17,7 @@ from ..normal import positive_names
 from ..program import Equation, Program
 
 
-def split_pieces(program: Program) -> Program:
+def split_pieces(program: Program, known: Program) -> Program:
     """See the module's docstring; outputs stay whole."""
     fresh = Fresh(program.names)
     for name, equations in list(program.definitions.items()):
@@ -26,7 +26,7 @@ def split_pieces(program: Program) -> Program:
                 axis = _literal_axis(e)
                 if axis is not None and _is_apart(program, e, axis):
                     program = _renamed(program, e, axis, fresh(f"{name}_end"))
-    return inline_copies(program)
+    return inline_copies(program, {} if program is known else known.definitions)
 
 
 def _literal_axis(e: Equation) -> int | None:
@@ -69,18 +69,18 @@ def _renamed(program: Program, e: Equation, axis: int, name: str) -> Program:
     return replace(program, equations=tuple(equations), shapes={**program.shapes, name: shape})
 
 
-def inline_copies(program: Program) -> Program:
-    """Y[i] = X[i] where nobody else reads X: Y is computed as X is."""
+def inline_copies(program: Program, kept: Collection[str] = ()) -> Program:
+    """Y[i] = X[i] where nobody else reads X: Y is computed as X is; not if X is a number that is kept, being computed already."""
     for e in program.equations:
         source = _copied(program, e)
-        if source is not None:
+        if source is not None and not (source.tensor in kept and not source.subs):
             names = {str(s.name): t for s, t in zip(source.subs, e.body.subs, strict=True)}  # type: ignore[attr-defined]
             body = subst_indices(source.body, names)
             ranges = {**e.ranges, **{i: source.ranges[i] for i in bound_indices(body)}}
             computed = replace(e, body=body, ranges=ranges)  # of e's tensor, other blocks may stand under the same subscripts
             equations = tuple(computed if x is e else x for x in program.equations if x is not source)
             shapes = {n: s for n, s in program.shapes.items() if n != source.tensor}
-            return inline_copies(replace(program, equations=equations, shapes=shapes))
+            return inline_copies(replace(program, equations=equations, shapes=shapes), kept)
     return program
 
 
