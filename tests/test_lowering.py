@@ -2141,3 +2141,27 @@ def test_tiles_side_by_side_are_read_at_once_and_not_place_by_place() -> None:
         inputs = {"A": rng.normal(size=a), "B": rng.normal(size=b)}
         np.testing.assert_allclose(d.compile().forward(**inputs)[0], np.kron(inputs["A"], inputs["B"]))
         assert_means(d, d.compile(), inputs, rng)
+
+
+@pytest.mark.parametrize("read", ["A[u[n],v[m],d]", "A[v[m],u[n],d]", "A[u[n],2,d]", "A[u[n],u[n],d]"])
+def test_a_look_up_goes_by_rows_wherever_its_places_lie(read: str) -> None:
+    """Few places and many, repeated ones, some outside, and none."""
+    d, rng = nd.derive(f"A[P,Q,D], w[N,M], int u[N], int v[M] -> y\ny[n,m,d] = w[n,m]*{read}"), np.random.default_rng(0)
+    module = d.compile()
+    for (P, Q, D), N, M, off in itertools.product(((4, 3, 2), (3, 3, 1), (2, 2, 0), (0, 2, 2)), (0, 1, 7), (0, 5), (0, 2)):
+        u, v = (rng.integers(-off, max(1, min(P, Q) + off), n) for n in (N, M))
+        inputs = {"A": rng.normal(size=(P, Q, D)), "w": rng.normal(size=(N, M)), "u": u, "v": v}
+        y, residuals = module.forward(**inputs)
+        found = {"y": y, **module.backward(residuals, dy=np.ones_like(y))._asdict()}
+        expected = {**nd.evaluate(d.forward, inputs), **nd.evaluate(d.backward, {**inputs, "dy": np.ones_like(y)})}
+        for name, value in found.items():
+            assert_close(value, np.reshape(expected[name], value.shape), name)
+
+
+def test_ones_that_are_added_up_at_one_place_are_all_counted() -> None:
+    """In single precision, 1 is lost beside 2²⁴."""
+    d = nd.derive("x[N], int k[N], z[K] -> y\ny[c] = z[c] + sum[n](where(k[n] == c, x[n], 0))")
+    x = np.full(40001, 1, np.float32)
+    x[0] = 2**24
+    y, _ = d.compile().forward(x=x, k=np.zeros(40001, int), z=np.zeros(3, np.float32))
+    assert y[0] == 2**24 + 40000 and y.dtype == np.float32
