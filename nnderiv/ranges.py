@@ -304,7 +304,7 @@ class Inference:
                     if a == b:
                         continue
                     reason = f"in {item.equation.tensor} the index {name} {end} at {a}, and dimension {k} of {tensor} {end} at {b}"
-                    if (a - b).is_constant:
+                    if any(never_negative(x - 1, {}, self.positive) for x in (a - b, b - a)):  # T and T + 1, D and 2 D
                         self._disagree(item, name, reason, axis)
                     if not any({r.left, r.right} == {a, b} for r in self.requirements if r.op == "=="):
                         self.requirements.append(Requirement(a, "==", b, reason))
