@@ -2165,3 +2165,21 @@ def test_ones_that_are_added_up_at_one_place_are_all_counted() -> None:
     x[0] = 2**24
     y, _ = d.compile().forward(x=x, k=np.zeros(40001, int), z=np.zeros(3, np.float32))
     assert y[0] == 2**24 + 40000 and y.dtype == np.float32
+
+
+@pytest.mark.parametrize("given", ["d >= 1", "d > 0", "1 <= d and d <= 3", "2 <= d"])
+def test_a_recurrence_whose_distance_is_given_to_be_ahead_is_a_loop(given: str) -> None:
+    text = "x[T,K], y[T], int d, w[K] -> h, l\nh[t,k] = tanh(w[k]*h[t-d,k] + x[t,k])\n" \
+           "l[t] = y[t]*s[t] + l[t-1]/2\ns[t] = where(t < d, y[t], cos(y[t-d] + l[t-d-1])*s[t-d]) for t < T"
+    free, d, rng = nd.derive(text), nd.derive(f"{text}\ngiven {given}"), np.random.default_rng(0)
+    for part in ("forward", "backward"):
+        assert "_until_settled" in body(text, part) and "_until_settled" not in d.numpy().split(f"def {part}(")[1].split("\ndef ")[0]
+    assert d.check(seed=0).ok
+    for T, far in ((7, 2), (7, 3), (2, 3), (0, 2), (1, 2)):
+        inputs = {"x": rng.normal(size=(T, 2)), "y": rng.normal(size=T), "d": far, "w": rng.normal(size=2)}
+        seeds = {"dh": rng.normal(size=(T, 2)), "dl": rng.normal(size=T)}
+        (y, g), (expected, other) = (run(x.compile(), seeds, **inputs) for x in (d, free))
+        for a, b in zip((*y, *g), (*expected, *other), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
+    with pytest.raises(ValueError, match="d is 0; expected at least 1"):
+        d.compile().forward(x=np.ones((2, 2)), y=np.ones(2), d=0, w=np.ones(2))
