@@ -86,14 +86,32 @@ def _only_where(mask, x, out=None):
 
 def _gather(A, *indices, outside=0):
     """A[indices] along the first axes of A, and 0 (or another value) where an index is outside its axis."""
+    if all(_all_inside(i, n) for i, n in zip(indices, A.shape)):
+        return _taken(A, indices)
     indices = np.broadcast_arrays(*indices)
     inside = np.logical_and.reduce([(0 <= i) & (i < n) for i, n in zip(indices, A.shape)])
-    if inside.all():
-        return A[tuple(indices)]
     if 0 in A.shape:
         return np.full(inside.shape + A.shape[len(indices):], outside, A.dtype)
     taken = A[tuple(np.where(inside, i, 0) for i in indices)]
     return np.where(inside.reshape(inside.shape + (1,) * (taken.ndim - inside.ndim)), taken, A.dtype.type(outside))
+
+
+def _all_inside(i, n):
+    """Whether these are all places of an axis of so many."""
+    return bool(np.all((0 <= i) & (i < n)))
+
+
+def _taken(A, indices):
+    """A[indices], in whole rows: np.take copies them faster. A[i[:, None], j] is A[i][:, j], if neither i nor j is short beside A."""
+    if len(indices) == 1:
+        return A.take(indices[0], 0) if A.flags.c_contiguous else A[indices]
+    shapes = [np.shape(x) for x in indices]
+    for first, second in ((0, 1), (1, 0)):
+        if len(shapes) == 2 and shapes[first][1:] == (1,) and len(shapes[second]) == 1:
+            i, j, B = indices[first][:, 0], indices[second], A if first == 0 else A.swapaxes(0, 1)
+            if B.shape[0] <= i.size and B.shape[1] <= j.size:
+                return B.take(i, 0).take(j, 1)
+    return A[indices]
 
 
 def _add_at(A, place, values, axis, out=None):

@@ -63,6 +63,7 @@ class Names:
     text: str
     role: dict[str, str] = field(default_factory=dict)
     rank: dict[str, int] = field(default_factory=dict)
+    real_inputs: frozenset[str] = frozenset()
 
     def declare(self, token: Token | Node, role: str, rank: int = 0) -> None:
         name = token.text if isinstance(token, Token) else str(token.value)
@@ -93,6 +94,7 @@ def elaborate(syntax: Syntax) -> tuple[tuple[Input, ...], list[Draft], list[Expr
     """(inputs, drafts of the equations, givens), every name resolved."""
     names = Names(syntax.text)
     inputs = _inputs(syntax, names)
+    names.real_inputs = frozenset(i.name for i in inputs if i.kind == "real")
     _outputs(syntax, names, inputs)
     for statement in syntax.statements:
         if statement.left is not None:
@@ -269,6 +271,9 @@ class _Elaborator:
         value = self.value(node)
         if isinstance(value, Int):
             return value
+        if isinstance(value, Read) and value.tensor in self.names.real_inputs:
+            self.fail(f"{value.tensor} holds real numbers, and this must be an integer.",
+                      f"Declare it as one of integers: int {value.tensor}{'[…]' if value.subs else ''} before the arrow.", node.position)
         self.fail("This must be an integer: indices, sizes, integer parameters and integer tensors, with + - * // %.",
                   "Subscripts are affine, for example X[s*i + u - p].", node.position)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
 
 from .expr import REDUCTIONS, UNARY
 
@@ -69,6 +70,7 @@ FUNCTIONS = {
     "pow": "x**a", "power": "x**a", "square": "x**2", "rsqrt": "1/sqrt(x)", "reciprocal": "1/x", "sgn": "sign(x)", "fabs": "abs(x)",
     "logistic": "sigmoid(x)", "expit": "sigmoid(x)", "swish": "silu(x)", "logsigmoid": "-softplus(-x)", "relu6": "min(relu(x), 6)",
     "maximum": "max(a, b)", "minimum": "min(a, b)", "clip": "min(max(x, a), b)", "clamp": "min(max(x, a), b)",
+    "logaddexp": "log(exp(a) + exp(b))", "atanh": "log((1 + x)/(1 - x))/2", "hypot": "sqrt(a**2 + b**2)",
     "tan": "sin(x)/cos(x)", "sinh": "(exp(x) - exp(-x))/2", "cosh": "(exp(x) + exp(-x))/2", "erfc": "1 - erf(x)",
     "leaky_relu": "where(x > 0, x, a*x)", "elu": "where(x > 0, x, a*(exp(x) - 1))", "if": "where(condition, a, b)",
 }
@@ -97,6 +99,17 @@ def function(name: str) -> tuple[str, str]:
         return reason, f"Write {FUNCTIONS[low]}."
     near = [low] if low in known else difflib.get_close_matches(low, known, 1)
     return reason, (f"Did you mean {near[0]}? " if near else "") + f"There are {', '.join(known)}."
+
+
+def character(c: str) -> str:
+    """The repair for a character that is not part of the notation."""
+    spelled = unicodedata.name(c, "").lower().removesuffix(" letter").split()
+    plain = "Names are made of the letters a-z, A-Z, digits and underscores."
+    if c in CHARACTERS:
+        return CHARACTERS[c]
+    if spelled[:1] == ["greek"] and spelled[2:3] == ["letter"]:
+        return f"Write it out: {spelled[3]}. {plain}"
+    return f"It may look like a Latin letter, but is another one. {plain}" if c.isalpha() else plain
 
 
 def conditional(value: str, condition: str, other: str) -> tuple[str, str]:

@@ -128,12 +128,7 @@ def _bad_character(text: str, position: int) -> NoReturn:
     c = text[position]
     shown = repr(c) if c.isprintable() else f"U+{ord(c):04X}"
     reason = f"{shown} (U+{ord(c):04X}) is not part of the notation." if c.isprintable() else f"{shown} is not part of the notation."
-    repair = "Names are made of the letters a-z, A-Z, digits and underscores."
-    if c in elsewhere.CHARACTERS:
-        repair = elsewhere.CHARACTERS[c]
-    elif c.isalpha():
-        repair = "It may look like a Latin letter, but is another one. " + repair
-    raise NotationError(reason, repair, text, position)
+    raise NotationError(reason, elsewhere.character(c), text, position)
 
 
 def _check_token(text: str, token: Token) -> None:

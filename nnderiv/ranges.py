@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
+from . import conditions
 from .bounds import extreme, never_negative
 from .elaborate import Draft
 from .errors import NotationError
-from .expr import Expr, IntValue, Read, Reduce, bound_indices, ints, map_children, walk
+from .expr import Expr, IntValue, Read, Reduce, bound_indices, conjuncts, ints, map_children, walk
 from .graph import cycles
 from .integer import FloorDiv, Int
 from .learned import learned
@@ -48,13 +49,13 @@ Rule = Callable[[_Item, str], Range | None]
 class Inference:
     """Settles ranges equation by equation until nothing is left open; see the module's docstring for the rules."""
 
-    def __init__(self, text: str, inputs: tuple[Input, ...], drafts: list[Draft]):
+    def __init__(self, text: str, inputs: tuple[Input, ...], drafts: list[Draft], givens: list[Expr]):
         self.text = text
         self.inputs = inputs
         self.kinds = {i.name: i.kind for i in inputs}
         self.requirements: list[Requirement] = []
         self.dims: dict[str, tuple[Range | None, ...]] = {i.name: tuple(Range.upto(d) for d in i.dims) for i in inputs}
-        self.positive = {a for i in inputs for d in i.dims for a in d.symbols()} | set(self._divisors(drafts))
+        self.positive = {a for i in inputs for d in i.dims for a in d.symbols()} | {*self._divisors(drafts), *self._given(givens)}
         self.items = [self._item(d) for d in drafts]
         self.by_tensor: dict[str, list[_Item]] = {}
         for item in self.items:
@@ -83,6 +84,13 @@ class Inference:
             reason = f"the parameter {n} multiplies or divides an index or a size"
             self.requirements.append(Requirement(Int.symbol(n), ">=", Int.of(1), reason))
         return list(found)
+
+    def _given(self, givens: list[Expr]) -> list[str]:
+        """Integer parameters of which it is given that they are at least 1: the distance of a recurrence, say, which then goes ahead."""
+        slacks = [f for fact in givens for c in conjuncts(fact) for f in conditions.facts(c)]
+        found = [n for f in slacks for n in sorted(f.symbols()) if self.kinds.get(n) == "int" and never_negative(Int.symbol(n) - 1 - f, {})]
+        self.requirements += [Requirement(Int.symbol(n), ">=", Int.of(1), f"that is given of the parameter {n}") for n in found]
+        return found
 
     def _item(self, draft: Draft) -> _Item:
         e = draft.equation
@@ -299,7 +307,7 @@ class Inference:
                     if a == b:
                         continue
                     reason = f"in {item.equation.tensor} the index {name} {end} at {a}, and dimension {k} of {tensor} {end} at {b}"
-                    if (a - b).is_constant:
+                    if any(never_negative(x - 1, {}, self.positive) for x in (a - b, b - a)):  # T and T + 1, D and 2 D
                         self._disagree(item, name, reason, axis)
                     if not any({r.left, r.right} == {a, b} for r in self.requirements if r.op == "=="):
                         self.requirements.append(Requirement(a, "==", b, reason))
@@ -418,5 +426,5 @@ def _literal(item: _Item) -> dict[int, Int]:
 
 def infer(text: str, inputs: tuple[Input, ...], drafts: list[Draft], outputs: tuple[str, ...], givens: list[Expr], title: str) -> Program:
     """The program, with every range settled."""
-    equations, shapes, requirements = Inference(text, inputs, drafts).run()
+    equations, shapes, requirements = Inference(text, inputs, drafts, givens).run()
     return Program(inputs, outputs, equations, shapes, tuple(givens), requirements, title)

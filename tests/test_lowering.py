@@ -2206,3 +2206,45 @@ def test_tiles_side_by_side_are_read_at_once_and_not_place_by_place() -> None:
         inputs = {"A": rng.normal(size=a), "B": rng.normal(size=b)}
         np.testing.assert_allclose(d.compile().forward(**inputs)[0], np.kron(inputs["A"], inputs["B"]))
         assert_means(d, d.compile(), inputs, rng)
+
+
+@pytest.mark.parametrize("read", ["A[u[n],v[m],d]", "A[v[m],u[n],d]", "A[u[n],2,d]", "A[u[n],u[n],d]"])
+def test_a_look_up_goes_by_rows_wherever_its_places_lie(read: str) -> None:
+    """Few places and many, repeated ones, some outside, and none."""
+    d, rng = nd.derive(f"A[P,Q,D], w[N,M], int u[N], int v[M] -> y\ny[n,m,d] = w[n,m]*{read}"), np.random.default_rng(0)
+    module = d.compile()
+    for (P, Q, D), N, M, off in itertools.product(((4, 3, 2), (3, 3, 1), (2, 2, 0), (0, 2, 2)), (0, 1, 7), (0, 5), (0, 2)):
+        u, v = (rng.integers(-off, max(1, min(P, Q) + off), n) for n in (N, M))
+        inputs = {"A": rng.normal(size=(P, Q, D)), "w": rng.normal(size=(N, M)), "u": u, "v": v}
+        y, residuals = module.forward(**inputs)
+        found = {"y": y, **module.backward(residuals, dy=np.ones_like(y))._asdict()}
+        expected = {**nd.evaluate(d.forward, inputs), **nd.evaluate(d.backward, {**inputs, "dy": np.ones_like(y)})}
+        for name, value in found.items():
+            assert_close(value, np.reshape(expected[name], value.shape), name)
+
+
+def test_ones_that_are_added_up_at_one_place_are_all_counted() -> None:
+    """In single precision, 1 is lost beside 2²⁴."""
+    d = nd.derive("x[N], int k[N], z[K] -> y\ny[c] = z[c] + sum[n](where(k[n] == c, x[n], 0))")
+    x = np.full(40001, 1, np.float32)
+    x[0] = 2**24
+    y, _ = d.compile().forward(x=x, k=np.zeros(40001, int), z=np.zeros(3, np.float32))
+    assert y[0] == 2**24 + 40000 and y.dtype == np.float32
+
+
+@pytest.mark.parametrize("given", ["d >= 1", "d > 0", "1 <= d and d <= 3", "2 <= d"])
+def test_a_recurrence_whose_distance_is_given_to_be_ahead_is_a_loop(given: str) -> None:
+    text = "x[T,K], y[T], int d, w[K] -> h, l\nh[t,k] = tanh(w[k]*h[t-d,k] + x[t,k])\n" \
+           "l[t] = y[t]*s[t] + l[t-1]/2\ns[t] = where(t < d, y[t], cos(y[t-d] + l[t-d-1])*s[t-d]) for t < T"
+    free, d, rng = nd.derive(text), nd.derive(f"{text}\ngiven {given}"), np.random.default_rng(0)
+    for part in ("forward", "backward"):
+        assert "_until_settled" in body(text, part) and "_until_settled" not in d.numpy().split(f"def {part}(")[1].split("\ndef ")[0]
+    assert d.check(seed=0).ok
+    for T, far in ((7, 2), (7, 3), (2, 3), (0, 2), (1, 2)):
+        inputs = {"x": rng.normal(size=(T, 2)), "y": rng.normal(size=T), "d": far, "w": rng.normal(size=2)}
+        seeds = {"dh": rng.normal(size=(T, 2)), "dl": rng.normal(size=T)}
+        (y, g), (expected, other) = (run(x.compile(), seeds, **inputs) for x in (d, free))
+        for a, b in zip((*y, *g), (*expected, *other), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
+    with pytest.raises(ValueError, match="d is 0; expected at least 1"):
+        d.compile().forward(x=np.ones((2, 2)), y=np.ones(2), d=0, w=np.ones(2))

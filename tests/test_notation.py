@@ -267,7 +267,8 @@ def test_what_does_not_go_on_is_told_how_it_would(written: str) -> None:
 
 @pytest.mark.parametrize("name", elsewhere.FUNCTIONS)
 def test_a_function_of_another_language_has_the_value_of_what_is_proposed(name: str) -> None:
-    called = {"maximum": "a, b", "minimum": "a, b", "clip": "x, a, b", "clamp": "x, a, b", "pow": "x, a", "power": "x, a"}.get(name, "x")
+    called = {"maximum": "a, b", "minimum": "a, b", "clip": "x, a, b", "clamp": "x, a, b", "pow": "x, a", "power": "x, a",
+              "logaddexp": "a, b", "hypot": "a, b"}.get(name, "x")
     repair = elsewhere.function(name)[1]
     written = repair.removeprefix("Write ").removesuffix(".")
     if name != "if":                                       # a word of Python
@@ -278,6 +279,7 @@ def test_a_function_of_another_language_has_the_value_of_what_is_proposed(name: 
                  "minimum": lambda x: a, "clip": lambda x: a, "clamp": lambda x: a,
                  "swish": lambda x: x/(1 + math.exp(-x)), "relu6": lambda x: x,
                  "logistic": lambda x: 1/(1 + math.exp(-x)), "expit": lambda x: 1/(1 + math.exp(-x)),
+                 "logaddexp": lambda x: math.log(math.exp(a) + math.exp(b)), "hypot": lambda x: math.hypot(a, b),
                  "logsigmoid": lambda x: -math.log(1 + math.exp(-x)), "leaky_relu": lambda x: x, "elu": lambda x: x}
     if name != "if":
         expected = (reference.get(name) or getattr(math, name))(x)
@@ -287,6 +289,19 @@ def test_a_function_of_another_language_has_the_value_of_what_is_proposed(name: 
 def test_a_function_that_is_not_there_is_likened_to_those_that_are() -> None:
     assert "Did you mean tanh?" in refused("x -> y\ny = Tanh(x)") and "Did you mean sigmoid?" in refused("x -> y\ny = sigmiod(x)")
     assert "There are exp, log" in refused("x -> y\ny = foo(x)")
+
+
+def test_labels_that_were_declared_as_real_numbers_are_told_to_be_integers() -> None:
+    said = refused("x[N,K], y[N] -> L\nL = -sum[n](x[n,y[n]])")
+    assert "y holds real numbers" in said and "int y[…]" in said
+    assert "int at before" in refused("x[N], at -> y\ny = x[at]")
+    assert "int" not in refused("x[N] -> y\nz[n] = 2*x[n]\ny[n] = x[z[n]]").splitlines()[-1].replace("integer", "")
+
+
+def test_a_greek_letter_is_told_to_be_written_out() -> None:
+    assert "Write it out: beta." in refused("x[N], \N{GREEK SMALL LETTER BETA} -> y\ny[n] = x[n]")
+    assert "Write it out: omega." in refused("x[N] -> y\ny[n] = \N{GREEK CAPITAL LETTER OMEGA}*x[n]")
+    assert "Latin letter" in refused("x[N] -> y\ny[n] = \N{CYRILLIC SMALL LETTER A}*x[n]")
 
 
 def test_a_size_that_is_used_as_an_index_is_told_to_be_one() -> None:

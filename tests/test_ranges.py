@@ -50,6 +50,16 @@ def test_literal_sizes_that_disagree_are_refused_at_once() -> None:
         nd.parse("X[3], Y[4] -> z\nz = sum[i](X[i]*Y[i])")
 
 
+@pytest.mark.parametrize(("text", "repair"), [
+    ("x[N,2*D], W[D,D] -> s\ns[n,d] = sum[e](W[d,e]*x[n,e])", "for e < D"),
+    ("r[T], V[T+1] -> d\nd[t] = r[t] + V[t+1] - V[t]", "for t < T"),
+])
+def test_sizes_that_are_equal_for_nothing_but_empty_axes_are_refused_at_once(text: str, repair: str) -> None:
+    with pytest.raises(nd.NotationError, match=repair):
+        nd.parse(text)
+    assert nd.derive(f"{text} {repair}").check(seed=0).ok
+
+
 def test_a_for_clause_reads_a_prefix() -> None:
     p = nd.parse("X[N], Y[M] -> z\nz = sum[i](X[i]*Y[i]) for i < M")
     assert not p.requirements

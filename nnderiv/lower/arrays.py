@@ -226,8 +226,8 @@ def target(frame: Frame, tensor: str, subs: Sequence[Int], variable: str = "") -
 
 
 def _kind(frame: Frame, tensor: str, axis: int, subs: Sequence[Int]) -> str:
-    """How one axis is read: "all" of it, a "slice", a fixed "place", or one that is on it unless it is "short", a "window" (strided,
-    maybe out of range), or "gather"."""
+    """How one axis is read: "all" of it, a "slice", a "place", or one that is on it unless it is "short", a "window" (strided, maybe out
+    of range), or "gather"."""
     sub, store = subs[axis], frame.storage[tensor]
     r = store.axes[axis]
     indices = frame.vectors(sub)
@@ -235,7 +235,7 @@ def _kind(frame: Frame, tensor: str, axis: int, subs: Sequence[Int]) -> str:
         return "gather"
     known = frame.known
     if not indices:
-        return "window" if not inside(sub, r, known, frame.positive) else "place" if always_inside(frame, sub, r) else "short"
+        return "place" if inside(sub, r, known, frame.positive) and always_inside(frame, sub, r) else "short"
     splits = [sub.split(i) for i in indices]
     if any(s is None or set(frame.vectors(s[0])) for s in splits):
         return "gather"

@@ -67,26 +67,52 @@ def _around(A, axis, start, size):
 
 def _gather(A, *indices, outside=0):
     """A[indices] along the first axes of A, and 0 (or another value) where an index is outside its axis."""
+    if all(_all_inside(i, n) for i, n in zip(indices, A.shape)):
+        return _taken(A, indices)
     indices = np.broadcast_arrays(*indices)
     inside = np.logical_and.reduce([(0 <= i) & (i < n) for i, n in zip(indices, A.shape)])
-    if inside.all():
-        return A[tuple(indices)]
     if 0 in A.shape:
         return np.full(inside.shape + A.shape[len(indices):], outside, A.dtype)
     taken = A[tuple(np.where(inside, i, 0) for i in indices)]
     return np.where(inside.reshape(inside.shape + (1,) * (taken.ndim - inside.ndim)), taken, A.dtype.type(outside))
 
 
+def _all_inside(i, n):
+    """Whether these are all places of an axis of so many."""
+    return bool(np.all((0 <= i) & (i < n)))
+
+
+def _taken(A, indices):
+    """A[indices], in whole rows: np.take copies them faster. A[i[:, None], j] is A[i][:, j], if neither i nor j is short beside A."""
+    if len(indices) == 1:
+        return A.take(indices[0], 0) if A.flags.c_contiguous else A[indices]
+    shapes = [np.shape(x) for x in indices]
+    for first, second in ((0, 1), (1, 0)):
+        if len(shapes) == 2 and shapes[first][1:] == (1,) and len(shapes[second]) == 1:
+            i, j, B = indices[first][:, 0], indices[second], A if first == 0 else A.swapaxes(0, 1)
+            if B.shape[0] <= i.size and B.shape[1] <= j.size:
+                return B.take(i, 0).take(j, 1)
+    return A[indices]
+
+
 def _scatter(V, shape, *indices, by=np.add, start=0):
     """The adjoint of _gather: an array of this shape, to which each entry of V is added at its indices; those outside are dropped.
-    np.add.at is several times as fast along one axis: it goes by entries, a few rows of V at a time. by: another ufunc, and its start."""
-    out = np.full(shape, start, V.dtype) if start else np.zeros(shape, V.dtype)
-    axes, tail = shape[:len(indices)], tuple(shape[len(indices):])
-    indices = np.broadcast_arrays(*indices)
-    inside = np.logical_and.reduce([(0 <= i) & (i < n) for i, n in zip(indices, axes)])
-    rows, place, width = np.broadcast_to(V, inside.shape + tail)[inside], 0, _product(tail)
+    np.bincount counts with weights, all at once; where there is much to add up or many places, and for another ufunc and its start,
+    ufunc.at goes by entries, several times as fast along one axis, a few rows of V at a time."""
+    axes, tail, place = shape[:len(indices)], tuple(shape[len(indices):]), 0
     for i, n in zip(indices, axes):
-        place = place*n + i[inside]
+        place = place*n + i
+    rows, width = np.broadcast_to(V, np.shape(place) + tail), _product(tail)
+    if all(_all_inside(i, n) for i, n in zip(indices, axes)):
+        place = np.reshape(place, -1)
+    else:
+        inside = np.logical_and.reduce(np.broadcast_arrays(*((0 <= i) & (i < n) for i, n in zip(indices, axes))))
+        rows, place = rows[inside], place[inside]
+    rows = rows.reshape(place.size, width)
+    if by is np.add and _product(shape) <= rows.size <= 262144:
+        at = place if width == 1 else place[:, None]*width + np.arange(width)
+        return np.bincount(at.reshape(-1), rows.reshape(-1), _product(shape)).astype(V.dtype, copy=False).reshape(shape)
+    out = np.full(shape, start, V.dtype) if start else np.zeros(shape, V.dtype)
     flat, few = out.reshape(-1), max(1, 16384 // max(1, width))
     for k in range(0, len(rows), few):
         by.at(flat, (place[k:k + few, None]*width + np.arange(width)).reshape(-1), rows[k:k + few].reshape(-1))
