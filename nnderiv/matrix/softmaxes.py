@@ -34,7 +34,10 @@ class Softmaxes:
         return [*(i for i in self.scope.free(e) if i != c), c]
 
     def _difference(self, e: Expr) -> tuple[Expr, str] | None:
-        """(S[…,c], c) of S[…,c] − lse with lse = logsumexp over c of S."""
+        """(S[…,c], c) of S[…,c] − lse with lse = logsumexp over c of S, by its name too."""
+        named = self.scope.program.definitions.get(e.tensor, ()) if isinstance(e, Read) else ()
+        if isinstance(e, Read) and len(named) == 1 and not named[0].is_base:
+            return self._difference(subst_indices(named[0].body, dict(zip(named[0].indices, e.subs, strict=True))))
         terms = additive_terms(e)
         for k, (sign, t) in enumerate(terms):
             if sign < 0 and isinstance(t, Read) and (definition := self._logsumexp(t.tensor)):
