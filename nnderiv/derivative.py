@@ -574,25 +574,14 @@ class _Reverse:
         return hit / ties, e
 
     def _softmax(self, summand: Expr, y: Read, e: Equation) -> Expr:
-        """exp(S − lse), by the name that the program has for it, or for S − lse."""
-        value = Op("exp", (summand - y,))
-        if not (isinstance(summand, Read) and all(s.name in e.ranges for s in summand.subs)):
-            return value
-        pair = summand.tensor, y.tensor
-        for known in (k for k in (self.exponentials.get(pair), self.differences.get(pair)) if k is not None):
+        """exp(S − lse), by the name that the program has for it."""
+        known = self.exponentials.get((summand.tensor, y.tensor)) if isinstance(summand, Read) else None
+        if known is not None and isinstance(summand, Read) and all(s.name in e.ranges for s in summand.subs):
             same = all(known.ranges[i] == e.ranges[str(s.name)] for i, s in zip(known.indices, summand.subs, strict=True))
             body = subst_indices(known.body, dict(zip(known.indices, summand.subs, strict=True)))
-            if same and body in (value, value.args[0]):
-                named = Read(known.tensor, summand.subs)
-                return named if body == value else Op("exp", (named,))
-        return value
-
-    @cached_property
-    def differences(self) -> dict[tuple[str, str], Equation]:
-        """Equations D = S − lse, by (S, lse)."""
-        alone = (es[0] for es in self.program.definitions.values() if len(es) == 1)
-        pairs = ((e, difference(e.body)) for e in alone)
-        return {(pair[0].tensor, pair[1].tensor): e for e, pair in pairs if pair and pair[0].subs == e.subs and pair[1].tensor in self.lse}
+            if same and body == Op("exp", (summand - y,)):
+                return Read(known.tensor, summand.subs)
+        return Op("exp", (summand - y,))
 
     def _ties(self, e: Equation, hit: Expr, indices: tuple[str, ...]) -> Read:
         """How many positions share a maximum; a quantity of its own, computed once: a gradient that is derived again knows it."""

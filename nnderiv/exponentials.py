@@ -5,6 +5,7 @@
     log e                               by parts, where e may be rounded to 0 or ∞: see `logarithms`
     exp(x_k) / Σ_j exp(x_j)             softmax_k(x_k)
     exp(a) / Σ_j exp(x_j)               exp(a − logsumexp_j(x_j))
+    exp(a − m) / Σ_j exp(x_j − m)       exp(a) / Σ_j exp(x_j), as what is subtracted from all is subtracted by us
     Σ_k exp(x_k) v_k / Σ_j exp(x_j)     Σ_k softmax_k(x_k) v_k
     min(exp(a) − 1, 0)                  exp(min(a, 0)) − 1: see `saturation`
     a/b, aʳ, √a                         exp(log a − log b), exp(r log a), exp(log a / 2), by parts, where they may be too

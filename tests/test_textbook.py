@@ -32,7 +32,6 @@ FORMS: dict[str, dict[str, str]] = {
         {"dr_sum": "1/sqrt(r_sum2*r_sum3)", "dr_sum2": "-0.5*r/r_sum2", "dx": "dr_sum*y[n] + 2*dr_sum2*x[n]"},
     "p[N], t[N], a -> L\nL = 1 - sum[n](p[n]*t[n])/(sum[n](p[n]*t[n]) + a*sum[n](p[n]*(1-t[n])))":
         {"L_in": "L_sum + a*L_sum2", "dp": "dL_sum*t[n] + dL_sum2*(1 - t[n])"},
-    "x[N,K] -> y\ny[n,k] = log_softmax[k](x[n,k])": {"dx": "dy_lse[n]*exp(y[n,k]) + dy[n,k]", "dy_lse": "-sum[k](dy[n,k])"},
     # a softmax with a sink, and one whose largest score is subtracted by hand: y·(dy − Σ dy·y)
     "x[N,K], b -> y\ny[n,k] = exp(x[n,k])/(exp(b) + sum[j](exp(x[n,j])))":
         {"dx": "y[n,j]*(dy[n,j] + dy_log[n])", "dy_log": "-sum[k](dy[n,k]*y[n,k])", "db": "sum[n](dy_log[n]*exp(b - y_log[n]))"},
