@@ -2248,3 +2248,15 @@ def test_a_recurrence_whose_distance_is_given_to_be_ahead_is_a_loop(given: str) 
             np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
     with pytest.raises(ValueError, match="d is 0; expected at least 1"):
         d.compile().forward(x=np.ones((2, 2)), y=np.ones(2), d=0, w=np.ones(2))
+
+
+@pytest.mark.parametrize(("loss", "written"), [
+    ("-mean[n](log(sigmoid(t[n]*x[n])))", "L = dtype.type(part.sum()/N)"),
+    ("-sum[n](t[n]*log(sigmoid(x[n])))", "np.vdot(t, L_softplus)"),
+    ("-sum[n](t[n]*log(sigmoid(x[n])) + (1 - t[n])*log(1 - sigmoid(x[n])))", "(t*L_softplus + (1 - t)*L_softplus2).sum()"),
+])
+def test_a_logarithm_and_the_minus_before_the_sum_need_none(loss: str, written: str) -> None:
+    text = f"x[N], t[N] -> L\nL = {loss}"
+    assert written in body(text, "forward") and "type(-" not in body(text, "forward")
+    d, rng = nd.derive(text), np.random.default_rng(0)
+    assert_means(d, d.compile(), {"x": rng.normal(size=5), "t": rng.normal(size=5)}, rng)

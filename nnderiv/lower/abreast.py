@@ -4,7 +4,7 @@
 
 NumPy joins short rows in a buffer, and writes the other operand there again for each: that takes as long as the arithmetic. Joined where
 they lie, they need a few copies of that operand, once. Signs read better, so it is done only where such operations are most of what is
-done with whole arrays, as in a batch norm, and no product of matrices outweighs them.
+done with whole arrays, as in a batch norm, and no function or product of matrices outweighs them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from .form import ADD, DIVIDE, MATMUL, MULTIPLY, SUBTRACT, Item, Operation, Statement, statements
 
+FUNCTION = 4  # sums that a sine or an exponential takes as long as
 FUNCTIONS = {ADD: "np.add", SUBTRACT: "np.subtract", MULTIPLY: "np.multiply", DIVIDE: "np.divide"}
 
 
@@ -23,7 +24,8 @@ def abreast(items: Sequence[Item]) -> tuple[Item, ...]:
     most = max((len(s.shape) for s in here), default=0)
     whole = [s for s in here if s.operation.aligned and len(s.shape) == most]
     rows = [s for s in whole if _has_row(s)]
-    if most < 2 or len(rows) < 2 or 2*len(rows) <= len(whole) or any(s.operation == MATMUL for s in statements(items)):
+    others = sum(1 if s.operation.sign else FUNCTION for s in whole if s not in rows)
+    if most < 2 or len(rows) < 2 or len(rows) <= others or any(s.operation == MATMUL for s in statements(items)):
         return tuple(items)
     return tuple(_joined(x) if isinstance(x, Statement) and x in rows else x for x in items)
 

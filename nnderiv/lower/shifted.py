@@ -32,6 +32,7 @@ from ..expr import (
     Op,
     Read,
     Reduce,
+    add,
     additive_terms,
     complement,
     conjunction,
@@ -122,7 +123,7 @@ class _Shift:
         """`reduced`: under a reduction, which leaves out the places where something is read outside its tensor."""
         if isinstance(e, Op) and e.op == "where":
             e = where(e.args[0], self.where_known(e.args[1], conjuncts(e.args[0])), e.args[2])
-        e = map_children(lambda c: self.visit(c, reduced or isinstance(e, Reduce)), e)
+        e = _sign_in_front(map_children(lambda c: self.visit(c, reduced or isinstance(e, Reduce)), e), e)
         if isinstance(e, Op) and e.op in ("*", "/"):
             e = self.within(e)
             return self.cancelled(self.quotient(e, reduced)) if isinstance(e, Op) else e
@@ -276,6 +277,17 @@ class _Shift:
         bodies = [x.body for r in read if r.tensor in self.program.unbounded for x in self.program.definitions[r.tensor]]
         normal = all(isinstance(b, Reduce) and b.op == "logsumexp" for b in bodies)  # `normalised` takes care of it
         return normal and not any(readable(self.program.hulls[r.tensor], r.subs, d.ranges, self.positive) for r in read)
+
+
+def _sign_in_front(e: Expr, before: Expr) -> Expr:
+    """−(−a/n) as a/n, and Σ (−a − b) as −Σ (a + b), where a logarithm has brought the second minus."""
+    if e == before:
+        return e
+    if isinstance(e, Reduce):
+        terms = additive_terms(e.body) if e.op == "sum" else []
+        return neg(Reduce("sum", e.indices, add([t for _, t in terms]))) if terms and all(s < 0 for s, _ in terms) else e
+    turned = isinstance(e, Op) and e.op in ("neg", "*", "/") and any(isinstance(c, Op) and c.op == "neg" for c in e.args)
+    return product(factors(e)) if turned else e
 
 
 def _logistic(e: Expr) -> Expr:
