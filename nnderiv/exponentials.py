@@ -21,7 +21,6 @@ from itertools import permutations
 
 from .expr import (
     INF,
-    NORMALISERS,
     ONE,
     ZERO,
     Expr,
@@ -39,6 +38,7 @@ from .expr import (
     is_reciprocal,
     map_children,
     neg,
+    normalises,
     num,
     product,
     reads,
@@ -309,7 +309,7 @@ class Exponentials:
 
     def softmax(self, a: Expr, total: Expr, kept: tuple[str, ...]) -> Reduce | None:
         """softmax(a), where Σ exp(x) adds up exp(a) over indices that are kept: its x in other letters."""
-        if not isinstance(total, Reduce) or any(isinstance(n, Reduce) and n.op in NORMALISERS for n in walk(total.body)):
+        if not isinstance(total, Reduce) or normalises(total.body):
             return None
         others = [i for i in kept if i not in free_symbols(total)]
         for letters in permutations(others, len(total.indices)) if self.logs.is_inside(a) else ():

@@ -294,6 +294,11 @@ def free_symbols(e: Expr) -> set[str]:
     return found - set(e.indices) if isinstance(e, Reduce) and e.op not in NORMALISERS else found
 
 
+def normalises(e: Expr) -> bool:
+    """Whether there is a softmax in e, which runs along a letter that is not its own."""
+    return any(isinstance(n, Reduce) and n.op in NORMALISERS for n in walk(e))
+
+
 def has_reduction(e: Expr) -> bool:
     return any(isinstance(n, Reduce) for n in walk(e))
 

@@ -27,6 +27,7 @@ TEXTS = {
         "H[c,d] = sum[n](X[n,c]*p[n]*(1 - p[n])*X[n,d])",
     "cross-entropy": "Z[N,C], Y[N,C] -> L\nL = -sum[n,c](Y[n,c]*log_softmax[c](Z[n,c]))\ngiven sum[c](Y[n,c]) = 1",
     "cross-entropy of any rows": "Z[N,C], Y[N,C] -> L\nL = -sum[n,c](Y[n,c]*log_softmax[c](Z[n,c]))",
+    "entropy by the log-softmax": "Z[N,C] -> H\nP[n,c] = log_softmax[c](Z[n,c])\nH = -sum[n,c](exp(P[n,c])*P[n,c])",
     "elman in columns": "x[T,I], U[H,I], W[H,H], V[O,H], b[H], c[O], h0[H], y[T,O] -> L\nh[-1,k] = h0[k]\n"
         "z[t,k] = sum[j](U[k,j]*x[t,j]) + sum[l](W[k,l]*h[t-1,l]) + b[k]\nh[t,k] = tanh(z[t,k])\n"
         "o[t,m] = sum[k](V[m,k]*h[t,k]) + c[m]\nL = sum[t,m]((o[t,m] - y[t,m])**2)/2",
@@ -104,6 +105,7 @@ FORMS = {
     "gram": ("dX = (dG + dG^T) X",),
     "softmax": ("dX = P ⊙ (dP - (P ⊙ dP) 1 1^T)",),
     "log_softmax": (r"P = {logsoftmax}_{\mathrm{row}}(X)", r"dX = dP - \Pi ⊙ (dP 1 1^T) where \Pi = softmax(X)"),
+    "entropy by the log-softmax": (r"dP = -\Pi ⊙ (1 + P) where \Pi = softmax(Z)",),
     "attention": ("S = 1/√D Q K^T", "O = P V", "dV = P^T dO", "dP = dO V^T", "dS = P ⊙ (dP - (P ⊙ dP) 1 1^T)", "dQ = 1/√D dS K",
                   "dK = 1/√D dS^T Q"),
     "attention, K = V = X": ("dX = 1/√D dS^T Q + P^T dO", "dQ = 1/√D dS X"),
