@@ -34,13 +34,11 @@ from .expr import (
     compare,
     conjunction,
     considered,
-    difference,
     factors,
     free_symbols,
     guarded_factors,
     is_reciprocal,
     map_children,
-    monomials,
     num,
     occurrences,
     own_reads,
@@ -52,7 +50,6 @@ from .expr import (
     walk,
     where,
 )
-from .expr import replace as replaced
 from .fresh import Fresh
 from .graph import components
 from .integer import Int
@@ -61,7 +58,8 @@ from .laws_of_sums import divided_by, never_zero
 from .normal import normalise, positive_names, readable
 from .program import Equation, Input, Program, Range, Ranges, infinite
 from .ranges import accesses
-from .scalar import lowest_terms, partial
+from .scalar import partial
+from .shares import Shares
 from .simplify import Term, collect, simplify
 from .solve import solve
 
@@ -138,8 +136,7 @@ class _Reverse:
         self.shapes: dict[str, tuple[Range, ...]] = {}
         self.helpers: list[Equation] = []  # forward quantities that only gradients need: the number of ties of a maximum
         self.helped: dict[str, Equation] = {}  # helper -> the equation whose gradients need it
-        self.summed = set[str]()  # logsumexps whose gradients need no sum
-        self.exponentials = self._exponentials()
+        self.shares = Shares(self.program)
         self._now = ""
 
     # -- what matters ------------------------------------------------------------------------------------------------
@@ -152,18 +149,6 @@ class _Reverse:
         depends = _reach(set(self.wrt), users)
         sources = {t: {r.tensor for e in es for r in reads(e.body)} for t, es in self.program.definitions.items()}
         return depends & _reach(set(self.outputs), sources)
-
-    def _exponentials(self) -> dict[tuple[str, str], Equation]:
-        """Equations P = exp(S − lse), by (S, lse): the gradient of a logsumexp is what they define."""
-        found: dict[tuple[str, str], Equation] = {}
-        for e in self.program.equations:
-            b = e.body
-            alone = len(self.program.definitions[e.tensor]) == 1  # a base case would put something else in some places
-            if alone and isinstance(b, Op) and b.op == "exp" and len(additive_terms(b.args[0])) == 2:
-                (s1, first), (s2, second) = additive_terms(b.args[0])
-                if s1 == 1 and s2 == -1 and isinstance(first, Read) and isinstance(second, Read) and first.subs == e.subs:
-                    found.setdefault((first.tensor, second.tensor), e)
-        return found
 
     # -- the program -------------------------------------------------------------------------------------------------
     def run(self) -> Gradients:
@@ -204,7 +189,7 @@ class _Reverse:
             self.program = rename_tensors(self.program, renaming)
             self.outputs = self.program.outputs
             self.active = {renaming.get(n, n) for n in self.active}
-            self.exponentials = self._exponentials()
+            self.shares = Shares(self.program)
             seeds = {renaming.get(y, y): s for y, s in seeds.items()}
         self.fresh.taken |= {*seeds.values(), *self.gradient.values()}
         self.seeds = seeds
@@ -315,10 +300,10 @@ class _Reverse:
 
     def _emit(self, name: str, letters: list[str], dims: Ranges, seeds: list[Term], terms: list[Term], alone: bool) -> None:
         body, ranges = collect(seeds, dims, self, terms)
-        if self.exponentials:
-            body = self._mean_apart(name, self._in_lowest_terms(body), ranges)
-        known = _is_trivial(body) or self._will_cancel(name, letters, body) or self._is_share(tensor(name, *letters), body)
-        known = known or self._sums_up(name, body, dims)
+        if self.shares.by_pair:
+            body = self._mean_apart(name, self.shares.in_lowest_terms(body), ranges)
+        known = _is_trivial(body) or self._will_cancel(name, letters, body) or self.shares.is_share(tensor(name, *letters), body)
+        known = known or self.shares.sums_up(name, body, dims, self)
         if alone and name not in (*self.gradient, *self.named) and known:
             self.inlined[name] = (tuple(letters), body)
             return
@@ -356,92 +341,24 @@ class _Reverse:
 
         return divides(body)
 
-    def _is_share(self, lse: Read, body: Expr) -> bool:
-        """Whether dlse is dL·exp(lse − L), which exp(x − lse) makes dL·exp(x − L)."""
-        if lse.tensor not in self.lse:
-            return False
-        parts = factors(body)
-        exps = [f for f in parts if isinstance(f, Op) and f.op == "exp" and (1, lse) in additive_terms(f.args[0])]
-        return len(exps) == 1 and not any(lse in reads(f) for f in parts if f is not exps[0])
-
-    def _sums_up(self, name: str, body: Expr, dims: Ranges) -> bool:
-        """Whether Σ_k dP·P, or Σ_k dD, needs no sum, for P = exp(D) and D = S − lse: what is added by lse has its place beside dP then.
-
-        So for an expectation y = Σ_k p v: dS = p·(v − y)·dy. And then that of lse.
-        """
-        plain = not any(isinstance(n, Reduce) or isinstance(n, Op) and n.op == "where" for n in walk(body)) if self.lse else False
-        if not plain or name in self.summed:
-            return plain
-        (d, *others) = self.program.definitions.get(name, ()) or (None,)
-        if d is None or others or d.is_base:
-            return False
-        is_exp = isinstance(d.body, Op) and d.body.op == "exp"
-        pair = difference(d.body.args[0] if is_exp and isinstance(d.body, Op) else d.body)
-        if pair is None or pair[1].tensor not in self.lse:
-            return False
-        along = {i: r for i, r in dims.items() if Int.symbol(i) not in pair[1].subs}
-        rows = {i: r for i, r in dims.items() if i not in along}
-        slope = [Read(name, d.subs)] if is_exp else []
-        found = (simplify(Term(along, (), product([num(s), *factors(t), *slope])), rows, self) for s, t in additive_terms(body))
-        if not along or any(t is not None and t.indices for t in found):
-            return False
-        self.summed.add(pair[1].tensor)
-        return True
-
-    def _in_lowest_terms(self, body: Expr) -> Expr:
-        """What p and exp(log p) are both in, with p for either, if that is shorter: p·(1 − p/(p + q)) − q·p/(p + q) is 0."""
-        named = ((n, self._share_of(n.args[0])) for n in walk(body) if isinstance(n, Op) and n.op == "exp")
-        exps: dict[Expr, Read] = {n: p for n, p in named if p is not None}
-        plain = not any(isinstance(n, Reduce) or isinstance(n, Op) and n.op == "where" for n in walk(body))
-        below = {n for d in walk(body) if isinstance(d, Op) and d.op == "/" for n in walk(d.args[1])} & {*exps}
-        if not plain or not {exps[n] for n in below} & {*reads(body)}:
-            return body
-        found = lowest_terms(replaced(body, exps))
-        return found if sum(1 for _ in walk(found)) < sum(1 for _ in walk(body)) else body
-
-    def _share_of(self, e: Expr) -> Read | None:
-        """P where e is a tensor S − lse, and P = exp(S − lse)."""
-        definitions = self.program.definitions.get(e.tensor, ()) if isinstance(e, Read) else ()
-        pair = difference(definitions[0].body) if len(definitions) == 1 else None
-        p = self.exponentials.get((pair[0].tensor, pair[1].tensor)) if pair else None
-        if p is None or not isinstance(e, Read):
-            return None
-        (d,) = definitions
-        return Read(p.tensor, e.subs) if (p.subs, p.body, p.ranges) == (d.subs, Op("exp", (d.body,)), d.ranges) else None
-
     def _mean_apart(self, name: str, body: Expr, ranges: Ranges) -> Expr:
         """−Σ_k dP·P − c as −h − c, with a name for the sum, where log P has the gradient c·P: c changes nothing, as Σ_k c·P is c.
 
         So for Σ p log p: dS = p·(dP − h) and not p·(dP + dlse + c) with dlse = −h − c.
         """
         sums = [t for t in additive_terms(body) if any(isinstance(n, Reduce) for n in walk(t[1]))]
-        if len(sums) != 1 or len(additive_terms(body)) == 1 or not self._has_score(name):
+        if len(sums) != 1 or len(additive_terms(body)) == 1 or not self.shares.has_score(name, self.inlined):
             return body
         ((sign, total),) = sums
         (d,) = self.program.definitions[name]
-        mean = self.fresh(f"{next(p.tensor for (_, lse), p in self.exponentials.items() if lse == name)}_mean")
+        mean = self.fresh(f"{next(p.tensor for (_, lse), p in self.shares.by_pair.items() if lse == name)}_mean")
         parts = factors(total)
         self.helpers.append(Equation(mean, d.subs, product([f for f in parts if isinstance(f, Reduce)]), ranges))
         self.shapes[mean] = self.program.dims[name]
         self._know(mean, self.shapes[mean])
-        self.summed.add(name)
+        self.shares.summed.add(name)
         named = product([num(sign), *(Read(mean, d.subs) if isinstance(f, Reduce) else f for f in parts)])
         return add([named, *(num(s) * t for s, t in additive_terms(body) if t is not total)])
-
-    def _has_score(self, name: str) -> bool:
-        """Whether the gradient of S − lse has a term c·P, with P = exp(S − lse) and c the same for all of a row."""
-        shares = [p for (_, lse), p in self.exponentials.items() if lse == name and name in self.lse]
-        for tensor_, (letters, body) in self.inlined.items() if shares else ():
-            (d, *others) = self.program.definitions.get(tensor_, ()) or (None,)
-            pair = difference(d.body) if d is not None and not others else None
-            if pair is None or pair[1].tensor != name:
-                continue
-            own = [Read(p.tensor, tuple(map(Int.symbol, letters))) for p in shares if len(p.subs) == len(letters)]
-            row = {str(s.name) for s in pair[1].subs}
-            parts = [factors(t) for _, t in additive_terms(body)]
-            if any(r in fs and free_symbols(product([f for f in fs if f != r])) & {*letters} <= row for r in own for fs in parts):
-                return True
-        return False
 
     def _letters(self, name: str) -> list[str]:
         """Index names for the axes of a tensor: those of its definition, or of its first plain read."""
@@ -495,7 +412,7 @@ class _Reverse:
     ) -> list[Term]:
         """The rule itself, for one read in one summand."""
         own = tensor(e.tensor, *e.subs) if summand == e.body and not e.is_base else None
-        slope = self._share(e, read, own) or partial(summand, read, own)
+        slope = self.shares.slope(e, read, own) or partial(summand, read, own)
         if slope == ZERO:
             return []
         weight, e = self._weight(e, op, summand, indices)
@@ -543,20 +460,6 @@ class _Reverse:
             self.trace = None
         return [] if simplified is None else [simplified]
 
-    def _share(self, e: Equation, read: Read, own: Read | None) -> Expr | None:
-        """exp(a − L) for the slope of L = log(exp(a) + exp(b)) by a, where a or b is a logsumexp: so it is the share of one more entry."""
-        terms = _added_exponentials(e.body) if self.lse else []
-        if own is None or not any(isinstance(x, Read) and x.tensor in self.lse for x, _ in terms):
-            return None
-        (x, c), *more = [t for t in terms if read in reads(t[0])] or [(ZERO, ZERO)]
-        return None if more or x == ZERO else product([c, Op("exp", (x - own,)), *factors(partial(x, read))])
-
-    @cached_property
-    def lse(self) -> frozenset[str]:
-        """The tensors that are logsumexps."""
-        return frozenset(name for name, (d, *others) in self.program.definitions.items()
-                         if isinstance(d.body, Reduce) and d.body.op == "logsumexp" and not others)
-
     def _raw_weight(self, e: Equation, op: str, summand: Expr, indices: tuple[str, ...]) -> Expr:
         """The weight before it is called by a name that the program has for it."""
         return Op("exp", (summand - tensor(e.tensor, *e.subs),)) if op == "logsumexp" else self._weight(e, op, summand, indices)[0]
@@ -567,21 +470,11 @@ class _Reverse:
             return ONE, e
         y = tensor(e.tensor, *e.subs)
         if op == "logsumexp":
-            return self._softmax(summand, y, e), e
+            return self.shares.share(summand, y, e), e
         conditions, candidate = considered(op, summand)
         hit = where(conjunction([*conditions, Op("==", (candidate, y))]), ONE, ZERO)
         ties = self._ties(e, hit, indices)
         return hit / ties, e
-
-    def _softmax(self, summand: Expr, y: Read, e: Equation) -> Expr:
-        """exp(S − lse), by the name that the program has for it."""
-        known = self.exponentials.get((summand.tensor, y.tensor)) if isinstance(summand, Read) else None
-        if known is not None and isinstance(summand, Read) and all(s.name in e.ranges for s in summand.subs):
-            same = all(known.ranges[i] == e.ranges[str(s.name)] for i, s in zip(known.indices, summand.subs, strict=True))
-            body = subst_indices(known.body, dict(zip(known.indices, summand.subs, strict=True)))
-            if same and body == Op("exp", (summand - y,)):
-                return Read(known.tensor, summand.subs)
-        return Op("exp", (summand - y,))
 
     def _ties(self, e: Equation, hit: Expr, indices: tuple[str, ...]) -> Read:
         """How many positions share a maximum; a quantity of its own, computed once: a gradient that is derived again knows it."""
@@ -776,19 +669,6 @@ def _ways(helper: Equation, names: list[str], ranges: Ranges) -> Iterator[dict[s
         for p in permutations(names) if len(names) < 5 else (names,):
             if all(helper.ranges[i] == ranges[j] for i, j in zip(mine, p, strict=True)):
                 yield dict(zip(mine, map(Int.symbol, p), strict=True))
-
-
-def _added_exponentials(e: Expr) -> list[tuple[Expr, Num]]:
-    """(a, c), … of log(c exp(a) + …), with (0, c) for a number; nothing if anything else is added. A softplus is log(exp(a) + 1)."""
-    if isinstance(e, Op) and e.op == "softplus":
-        return [(e.args[0], ONE), (ZERO, ONE)]
-    found: list[tuple[Expr, Num]] = []
-    for c, parts in monomials(e.args[0]) if isinstance(e, Op) and e.op == "log" else ():
-        exp = parts[0] if len(parts) == 1 else None
-        if c <= 0 or parts and not (isinstance(exp, Op) and exp.op == "exp"):
-            return []
-        found.append((exp.args[0] if isinstance(exp, Op) else ZERO, num(c)))
-    return found
 
 
 def _summands(body: Expr) -> Iterator[tuple[Expr, tuple[str, ...], Expr, str]]:

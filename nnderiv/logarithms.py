@@ -439,32 +439,36 @@ def above_0(e: Expr) -> bool:
 
 
 def at_least_0(e: Expr) -> bool:
-    """Whether e ≥ 0 by what is written."""
-    if isinstance(e, Reduce):
-        return e.op in ("sum", "mean") and at_least_0(e.body)
-    if isinstance(e, Op) and e.op in ("+", "*", "/"):
-        parts = additive_terms(e) if e.op == "+" else [(1, a) for a in e.args]
-        return all(s > 0 and at_least_0(t) for s, t in parts)
-    if isinstance(e, Op):
-        return e.op in ("abs", "relu", "softplus", "exp", "sigmoid", "sqrt") or _is_even(e) or above_0(e)
-    return isinstance(e, Num) and e.value >= 0
+    """Whether e ≥ 0 by what is written: sums of |x|, x², …"""
+    return all(_sign(s, t) in (0, 1) for s, t in additive_terms(e))
 
 
 def never_positive(e: Expr) -> bool:
-    """Whether e ≤ 0: sums of −|x|, −x², …"""
-    return all(_sign(s, t) <= 0 for s, t in additive_terms(e))
+    """Whether e ≤ 0 by what is written: sums of −|x|, −x², …"""
+    return all(_sign(s, t) in (0, -1) for s, t in additive_terms(e))
 
 
-def _sign(sign: int, e: Expr) -> int:
-    """The sign of a term, numbers and even functions in it; 1 if it is not known."""
+def _sign(sign: int, e: Expr) -> int | None:
+    """The sign of a term, by the numbers in it and by what is never negative; None if it is not known."""
     for f in factors(e):
         if isinstance(f, Num):
             sign *= (f.value > 0) - (f.value < 0)
         elif isinstance(f, Op) and f.op == "min" and any(isinstance(a, Num) and a.value <= 0 for a in f.args):
             sign = -sign
-        elif not (isinstance(f, Op) and (f.op in ("abs", "relu", "softplus", "exp", "sigmoid") or _is_even(f))):
-            return 1
+        elif not _is_never_negative(f):
+            return None
     return sign
+
+
+def _is_never_negative(f: Expr) -> bool:
+    """The same of one factor."""
+    if isinstance(f, Reduce):
+        return f.op in ("sum", "mean") and at_least_0(f.body)
+    if not isinstance(f, Op):
+        return False
+    if f.op == "+" or is_reciprocal(f):
+        return at_least_0(f.args[1] if is_reciprocal(f) else f)
+    return f.op in ("abs", "relu", "softplus", "exp", "sigmoid", "sqrt") or _is_even(f) or above_0(f)
 
 
 def _is_even(e: Op) -> bool:

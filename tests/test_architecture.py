@@ -31,6 +31,7 @@ FLOORS = (
     ("elaborate", "simplify"),
     ("ranges", "wellfounded"),
     ("parse", "normal", "pointers", "draw", "tidy"),
+    ("shares",),
     ("derivative",),
     ("latex", "sympy_words", "sympy_nodes", "sympy_form"),
     ("matrix.nodes", "matrix.memory"),

@@ -1,0 +1,163 @@
+"""Shares of a whole: what the program says of exponentials beside the logarithm of their sum, P = exp(S − lse).
+
+They are what a logsumexp changes by. What comes to it from P itself adds up to something short, or to nothing:
+
+    P = exp(S − lse), dP            dlse = −Σ dP P,  dS = P (dP + dlse)
+    y = Σ_k P v                     dS = P (v − y) dy
+    L = log(exp(a) + Σ exp(x))      dx = dL exp(x − L)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+
+from .expr import (
+    ONE,
+    ZERO,
+    Expr,
+    Num,
+    Op,
+    Read,
+    Reduce,
+    additive_terms,
+    difference,
+    factors,
+    free_symbols,
+    monomials,
+    num,
+    product,
+    reads,
+    subst_indices,
+    walk,
+)
+from .expr import replace as replaced
+from .integer import Int
+from .program import Equation, Program, Ranges
+from .scalar import lowest_terms, partial
+from .simplify import Term, simplify
+from .terms import Context
+
+
+class Shares:
+    """The exponentials of a program in normal form that are shares of a whole."""
+
+    def __init__(self, program: Program):
+        self.program = program
+        self.summed = set[str]()  # logsumexps whose gradients need no sum
+
+    @cached_property
+    def by_pair(self) -> dict[tuple[str, str], Equation]:
+        """Equations P = exp(S − lse), by (S, lse): the gradient of a logsumexp is what they define."""
+        found: dict[tuple[str, str], Equation] = {}
+        for e in self.program.equations:
+            alone = len(self.program.definitions[e.tensor]) == 1  # a base case would put something else in some places
+            pair = difference(e.body.args[0]) if alone and isinstance(e.body, Op) and e.body.op == "exp" else None
+            if pair is not None and pair[0].subs == e.subs:
+                found.setdefault((pair[0].tensor, pair[1].tensor), e)
+        return found
+
+    @cached_property
+    def lse(self) -> frozenset[str]:
+        """The tensors that are logsumexps."""
+        return frozenset(name for name, (d, *others) in self.program.definitions.items()
+                         if isinstance(d.body, Reduce) and d.body.op == "logsumexp" and not others)
+
+    def share(self, summand: Expr, y: Read, e: Equation) -> Expr:
+        """exp(S − lse), by the name that the program has for it."""
+        known = self.by_pair.get((summand.tensor, y.tensor)) if isinstance(summand, Read) else None
+        if known is not None and isinstance(summand, Read) and all(s.name in e.ranges for s in summand.subs):
+            same = all(known.ranges[i] == e.ranges[str(s.name)] for i, s in zip(known.indices, summand.subs, strict=True))
+            body = subst_indices(known.body, dict(zip(known.indices, summand.subs, strict=True)))
+            if same and body == Op("exp", (summand - y,)):
+                return Read(known.tensor, summand.subs)
+        return Op("exp", (summand - y,))
+
+    def slope(self, e: Equation, read: Read, own: Read | None) -> Expr | None:
+        """exp(a − L) for the slope of L = log(exp(a) + exp(b)) by a, where a or b is a logsumexp: so it is the share of one more entry."""
+        terms = _added_exponentials(e.body) if self.lse else []
+        if own is None or not any(isinstance(x, Read) and x.tensor in self.lse for x, _ in terms):
+            return None
+        (x, c), *more = [t for t in terms if read in reads(t[0])] or [(ZERO, ZERO)]
+        return None if more or x == ZERO else product([c, Op("exp", (x - own,)), *factors(partial(x, read))])
+
+    def is_share(self, lse: Read, body: Expr) -> bool:
+        """Whether dlse is dL·exp(lse − L), which exp(x − lse) makes dL·exp(x − L)."""
+        if lse.tensor not in self.lse:
+            return False
+        parts = factors(body)
+        exps = [f for f in parts if isinstance(f, Op) and f.op == "exp" and (1, lse) in additive_terms(f.args[0])]
+        return len(exps) == 1 and not any(lse in reads(f) for f in parts if f is not exps[0])
+
+    def sums_up(self, name: str, body: Expr, dims: Ranges, ctx: Context) -> bool:
+        """Whether Σ_k dP·P, or Σ_k dD, needs no sum, for P = exp(D) and D = S − lse: what is added by lse has its place beside dP then.
+
+        So for an expectation y = Σ_k p v: dS = p·(v − y)·dy. And then that of lse.
+        """
+        plain = not any(isinstance(n, Reduce) or isinstance(n, Op) and n.op == "where" for n in walk(body)) if self.lse else False
+        if not plain or name in self.summed:
+            return plain
+        (d, *others) = self.program.definitions.get(name, ()) or (None,)
+        if d is None or others or d.is_base:
+            return False
+        is_exp = isinstance(d.body, Op) and d.body.op == "exp"
+        pair = difference(d.body.args[0] if is_exp and isinstance(d.body, Op) else d.body)
+        if pair is None or pair[1].tensor not in self.lse:
+            return False
+        along = {i: r for i, r in dims.items() if Int.symbol(i) not in pair[1].subs}
+        rows = {i: r for i, r in dims.items() if i not in along}
+        slope = [Read(name, d.subs)] if is_exp else []
+        found = (simplify(Term(along, (), product([num(s), *factors(t), *slope])), rows, ctx) for s, t in additive_terms(body))
+        if not along or any(t is not None and t.indices for t in found):
+            return False
+        self.summed.add(pair[1].tensor)
+        return True
+
+    def in_lowest_terms(self, body: Expr) -> Expr:
+        """What p and exp(log p) are both in, with p for either, if that is shorter: p·(1 − p/(p + q)) − q·p/(p + q) is 0."""
+        named = ((n, self._share_of(n.args[0])) for n in walk(body) if isinstance(n, Op) and n.op == "exp")
+        exps: dict[Expr, Read] = {n: p for n, p in named if p is not None}
+        plain = not any(isinstance(n, Reduce) or isinstance(n, Op) and n.op == "where" for n in walk(body))
+        below = {n for d in walk(body) if isinstance(d, Op) and d.op == "/" for n in walk(d.args[1])} & {*exps}
+        if not plain or not {exps[n] for n in below} & {*reads(body)}:
+            return body
+        found = lowest_terms(replaced(body, exps))
+        return found if sum(1 for _ in walk(found)) < sum(1 for _ in walk(body)) else body
+
+    def _share_of(self, e: Expr) -> Read | None:
+        """P where e is a tensor S − lse, and P = exp(S − lse)."""
+        definitions = self.program.definitions.get(e.tensor, ()) if isinstance(e, Read) else ()
+        pair = difference(definitions[0].body) if len(definitions) == 1 else None
+        p = self.by_pair.get((pair[0].tensor, pair[1].tensor)) if pair else None
+        if p is None or not isinstance(e, Read):
+            return None
+        (d,) = definitions
+        return Read(p.tensor, e.subs) if (p.subs, p.body, p.ranges) == (d.subs, Op("exp", (d.body,)), d.ranges) else None
+
+    def has_score(self, name: str, inlined: Mapping[str, tuple[tuple[str, ...], Expr]]) -> bool:
+        """Whether the gradient of S − lse has a term c·P, with P = exp(S − lse) and c the same for all of a row."""
+        shares = [p for (_, lse), p in self.by_pair.items() if lse == name and name in self.lse]
+        for tensor_, (letters, body) in inlined.items() if shares else ():
+            (d, *others) = self.program.definitions.get(tensor_, ()) or (None,)
+            pair = difference(d.body) if d is not None and not others else None
+            if pair is None or pair[1].tensor != name:
+                continue
+            own = [Read(p.tensor, tuple(map(Int.symbol, letters))) for p in shares if len(p.subs) == len(letters)]
+            row = {str(s.name) for s in pair[1].subs}
+            parts = [factors(t) for _, t in additive_terms(body)]
+            if any(r in fs and free_symbols(product([f for f in fs if f != r])) & {*letters} <= row for r in own for fs in parts):
+                return True
+        return False
+
+
+def _added_exponentials(e: Expr) -> list[tuple[Expr, Num]]:
+    """(a, c), … of log(c exp(a) + …), with (0, c) for a number; nothing if anything else is added. A softplus is log(exp(a) + 1)."""
+    if isinstance(e, Op) and e.op == "softplus":
+        return [(e.args[0], ONE), (ZERO, ONE)]
+    found: list[tuple[Expr, Num]] = []
+    for c, parts in monomials(e.args[0]) if isinstance(e, Op) and e.op == "log" else ():
+        exp = parts[0] if len(parts) == 1 else None
+        if c <= 0 or parts and not (isinstance(exp, Op) and exp.op == "exp"):
+            return []
+        found.append((exp.args[0] if isinstance(exp, Op) else ZERO, num(c)))
+    return found
