@@ -44,7 +44,8 @@ from .laws_of_sums import (
 )
 from .laws_of_terms import common_factor, is_negative, join_cases, merge_equal, rename_bound, turn_difference
 from .program import Ranges
-from .scalar import common_function, content, either, gaussian, logistic, one_fraction, own_value, rectified
+from .scalar import own_value
+from .scalar_laws import common_function, content, either, gaussian, logistic, one_fraction, rectified
 from .symmetry import transpose
 from .terms import Context, Term, written
 

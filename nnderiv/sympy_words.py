@@ -7,7 +7,7 @@ from typing import Any
 import sympy as sp
 from sympy.concrete.expr_with_limits import ExprWithLimits
 
-from .scalar import gelu, relu, sigmoid, silu, softplus
+from .scalar_functions import gelu, relu, sigmoid, silu, softplus
 
 
 class Over(ExprWithLimits):  # type: ignore[misc]

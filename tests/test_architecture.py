@@ -24,6 +24,8 @@ FLOORS = (
     ("meaning", "learned", "elsewhere", "within", "saturation"),
     ("logarithms",),
     ("exponentials",),
+    ("scalar_functions",),
+    ("scalar_laws",),
     ("notation", "evaluate", "solve", "scalar", "dual", "degree", "numeric", "sizes"),
     ("terms",),
     ("laws_of_conditions", "laws_of_names", "laws_of_terms", "symmetry"),
