@@ -140,7 +140,7 @@ def _scatter(V, shape, *indices, by=np.add, start=0):
         inside = np.logical_and.reduce(np.broadcast_arrays(*((0 <= i) & (i < n) for i, n in zip(indices, axes))))
         rows, place = rows[inside], place[inside]
     rows = rows.reshape(place.size, width)
-    if by is np.add and _product(shape) <= rows.size <= 262144:
+    if by is np.add and V.dtype.itemsize <= 8 and _product(shape) <= rows.size <= 262144:
         at = place if width == 1 else place[:, None]*width + np.arange(width)
         return np.bincount(at.reshape(-1), rows.reshape(-1), _product(shape)).astype(V.dtype, copy=False).reshape(shape)
     out = np.full(shape, start, V.dtype) if start else np.zeros(shape, V.dtype)

@@ -2232,6 +2232,16 @@ def test_ones_that_are_added_up_at_one_place_are_all_counted() -> None:
     assert y[0] == 2**24 + 40000 and y.dtype == np.float32
 
 
+@pytest.mark.skipif(np.finfo(np.longdouble).eps == np.finfo(float).eps, reason="there is nothing longer here")
+def test_what_is_longer_than_double_precision_is_added_up_as_long() -> None:
+    d, rng = nd.derive("E[V,D], int tok[T] -> y\ny[t,d] = E[tok[t],d]"), np.random.default_rng(0)
+    tok, dy = rng.integers(5, size=40), rng.normal(size=(40, 3)).astype(np.longdouble)/3
+    _, residuals = d.compile().forward(E=np.zeros((5, 3), np.longdouble), tok=tok)
+    expected = np.zeros((5, 3), np.longdouble)
+    np.add.at(expected, tok, dy)
+    assert abs(d.compile().backward(residuals, dy=dy).dE - expected).max() < 1e-17
+
+
 @pytest.mark.parametrize("given", ["d >= 1", "d > 0", "1 <= d and d <= 3", "2 <= d"])
 def test_a_recurrence_whose_distance_is_given_to_be_ahead_is_a_loop(given: str) -> None:
     text = "x[T,K], y[T], int d, w[K] -> h, l\nh[t,k] = tanh(w[k]*h[t-d,k] + x[t,k])\n" \
