@@ -1829,9 +1829,9 @@ CHOICES = {  # program -> what stands in its gradient
     "x[N,K] -> y\ny[n,k] = max(x[n,k], 0.2*x[n,k])": "dtype.type(0.2) + dtype.type(0.8)*_slope(x, x/5, dtype)",
     "x[N,K], z[N,K] -> y\ny[n,k] = min(x[n,k], z[n,k])": "_slope(z, x, dtype)",
     "x[N,K], a -> y\ny[n,k] = max(0, x[n,k]) + a*min(0, x[n,k])": "a*part + (1 - part)",
-    "x[N,K], int m[N,K] -> y\ny[n,k] = where(m[n,k] == 1, exp(x[n,k]), 0)": "_only_where(m == 1, ",
-    "x[N,K] -> y\ny[n,k] = where(n < k, exp(x[n,k]), 0)": "_masked(dx, ",
-    "x[N,K], int p -> y\ny[n,k] = where(p > 2, exp(x[n,k]), 0)": "np.where(p > 2, ",
+    "x[N,K], int m[N,K] -> y\ny[n,k] = where(m[n,k] == 1, exp(x[n,k]) + x[n,k], 0)": "_only_where(m == 1, ",
+    "x[N,K] -> y\ny[n,k] = where(n < k, exp(x[n,k]) + x[n,k], 0)": "_masked(dx, ",
+    "x[N,K], int p -> y\ny[n,k] = where(p > 2, exp(x[n,k]) + x[n,k], 0)": "np.where(p > 2, ",
     "X[N,C,H,W] -> s\ns[n,c] = mean[i,j](relu(X[n,c,i,j]))": "*(X > 0)",
 }
 
