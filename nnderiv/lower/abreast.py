@@ -2,9 +2,9 @@
 
     part = _abreast(np.subtract, x, m)          x - m, for x[N,K] and m[K]
 
-NumPy joins short rows in a buffer, and writes the other operand there again for each: that takes as long as the arithmetic. Joined where
-they lie, they need a few copies of that operand, once. Signs read better, so it is done only where such operations are most of what is
-done with whole arrays, as in a batch norm, and no function or product of matrices outweighs them.
+NumPy joins rows in a buffer of 8192 entries, and writes the other operand there again for each: that takes as long as the arithmetic.
+Joined where they lie, they need a few copies of that operand, once. Signs read better, so it is done only where such operations are most
+of what is done with whole arrays, as in a batch norm, and no product of matrices outweighs them.
 """
 
 from __future__ import annotations

@@ -59,7 +59,6 @@ class Module:
         module.source = self.source  # type: ignore[attr-defined]
         exec(compile(self.source, "<nnderiv>", "exec"), module.__dict__)
         _keep_freed_memory(module.np)
-        _leave_long_rows(module.np)
         return module
 
 
@@ -69,16 +68,6 @@ def _keep_freed_memory(np: Any) -> None:
     It would give it back to the system otherwise, and the system clears every page that it hands out again, at every call.
     """
     np.empty(31 << 20, "u1")  # it learns from blocks of less than 32 MiB
-
-
-def _leave_long_rows(np: Any) -> None:
-    """Rows of more than cost.ROW/2 entries are worked on where they lie, in this context, unless its buffers have a size of their own.
-
-    Where an operand is one row or one column for all rows, NumPy joins as many rows as its buffers hold, and writes the operand there for
-    each. For rows of a thousand entries, that takes as long as the operation itself.
-    """
-    if np.getbufsize() == 8192:  # as NumPy has it
-        np.setbufsize(cost.ROW)
 
 
 def lower(

@@ -17,9 +17,9 @@ def _sigmoid(x, out=None):
 
 
 def _abreast(f, x, row, out=None):
-    """f(x, row), several short rows at a time, which NumPy would join in a buffer otherwise."""
+    """f(x, row), several rows at a time, which NumPy would join in a buffer otherwise."""
     many = ABREAST // max(row.size, 1) * row.size
-    if many < 4*row.size or x.size <= 16*many or row.dtype != x.dtype or not x.flags.c_contiguous:
+    if many < 2*row.size or x.size <= 4*many or row.dtype != x.dtype or not x.flags.c_contiguous:
         return f(x, row, out=out)
     y = np.empty(x.shape, x.dtype) if out is None else out
     if not y.flags.c_contiguous:
