@@ -304,7 +304,7 @@ class _Reverse:
             body = self._mean_apart(name, self.shares.in_lowest_terms(body), ranges)
         known = _is_trivial(body) or self._will_cancel(name, letters, body) or self.shares.is_share(tensor(name, *letters), body)
         known = known or self.shares.sums_up(name, body, dims, self)
-        if alone and name not in (*self.gradient, *self.named) and known:
+        if alone and name not in self.gradient and name not in self.named and known:
             self.inlined[name] = (tuple(letters), body)
             return
         self._add(Equation(self.adjoint[name], tuple(map(Int.symbol, letters)), body, ranges))

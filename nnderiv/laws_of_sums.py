@@ -287,16 +287,8 @@ def _is_value_of(e: Expr, functions: tuple[str, ...], ctx: Context) -> bool:
 
 
 def _is_finite(e: Expr, ctx: Context) -> bool:
-    """Whether no infinity is written in e or in what it rests on, a long chain maybe: exp(−∞) is 0."""
-    seen, waiting = set[str](), [e]
-    while waiting:
-        for n in walk(waiting.pop()):
-            if n == INF:
-                return False
-            if isinstance(n, Read) and n.tensor not in seen:
-                seen.add(n.tensor)
-                waiting += [d.body for d in ctx.program.definitions.get(n.tensor, ())]
-    return True
+    """Whether no infinity is written in e or in what it rests on: exp(−∞) is 0."""
+    return not any(n == INF or isinstance(n, Read) and n.tensor in ctx.program.with_infinities for n in walk(e))
 
 
 # -- facts -------------------------------------------------------------------------------------------------------------------

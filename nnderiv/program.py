@@ -237,6 +237,21 @@ class Program:
         return infinite(self.equations, {e.tensor for e in self.equations if divides_by_gap(e.body, e.ranges, self)})
 
     @cached_property
+    def with_infinities(self) -> frozenset[str]:
+        """Tensors in which an infinity is written, and those that rest on such."""
+        users: dict[str, set[str]] = {}
+        for e in self.equations:
+            for name in e.reads:
+                users.setdefault(name, set()).add(e.tensor)
+        found = {e.tensor for e in self.equations if any(n == INF for n in walk(e.body))}
+        waiting = [*found]
+        while waiting:
+            more = users.get(waiting.pop(), set()) - found
+            found |= more
+            waiting += more
+        return frozenset(found)
+
+    @cached_property
     def totals(self) -> dict[tuple[str, int], tuple[Reduce, Expr] | None]:
         """Sums of whole tensors along an axis that are numbers, as far as they have been looked for."""
         return {}
