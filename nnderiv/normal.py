@@ -77,7 +77,7 @@ class _Normaliser:
         self.hulls = dict(program.hulls)
         self.named: dict[tuple[object, ...], str] = {}
         self.equation = Equation("", (), ZERO)
-        self.known_sums: dict[Expr, Read] = {}  # that have names in this equation
+        self.known_sums: dict[object, Read] = {}  # that have names in this equation, whatever the order of their factors
 
     def run(self) -> Program:
         for e in self.program.equations:
@@ -110,23 +110,22 @@ class _Normaliser:
         return self.linear(e)
 
     def linear(self, e: Expr) -> Expr:
-        return signed([(sign, self.term(t)) for sign, t in additive_terms(e)])
+        """Sums that stay come last: by then it is known which have names, whatever the order of the terms."""
+        terms = additive_terms(e)
+        found = {k: self.term(terms[k][1]) for k in sorted(range(len(terms)), key=lambda k: _lone_sum(terms[k][1]) is not None)}
+        return signed([(sign, found[k]) for k, (sign, _) in enumerate(terms)])
 
     def term(self, e: Expr) -> Expr:
         """c · sum[r](…) with c free of tensors stays; all else becomes a scalar expression."""
         if isinstance(e, Reduce) and e.op in NORMALISERS:
             return self.normaliser(e)
-        parts = factors(e)
-        sums = [f for f in parts if isinstance(f, Reduce) and f.op in ("sum", "mean")]
-        others = [f for f in parts if f not in sums]
-        if len(sums) == 1 and not any(has_reduction(f) or reads(f) for f in others):
-            if self.known_sums and sums[0] in self.known_sums:
-                return product([*others, self.known_sums[sums[0]]])
-            summed = self.sum_(sums[0])
-            if len(additive_terms(summed)) == 1:
-                return product([*others, *factors(summed)])
-            return product([*others, summed])
-        return self.scalar(e)
+        if (total := _lone_sum(e)) is None:
+            return self.scalar(e)
+        others = [f for f in factors(e) if f != total]
+        if self.known_sums and (known := self.known_sums.get(unordered(total, self.equation.ranges))) is not None:
+            return product([*others, known])
+        summed = self.sum_(total)
+        return product([*others, *(factors(summed) if len(additive_terms(summed)) == 1 else [summed])])
 
     def sum_(self, e: Reduce) -> Expr:
         """A sum with a scalar body; sums directly inside it join it; a mean is a sum over its count."""
@@ -201,8 +200,8 @@ class _Normaliser:
             value = self.normaliser(e)
             return self.name(e.op, value) if e.op == "softmax" else value
         if e.op in ("sum", "mean"):
-            self.known_sums[e] = self.name(e.op, self.linear(e))
-            return self.known_sums[e]
+            self.known_sums[unordered(e, self.equation.ranges)] = named = self.name(e.op, self.linear(e))
+            return named
         return self.name("lse" if e.op == "logsumexp" else e.op, Reduce(e.op, e.indices, self.operand(e)))
 
     def operand(self, e: Reduce) -> Expr:
@@ -250,6 +249,13 @@ class _Normaliser:
             self.named[key] = name
             self.hulls[name] = self.shapes[name]
         return tensor(self.named[key], *indices)
+
+
+def _lone_sum(e: Expr) -> Reduce | None:
+    """The sum in a number or size times a sum."""
+    sums = [f for f in factors(e) if isinstance(f, Reduce) and f.op in ("sum", "mean")]
+    others = [f for f in factors(e) if f not in sums]
+    return sums[0] if len(sums) == 1 and not any(has_reduction(f) or reads(f) for f in others) else None
 
 
 _REPEATABLE = ("+", "neg", "*", "where", "max", "min", "relu", "abs", "and", "or", "not", "<", "<=", ">", ">=", "==", "!=")

@@ -233,3 +233,14 @@ def test_the_ties_of_a_maximum_are_counted_once_also_in_a_gradient_that_is_deriv
     second = nd.derive(first.backward)
     assert [e.tensor for e in second.backward.equations if "ties" in e.tensor] == ["y_max_ties"]
     assert second.check(seed=0, trials=1).ok
+
+
+def test_a_sum_that_stands_twice_has_one_name_in_whatever_order() -> None:
+    total, turned = "sum[n](A[i,n]*B[n,k])", "sum[n](B[n,k]*A[i,n])"
+    orders = ("sigmoid({})*x[i] + {}", "{1} + x[i]*sigmoid({0})")
+    bodies = [order.format(a, b) for order in orders for a in (total, turned) for b in (total, turned)]
+    derived = [nd.derive(f"A[N,M], B[M,K], x[N] -> y\ny[i,k] = {body}") for body in bodies]
+    for d in derived:
+        assert d.check(seed=0).ok
+        assert {e.tensor for e in d.backward.equations} == {e.tensor for e in derived[0].backward.equations}
+        assert len(d.backward.definitions["dA"][0].reads) == 2, "dA = dy_sum Bᵀ"
