@@ -200,8 +200,10 @@ class _Normaliser:
             value = self.normaliser(e)
             return self.name(e.op, value) if e.op == "softmax" else value
         if e.op in ("sum", "mean"):
-            self.known_sums[unordered(e, self.equation.ranges)] = named = self.name(e.op, self.linear(e))
-            return named
+            key = unordered(e, self.equation.ranges)
+            if key not in self.known_sums:
+                self.known_sums[key] = self.name(e.op, self.linear(e))
+            return self.known_sums[key]
         return self.name("lse" if e.op == "logsumexp" else e.op, Reduce(e.op, e.indices, self.operand(e)))
 
     def operand(self, e: Reduce) -> Expr:
