@@ -14,6 +14,7 @@ from .work import Run
 
 REST = 0.15  # seconds: more than OpenBLAS lets its threads wait for work
 
+
 def measure(runs: Mapping[str, Run], rounds: int = 4, seconds: float = 0.25) -> dict[str, list[float]]:
     """The times of single calls of each run, in milliseconds, over `rounds` blocks of so many seconds."""
     times: dict[str, list[float]] = {name: [] for name in runs}

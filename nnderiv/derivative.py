@@ -37,6 +37,7 @@ from .expr import (
     factors,
     free_symbols,
     guarded_factors,
+    has_reduction,
     is_reciprocal,
     map_children,
     num,
@@ -44,14 +45,14 @@ from .expr import (
     own_reads,
     product,
     reads,
+    reduces_or_chooses,
     subst_indices,
     tensor,
     unordered,
-    walk,
     where,
 )
 from .fresh import Fresh
-from .graph import components
+from .graph import components, reach
 from .integer import Int
 from .laws_of_conditions import settle_divisions
 from .laws_of_sums import divided_by, never_zero
@@ -146,9 +147,9 @@ class _Reverse:
         for e in self.program.equations:
             for r in reads(e.body):
                 users.setdefault(r.tensor, set()).add(e.tensor)
-        depends = _reach(set(self.wrt), users)
+        depends = reach(set(self.wrt), users)
         sources = {t: {r.tensor for e in es for r in reads(e.body)} for t, es in self.program.definitions.items()}
-        return depends & _reach(set(self.outputs), sources)
+        return depends & reach(set(self.outputs), sources)
 
     # -- the program -------------------------------------------------------------------------------------------------
     def run(self) -> Gradients:
@@ -215,7 +216,7 @@ class _Reverse:
             Input(name, tuple(r.size for r in self._array_dims(y))) for y, name in self.seeds.items()
         )
         equations = [*self.program.equations, *self.helpers, *self.new]
-        needed = _reach(set(self.gradient.values()), _sources(equations))
+        needed = reach(set(self.gradient.values()), _sources(equations))
         kept = tuple(e for e in equations if e.tensor in needed)
         shapes = {**self.program.shapes, **self.shapes}
         backward = Program(
@@ -326,11 +327,13 @@ class _Reverse:
         By P for P = exp(z), by P or 1 − P for σ(z), by 1 ± P or 1 − P² for tanh(z).
         """
         definitions = self.program.definitions.get(name, ())
+        if len(definitions) != 1 or has_reduction(body):
+            return False
         p = tensor(name, *letters)
         both = ONE - Op("**", (p, num(2)))
         divisors = [x for x in (p, ONE - p, both) if never_zero(x, self)]
         divisors += [ONE + p] if both in divisors else []
-        if len(definitions) != 1 or not divisors or any(isinstance(n, Reduce) for n in walk(body)):
+        if not divisors:
             return False
 
         def divides(e: Expr) -> bool:
@@ -346,7 +349,7 @@ class _Reverse:
 
         So for Σ p log p: dS = p·(dP − h) and not p·(dP + dlse + c) with dlse = −h − c.
         """
-        sums = [t for t in additive_terms(body) if any(isinstance(n, Reduce) for n in walk(t[1]))]
+        sums = [t for t in additive_terms(body) if has_reduction(t[1])]
         if len(sums) != 1 or len(additive_terms(body)) == 1 or not self.shares.has_score(name, self.inlined):
             return body
         ((sign, total),) = sums
@@ -703,16 +706,6 @@ def _checked(program: Program, wrt: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _reach(start: set[str], edges: dict[str, set[str]]) -> set[str]:
-    found, todo = set(start), list(start)
-    while todo:
-        for n in edges.get(todo.pop(), ()):
-            if n not in found:
-                found.add(n)
-                todo.append(n)
-    return found
-
-
 def _sources(equations: Sequence[Equation]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for e in equations:
@@ -723,7 +716,7 @@ def _sources(equations: Sequence[Equation]) -> dict[str, set[str]]:
 def _is_trivial(body: Expr) -> bool:
     """Worth no name: a number, a read or what is divided by one, with a sign or a tensor-free factor."""
     parts = factors(body)
-    if any(isinstance(n, Reduce) or isinstance(n, Op) and n.op == "where" for n in walk(body)):
+    if reduces_or_chooses(body):
         return False
     plain = [f.args[1] if isinstance(f, Op) and is_reciprocal(f) else f for f in parts]
     plain = [f.args[0] if isinstance(f, Op) and f.op == "**" and isinstance(f.args[1], Num) else f for f in plain]

@@ -34,14 +34,15 @@ from .expr import (
     complement,
     factors,
     free_symbols,
+    has_normaliser,
     has_reduction,
     is_reciprocal,
     map_children,
     neg,
-    normalises,
     num,
     product,
     reads,
+    rebound,
     signed,
     subst_indices,
     walk,
@@ -303,13 +304,13 @@ class Exponentials:
         for letters in permutations([i for i in kept if Int.symbol(i) not in total.subs], len(bound)):
             if all(self.ranges[i] == own.ranges[j] for i, j in zip(letters, bound, strict=True)):
                 apart = subst_indices(own.body, {i: Int.symbol(f"\0{i}") for i in own.indices})
-                apart = _with_letters(apart, dict(zip(bound, letters, strict=True)))
+                apart = rebound(apart, dict(zip(bound, letters, strict=True)))
                 return subst_indices(apart, {f"\0{i}": s for i, s in zip(own.indices, total.subs, strict=True)})
         return total
 
     def softmax(self, a: Expr, total: Expr, kept: tuple[str, ...]) -> Reduce | None:
         """softmax(a), where Σ exp(x) adds up exp(a) over indices that are kept: its x in other letters."""
-        if not isinstance(total, Reduce) or normalises(total.body):
+        if not isinstance(total, Reduce) or has_normaliser(total.body):
             return None
         others = [i for i in kept if i not in free_symbols(total)]
         for letters in permutations(others, len(total.indices)) if self.logs.is_inside(a) else ():
@@ -341,14 +342,6 @@ def without_shift(x: Expr, part: tuple[int, Expr]) -> Expr | None:
 def _parts(x: Expr) -> list[tuple[int, Expr]]:
     """What is added up in x, if that is something that is read; in where(c, x, −∞) too."""
     return _parts(x.args[1]) if isinstance(x, Op) and x.op == "where" else [(s, t) for s, t in additive_terms(x) if reads(t)]
-
-
-def _with_letters(e: Expr, letters: dict[str, str]) -> Expr:
-    """e, its bound indices by other letters."""
-    e = map_children(lambda child: _with_letters(child, letters), e)
-    if not isinstance(e, Reduce):
-        return e
-    return Reduce(e.op, tuple(letters[i] for i in e.indices), subst_indices(e.body, {i: Int.symbol(letters[i]) for i in e.indices}))
 
 
 def beside_a_sum(parts: list[Expr]) -> tuple[list[Op], Reduce] | None:

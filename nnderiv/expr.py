@@ -294,13 +294,18 @@ def free_symbols(e: Expr) -> set[str]:
     return found - set(e.indices) if isinstance(e, Reduce) and e.op not in NORMALISERS else found
 
 
-def normalises(e: Expr) -> bool:
+def has_normaliser(e: Expr) -> bool:
     """Whether there is a softmax in e, which runs along a letter that is not its own."""
     return any(isinstance(n, Reduce) and n.op in NORMALISERS for n in walk(e))
 
 
 def has_reduction(e: Expr) -> bool:
     return any(isinstance(n, Reduce) for n in walk(e))
+
+
+def reduces_or_chooses(e: Expr) -> bool:
+    """Whether there is a reduction or a where in e: what has neither is one formula, the same at all places."""
+    return any(isinstance(n, Reduce) or isinstance(n, Op) and n.op == "where" for n in walk(e))
 
 
 def subst_indices(e: Expr, values: Mapping[str, Int], fresh: Callable[[str], str] | None = None) -> Expr:
@@ -398,6 +403,14 @@ def head(e: Expr) -> str:
 def bound_indices(e: Expr) -> list[str]:
     """Indices that reductions in e bind (or, for a softmax, run along), each once."""
     return list(dict.fromkeys(i for n in walk(e) if isinstance(n, Reduce) for i in n.indices))
+
+
+def rebound(e: Expr, names: dict[str, str]) -> Expr:
+    """The expression with other names for bound indices."""
+    if isinstance(e, Reduce):
+        inner = subst_indices(rebound(e.body, names), {i: Int.symbol(names[i]) for i in e.indices if i in names})
+        return Reduce(e.op, tuple(names.get(i, i) for i in e.indices), inner)
+    return map_children(lambda child: rebound(child, names), e)
 
 
 def product(parts: list[Expr]) -> Expr:

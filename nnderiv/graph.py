@@ -51,3 +51,13 @@ def _successors(edges: Mapping[str, Collection[str]], node: str, place: Mapping[
 def cycles(edges: Mapping[str, Collection[str]]) -> dict[str, frozenset[str]]:
     """node -> its component, for the nodes that lie on a cycle (a loop at the node included)."""
     return {n: frozenset(c) for c in components(edges) for n in c if len(c) > 1 or n in edges[n]}
+
+
+def reach(start: Collection[str], edges: Mapping[str, Collection[str]]) -> set[str]:
+    """The nodes to which arrows lead from some nodes, and these."""
+    found, waiting = set(start), list(start)
+    while waiting:
+        more = {*edges.get(waiting.pop(), ())} - found
+        found |= more
+        waiting += more
+    return found

@@ -183,7 +183,7 @@ def _decided(e: Expr, condition: Expr) -> Expr:
     return replace(e, {Op(op, pair): value for op, value in (("max", a), ("min", b)) for pair in ((a, b), (b, a))})
 
 
-def _chosen(e: Expr, ranges: Ranges, ctx: Context, is_summed: bool, known: Collection[Expr] = ()) -> Expr:
+def _chosen(e: Expr, ranges: Ranges, ctx: Context, is_summed: bool, known: Collection[Expr]) -> Expr:
     if not isinstance(e, Op):
         return e
     e = map_children(lambda child: _chosen(child, ranges, ctx, is_summed, known), e)
@@ -191,8 +191,9 @@ def _chosen(e: Expr, ranges: Ranges, ctx: Context, is_summed: bool, known: Colle
         return e
     condition, a, b = e.args
     asked = conjunction([c for c in conjuncts(condition) if c not in known])  # what the term asks, too, leaves out no further place
-    settled = FALSE if negation(condition) in known else _settle(asked, ranges, ctx)
-    if settled == condition or negation(condition) not in known and is_summed and settled != asked and may_leave(asked, ranges, ctx):
+    denied = negation(condition) in known
+    settled = FALSE if denied else _settle(asked, ranges, ctx)
+    if settled == condition or not denied and is_summed and settled != asked and may_leave(asked, ranges, ctx):
         return e
     if settled not in (TRUE, FALSE):
         return where(settled, a, b)

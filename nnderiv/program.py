@@ -239,17 +239,13 @@ class Program:
     @cached_property
     def with_infinities(self) -> frozenset[str]:
         """Tensors in which an infinity is written, and those that rest on such."""
+        from .graph import reach
+
         users: dict[str, set[str]] = {}
         for e in self.equations:
             for name in e.reads:
                 users.setdefault(name, set()).add(e.tensor)
-        found = {e.tensor for e in self.equations if any(n == INF for n in walk(e.body))}
-        waiting = [*found]
-        while waiting:
-            more = users.get(waiting.pop(), set()) - found
-            found |= more
-            waiting += more
-        return frozenset(found)
+        return frozenset(reach({e.tensor for e in self.equations if any(n == INF for n in walk(e.body))}, users))
 
     @cached_property
     def totals(self) -> dict[tuple[str, int], tuple[Reduce, Expr] | None]:

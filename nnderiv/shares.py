@@ -28,6 +28,7 @@ from .expr import (
     num,
     product,
     reads,
+    reduces_or_chooses,
     subst_indices,
     walk,
 )
@@ -94,7 +95,7 @@ class Shares:
 
         So for an expectation y = Σ_k p v: dS = p·(v − y)·dy. And then that of lse.
         """
-        plain = not any(isinstance(n, Reduce) or isinstance(n, Op) and n.op == "where" for n in walk(body)) if self.lse else False
+        plain = bool(self.lse) and not reduces_or_chooses(body)
         if not plain or name in self.summed:
             return plain
         (d, *others) = self.program.definitions.get(name, ()) or (None,)
@@ -117,9 +118,8 @@ class Shares:
         """What p and exp(log p) are both in, with p for either, if that is shorter: p·(1 − p/(p + q)) − q·p/(p + q) is 0."""
         named = ((n, self._share_of(n.args[0])) for n in walk(body) if isinstance(n, Op) and n.op == "exp")
         exps: dict[Expr, Read] = {n: p for n, p in named if p is not None}
-        plain = not any(isinstance(n, Reduce) or isinstance(n, Op) and n.op == "where" for n in walk(body))
         below = {n for d in walk(body) if isinstance(d, Op) and d.op == "/" for n in walk(d.args[1])} & {*exps}
-        if not plain or not {exps[n] for n in below} & {*reads(body)}:
+        if reduces_or_chooses(body) or not {exps[n] for n in below} & {*reads(body)}:
             return body
         found = lowest_terms(replaced(body, exps))
         return found if sum(1 for _ in walk(found)) < sum(1 for _ in walk(body)) else body

@@ -16,9 +16,9 @@ from .expr import (
     Read,
     additive_terms,
     factors,
+    has_normaliser,
     map_children,
     neg,
-    normalises,
     reads,
     signed,
     subst_indices,
@@ -86,7 +86,7 @@ def _given(name: str, ctx: Context) -> list[Axes]:
 
 def _defined(definitions: tuple[Equation, ...], ctx: Context, depth: int) -> list[Axes]:
     d = definitions[0]
-    written = not normalises(d.body)  # else it has a letter that is not its own
+    written = not has_normaliser(d.body)  # else it has a letter that is not its own
     if len(definitions) > 1 or d.is_base or d.tensor in d.reads or d.tensor in ctx.program.components or not written:
         return []
     alike = [(p, q) for p, q in combinations(range(len(d.indices)), 2) if d.ranges[d.indices[p]] == d.ranges[d.indices[q]]]

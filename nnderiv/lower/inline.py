@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from ..expr import Expr, Op, Read, Reduce, additive_terms, bound_indices, map_children, neg, reads, signed, subst_indices
+from ..expr import Expr, Op, Read, Reduce, additive_terms, bound_indices, map_children, neg, reads, rebound, signed, subst_indices
 from ..fresh import Fresh
-from ..integer import Int
 from ..program import Equation, Program
 
 
@@ -62,11 +61,3 @@ def _covers(e: Equation, d: Equation, t: Read) -> bool:
     """Whether the read looks at each entry once, along indices of the equation."""
     names = [s.name for s in t.subs]
     return len(set(names)) == len(names) and all(e.ranges.get(str(n)) == d.ranges[str(s.name)] for n, s in zip(names, d.subs, strict=True))
-
-
-def rebound(e: Expr, names: dict[str, str]) -> Expr:
-    """The expression with other names for bound indices."""
-    if isinstance(e, Reduce):
-        inner = subst_indices(rebound(e.body, names), {i: Int.symbol(names[i]) for i in e.indices if i in names})
-        return Reduce(e.op, tuple(names.get(i, i) for i in e.indices), inner)
-    return map_children(lambda child: rebound(child, names), e)

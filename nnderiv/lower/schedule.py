@@ -13,12 +13,11 @@ from dataclasses import dataclass, replace
 
 from ..bounds import never_negative, outside, smaller_or_greater
 from ..conditions import facts
-from ..expr import Expr, IntValue, Op, Read, children, subst_indices
+from ..expr import Expr, IntValue, Op, Read, children, rebound, subst_indices
 from ..graph import components
 from ..integer import Int
 from ..normal import positive_names
 from ..program import Equation, Program, Range
-from .inline import rebound
 
 
 @dataclass(frozen=True)

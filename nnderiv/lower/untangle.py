@@ -12,11 +12,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from ..expr import ZERO, Expr, Read, Reduce, bound_indices, conjunction, has_reduction, map_children, reads, subst_indices, walk, where
+from ..expr import (
+    ZERO,
+    Expr,
+    Read,
+    Reduce,
+    bound_indices,
+    conjunction,
+    has_reduction,
+    map_children,
+    reads,
+    rebound,
+    subst_indices,
+    walk,
+    where,
+)
 from ..fresh import Fresh
 from ..normal import positive_names, readable
 from ..program import Equation, Program
-from .inline import rebound
 from .schedule import Loop, Node, Sweep, schedule
 
 LARGE = 2000  # nodes of expressions; in what is larger the names stay

@@ -17,6 +17,7 @@ from ..expr import (
     map_children,
     neg,
     reads,
+    rebound,
     subst_indices,
     walk,
 )
@@ -82,7 +83,7 @@ class Inlining:
         for i in bound_indices(body):
             if i in ranges:
                 renamed[i] = taken(i)
-        body = _rename_bound(body, renamed)
+        body = rebound(body, renamed)
         for i in bound_indices(d.body):
             ranges[renamed.get(i, i)] = d.ranges[i]
         return subst_indices(body, {str(s.name): t for s, t in zip(d.subs, r.subs, strict=True) if s.name in d.ranges})
@@ -120,14 +121,3 @@ def _outer_reads(e: Expr) -> Iterator[Read]:
 
 def _put(e: Expr, r: Read, value: Expr) -> Expr:
     return value if e == r else map_children(lambda c: _put(c, r, value), e)
-
-
-def _rename_bound(e: Expr, names: dict[str, str]) -> Expr:
-    """Bound indices get other names."""
-    if not names:
-        return e
-    if isinstance(e, Reduce):
-        table = {i: Int.symbol(names[i]) for i in e.indices if i in names}
-        body = _rename_bound(e.body, {k: v for k, v in names.items() if k not in table})
-        return Reduce(e.op, tuple(names.get(i, i) for i in e.indices), subst_indices(body, table))
-    return map_children(lambda c: _rename_bound(c, names), e)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from ..expr import Expr, Read, bound_indices, free_symbols, normalises, subst_indices, tensor
+from ..expr import Expr, Read, bound_indices, free_symbols, has_normaliser, subst_indices, tensor
 from ..fresh import Fresh
 from ..integer import Int
 from ..program import Equation, Program, Range
@@ -54,6 +54,6 @@ class Scope:
 
 def by_position(body: Expr, indices: list[str]) -> Expr:
     """A definition without the letters of its indices, but for a softmax, which runs along a letter."""
-    if normalises(body):
+    if has_normaliser(body):
         return body
     return subst_indices(body, {i: Int.symbol(f"#{k}") for k, i in enumerate(indices)})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..expr import Expr, Op, Read, Reduce, additive_terms, map_children, neg, normalises, signed, subst_indices
+from ..expr import Expr, Op, Read, Reduce, additive_terms, has_normaliser, map_children, neg, signed, subst_indices
 from ..integer import Int
 from ..program import Equation
 from .scope import Scope
@@ -36,7 +36,7 @@ class Softmaxes:
     def _difference(self, e: Expr) -> tuple[Expr, str] | None:
         """(S[…,c], c) of S[…,c] − lse with lse = logsumexp over c of S, by its name too."""
         named = self.scope.program.definitions.get(e.tensor, ()) if isinstance(e, Read) else ()
-        if isinstance(e, Read) and len(named) == 1 and not named[0].is_base and not normalises(named[0].body):
+        if isinstance(e, Read) and len(named) == 1 and not named[0].is_base and not has_normaliser(named[0].body):
             return self._difference(subst_indices(named[0].body, dict(zip(named[0].indices, e.subs, strict=True))))
         terms = additive_terms(e)
         for k, (sign, t) in enumerate(terms):
