@@ -76,6 +76,18 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
+_MANY = 65536  # entries of an array from which NumPy's buffers had better be short
+
+
+def _in_short_buffers(row, function, /, *residuals, **arrays):
+    """function(...), while NumPy joins rows of so many entries in buffers that stay in the nearest cache; long rows are not joined."""
+    before = np.setbufsize(512 if row >= 512 else 2048)
+    try:
+        return function(*residuals, **arrays)
+    finally:
+        np.setbufsize(before)
+
+
 def _only_where(mask, x, out=None):
     """x where the mask is true and 0 elsewhere, whatever x is there: its bits times 1 or 0, several times as fast as np.where."""
     if x.itemsize > 8:
@@ -189,6 +201,8 @@ def forward(*, Z, label):
     N, C = _shape(Z, 2, "Z[N,C]")
     if label.shape != (N,):
         raise _misfit((label, (N,), "int label[N]"))
+    if N*C > _MANY and np.getbufsize() == 8192:
+        return _in_short_buffers(C, forward, Z=Z, label=label)
     # logp[n,c] = Z[n,c] - logp_lse[n]
     logp = _log_softmax(Z, 1)                       # (N, C)
     # L_count = sum[n](where(0 <= label[n] and label[n] < C, 1, 0))

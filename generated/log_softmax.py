@@ -80,6 +80,18 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
+_MANY = 65536  # entries of an array from which NumPy's buffers had better be short
+
+
+def _in_short_buffers(row, function, /, *residuals, **arrays):
+    """function(...), while NumPy joins rows of so many entries in buffers that stay in the nearest cache; long rows are not joined."""
+    before = np.setbufsize(512 if row >= 512 else 2048)
+    try:
+        return function(*residuals, **arrays)
+    finally:
+        np.setbufsize(before)
+
+
 _LOWEST = {np.dtype(d): np.finfo(d).min for d in "efdg"}
 
 
@@ -141,6 +153,8 @@ def forward(*, X):
     X, = _reals("X", X)
     dtype = X.dtype
     N, C = _shape(X, 2, "X[N,C]")
+    if N*C > _MANY and np.getbufsize() == 8192:
+        return _in_short_buffers(C, forward, X=X)
     # P[n,c] = X[n,c] - P_lse[n]
     P = _log_softmax(X, 1)                          # (N, C)
     return P, (P, N, C, dtype,)

@@ -68,6 +68,18 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
+_MANY = 65536  # entries of an array from which NumPy's buffers had better be short
+
+
+def _in_short_buffers(row, function, /, *residuals, **arrays):
+    """function(...), while NumPy joins rows of so many entries in buffers that stay in the nearest cache; long rows are not joined."""
+    before = np.setbufsize(512 if row >= 512 else 2048)
+    try:
+        return function(*residuals, **arrays)
+    finally:
+        np.setbufsize(before)
+
+
 Gradients = _record("Gradients", "dG", "dalpha", "dy")
 
 
@@ -90,6 +102,8 @@ def forward(*, G, alpha, y):
 def backward(residuals):
     """residuals -> dG, dalpha, dy"""
     G, alpha, y, score, N, dtype, = residuals
+    if N*N > _MANY and np.getbufsize() == 8192:
+        return _in_short_buffers(N, backward, residuals)
     # dscore[n] = -where(-y[n]*score[n] > 0, y[n], 0)
     part = -(y*score) > 0
     dscore = -(y*part)                              # (N,)

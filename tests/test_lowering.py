@@ -134,6 +134,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "accumulate": ("x[T,N] -> y\ny[t,n] = y[t-1,n] + x[t,n]", "forward", "_accumulate(np.add, y, 0)"),
     "share": ("x[N,M], m[N] -> y, z\ny[n,k] = (x[n,k] - m[n])**2\nz[n,k] = sin(x[n,k] - m[n])", "forward", "part = x - m[:, None]"),
     "invariant": (ELMAN, "forward", "WT = np.ascontiguousarray(W.T)"),
+    "buffers": ("x[N,K], g[N], b[N] -> y\ny[n,k] = x[n,k]*g[n] + b[n]", "forward", "_in_short_buffers(K, forward, x=x, g=g, b=b)"),
     "abreast": ("x[N,K], g[K], b[K] -> y\ny[n,k] = x[n,k]*g[k] + b[k]", "forward", "y = _abreast(np.multiply, x, g)"),
     "dot": (ELMAN, "forward", "h[t].dot(WT)"),
     "in_place": (DENSE, "forward", "Y = np.tanh(Y_in, out=Y_in)"),
@@ -967,6 +968,36 @@ def test_numpy_s_settings_stay_as_they_are() -> None:
     module = nd.derive("x[N,K], g[K] -> y\ny[n,k] = exp(x[n,k])*g[k]").compile()
     module.backward(module.forward(x=np.ones((3, 2)), g=np.ones(2))[1], dy=np.ones((3, 2)))
     assert (np.getbufsize(), np.geterr()) == before
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("shape, short", [((300, 400), 2048), ((100, 1000), 512), ((30, 40), None)])
+def test_buffers_are_short_while_a_large_array_is_worked_on(shape: tuple[int, int], short: int | None, threads: int) -> None:
+    """And after it they are as they were, even if it fails; who has set them himself keeps them."""
+    module = nd.derive("x[N,K], g[N], b[N] -> y\ny[n,k] = x[n,k]*g[n] + b[n]").compile(threads=threads)
+    own, seen = module._shape, []
+    module._shape = lambda *given: (seen.append(np.getbufsize()), own(*given))[1]
+    x, g, b = np.ones(shape), np.arange(shape[0])*1.0, np.ones(shape[0])
+
+    def sizes() -> list[int]:
+        seen.clear()
+        y, residuals = module.forward(x=x, g=g, b=b)
+        np.testing.assert_array_equal(y, x*g[:, None] + 1)
+        np.testing.assert_array_equal(module.backward(residuals, dy=x).dx, x*g[:, None])
+        return seen
+
+    default = np.getbufsize()
+    assert sizes() == [default, *([short] if short else [])]
+    np.setbufsize(1024)
+    try:
+        assert sizes() == [1024]
+    finally:
+        np.setbufsize(default)
+    with pytest.raises(ValueError, match="dy"):
+        module.backward(module.forward(x=x, g=g, b=b)[1], dy=np.ones(3))
+    with pytest.raises(ZeroDivisionError):
+        module._in_short_buffers(shape[1], lambda: 1/0)
+    assert np.getbufsize() == default
 
 
 @pytest.mark.parametrize("op, edge", [("max", "-inf"), ("min", "inf")])

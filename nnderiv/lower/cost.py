@@ -17,7 +17,9 @@ SCATTERED = 8         # an entry read along an axis of a few places, in place of
 PART = 262_144        # entries of the largest array of a part, so that a part stays in cache; threads pay from twelve, over all equations
 IMAGES = 384          # times PART: multiplications for all images from which threads gain more than BLAS's own
 LARGE = 2_000_000     # entries of an array from which parts pay on one thread
-ABREAST = 8192        # entries of so many rows as are worked on at a time: NumPy's buffers hold no more
+BUFFER = 8192         # entries that NumPy's buffers hold, unless somebody has set them
+ABREAST = BUFFER      # entries of so many rows as are worked on at a time
+BUFFERED = 65_536     # entries from which shorter buffers are worth the calls that set them and set them back
 WIDE = 128            # entries of a row from which it is accumulated whole, by a call of its own
 IDLE = 1.4            # a tap of all windows is at most so many times as long as what is needed of it
 SMALL = 1_000_000     # multiplications up to which BLAS takes matrices as they are: no copies, no threads
@@ -127,6 +129,11 @@ def in_parts(count: Int, per_step: Iterable[Int], threads: int) -> bool:
     if not all(s.is_constant for s in sizes):
         return threads > 1
     return entries(sizes) >= (2*PART if threads > 1 else LARGE)
+
+
+def shortens(repeated: int, products: int) -> bool:
+    """Whether shorter buffers pay: two operations repeat rows or columns, as in a softmax, and three more for each product."""
+    return repeated >= 2 + 3*products
 
 
 def step(count: Int, per_step: Iterable[Iterable[Int]], sums: Iterable[Iterable[Int]]) -> int:

@@ -39,6 +39,7 @@ class Body(Values):
         self.exported = set(exported)  # handed to the caller: never a view of something else
         self.kept: set[str] = set()  # what somebody reads later
         self.softmaxes: Softmaxes = {}
+        self.wholes: dict[str, Int] = {}  # by the size of a part: how many there are
         self.shown: dict[tuple[object, ...], str] = {}  # equations by (tensor, subs, body), as they are to be read
 
     # -- nodes ---------------------------------------------------------------------------------------------------------
@@ -100,6 +101,7 @@ class Body(Values):
         here, count, function = members[0].lead, self.fresh("count"), self.fresh("part")
         local = {m.tensor for m in members if not m.summed and m.tensor not in needed}
         self.positive |= {count}
+        self.wholes[count] = members[0].whole.size
         self.code.note = -1
         for m in members:
             if m.tensor not in local | totals and not m.summed:

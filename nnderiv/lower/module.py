@@ -19,10 +19,12 @@ from ..integer import Int, compact
 from ..learned import learned
 from ..program import Equation, Input, Program
 from . import cost, layout, specialise
+from .abreast import abreast
 from .apart import apart
 from .arrays import Storage, span, tuple_text
 from .axis_by_axis import axis_by_axis
 from .balance import balance
+from .buffers import short_buffers
 from .divisors import divisors
 from .emit import Body
 from .explicit import make_explicit
@@ -38,7 +40,7 @@ from .recall import recall
 from .render import named, render
 from .runtime import needed
 from .scaled import scaled
-from .schedule import schedule
+from .schedule import Node, schedule
 from .shifted import shifted
 from .sparse import sparse
 from .split import is_join
@@ -202,7 +204,7 @@ class _Lowering:
         body.kept = {*self.forward.outputs, *self.residuals}
         for e in self.forward_equations:
             body.name_sizes(e.ranges)
-        body.run(self.forward_nodes)
+        self.run(body, self.forward_nodes, "forward", [])
         outputs = [self.output(body, n) for n in self.forward.outputs]
         shown = outputs[0] if len(outputs) == 1 else f"Outputs(({', '.join(outputs)}))"
         body.line(f"return {shown}, ({', '.join(self.residuals)},)")
@@ -231,10 +233,23 @@ class _Lowering:
         body.facts = Facts(definitions, self.forward.sizes, self.backward.kinds)
         body.shown = _as_written(self.backward, self.forward, self.backward_program)
         body.softmaxes = softmaxes(self.backward_program, self.backward_equations, self.backward.outputs)
-        body.run(nodes)
+        self.run(body, nodes, "backward", ["residuals"])
         outputs = [self.output(body, n) for n in self.backward.outputs]
         body.line(f"return Gradients(({', '.join(outputs)},))")
         return _quiet([head, *self.finish(body, {*self.backward.outputs, *self.residuals})], self.saturates)
+
+    def run(self, body: Body, nodes: Sequence[Node], function: str, residuals: list[str]) -> None:
+        """What the nodes compute; before it the function is called anew with short buffers, where these help (`buffers`)."""
+        start, program = len(body.code.items), body.program
+        known = {*program.sizes, *program.parameters, *body.sizes.values(), *body.extents.values()}
+        body.run(nodes)
+        if "buffers" in self.without or "residuals" in program.names:
+            return
+        inputs = self.backward.inputs[len(self.original.inputs):] if residuals else self.original.inputs
+        given = [*residuals, *(f"{i.name}={i.name}" for i in inputs)]
+        items = body.code.items[start:] if "abreast" in self.without else abreast(body.code.items[start:])  # rows that join by themselves
+        lines = short_buffers(items, lambda size: body.extent(size.subst(body.wholes)), known, function, given)
+        body.code.items[start:start] = lines
 
     def output(self, body: Body, name: str) -> str:
         """The part of a tensor's storage that its dimensions cover."""

@@ -66,6 +66,7 @@ Before them, what the emitter may choose, each with its switch too:
     rolls      A[(i + 1) % n], read all around, is A rolled
     digits     A[i//m,i%m] is a view with an axis for i//m and one for i%m, cut off where m divides no range of i
     squares    a whole power of an array is a product of squares
+    buffers    where rows or columns are repeated over many entries, NumPy joins rows in buffers that stay in cache
     front      in max_j (A[j,k] + x[n,j]) what is reduced stands first, so that rows are long
 
 `d.numpy(without=("in_place",))` and `d.compile(without=…)` leave passes out; the results stay the same.
@@ -147,7 +148,7 @@ PASSES = tuple(name for name in ("narrow", *BOTH, *EQUATIONS, "accumulate", *STA
 
 
 FORMS = ("by_diagonal", "by_image", "by_place", "by_part", "rows", "spots", "indicator", "few", "clip", "rolls", "digits", "squares",
-         "front")
+         "buffers", "front")
 
 
 def checked(without: Collection[str]) -> frozenset[str]:
