@@ -6,7 +6,7 @@ dh_first[n,k] it can be written into dh0, and dh need not be kept for all t.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Iterator
 from dataclasses import replace
 
 from ..bounds import never_negative
@@ -20,13 +20,19 @@ from ..program import Equation, Program
 def split_pieces(program: Program, known: Program) -> Program:
     """See the module's docstring; outputs stay whole."""
     fresh = Fresh(program.names)
-    for name, equations in list(program.definitions.items()):
+    for name in list(program.definitions):
         if name not in program.outputs and name in program.components:
-            for e in equations:
-                axis = _literal_axis(e)
-                if axis is not None and _is_apart(program, e, axis):
-                    program = _renamed(program, e, axis, fresh(f"{name}_end"))
-    return inline_copies(program, {} if program is known else known.definitions)
+            while (piece := next(_pieces(program, name), None)) is not None:
+                program = _renamed(program, *piece, fresh(f"{name}_end"))
+    return inline_copies(program, known.definitions)
+
+
+def _pieces(program: Program, name: str) -> Iterator[tuple[Equation, int]]:
+    """The equations of a tensor that stand apart, each with the axis on which its place is."""
+    for e in program.definitions.get(name, ()):
+        axis = _literal_axis(e)
+        if axis is not None and _is_apart(program, e, axis):
+            yield e, axis
 
 
 def _literal_axis(e: Equation) -> int | None:
