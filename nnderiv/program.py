@@ -63,7 +63,8 @@ class Equation:
         return frozenset(tensors(self.body))
 
     def with_body(self, body: Expr) -> Equation:
-        return replace(self, body=body)
+        """The equation with this right-hand side; itself, with all that is known of it, if it is the same."""
+        return self if body is self.body else replace(self, body=body)
 
     @property
     def left(self) -> str:
@@ -166,6 +167,11 @@ class Program:
 
     def is_scalar(self, name: str) -> bool:
         return not self.dims[name]
+
+    def with_equations(self, equations: Iterable[Equation]) -> Program:
+        """The program with these equations, of the same tensors; itself, with all that is known of it, if they are the same."""
+        equations = tuple(equations)
+        return self if equations == self.equations else replace(self, equations=equations)
 
     # -- text --------------------------------------------------------------------------------------------------------
     def __str__(self) -> str:

@@ -50,7 +50,7 @@ def apart(program: Program) -> Program:
     positive = positive_names(program)
     summed = [_summed(program, e, positive) for e in program.equations]
     equations = tuple(part for e in summed for part in _rows(program, e) or _blocks(program, e, positive) or [e])
-    return program if equations == program.equations else replace(program, equations=equations)
+    return program.with_equations(equations)
 
 
 def _rows(program: Program, e: Equation) -> list[Equation]:

@@ -193,7 +193,7 @@ class _Scaled:
         own = Degree(1, tuple(Int.of(k) for k in range(len(self.z.subs))))
         if not all(d.cancel() for d in degrees) or degrees[0].tensors.get(self.z.tensor) != own:
             return None
-        equations = [[_with_body(e, d.corrected(e.body)) for e in d.program.equations] for d in degrees]
+        equations = [[e.with_body(d.corrected(e.body)) for e in d.program.equations] for d in degrees]
         k = next(k for k, e in enumerate(equations[0]) if e.tensor == self.z.tensor)
         new = [self.inner] if self.inner else []
         new.append(replace(self.z, tensor=self.name, body=Reduce("logsumexp", self.along, self.scores)))
@@ -228,7 +228,7 @@ class _Scaled:
                     return Read(own.tensor, subs)
             return map_children(lambda c: visit(e, c), n)
 
-        return replace(program, equations=tuple(e if e.tensor == own.tensor or self.name not in e.reads else _with_body(e, visit(e, e.body))
+        return replace(program, equations=tuple(e if e.tensor == own.tensor or self.name not in e.reads else e.with_body(visit(e, e.body))
                                                 for e in program.equations))
 
     def degree(self, e: Expr) -> Degree | None:
@@ -260,7 +260,7 @@ class _Scaled:
             linear = isinstance(n, Op) and n.op in ("*", "/", "+", "neg")
             return map_children(lambda c: visit(c, conditions, known, beside if linear else ()), n)
 
-        return _with_body(e, visit(e.body, (), ())) if e.tensor in self.holding else e
+        return e.with_body(visit(e.body, (), ())) if e.tensor in self.holding else e
 
     def vanishes(self, e: Expr, test: Expr) -> bool:
         """Whether e is 0 where the test fails, since the exponential of −∞ in it is."""
@@ -297,11 +297,6 @@ class _Scaled:
         return Op("exp", (add([own, neg(Read(self.name, rows))]),))
 
 
-def _with_body(e: Equation, body: Expr) -> Equation:
-    """The same equation, with all that is known of it, if it says the same."""
-    return e if body is e.body else e.with_body(body)
-
-
 def _put(program: Program, name: str, value: Expr) -> Program:
     """The program where a tensor is a number."""
 
@@ -311,7 +306,7 @@ def _put(program: Program, name: str, value: Expr) -> Program:
             return ZERO
         return add([*e.args]) if isinstance(e, Op) and e.op == "+" else e
 
-    equations = [_with_body(e, visit(e.body)) if name in e.reads else e for e in program.equations if e.tensor != name]
+    equations = [e.with_body(visit(e.body)) if name in e.reads else e for e in program.equations if e.tensor != name]
     program = replace(program, equations=tuple(equations), shapes={t: s for t, s in program.shapes.items() if t != name})
     gone = next((e for e in equations if e.body == ZERO and value == ZERO and e.tensor not in program.outputs
                  and len(program.definitions[e.tensor]) == 1), None)
@@ -335,7 +330,7 @@ def _renamed(program: Program, old: str, own: Equation) -> Program:
     def visit(e: Expr) -> Expr:
         return Read(own.tensor, e.subs) if isinstance(e, Read) and e.tensor == old else map_children(visit, e)
 
-    equations = tuple(own if e.tensor == own.tensor else _with_body(e, visit(e.body)) if old in e.reads else e
+    equations = tuple(own if e.tensor == own.tensor else e.with_body(visit(e.body)) if old in e.reads else e
                       for e in program.equations if e.tensor != old)
     return replace(program, equations=equations, shapes={t: s for t, s in program.shapes.items() if t != old})
 

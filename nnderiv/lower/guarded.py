@@ -44,10 +44,7 @@ def guarded(program: Program, known: Program) -> Program:
     if all(map(facts.is_finite, exps)):
         return program
     guards = _Guards(program, facts)
-    equations = [e.with_body(guards.visit(e, e.body, ())) for e in program.equations]
-    if all(new.body == old.body for new, old in zip(equations, program.equations, strict=True)):
-        return program
-    return with_known(program, equations, known)
+    return with_known(program, [e.with_body(guards.visit(e, e.body, ())) for e in program.equations], known)
 
 
 class _Guards:

@@ -8,7 +8,6 @@ So stands, in a gradient, what is read at h·(F//H) + d where blocks may be empt
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from ..bounds import never_negative
 from ..conditions import facts
@@ -30,7 +29,7 @@ def one_block(program: Program) -> Program:
 
         return e.with_body(visit(e.body))
 
-    return replace(program, equations=tuple(map(rewritten, program.equations)))
+    return program.with_equations(map(rewritten, program.equations))
 
 
 def _picked(program: Program, node: Reduce, ranges: Ranges, positive: frozenset[str]) -> Expr:

@@ -68,7 +68,7 @@ def shifted(forward: Program, backward: Program) -> tuple[Program, Program]:
     if not any(isinstance(n, Op) and n.op in ("log", "/") for p in (forward, backward) for e in p.equations for n in walk(e.body)):
         return forward, backward
     given = forward, backward
-    forward, backward = (_rewritten(p, [e.with_body(_logistic(e.body)) for e in p.equations]) for p in given)
+    forward, backward = (p.with_equations(e.with_body(_logistic(e.body)) for e in p.equations) for p in given)
     logs = _Logs(forward, Fresh(forward.names | backward.names))
     rewritten, also = (_Shift(p, logs).run() for p in (forward, backward))
     if rewritten == list(forward.equations) and also == list(backward.equations):
@@ -77,11 +77,6 @@ def shifted(forward: Program, backward: Program) -> tuple[Program, Program]:
     shapes = {x.tensor: forward.dims[name] for name, x in logs.equations.items()}
     forward = replace(forward, equations=tuple(equations), shapes={**forward.shapes, **shapes})
     return forward, with_known(backward, also, forward)
-
-
-def _rewritten(program: Program, equations: list[Equation]) -> Program:
-    """The program with other right-hand sides; the same, with all that is known of it, if they are the same."""
-    return program if equations == list(program.equations) else replace(program, equations=tuple(equations))
 
 
 class _Logs:

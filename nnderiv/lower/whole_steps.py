@@ -33,7 +33,7 @@ from .fold import axes_at
 
 def whole_steps(program: Program) -> Program:
     """See the module's docstring."""
-    return replace(program, equations=tuple(_equation(program, e) for e in program.equations))
+    return program.with_equations(_equation(program, e) for e in program.equations)
 
 
 @dataclass(frozen=True)
