@@ -244,7 +244,16 @@ def replace(e: Expr, table: Mapping[Expr, Expr]) -> Expr:
 
 def reads(e: Expr) -> list[Read]:
     """Reads of real tensors, in order, each as often as it is written."""
-    return [n for n in walk(e) if isinstance(n, Read)]
+    found, pending = [], [e]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, Read):
+            found.append(node)
+        elif isinstance(node, Op):
+            pending.extend(node.args[::-1])
+        elif isinstance(node, Reduce):
+            pending.append(node.body)
+    return found
 
 
 def own_reads(e: Expr) -> list[tuple[str, tuple[Int, ...]]]:

@@ -265,6 +265,8 @@ class Int:
 
     def split(self, name: str) -> tuple[Int, Int] | None:
         """(coefficient, rest) with self = coefficient·name + rest; None where name occurs otherwise than linearly."""
+        if name not in self.symbols():
+            return Int.of(0), self
         coefficient: dict[Monomial, int] = {}
         rest: dict[Monomial, int] = {}
         for m, c in self.terms.items():

@@ -70,8 +70,12 @@ class Equation:
     def left(self) -> str:
         return f"{self.tensor}[{','.join(compact(s) for s in self.subs)}]" if self.subs else self.tensor
 
-    def __str__(self) -> str:
+    @cached_property
+    def _text(self) -> str:
         return f"{self.left} = {self.body}"
+
+    def __str__(self) -> str:
+        return self._text
 
 
 @dataclass(frozen=True)

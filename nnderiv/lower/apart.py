@@ -161,6 +161,8 @@ def _block(program: Program, e: Equation, a: str, term: Expr, positive: Collecti
     for f in factors(term):
         inner = factors(f.body) if isinstance(f, Reduce) and f.op == "sum" else [f]
         for sub, axis in (x for r in inner if isinstance(r, Read) for x in zip(r.subs, program.hulls[r.tensor], strict=True)):
+            if a not in sub.symbols():
+                continue
             offset = sub - Int.symbol(a)
             here = Range(axis.lo - offset, axis.hi - offset)
             inside = not offset.symbols() & e.ranges.keys() and not offset.elements()

@@ -6,7 +6,7 @@ dh_first[n,k] it can be written into dh0, and dh need not be kept for all t.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from ..bounds import never_negative
