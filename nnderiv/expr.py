@@ -363,10 +363,16 @@ def signed(terms: list[tuple[int, Expr]]) -> Expr:
     return add([t if s > 0 else neg(t) for s, t in terms])
 
 
-def complement(e: Expr) -> Expr | None:
-    """x of 1 − x."""
+def beside_one(e: Expr) -> tuple[int, Expr] | None:
+    """(s, x) of 1 + s x, its terms in either order, where s is 1 or −1."""
     terms = additive_terms(e)
-    return terms[1][1] if len(terms) == 2 and terms[0] == (1, ONE) and terms[1][0] < 0 else None
+    return terms[terms[0] == (1, ONE)] if len(terms) == 2 and (1, ONE) in terms else None
+
+
+def complement(e: Expr) -> Expr | None:
+    """x of 1 − x, its terms in either order."""
+    found = beside_one(e)
+    return found[1] if found is not None and found[0] < 0 else None
 
 
 def square_root(e: Expr) -> Expr | None:

@@ -39,6 +39,7 @@ from .expr import (
 )
 from .integer import FloorDiv, Int
 from .laws_of_terms import common_factor, is_negative, merge_equal
+from .logarithms import power_beside_one
 from .program import Equation, Range, Ranges
 from .terms import Context, Term, may_leave
 
@@ -214,7 +215,7 @@ def _distributed(parts: list[Expr], known: list[Expr]) -> list[Expr]:
         if len(terms) < 2:
             continue
         others = parts[:k] + parts[k + 1 :]
-        before = [[num(s), *others, *factors(t)] for s, t in terms]
+        before = [[f for f in (num(s), *others, *factors(t)) if f != ONE] for s, t in terms]
         after = [without_pairs(p, known) for p in before]
         shorter = [len(a) < len(b) for a, b in zip(after, before, strict=True)]
         if all(shorter) or any(shorter) and _length(_sum([product(a) for a in after])) < _length(product(parts)):
@@ -270,12 +271,9 @@ def never_zero(e: Expr, ctx: Context) -> bool:
         return e.value != 0 if isinstance(e, Num) else never_negative(e.value - 1, {}, ctx.positive)
     if isinstance(e, Op) and e.op == "sqrt":
         return never_zero(e.args[0], ctx)
-    if (x := complement(e)) is not None:
-        root = square_root(x)
-        return _is_value_of(x, ("sigmoid", "tanh"), ctx) or root is not None and _is_value_of(root, ("tanh",), ctx)
-    if len(terms := additive_terms(e)) == 2 and (1, ONE) in terms:
-        sign, x = terms[terms[0] == (1, ONE)]
-        return sign > 0 and _is_value_of(x, (*POSITIVE, "tanh"), ctx)
+    if (beside := power_beside_one(e)) is not None:
+        sign, _, x = beside
+        return _is_value_of(x, ("sigmoid", "tanh") if sign < 0 else (*POSITIVE, "tanh"), ctx)
     return _is_value_of(e, POSITIVE, ctx)
 
 

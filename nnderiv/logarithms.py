@@ -35,6 +35,7 @@ from .expr import (
     Reduce,
     add,
     additive_terms,
+    beside_one,
     children,
     complement,
     conjunction,
@@ -285,7 +286,7 @@ class Logarithms:
 
     def of_beside(self, e: Expr) -> Expr | None:
         """log(1 ± t), log(1 − t²), whatever tensor t is the value of."""
-        beside = beside_one(e)
+        beside = power_beside_one(e)
         return log_beside_one(*beside[:2], self.opened(beside[2])) if beside is not None else None
 
     def of_complement(self, e: Expr) -> Expr | None:
@@ -387,12 +388,11 @@ def _number(e: Expr) -> Expr:
     return e.args[0] if isinstance(e, Op) and e.op == "log" else Op("exp", (e,))
 
 
-def beside_one(e: Expr) -> tuple[int, int, Expr] | None:
+def power_beside_one(e: Expr) -> tuple[int, int, Expr] | None:
     """(s, n, t) of 1 + s tⁿ, where s is 1 or −1 and n is 1 or 2."""
-    terms = additive_terms(e)
-    if len(terms) != 2 or (1, ONE) not in terms:
+    if (found := beside_one(e)) is None:
         return None
-    sign, t = terms[terms[0] == (1, ONE)]
+    sign, t = found
     root = square_root(t)
     return (sign, 1, t) if root is None else (sign, 2, root)
 

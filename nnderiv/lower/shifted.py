@@ -55,7 +55,7 @@ from ..expr import replace as replaced
 from ..fresh import Fresh
 from ..integer import Int
 from ..laws_of_sums import without_pairs
-from ..logarithms import beside_one, log_beside_one
+from ..logarithms import log_beside_one, power_beside_one
 from ..normal import positive_names, readable
 from ..program import Equation, Program
 from .exchange import with_known
@@ -161,7 +161,7 @@ class _Shift:
         if isinstance(e, Read) and (whole := self.logs.at(e)) is not None:
             outside = self.outside(e)
             return whole if reduced or not outside else where(conjunction(outside), whole, neg(INF))
-        beside = beside_one(e)
+        beside = power_beside_one(e)
         defined, conditions = self.definition(e if beside is None else beside[2])
         value: Expr | None = None
         if beside is not None:
