@@ -353,6 +353,19 @@ def log_of_sum(exponents: list[Expr]) -> Expr:
     return Op("log", (add([exponential(x) for x in exponents]),))
 
 
+def added_exponentials(e: Expr) -> list[tuple[Expr, Num]]:
+    """(a, c), … of log(c exp(a) + …), with (0, c) for a number; nothing if anything else is added. A softplus is log(exp(a) + 1)."""
+    if isinstance(e, Op) and e.op == "softplus":
+        return [(e.args[0], ONE), (ZERO, ONE)]
+    found: list[tuple[Expr, Num]] = []
+    for c, parts in monomials(e.args[0]) if isinstance(e, Op) and e.op == "log" else ():
+        exp = parts[0] if len(parts) == 1 else None
+        if c <= 0 or parts and not (isinstance(exp, Op) and exp.op == "exp"):
+            return []
+        found.append((exp.args[0] if isinstance(exp, Op) else ZERO, num(c)))
+    return found
+
+
 def exponential(e: Expr) -> Expr:
     """exp(e), for a logarithm e: what it is the logarithm of, where that is plain."""
     if isinstance(e, Op) and e.op == "where" and e.args[2] == neg(INF):

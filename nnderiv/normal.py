@@ -48,6 +48,7 @@ from .expr import (
 )
 from .fresh import Fresh
 from .integer import Atom, Element, Int, parts, rebuild
+from .logarithms import added_exponentials
 from .program import Equation, Program
 from .within import positive_names as positive_names
 from .within import readable as readable
@@ -177,7 +178,8 @@ class _Normaliser:
             return map_children(self.scalar, e)
         if isinstance(e, Reduce):
             return self.reduction(e)
-        if _adds_exponentials(e) and e != self.equation.body:
+        exponents = [x for x, _ in added_exponentials(e)]
+        if len(exponents) > 1 and any(isinstance(x, Reduce) and x.op == "logsumexp" for x in exponents) and e != self.equation.body:
             return self.name("log", map_children(self.scalar, e))
         if isinstance(e, Op) and e.op in ("+", "neg", "*", "/") and any(_is_sum(t) for _, t in additive_terms(e)):
             return self.name("in", self.linear(e))
@@ -266,15 +268,6 @@ _REPEATABLE = ("+", "neg", "*", "where", "max", "min", "relu", "abs", "and", "or
 def _is_repeatable(e: Expr) -> bool:
     """Whether an operation rounds alike in whatever way it is carried out: of three terms or factors, any two may meet first."""
     return not isinstance(e, Op) or e.op in _REPEATABLE and len(additive_terms(e)) < 3 and len(factors(e)) < 3
-
-
-def _adds_exponentials(e: Expr) -> bool:
-    """Whether e is log(exp(a) + Σ exp(x)), or log(1 + Σ exp(x))."""
-    if not isinstance(e, Op) or e.op not in ("log", "softplus"):
-        return False
-    exps = [f for _, t in additive_terms(e.args[0]) for f in factors(t)] if e.op == "log" else [ONE, Op("exp", e.args)]
-    totals = [f.args[0] for f in exps if isinstance(f, Op) and f.op == "exp"]
-    return (e.op == "softplus" or len(additive_terms(e.args[0])) > 1) and any(isinstance(x, Reduce) and x.op == "logsumexp" for x in totals)
 
 
 def _without(value: Int, element: Element) -> Int:

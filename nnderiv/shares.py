@@ -13,10 +13,8 @@ from collections.abc import Mapping
 from functools import cached_property
 
 from .expr import (
-    ONE,
     ZERO,
     Expr,
-    Num,
     Op,
     Read,
     Reduce,
@@ -24,7 +22,6 @@ from .expr import (
     difference,
     factors,
     free_symbols,
-    monomials,
     num,
     product,
     reads,
@@ -34,6 +31,7 @@ from .expr import (
 )
 from .expr import replace as replaced
 from .integer import Int
+from .logarithms import added_exponentials
 from .program import Equation, Program, Ranges
 from .scalar import lowest_terms, partial
 from .simplify import Term, simplify
@@ -76,7 +74,7 @@ class Shares:
 
     def slope(self, e: Equation, read: Read, own: Read | None) -> Expr | None:
         """exp(a − L) for the slope of L = log(exp(a) + exp(b)) by a, where a or b is a logsumexp: so it is the share of one more entry."""
-        terms = _added_exponentials(e.body) if self.lse else []
+        terms = added_exponentials(e.body) if self.lse else []
         if own is None or not any(isinstance(x, Read) and x.tensor in self.lse for x, _ in terms):
             return None
         (x, c), *more = [t for t in terms if read in reads(t[0])] or [(ZERO, ZERO)]
@@ -148,16 +146,3 @@ class Shares:
             if any(r in fs and free_symbols(product([f for f in fs if f != r])) & {*letters} <= row for r in own for fs in parts):
                 return True
         return False
-
-
-def _added_exponentials(e: Expr) -> list[tuple[Expr, Num]]:
-    """(a, c), … of log(c exp(a) + …), with (0, c) for a number; nothing if anything else is added. A softplus is log(exp(a) + 1)."""
-    if isinstance(e, Op) and e.op == "softplus":
-        return [(e.args[0], ONE), (ZERO, ONE)]
-    found: list[tuple[Expr, Num]] = []
-    for c, parts in monomials(e.args[0]) if isinstance(e, Op) and e.op == "log" else ():
-        exp = parts[0] if len(parts) == 1 else None
-        if c <= 0 or parts and not (isinstance(exp, Op) and exp.op == "exp"):
-            return []
-        found.append((exp.args[0] if isinstance(exp, Op) else ZERO, num(c)))
-    return found
