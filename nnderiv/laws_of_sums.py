@@ -40,7 +40,7 @@ from .expr import (
 from .integer import FloorDiv, Int
 from .laws_of_terms import common_factor, is_negative, merge_equal
 from .logarithms import power_beside_one
-from .program import Equation, Range, Ranges
+from .program import Equation, Range, Ranges, whole
 from .terms import Context, Term, may_leave
 
 MANY = 16  # terms of an expanded product; more would be no simplification
@@ -279,8 +279,8 @@ def never_zero(e: Expr, ctx: Context) -> bool:
 
 def _is_value_of(e: Expr, functions: tuple[str, ...], ctx: Context) -> bool:
     if isinstance(e, Read):
-        definitions = ctx.program.definitions.get(e.tensor, ())
-        return len(definitions) == 1 and not definitions[0].is_base and _is_value_of(definitions[0].body, functions, ctx)
+        d = ctx.program.whole(e.tensor)
+        return d is not None and _is_value_of(d.body, functions, ctx)
     return isinstance(e, Op) and e.op in functions and _is_finite(e.args[0], ctx)
 
 
@@ -312,11 +312,9 @@ def _differences(e: Expr) -> Iterator[tuple[Read, Read]]:
 
 def _mean_of(y: Read, m: Read, indices: Ranges, dims: Ranges, ctx: Context) -> list[str]:
     """The bound letters over which m is the mean of y, over all or over groups, as of y[4·q + c]; none if it is not."""
-    definitions = ctx.program.definitions.get(m.tensor, ())
-    axes = ctx.axes(m.tensor)
-    if len(definitions) != 1 or definitions[0].is_base or axes is None or not all(s.name for s in m.subs):
+    d, axes = ctx.program.whole(m.tensor), ctx.axes(m.tensor)
+    if d is None or axes is None or not all(s.name for s in m.subs):
         return []
-    (d,) = definitions
     parts = factors(d.body)
     total = next((f for f in parts if isinstance(f, Reduce) and f.op == "sum" and isinstance(f.body, Read)), None)
     if total is None or not isinstance(total.body, Read) or total.body.tensor != y.tensor:
@@ -424,10 +422,9 @@ def _total_along(name: str, axis: int, ctx: Context) -> tuple[Reduce, Expr] | No
 
 
 def _defined_total(name: str, axis: int, ctx: Context) -> tuple[Reduce, Expr] | None:
-    definitions = ctx.defined(name)
-    if len(definitions) != 1 or definitions[0].is_base or name in ctx.program.components:
+    d = whole(ctx.defined(name))
+    if d is None or name in ctx.program.components:
         return None
-    (d,) = definitions
     c, terms = d.indices[axis], expanded([num(s)*t for s, t in additive_terms(d.body)])
     pattern = Reduce("sum", (c,), Read(name, d.subs))
     if _softmax_axis(d, ctx) == c:
@@ -450,15 +447,14 @@ def _softmax_index(e: Expr, indices: tuple[str, ...], ranges: Ranges, ctx: Conte
     """The one c of the indices along which e = exp(s − l) sums to 1."""
     terms = additive_terms(e.args[0]) if isinstance(e, Op) and e.op == "exp" else []
     lse = terms[-1][1] if len(terms) > 1 and terms[-1][0] == -1 else None
-    definitions = ctx.program.definitions.get(lse.tensor, ()) if isinstance(lse, Read) else ()
-    below = definitions[0] if len(definitions) == 1 and not definitions[0].is_base else None
-    if below is None or not isinstance(lse, Read) or not isinstance(below.body, Reduce) or below.body.op != "logsumexp":
+    below = ctx.program.whole(lse.tensor) if isinstance(lse, Read) and lse.tensor in ctx.program.lse else None
+    if below is None or not isinstance(lse, Read) or not isinstance(below.body, Reduce):
         return None
     along = [i for i in indices if Int.symbol(i) not in lse.subs]
     if len(along) != 1 or len(below.body.indices) != 1 or ranges[along[0]] != below.ranges[below.body.indices[0]]:
         return None
     (c,) = along
-    at = {**dict(zip(below.indices, lse.subs, strict=True)), below.body.indices[0]: Int.symbol(c)}
+    at = {**below.places(lse.subs), below.body.indices[0]: Int.symbol(c)}
     scores = signed(terms[:-1])
     return c if subst_indices(below.body.body, at) == scores and _is_finite(scores, ctx) else None
 

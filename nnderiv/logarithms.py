@@ -51,7 +51,6 @@ from .expr import (
     reads,
     signed,
     square_root,
-    subst_indices,
     walk,
     where,
     without,
@@ -108,12 +107,10 @@ class Tensors:
 
     def formula(self, r: Read) -> Expr | None:
         """What is read, as it is defined, if that is one expression without a reduction, and short, whatever it rests on."""
-        found = self.whole(r.tensor)
-        if len(found) != 1 or found[0].is_base or r.tensor in self.program.components or has_reduction(found[0].body):
+        found = self.program.whole(r.tensor)
+        if found is None or r.tensor in self.program.components or has_reduction(found.body) or self.length(r.tensor) > LONG:
             return None
-        if self.length(r.tensor) > LONG:
-            return None
-        return subst_indices(found[0].body, {str(name.name): sub for name, sub in zip(found[0].subs, r.subs, strict=True)})
+        return found.at(r.subs)
 
     def length(self, name: str) -> int:
         """How many parts what is read has, with what it reads put in."""
@@ -141,11 +138,11 @@ class Tensors:
     def log(self, name: str) -> str | None:
         """The tensor of the logarithms of another one, if that is one equation; a recurrence goes on as it was written."""
         if name not in self.logs:
-            given = self.whole(name)
+            given = self.program.whole(name)
             self.logs[name] = None
-            if len(given) == 1 and not given[0].is_base and name not in self.program.components:
-                body = Logarithms(self, given[0].ranges).of(given[0].body)
-                self.logs[name] = replace(given[0], tensor=self.fresh(f"{name}_log"), body=body) if body is not None else None
+            if given is not None and name not in self.program.components:
+                body = Logarithms(self, given.ranges).of(given.body)
+                self.logs[name] = replace(given, tensor=self.fresh(f"{name}_log"), body=body) if body is not None else None
         own = self.logs[name]
         return own.tensor if own else None
 

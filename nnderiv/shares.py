@@ -17,7 +17,6 @@ from .expr import (
     Expr,
     Op,
     Read,
-    Reduce,
     additive_terms,
     difference,
     factors,
@@ -26,7 +25,6 @@ from .expr import (
     product,
     reads,
     reduces_or_chooses,
-    subst_indices,
     walk,
 )
 from .expr import replace as replaced
@@ -56,19 +54,17 @@ class Shares:
                 found.setdefault((pair[0].tensor, pair[1].tensor), e)
         return found
 
-    @cached_property
+    @property
     def lse(self) -> frozenset[str]:
         """The tensors that are logsumexps."""
-        return frozenset(name for name, (d, *others) in self.program.definitions.items()
-                         if isinstance(d.body, Reduce) and d.body.op == "logsumexp" and not others)
+        return self.program.lse
 
     def share(self, summand: Expr, y: Read, e: Equation) -> Expr:
         """exp(S − lse), by the name that the program has for it."""
         known = self.by_pair.get((summand.tensor, y.tensor)) if isinstance(summand, Read) else None
         if known is not None and isinstance(summand, Read) and all(s.name in e.ranges for s in summand.subs):
             same = all(known.ranges[i] == e.ranges[str(s.name)] for i, s in zip(known.indices, summand.subs, strict=True))
-            body = subst_indices(known.body, dict(zip(known.indices, summand.subs, strict=True)))
-            if same and body == Op("exp", (summand - y,)):
+            if same and known.at(summand.subs) == Op("exp", (summand - y,)):
                 return Read(known.tensor, summand.subs)
         return Op("exp", (summand - y,))
 
@@ -96,8 +92,7 @@ class Shares:
         plain = bool(self.lse) and not reduces_or_chooses(body)
         if not plain or name in self.summed:
             return plain
-        (d, *others) = self.program.definitions.get(name, ()) or (None,)
-        if d is None or others or d.is_base:
+        if (d := self.program.whole(name)) is None:
             return False
         is_exp = isinstance(d.body, Op) and d.body.op == "exp"
         pair = difference(d.body.args[0] if is_exp and isinstance(d.body, Op) else d.body)

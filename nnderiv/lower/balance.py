@@ -30,6 +30,7 @@ from ..expr import (
     conjunction,
     conjuncts,
     factors,
+    has_reduction,
     map_children,
     neg,
     num,
@@ -90,8 +91,7 @@ def _subtracted(program: Program) -> Iterable[str]:
     named = [d.body for b in bodies for _, t in additive_terms(b) if isinstance(t, Read) for d in program.definitions.get(t.tensor, ())]
     terms = [t for b in [*bodies, *named] for s, t in additive_terms(b) if s < 0 and isinstance(t, Read)]
     # What makes P = exp(S − lse) a softmax does not cancel.
-    sums = {e.tensor for e in program.equations if isinstance(e.body, Reduce) and e.body.op == "logsumexp"}
-    return dict.fromkeys(t.tensor for t in terms if t.tensor in program.definitions and t.tensor not in sums)
+    return dict.fromkeys(t.tensor for t in terms if t.tensor in program.definitions and t.tensor not in program.lse)
 
 
 @dataclass(frozen=True)
@@ -151,11 +151,8 @@ def _exponential(program: Program, e: Expr) -> _Scores | None:
         found = _exponential(program, e.args[1])
         return found and replace(found, condition=conjunction([e.args[0], found.condition]))
     if isinstance(e, Read):
-        definitions = program.definitions.get(e.tensor, ())
-        if len(definitions) != 1 or definitions[0].is_base or any(isinstance(n, Reduce) for n in walk(definitions[0].body)):
-            return None
-        places = {str(name.name): sub for name, sub in zip(definitions[0].subs, e.subs, strict=True)}
-        return _exponential(program, subst_indices(definitions[0].body, places))
+        d = program.whole(e.tensor)
+        return None if d is None or has_reduction(d.body) else _exponential(program, d.at(e.subs))
     parts = factors(e)
     known = [_exponential(program, f) for f in parts] if len(parts) > 1 else []
     own = [x for x in known if x is not None]
@@ -214,8 +211,7 @@ class _Scaled:
         same = [e for e in forward.equations if e.body == Read(own.tensor, e.subs) and len(forward.definitions[e.tensor]) == 1]
         alias = next((e for e in same if forward.dims[e.tensor] == forward.dims[own.tensor]), None)
         if alias and own.tensor not in forward.outputs:  # P = E/Z, and Z is 1
-            places = {str(a.name): b for a, b in zip(own.subs, alias.subs, strict=True)}
-            old, own = own, alias.with_body(subst_indices(own.body, places))
+            old, own = own, alias.with_body(own.at(alias.subs))
             forward, backward = (self.reading(_renamed(p, old.tensor, own), own) for p in (forward, backward))
             return forward, backward
         return self.reading(forward, own), self.reading(backward, own)

@@ -25,7 +25,7 @@ from ..expr import (
 )
 from ..integer import Int
 from ..logarithms import never_positive
-from ..program import Equation
+from ..program import Equation, whole
 
 FINITE = ("+", "neg", "*", "tanh", "sigmoid", "relu", "softplus", "gelu", "silu", "abs", "sign", "sin", "cos", "erf")  # of finite arguments
 
@@ -56,8 +56,8 @@ class Facts:
     def zero_of(self, name: str) -> set[Expr]:
         if name not in self.zero:
             self.zero[name] = set()  # a recurrence asks for itself
-            definition = self.definitions.get(name, ())
-            self.zero[name] = self.needed(definition[0].body) if len(definition) == 1 and not definition[0].is_base else set()
+            d = whole(self.definitions.get(name, ()))
+            self.zero[name] = self.needed(d.body) if d is not None else set()
         return self.zero[name]
 
     def masks(self, e: Expr) -> Iterator[Expr]:
@@ -65,15 +65,15 @@ class Facts:
         if isinstance(e, Op) and e.op == "where" and e.args[2] == neg(INF):
             yield from conjuncts(e.args[0])
             yield from self.masks(e.args[1])
-        elif isinstance(e, Read) and len(definition := self.definitions.get(e.tensor, ())) == 1 and not definition[0].is_base:
-            yield from self.at(e, set(self.masks(definition[0].body)))
+        elif isinstance(e, Read) and (d := whole(self.definitions.get(e.tensor, ()))) is not None:
+            yield from self.at(e, set(self.masks(d.body)))
 
     def at(self, r: Read, conditions: set[Expr]) -> set[Expr]:
         """Conditions on a tensor's own indices as they are at a read of it."""
         if not conditions:
             return set()
         e = self.definitions[r.tensor][0]
-        values = {str(s.name): sub for s, sub in zip(e.subs, r.subs, strict=True) if s.name in e.ranges}
+        values = e.places(r.subs)
         return {subst_indices(c, values) for c in conditions if free_symbols(c) & set(e.ranges) <= values.keys()}
 
     def is_finite(self, e: Expr) -> bool:

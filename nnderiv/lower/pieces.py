@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from ..bounds import never_negative
-from ..expr import Expr, Read, bound_indices, ints, map_children, reads, subst_indices
+from ..expr import Expr, Read, bound_indices, ints, map_children, reads
 from ..fresh import Fresh
 from ..integer import Int
 from ..normal import positive_names
@@ -80,8 +80,7 @@ def inline_copies(program: Program, kept: Collection[str] = ()) -> Program:
     for e in program.equations:
         source = _copied(program, e)
         if source is not None and not (source.tensor in kept and not source.subs):
-            names = {str(s.name): t for s, t in zip(source.subs, e.body.subs, strict=True)}  # type: ignore[attr-defined]
-            body = subst_indices(source.body, names)
+            body = source.at(e.body.subs)  # type: ignore[attr-defined]
             ranges = {**e.ranges, **{i: source.ranges[i] for i in bound_indices(body)}}
             computed = replace(e, body=body, ranges=ranges)  # of e's tensor, other blocks may stand under the same subscripts
             equations = tuple(computed if x is e else x for x in program.equations if x is not source)
@@ -95,10 +94,9 @@ def _copied(program: Program, e: Equation) -> Equation | None:
     if not isinstance(e.body, Read) or e.body.tensor not in program.definitions or e.body.tensor in program.outputs:
         return None
     name = e.body.tensor
-    definition = program.definitions[name]
-    if len(definition) != 1 or definition[0].is_base or name in program.components or len(list(_readers(program, name))) != 1:
+    source, names = program.whole(name), [s.name for s in e.body.subs]
+    if source is None or name in program.components or len(list(_readers(program, name))) != 1:
         return None
-    source, names = definition[0], [s.name for s in e.body.subs]
     plain = all(n in e.ranges for n in names) and len(set(names)) == len(names)
     same = plain and all(e.ranges[str(n)] == source.ranges.get(str(s.name)) for n, s in zip(names, source.subs, strict=True))
     free = not set(bound_indices(source.body)) & e.ranges.keys()

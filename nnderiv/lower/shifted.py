@@ -47,7 +47,6 @@ from ..expr import (
     reads,
     signed,
     square_root,
-    subst_indices,
     walk,
     where,
 )
@@ -240,15 +239,14 @@ class _Shift:
 
     def definition(self, e: Expr) -> tuple[Expr, Expr]:
         """What is read as it is defined, and where, if it neither contracts anything nor may be infinite; else what is read itself."""
-        if not isinstance(e, Read) or len(found := self.program.definitions.get(e.tensor, ())) != 1 or found[0].is_base:
+        d = self.program.whole(e.tensor) if isinstance(e, Read) else None
+        if d is None or not isinstance(e, Read):
             return e, TRUE
-        (d,) = found
         if e.tensor not in self.simple:
             self.simple[e.tensor] = self.is_simple(d)
         if not self.simple[e.tensor]:
             return e, TRUE
-        places = {str(name.name): sub for name, sub in zip(d.subs, e.subs, strict=True)}
-        return subst_indices(d.body, places), conjunction(self.outside(e))
+        return d.at(e.subs), conjunction(self.outside(e))
 
     def outside(self, r: Read) -> list[Expr]:
         """The conditions under which a read is inside, without those that always hold."""
@@ -269,8 +267,7 @@ class _Shift:
         if any(isinstance(n, Reduce) for n in walk(d.body)):
             return False
         read = reads(self.at_index(d.body))
-        bodies = [x.body for r in read if r.tensor in self.program.unbounded for x in self.program.definitions[r.tensor]]
-        normal = all(isinstance(b, Reduce) and b.op == "logsumexp" for b in bodies)  # `normalised` takes care of it
+        normal = all(r.tensor in self.program.lse for r in read if r.tensor in self.program.unbounded)  # `normalised` takes care of it
         return normal and not any(readable(self.program.hulls[r.tensor], r.subs, d.ranges, self.positive) for r in read)
 
 

@@ -28,7 +28,6 @@ from ..expr import (
     num,
     product,
     reads,
-    subst_indices,
     where,
     without,
 )
@@ -124,16 +123,15 @@ class Indicators:
 
     def _mask_of(self, r: Read) -> list[Expr]:
         """c of exp(where(c, S, −∞) − lse), in the letters of the read; the scores may have a name."""
-        own = self.scope.program.definitions.get(r.tensor, ())
-        if len(own) != 1 or own[0].is_base or not isinstance(own[0].body, Op) or own[0].body.op != "exp":
+        own = self.scope.program.whole(r.tensor)
+        exp = own.at(r.subs) if own is not None else None
+        if not isinstance(exp, Op) or exp.op != "exp":
             return []
         found: list[Expr] = []
-        at = dict(zip(own[0].indices, r.subs, strict=True))
-        for sign, t in additive_terms(own[0].body.args[0]):
-            t = subst_indices(t, at)
-            named = self.scope.program.definitions.get(t.tensor, ()) if isinstance(t, Read) else ()
-            if isinstance(t, Read) and len(named) == 1 and not named[0].is_base:
-                t = subst_indices(named[0].body, dict(zip(named[0].indices, t.subs, strict=True)))
+        for sign, t in additive_terms(exp.args[0]):
+            named = self.scope.program.whole(t.tensor) if isinstance(t, Read) else None
+            if isinstance(t, Read) and named is not None:
+                t = named.at(t.subs)
             if sign > 0 and isinstance(t, Op) and t.op == "where" and t.args[2] == neg(INF):
                 found += _all_of(t.args[0])
         return found

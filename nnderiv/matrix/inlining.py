@@ -86,7 +86,7 @@ class Inlining:
         body = rebound(body, renamed)
         for i in bound_indices(d.body):
             ranges[renamed.get(i, i)] = d.ranges[i]
-        return subst_indices(body, {str(s.name): t for s, t in zip(d.subs, r.subs, strict=True) if s.name in d.ranges})
+        return subst_indices(body, d.places(r.subs))
 
 
 def uses(read: dict[int, Equation]) -> dict[str, int]:
