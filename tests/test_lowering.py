@@ -776,6 +776,14 @@ def test_a_recurrence_is_finite_if_each_step_is(text: str) -> None:
         assert facts.tensor_is_finite(first) == facts.tensor_is_finite("y") == RECURRENCES[text]
 
 
+@pytest.mark.parametrize("under", ["x[n]**4", "z[n]*(z[n] + N)", "abs(x[n])*relu(x[n])", "-(x[n]**2)*(-1)", "z[n] + 2", "x[n]**3", "z[n] - 1", "-z[n]"])
+def test_a_root_is_finite_if_what_is_under_it_is_never_negative(under: str) -> None:
+    program = nd.parse(f"x[N] -> y\nz[n] = x[n]**2\ny[n] = sqrt({under})")
+    facts = Facts(program.definitions, program.sizes, program.kinds)
+    values = [nd.evaluate(program, {"x": [x]})["y"][0] for x in (-2.0, -0.5, 0.0, 0.5, 2.0)]
+    assert facts.tensor_is_finite("y") == all(isinstance(v, float) and math.isfinite(v) or v == 0 for v in values)
+
+
 def test_the_steps_of_a_recurrence_stay_a_loop_when_their_number_is_known() -> None:
     for text in (GATED, "x[T,N] -> h\nh[t,n] = where(t == 2, x[t,n], tanh(h[t-1,n])*x[T-1-t,n]) for t < T"):
         assert "for t in range(3):" in body(text, "forward", sizes={"T": 3}) and "h[1] =" not in body(text, "forward", sizes={"T": 3})

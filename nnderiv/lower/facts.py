@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from fractions import Fraction
 
 from ..expr import (
     INF,
@@ -24,7 +23,7 @@ from ..expr import (
     subst_indices,
 )
 from ..integer import Int
-from ..logarithms import never_positive
+from ..logarithms import at_least_0, never_positive
 from ..program import Equation, whole
 
 FINITE = ("+", "neg", "*", "tanh", "sigmoid", "relu", "softplus", "gelu", "silu", "abs", "sign", "sin", "cos", "erf")  # of finite arguments
@@ -116,17 +115,12 @@ class Facts:
         return isinstance(e, Num) and e.value > 0 or isinstance(e, Const) and e != INF
 
     def is_at_least_0(self, e: Expr) -> bool:
-        """Finite, and a square, a magnitude, or a sum or multiple of such."""
+        """Finite, and at least 0 by what is written, there or where a tensor is defined."""
+        return self.is_finite(e) and at_least_0(e, self._is_never_negative)
+
+    def _is_never_negative(self, e: Expr) -> bool:
         if isinstance(e, Read):
-            return self.tensor_is_finite(e.tensor) and self._settled(e.tensor, self.at_least_0, self._is_never_below_0)
-        if isinstance(e, Reduce):
-            return e.op == "sum" and self.is_at_least_0(e.body)
-        if isinstance(e, Op) and e.op in ("+", "*"):
-            return all(self.is_at_least_0(x) for x in e.args)
-        if isinstance(e, Op) and e.op == "/":
-            return self.is_at_least_0(e.args[0]) and self.is_positive(e.args[1])
-        if isinstance(e, Op) and (e.op in ("relu", "softplus", "sigmoid", "abs") or e.op == "**" and e.args[1] == Num(Fraction(2))):
-            return self.is_finite(e.args[0])
+            return self._settled(e.tensor, self.at_least_0, self._is_never_below_0)
         return self.is_positive(e)
 
     def _is_never_below_0(self, name: str) -> bool:
