@@ -19,6 +19,7 @@ from itertools import permutations
 from itertools import product as cartesian
 from math import factorial, prod
 from operator import is_
+from typing import TypeGuard
 
 from .integer import Int, compact
 
@@ -27,10 +28,10 @@ NORMALISERS = ("softmax", "log_softmax")
 UNARY = ("exp", "log", "sqrt", "tanh", "sigmoid", "relu", "softplus", "gelu", "silu", "erf", "sin", "cos", "abs", "sign")
 BINARY_FUNCTIONS = ("max", "min")
 COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
+CONDITIONS = (*COMPARISONS, "and", "or", "not", "true", "false")
 # Derivatives that are not carried out; in steps only, not in the notation: of a summand by what it reads, of an element of a
 # tensor by an element that its equation reads, of the loss by an element of a tensor on which it depends.
 DERIVATIVES = ("partial", "whole", "total")
-ARITHMETIC = ("+", "-", "*", "/", "**")
 
 
 class Expr:
@@ -139,6 +140,10 @@ def where(condition: Expr, a: Expr, b: Expr) -> Expr:
     if a == b or condition == TRUE and not reads(b):
         return a
     return b if condition == FALSE and not reads(a) else Op("where", (condition, a, b))
+
+
+def is_condition(e: object) -> TypeGuard[Op]:
+    return isinstance(e, Op) and e.op in CONDITIONS
 
 
 def conjuncts(condition: Expr) -> tuple[Expr, ...]:
@@ -356,6 +361,11 @@ def additive_terms(e: Expr) -> list[tuple[int, Expr]]:
     if isinstance(e, Op) and e.op == "neg":
         return [(-s, t) for s, t in additive_terms(e.args[0])]
     return [(1, e)]
+
+
+def positive_terms(e: Expr) -> list[tuple[int, Expr]]:
+    """The same, a negative number as a positive one that is subtracted: a + (−2) gives +a, −2."""
+    return [(-s, num(-t.value)) if isinstance(t, Num) and t.value < 0 else (s, t) for s, t in additive_terms(e)]
 
 
 def signed(terms: list[tuple[int, Expr]]) -> Expr:

@@ -25,10 +25,12 @@ from .expr import (
     complement,
     factors,
     free_symbols,
+    has_reduction,
     integer,
     is_reciprocal,
     map_ints,
     num,
+    positive_terms,
     product,
     raised,
     reads,
@@ -168,7 +170,7 @@ def _times(f: Expr, x: Expr) -> Expr | None:
 
 def _quotient(e: Expr, x: Expr) -> Expr | None:
     """e/x, for e = x, e = −x, and 1 − t² over 1 − t or 1 + t."""
-    own, other = Counter(_signed_terms(e)), Counter(_signed_terms(x))
+    own, other = Counter(positive_terms(e)), Counter(positive_terms(x))
     if own == other:
         return ONE
     if own == Counter({(-s, t): n for (s, t), n in other.items()}):
@@ -176,11 +178,6 @@ def _quotient(e: Expr, x: Expr) -> Expr | None:
     root = square_root(complement(e) or ZERO)
     beside = next((s for s in (1, -1) if root and other == Counter([(1, ONE), (s, root)])), None)
     return None if root is None or beside is None else signed([(1, ONE), (-beside, root)])
-
-
-def _signed_terms(e: Expr) -> list[tuple[int, Expr]]:
-    """The terms of a sum, with the sign of a number before it."""
-    return [(-s, num(-t.value)) if isinstance(t, Num) and t.value < 0 else (s, t) for s, t in additive_terms(e)]
 
 
 def _power_of(e: Expr, x: Expr) -> int:
@@ -467,7 +464,7 @@ def _total(t: Expr, c: str, d: Equation, ctx: Context) -> Expr | None:
         known = _without_sum(plain[0], c, d, ctx)
         whole = Reduce("sum", (c,), plain[0]) if known.indices else known.body
         return product([whole if f is plain[0] else f for f in factors(t)])
-    if any(isinstance(n, Reduce) for n in walk(t)) and c in free_symbols(t):
+    if has_reduction(t) and c in free_symbols(t):
         return None
     if c not in free_symbols(t):
         count = integer(size)

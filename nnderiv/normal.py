@@ -181,7 +181,7 @@ class _Normaliser:
         exponents = [x for x, _ in added_exponentials(e)]
         if len(exponents) > 1 and any(isinstance(x, Reduce) and x.op == "logsumexp" for x in exponents) and e != self.equation.body:
             return self.name("log", map_children(self.scalar, e))
-        if isinstance(e, Op) and e.op in ("+", "neg", "*", "/") and any(_is_sum(t) for _, t in additive_terms(e)):
+        if isinstance(e, Op) and e.op in ("+", "neg", "*", "/") and any(_lone_sum(t) is not None for _, t in additive_terms(e)):
             return self.name("in", self.linear(e))
         return map_children(self.scalar, e)
 
@@ -256,7 +256,7 @@ class _Normaliser:
 
 
 def _lone_sum(e: Expr) -> Reduce | None:
-    """The sum in a number or size times a sum."""
+    """The sum or mean in one beside factors without tensors, as numbers and sizes are."""
     sums = [f for f in factors(e) if isinstance(f, Reduce) and f.op in ("sum", "mean")]
     others = [f for f in factors(e) if f not in sums]
     return sums[0] if len(sums) == 1 and not any(has_reduction(f) or reads(f) for f in others) else None
@@ -278,10 +278,3 @@ def _without(value: Int, element: Element) -> Int:
         return Int.atom(atom) if isinstance(atom, str) else rebuild(atom, tuple(_without(p, element) for p in parts(atom)))
 
     return value.map_atoms(replaced)
-
-
-def _is_sum(e: Expr) -> bool:
-    """Whether this term is a sum or mean, beside factors without tensors."""
-    parts = factors(e)
-    sums = [f for f in parts if isinstance(f, Reduce) and f.op in ("sum", "mean")]
-    return len(sums) == 1 and not any(has_reduction(f) or reads(f) for f in parts if f is not sums[0])

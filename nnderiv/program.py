@@ -203,9 +203,6 @@ class Program:
             found |= set(e.ranges)
         return frozenset(found)
 
-    def is_scalar(self, name: str) -> bool:
-        return not self.dims[name]
-
     def with_equations(self, equations: Iterable[Equation]) -> Program:
         """The program with these equations, of the same tensors; itself, with all that is known of it, if they are the same."""
         equations = tuple(equations)

@@ -31,6 +31,7 @@ from .expr import (
     compare,
     factors,
     integer,
+    is_condition,
     map_children,
     mul,
     neg,
@@ -84,15 +85,11 @@ def leaves(e: Expr) -> list[Expr]:
     pending = [e]
     while pending:
         node = pending.pop()
-        if isinstance(node, Read | IntValue) or _is_condition(node):
+        if isinstance(node, Read | IntValue) or is_condition(node):
             found[node] = None
         elif isinstance(node, Op):
             pending.extend(reversed(children(node)))
     return list(found)
-
-
-def _is_condition(e: Expr) -> bool:
-    return isinstance(e, Op) and e.op in ("<", "<=", ">", ">=", "==", "!=", "and", "or", "not", "true", "false")
 
 
 @cache

@@ -124,7 +124,7 @@ def _scores(program: Program, z: Equation) -> _Scores | None:
     if z.is_base or len(program.definitions[z.tensor]) > 1 or not (isinstance(z.body, Reduce) and z.body.op == "sum"):
         return None
     found = _exponential(program, z.body.body)
-    if found is None or any(isinstance(n, Reduce) for n in walk(found.scores)):
+    if found is None or has_reduction(found.scores):
         return None
     if found.weights and not _is_scaled(program, z):
         return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from ..conditions import OPPOSITE, TURNED, turned
@@ -20,6 +19,7 @@ from ..expr import (
     add,
     additive_terms,
     conjunction,
+    conjuncts,
     factors,
     ints,
     map_children,
@@ -96,7 +96,7 @@ class Indicators:
 
     def _masked(self, condition: Expr, a: Expr) -> Expr:
         """[c] a with the conditions on places as a matrix M of zeros and ones; not those outside of which a factor of a is 0."""
-        parts = [c for c in _all_of(condition) if c not in self._zero_unless(a)]
+        parts = [c for c in conjuncts(condition) if c not in self._zero_unless(a)]
         if not parts:
             return a
         places_ = [c for c in parts if self.is_of_places(c) and not self._is_delta(c)]
@@ -133,7 +133,7 @@ class Indicators:
             if isinstance(t, Read) and named is not None:
                 t = named.at(t.subs)
             if sign > 0 and isinstance(t, Op) and t.op == "where" and t.args[2] == neg(INF):
-                found += _all_of(t.args[0])
+                found += conjuncts(t.args[0])
         return found
 
     def _mask(self, value: Expr, condition: Expr) -> Expr:
@@ -172,11 +172,6 @@ def _three(e: Expr) -> list[tuple[Expr, Expr]] | None:
     if z == ZERO or not isinstance(condition, Op) or not _is_tie_of(condition, where(tie, ONE, ZERO)):
         return None
     return [(condition, x), (tie, y), (Op(TURNED[condition.op], condition.args), z)]
-
-
-def _all_of(condition: Expr) -> Sequence[Expr]:
-    """The conditions that one with `and` joins."""
-    return condition.args if isinstance(condition, Op) and condition.op == "and" else (condition,)
 
 
 def _elements(e: Expr) -> list[Element]:
