@@ -8,7 +8,7 @@ from functools import partial
 from math import gcd
 
 from .bounds import inside, never_negative
-from .conditions import divisible
+from .conditions import between, divisible
 from .expr import (
     INF,
     ONE,
@@ -21,7 +21,6 @@ from .expr import (
     Reduce,
     add,
     additive_terms,
-    compare,
     complement,
     factors,
     free_symbols,
@@ -62,7 +61,7 @@ def contract_delta(term: Term, dims: Ranges, ctx: Context) -> Term:
             rest = term.conditions[:k] + term.conditions[k + 1 :]
             indices = {i: s for i, s in term.indices.items() if i != name}
             bare = Term(indices, rest, term.body, (*term.spare, (name, r))).subst({name: value})
-            return Term(indices, (*bare.conditions, compare("<=", r.lo, value), compare("<", value, r.hi)), bare.body, bare.spare)
+            return Term(indices, (*bare.conditions, *between(r, value)), bare.body, bare.spare)
     return term
 
 

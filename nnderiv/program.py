@@ -31,6 +31,7 @@ from .expr import (
     factors,
     head,
     ints,
+    map_children,
     reads,
     subst_indices,
     tensors,
@@ -323,6 +324,19 @@ class Program:
 
     def _repr_latex_(self) -> str:
         return f"$$\n{self.latex()}\n$$"
+
+
+def rename_tensors(program: Program, names: dict[str, str]) -> Program:
+    """The same program with other names for some of its tensors."""
+
+    def rename(e: Expr) -> Expr:
+        if isinstance(e, Read):
+            return Read(names.get(e.tensor, e.tensor), e.subs)
+        return map_children(rename, e)
+
+    equations = tuple(replace(e, tensor=names.get(e.tensor, e.tensor), body=rename(e.body)) for e in program.equations)
+    return replace(program, outputs=tuple(names.get(o, o) for o in program.outputs), equations=equations,
+                   shapes={names.get(n, n): s for n, s in program.shapes.items()})
 
 
 def whole(definitions: Sequence[Equation]) -> Equation | None:

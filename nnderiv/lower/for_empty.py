@@ -11,11 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ..derivative import rename_tensors
 from ..expr import Expr, Op, Reduce, conjunction, conjuncts, map_children, map_ints, nothing, own_reads, walk, where
 from ..integer import Int
 from ..normal import normalise
-from ..program import Equation, Program
+from ..program import Equation, Program, rename_tensors
 
 Sum = tuple[str, tuple[str, ...]]  # the operation and the indices of a reduction
 

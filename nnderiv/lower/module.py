@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from ..derivative import Gradients, differentiate, rename_tensors
+from ..derivative import Gradients, differentiate
 from ..expr import walk
 from ..fresh import Fresh
 from ..integer import Int, compact
 from ..learned import learned
-from ..program import Equation, Input, Program
+from ..program import Equation, Input, Program, rename_tensors
 from . import cost, layout, specialise
 from .apart import apart
 from .arrays import Storage, span, tuple_text

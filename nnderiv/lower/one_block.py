@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..bounds import never_negative
-from ..conditions import facts
+from ..conditions import between, facts
 from ..expr import ZERO, Expr, Reduce, compare, conjunction, guarded_factors, map_children, product, subst_indices, where
 from ..integer import Int
 from ..normal import positive_names
@@ -43,7 +43,7 @@ def _picked(program: Program, node: Reduce, ranges: Ranges, positive: frozenset[
     values = {h: top // least}
     kept = [compare("<=", Int.of(1), size)] if least != size else []
     if ranges[h] not in axes_at(program, Int.symbol(h), parts):  # no read is outside where h is
-        kept += [compare("<=", ranges[h].lo, values[h]), compare("<", values[h], ranges[h].hi)]
+        kept += between(ranges[h], values[h])
     kept += [subst_indices(c, values) for c in conditions if c not in given]
     body = where(conjunction(kept), product([subst_indices(f, values) for f in parts]), ZERO)
     left = tuple(i for i in node.indices if i != h)
