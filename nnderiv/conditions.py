@@ -4,7 +4,7 @@
 >>> from nnderiv.integer import Int
 >>> i, n = Int.symbol("i"), Int.symbol("n")
 >>> facts(compare("<", i, n))
-[-i + n - 1]
+[n - i - 1]
 """
 
 from __future__ import annotations
