@@ -185,15 +185,15 @@ def backward(residuals, *, dh, dc):
     np.subtract(1, difog_in_pre3, out=difog_in_pre3)  # (T, N, H)
     # difog_in_pre4[t,n,k] = ifo[t,2,n,k]*(1 - ifo[t,2,n,k])
     difog_in_pre4 = ifo[:, 2]*(1 - ifo[:, 2])       # (T, N, H)
-    dh_total = np.zeros((T + 1, N, H), dtype)  # dh_total[-1, 0, 0] stands first
     difog_in = np.zeros((T + 1, N, 4, H), dtype)
     dc_total_carry = np.zeros((T + 1, N, H), dtype)
     Wifog_flat = Wifog.reshape(4*H, H)
     for t in range(T - 1, -1, -1):
         # dh_total[t,n,k] = dh[t,n,k] + sum[q,l](difog_in[t+1,n,q,l]*Wifog[q,l,k])
-        np.add(dh[t], difog_in[t + 1].reshape(N, 4*H) @ Wifog_flat, out=dh_total[t + 1])  # (N, H)
+        dh_total = difog_in[t + 1].reshape(N, 4*H) @ Wifog_flat
+        dh_total += dh[t]                           # (N, H)
         # dc_total[t,n,k] = dc[t,n,k] + dh_total[t,n,k]*dc_total_pre[t,n,k] + dc_total_carry[t+1,n,k]
-        dc_total = dc[t] + dh_total[t + 1]*dc_total_pre[t] + dc_total_carry[t + 1]  # (N, H)
+        dc_total = dc[t] + dh_total*dc_total_pre[t] + dc_total_carry[t + 1]  # (N, H)
         # di[t,n,k] = dc_total[t,n,k]*g[t,n,k]
         di = dc_total*g[t]                          # (N, H)
         # difog_in[t,n,0,k] = di[t,n,k]*difog_in_pre[t,n,k]
@@ -209,16 +209,14 @@ def backward(residuals, *, dh, dc):
         # difog_in[t,n,3,k] = dg[t,n,k]*difog_in_pre3[t,n,k]
         np.multiply(dg, difog_in_pre3[t], out=difog_in[t, :, 3])  # (N, H)
         # do[t,n,k] = dh_total[t,n,k]*h_tanh[t,n,k]
-        do = dh_total[t + 1]*h_tanh[t]              # (N, H)
+        do = np.multiply(dh_total, h_tanh[t], out=dh_total)  # (N, H)
         # difog_in[t,n,2,k] = do[t,n,k]*difog_in_pre4[t,n,k]
         np.multiply(do, difog_in_pre4[t], out=difog_in[t, :, 2])  # (N, H)
-    # dh_total[-1,n,k] = sum[q,l](difog_in[0,n,q,l]*Wifog[q,l,k])
-    np.matmul(difog_in[0].reshape(N, 4*H), Wifog.reshape(4*H, H), out=dh_total[0])  # (N, H)
     # dx[t,n,j] = sum[q,k](difog_in[t,n,q,k]*Uifog[q,k,j])
     difog_in_flat = difog_in[:T].reshape(T*N, 4*H)
     dx = (difog_in_flat @ Uifog.reshape(4*H, I)).reshape(T, N, I)  # (T, N, I)
-    # dh0[n,k] = dh_total[-1,n,k]
-    dh0 = dh_total[0].copy()                        # (N, H)
+    # dh0[n,k] = sum[q,l](difog_in[0,n,q,l]*Wifog[q,l,k])
+    dh0 = difog_in[0].reshape(N, 4*H) @ Wifog.reshape(4*H, H)  # (N, H)
     # dc0[n,k] = dc_total_carry[0,n,k]
     dc0 = dc_total_carry[0].copy()                  # (N, H)
     # dUifog[q,k,j] = sum[t,n](difog_in[t,n,q,k]*x[t,n,j])

@@ -67,6 +67,12 @@ def extreme(e: Int, ranges: Mapping[str, Range], upper: bool, positive: Collecti
 
 def never_ends_early(size: Int, sizes: Collection[str], positive: Collection[str]) -> bool:
     """Whether the size of a range is never negative, even where some of these sizes are 0: T is not, T − 1 may be."""
+    return _never_ends_early(size, frozenset(sizes), frozenset(positive))
+
+
+@lru_cache(maxsize=4096)
+def _never_ends_early(size: Int, sizes: frozenset[str], positive: frozenset[str]) -> bool:
+    """The same: every array asks for its few sizes again and again."""
     return never_negative(size.subst(one_less(n for n in sizes if n in size.symbols())), {}, positive)
 
 

@@ -4,19 +4,25 @@
 >>> from nnderiv.integer import Int
 >>> i, n = Int.symbol("i"), Int.symbol("n")
 >>> facts(compare("<", i, n))
-[-i + n - 1]
+[n - i - 1]
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .expr import ZERO, Expr, IntValue, Op, add, additive_terms, conjunction, conjuncts, factors, product, reads, where
+from .bounds import Range
+from .expr import ZERO, Expr, IntValue, Op, add, additive_terms, compare, conjunction, conjuncts, factors, product, reads, where
 from .integer import Int, Mod
 
 OPPOSITE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
 
 TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
+
+
+def between(r: Range, value: Int) -> list[Expr]:
+    """lo ≤ value and value < hi, as far as that is not plain."""
+    return [compare("<=", r.lo, value), compare("<", value, r.hi)]
 
 
 def facts(c: Expr) -> list[Int]:

@@ -21,6 +21,7 @@ from math import isinf
 from random import Random
 from typing import Any
 
+from .conditions import between
 from .degree import Degree, chance, of_difference
 from .degree import plain as value_of
 from .draw import MODES, Sample, draw, flat, how_many, nested, number, sum_fact
@@ -37,7 +38,6 @@ from .expr import (
     Reduce,
     add,
     additive_terms,
-    compare,
     conjunction,
     factors,
     free_symbols,
@@ -181,7 +181,7 @@ class _Confirmation:
     def inside(self, body: Read, letters: Sequence[str], base: Equation, axes: Sequence[Range]) -> Expr:
         """The weight at a base case: v there if that place is one of the tensor's own, and 0 else."""
         at = dict(zip(letters, base.subs, strict=True))
-        holds = [c for s, r in zip(base.subs, axes, strict=True) for c in (compare("<=", r.lo, s), compare("<", s, r.hi))]
+        holds = [c for s, r in zip(base.subs, axes, strict=True) for c in between(r, s)]
         return where(conjunction(holds), subst_indices(body, at), ZERO)
 
     def contracted(self, e: Equation, term: Expr) -> str | None:

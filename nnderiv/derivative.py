@@ -12,12 +12,14 @@ The law that holds between the programs: for all v and w, ⟨J v, w⟩ = ⟨v, J
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import permutations
 
 from . import arguments
-from .bounds import inside, outside
+from .bounds import inside
+from .cases import where_it_rules
+from .conditions import between
 from .errors import DerivationError
 from .expr import (
     ONE,
@@ -57,7 +59,7 @@ from .integer import Int
 from .laws_of_conditions import settle_divisions
 from .laws_of_sums import divided_by, never_zero
 from .normal import normalise, positive_names, readable
-from .program import Equation, Input, Program, Range, Ranges, infinite
+from .program import Equation, Input, Program, Range, Ranges, infinite, rename_tensors
 from .ranges import accesses
 from .scalar import partial
 from .shares import Shares
@@ -531,44 +533,8 @@ class _Reverse:
                 r = ranges[name]
                 if solved[name].name is not None and ranges_of_targets.get(str(solved[name].name)) == r:
                     continue  # the target runs over the same range
-                yield compare("<=", r.lo, solved[name])
-                yield compare("<", solved[name], r.hi)
-        if not e.is_base:
-            for base in self.program.definitions[e.tensor]:
-                yield from self._hole(e, base, values)
-        else:
-            yield from self._overruled(e, values)
-
-    def _hole(self, e: Equation, base: Equation, values: dict[str, Int]) -> Iterator[Expr]:
-        """not (i is where the base case rules), unless the general range excludes that already."""
-        if not base.is_base:
-            return
-        at = [(i, s) for i, s in zip(e.indices, base.subs, strict=True) if s.name not in base.ranges]
-        if any(outside(s, e.ranges[i], {}, self.positive) for i, s in at):
-            return
-        places = [compare("==", values[i], s) for i, s in at]
-        for i, s in zip(e.indices, base.subs, strict=True):
-            if s.name in base.ranges and base.ranges[str(s.name)] != e.ranges[i]:
-                r = base.ranges[str(s.name)]
-                places += [compare("<=", r.lo, values[i]), compare("<", values[i], r.hi)]
-        yield Op("not", (conjunction(places),))
-
-    def _overruled(self, e: Equation, values: dict[str, Int]) -> Iterator[Expr]:
-        """A base case gives way to a more literal one (D[i,0] to D[0,0]), or to an earlier one that is as literal."""
-        for other in self.program.definitions[e.tensor]:
-            if other is e:
-                return
-            if not other.is_base:
-                continue
-            places: list[Expr] = []
-            for mine, theirs in zip(e.subs, other.subs, strict=True):
-                here = mine.subst(values)
-                if theirs.name in other.ranges:
-                    r = other.ranges[str(theirs.name)]
-                    places += [compare("<=", r.lo, here), compare("<", here, r.hi)]
-                else:
-                    places.append(compare("==", here, theirs))
-            yield Op("not", (conjunction(places),))
+                yield from between(r, solved[name])
+        yield from where_it_rules(self.program, e, values, self.positive)
 
     def _protect(self, term: Term, e: Equation, at: dict[str, Int], ranges: Ranges) -> Term:
         """A read outside a reduction counts as 0 where it is out of range; inside the new sum the position would be dropped.
@@ -721,18 +687,3 @@ def _is_trivial(body: Expr) -> bool:
     plain = [f.args[1] if isinstance(f, Op) and is_reciprocal(f) else f for f in parts]
     plain = [f.args[0] if isinstance(f, Op) and f.op == "**" and isinstance(f.args[1], Num) else f for f in plain]
     return len(reads(body)) <= 1 and all(isinstance(f, Read | Num | IntValue) or not reads(f) for f in plain)
-
-
-def rename_tensors(program: Program, names: dict[str, str]) -> Program:
-    """The same program with other names for some of its tensors."""
-
-    def rename(e: Expr) -> Expr:
-        if isinstance(e, Read):
-            return Read(names.get(e.tensor, e.tensor), e.subs)
-        return map_children(rename, e)
-
-    equations = tuple(replace(e, tensor=names.get(e.tensor, e.tensor), body=rename(e.body)) for e in program.equations)
-    return replace(program, outputs=tuple(names.get(o, o) for o in program.outputs), equations=equations,
-                   shapes={names.get(n, n): s for n, s in program.shapes.items()})
-
-

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import NoReturn, TypeGuard
+from typing import NoReturn
 
 from . import elsewhere
 from .errors import NotationError
@@ -28,6 +28,7 @@ from .expr import (
     children,
     compare,
     conjunction,
+    is_condition,
     mul,
     neg,
     num,
@@ -38,7 +39,6 @@ from .notation import Bound, Node, Statement, Syntax, Token, check_name
 from .program import Equation, Input
 
 MAX_EXPRESSION_DEPTH, MAX_POWER = 120, 1000
-_CONDITIONS = ("<", "<=", ">", ">=", "==", "!=", "and", "or", "not", "true", "false")
 _JOINED = {"==": "(a and b) or (not a and not b)", "!=": "(a and not b) or (b and not a)"}
 _ROLE = {"tensor": "a tensor", "int tensor": "an integer tensor", "size": "a size", "parameter": "an integer parameter",
          "index": "an index"}
@@ -80,10 +80,6 @@ class Names:
 
     def fail(self, reason: str, repair: str, position: int) -> NoReturn:
         raise NotationError(reason, repair, self.text, position)
-
-
-def _is_condition(value: Int | Expr) -> TypeGuard[Op]:
-    return isinstance(value, Op) and value.op in _CONDITIONS
 
 
 def _count(k: int, what: str) -> str:
@@ -282,7 +278,7 @@ class _Elaborator:
 
     def condition(self, node: Node) -> Expr:
         value = self.value(node)
-        if _is_condition(value):
+        if is_condition(value):
             return value
         self.fail("A condition is needed here.", "Compare with something: x > 0, j <= i.", node.position)
 
@@ -442,7 +438,7 @@ class _Elaborator:
             if value.is_constant:
                 return num(value.constant)
             return neg(IntValue(-value)) if all(c < 0 for c in value.terms.values()) else IntValue(value)
-        if _is_condition(value):
+        if is_condition(value):
             self.fail("A condition stands where a number is needed.",
                       "Write where(condition, 1, 0), or join conditions with and, or, not.", node.position)
         return value
@@ -497,7 +493,7 @@ class _Elaborator:
         found = []
         for k, operator in enumerate(node.value):
             a, b = values[k], values[k + 1]
-            if _is_condition(a) and _is_condition(b):
+            if is_condition(a) and is_condition(b):
                 self.fail(f"Conditions are joined by and, or, not; {operator} compares numbers.",
                           f"For (a) {operator} (b) write {_JOINED.get(operator, 'where(a, 1, 0) and where(b, 1, 0) as its operands')}.",
                           node.parts[k].position)

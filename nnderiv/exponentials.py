@@ -49,7 +49,7 @@ from .expr import (
     where,
 )
 from .integer import Int
-from .logarithms import Logarithms, Tensors, beside_one, exponential, log_of_sum, scaled_exponential
+from .logarithms import Logarithms, Tensors, exponential, log_of_sum, power_beside_one, scaled_exponential
 from .program import Equation, Program, Ranges
 from .saturation import saturated
 
@@ -128,7 +128,7 @@ class Exponentials:
         Or 1 ± t or 1 − t² for such values of tanh: their gradients cancel that.
         """
         other = complement(e)
-        beside = beside_one(e)
+        beside = power_beside_one(e)
         if beside is not None and isinstance(t := beside[2], Read) and t.tensor not in self.logs.tensors.asked:
             formula = self.logs.opened(t)
             if isinstance(formula, Op) and formula.op == "tanh":

@@ -19,6 +19,7 @@ from itertools import permutations
 from itertools import product as cartesian
 from math import factorial, prod
 from operator import is_
+from typing import TypeGuard
 
 from .integer import Int, compact
 
@@ -27,10 +28,10 @@ NORMALISERS = ("softmax", "log_softmax")
 UNARY = ("exp", "log", "sqrt", "tanh", "sigmoid", "relu", "softplus", "gelu", "silu", "erf", "sin", "cos", "abs", "sign")
 BINARY_FUNCTIONS = ("max", "min")
 COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
+CONDITIONS = (*COMPARISONS, "and", "or", "not", "true", "false")
 # Derivatives that are not carried out; in steps only, not in the notation: of a summand by what it reads, of an element of a
 # tensor by an element that its equation reads, of the loss by an element of a tensor on which it depends.
 DERIVATIVES = ("partial", "whole", "total")
-ARITHMETIC = ("+", "-", "*", "/", "**")
 
 
 class Expr:
@@ -141,6 +142,10 @@ def where(condition: Expr, a: Expr, b: Expr) -> Expr:
     return b if condition == FALSE and not reads(a) else Op("where", (condition, a, b))
 
 
+def is_condition(e: object) -> TypeGuard[Op]:
+    return isinstance(e, Op) and e.op in CONDITIONS
+
+
 def conjuncts(condition: Expr) -> tuple[Expr, ...]:
     """The conditions that hold together where this one holds."""
     return condition.args if isinstance(condition, Op) and condition.op == "and" else (condition,)
@@ -244,7 +249,16 @@ def replace(e: Expr, table: Mapping[Expr, Expr]) -> Expr:
 
 def reads(e: Expr) -> list[Read]:
     """Reads of real tensors, in order, each as often as it is written."""
-    return [n for n in walk(e) if isinstance(n, Read)]
+    found, pending = [], [e]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, Read):
+            found.append(node)
+        elif isinstance(node, Op):
+            pending.extend(node.args[::-1])
+        elif isinstance(node, Reduce):
+            pending.append(node.body)
+    return found
 
 
 def own_reads(e: Expr) -> list[tuple[str, tuple[Int, ...]]]:
@@ -349,15 +363,26 @@ def additive_terms(e: Expr) -> list[tuple[int, Expr]]:
     return [(1, e)]
 
 
+def positive_terms(e: Expr) -> list[tuple[int, Expr]]:
+    """The same, a negative number as a positive one that is subtracted: a + (−2) gives +a, −2."""
+    return [(-s, num(-t.value)) if isinstance(t, Num) and t.value < 0 else (s, t) for s, t in additive_terms(e)]
+
+
 def signed(terms: list[tuple[int, Expr]]) -> Expr:
     """The inverse of additive_terms."""
     return add([t if s > 0 else neg(t) for s, t in terms])
 
 
-def complement(e: Expr) -> Expr | None:
-    """x of 1 − x."""
+def beside_one(e: Expr) -> tuple[int, Expr] | None:
+    """(s, x) of 1 + s x, its terms in either order, where s is 1 or −1."""
     terms = additive_terms(e)
-    return terms[1][1] if len(terms) == 2 and terms[0] == (1, ONE) and terms[1][0] < 0 else None
+    return terms[terms[0] == (1, ONE)] if len(terms) == 2 and (1, ONE) in terms else None
+
+
+def complement(e: Expr) -> Expr | None:
+    """x of 1 − x, its terms in either order."""
+    found = beside_one(e)
+    return found[1] if found is not None and found[0] < 0 else None
 
 
 def square_root(e: Expr) -> Expr | None:

@@ -82,12 +82,13 @@ def _atom_key(atom: Atom) -> tuple[bool, str]:
 class Int:
     """An integer polynomial over atoms; immutable; the order of its terms is kept for printing only."""
 
-    __slots__ = ("_hash", "_symbols", "terms")
+    __slots__ = ("_hash", "_symbols", "_text", "terms")
 
     def __init__(self, terms: Mapping[Monomial, int]):
         self.terms: dict[Monomial, int] = {m: c for m, c in terms.items() if c}
         self._hash: int | None = None
         self._symbols: frozenset[str] | None = None
+        self._text: str | None = None
 
     # -- construction ------------------------------------------------------------------------------------------------
     @staticmethod
@@ -231,7 +232,10 @@ class Int:
     @property
     def name(self) -> str | None:
         """The name, where this is a plain name."""
-        return lone if isinstance(lone := self.lone, str) else None
+        if len(self.terms) != 1:
+            return None
+        ((monomial, c),) = self.terms.items()
+        return monomial[0] if c == len(monomial) == 1 and isinstance(monomial[0], str) else None
 
     @property
     def lone(self) -> Atom | None:
@@ -261,6 +265,8 @@ class Int:
 
     def split(self, name: str) -> tuple[Int, Int] | None:
         """(coefficient, rest) with self = coefficient·name + rest; None where name occurs otherwise than linearly."""
+        if name not in self.symbols():
+            return Int.of(0), self
         coefficient: dict[Monomial, int] = {}
         rest: dict[Monomial, int] = {}
         for m, c in self.terms.items():
@@ -312,12 +318,13 @@ class Int:
     # -- text --------------------------------------------------------------------------------------------------------
     def __str__(self) -> str:
         """In the notation (and in Python): positive terms first, then negative ones, the constant last."""
-        order = sorted(self.terms.items(), key=lambda t: (t[0] == (), t[1] < 0))
-        text = ""
-        for monomial, c in order:
-            body = _monomial_text(abs(c), monomial, bare=bool(text) or c > 0)
-            text += (f" - {body}" if c < 0 else f" + {body}") if text else (f"-{body}" if c < 0 else body)
-        return text or "0"
+        if self._text is None:
+            text = ""
+            for monomial, c in sorted(self.terms.items(), key=lambda t: (t[0] == (), t[1] < 0)):
+                body = _monomial_text(abs(c), monomial, bare=bool(text) or c > 0)
+                text += (f" - {body}" if c < 0 else f" + {body}") if text else (f"-{body}" if c < 0 else body)
+            self._text = text or "0"
+        return self._text
 
     __repr__ = __str__
 

@@ -478,19 +478,12 @@ def _comparison(e: Op, bounds: Bounds) -> Piece:
     """a ≤ b; that m divides a, where its remainder is compared with 0; a < 1 for 1 − a > 0."""
     e = turned(e)
     a, b = e.args
-    if e.op in ("==", "!=") and b == IntValue(Int.of(0)) and isinstance(a, IntValue) and (found := _remainder(a.value)):
+    if e.op in ("==", "!=") and b == IntValue(Int.of(0)) and isinstance(a, IntValue) and isinstance(found := a.value.lone, Mod):
         sign = r"\mid" if e.op == "==" else r"\nmid"
         return Piece(
             f"{int_piece(found.bottom).within(FRACTION)} {sign} {int_piece(found.top).within(SUM)}", COMPARISON
         )
     return Piece(f"{tex(a, bounds).within(SUM)} {RELATION[e.op]} {tex(b, bounds).within(SUM)}", COMPARISON)
-
-
-def _remainder(value: Int) -> Mod | None:
-    if len(value.terms) != 1:
-        return None
-    ((monomial, c),) = value.terms.items()
-    return monomial[0] if c == 1 and len(monomial) == 1 and isinstance(monomial[0], Mod) else None
 
 
 def _and(e: Op, bounds: Bounds) -> Piece:

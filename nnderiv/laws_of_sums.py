@@ -8,7 +8,7 @@ from functools import partial
 from math import gcd
 
 from .bounds import inside, never_negative
-from .conditions import divisible
+from .conditions import between, divisible
 from .expr import (
     INF,
     ONE,
@@ -21,14 +21,15 @@ from .expr import (
     Reduce,
     add,
     additive_terms,
-    compare,
     complement,
     factors,
     free_symbols,
+    has_reduction,
     integer,
     is_reciprocal,
     map_ints,
     num,
+    positive_terms,
     product,
     raised,
     reads,
@@ -39,7 +40,8 @@ from .expr import (
 )
 from .integer import FloorDiv, Int
 from .laws_of_terms import common_factor, is_negative, merge_equal
-from .program import Equation, Range, Ranges
+from .logarithms import power_beside_one
+from .program import Equation, Range, Ranges, whole
 from .terms import Context, Term, may_leave
 
 MANY = 16  # terms of an expanded product; more would be no simplification
@@ -59,7 +61,7 @@ def contract_delta(term: Term, dims: Ranges, ctx: Context) -> Term:
             rest = term.conditions[:k] + term.conditions[k + 1 :]
             indices = {i: s for i, s in term.indices.items() if i != name}
             bare = Term(indices, rest, term.body, (*term.spare, (name, r))).subst({name: value})
-            return Term(indices, (*bare.conditions, compare("<=", r.lo, value), compare("<", value, r.hi)), bare.body, bare.spare)
+            return Term(indices, (*bare.conditions, *between(r, value)), bare.body, bare.spare)
     return term
 
 
@@ -167,7 +169,7 @@ def _times(f: Expr, x: Expr) -> Expr | None:
 
 def _quotient(e: Expr, x: Expr) -> Expr | None:
     """e/x, for e = x, e = −x, and 1 − t² over 1 − t or 1 + t."""
-    own, other = Counter(_signed_terms(e)), Counter(_signed_terms(x))
+    own, other = Counter(positive_terms(e)), Counter(positive_terms(x))
     if own == other:
         return ONE
     if own == Counter({(-s, t): n for (s, t), n in other.items()}):
@@ -175,11 +177,6 @@ def _quotient(e: Expr, x: Expr) -> Expr | None:
     root = square_root(complement(e) or ZERO)
     beside = next((s for s in (1, -1) if root and other == Counter([(1, ONE), (s, root)])), None)
     return None if root is None or beside is None else signed([(1, ONE), (-beside, root)])
-
-
-def _signed_terms(e: Expr) -> list[tuple[int, Expr]]:
-    """The terms of a sum, with the sign of a number before it."""
-    return [(-s, num(-t.value)) if isinstance(t, Num) and t.value < 0 else (s, t) for s, t in additive_terms(e)]
 
 
 def _power_of(e: Expr, x: Expr) -> int:
@@ -214,7 +211,7 @@ def _distributed(parts: list[Expr], known: list[Expr]) -> list[Expr]:
         if len(terms) < 2:
             continue
         others = parts[:k] + parts[k + 1 :]
-        before = [[num(s), *others, *factors(t)] for s, t in terms]
+        before = [[f for f in (num(s), *others, *factors(t)) if f != ONE] for s, t in terms]
         after = [without_pairs(p, known) for p in before]
         shorter = [len(a) < len(b) for a, b in zip(after, before, strict=True)]
         if all(shorter) or any(shorter) and _length(_sum([product(a) for a in after])) < _length(product(parts)):
@@ -270,19 +267,16 @@ def never_zero(e: Expr, ctx: Context) -> bool:
         return e.value != 0 if isinstance(e, Num) else never_negative(e.value - 1, {}, ctx.positive)
     if isinstance(e, Op) and e.op == "sqrt":
         return never_zero(e.args[0], ctx)
-    if (x := complement(e)) is not None:
-        root = square_root(x)
-        return _is_value_of(x, ("sigmoid", "tanh"), ctx) or root is not None and _is_value_of(root, ("tanh",), ctx)
-    if len(terms := additive_terms(e)) == 2 and (1, ONE) in terms:
-        sign, x = terms[terms[0] == (1, ONE)]
-        return sign > 0 and _is_value_of(x, (*POSITIVE, "tanh"), ctx)
+    if (beside := power_beside_one(e)) is not None:
+        sign, _, x = beside
+        return _is_value_of(x, ("sigmoid", "tanh") if sign < 0 else (*POSITIVE, "tanh"), ctx)
     return _is_value_of(e, POSITIVE, ctx)
 
 
 def _is_value_of(e: Expr, functions: tuple[str, ...], ctx: Context) -> bool:
     if isinstance(e, Read):
-        definitions = ctx.program.definitions.get(e.tensor, ())
-        return len(definitions) == 1 and not definitions[0].is_base and _is_value_of(definitions[0].body, functions, ctx)
+        d = ctx.program.whole(e.tensor)
+        return d is not None and _is_value_of(d.body, functions, ctx)
     return isinstance(e, Op) and e.op in functions and _is_finite(e.args[0], ctx)
 
 
@@ -314,11 +308,9 @@ def _differences(e: Expr) -> Iterator[tuple[Read, Read]]:
 
 def _mean_of(y: Read, m: Read, indices: Ranges, dims: Ranges, ctx: Context) -> list[str]:
     """The bound letters over which m is the mean of y, over all or over groups, as of y[4·q + c]; none if it is not."""
-    definitions = ctx.program.definitions.get(m.tensor, ())
-    axes = ctx.axes(m.tensor)
-    if len(definitions) != 1 or definitions[0].is_base or axes is None or not all(s.name for s in m.subs):
+    d, axes = ctx.program.whole(m.tensor), ctx.axes(m.tensor)
+    if d is None or axes is None or not all(s.name for s in m.subs):
         return []
-    (d,) = definitions
     parts = factors(d.body)
     total = next((f for f in parts if isinstance(f, Reduce) and f.op == "sum" and isinstance(f.body, Read)), None)
     if total is None or not isinstance(total.body, Read) or total.body.tensor != y.tensor:
@@ -426,10 +418,9 @@ def _total_along(name: str, axis: int, ctx: Context) -> tuple[Reduce, Expr] | No
 
 
 def _defined_total(name: str, axis: int, ctx: Context) -> tuple[Reduce, Expr] | None:
-    definitions = ctx.defined(name)
-    if len(definitions) != 1 or definitions[0].is_base or name in ctx.program.components:
+    d = whole(ctx.defined(name))
+    if d is None or name in ctx.program.components:
         return None
-    (d,) = definitions
     c, terms = d.indices[axis], expanded([num(s)*t for s, t in additive_terms(d.body)])
     pattern = Reduce("sum", (c,), Read(name, d.subs))
     if _softmax_axis(d, ctx) == c:
@@ -452,15 +443,14 @@ def _softmax_index(e: Expr, indices: tuple[str, ...], ranges: Ranges, ctx: Conte
     """The one c of the indices along which e = exp(s − l) sums to 1."""
     terms = additive_terms(e.args[0]) if isinstance(e, Op) and e.op == "exp" else []
     lse = terms[-1][1] if len(terms) > 1 and terms[-1][0] == -1 else None
-    definitions = ctx.program.definitions.get(lse.tensor, ()) if isinstance(lse, Read) else ()
-    below = definitions[0] if len(definitions) == 1 and not definitions[0].is_base else None
-    if below is None or not isinstance(lse, Read) or not isinstance(below.body, Reduce) or below.body.op != "logsumexp":
+    below = ctx.program.whole(lse.tensor) if isinstance(lse, Read) and lse.tensor in ctx.program.lse else None
+    if below is None or not isinstance(lse, Read) or not isinstance(below.body, Reduce):
         return None
     along = [i for i in indices if Int.symbol(i) not in lse.subs]
     if len(along) != 1 or len(below.body.indices) != 1 or ranges[along[0]] != below.ranges[below.body.indices[0]]:
         return None
     (c,) = along
-    at = {**dict(zip(below.indices, lse.subs, strict=True)), below.body.indices[0]: Int.symbol(c)}
+    at = {**below.places(lse.subs), below.body.indices[0]: Int.symbol(c)}
     scores = signed(terms[:-1])
     return c if subst_indices(below.body.body, at) == scores and _is_finite(scores, ctx) else None
 
@@ -473,7 +463,7 @@ def _total(t: Expr, c: str, d: Equation, ctx: Context) -> Expr | None:
         known = _without_sum(plain[0], c, d, ctx)
         whole = Reduce("sum", (c,), plain[0]) if known.indices else known.body
         return product([whole if f is plain[0] else f for f in factors(t)])
-    if any(isinstance(n, Reduce) for n in walk(t)) and c in free_symbols(t):
+    if has_reduction(t) and c in free_symbols(t):
         return None
     if c not in free_symbols(t):
         count = integer(size)

@@ -20,6 +20,7 @@ from .expr import (
     free_symbols,
     neg,
     num,
+    positive_terms,
     product,
     subst_indices,
     unordered,
@@ -153,24 +154,20 @@ def _turned(e: Expr) -> Expr:
 def _opposite(e: Expr, summed: frozenset[str] = frozenset()) -> Expr | None:
     """−e, where a difference in e can take the sign; summed: the indices of the sums around."""
     above = [f for f in factors(e) if not (isinstance(f, Op) and f.op == "/" or isinstance(f, Num))]
-    differences = [f for f in above if [s for s, _ in _signed(f)] == [1, -1]]
+    differences = [f for f in above if [s for s, _ in positive_terms(f)] == [1, -1]]
     sums = [f for f in above if isinstance(f, Reduce) and f.op == "sum"]
     if len(differences) + len(sums) != 1:
         return None
     if sums:
         body = _opposite(sums[0].body, summed | frozenset(sums[0].indices))
         return None if body is None else product([Reduce("sum", sums[0].indices, body) if f is sums[0] else f for f in factors(e)])
-    (_, a), (_, b) = _signed(differences[0])
+    (_, a), (_, b) = positive_terms(differences[0])
     apart = any(isinstance(x, Num) for x in (a, b)) and not any(isinstance(x, Op) and x.op == "exp" for x in (a, b))
     known, others = (len(free_symbols(x) & summed) for x in (a, b))
     if len(above) > 1 and apart or summed and known >= others:
         return None
     return product([add([b, neg(a)]) if f is differences[0] else f for f in factors(e)])
 
-
-def _signed(e: Expr) -> list[tuple[int, Expr]]:
-    """The terms of a sum, the sign of a number too."""
-    return [(-s, neg(t)) if isinstance(t, Num) and t.value < 0 else (s, t) for s, t in additive_terms(e)]
 
 
 # -- letters -----------------------------------------------------------------------------------------------------------------
@@ -195,4 +192,3 @@ def rename_bound(term: Term, left: Ranges, taken: Ranges, ctx: Context) -> Term:
     hidden = {n: Int.symbol(f"\0{n}") for n in values}
     moved = Term(chosen, term.conditions, term.body, term.spare).subst(hidden)
     return moved.subst({f"\0{n}": v for n, v in values.items()})
-

@@ -18,7 +18,7 @@ not leaves the whole as it is.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -35,6 +35,7 @@ from .expr import (
     Reduce,
     add,
     additive_terms,
+    beside_one,
     children,
     complement,
     conjunction,
@@ -50,7 +51,6 @@ from .expr import (
     reads,
     signed,
     square_root,
-    subst_indices,
     walk,
     where,
     without,
@@ -107,12 +107,10 @@ class Tensors:
 
     def formula(self, r: Read) -> Expr | None:
         """What is read, as it is defined, if that is one expression without a reduction, and short, whatever it rests on."""
-        found = self.whole(r.tensor)
-        if len(found) != 1 or found[0].is_base or r.tensor in self.program.components or has_reduction(found[0].body):
+        found = self.program.whole(r.tensor)
+        if found is None or r.tensor in self.program.components or has_reduction(found.body) or self.length(r.tensor) > LONG:
             return None
-        if self.length(r.tensor) > LONG:
-            return None
-        return subst_indices(found[0].body, {str(name.name): sub for name, sub in zip(found[0].subs, r.subs, strict=True)})
+        return found.at(r.subs)
 
     def length(self, name: str) -> int:
         """How many parts what is read has, with what it reads put in."""
@@ -140,11 +138,11 @@ class Tensors:
     def log(self, name: str) -> str | None:
         """The tensor of the logarithms of another one, if that is one equation; a recurrence goes on as it was written."""
         if name not in self.logs:
-            given = self.whole(name)
+            given = self.program.whole(name)
             self.logs[name] = None
-            if len(given) == 1 and not given[0].is_base and name not in self.program.components:
-                body = Logarithms(self, given[0].ranges).of(given[0].body)
-                self.logs[name] = replace(given[0], tensor=self.fresh(f"{name}_log"), body=body) if body is not None else None
+            if given is not None and name not in self.program.components:
+                body = Logarithms(self, given.ranges).of(given.body)
+                self.logs[name] = replace(given, tensor=self.fresh(f"{name}_log"), body=body) if body is not None else None
         own = self.logs[name]
         return own.tensor if own else None
 
@@ -285,7 +283,7 @@ class Logarithms:
 
     def of_beside(self, e: Expr) -> Expr | None:
         """log(1 ± t), log(1 − t²), whatever tensor t is the value of."""
-        beside = beside_one(e)
+        beside = power_beside_one(e)
         return log_beside_one(*beside[:2], self.opened(beside[2])) if beside is not None else None
 
     def of_complement(self, e: Expr) -> Expr | None:
@@ -352,6 +350,19 @@ def log_of_sum(exponents: list[Expr]) -> Expr:
     return Op("log", (add([exponential(x) for x in exponents]),))
 
 
+def added_exponentials(e: Expr) -> list[tuple[Expr, Num]]:
+    """(a, c), … of log(c exp(a) + …), with (0, c) for a number; nothing if anything else is added. A softplus is log(exp(a) + 1)."""
+    if isinstance(e, Op) and e.op == "softplus":
+        return [(e.args[0], ONE), (ZERO, ONE)]
+    found: list[tuple[Expr, Num]] = []
+    for c, parts in monomials(e.args[0]) if isinstance(e, Op) and e.op == "log" else ():
+        exp = parts[0] if len(parts) == 1 else None
+        if c <= 0 or parts and not (isinstance(exp, Op) and exp.op == "exp"):
+            return []
+        found.append((exp.args[0] if isinstance(exp, Op) else ZERO, num(c)))
+    return found
+
+
 def exponential(e: Expr) -> Expr:
     """exp(e), for a logarithm e: what it is the logarithm of, where that is plain."""
     if isinstance(e, Op) and e.op == "where" and e.args[2] == neg(INF):
@@ -387,12 +398,11 @@ def _number(e: Expr) -> Expr:
     return e.args[0] if isinstance(e, Op) and e.op == "log" else Op("exp", (e,))
 
 
-def beside_one(e: Expr) -> tuple[int, int, Expr] | None:
+def power_beside_one(e: Expr) -> tuple[int, int, Expr] | None:
     """(s, n, t) of 1 + s tⁿ, where s is 1 or −1 and n is 1 or 2."""
-    terms = additive_terms(e)
-    if len(terms) != 2 or (1, ONE) not in terms:
+    if (found := beside_one(e)) is None:
         return None
-    sign, t = terms[terms[0] == (1, ONE)]
+    sign, t = found
     root = square_root(t)
     return (sign, 1, t) if root is None else (sign, 2, root)
 
@@ -438,36 +448,36 @@ def above_0(e: Expr) -> bool:
     return isinstance(e, Num) and e.value > 0 or isinstance(e, Op) and e.op == "sqrt" and above_0(e.args[0])
 
 
-def at_least_0(e: Expr) -> bool:
-    """Whether e ≥ 0 by what is written: sums of |x|, x², …"""
-    return all(_sign(s, t) in (0, 1) for s, t in additive_terms(e))
+def at_least_0(e: Expr, known: Callable[[Expr], bool] = lambda f: False) -> bool:
+    """Whether e ≥ 0 by what is written: sums of |x|, x²; `known`: whether a factor is that does not say so itself, a tensor's element."""
+    return all(_sign(s, t, known) in (0, 1) for s, t in additive_terms(e))
 
 
 def never_positive(e: Expr) -> bool:
     """Whether e ≤ 0 by what is written: sums of −|x|, −x², …"""
-    return all(_sign(s, t) in (0, -1) for s, t in additive_terms(e))
+    return all(_sign(s, t, lambda f: False) in (0, -1) for s, t in additive_terms(e))
 
 
-def _sign(sign: int, e: Expr) -> int | None:
+def _sign(sign: int, e: Expr, known: Callable[[Expr], bool]) -> int | None:
     """The sign of a term, by the numbers in it and by what is never negative; None if it is not known."""
     for f in factors(e):
         if isinstance(f, Num):
             sign *= (f.value > 0) - (f.value < 0)
         elif isinstance(f, Op) and f.op == "min" and any(isinstance(a, Num) and a.value <= 0 for a in f.args):
             sign = -sign
-        elif not _is_never_negative(f):
+        elif not (_is_never_negative(f, known) or known(f)):
             return None
     return sign
 
 
-def _is_never_negative(f: Expr) -> bool:
+def _is_never_negative(f: Expr, known: Callable[[Expr], bool]) -> bool:
     """The same of one factor."""
     if isinstance(f, Reduce):
-        return f.op in ("sum", "mean") and at_least_0(f.body)
+        return f.op in ("sum", "mean") and at_least_0(f.body, known)
     if not isinstance(f, Op):
         return False
     if f.op == "+" or is_reciprocal(f):
-        return at_least_0(f.args[1] if is_reciprocal(f) else f)
+        return at_least_0(f.args[1] if is_reciprocal(f) else f, known)
     return f.op in ("abs", "relu", "softplus", "exp", "sigmoid", "sqrt") or _is_even(f) or above_0(f)
 
 

@@ -48,6 +48,7 @@ from .expr import (
 )
 from .fresh import Fresh
 from .integer import Atom, Element, Int, parts, rebuild
+from .logarithms import added_exponentials
 from .program import Equation, Program
 from .within import positive_names as positive_names
 from .within import readable as readable
@@ -177,9 +178,10 @@ class _Normaliser:
             return map_children(self.scalar, e)
         if isinstance(e, Reduce):
             return self.reduction(e)
-        if _adds_exponentials(e) and e != self.equation.body:
+        exponents = [x for x, _ in added_exponentials(e)]
+        if len(exponents) > 1 and any(isinstance(x, Reduce) and x.op == "logsumexp" for x in exponents) and e != self.equation.body:
             return self.name("log", map_children(self.scalar, e))
-        if isinstance(e, Op) and e.op in ("+", "neg", "*", "/") and any(_is_sum(t) for _, t in additive_terms(e)):
+        if isinstance(e, Op) and e.op in ("+", "neg", "*", "/") and any(_lone_sum(t) is not None for _, t in additive_terms(e)):
             return self.name("in", self.linear(e))
         return map_children(self.scalar, e)
 
@@ -254,7 +256,7 @@ class _Normaliser:
 
 
 def _lone_sum(e: Expr) -> Reduce | None:
-    """The sum in a number or size times a sum."""
+    """The sum or mean in one beside factors without tensors, as numbers and sizes are."""
     sums = [f for f in factors(e) if isinstance(f, Reduce) and f.op in ("sum", "mean")]
     others = [f for f in factors(e) if f not in sums]
     return sums[0] if len(sums) == 1 and not any(has_reduction(f) or reads(f) for f in others) else None
@@ -268,15 +270,6 @@ def _is_repeatable(e: Expr) -> bool:
     return not isinstance(e, Op) or e.op in _REPEATABLE and len(additive_terms(e)) < 3 and len(factors(e)) < 3
 
 
-def _adds_exponentials(e: Expr) -> bool:
-    """Whether e is log(exp(a) + Σ exp(x)), or log(1 + Σ exp(x))."""
-    if not isinstance(e, Op) or e.op not in ("log", "softplus"):
-        return False
-    exps = [f for _, t in additive_terms(e.args[0]) for f in factors(t)] if e.op == "log" else [ONE, Op("exp", e.args)]
-    totals = [f.args[0] for f in exps if isinstance(f, Op) and f.op == "exp"]
-    return (e.op == "softplus" or len(additive_terms(e.args[0])) > 1) and any(isinstance(x, Reduce) and x.op == "logsumexp" for x in totals)
-
-
 def _without(value: Int, element: Element) -> Int:
     """The value with 0 for an element of an integer tensor."""
     def replaced(atom: Atom) -> Int:
@@ -285,10 +278,3 @@ def _without(value: Int, element: Element) -> Int:
         return Int.atom(atom) if isinstance(atom, str) else rebuild(atom, tuple(_without(p, element) for p in parts(atom)))
 
     return value.map_atoms(replaced)
-
-
-def _is_sum(e: Expr) -> bool:
-    """Whether this term is a sum or mean, beside factors without tensors."""
-    parts = factors(e)
-    sums = [f for f in parts if isinstance(f, Reduce) and f.op in ("sum", "mean")]
-    return len(sums) == 1 and not any(has_reduction(f) or reads(f) for f in parts if f is not sums[0])

@@ -11,7 +11,7 @@ rank; `dims` holds the range of every axis of every tensor, `hulls` the same wid
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -19,7 +19,24 @@ from typing import Any
 from .bounds import Range as Range
 from .bounds import Ranges as Ranges
 from .bounds import smaller_or_greater
-from .expr import INF, NORMALISERS, Expr, Op, Read, Reduce, additive_terms, children, factors, head, ints, reads, tensors, walk
+from .expr import (
+    INF,
+    NORMALISERS,
+    Expr,
+    Op,
+    Read,
+    Reduce,
+    additive_terms,
+    children,
+    factors,
+    head,
+    ints,
+    map_children,
+    reads,
+    subst_indices,
+    tensors,
+    walk,
+)
 from .gaps import divides_by_gap, gaps
 from .integer import Int, compact
 
@@ -63,14 +80,27 @@ class Equation:
         return frozenset(tensors(self.body))
 
     def with_body(self, body: Expr) -> Equation:
-        return replace(self, body=body)
+        """The equation with this right-hand side; itself, with all that is known of it, if it is the same."""
+        return self if body is self.body else replace(self, body=body)
+
+    def places(self, subs: tuple[Int, ...]) -> dict[str, Int]:
+        """What its letters are where it defines the element with these subscripts: i = α where y[i] is y[α]."""
+        return {str(own.name): sub for own, sub in zip(self.subs, subs, strict=True) if own.name in self.ranges}
+
+    def at(self, subs: tuple[Int, ...]) -> Expr:
+        """What it says of the element with these subscripts: e(α) of y[i] = e(i), for y[α]."""
+        return subst_indices(self.body, self.places(subs))
 
     @property
     def left(self) -> str:
         return f"{self.tensor}[{','.join(compact(s) for s in self.subs)}]" if self.subs else self.tensor
 
-    def __str__(self) -> str:
+    @cached_property
+    def _text(self) -> str:
         return f"{self.left} = {self.body}"
+
+    def __str__(self) -> str:
+        return self._text
 
 
 @dataclass(frozen=True)
@@ -116,6 +146,16 @@ class Program:
         for e in self.equations:
             found.setdefault(e.tensor, []).append(e)
         return {name: tuple(sorted(es, key=lambda e: len(e.indices))) for name, es in found.items()}
+
+    def whole(self, name: str) -> Equation | None:
+        """The equation that is all of a tensor: one, and no base case."""
+        return whole(self.definitions.get(name, ()))
+
+    @cached_property
+    def lse(self) -> frozenset[str]:
+        """The tensors that are logsumexps, at all places."""
+        own = ((name, self.whole(name)) for name in self.definitions)
+        return frozenset(name for name, e in own if e is not None and isinstance(e.body, Reduce) and e.body.op == "logsumexp")
 
     @cached_property
     def divisors(self) -> frozenset[Expr]:
@@ -164,8 +204,10 @@ class Program:
             found |= set(e.ranges)
         return frozenset(found)
 
-    def is_scalar(self, name: str) -> bool:
-        return not self.dims[name]
+    def with_equations(self, equations: Iterable[Equation]) -> Program:
+        """The program with these equations, of the same tensors; itself, with all that is known of it, if they are the same."""
+        equations = tuple(equations)
+        return self if equations == self.equations else replace(self, equations=equations)
 
     # -- text --------------------------------------------------------------------------------------------------------
     def __str__(self) -> str:
@@ -282,6 +324,24 @@ class Program:
 
     def _repr_latex_(self) -> str:
         return f"$$\n{self.latex()}\n$$"
+
+
+def rename_tensors(program: Program, names: dict[str, str]) -> Program:
+    """The same program with other names for some of its tensors."""
+
+    def rename(e: Expr) -> Expr:
+        if isinstance(e, Read):
+            return Read(names.get(e.tensor, e.tensor), e.subs)
+        return map_children(rename, e)
+
+    equations = tuple(replace(e, tensor=names.get(e.tensor, e.tensor), body=rename(e.body)) for e in program.equations)
+    return replace(program, outputs=tuple(names.get(o, o) for o in program.outputs), equations=equations,
+                   shapes={names.get(n, n): s for n, s in program.shapes.items()})
+
+
+def whole(definitions: Sequence[Equation]) -> Equation | None:
+    """The one of these equations that is all of a tensor, if there is no other, and it is no base case."""
+    return definitions[0] if len(definitions) == 1 and not definitions[0].is_base else None
 
 
 def infinite(equations: Iterable[Equation], known: Collection[str] = ()) -> frozenset[str]:

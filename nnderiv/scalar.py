@@ -26,10 +26,12 @@ from .expr import (
     Op,
     Read,
     add,
+    additive_terms,
     children,
     compare,
     factors,
     integer,
+    is_condition,
     map_children,
     mul,
     neg,
@@ -83,15 +85,11 @@ def leaves(e: Expr) -> list[Expr]:
     pending = [e]
     while pending:
         node = pending.pop()
-        if isinstance(node, Read | IntValue) or _is_condition(node):
+        if isinstance(node, Read | IntValue) or is_condition(node):
             found[node] = None
         elif isinstance(node, Op):
             pending.extend(reversed(children(node)))
     return list(found)
-
-
-def _is_condition(e: Expr) -> bool:
-    return isinstance(e, Op) and e.op in ("<", "<=", ">", ">=", "==", "!=", "and", "or", "not", "true", "false")
 
 
 @cache
@@ -213,9 +211,25 @@ def _power(e: Any) -> Expr:
 @lru_cache(maxsize=4096)
 def _abstract_partial(e: Expr, k: int, named: bool, whole: frozenset[int]) -> Expr:
     """∂e/∂slot k; the value of e itself, where it reappears, is slot 9999; whole: the slots of integers."""
+    if (plain := _of_product(e, k)) is not None:
+        return plain
     expression = gaussian(logistic(to_sympy(e)))
     derivative = lowered_powers(sp.diff(expression, symbol(k)), frozenset(map(symbol, whole)))
     return from_sympy(own_value(common_function(either(one_fraction(rectified(logistic(derivative))))), expression, symbol(k), named))
+
+
+def _of_product(e: Expr, k: int) -> Expr | None:
+    """b for ∂(a b + …)/∂a, if slot k is once a factor, beside other slots and whole numbers: what most sums consist of needs no SymPy."""
+    terms = [(s, t) for s, t in additive_terms(e) if slot(k) in reads(t)]
+    if len(terms) != 1:
+        return None
+    ((sign, t),) = terms
+    parts = t.args if isinstance(t, Op) and t.op == "*" else (t,)
+    slots = sorted((f for f in parts if isinstance(f, Read)), key=lambda f: int(f.tensor[1:]))
+    numbers = [f for f in parts if isinstance(f, Num) and f.value.denominator == 1]
+    if len(slots) + len(numbers) < len(parts) or len({*slots}) < len(slots):
+        return None
+    return product([num(sign), *numbers, *(f for f in slots if f != slot(k))])
 
 
 @lru_cache(maxsize=4096)

@@ -13,27 +13,23 @@ from collections.abc import Mapping
 from functools import cached_property
 
 from .expr import (
-    ONE,
     ZERO,
     Expr,
-    Num,
     Op,
     Read,
-    Reduce,
     additive_terms,
     difference,
     factors,
     free_symbols,
-    monomials,
     num,
     product,
     reads,
     reduces_or_chooses,
-    subst_indices,
     walk,
 )
 from .expr import replace as replaced
 from .integer import Int
+from .logarithms import added_exponentials
 from .program import Equation, Program, Ranges
 from .scalar import lowest_terms, partial
 from .simplify import Term, simplify
@@ -58,25 +54,23 @@ class Shares:
                 found.setdefault((pair[0].tensor, pair[1].tensor), e)
         return found
 
-    @cached_property
+    @property
     def lse(self) -> frozenset[str]:
         """The tensors that are logsumexps."""
-        return frozenset(name for name, (d, *others) in self.program.definitions.items()
-                         if isinstance(d.body, Reduce) and d.body.op == "logsumexp" and not others)
+        return self.program.lse
 
     def share(self, summand: Expr, y: Read, e: Equation) -> Expr:
         """exp(S − lse), by the name that the program has for it."""
         known = self.by_pair.get((summand.tensor, y.tensor)) if isinstance(summand, Read) else None
         if known is not None and isinstance(summand, Read) and all(s.name in e.ranges for s in summand.subs):
             same = all(known.ranges[i] == e.ranges[str(s.name)] for i, s in zip(known.indices, summand.subs, strict=True))
-            body = subst_indices(known.body, dict(zip(known.indices, summand.subs, strict=True)))
-            if same and body == Op("exp", (summand - y,)):
+            if same and known.at(summand.subs) == Op("exp", (summand - y,)):
                 return Read(known.tensor, summand.subs)
         return Op("exp", (summand - y,))
 
     def slope(self, e: Equation, read: Read, own: Read | None) -> Expr | None:
         """exp(a − L) for the slope of L = log(exp(a) + exp(b)) by a, where a or b is a logsumexp: so it is the share of one more entry."""
-        terms = _added_exponentials(e.body) if self.lse else []
+        terms = added_exponentials(e.body) if self.lse else []
         if own is None or not any(isinstance(x, Read) and x.tensor in self.lse for x, _ in terms):
             return None
         (x, c), *more = [t for t in terms if read in reads(t[0])] or [(ZERO, ZERO)]
@@ -98,8 +92,7 @@ class Shares:
         plain = bool(self.lse) and not reduces_or_chooses(body)
         if not plain or name in self.summed:
             return plain
-        (d, *others) = self.program.definitions.get(name, ()) or (None,)
-        if d is None or others or d.is_base:
+        if (d := self.program.whole(name)) is None:
             return False
         is_exp = isinstance(d.body, Op) and d.body.op == "exp"
         pair = difference(d.body.args[0] if is_exp and isinstance(d.body, Op) else d.body)
@@ -148,16 +141,3 @@ class Shares:
             if any(r in fs and free_symbols(product([f for f in fs if f != r])) & {*letters} <= row for r in own for fs in parts):
                 return True
         return False
-
-
-def _added_exponentials(e: Expr) -> list[tuple[Expr, Num]]:
-    """(a, c), … of log(c exp(a) + …), with (0, c) for a number; nothing if anything else is added. A softplus is log(exp(a) + 1)."""
-    if isinstance(e, Op) and e.op == "softplus":
-        return [(e.args[0], ONE), (ZERO, ONE)]
-    found: list[tuple[Expr, Num]] = []
-    for c, parts in monomials(e.args[0]) if isinstance(e, Op) and e.op == "log" else ():
-        exp = parts[0] if len(parts) == 1 else None
-        if c <= 0 or parts and not (isinstance(exp, Op) and exp.op == "exp"):
-            return []
-        found.append((exp.args[0] if isinstance(exp, Op) else ZERO, num(c)))
-    return found

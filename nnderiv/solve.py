@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from .bounds import inside, never_negative, settled
+from .conditions import between
 from .expr import Expr, compare, subst_indices
 from .integer import FloorDiv, Int, Mod
 from .program import Range, Ranges
@@ -51,7 +52,7 @@ def solve(
             solution.conditions.append(condition)
         if name in solution.extra:
             r = solution.extra[name]
-            solution.conditions += [compare("<=", r.lo, value), compare("<", value, r.hi)]
+            solution.conditions += between(r, value)
         solution.put(name, value)
     # A later elimination may stand in an earlier condition.
     solution.conditions = [subst_indices(c, solution.values) for c in solution.conditions]

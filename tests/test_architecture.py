@@ -21,7 +21,7 @@ FLOORS = (
     ("expr", "bounds", "numbers"),
     ("gaps",),
     ("program", "conditions", "regular"),
-    ("meaning", "learned", "elsewhere", "within", "saturation"),
+    ("cases", "meaning", "learned", "elsewhere", "within", "saturation"),
     ("logarithms",),
     ("exponentials",),
     ("scalar_functions",),

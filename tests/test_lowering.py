@@ -441,6 +441,21 @@ def test_what_a_step_hands_to_the_next_is_known_by_one_name_also_at_the_end() ->
     assert_means(d, d.compile(), {"a": -np.eye(3, 2), "h0": np.ones(2)}, np.random.default_rng(0))
 
 
+def test_each_of_two_recurrences_that_end_at_a_place_of_its_own_keeps_one_step_only() -> None:
+    d = nd.derive("""
+        x[T,N,H], W[H,H], V[H,H], h0[N,H], c0[N,H] -> y
+        h[-1,n,k] = h0[n,k]
+        c[-1,n,k] = c0[n,k]
+        h[t,n,k]  = tanh(x[t,n,k] + sum[l](W[k,l]*h[t-1,n,l]))
+        c[t,n,k]  = tanh(h[t,n,k] + sum[l](V[k,l]*c[t-1,n,l]))
+        y[n,k] = c[T-1,n,k]
+    """)
+    text = d.numpy().partition("def backward")[2]
+    assert "dh0 = dh_in[0] @ W" in text and "dc0 = dc_in[0] @ V" in text
+    rng = np.random.default_rng(0)
+    assert_means(d, d.compile(), {i.name: rng.normal(size=[3] * len(i.dims)) for i in d.forward.inputs}, rng)
+
+
 def test_a_function_beyond_what_is_kept_is_computed_where_nothing_makes_up_for_it() -> None:
     text = "x[T] -> y, z\ny[t] = exp(x[t])\nz[t] = x[t]*exp(x[t+1]) + exp(x[t])"
     assert "np.exp(_windows(x" in body(text, "backward")  # exp(x[T]) is 1, and what is kept is 0 there
@@ -760,6 +775,17 @@ def test_a_recurrence_is_finite_if_each_step_is(text: str) -> None:
     for first in sorted({e.tensor for e in program.equations}):
         facts = Facts(program.definitions, program.sizes, program.kinds)
         assert facts.tensor_is_finite(first) == facts.tensor_is_finite("y") == RECURRENCES[text]
+
+
+UNDER_ROOTS = ("x[n]**4", "z[n]*(z[n] + N)", "abs(x[n])*relu(x[n])", "-(x[n]**2)*(-1)", "z[n] + 2", "x[n]**3", "z[n] - 1", "-z[n]")
+
+
+@pytest.mark.parametrize("under", UNDER_ROOTS)
+def test_a_root_is_finite_if_what_is_under_it_is_never_negative(under: str) -> None:
+    program = nd.parse(f"x[N] -> y\nz[n] = x[n]**2\ny[n] = sqrt({under})")
+    facts = Facts(program.definitions, program.sizes, program.kinds)
+    values = [nd.evaluate(program, {"x": [x]})["y"][0] for x in (-2.0, -0.5, 0.0, 0.5, 2.0)]
+    assert facts.tensor_is_finite("y") == all(isinstance(v, float) and math.isfinite(v) or v == 0 for v in values)
 
 
 def test_the_steps_of_a_recurrence_stay_a_loop_when_their_number_is_known() -> None:

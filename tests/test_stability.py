@@ -113,6 +113,11 @@ SPELLINGS = {
     "label smoothing": ("x[N,K], int c[N] -> y", "l[n,k] = log_softmax[k](x[n,k])\ny[n] = -0.9*l[n,c[n]] - 0.1*sum[k](l[n,k])/K"),
     "poly loss": ("x[N,K], int c[N] -> y", "p[n,k] = softmax[k](x[n,k])\ny[n] = -log(p[n,c[n]]) + 2*(1 - p[n,c[n]])"),
     "gen ce": ("x[N,K], int c[N] -> y", "p[n,k] = softmax[k](x[n,k])\ny[n] = (1 - p[n,c[n]]**0.7)/0.7"),
+    "what a sigmoid leaves": ("x[N,K] -> y", "p[n,k] = sigmoid(x[n,k])\ny[n,k] = log(1 - p[n,k])"),
+    "what a sigmoid leaves, turned": ("x[N,K] -> y", "p[n,k] = sigmoid(x[n,k])\ny[n,k] = log(-p[n,k] + 1)"),
+    "what a share leaves, turned": (
+        "x[N,K], z[N,K] -> y", "p[n,k] = exp(x[n,k])/(exp(x[n,k]) + exp(z[n,k]))\ny[n,k] = log(-p[n,k] + 1)",
+    ),
     "unlikelihood": ("x[N,K], int c[N] -> y", "p[n,k] = softmax[k](x[n,k])\ny[n] = -log(1 - p[n,c[n]])"),
     "log-mean-softmax": (
         "x[N,K], z[N,K] -> y",

@@ -50,7 +50,7 @@ def apart(program: Program) -> Program:
     positive = positive_names(program)
     summed = [_summed(program, e, positive) for e in program.equations]
     equations = tuple(part for e in summed for part in _rows(program, e) or _blocks(program, e, positive) or [e])
-    return program if equations == program.equations else replace(program, equations=equations)
+    return program.with_equations(equations)
 
 
 def _rows(program: Program, e: Equation) -> list[Equation]:
@@ -161,6 +161,8 @@ def _block(program: Program, e: Equation, a: str, term: Expr, positive: Collecti
     for f in factors(term):
         inner = factors(f.body) if isinstance(f, Reduce) and f.op == "sum" else [f]
         for sub, axis in (x for r in inner if isinstance(r, Read) for x in zip(r.subs, program.hulls[r.tensor], strict=True)):
+            if a not in sub.symbols():
+                continue
             offset = sub - Int.symbol(a)
             here = Range(axis.lo - offset, axis.hi - offset)
             inside = not offset.symbols() & e.ranges.keys() and not offset.elements()

@@ -30,6 +30,7 @@ from ..expr import (
     conjunction,
     conjuncts,
     factors,
+    has_reduction,
     map_children,
     neg,
     num,
@@ -90,8 +91,7 @@ def _subtracted(program: Program) -> Iterable[str]:
     named = [d.body for b in bodies for _, t in additive_terms(b) if isinstance(t, Read) for d in program.definitions.get(t.tensor, ())]
     terms = [t for b in [*bodies, *named] for s, t in additive_terms(b) if s < 0 and isinstance(t, Read)]
     # What makes P = exp(S − lse) a softmax does not cancel.
-    sums = {e.tensor for e in program.equations if isinstance(e.body, Reduce) and e.body.op == "logsumexp"}
-    return dict.fromkeys(t.tensor for t in terms if t.tensor in program.definitions and t.tensor not in sums)
+    return dict.fromkeys(t.tensor for t in terms if t.tensor in program.definitions and t.tensor not in program.lse)
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def _scores(program: Program, z: Equation) -> _Scores | None:
     if z.is_base or len(program.definitions[z.tensor]) > 1 or not (isinstance(z.body, Reduce) and z.body.op == "sum"):
         return None
     found = _exponential(program, z.body.body)
-    if found is None or any(isinstance(n, Reduce) for n in walk(found.scores)):
+    if found is None or has_reduction(found.scores):
         return None
     if found.weights and not _is_scaled(program, z):
         return found
@@ -151,11 +151,8 @@ def _exponential(program: Program, e: Expr) -> _Scores | None:
         found = _exponential(program, e.args[1])
         return found and replace(found, condition=conjunction([e.args[0], found.condition]))
     if isinstance(e, Read):
-        definitions = program.definitions.get(e.tensor, ())
-        if len(definitions) != 1 or definitions[0].is_base or any(isinstance(n, Reduce) for n in walk(definitions[0].body)):
-            return None
-        places = {str(name.name): sub for name, sub in zip(definitions[0].subs, e.subs, strict=True)}
-        return _exponential(program, subst_indices(definitions[0].body, places))
+        d = program.whole(e.tensor)
+        return None if d is None or has_reduction(d.body) else _exponential(program, d.at(e.subs))
     parts = factors(e)
     known = [_exponential(program, f) for f in parts] if len(parts) > 1 else []
     own = [x for x in known if x is not None]
@@ -193,7 +190,7 @@ class _Scaled:
         own = Degree(1, tuple(Int.of(k) for k in range(len(self.z.subs))))
         if not all(d.cancel() for d in degrees) or degrees[0].tensors.get(self.z.tensor) != own:
             return None
-        equations = [[_with_body(e, d.corrected(e.body)) for e in d.program.equations] for d in degrees]
+        equations = [[e.with_body(d.corrected(e.body)) for e in d.program.equations] for d in degrees]
         k = next(k for k, e in enumerate(equations[0]) if e.tensor == self.z.tensor)
         new = [self.inner] if self.inner else []
         new.append(replace(self.z, tensor=self.name, body=Reduce("logsumexp", self.along, self.scores)))
@@ -214,8 +211,7 @@ class _Scaled:
         same = [e for e in forward.equations if e.body == Read(own.tensor, e.subs) and len(forward.definitions[e.tensor]) == 1]
         alias = next((e for e in same if forward.dims[e.tensor] == forward.dims[own.tensor]), None)
         if alias and own.tensor not in forward.outputs:  # P = E/Z, and Z is 1
-            places = {str(a.name): b for a, b in zip(own.subs, alias.subs, strict=True)}
-            old, own = own, alias.with_body(subst_indices(own.body, places))
+            old, own = own, alias.with_body(own.at(alias.subs))
             forward, backward = (self.reading(_renamed(p, old.tensor, own), own) for p in (forward, backward))
             return forward, backward
         return self.reading(forward, own), self.reading(backward, own)
@@ -228,7 +224,7 @@ class _Scaled:
                     return Read(own.tensor, subs)
             return map_children(lambda c: visit(e, c), n)
 
-        return replace(program, equations=tuple(e if e.tensor == own.tensor or self.name not in e.reads else _with_body(e, visit(e, e.body))
+        return replace(program, equations=tuple(e if e.tensor == own.tensor or self.name not in e.reads else e.with_body(visit(e, e.body))
                                                 for e in program.equations))
 
     def degree(self, e: Expr) -> Degree | None:
@@ -260,7 +256,7 @@ class _Scaled:
             linear = isinstance(n, Op) and n.op in ("*", "/", "+", "neg")
             return map_children(lambda c: visit(c, conditions, known, beside if linear else ()), n)
 
-        return _with_body(e, visit(e.body, (), ())) if e.tensor in self.holding else e
+        return e.with_body(visit(e.body, (), ())) if e.tensor in self.holding else e
 
     def vanishes(self, e: Expr, test: Expr) -> bool:
         """Whether e is 0 where the test fails, since the exponential of −∞ in it is."""
@@ -297,11 +293,6 @@ class _Scaled:
         return Op("exp", (add([own, neg(Read(self.name, rows))]),))
 
 
-def _with_body(e: Equation, body: Expr) -> Equation:
-    """The same equation, with all that is known of it, if it says the same."""
-    return e if body is e.body else e.with_body(body)
-
-
 def _put(program: Program, name: str, value: Expr) -> Program:
     """The program where a tensor is a number."""
 
@@ -311,7 +302,7 @@ def _put(program: Program, name: str, value: Expr) -> Program:
             return ZERO
         return add([*e.args]) if isinstance(e, Op) and e.op == "+" else e
 
-    equations = [_with_body(e, visit(e.body)) if name in e.reads else e for e in program.equations if e.tensor != name]
+    equations = [e.with_body(visit(e.body)) if name in e.reads else e for e in program.equations if e.tensor != name]
     program = replace(program, equations=tuple(equations), shapes={t: s for t, s in program.shapes.items() if t != name})
     gone = next((e for e in equations if e.body == ZERO and value == ZERO and e.tensor not in program.outputs
                  and len(program.definitions[e.tensor]) == 1), None)
@@ -335,7 +326,7 @@ def _renamed(program: Program, old: str, own: Equation) -> Program:
     def visit(e: Expr) -> Expr:
         return Read(own.tensor, e.subs) if isinstance(e, Read) and e.tensor == old else map_children(visit, e)
 
-    equations = tuple(own if e.tensor == own.tensor else _with_body(e, visit(e.body)) if old in e.reads else e
+    equations = tuple(own if e.tensor == own.tensor else e.with_body(visit(e.body)) if old in e.reads else e
                       for e in program.equations if e.tensor != old)
     return replace(program, equations=equations, shapes={t: s for t, s in program.shapes.items() if t != old})
 

@@ -9,7 +9,7 @@ Such tensors are, for one, what a recurrence need not wait for (`hoist`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ..expr import Expr, Op, Read, Reduce, children, free_symbols, map_ints, reads, walk
 from ..expr import replace as replaced
@@ -68,7 +68,7 @@ def common(program: Program) -> Program:
     if not found:
         return program
     equations = (e.with_body(replaced(e.body, found[e.left])) if e.left in found else e for e in program.equations)
-    return replace(program, equations=tuple(equations))
+    return program.with_equations(equations)
 
 
 def _uses(e: Equation, node: Expr) -> Iterator[_Use]:

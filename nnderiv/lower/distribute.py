@@ -10,7 +10,6 @@ x − y may be small and exact where x z and y z are large.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from ..expr import (
     ZERO,
@@ -49,7 +48,7 @@ def distribute(program: Program) -> Program:
             return signed([(s, Reduce("sum", node.indices, t)) for s, t in _where_all_are_read(program, e, node, terms, positive)])
         return map_children(lambda child: visit(e, child), node)
 
-    return replace(program, equations=tuple(e.with_body(visit(e, e.body)) for e in program.equations))
+    return program.with_equations(e.with_body(visit(e, e.body)) for e in program.equations)
 
 
 def _terms(e: Equation, total: Reduce) -> list[Term]:

@@ -19,7 +19,7 @@ from ..program import Equation, Program, Ranges
 def exchange(program: Program, known: Program) -> Program:
     """See the module's docstring; Y is computed by the program that is known: its tensors need not be computed again."""
     contractions = [(name, es[0]) for name, es in known.definitions.items() if len(es) == 1 and _pair(es[0].body) is not None]
-    if not contractions or known is program:
+    if not contractions:
         return program
     fresh = Fresh(program.names | known.names)
     return with_known(program, [_equation(program, e, contractions, fresh) for e in program.equations], known)
@@ -34,6 +34,8 @@ def with_known(program: Program, equations: list[Equation], known: Program) -> P
         if name in known.definitions and name not in program.definitions and name not in missing:
             missing.add(name)
             todo += [r for e in known.definitions[name] for r in e.reads]
+    if not missing:
+        return program.with_equations(equations)
     added = [e for e in known.equations if e.tensor in missing]
     shapes = {**program.shapes, **{name: known.shapes[name] for name in missing}}
     return replace(program, equations=(*added, *equations), shapes=shapes)
@@ -59,7 +61,7 @@ def _equation(program: Program, e: Equation, contractions: list[tuple[str, Equat
         new = _term(program, e, term, contractions, fresh)
         terms.append((sign, new[0] if new else term))
         ranges |= new[1] if new else {}
-    return replace(e, body=signed(terms), ranges=ranges)
+    return e if len(ranges) == len(e.ranges) else replace(e, body=signed(terms), ranges=ranges)
 
 
 def _term(

@@ -24,10 +24,8 @@ Place = tuple[str, tuple[Int, ...]]
 
 def make_explicit(program: Program) -> Program:
     """See the module's docstring; the program is in normal form."""
-    from dataclasses import replace
-
     positive = positive_names(program)
-    return replace(program, equations=tuple(_equation(program, e, positive) for e in program.equations))
+    return program.with_equations(_equation(program, e, positive) for e in program.equations)
 
 
 def _equation(program: Program, e: Equation, positive: frozenset[str]) -> Equation:
@@ -47,7 +45,7 @@ def _equation(program: Program, e: Equation, positive: frozenset[str]) -> Equati
         waiting = [r for r in places if r[0] in cycle]  # anything may stand there before it is computed; outside there is always 0
         conditions = [c for r, needs in places.items() for c in needs
                       if r not in implied or not all(w == r or c in places[w] for w in waiting)]
-        return Reduce(node.op, node.indices, where(conjunction(conditions), node.body, nothing(node.op)))
+        return Reduce(node.op, node.indices, where(conjunction(conditions), node.body, nothing(node.op))) if conditions else node
 
     return e.with_body(rewrite(_turned(e.body)))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from fractions import Fraction
 
 from ..expr import (
     INF,
@@ -24,8 +23,8 @@ from ..expr import (
     subst_indices,
 )
 from ..integer import Int
-from ..logarithms import never_positive
-from ..program import Equation
+from ..logarithms import at_least_0, never_positive
+from ..program import Equation, whole
 
 FINITE = ("+", "neg", "*", "tanh", "sigmoid", "relu", "softplus", "gelu", "silu", "abs", "sign", "sin", "cos", "erf")  # of finite arguments
 
@@ -56,8 +55,8 @@ class Facts:
     def zero_of(self, name: str) -> set[Expr]:
         if name not in self.zero:
             self.zero[name] = set()  # a recurrence asks for itself
-            definition = self.definitions.get(name, ())
-            self.zero[name] = self.needed(definition[0].body) if len(definition) == 1 and not definition[0].is_base else set()
+            d = whole(self.definitions.get(name, ()))
+            self.zero[name] = self.needed(d.body) if d is not None else set()
         return self.zero[name]
 
     def masks(self, e: Expr) -> Iterator[Expr]:
@@ -65,15 +64,15 @@ class Facts:
         if isinstance(e, Op) and e.op == "where" and e.args[2] == neg(INF):
             yield from conjuncts(e.args[0])
             yield from self.masks(e.args[1])
-        elif isinstance(e, Read) and len(definition := self.definitions.get(e.tensor, ())) == 1 and not definition[0].is_base:
-            yield from self.at(e, set(self.masks(definition[0].body)))
+        elif isinstance(e, Read) and (d := whole(self.definitions.get(e.tensor, ()))) is not None:
+            yield from self.at(e, set(self.masks(d.body)))
 
     def at(self, r: Read, conditions: set[Expr]) -> set[Expr]:
         """Conditions on a tensor's own indices as they are at a read of it."""
         if not conditions:
             return set()
         e = self.definitions[r.tensor][0]
-        values = {str(s.name): sub for s, sub in zip(e.subs, r.subs, strict=True) if s.name in e.ranges}
+        values = e.places(r.subs)
         return {subst_indices(c, values) for c in conditions if free_symbols(c) & set(e.ranges) <= values.keys()}
 
     def is_finite(self, e: Expr) -> bool:
@@ -116,17 +115,12 @@ class Facts:
         return isinstance(e, Num) and e.value > 0 or isinstance(e, Const) and e != INF
 
     def is_at_least_0(self, e: Expr) -> bool:
-        """Finite, and a square, a magnitude, or a sum or multiple of such."""
+        """Finite, and at least 0 by what is written, there or where a tensor is defined."""
+        return self.is_finite(e) and at_least_0(e, self._is_never_negative)
+
+    def _is_never_negative(self, e: Expr) -> bool:
         if isinstance(e, Read):
-            return self.tensor_is_finite(e.tensor) and self._settled(e.tensor, self.at_least_0, self._is_never_below_0)
-        if isinstance(e, Reduce):
-            return e.op == "sum" and self.is_at_least_0(e.body)
-        if isinstance(e, Op) and e.op in ("+", "*"):
-            return all(self.is_at_least_0(x) for x in e.args)
-        if isinstance(e, Op) and e.op == "/":
-            return self.is_at_least_0(e.args[0]) and self.is_positive(e.args[1])
-        if isinstance(e, Op) and (e.op in ("relu", "softplus", "sigmoid", "abs") or e.op == "**" and e.args[1] == Num(Fraction(2))):
-            return self.is_finite(e.args[0])
+            return self._settled(e.tensor, self.at_least_0, self._is_never_below_0)
         return self.is_positive(e)
 
     def _is_never_below_0(self, name: str) -> bool:

@@ -9,13 +9,12 @@ A mean stays a sum divided by a size, as one writes it, and NumPy's nan where th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from ..derivative import rename_tensors
 from ..expr import Expr, Op, Reduce, conjunction, conjuncts, map_children, map_ints, nothing, own_reads, walk, where
 from ..integer import Int
 from ..normal import normalise
-from ..program import Equation, Program
+from ..program import Equation, Program, rename_tensors
 
 Sum = tuple[str, tuple[str, ...]]  # the operation and the indices of a reduction
 
@@ -52,8 +51,8 @@ def for_empty(original: Program, form: Program, sizes: Mapping[str, Int]) -> dic
 
 def with_nothing(program: Program, said: Mapping[str, Nothing]) -> Program:
     """See the module's docstring."""
-    return replace(program, equations=tuple(
-        e.with_body(_said(e.body, said[e.tensor])) if e.tensor in said and not e.is_base else e for e in program.equations))
+    return program.with_equations(
+        e.with_body(_said(e.body, said[e.tensor])) if e.tensor in said and not e.is_base else e for e in program.equations)
 
 
 def _asks(e: Reduce, around: Equation) -> bool:

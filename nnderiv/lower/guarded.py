@@ -25,13 +25,12 @@ from ..expr import (
     is_reciprocal,
     map_children,
     reads,
-    subst_indices,
     walk,
     where,
 )
 from ..logarithms import never_positive
 from ..normal import positive_names, readable
-from ..program import Equation, Program
+from ..program import Equation, Program, whole
 from .exchange import with_known
 from .facts import Facts
 
@@ -44,10 +43,7 @@ def guarded(program: Program, known: Program) -> Program:
     if all(map(facts.is_finite, exps)):
         return program
     guards = _Guards(program, facts)
-    equations = [e.with_body(guards.visit(e, e.body, ())) for e in program.equations]
-    if all(new.body == old.body for new, old in zip(equations, program.equations, strict=True)):
-        return program
-    return with_known(program, equations, known)
+    return with_known(program, [e.with_body(guards.visit(e, e.body, ())) for e in program.equations], known)
 
 
 class _Guards:
@@ -73,10 +69,10 @@ class _Guards:
     def needed(self, e: Equation, f: Expr) -> Expr | None:
         """The condition on tensors without which f is 0."""
         if isinstance(f, Read):
-            found = self.facts.definitions.get(f.tensor, ())
-            if len(found) != 1 or found[0].is_base or readable(self.program.hulls.get(f.tensor, ()), f.subs, e.ranges, self.positive):
+            found = whole(self.facts.definitions.get(f.tensor, ()))
+            if found is None or readable(self.program.hulls.get(f.tensor, ()), f.subs, e.ranges, self.positive):
                 return None
-            f = subst_indices(found[0].body, {str(name.name): sub for name, sub in zip(found[0].subs, f.subs, strict=True)})
+            f = found.at(f.subs)
         told = [c for c in map(_where_not_0, factors(f)) if c is not None and reads(c)]
         return conjunction(told) if told else None
 

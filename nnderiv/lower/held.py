@@ -9,7 +9,6 @@ for a number k > 0, also with factors on both sides. A choice goes through both 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -21,7 +20,7 @@ from ..program import Program
 
 def held(program: Program) -> Program:
     """See the module's docstring."""
-    return replace(program, equations=tuple(e.with_body(_visit(e.body)) for e in program.equations))
+    return program.with_equations(e.with_body(_visit(e.body)) for e in program.equations)
 
 
 def _visit(node: Expr) -> Expr:

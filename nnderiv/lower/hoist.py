@@ -25,6 +25,7 @@ from ..expr import (
     conjuncts,
     factors,
     free_symbols,
+    is_condition,
     map_children,
     product,
     reads,
@@ -130,7 +131,7 @@ class _Hoister:
                        zip(body.subs, self.program.hulls[body.tensor], strict=True)) if body.tensor in self.program.hulls else False
         if isinstance(body, Num) or not tensors(body):
             return False
-        return isinstance(body, Reduce) or any(isinstance(c, Op | Reduce | Read) for c in children(body)) and _is_value(body)
+        return isinstance(body, Reduce) or any(isinstance(c, Op | Reduce | Read) for c in children(body)) and not is_condition(body)
 
     def indices(self, e: Equation, body: Expr) -> list[str]:
         free = free_symbols(body)
@@ -163,8 +164,3 @@ def narrowed(ranges: Ranges, conditions: Iterable[Expr], positive: frozenset[str
         if not said:
             return None
     return found
-
-
-def _is_value(e: Expr) -> bool:
-    """Conditions are not tensors of the program."""
-    return not (isinstance(e, Op) and e.op in ("<", "<=", ">", ">=", "==", "!=", "and", "or", "not", "true", "false"))

@@ -52,7 +52,7 @@ def _equation(e: Equation, negated: dict[str, Equation], fresh: Fresh, written: 
         names = {i: fresh(i) if i in ranges else i for i in bound_indices(d.body)}
         ranges.update({names[i]: d.ranges[i] for i in names})
         ((_, total),) = additive_terms(d.body)
-        return neg(subst_indices(rebound(total, names), {str(s.name): v for s, v in zip(d.subs, t.subs, strict=True)}))
+        return neg(subst_indices(rebound(total, names), d.places(t.subs)))
 
     return replace(e, body=visit(e.body), ranges=ranges)
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from ..derivative import Gradients, differentiate, rename_tensors
+from ..derivative import Gradients, differentiate
 from ..expr import walk
 from ..fresh import Fresh
 from ..integer import Int, compact
 from ..learned import learned
-from ..program import Equation, Input, Program
+from ..program import Equation, Input, Program, rename_tensors
 from . import cost, layout, specialise
 from .abreast import abreast
 from .apart import apart
@@ -334,9 +334,9 @@ def _as_written(program: Program, known: Program, prepared: Program) -> dict[tup
         wide = spread(written)
         for way in (written,) if wide is written else (wide, written):
             shown |= {(x.tensor, x.subs, x.body): str(e) for e, x in zip(written.equations, make_explicit(way).equations, strict=True)}
-    whole = {e.tensor: str(e) for e in program.equations if len(program.definitions[e.tensor]) == 1}
+    whole = {name: e for name, (e, *others) in program.definitions.items() if not others}
     joins = [e for e in prepared.equations if e.tensor in whole and is_join(program, e)]
-    return {**shown, **{(e.tensor, e.subs, e.body): whole[e.tensor] for e in joins}}
+    return {**shown, **{(e.tensor, e.subs, e.body): str(whole[e.tensor]) for e in joins}}
 
 
 def _needed(program: Program, outputs: Sequence[str], available: frozenset[str]) -> list[Equation]:

@@ -65,7 +65,7 @@ def _decided(e: Equation, ctx: Context) -> Equation:
 def _found(program: Program, sizes: Mapping[str, Int]) -> dict[str, Places]:
     """The tensors of which, along some axes, one place is read and no other; each has one equation, and does not depend on itself."""
     kept = {*program.outputs, *program.components, *(r.tensor for fact in program.givens for r in all_reads(fact))}
-    able = {name for name, es in program.definitions.items() if name not in kept and len(es) == 1 and not es[0].is_base}
+    able = {name for name in program.definitions if name not in kept and program.whole(name) is not None}
     positive, found = positive_names(program), dict[str, Places]()
     while True:
         read = _read(program, found)

@@ -30,10 +30,9 @@ class _Site:
 def normalised(forward: Program, backward: Program) -> tuple[Program, Program]:
     """See the module's docstring; for every logsumexp that is read in such differences only."""
     fresh = Fresh(forward.names | backward.names)
-    for name, definition in list(forward.definitions.items()):
-        if len(definition) != 1 or not isinstance(definition[0].body, Reduce) or definition[0].body.op != "logsumexp":
+    for name, (total, *_) in list(forward.definitions.items()):
+        if name not in forward.lse:
             continue
-        total = definition[0]
         sites = [s for p in (forward, backward) for e in p.equations for s in _sites(e, e.body, total)]
         plain = [s for s in sites if not (isinstance(s.equation.body, Op) and s.equation.body.op == "exp")]
         everywhere = sum(r.tensor == name for p in (forward, backward) for e in p.equations for r in reads(e.body))

@@ -8,10 +8,9 @@ So stands, in a gradient, what is read at h·(F//H) + d where blocks may be empt
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from ..bounds import never_negative
-from ..conditions import facts
+from ..conditions import between, facts
 from ..expr import ZERO, Expr, Reduce, compare, conjunction, guarded_factors, map_children, product, subst_indices, where
 from ..integer import Int
 from ..normal import positive_names
@@ -30,7 +29,7 @@ def one_block(program: Program) -> Program:
 
         return e.with_body(visit(e.body))
 
-    return replace(program, equations=tuple(map(rewritten, program.equations)))
+    return program.with_equations(map(rewritten, program.equations))
 
 
 def _picked(program: Program, node: Reduce, ranges: Ranges, positive: frozenset[str]) -> Expr:
@@ -44,7 +43,7 @@ def _picked(program: Program, node: Reduce, ranges: Ranges, positive: frozenset[
     values = {h: top // least}
     kept = [compare("<=", Int.of(1), size)] if least != size else []
     if ranges[h] not in axes_at(program, Int.symbol(h), parts):  # no read is outside where h is
-        kept += [compare("<=", ranges[h].lo, values[h]), compare("<", values[h], ranges[h].hi)]
+        kept += between(ranges[h], values[h])
     kept += [subst_indices(c, values) for c in conditions if c not in given]
     body = where(conjunction(kept), product([subst_indices(f, values) for f in parts]), ZERO)
     left = tuple(i for i in node.indices if i != h)

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from ..bounds import never_negative
-from ..expr import Expr, Read, bound_indices, ints, map_children, reads, subst_indices
+from ..expr import Expr, Read, bound_indices, ints, map_children, reads
 from ..fresh import Fresh
 from ..integer import Int
 from ..normal import positive_names
@@ -20,13 +20,19 @@ from ..program import Equation, Program
 def split_pieces(program: Program, known: Program) -> Program:
     """See the module's docstring; outputs stay whole."""
     fresh = Fresh(program.names)
-    for name, equations in list(program.definitions.items()):
+    for name in list(program.definitions):
         if name not in program.outputs and name in program.components:
-            for e in equations:
-                axis = _literal_axis(e)
-                if axis is not None and _is_apart(program, e, axis):
-                    program = _renamed(program, e, axis, fresh(f"{name}_end"))
-    return inline_copies(program, {} if program is known else known.definitions)
+            while (piece := next(_pieces(program, name), None)) is not None:
+                program = _renamed(program, *piece, fresh(f"{name}_end"))
+    return inline_copies(program, known.definitions)
+
+
+def _pieces(program: Program, name: str) -> Iterator[tuple[Equation, int]]:
+    """The equations of a tensor that stand apart, each with the axis on which its place is."""
+    for e in program.definitions.get(name, ()):
+        axis = _literal_axis(e)
+        if axis is not None and _is_apart(program, e, axis):
+            yield e, axis
 
 
 def _literal_axis(e: Equation) -> int | None:
@@ -74,8 +80,7 @@ def inline_copies(program: Program, kept: Collection[str] = ()) -> Program:
     for e in program.equations:
         source = _copied(program, e)
         if source is not None and not (source.tensor in kept and not source.subs):
-            names = {str(s.name): t for s, t in zip(source.subs, e.body.subs, strict=True)}  # type: ignore[attr-defined]
-            body = subst_indices(source.body, names)
+            body = source.at(e.body.subs)  # type: ignore[attr-defined]
             ranges = {**e.ranges, **{i: source.ranges[i] for i in bound_indices(body)}}
             computed = replace(e, body=body, ranges=ranges)  # of e's tensor, other blocks may stand under the same subscripts
             equations = tuple(computed if x is e else x for x in program.equations if x is not source)
@@ -89,10 +94,9 @@ def _copied(program: Program, e: Equation) -> Equation | None:
     if not isinstance(e.body, Read) or e.body.tensor not in program.definitions or e.body.tensor in program.outputs:
         return None
     name = e.body.tensor
-    definition = program.definitions[name]
-    if len(definition) != 1 or definition[0].is_base or name in program.components or len(list(_readers(program, name))) != 1:
+    source, names = program.whole(name), [s.name for s in e.body.subs]
+    if source is None or name in program.components or len(list(_readers(program, name))) != 1:
         return None
-    source, names = definition[0], [s.name for s in e.body.subs]
     plain = all(n in e.ranges for n in names) and len(set(names)) == len(names)
     same = plain and all(e.ranges[str(n)] == source.ranges.get(str(s.name)) for n, s in zip(names, source.subs, strict=True))
     free = not set(bound_indices(source.body)) & e.ranges.keys()

@@ -20,7 +20,7 @@ from . import cost
 
 def recentre(program: Program) -> Program:
     """See the module's docstring; the program is explicit."""
-    return replace(program, equations=tuple(_equation(program, e) for e in program.equations))
+    return program.with_equations(_equation(program, e) for e in program.equations)
 
 
 def _equation(program: Program, e: Equation) -> Equation:

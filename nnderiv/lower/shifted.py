@@ -47,7 +47,6 @@ from ..expr import (
     reads,
     signed,
     square_root,
-    subst_indices,
     walk,
     where,
 )
@@ -55,7 +54,7 @@ from ..expr import replace as replaced
 from ..fresh import Fresh
 from ..integer import Int
 from ..laws_of_sums import without_pairs
-from ..logarithms import beside_one, log_beside_one
+from ..logarithms import log_beside_one, power_beside_one
 from ..normal import positive_names, readable
 from ..program import Equation, Program
 from .exchange import with_known
@@ -68,7 +67,7 @@ def shifted(forward: Program, backward: Program) -> tuple[Program, Program]:
     if not any(isinstance(n, Op) and n.op in ("log", "/") for p in (forward, backward) for e in p.equations for n in walk(e.body)):
         return forward, backward
     given = forward, backward
-    forward, backward = (_rewritten(p, [e.with_body(_logistic(e.body)) for e in p.equations]) for p in given)
+    forward, backward = (p.with_equations(e.with_body(_logistic(e.body)) for e in p.equations) for p in given)
     logs = _Logs(forward, Fresh(forward.names | backward.names))
     rewritten, also = (_Shift(p, logs).run() for p in (forward, backward))
     if rewritten == list(forward.equations) and also == list(backward.equations):
@@ -77,11 +76,6 @@ def shifted(forward: Program, backward: Program) -> tuple[Program, Program]:
     shapes = {x.tensor: forward.dims[name] for name, x in logs.equations.items()}
     forward = replace(forward, equations=tuple(equations), shapes={**forward.shapes, **shapes})
     return forward, with_known(backward, also, forward)
-
-
-def _rewritten(program: Program, equations: list[Equation]) -> Program:
-    """The program with other right-hand sides; the same, with all that is known of it, if they are the same."""
-    return program if equations == list(program.equations) else replace(program, equations=tuple(equations))
 
 
 class _Logs:
@@ -166,7 +160,7 @@ class _Shift:
         if isinstance(e, Read) and (whole := self.logs.at(e)) is not None:
             outside = self.outside(e)
             return whole if reduced or not outside else where(conjunction(outside), whole, neg(INF))
-        beside = beside_one(e)
+        beside = power_beside_one(e)
         defined, conditions = self.definition(e if beside is None else beside[2])
         value: Expr | None = None
         if beside is not None:
@@ -245,15 +239,14 @@ class _Shift:
 
     def definition(self, e: Expr) -> tuple[Expr, Expr]:
         """What is read as it is defined, and where, if it neither contracts anything nor may be infinite; else what is read itself."""
-        if not isinstance(e, Read) or len(found := self.program.definitions.get(e.tensor, ())) != 1 or found[0].is_base:
+        d = self.program.whole(e.tensor) if isinstance(e, Read) else None
+        if d is None or not isinstance(e, Read):
             return e, TRUE
-        (d,) = found
         if e.tensor not in self.simple:
             self.simple[e.tensor] = self.is_simple(d)
         if not self.simple[e.tensor]:
             return e, TRUE
-        places = {str(name.name): sub for name, sub in zip(d.subs, e.subs, strict=True)}
-        return subst_indices(d.body, places), conjunction(self.outside(e))
+        return d.at(e.subs), conjunction(self.outside(e))
 
     def outside(self, r: Read) -> list[Expr]:
         """The conditions under which a read is inside, without those that always hold."""
@@ -274,8 +267,7 @@ class _Shift:
         if any(isinstance(n, Reduce) for n in walk(d.body)):
             return False
         read = reads(self.at_index(d.body))
-        bodies = [x.body for r in read if r.tensor in self.program.unbounded for x in self.program.definitions[r.tensor]]
-        normal = all(isinstance(b, Reduce) and b.op == "logsumexp" for b in bodies)  # `normalised` takes care of it
+        normal = all(r.tensor in self.program.lse for r in read if r.tensor in self.program.unbounded)  # `normalised` takes care of it
         return normal and not any(readable(self.program.hulls[r.tensor], r.subs, d.ranges, self.positive) for r in read)
 
 

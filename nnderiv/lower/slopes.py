@@ -8,7 +8,7 @@ recurrence the slope, which does not wait for e, is computed before it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ..expr import HALF, ONE, ZERO, Expr, Op, Reduce, add, factors, map_children, mul, neg, num, product, reads, where
 from ..logarithms import multiplied_out
@@ -29,7 +29,7 @@ def slopes(program: Program, known: Program) -> Program:
             return neg(Reduce("sum", new.indices, new.body.args[0]))
         return new
 
-    return replace(program, equations=tuple(e.with_body(visit(e.body)) for e in program.equations))
+    return program.with_equations(e.with_body(visit(e.body)) for e in program.equations)
 
 
 @dataclass(frozen=True)

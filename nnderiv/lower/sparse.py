@@ -16,6 +16,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from ..bounds import inside, never_negative
+from ..conditions import between
 from ..expr import (
     ZERO,
     Expr,
@@ -145,7 +146,7 @@ class _Written:
         for sign, spot in s.spots:
             place = spot.place.subst(s.at(read))
             value = product([subst_indices(f, {axis: place}) for f in (subst_indices(spot.values, s.at(read)), *rest)])
-            inside = conjunction([compare("<=", r.lo, place), compare("<", place, r.hi)])
+            inside = conjunction(between(r, place))
             terms += [(sign*g, self.sum(others, where(inside, v, ZERO))) for g, v in additive_terms(value)]
         return terms
 

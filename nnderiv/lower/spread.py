@@ -37,7 +37,7 @@ def spread(program: Program) -> Program:
     if not any(isinstance(a, FloorDiv) for e in program.equations for r in reads(e.body) for s in r.subs for a in s.atoms()):
         return program
     ctx = Surroundings(program)
-    return replace(program, equations=tuple(_equation(ctx, e) for e in program.equations))
+    return program.with_equations(_equation(ctx, e) for e in program.equations)
 
 
 def _equation(ctx: Surroundings, e: Equation) -> Equation:

@@ -97,7 +97,7 @@ def _written_in(program: Program, e: Equation, d: Equation) -> Equation:
             return map_children(visit, node)
         names = {i: fresh(i) if i in ranges else i for i in bound_indices(d.body)}
         ranges.update({names[i]: d.ranges[i] for i in names})
-        body = subst_indices(rebound(d.body, names), {str(s.name): v for s, v in zip(d.subs, node.subs, strict=True)})
+        body = subst_indices(rebound(d.body, names), d.places(node.subs))
         return where(conjunction(readable(program.hulls[d.tensor], node.subs, e.ranges, positive)), body, ZERO)
 
     return replace(e, body=visit(e.body), ranges=ranges)

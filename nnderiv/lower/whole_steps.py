@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from ..bounds import never_negative
-from ..conditions import divisible
+from ..conditions import between, divisible
 from ..expr import (
     ZERO,
     Expr,
     Reduce,
-    compare,
     conjunction,
     guarded_factors,
     map_children,
@@ -33,7 +32,7 @@ from .fold import axes_at
 
 def whole_steps(program: Program) -> Program:
     """See the module's docstring."""
-    return replace(program, equations=tuple(_equation(program, e) for e in program.equations))
+    return program.with_equations(_equation(program, e) for e in program.equations)
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ def _stepwise(program: Program, node: Reduce, steps: _Steps, ranges: Ranges) -> 
     values = {steps.a: place}
     kept = [subst_indices(c, values) for c in conditions if c != steps.condition]
     if whole not in axes_at(program, Int.symbol(steps.a), parts):  # no read is outside where a is
-        kept += [compare("<=", whole.lo, place), compare("<", place, whole.hi)]
+        kept += between(whole, place)
     body = where(conjunction(kept), product([subst_indices(f, values) for f in parts]), ZERO)
     return Reduce("sum", tuple(q if i == steps.a else i for i in node.indices), body)
 

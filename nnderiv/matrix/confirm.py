@@ -20,7 +20,7 @@ from ..draw import MODES, draw, how_many, sum_fact
 from ..errors import CheckError, DefinitionError, EvaluationError, MatrixFormError, RefutedForm
 from ..evaluate import _Run, _TooDeep
 from ..expr import reads
-from ..numbers import DIGITS, combine, is_mpf
+from ..numbers import DIGITS, agree, combine
 from ..program import Equation, Program
 from .memory import remembered
 
@@ -152,12 +152,5 @@ def value_at(run: _Run, e: Equation, env: dict[str, int]) -> Any:
 
 
 def _agree(a: Any, b: Any) -> bool:
-    """Equal as fractions; to 40 of 50 digits as mpf; to rounding where a float came in."""
-    if combine("==", a, b):
-        return True
-    difference = combine("-", a, b)
-    if isinstance(a, float) or isinstance(b, float):
-        return bool(abs(float(difference)) <= 1e-9 * (1 + abs(float(a))))
-    if is_mpf(a) or is_mpf(b):
-        return bool(abs(difference) <= combine("*", combine("+", 1, abs(a)), combine("/", 1, 10 ** (DIGITS - 10))))
-    return False
+    """The same number, infinities included, as far as its digits go."""
+    return bool(combine("==", a, b)) or agree(a, b)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from ..conditions import OPPOSITE, TURNED, turned
@@ -20,6 +19,7 @@ from ..expr import (
     add,
     additive_terms,
     conjunction,
+    conjuncts,
     factors,
     ints,
     map_children,
@@ -28,7 +28,6 @@ from ..expr import (
     num,
     product,
     reads,
-    subst_indices,
     where,
     without,
 )
@@ -97,7 +96,7 @@ class Indicators:
 
     def _masked(self, condition: Expr, a: Expr) -> Expr:
         """[c] a with the conditions on places as a matrix M of zeros and ones; not those outside of which a factor of a is 0."""
-        parts = [c for c in _all_of(condition) if c not in self._zero_unless(a)]
+        parts = [c for c in conjuncts(condition) if c not in self._zero_unless(a)]
         if not parts:
             return a
         places_ = [c for c in parts if self.is_of_places(c) and not self._is_delta(c)]
@@ -124,18 +123,17 @@ class Indicators:
 
     def _mask_of(self, r: Read) -> list[Expr]:
         """c of exp(where(c, S, −∞) − lse), in the letters of the read; the scores may have a name."""
-        own = self.scope.program.definitions.get(r.tensor, ())
-        if len(own) != 1 or own[0].is_base or not isinstance(own[0].body, Op) or own[0].body.op != "exp":
+        own = self.scope.program.whole(r.tensor)
+        exp = own.at(r.subs) if own is not None else None
+        if not isinstance(exp, Op) or exp.op != "exp":
             return []
         found: list[Expr] = []
-        at = dict(zip(own[0].indices, r.subs, strict=True))
-        for sign, t in additive_terms(own[0].body.args[0]):
-            t = subst_indices(t, at)
-            named = self.scope.program.definitions.get(t.tensor, ()) if isinstance(t, Read) else ()
-            if isinstance(t, Read) and len(named) == 1 and not named[0].is_base:
-                t = subst_indices(named[0].body, dict(zip(named[0].indices, t.subs, strict=True)))
+        for sign, t in additive_terms(exp.args[0]):
+            named = self.scope.program.whole(t.tensor) if isinstance(t, Read) else None
+            if isinstance(t, Read) and named is not None:
+                t = named.at(t.subs)
             if sign > 0 and isinstance(t, Op) and t.op == "where" and t.args[2] == neg(INF):
-                found += _all_of(t.args[0])
+                found += conjuncts(t.args[0])
         return found
 
     def _mask(self, value: Expr, condition: Expr) -> Expr:
@@ -174,11 +172,6 @@ def _three(e: Expr) -> list[tuple[Expr, Expr]] | None:
     if z == ZERO or not isinstance(condition, Op) or not _is_tie_of(condition, where(tie, ONE, ZERO)):
         return None
     return [(condition, x), (tie, y), (Op(TURNED[condition.op], condition.args), z)]
-
-
-def _all_of(condition: Expr) -> Sequence[Expr]:
-    """The conditions that one with `and` joins."""
-    return condition.args if isinstance(condition, Op) and condition.op == "and" else (condition,)
 
 
 def _elements(e: Expr) -> list[Element]:

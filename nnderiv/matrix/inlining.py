@@ -14,6 +14,7 @@ from ..expr import (
     additive_terms,
     bound_indices,
     factors,
+    has_reduction,
     map_children,
     neg,
     reads,
@@ -58,7 +59,7 @@ class Inlining:
         if any(n.tensor == r.tensor for n in reads(definition.body)):
             return False
         once = self.count.get(r.tensor, 0) == len(program.definitions[r.tensor]) or r.tensor[1:] in self.kept
-        once = once or not r.subs and len(factors(definition.body)) < 4 and not any(isinstance(n, Reduce) for n in walk(definition.body))
+        once = once or not r.subs and len(factors(definition.body)) < 4 and not has_reduction(definition.body)
         return once and _is_linear(definition.body)
 
     def _definition(self, r: Read, read: dict[int, Equation]) -> Equation | None:
@@ -86,7 +87,7 @@ class Inlining:
         body = rebound(body, renamed)
         for i in bound_indices(d.body):
             ranges[renamed.get(i, i)] = d.ranges[i]
-        return subst_indices(body, {str(s.name): t for s, t in zip(d.subs, r.subs, strict=True) if s.name in d.ranges})
+        return subst_indices(body, d.places(r.subs))
 
 
 def uses(read: dict[int, Equation]) -> dict[str, int]:

@@ -28,12 +28,14 @@ from ..expr import (
     additive_terms,
     factors,
     free_symbols,
+    has_reduction,
+    is_condition,
     num,
     own_reads,
+    positive_terms,
     product,
     reads,
     square_root,
-    walk,
 )
 from ..integer import Int
 from ..normal import positive_names, readable
@@ -123,7 +125,7 @@ class Recogniser:
     def matrix(self, e: Expr, row: str | None, column: str | None) -> Node:
         """The matrix (column None: the column; row None too: the scalar) whose elements are e."""
         here = self.rows(e)
-        if not here and row is not None and not any(isinstance(n, Reduce) for n in walk(e)):
+        if not here and row is not None and not has_reduction(e):
             return Fill(self.scalar(e), row, column)
         if (
             row is not None
@@ -132,7 +134,7 @@ class Recogniser:
             and not (isinstance(e, Op) and e.op in ("+", "neg", "*", "/"))
         ):
             return self.spread(e, here, row, column)
-        terms = _plain_signs(additive_terms(e))
+        terms = positive_terms(e)
         if len(terms) > 1 or terms[0][0] < 0:
             return plus([(sign, self.matrix(t, row, column)) for sign, t in terms])
         return self.one(e, row, column)
@@ -174,7 +176,7 @@ class Recogniser:
             return Identity(row)
         if e.op in COMPARISONS and any(isinstance(a, IntValue) and self.rows(a) for a in e.args):
             self.fail(f"{e} is a condition on places, not on values")
-        if row is None and not any(isinstance(n, Reduce) for n in walk(e)):
+        if row is None and not has_reduction(e):
             return Scalar(self.scalar(e))
         if e.op == "**":
             if self.rows(e.args[1]):
@@ -262,7 +264,7 @@ class Recogniser:
                 split = [(sign, [*parts[:k], *self.split(t), *parts[k + 1 :]]) for sign, t in additive_terms(f)]
                 return plus([(sign, self.contract(rest, bound, row, column)) for sign, rest in split])
         above = tuple(i for i in bound if i in self.above)
-        scalars = [f for f in parts if not self.rows(f) and not _has_reduction(f)]
+        scalars = [f for f in parts if not self.rows(f) and not has_reduction(f)]
         outside = [f for f in scalars if not free_symbols(f) & set(above)]
         inside = [f for f in scalars if f not in outside]
         apart = self._constant_term(parts, bound)
@@ -272,7 +274,7 @@ class Recogniser:
         node = graph.solve()
         if above:
             node = SumOver(above, scaled([self._condition(f) for f in inside], node))
-        return scaled([Scalar(self.scalar(f)) if not _is_condition(f) else self._condition(f) for f in outside], node)
+        return scaled([Scalar(self.scalar(f)) if not is_condition(f) else self._condition(f) for f in outside], node)
 
     def _constant_term(self, parts: list[Expr], bound: tuple[str, ...]) -> list[tuple[int, list[Expr]]] | None:
         """Σ_n (a − b[n]) as Σ_n a − Σ_n b[n], where the sum is of nothing else that knows n."""
@@ -286,7 +288,7 @@ class Recogniser:
         return None
 
     def _condition(self, f: Expr) -> Node:
-        return Elementwise("[]", (Scalar(self.scalar(f)),)) if _is_condition(f) else Scalar(self.scalar(f))
+        return Elementwise("[]", (Scalar(self.scalar(f)),)) if is_condition(f) else Scalar(self.scalar(f))
 
     def oriented(self, f: Expr | Node, ends: tuple[str, str], row: str, column: str) -> Node:
         """A factor as the matrix over row and column; built the way that needs fewer transposes."""
@@ -331,16 +333,3 @@ def _distribution(f: Expr) -> tuple[Expr | None, Expr]:
         if len(squares) == 1 and len(inner) == 3 and num(-1) in inner and half in inner:
             return squares[0], ONE / Op("sqrt", (product([num(2), Const("pi")]),))
     return None, ONE
-
-
-def _plain_signs(terms: list[tuple[int, Expr]]) -> list[tuple[int, Expr]]:
-    """A negative number as a positive one that is subtracted."""
-    return [(-s, Num(-t.value)) if isinstance(t, Num) and t.value < 0 else (s, t) for s, t in terms]
-
-
-def _has_reduction(e: Expr) -> bool:
-    return any(isinstance(n, Reduce) for n in walk(e))
-
-
-def _is_condition(e: Expr) -> bool:
-    return isinstance(e, Op) and (e.op in COMPARISONS or e.op in ("and", "or", "not", "true", "false"))

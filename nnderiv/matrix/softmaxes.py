@@ -35,9 +35,9 @@ class Softmaxes:
 
     def _difference(self, e: Expr) -> tuple[Expr, str] | None:
         """(S[…,c], c) of S[…,c] − lse with lse = logsumexp over c of S, by its name too."""
-        named = self.scope.program.definitions.get(e.tensor, ()) if isinstance(e, Read) else ()
-        if isinstance(e, Read) and len(named) == 1 and not named[0].is_base and not has_normaliser(named[0].body):
-            return self._difference(subst_indices(named[0].body, dict(zip(named[0].indices, e.subs, strict=True))))
+        named = self.scope.program.whole(e.tensor) if isinstance(e, Read) else None
+        if isinstance(e, Read) and named is not None and not has_normaliser(named.body):
+            return self._difference(named.at(e.subs))
         terms = additive_terms(e)
         for k, (sign, t) in enumerate(terms):
             if sign < 0 and isinstance(t, Read) and (definition := self._logsumexp(t.tensor)):
@@ -47,10 +47,8 @@ class Softmaxes:
         return None
 
     def _logsumexp(self, name: str) -> Equation | None:
-        found = self.scope.program.definitions.get(name, ())
-        if len(found) == 1 and not found[0].is_base and isinstance(found[0].body, Reduce) and found[0].body.op == "logsumexp":
-            return found[0] if len(found[0].body.indices) == 1 else None
-        return None
+        found = self.scope.program.whole(name) if name in self.scope.program.lse else None
+        return found if found is not None and isinstance(found.body, Reduce) and len(found.body.indices) == 1 else None
 
     def _along(self, definition: Equation, t: Read, rest: Expr) -> str | None:
         """The index c with rest = S[…,c] where definition says logsumexp[j](S[…,j])."""

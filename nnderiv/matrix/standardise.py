@@ -193,7 +193,7 @@ class Standardiser:
         e, inner = self.means[mean.tensor]
         if not isinstance(inner.body, Read) or inner.body.tensor != x.tensor:
             return False
-        table = {str(s.name): t for s, t in zip(e.subs, mean.subs, strict=True)}
+        table = e.places(mean.subs)
         bound: dict[str, Int] = {}
         for s, t in zip(inner.body.subs, x.subs, strict=True):
             if s.name in inner.indices:
@@ -228,7 +228,7 @@ class Standardiser:
             if len(read) == 1 and all(t == read[0] or not free_symbols(t) for _, t in additive_terms(base)):
                 definition, _ = self.moments[read[0].tensor]
                 x, mean = self.scalings[read[0].tensor]
-                table = {str(s.name): t for s, t in zip(definition.subs, read[0].subs, strict=True)}
+                table = definition.places(read[0].subs)
                 yield Scaling(base, read[0], _read(x, table), mean and _read(mean, table))
 
 
