@@ -9,8 +9,9 @@ They are what a logsumexp changes by. What comes to it from P itself adds up to 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
+from itertools import permutations
 
 from .expr import (
     ONE,
@@ -48,15 +49,20 @@ class Shares:
         self.summed = set[str]()  # logsumexps whose gradients need no sum
 
     @cached_property
-    def by_pair(self) -> dict[tuple[str, str], Equation]:
-        """Equations P = exp(S − lse), by (S, lse): the gradient of a logsumexp is what they define."""
-        found: dict[tuple[str, str], Equation] = {}
+    def differences(self) -> dict[tuple[str, str], tuple[Equation, Read, Read]]:
+        """Equations P = exp(S − lse), by (S, lse), wherever these are read: the gradient of a logsumexp is what they define."""
+        found: dict[tuple[str, str], tuple[Equation, Read, Read]] = {}
         for e in self.program.equations:
             alone = len(self.program.definitions[e.tensor]) == 1  # a base case would put something else in some places
             pair = difference(e.body.args[0]) if alone and isinstance(e.body, Op) and e.body.op == "exp" else None
-            if pair is not None and pair[0].subs == e.subs:
-                found.setdefault((pair[0].tensor, pair[1].tensor), e)
+            if pair is not None:
+                found.setdefault((pair[0].tensor, pair[1].tensor), (e, *pair))
         return found
+
+    @cached_property
+    def by_pair(self) -> dict[tuple[str, str], Equation]:
+        """Those in which S is read in the place of P."""
+        return {names: e for names, (e, s, _) in self.differences.items() if s.subs == e.subs}
 
     @cached_property
     def lse(self) -> frozenset[str]:
@@ -66,13 +72,12 @@ class Shares:
 
     def share(self, summand: Expr, y: Read, e: Equation) -> Expr:
         """exp(S − lse), by the name that the program has for it."""
-        known = self.by_pair.get((summand.tensor, y.tensor)) if isinstance(summand, Read) else None
-        if known is not None and isinstance(summand, Read) and all(s.name in e.ranges for s in summand.subs):
-            same = all(known.ranges[i] == e.ranges[str(s.name)] for i, s in zip(known.indices, summand.subs, strict=True))
-            body = subst_indices(known.body, dict(zip(known.indices, summand.subs, strict=True)))
-            if same and body == Op("exp", (summand - y,)):
-                return Read(known.tensor, summand.subs)
-        return Op("exp", (summand - y,))
+        value = Op("exp", (summand - y,))
+        known = self.differences.get((summand.tensor, y.tensor)) if isinstance(summand, Read) else None
+        for at in _letters(*known, e) if known is not None else ():
+            if subst_indices(known[0].body, at) == value:
+                return Read(known[0].tensor, tuple(s.subst(at) for s in known[0].subs))
+        return value
 
     def slope(self, e: Equation, read: Read, own: Read | None) -> Expr | None:
         """exp(a − L) for the slope of L = log(exp(a) + exp(b)) by a, where a or b is a logsumexp: so it is the share of one more entry."""
@@ -148,6 +153,17 @@ class Shares:
             if any(r in fs and free_symbols(product([f for f in fs if f != r])) & {*letters} <= row for r in own for fs in parts):
                 return True
         return False
+
+
+def _letters(p: Equation, scores: Read, total: Read, lse: Equation) -> Iterator[dict[str, Int]]:
+    """What the letters of P[i, k] = exp(S[α(i, k)] − lse[i]) may be called where lse is defined: k stands for one that is summed there."""
+    places = dict(zip((s.name for s in total.subs), lse.subs, strict=True))
+    mine, theirs = [i for i in p.indices if i not in places], [i for i in lse.ranges if i not in lse.indices]
+    if {*places} <= {*p.indices} and len(mine) == len(theirs) and len(places) == len(total.subs):
+        for chosen in permutations(theirs):
+            at = {**places, **{i: Int.symbol(k) for i, k in zip(mine, chosen, strict=True)}}
+            if all(s.name is not None and p.ranges[i] == lse.ranges[s.name] for i, s in at.items()):
+                yield at
 
 
 def _added_exponentials(e: Expr) -> list[tuple[Expr, Num]]:

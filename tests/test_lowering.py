@@ -403,6 +403,26 @@ def test_how_far_a_running_sum_goes_may_depend_on_what_else_is_summed() -> None:
     assert_means(d, d.compile(), {"x": rng.normal(size=9), "w": rng.normal(size=2)}, rng)
 
 
+@pytest.mark.parametrize("equations", [
+    "y[t,n] = b[n]*sum[s](where(s <= t, x[s,n], 0)) for t < T",
+    "y[t,n] = tanh(x[t,n] + sum[m](W[n,m]*y[t-1,m]))",
+    "y[t,n] = b[n]*y[t-1,n] + tanh(W[n,0]*y[t-1,n]) + sum[m](W[n,m]*x[t,m])",
+    "y[t,n] = sum[s](b[s]*x[(t + s) % T,n]) for t < T, s < N",
+])
+def test_what_backward_computes_is_no_tensor_of_forward_that_has_such_a_name(equations: str) -> None:
+    def text(name: str) -> str:
+        return f"x[T,N], W[N,N], b[N] -> y, z\n{name}[n] = sum[t](x[t,n])\nz[n] = 2*{name}[n]\n{equations}"
+
+    rng = np.random.default_rng(0)
+    inputs = {"x": rng.normal(size=(4, 3)), "W": rng.normal(size=(3, 3)), "b": rng.normal(size=3)}
+    plain = nd.derive(text("total")).numpy()
+    names = {name for name in re.findall(r"# (\w+)\[", plain[plain.index("def backward") :])}
+    assert names
+    for name in sorted(names - {"x", "W", "b", "y", "z"}):
+        d = nd.derive(text(name))
+        assert_means(d, d.compile(), inputs, np.random.default_rng(1))
+
+
 def test_a_running_sum_over_less_than_nothing_is_nothing() -> None:
     d = nd.derive("x[T,N] -> y\ny[t,n] = sum[s](where(s <= t, x[s,n], 0)) for t < T - 2")
     y, residuals = d.compile().forward(x=np.ones((0, 2)))
