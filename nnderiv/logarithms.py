@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from .bounds import never_negative
 from .expr import (
     INF,
     ONE,
@@ -57,7 +58,8 @@ from .expr import (
 )
 from .fresh import Fresh
 from .graph import components
-from .program import Equation, Program, Ranges
+from .integer import Int
+from .program import Equation, Program, Range, Ranges
 from .within import positive_names, readable
 
 
@@ -137,6 +139,11 @@ class Tensors:
             self.margins[name] = apart and all(above_0(e.body) for e in given)
         return self.margins[name]
 
+    def hull(self, name: str) -> tuple[Range, ...]:
+        """Where a tensor may be read; one of logarithms where what they are taken of may be."""
+        hulls = self.program.hulls
+        return hulls[name] if name in hulls else next(hulls[n] for n, x in self.logs.items() if x is not None and x.tensor == name)
+
     def log(self, name: str) -> str | None:
         """The tensor of the logarithms of another one, if that is one equation; a recurrence goes on as it was written."""
         if name not in self.logs:
@@ -155,6 +162,7 @@ class Logarithms:
 
     tensors: Tensors
     ranges: Ranges
+    known: frozenset[Expr] = frozenset()  # conditions under which what is asked for is read
 
     # -- what may happen -----------------------------------------------------------------------------------------------
     def risk(self, e: Expr) -> Risk:
@@ -198,7 +206,7 @@ class Logarithms:
             return self.of_reduction(e)
         if isinstance(e, Num):
             return None if e.value <= 0 else ZERO if e == ONE else Op("log", (e,))
-        if isinstance(e, Const) or isinstance(e, IntValue) and e.value.name in self.tensors.positive:
+        if isinstance(e, Const) or isinstance(e, IntValue) and self.is_positive(e.value):
             return None if e == INF else Op("log", (e,))
         if not isinstance(e, Op):
             return None
@@ -238,24 +246,35 @@ class Logarithms:
         return None if name is None else Read(name, r.subs)
 
     def outside(self, r: Read) -> list[Expr]:
-        return readable(self.tensors.program.hulls[r.tensor], r.subs, self.ranges, self.tensors.positive)
+        return [c for c in self.readable(r.tensor, r.subs) if c not in self.known]
+
+    def readable(self, name: str, subs: tuple[Int, ...]) -> list[Expr]:
+        return readable(self.tensors.hull(name), subs, self.ranges, self.tensors.positive)
+
+    def conditions(self, e: Expr) -> list[Expr]:
+        """Where a reduction over e runs."""
+        return list(dict.fromkeys(c for n, s in own_reads(e) for c in self.readable(n, s)))
 
     def is_inside(self, e: Expr) -> bool:
         """Whether a reduction over e runs everywhere."""
-        hulls = self.tensors.program.hulls
-        return not any(readable(hulls[n], s, self.ranges, self.tensors.positive) for n, s in own_reads(e) if n in hulls)
+        return not self.conditions(e)
+
+    def is_positive(self, value: Int) -> bool:
+        return never_negative(value - 1, {}, self.tensors.positive)
 
     def of_reduction(self, e: Reduce) -> Expr | None:
         if e.op == "softmax":
             return Reduce("log_softmax", e.indices, e.body)
-        inner = self.of(e.body) if e.op in ("sum", "mean") and self.is_inside(e.body) else None
-        if inner is None or not self.is_inside(inner):
+        runs = self.conditions(e.body) if e.op in ("sum", "mean") else []
+        inner = replace(self, known=self.known | {*runs}).of(e.body) if e.op == "sum" or e.op == "mean" and not runs else None
+        theirs = self.conditions(inner) if inner is not None else []
+        if inner is None or not {*theirs} <= {*runs}:
             return None
-        total = Reduce("logsumexp", e.indices, inner)
+        total = Reduce("logsumexp", e.indices, where(conjunction([c for c in runs if c not in theirs]), inner, neg(INF)))
         if e.op == "sum":
             return total
         sizes = [IntValue(self.ranges[i].size) for i in e.indices]
-        known = all(x.value.is_constant or x.value.name in self.tensors.positive for x in sizes)
+        known = all(self.is_positive(x.value) for x in sizes)
         return signed([(1, total), *((-1, Op("log", (x,))) for x in sizes)]) if known else None
 
     def of_choice(self, e: Op) -> Expr | None:
@@ -339,9 +358,20 @@ def _outside_logs(e: Expr) -> Iterator[str]:
     """The tensors that are read, but for those that only a logarithm is taken of."""
     if isinstance(e, Read):
         yield e.tensor
-    elif not (isinstance(e, Op) and e.op == "log"):
+    elif isinstance(e, Op) and e.op == "log":
+        yield from (r for x in _not_added(e.args[0]) for r in _outside_logs(x))
+    else:
         for child in children(e):
             yield from _outside_logs(child)
+
+
+def _not_added(e: Expr) -> Iterator[Expr]:
+    """The parts of a sum, product or choice that are more than reads and numbers: log(2 − max p) is no logarithm of p."""
+    if isinstance(e, Op) and e.op in ("+", "neg", "*", "/", "**", "sqrt", "where") or isinstance(e, Reduce) and e.op in ("sum", "mean"):
+        for child in children(e):
+            yield from _not_added(child)
+    elif not isinstance(e, Read):
+        yield e
 
 
 def log_of_sum(exponents: list[Expr]) -> Expr:

@@ -74,7 +74,7 @@ class Shares:
         """exp(S − lse), by the name that the program has for it."""
         value = Op("exp", (summand - y,))
         known = self.differences.get((summand.tensor, y.tensor)) if isinstance(summand, Read) else None
-        for at in _letters(*known, e) if known is not None else ():
+        for at in letters_of(*known, e) if known is not None else ():
             if subst_indices(known[0].body, at) == value:
                 return Read(known[0].tensor, tuple(s.subst(at) for s in known[0].subs))
         return value
@@ -155,7 +155,7 @@ class Shares:
         return False
 
 
-def _letters(p: Equation, scores: Read, total: Read, lse: Equation) -> Iterator[dict[str, Int]]:
+def letters_of(p: Equation, scores: Read, total: Read, lse: Equation) -> Iterator[dict[str, Int]]:
     """What the letters of P[i, k] = exp(S[α(i, k)] − lse[i]) may be called where lse is defined: k stands for one that is summed there."""
     places = dict(zip((s.name for s in total.subs), lse.subs, strict=True))
     mine, theirs = [i for i in p.indices if i not in places], [i for i in lse.ranges if i not in lse.indices]

@@ -172,6 +172,25 @@ SPELLINGS = {
         "y[n] = log(sum[k](softmax[k](x2[n,k])*exp(-(x[n] - mu[k])**2/(2*exp(2*ls[k])))/(sqrt(2*pi)*exp(ls[k]))))",
     ),
     "gmm softmax weights": ("x[N,K], z[N,K] -> y", "y[n] = log(sum[k](softmax[k](x[n,k])*exp(z[n,k])))"),
+    "mixture at labels": (
+        "x[N,K], z[K,K], int c[N] -> y",
+        "g[n,k] = softmax[k](x[n,k])\n"
+        "q[k,v] = softmax[v](z[k,v])\n"
+        "y[n] = -log(sum[k](g[n,k]*q[k,c[n]]))",
+    ),
+    "joint of two": (
+        "x[N,K], z[N,K] -> L",
+        "p[n,k] = softmax[k](x[n,k])\n"
+        "q[n,k] = softmax[k](z[n,k])\n"
+        "J[i,j] = sum[n](p[n,i]*q[n,j])/(2*N)\n"
+        "L = -sum[i,j](J[i,j]*log(J[i,j]))",
+    ),
+    "margin of the others": (
+        "x[N,K], int c[N] -> y",
+        "p[n,k] = softmax[k](x[n,k])\n"
+        "y[n] = -log(p[n,c[n]]) - log(1.0001 - max[k](where(k != c[n], p[n,k], 0)))",
+    ),
+    "soft pooling": ("x[N,K] -> y", "y[i,k] = sum[u](exp(x[2*i+u,k])*x[2*i+u,k])/sum[u](exp(x[2*i+u,k])) for i < N//2, u < 2"),
     "moe": ("x[N,K], z[N,K], int c[N] -> y", "g[n,k] = softmax[k](x[n,k])\ny[n] = -log(sum[k](g[n,k]*sigmoid(z[n,k])))"),
     "mixture softmaxes": (
         "x[N,K], z[K,K] -> y",
