@@ -40,6 +40,7 @@ from .expr import (
     complement,
     conjunction,
     factors,
+    free_symbols,
     has_reduction,
     is_reciprocal,
     monomials,
@@ -270,7 +271,12 @@ class Logarithms:
         theirs = self.conditions(inner) if inner is not None else []
         if inner is None or not {*theirs} <= {*runs}:
             return None
-        total = Reduce("logsumexp", e.indices, where(conjunction([c for c in runs if c not in theirs]), inner, neg(INF)))
+        terms = additive_terms(inner)
+        apart = [(s, t) for s, t in terms if not reads(t) and not free_symbols(t) & {*e.indices}]  # log Σ c exp(x) = log Σ exp(x) + log c
+        apart = apart if len(apart) < len(terms) else []
+        inner = signed([x for x in terms if x not in apart])
+        summed = Reduce("logsumexp", e.indices, where(conjunction([c for c in runs if c not in theirs]), inner, neg(INF)))
+        total = signed([(1, summed), *apart])
         if e.op == "sum":
             return total
         sizes = [IntValue(self.ranges[i].size) for i in e.indices]
