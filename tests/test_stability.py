@@ -474,6 +474,20 @@ def test_of_nothing_everything_has_no_share() -> None:
     np.testing.assert_allclose(gradients.dz, [[0, 0, 0], [-0.125, -0.125, 0]], rtol=1e-14)
 
 
+def test_beside_nothing_a_part_is_the_whole() -> None:
+    d = nd.derive("""
+        g[N], x[N], a[N,T], int s[T], int y[N] -> L
+        w[n,t] = softmax[t](a[n,t])
+        L = -sum[n](log(sigmoid(g[n])*sigmoid(x[n]) + (1 - sigmoid(g[n]))*sum[t](where(s[t] == y[n], w[n,t], 0))))
+    """, wrt=("g", "x"))
+    g, x, a = np.array([-1, 0.5, 20]), np.array([2, -30, 0.0]), np.zeros((3, 2))
+    L, residuals = d.compile().forward(g=g, x=x, a=a, s=[0, 1], y=[2, 2, 2])
+    np.testing.assert_allclose(L, np.log1p(np.exp(-g)).sum() + np.log1p(np.exp(-x)).sum(), rtol=1e-12)
+    gradients = d.compile().backward(residuals)
+    np.testing.assert_allclose(gradients.dg, -1/(1 + np.exp(g)), rtol=1e-12)
+    np.testing.assert_allclose(gradients.dx, -1/(1 + np.exp(x)), rtol=1e-12)
+
+
 def test_a_quotient_of_exponentials_is_that_of_a_difference() -> None:
     d = nd.derive("x[N,K], m[N] -> y\ne[n,k] = exp(x[n,k])/exp(m[n])\ny[n] = sum[k](k*e[n,k])")
     assert "exp(x[n,k] - m[n])" in str(d.backward)
