@@ -275,11 +275,13 @@ class Exponentials:
             if (found := self.without_shift(a, self.written_out(total, kept))) is not None:
                 return self.share(exponential(found[0]), found[1], kept)
             return self.softmax(a, total, kept) or _beside(opened, total)
-        if isinstance(e, Reduce) and e.op == "sum":
+        if isinstance(e, Reduce) and e.op == "sum" and {*self.logs.conditions(total)} <= {*self.logs.conditions(e.body)}:
             parts = factors(e.body)
             for k, f in enumerate(parts):
                 if (share := self.share(f, total, (*kept, *e.indices))) is not None:
                     return Reduce("sum", e.indices, product([*parts[:k], share, *parts[k + 1 :]]))
+            inner = self.together(parts, total, (*kept, *e.indices))
+            return None if inner is None else Reduce("sum", e.indices, inner)
         return None
 
     def without_shift(self, a: Expr, total: Expr) -> tuple[Expr, Expr] | None:

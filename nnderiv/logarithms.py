@@ -267,6 +267,9 @@ class Logarithms:
         if e.op == "softmax":
             return Reduce("log_softmax", e.indices, e.body)
         runs = self.conditions(e.body) if e.op in ("sum", "mean") else []
+        if e.op == "sum" and (terms := self.added(e.body, runs)):  # log(Σ a + Σ b)
+            logs = [self.of(Reduce("sum", e.indices, t)) for t in terms]
+            return None if None in logs else log_of_sum([x for x in logs if x is not None])
         inner = replace(self, known=self.known | {*runs}).of(e.body) if e.op == "sum" or e.op == "mean" and not runs else None
         theirs = self.conditions(inner) if inner is not None else []
         if inner is None or not {*theirs} <= {*runs}:
@@ -282,6 +285,12 @@ class Logarithms:
         sizes = [IntValue(self.ranges[i].size) for i in e.indices]
         known = all(self.is_positive(x.value) for x in sizes)
         return signed([(1, total), *((-1, Op("log", (x,))) for x in sizes)]) if known else None
+
+    def added(self, body: Expr, runs: list[Expr]) -> list[Expr]:
+        """The terms of exp(a) + exp(b) + …, if a sum over them all runs where those over each of them do."""
+        terms = [t for s, t in additive_terms(body) if s > 0]
+        alike = all(reads(t) and {*self.conditions(t)} == {*runs} for t in terms)
+        return terms if alike and 1 < len(terms) == len(additive_terms(body)) else []
 
     def of_choice(self, e: Op) -> Expr | None:
         condition, *branches = e.args

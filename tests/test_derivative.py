@@ -256,6 +256,13 @@ def test_a_sum_of_shares_has_a_name_where_it_stands_within_a_function(equation: 
     assert nd.derive(f"q[N,N], v[N] -> y\n{equation}").check(seed=0).ok
 
 
+def test_terms_of_a_sum_of_exponentials_have_their_shares_of_the_whole() -> None:
+    d = nd.derive("x[N,K], z[N,K] -> y\ny[n] = log(sum[k](exp(x[n,k]) + exp(z[n,k])))")
+    assert str(d["x"]) == "dx[n,k] = dy[n]*exp(x[n,k] - y[n])"
+    assert str(d["z"]) == "dz[n,k] = dy[n]*exp(z[n,k] - y[n])"
+    assert d.check(seed=0).ok
+
+
 @pytest.mark.parametrize(("program", "gradient"), [
     ("X[H] -> Y\nY[i] = sum[u](exp(X[2*i+u])*X[2*i+u])/sum[u](exp(X[2*i+u])) for i < H//2, u < 2",
      "dX[a] = Y_softmax[a//2,a % 2]*(dY_lse[a//2] + dY_softmax[a//2,a % 2] + dY[a//2])"),

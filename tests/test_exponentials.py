@@ -69,6 +69,8 @@ EDGES = [
     "y[n] = log(sum[j](x[n,j]**2*exp(x[n,j-1])))",  # a weight, and a sum that leaves the first place out
     "y[n] = sum[j](x[n,j]*exp(x[n,j+1] + x[n,j]))/sum[j](x[n,j]*exp(x[n,j+1] + x[n,j]))",
     "y[n,k] = x[n,k]*exp(x[n,k])/sum[j](x[n,j]*exp(x[n,j]))",
+    "y[n] = sum[j](exp(x[n,j])*v[j,0])/(exp(x[n+1,0]) + sum[j](exp(x[n,j]))) for n < N",  # which the sum above does not read
+    "y[n] = log(1 + sum[j](exp(x[n,j]) + exp(x[n+1,j+1])))",
 ]
 
 
@@ -82,6 +84,15 @@ def test_it_means_what_was_written(equation: str, options: dict[str, Any]) -> No
     y, _ = d.compile(**options).forward(**inputs)
     np.testing.assert_allclose(y, np.array(nd.evaluate(program, inputs)["y"], float), rtol=1e-12)
     assert d.check(seed=1).ok
+
+
+def test_what_is_divided_by_another_exponential_than_its_own_is_scaled_too() -> None:
+    d = nd.derive("""
+        x[N,K], g[N], v[N,K] -> y
+        u[n] = sigmoid(g[n]) for n < N
+        y[n] = sum[k](exp(-x[n,k])*v[n,k])/(u[n]*exp(x[n,0])*sigmoid(g[n]))
+    """)
+    assert d.check(seed=0).ok
 
 
 LARGE = [

@@ -185,6 +185,12 @@ SPELLINGS = {
         "J[i,j] = sum[n](p[n,i]*q[n,j])/(2*N)\n"
         "L = -sum[i,j](J[i,j]*log(J[i,j]))",
     ),
+    "hard negatives": ("x[N,K], z[N,K], tau -> y", "y[n] = log(sum[k](exp(x[n,k]/tau) + exp(z[n,k]/tau))) - x[n,0]/tau"),
+    "renormalised": (
+        "x[N,K], z[N,K], int c[N] -> y",
+        "p[n,k] = softmax[k](x[n,k])\n"
+        "y[n] = sum[k](where(k != c[n], p[n,k], 0)*z[n,k])/sum[k](where(k != c[n], p[n,k], 0))",
+    ),
     "margin of the others": (
         "x[N,K], int c[N] -> y",
         "p[n,k] = softmax[k](x[n,k])\n"
@@ -472,6 +478,11 @@ def test_of_nothing_everything_has_no_share() -> None:
     gradients = d.compile().backward(residuals, dy=x)
     np.testing.assert_allclose(gradients.dx, [[0, 0, 0], [0.125, 0.125, 0]], rtol=1e-14)
     np.testing.assert_allclose(gradients.dz, [[0, 0, 0], [-0.125, -0.125, 0]], rtol=1e-14)
+
+
+def test_where_one_of_two_exponentials_may_be_left_out_the_gradients_are_those_of_a_difference() -> None:
+    d = nd.derive("x[N,K], z[N,K], t[N,K], tau -> y\ny[n,k] = log(where(t[n,k] > 0.5, exp(-x[n,k]/tau), 0) + exp(z[n,k]/tau))")
+    assert_exact(d, d, drawn(d.forward))
 
 
 def test_beside_nothing_a_part_is_the_whole() -> None:
