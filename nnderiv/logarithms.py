@@ -267,8 +267,8 @@ class Logarithms:
         if e.op == "softmax":
             return Reduce("log_softmax", e.indices, e.body)
         runs = self.conditions(e.body) if e.op in ("sum", "mean") else []
-        if e.op == "sum" and (terms := self.added(e.body, runs)):  # log(Σ a + Σ b)
-            logs = [self.of(Reduce("sum", e.indices, t)) for t in terms]
+        if e.op == "sum" and (added := self.added(e.body, runs)):  # log(Σ a + Σ b)
+            logs = [self.of(Reduce("sum", e.indices, t)) for t in added]
             return None if None in logs else log_of_sum([x for x in logs if x is not None])
         inner = replace(self, known=self.known | {*runs}).of(e.body) if e.op == "sum" or e.op == "mean" and not runs else None
         theirs = self.conditions(inner) if inner is not None else []

@@ -74,10 +74,11 @@ class Shares:
         """exp(S − lse), by the name that the program has for it."""
         value = Op("exp", (summand - y,))
         known = self.differences.get((summand.tensor, y.tensor)) if isinstance(summand, Read) else None
-        for at in letters_of(*known, e) if known is not None else ():
-            if subst_indices(known[0].body, at) == value:
-                return Read(known[0].tensor, tuple(s.subst(at) for s in known[0].subs))
-        return value
+        if known is None:
+            return value
+        p, _, total = known
+        at = next((at for at in letters_of(p, total, e) if subst_indices(p.body, at) == value), None)
+        return value if at is None else Read(p.tensor, tuple(s.subst(at) for s in p.subs))
 
     def slope(self, e: Equation, read: Read, own: Read | None) -> Expr | None:
         """exp(a − L) for the slope of L = log(exp(a) + exp(b)) by a, where a or b is a logsumexp: so it is the share of one more entry."""
@@ -155,12 +156,12 @@ class Shares:
         return False
 
 
-def letters_of(p: Equation, scores: Read, total: Read, lse: Equation) -> Iterator[dict[str, Int]]:
+def letters_of(p: Equation, total: Read, lse: Equation) -> Iterator[dict[str, Int]]:
     """What the letters of P[i, k] = exp(S[α(i, k)] − lse[i]) may be called where lse is defined: k stands for one that is summed there."""
-    places = dict(zip((s.name for s in total.subs), lse.subs, strict=True))
+    places = {s.name: i for s, i in zip(total.subs, lse.subs, strict=True) if s.name is not None}
     mine, theirs = [i for i in p.indices if i not in places], [i for i in lse.ranges if i not in lse.indices]
     if {*places} <= {*p.indices} and len(mine) == len(theirs) and len(places) == len(total.subs):
-        for chosen in permutations(theirs):
+        for chosen in permutations(theirs) if len(theirs) < 6 else [theirs]:
             at = {**places, **{i: Int.symbol(k) for i, k in zip(mine, chosen, strict=True)}}
             if all(s.name is not None and p.ranges[i] == lse.ranges[s.name] for i, s in at.items()):
                 yield at

@@ -429,6 +429,30 @@ def test_a_running_sum_over_less_than_nothing_is_nothing() -> None:
     assert d.compile().backward(residuals, dy=np.ones_like(y)).dx.shape == (0, 2)
 
 
+@pytest.mark.parametrize("signature", ["x[E,D], int t[E], h[N,D]", "x[B,E], int t[B,E], h[B,N]"])
+def test_a_softmax_over_the_edges_into_each_node_needs_no_table_of_edges_and_nodes(signature: str) -> None:
+    at, own = ("n,d", "e,d") if "D" in signature else ("b,n", "b,e")
+    node = "t[e]" if "D" in signature else "t[b,e]"
+    d = nd.derive(f"""
+        {signature} -> y, p
+        Z[{at}] = logsumexp[e](where({node} == n, x[{own}], -inf)) for n < N
+        p[{own}] = exp(x[{own}] - Z[{at.replace("n", node)}])
+        y[{at}] = h[{at}] + sum[e](where({node} == n, p[{own}]*x[{own}], 0))
+    """)
+    assert d.check(seed=0).ok
+    assert "== np.arange(" not in d.numpy()
+    x, h, t = np.array([[1e4, 1e4, -1e4, 3, 2, -1e4]], np.float32), np.zeros((1, 5), np.float32), np.array([[0, 0, 0, 1, 1, 3]])
+    if "D" in signature:
+        x, h, t = x.T, h.T, t[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (_, p), residuals = d.compile().forward(x=x, t=t, h=h)
+        g = d.compile().backward(residuals, dy=h + 1, dp=x*0)
+    share = 1/(1 + np.exp(-1))
+    np.testing.assert_allclose(p.ravel(), [0.5, 0.5, 0, share, 1 - share, 1], rtol=1e-3)  # of 10000 a single has four digits behind
+    assert np.isfinite(g.dx).all()
+
+
 def test_rows_at_fixed_places_are_slices() -> None:
     text = nd.derive("x[T,N] -> s, y\ns[n] = x[T-1,n]*x[0,n]\ny[t,n] = x[t,n]**2").numpy()
     assert "    dx = 2*dy*x\n    dx[T - 1:] += ds*_entry(x, 0)\n    dx[:1] += ds*_entry(x, T - 1)" in text

@@ -44,7 +44,7 @@ def _is_along(definition: Equation, scores: Read, total: Read, e: Equation) -> b
     body = definition.body
     if not (isinstance(body, Reduce) and body.op == "logsumexp" and isinstance(inner := body.body, Read) and inner.tensor == scores.tensor):
         return False
-    ways = letters_of(e, scores, total, definition) if {*body.indices} <= free_symbols(inner) and scores.tensor != total.tensor else ()
+    ways = letters_of(e, total, definition) if {*body.indices} <= free_symbols(inner) and scores.tensor != total.tensor else ()
     return any(tuple(s.subst(at) for s in scores.subs) == inner.subs for at in ways)
 
 

@@ -125,7 +125,7 @@ def _apart(parts: list[Expr]) -> list[Expr]:
     found: list[Expr] = []
     for f in parts:
         inner = factors(f.args[1]) if isinstance(f, Op) and f.op == "where" and f.args[2] == ZERO else []
-        exps = [x for x in inner if isinstance(x, Op) and x.op == "exp"]
+        exps: list[Expr] = [x for x in inner if isinstance(x, Op) and x.op == "exp"]
         if not (isinstance(f, Op) and 0 < len(exps) < len(inner)):
             found.append(f)
             continue

@@ -553,8 +553,9 @@ class Values(Writer):
         if fold.scatter is not None:
             indices = [integer_value(inner, v, fold.scatter_labels) for v in fold.scatter]
             shown = ", ".join(f"{{{k + 1}}}" for k in range(len(indices)))
-            by = f", by=np.{fold.op}imum, start={EMPTY[fold.op]}" if fold.op != "sum" else ""
-            scatter = call(f"_scatter({{0}}, {tuple_text(frame.size(i) for i in fold.moved)}, {shown}{by})", *[0] * (len(indices) + 1))
+            by = f", by=np.{fold.op}imum, start={EMPTY[fold.op]}" if fold.op in ("max", "min") else ""
+            name = "_scatter_exps" if fold.op == "logsumexp" else "_scatter"
+            scatter = call(f"{name}({{0}}, {tuple_text(frame.size(i) for i in fold.moved)}, {shown}{by})", *[0] * (len(indices) + 1))
             return permute(frame.make(scatter, [array, *indices], fold.moved), labels)
         axes = [self.fold_axis(inner, a) for a in fold.axes]
         return frame.make(call(f"_fold({{0}}, {shape}, {', '.join(axes)})", 0), [array], labels)
