@@ -185,6 +185,11 @@ SPELLINGS = {
         "J[i,j] = sum[n](p[n,i]*q[n,j])/(2*N)\n"
         "L = -sum[i,j](J[i,j]*log(J[i,j]))",
     ),
+    "shares of two wholes": ("x[N,K] -> y", "y[n,k] = exp(x[n,k])**2/(sum[j](exp(x[n,j]))*sum[i](exp(x[i,k])))"),
+    "square of a share": (
+        "x[N,K], z[N,K] -> y",
+        "p[n,k] = softmax[k](x[n,k])\ny[n] = sum[k](p[n,k]*p[n,k]*z[n,k])/sum[k](p[n,k]*p[n,k])",
+    ),
     "hard negatives": ("x[N,K], z[N,K], tau -> y", "y[n] = log(sum[k](exp(x[n,k]/tau) + exp(z[n,k]/tau))) - x[n,0]/tau"),
     "renormalised": (
         "x[N,K], z[N,K], int c[N] -> y",
