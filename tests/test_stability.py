@@ -490,6 +490,23 @@ def test_where_one_of_two_exponentials_may_be_left_out_the_gradients_are_those_o
     assert_exact(d, d, drawn(d.forward))
 
 
+def test_a_ratio_that_is_clipped_has_no_gradient_however_large_it_is() -> None:
+    d = nd.derive("""
+        x[N,K], old[N], gain[N], int a[N] -> L
+        l[n,k] = log_softmax[k](x[n,k])
+        r[n] = exp(l[n,a[n]] - old[n])
+        L = -sum[n](min(r[n]*gain[n], min(max(r[n], 0.8), 1.2)*gain[n]))
+    """)
+    x, old, gain = np.zeros((3, 2), np.float32), np.array([-1e4, -1, -0.7], np.float32), np.ones(3, np.float32)
+    with np.errstate(over="ignore"):
+        L, residuals = d.compile().forward(x=x, old=old, gain=gain, a=[0, 1, 1])
+    r = np.exp(0.7)/2
+    np.testing.assert_allclose(L, -2.4 - r, rtol=1e-6)
+    gradients = d.compile().backward(residuals)
+    np.testing.assert_allclose(gradients.dx, [[0, 0], [0, 0], [r/2, -r/2]], rtol=1e-6)
+    np.testing.assert_allclose(gradients.dold, [0, 0, r], rtol=1e-6)
+
+
 def test_beside_nothing_a_part_is_the_whole() -> None:
     d = nd.derive("""
         g[N], x[N], a[N,T], int s[T], int y[N] -> L
