@@ -7,7 +7,8 @@
     log(1 ± tanh(x))            log(2) − softplus(∓2x)     log(where(c, a, 0))      where(c, log a, −∞)
     log(1 − tanh(x)²)           2 (log(2) − x − softplus(−2x))
     log(a + b)                  log(exp(log a) + exp(log b))
-    log(Σ_k a_k)                logsumexp_k(log a_k)
+    log(Σ_k a_k)                logsumexp_k(log a_k)       log(Σ_k c a_k)           log c + log(Σ_k a_k)
+    log(Σ_k (a_k + b_k))        log(Σ_k a_k + Σ_k b_k)
     log(t[i])                   t_log[i], a tensor of its own; or by parts of what t[i] is, if that is no sum; not in a recurrence
 
 Only what is surely positive has parts: exponentials, numbers, and what is a number or more, as σ = softplus(x) + 0.001 is. A factor

@@ -49,20 +49,21 @@ class Shares:
         self.summed = set[str]()  # logsumexps whose gradients need no sum
 
     @cached_property
-    def differences(self) -> dict[tuple[str, str], tuple[Equation, Read, Read]]:
+    def differences(self) -> dict[tuple[str, str], list[tuple[Equation, Read, Read]]]:
         """Equations P = exp(S − lse), by (S, lse), wherever these are read: the gradient of a logsumexp is what they define."""
-        found: dict[tuple[str, str], tuple[Equation, Read, Read]] = {}
+        found: dict[tuple[str, str], list[tuple[Equation, Read, Read]]] = {}
         for e in self.program.equations:
             alone = len(self.program.definitions[e.tensor]) == 1  # a base case would put something else in some places
             pair = difference(e.body.args[0]) if alone and isinstance(e.body, Op) and e.body.op == "exp" else None
             if pair is not None:
-                found.setdefault((pair[0].tensor, pair[1].tensor), (e, *pair))
+                found.setdefault((pair[0].tensor, pair[1].tensor), []).append((e, *pair))
         return found
 
     @cached_property
     def by_pair(self) -> dict[tuple[str, str], Equation]:
-        """Those in which S is read in the place of P."""
-        return {names: e for names, (e, s, _) in self.differences.items() if s.subs == e.subs}
+        """The first of those in which S is read in the place of P."""
+        plain = {names: [e for e, s, _ in found if s.subs == e.subs] for names, found in self.differences.items()}
+        return {names: found[0] for names, found in plain.items() if found}
 
     @cached_property
     def lse(self) -> frozenset[str]:
@@ -73,12 +74,11 @@ class Shares:
     def share(self, summand: Expr, y: Read, e: Equation) -> Expr:
         """exp(S − lse), by the name that the program has for it."""
         value = Op("exp", (summand - y,))
-        known = self.differences.get((summand.tensor, y.tensor)) if isinstance(summand, Read) else None
-        if known is None:
-            return value
-        p, _, total = known
-        at = next((at for at in letters_of(p, total, e) if subst_indices(p.body, at) == value), None)
-        return value if at is None else Read(p.tensor, tuple(s.subst(at) for s in p.subs))
+        for p, _, total in self.differences.get((summand.tensor, y.tensor), ()) if isinstance(summand, Read) else ():
+            at = next((at for at in letters_of(p, total, e) if subst_indices(p.body, at) == value), None)
+            if at is not None:
+                return Read(p.tensor, tuple(s.subst(at) for s in p.subs))
+        return value
 
     def slope(self, e: Equation, read: Read, own: Read | None) -> Expr | None:
         """exp(a − L) for the slope of L = log(exp(a) + exp(b)) by a, where a or b is a logsumexp: so it is the share of one more entry."""

@@ -270,6 +270,9 @@ def test_terms_of_a_sum_of_exponentials_have_their_shares_of_the_whole() -> None
      "dX[a] = sum[u](dY_lse[a-u]*Y_softmax[a-u,u]) + sum[u](dY_softmax[a-u,u]*Y_softmax[a-u,u])"),
     ("X[M,D], v[M,D], w[D] -> Y\nY = sum[d](w[d]*sum[m](softmax[m](X[m,d])*v[m,d]))",
      "dX[m,d] = w[d]*Y_softmax[d,m]*(v[m,d] - Y_sum[d])"),
+    ("X[M,D], v[D] -> Y\nZ[m] = logsumexp[d](X[m,d])\nq[m] = exp(X[m,0] - Z[m])\np[m,d] = exp(X[m,d] - Z[m])\n"
+     "Y[m] = q[m]**2 + sum[d](p[m,d]*v[d])**2",
+     "dX[m,d] = p[m,d]*(dY_sum[m]*v[d] - (dq[m]*q[m] + dY_sum[m]*Y_sum[m])) + where(d == 0, dq[m]*q[m], 0)"),
 ])
 def test_a_share_goes_by_its_name_wherever_the_score_is_read(program: str, gradient: str) -> None:
     d = nd.derive(program)
