@@ -16,6 +16,7 @@ tensors of their own: these are looked into where that helps.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import permutations
 
@@ -151,7 +152,7 @@ class Exponentials:
 
     # -- quotients -----------------------------------------------------------------------------------------------------
     def divided(self, e: Expr, kept: tuple[str, ...]) -> Expr:
-        parts = factors(e)
+        parts = [_of_multiple(f) for f in factors(e)]
         if (found := self.within(parts, kept)) is not None:
             return found
         parts = _difference(parts)
@@ -191,7 +192,8 @@ class Exponentials:
         alone = len(risky) == 1 and (exponent(self.opened(risky[0])) is not None or isinstance(risky[0], Reduce))
         if alone or not found or len(found) < len(risky) or any(map(is_reciprocal, risky)):
             return None
-        a = signed([t for x in found for t in additive_terms(x)])
+        terms = Counter(t for x in found for t in additive_terms(x))
+        a = signed([(s, num(n)*t if n > 1 else t) for (s, t), n in terms.items()])
         return product([*(f for f in parts if f not in risky), self.softmax(a, total, kept) or Op("exp", (a - total,))])
 
     def total(self, e: Expr) -> Expr | None:
@@ -275,11 +277,13 @@ class Exponentials:
             if (found := self.without_shift(a, self.written_out(total, kept))) is not None:
                 return self.share(exponential(found[0]), found[1], kept)
             return self.softmax(a, total, kept) or _beside(opened, total)
-        if isinstance(e, Reduce) and e.op == "sum":
+        if isinstance(e, Reduce) and e.op == "sum" and {*self.logs.conditions(total)} <= {*self.logs.conditions(e.body)}:
             parts = factors(e.body)
             for k, f in enumerate(parts):
                 if (share := self.share(f, total, (*kept, *e.indices))) is not None:
                     return Reduce("sum", e.indices, product([*parts[:k], share, *parts[k + 1 :]]))
+            inner = self.together(parts, total, (*kept, *e.indices))
+            return None if inner is None else Reduce("sum", e.indices, inner)
         return None
 
     def without_shift(self, a: Expr, total: Expr) -> tuple[Expr, Expr] | None:
@@ -364,6 +368,12 @@ def _difference(parts: list[Expr]) -> list[Expr]:
     exponents = [*((1, f.args[0]) for f in above), *((-1, x) for f in below if (x := _divides_by_exp(f)) is not None)]
     whole = signed([(s*sign, t) for sign, x in exponents for s, t in additive_terms(x)])
     return [*(f for f in parts if f not in above and f not in below), Op("exp", (whole,))]
+
+
+def _of_multiple(f: Expr) -> Expr:
+    """exp(n a) for exp(a)ⁿ."""
+    base = f.args[0] if isinstance(f, Op) and f.op == "**" and isinstance(f.args[1], Num) else None
+    return Op("exp", (f.args[1]*base.args[0],)) if isinstance(f, Op) and isinstance(base, Op) and base.op == "exp" else f
 
 
 def _turned(f: Expr) -> Expr:

@@ -333,7 +333,7 @@ def subst_indices(e: Expr, values: Mapping[str, Int], fresh: Callable[[str], str
         return map_ints(lambda value: value.subst(values), e)
     if isinstance(e, Reduce):
         if e.op in NORMALISERS and any(i in values for i in e.indices):
-            raise NotImplementedError("a softmax is put into normal form before its own index is substituted")
+            return _along(e, values, fresh)
         inner = {k: v for k, v in values.items() if k not in e.indices}
         incoming = {name for v in inner.values() for name in v.symbols()}
         renamed = {i: _fresh(i, incoming | symbols(e.body), fresh) for i in e.indices if i in incoming}
@@ -343,6 +343,15 @@ def subst_indices(e: Expr, values: Mapping[str, Int], fresh: Callable[[str], str
         body = subst_indices(e.body, inner, fresh)
         return e if body is e.body else Reduce(e.op, e.indices, body)
     return map_children(lambda child: subst_indices(child, values, fresh), e)
+
+
+def _along(e: Reduce, values: Mapping[str, Int], fresh: Callable[[str], str] | None) -> Expr:
+    """A softmax that runs along other letters. It has a value at one of its places as soon as it has a name: in normal form."""
+    letters = [values.get(i, Int.symbol(i)).name for i in e.indices]
+    others = {n for k in free_symbols(e.body) - {*e.indices} for n in values.get(k, Int.symbol(k)).symbols()}
+    if None in letters or len({*letters}) < len(letters) or others & {*letters}:
+        raise NotImplementedError("a softmax is put into normal form before its own index is substituted")
+    return Reduce(e.op, tuple(i for i in letters if i is not None), subst_indices(e.body, values, fresh))
 
 
 def _fresh(name: str, taken: set[str], fresh: Callable[[str], str] | None) -> str:

@@ -7,7 +7,8 @@
     log(1 ± tanh(x))            log(2) − softplus(∓2x)     log(where(c, a, 0))      where(c, log a, −∞)
     log(1 − tanh(x)²)           2 (log(2) − x − softplus(−2x))
     log(a + b)                  log(exp(log a) + exp(log b))
-    log(Σ_k a_k)                logsumexp_k(log a_k)
+    log(Σ_k a_k)                logsumexp_k(log a_k)       log(Σ_k c a_k)           log c + log(Σ_k a_k)
+    log(Σ_k (a_k + b_k))        log(Σ_k a_k + Σ_k b_k)
     log(t[i])                   t_log[i], a tensor of its own; or by parts of what t[i] is, if that is no sum; not in a recurrence
 
 Only what is surely positive has parts: exponentials, numbers, and what is a number or more, as σ = softplus(x) + 0.001 is. A factor
@@ -22,6 +23,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from .bounds import never_negative
 from .expr import (
     INF,
     ONE,
@@ -40,6 +42,7 @@ from .expr import (
     complement,
     conjunction,
     factors,
+    free_symbols,
     has_reduction,
     is_reciprocal,
     monomials,
@@ -57,7 +60,8 @@ from .expr import (
 )
 from .fresh import Fresh
 from .graph import components
-from .program import Equation, Program, Ranges
+from .integer import Int
+from .program import Equation, Program, Range, Ranges
 from .within import positive_names, readable
 
 
@@ -135,6 +139,11 @@ class Tensors:
             self.margins[name] = apart and all(above_0(e.body) for e in given)
         return self.margins[name]
 
+    def hull(self, name: str) -> tuple[Range, ...]:
+        """Where a tensor may be read; one of logarithms where what they are taken of may be."""
+        hulls = self.program.hulls
+        return hulls[name] if name in hulls else next(hulls[n] for n, x in self.logs.items() if x is not None and x.tensor == name)
+
     def log(self, name: str) -> str | None:
         """The tensor of the logarithms of another one, if that is one equation; a recurrence goes on as it was written."""
         if name not in self.logs:
@@ -153,6 +162,7 @@ class Logarithms:
 
     tensors: Tensors
     ranges: Ranges
+    known: frozenset[Expr] = frozenset()  # conditions under which what is asked for is read
 
     # -- what may happen -----------------------------------------------------------------------------------------------
     def risk(self, e: Expr) -> Risk:
@@ -196,7 +206,7 @@ class Logarithms:
             return self.of_reduction(e)
         if isinstance(e, Num):
             return None if e.value <= 0 else ZERO if e == ONE else Op("log", (e,))
-        if isinstance(e, Const) or isinstance(e, IntValue) and e.value.name in self.tensors.positive:
+        if isinstance(e, Const) or isinstance(e, IntValue) and self.is_positive(e.value):
             return None if e == INF else Op("log", (e,))
         if not isinstance(e, Op):
             return None
@@ -236,25 +246,50 @@ class Logarithms:
         return None if name is None else Read(name, r.subs)
 
     def outside(self, r: Read) -> list[Expr]:
-        return readable(self.tensors.program.hulls[r.tensor], r.subs, self.ranges, self.tensors.positive)
+        return [c for c in self.readable(r.tensor, r.subs) if c not in self.known]
+
+    def readable(self, name: str, subs: tuple[Int, ...]) -> list[Expr]:
+        return readable(self.tensors.hull(name), subs, self.ranges, self.tensors.positive)
+
+    def conditions(self, e: Expr) -> list[Expr]:
+        """Where a reduction over e runs."""
+        return list(dict.fromkeys(c for n, s in own_reads(e) for c in self.readable(n, s)))
 
     def is_inside(self, e: Expr) -> bool:
         """Whether a reduction over e runs everywhere."""
-        hulls = self.tensors.program.hulls
-        return not any(readable(hulls[n], s, self.ranges, self.tensors.positive) for n, s in own_reads(e) if n in hulls)
+        return not self.conditions(e)
+
+    def is_positive(self, value: Int) -> bool:
+        return never_negative(value - 1, {}, self.tensors.positive)
 
     def of_reduction(self, e: Reduce) -> Expr | None:
         if e.op == "softmax":
             return Reduce("log_softmax", e.indices, e.body)
-        inner = self.of(e.body) if e.op in ("sum", "mean") and self.is_inside(e.body) else None
-        if inner is None or not self.is_inside(inner):
+        runs = self.conditions(e.body) if e.op in ("sum", "mean") else []
+        if e.op == "sum" and (added := self.added(e.body, runs)):  # log(Σ a + Σ b)
+            logs = [self.of(Reduce("sum", e.indices, t)) for t in added]
+            return None if None in logs else log_of_sum([x for x in logs if x is not None])
+        inner = replace(self, known=self.known | {*runs}).of(e.body) if e.op == "sum" or e.op == "mean" and not runs else None
+        theirs = self.conditions(inner) if inner is not None else []
+        if inner is None or not {*theirs} <= {*runs}:
             return None
-        total = Reduce("logsumexp", e.indices, inner)
+        terms = additive_terms(inner)
+        apart = [(s, t) for s, t in terms if not reads(t) and not free_symbols(t) & {*e.indices}]  # log Σ c exp(x) = log Σ exp(x) + log c
+        apart = apart if len(apart) < len(terms) else []
+        inner = signed([x for x in terms if x not in apart])
+        summed = Reduce("logsumexp", e.indices, where(conjunction([c for c in runs if c not in theirs]), inner, neg(INF)))
+        total = signed([(1, summed), *apart])
         if e.op == "sum":
             return total
         sizes = [IntValue(self.ranges[i].size) for i in e.indices]
-        known = all(x.value.is_constant or x.value.name in self.tensors.positive for x in sizes)
+        known = all(self.is_positive(x.value) for x in sizes)
         return signed([(1, total), *((-1, Op("log", (x,))) for x in sizes)]) if known else None
+
+    def added(self, body: Expr, runs: list[Expr]) -> list[Expr]:
+        """The terms of exp(a) + exp(b) + …, if a sum over them all runs where those over each of them do."""
+        terms = [t for s, t in additive_terms(body) if s > 0]
+        alike = all(reads(t) and {*self.conditions(t)} == {*runs} for t in terms)
+        return terms if alike and 1 < len(terms) == len(additive_terms(body)) else []
 
     def of_choice(self, e: Op) -> Expr | None:
         condition, *branches = e.args
@@ -337,9 +372,20 @@ def _outside_logs(e: Expr) -> Iterator[str]:
     """The tensors that are read, but for those that only a logarithm is taken of."""
     if isinstance(e, Read):
         yield e.tensor
-    elif not (isinstance(e, Op) and e.op == "log"):
+    elif isinstance(e, Op) and e.op == "log":
+        yield from (r for x in _not_added(e.args[0]) for r in _outside_logs(x))
+    else:
         for child in children(e):
             yield from _outside_logs(child)
+
+
+def _not_added(e: Expr) -> Iterator[Expr]:
+    """The parts of a sum, product or choice that are more than reads and numbers: log(2 − max p) is no logarithm of p."""
+    if isinstance(e, Op) and e.op in ("+", "neg", "*", "/", "**", "sqrt", "where") or isinstance(e, Reduce) and e.op in ("sum", "mean"):
+        for child in children(e):
+            yield from _not_added(child)
+    elif not isinstance(e, Read):
+        yield e
 
 
 def log_of_sum(exponents: list[Expr]) -> Expr:

@@ -9,8 +9,9 @@ They are what a logsumexp changes by. What comes to it from P itself adds up to 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
+from itertools import permutations
 
 from .expr import (
     ZERO,
@@ -25,6 +26,7 @@ from .expr import (
     product,
     reads,
     reduces_or_chooses,
+    subst_indices,
     walk,
 )
 from .expr import replace as replaced
@@ -44,15 +46,21 @@ class Shares:
         self.summed = set[str]()  # logsumexps whose gradients need no sum
 
     @cached_property
-    def by_pair(self) -> dict[tuple[str, str], Equation]:
-        """Equations P = exp(S − lse), by (S, lse): the gradient of a logsumexp is what they define."""
-        found: dict[tuple[str, str], Equation] = {}
+    def differences(self) -> dict[tuple[str, str], list[tuple[Equation, Read, Read]]]:
+        """Equations P = exp(S − lse), by (S, lse), wherever these are read: the gradient of a logsumexp is what they define."""
+        found: dict[tuple[str, str], list[tuple[Equation, Read, Read]]] = {}
         for e in self.program.equations:
             alone = len(self.program.definitions[e.tensor]) == 1  # a base case would put something else in some places
             pair = difference(e.body.args[0]) if alone and isinstance(e.body, Op) and e.body.op == "exp" else None
-            if pair is not None and pair[0].subs == e.subs:
-                found.setdefault((pair[0].tensor, pair[1].tensor), e)
+            if pair is not None:
+                found.setdefault((pair[0].tensor, pair[1].tensor), []).append((e, *pair))
         return found
+
+    @cached_property
+    def by_pair(self) -> dict[tuple[str, str], Equation]:
+        """The first of those in which S is read in the place of P."""
+        plain = {names: [e for e, s, _ in found if s.subs == e.subs] for names, found in self.differences.items()}
+        return {names: found[0] for names, found in plain.items() if found}
 
     @property
     def lse(self) -> frozenset[str]:
@@ -61,12 +69,12 @@ class Shares:
 
     def share(self, summand: Expr, y: Read, e: Equation) -> Expr:
         """exp(S − lse), by the name that the program has for it."""
-        known = self.by_pair.get((summand.tensor, y.tensor)) if isinstance(summand, Read) else None
-        if known is not None and isinstance(summand, Read) and all(s.name in e.ranges for s in summand.subs):
-            same = all(known.ranges[i] == e.ranges[str(s.name)] for i, s in zip(known.indices, summand.subs, strict=True))
-            if same and known.at(summand.subs) == Op("exp", (summand - y,)):
-                return Read(known.tensor, summand.subs)
-        return Op("exp", (summand - y,))
+        value = Op("exp", (summand - y,))
+        for p, _, total in self.differences.get((summand.tensor, y.tensor), ()) if isinstance(summand, Read) else ():
+            at = next((at for at in letters_of(p, total, e) if subst_indices(p.body, at) == value), None)
+            if at is not None:
+                return Read(p.tensor, tuple(s.subst(at) for s in p.subs))
+        return value
 
     def slope(self, e: Equation, read: Read, own: Read | None) -> Expr | None:
         """exp(a − L) for the slope of L = log(exp(a) + exp(b)) by a, where a or b is a logsumexp: so it is the share of one more entry."""
@@ -141,3 +149,15 @@ class Shares:
             if any(r in fs and free_symbols(product([f for f in fs if f != r])) & {*letters} <= row for r in own for fs in parts):
                 return True
         return False
+
+
+def letters_of(p: Equation, total: Read, lse: Equation) -> Iterator[dict[str, Int]]:
+    """What the letters of P[i, k] = exp(S[α(i, k)] − lse[i]) may be called where lse is defined: k stands for one that is summed there."""
+    places = {s.name: i for s, i in zip(total.subs, lse.subs, strict=True) if s.name is not None}
+    mine, theirs = [i for i in p.indices if i not in places], [i for i in lse.ranges if i not in lse.indices]
+    if {*places} <= {*p.indices} and len(mine) == len(theirs) and len(places) == len(total.subs):
+        for chosen in permutations(theirs) if len(theirs) < 6 else [theirs]:
+            at = {**places, **{i: Int.symbol(k) for i, k in zip(mine, chosen, strict=True)}}
+            if all(s.name is not None and p.ranges[i] == lse.ranges[s.name] for i, s in at.items()):
+                yield at
+

@@ -244,3 +244,37 @@ def test_a_sum_that_stands_twice_has_one_name_in_whatever_order() -> None:
         assert d.check(seed=0).ok
         assert {e.tensor for e in d.backward.equations} == {e.tensor for e in derived[0].backward.equations}
         assert len(d.backward.definitions["dA"][0].reads) == 2, "dA = dy_sum Bᵀ"
+
+
+@pytest.mark.parametrize("equation", [
+    "y[n] = sqrt(sum[m](softmax[m](q[n,m])*v[m]**2))",
+    "y[n] = sum[d](softmax[d](v[d])*sum[m](softmax[m](q[m,d])*v[m]))*v[n]",
+    "y[n] = sigmoid(v[n])*sum[m](exp(q[n,m])*v[m])/sum[m](exp(q[n,m]))",
+    "y[n] = exp(sum[m](log(sum[d](log_softmax[d](q[m,d])**2))))*v[n]",
+])
+def test_a_sum_of_shares_has_a_name_where_it_stands_within_a_function(equation: str) -> None:
+    assert nd.derive(f"q[N,N], v[N] -> y\n{equation}").check(seed=0).ok
+
+
+def test_terms_of_a_sum_of_exponentials_have_their_shares_of_the_whole() -> None:
+    d = nd.derive("x[N,K], z[N,K] -> y\ny[n] = log(sum[k](exp(x[n,k]) + exp(z[n,k])))")
+    assert str(d["x"]) == "dx[n,k] = dy[n]*exp(x[n,k] - y[n])"
+    assert str(d["z"]) == "dz[n,k] = dy[n]*exp(z[n,k] - y[n])"
+    assert d.check(seed=0).ok
+
+
+@pytest.mark.parametrize(("program", "gradient"), [
+    ("X[H] -> Y\nY[i] = sum[u](exp(X[2*i+u])*X[2*i+u])/sum[u](exp(X[2*i+u])) for i < H//2, u < 2",
+     "dX[a] = Y_softmax[a//2,a % 2]*(dY_lse[a//2] + dY_softmax[a//2,a % 2] + dY[a//2])"),
+    ("X[H], v[3] -> Y\nY[i] = sum[u](exp(X[i+u])*v[u])/sum[w](exp(X[i+w])) for i < H - 2",
+     "dX[a] = sum[u](dY_lse[a-u]*Y_softmax[a-u,u]) + sum[u](dY_softmax[a-u,u]*Y_softmax[a-u,u])"),
+    ("X[M,D], v[M,D], w[D] -> Y\nY = sum[d](w[d]*sum[m](softmax[m](X[m,d])*v[m,d]))",
+     "dX[m,d] = w[d]*Y_softmax[d,m]*(v[m,d] - Y_sum[d])"),
+    ("X[M,D], v[D] -> Y\nZ[m] = logsumexp[d](X[m,d])\nq[m] = exp(X[m,0] - Z[m])\np[m,d] = exp(X[m,d] - Z[m])\n"
+     "Y[m] = q[m]**2 + sum[d](p[m,d]*v[d])**2",
+     "dX[m,d] = p[m,d]*(dY_sum[m]*v[d] - (dq[m]*q[m] + dY_sum[m]*Y_sum[m])) + where(d == 0, dq[m]*q[m], 0)"),
+])
+def test_a_share_goes_by_its_name_wherever_the_score_is_read(program: str, gradient: str) -> None:
+    d = nd.derive(program)
+    assert gradient in str(d.backward), d.backward
+    assert d.check(seed=0).ok

@@ -57,6 +57,11 @@ EDGES = [
     "y[n,p] = sum[k](exp(x[n,k])*v[k+1,p])/sum[j](exp(x[n,j])) for k < K",
     "y[n] = log(sum[k](exp(x[n,k+1]))) for k < K",
     "y[n,k] = exp(x[n,k])/sum[j](exp(x[n,j])) for k < K-1",
+    "y[n,k] = exp(x[n,k])/sum[j](exp(x[n,j])) for k < K + 2, j < K + 2",  # of which the sum has K terms
+    "y[n,k] = x[n,k] - log(sum[j](exp(x[n,j]))) for k < K + 2, j < K + 2",
+    "y[n,u] = exp(x[n+u-1,0])/sum[w](exp(x[n+w-1,0])) for n < N, u < 3, w < 3",
+    "y[n] = sum[u](exp(x[n+u,0])*x[n+u,1])/sum[w](exp(x[n+w,0])) for n < N - 1",
+    "y[n] = where(n < N - 1, log(sum[j](exp(x[n,j])*exp(x[n+1,j])/(4*N))), 0) for n < N",
     "y[n,k] = sum[t](exp(x[n,t])*exp(x[t,k]))/sum[j](exp(x[n,j])) for t < K, n < N",
     "y[n,k] = v[0,0]*exp(x[n,k])*x[n,k]/(2*sum[j](exp(x[n,j]))) + 1/sum[j](exp(x[n,j]))",
     "y[n] = exp(x[n,0])/sum[j](exp(x[n,j]))/sum[j](exp(2*x[n,j]))",
@@ -64,6 +69,8 @@ EDGES = [
     "y[n] = log(sum[j](x[n,j]**2*exp(x[n,j-1])))",  # a weight, and a sum that leaves the first place out
     "y[n] = sum[j](x[n,j]*exp(x[n,j+1] + x[n,j]))/sum[j](x[n,j]*exp(x[n,j+1] + x[n,j]))",
     "y[n,k] = x[n,k]*exp(x[n,k])/sum[j](x[n,j]*exp(x[n,j]))",
+    "y[n] = sum[j](exp(x[n,j])*v[j,0])/(exp(x[n+1,0]) + sum[j](exp(x[n,j]))) for n < N",  # which the sum above does not read
+    "y[n] = log(1 + sum[j](exp(x[n,j]) + exp(x[n+1,j+1])))",
 ]
 
 
@@ -75,8 +82,17 @@ def test_it_means_what_was_written(equation: str, options: dict[str, Any]) -> No
     inputs = {i.name: rng.normal(size=(3, 4) if i.name == "x" else (4, 2)) for i in program.inputs}
     d = nd.derive(program)
     y, _ = d.compile(**options).forward(**inputs)
-    np.testing.assert_allclose(y, np.array(nd.evaluate(program, inputs)["y"]), rtol=1e-12)
+    np.testing.assert_allclose(y, np.array(nd.evaluate(program, inputs)["y"], float), rtol=1e-12)
     assert d.check(seed=1).ok
+
+
+def test_what_is_divided_by_another_exponential_than_its_own_is_scaled_too() -> None:
+    d = nd.derive("""
+        x[N,K], g[N], v[N,K] -> y
+        u[n] = sigmoid(g[n]) for n < N
+        y[n] = sum[k](exp(-x[n,k])*v[n,k])/(u[n]*exp(x[n,0])*sigmoid(g[n]))
+    """)
+    assert d.check(seed=0).ok
 
 
 LARGE = [

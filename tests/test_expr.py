@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import pytest
+
 from nnderiv.expr import (
     ONE,
     TRUE,
     ZERO,
     IntValue,
     Op,
+    Read,
     Reduce,
     add,
     additive_terms,
@@ -77,6 +80,14 @@ def test_substitution_renames_a_bound_index_before_it_captures() -> None:
     assert isinstance(moved, Reduce)
     assert moved.indices != ("j",)
     assert free_symbols(moved) == {"j"}
+
+
+def test_a_softmax_runs_along_another_letter_and_not_along_one_that_is_there() -> None:
+    share = Reduce("softmax", ("d",), Read("q", (Int.symbol("n"), Int.symbol("d"))))
+    assert subst_indices(share, {"d": Int.symbol("e")}) == Reduce("softmax", ("e",), Read("q", (Int.symbol("n"), Int.symbol("e"))))
+    for values in ({"d": Int.symbol("n")}, {"d": Int.symbol("e"), "n": Int.symbol("e")}, {"d": Int.symbol("e") + 1}):
+        with pytest.raises(NotImplementedError):
+            subst_indices(share, values)
 
 
 def test_a_bound_index_is_not_free() -> None:

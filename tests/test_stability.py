@@ -177,6 +177,36 @@ SPELLINGS = {
         "y[n] = log(sum[k](softmax[k](x2[n,k])*exp(-(x[n] - mu[k])**2/(2*exp(2*ls[k])))/(sqrt(2*pi)*exp(ls[k]))))",
     ),
     "gmm softmax weights": ("x[N,K], z[N,K] -> y", "y[n] = log(sum[k](softmax[k](x[n,k])*exp(z[n,k])))"),
+    "mixture at labels": (
+        "x[N,K], z[K,K], int c[N] -> y",
+        "g[n,k] = softmax[k](x[n,k])\n"
+        "q[k,v] = softmax[v](z[k,v])\n"
+        "y[n] = -log(sum[k](g[n,k]*q[k,c[n]]))",
+    ),
+    "joint of two": (
+        "x[N,K], z[N,K] -> L",
+        "p[n,k] = softmax[k](x[n,k])\n"
+        "q[n,k] = softmax[k](z[n,k])\n"
+        "J[i,j] = sum[n](p[n,i]*q[n,j])/(2*N)\n"
+        "L = -sum[i,j](J[i,j]*log(J[i,j]))",
+    ),
+    "shares of two wholes": ("x[N,K] -> y", "y[n,k] = exp(x[n,k])**2/(sum[j](exp(x[n,j]))*sum[i](exp(x[i,k])))"),
+    "square of a share": (
+        "x[N,K], z[N,K] -> y",
+        "p[n,k] = softmax[k](x[n,k])\ny[n] = sum[k](p[n,k]*p[n,k]*z[n,k])/sum[k](p[n,k]*p[n,k])",
+    ),
+    "hard negatives": ("x[N,K], z[N,K], tau -> y", "y[n] = log(sum[k](exp(x[n,k]/tau) + exp(z[n,k]/tau))) - x[n,0]/tau"),
+    "renormalised": (
+        "x[N,K], z[N,K], int c[N] -> y",
+        "p[n,k] = softmax[k](x[n,k])\n"
+        "y[n] = sum[k](where(k != c[n], p[n,k], 0)*z[n,k])/sum[k](where(k != c[n], p[n,k], 0))",
+    ),
+    "margin of the others": (
+        "x[N,K], int c[N] -> y",
+        "p[n,k] = softmax[k](x[n,k])\n"
+        "y[n] = -log(p[n,c[n]]) - log(1.0001 - max[k](where(k != c[n], p[n,k], 0)))",
+    ),
+    "soft pooling": ("x[N,K] -> y", "y[i,k] = sum[u](exp(x[2*i+u,k])*x[2*i+u,k])/sum[u](exp(x[2*i+u,k])) for i < N//2, u < 2"),
     "moe": ("x[N,K], z[N,K], int c[N] -> y", "g[n,k] = softmax[k](x[n,k])\ny[n] = -log(sum[k](g[n,k]*sigmoid(z[n,k])))"),
     "mixture softmaxes": (
         "x[N,K], z[K,K] -> y",
@@ -458,6 +488,42 @@ def test_of_nothing_everything_has_no_share() -> None:
     gradients = d.compile().backward(residuals, dy=x)
     np.testing.assert_allclose(gradients.dx, [[0, 0, 0], [0.125, 0.125, 0]], rtol=1e-14)
     np.testing.assert_allclose(gradients.dz, [[0, 0, 0], [-0.125, -0.125, 0]], rtol=1e-14)
+
+
+def test_where_one_of_two_exponentials_may_be_left_out_the_gradients_are_those_of_a_difference() -> None:
+    d = nd.derive("x[N,K], z[N,K], t[N,K], tau -> y\ny[n,k] = log(where(t[n,k] > 0.5, exp(-x[n,k]/tau), 0) + exp(z[n,k]/tau))")
+    assert_exact(d, d, drawn(d.forward))
+
+
+def test_a_ratio_that_is_clipped_has_no_gradient_however_large_it_is() -> None:
+    d = nd.derive("""
+        x[N,K], old[N], gain[N], int a[N] -> L
+        l[n,k] = log_softmax[k](x[n,k])
+        r[n] = exp(l[n,a[n]] - old[n])
+        L = -sum[n](min(r[n]*gain[n], min(max(r[n], 0.8), 1.2)*gain[n]))
+    """)
+    x, old, gain = np.zeros((3, 2), np.float32), np.array([-1e4, -1, -0.7], np.float32), np.ones(3, np.float32)
+    with np.errstate(over="ignore"):
+        L, residuals = d.compile().forward(x=x, old=old, gain=gain, a=[0, 1, 1])
+    r = np.exp(0.7)/2
+    np.testing.assert_allclose(L, -2.4 - r, rtol=1e-6)
+    gradients = d.compile().backward(residuals)
+    np.testing.assert_allclose(gradients.dx, [[0, 0], [0, 0], [r/2, -r/2]], rtol=1e-6)
+    np.testing.assert_allclose(gradients.dold, [0, 0, r], rtol=1e-6)
+
+
+def test_beside_nothing_a_part_is_the_whole() -> None:
+    d = nd.derive("""
+        g[N], x[N], a[N,T], int s[T], int y[N] -> L
+        w[n,t] = softmax[t](a[n,t])
+        L = -sum[n](log(sigmoid(g[n])*sigmoid(x[n]) + (1 - sigmoid(g[n]))*sum[t](where(s[t] == y[n], w[n,t], 0))))
+    """, wrt=("g", "x"))
+    g, x, a = np.array([-1, 0.5, 20]), np.array([2, -30, 0.0]), np.zeros((3, 2))
+    L, residuals = d.compile().forward(g=g, x=x, a=a, s=[0, 1], y=[2, 2, 2])
+    np.testing.assert_allclose(L, np.log1p(np.exp(-g)).sum() + np.log1p(np.exp(-x)).sum(), rtol=1e-12)
+    gradients = d.compile().backward(residuals)
+    np.testing.assert_allclose(gradients.dg, -1/(1 + np.exp(g)), rtol=1e-12)
+    np.testing.assert_allclose(gradients.dx, -1/(1 + np.exp(x)), rtol=1e-12)
 
 
 def test_a_quotient_of_exponentials_is_that_of_a_difference() -> None:

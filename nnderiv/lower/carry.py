@@ -38,9 +38,9 @@ from ..program import Equation, Program
 Terms = list[tuple[int, Expr]]
 
 
-def carry(program: Program) -> Program:
+def carry(program: Program, known: Program) -> Program:
     """See the module's docstring; the program has been made explicit."""
-    fresh = Fresh(program.names)
+    fresh = Fresh(program.names | known.names)
     for e in program.equations:
         if e.tensor not in program.components or e.is_base:
             continue
@@ -48,7 +48,8 @@ def carry(program: Program) -> Program:
         for axis, t in enumerate(str(s.name) for s in e.subs):
             for c, terms in _shifted(program, e, t, cycle).items():
                 if _worthwhile(program, e, t, terms, cycle) and _vanish(program, t, c, terms, program.dims[e.tensor][axis]):
-                    return carry(_carried(program, e, t, c, terms, program.dims[e.tensor][axis], fresh(f"{e.tensor}_carry")))
+                    name = fresh(f"{e.tensor}_carry")
+                    return carry(_carried(program, e, t, c, terms, program.dims[e.tensor][axis], name), known)
     return program
 
 

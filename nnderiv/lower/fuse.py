@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from ..expr import Op, Read, Reduce, difference, reads
+from ..expr import Op, Read, Reduce, difference, free_symbols, reads
+from ..integer import Int
 from ..program import Equation, Program
+from ..shares import letters_of
+from ..within import positive_names, readable
 
 Softmaxes = dict[str, tuple[str, Read, tuple[str, ...], str]]
 
@@ -20,6 +23,7 @@ def softmaxes(program: Program, equations: Sequence[Equation], kept: Collection[
         for r in reads(e.body):
             users.setdefault(r.tensor, set()).add(e.tensor)
     found: Softmaxes = {}
+    positive = positive_names(program)
     for e in equations:
         is_exp = isinstance(e.body, Op) and e.body.op == "exp"
         pair = difference(e.body.args[0] if is_exp and isinstance(e.body, Op) else e.body)
@@ -28,11 +32,20 @@ def softmaxes(program: Program, equations: Sequence[Equation], kept: Collection[
         scores, total = pair
         definition = program.definitions.get(total.tensor, ())
         alone = users[total.tensor] == {e.tensor} and total.tensor not in kept and len(definition) == 1
-        if alone and normalises(definition[0], scores, total, e):
-            body = definition[0].body
-            assert isinstance(body, Reduce)
-            found[e.tensor] = (total.tensor, scores, _along(definition[0], scores, body), "_softmax" if is_exp else "_log_softmax")
+        inside = alone and not readable(program.hulls[scores.tensor], scores.subs, e.ranges, positive)
+        if inside and _is_along(definition[0], scores, total, e):
+            along = tuple(i for i in e.indices if Int.symbol(i) not in total.subs)
+            found[e.tensor] = (total.tensor, scores, along, "_softmax" if is_exp else "_log_softmax")
     return found
+
+
+def _is_along(definition: Equation, scores: Read, total: Read, e: Equation) -> bool:
+    """Whether lse is the logsumexp of just these scores, wherever they are read: in the windows of a tensor, say."""
+    body = definition.body
+    if not (isinstance(body, Reduce) and body.op == "logsumexp" and isinstance(inner := body.body, Read) and inner.tensor == scores.tensor):
+        return False
+    ways = letters_of(e, total, definition) if {*body.indices} <= free_symbols(inner) and scores.tensor != total.tensor else ()
+    return any(tuple(s.subst(at) for s in scores.subs) == inner.subs for at in ways)
 
 
 def normalises(definition: Equation, scores: Read, total: Read, e: Equation) -> bool:
@@ -51,8 +64,3 @@ def normalises(definition: Equation, scores: Read, total: Read, e: Equation) -> 
     rows = [(a, b) for a, b in zip(inner.subs, scores.subs, strict=True) if a.name not in body.indices]
     same_rows = [b for _, b in rows] == list(total.subs) and [a for a, _ in rows] == list(definition.subs)
     return same_rows and all(definition.ranges[str(a.name)] == e.ranges[str(b.name)] for a, b in zip(inner.subs, scores.subs, strict=True))
-
-
-def _along(definition: Equation, scores: Read, body: Reduce) -> tuple[str, ...]:
-    assert isinstance(body.body, Read)
-    return tuple(str(b.name) for a, b in zip(body.body.subs, scores.subs, strict=True) if a.name in body.indices)

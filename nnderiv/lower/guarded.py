@@ -3,6 +3,7 @@
     where(c, dy, 0)·exp(x)                     where(c, dy·exp(x), 0)
     where(a < b, 1, where(a == b, 1/2, 0))·exp(x)     where(a < b or a == b, …, 0)
     de·exp(x),   de = where(c, 0, dy)          where(not c, de·exp(x), 0)
+    de·exp(x),   de = where(…) + where(…)      where(de != 0, de·exp(x), 0)
 
 What is chosen by a condition has a gradient where it is chosen, and the exponential may be as large elsewhere as it likes.
 """
@@ -18,6 +19,7 @@ from ..expr import (
     Num,
     Op,
     Read,
+    additive_terms,
     conjunction,
     conjuncts,
     factors,
@@ -68,11 +70,15 @@ class _Guards:
 
     def needed(self, e: Equation, f: Expr) -> Expr | None:
         """The condition on tensors without which f is 0."""
+        read = f
         if isinstance(f, Read):
             found = whole(self.facts.definitions.get(f.tensor, ()))
             if found is None or readable(self.program.hulls.get(f.tensor, ()), f.subs, e.ranges, self.positive):
                 return None
             f = found.at(f.subs)
+            if len(terms := additive_terms(f)) > 1 and found.tensor not in self.program.components:
+                chosen = all(any(self.needed(e, x) is not None for x in factors(t)) for _, t in terms)
+                return Op("!=", (read, ZERO)) if chosen else None
         told = [c for c in map(_where_not_0, factors(f)) if c is not None and reads(c)]
         return conjunction(told) if told else None
 

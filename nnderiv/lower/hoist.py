@@ -39,18 +39,18 @@ from ..normal import positive_names
 from ..program import Equation, Program, Range, Ranges
 
 
-def hoist(program: Program) -> Program:
+def hoist(program: Program, known: Program) -> Program:
     """See the module's docstring."""
     edges = {name: {r for e in es for r in e.reads} for name, es in program.definitions.items()}
     recurrent = cycles(edges)
-    return _Hoister(program, recurrent).run() if recurrent else program
+    return _Hoister(program, recurrent, Fresh(program.names | known.names)).run() if recurrent else program
 
 
 class _Hoister:
-    def __init__(self, program: Program, recurrent: dict[str, frozenset[str]]):
+    def __init__(self, program: Program, recurrent: dict[str, frozenset[str]], fresh: Fresh):
         self.program, self.recurrent = program, recurrent
         self.positive = positive_names(program)
-        self.fresh = Fresh(program.names)
+        self.fresh = fresh
         self.equations: list[Equation] = []
         self.shapes: dict[str, tuple[Range, ...]] = dict(program.shapes)
         self.known: dict[tuple[object, ...], Read] = {}

@@ -19,7 +19,7 @@ from ..program import Equation, Program
 
 def split_pieces(program: Program, known: Program) -> Program:
     """See the module's docstring; outputs stay whole."""
-    fresh = Fresh(program.names)
+    fresh = Fresh(program.names | known.names)
     for name in list(program.definitions):
         if name not in program.outputs and name in program.components:
             while (piece := next(_pieces(program, name), None)) is not None:

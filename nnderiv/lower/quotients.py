@@ -26,6 +26,7 @@ from ..expr import (
     product,
     signed,
     walk,
+    where,
 )
 
 
@@ -103,7 +104,7 @@ def _share(f: Expr, exps: list[Expr]) -> Expr | None:
 
     A number in a sum has exp(0), where the divisor has it.
     """
-    terms = [(s, factors(t)) for s, t in additive_terms(f)]
+    terms = [(s, _apart(factors(t))) for s, t in additive_terms(f)]
     shares = []
     for s, parts in terms:
         taken = _taken(parts, exps)
@@ -117,6 +118,21 @@ def _share(f: Expr, exps: list[Expr]) -> Expr | None:
         others.remove(own)
         shares.append((s, product([*rest, Op("/", (ONE, add([ONE, *(Op("exp", (_minus(x, own),)) for x in others)])))])))
     return signed(shares)
+
+
+def _apart(parts: list[Expr]) -> list[Expr]:
+    """c·where(…, w, 0)·where(…, exp(a), 0) for where(…, c·w·exp(a), 0) with a number c; a temperature is one, too."""
+    found: list[Expr] = []
+    for f in parts:
+        inner = factors(f.args[1]) if isinstance(f, Op) and f.op == "where" and f.args[2] == ZERO else []
+        exps: list[Expr] = [x for x in inner if isinstance(x, Op) and x.op == "exp"]
+        if not (isinstance(f, Op) and 0 < len(exps) < len(inner)):
+            found.append(f)
+            continue
+        numbers = [x for x in inner if not free_symbols(x)]
+        weights = product([x for x in inner if x not in numbers and x not in exps])
+        found += [*numbers, *(where(f.args[0], x, ZERO) for x in (weights, product(exps)) if x != ONE)]
+    return found
 
 
 def _taken(parts: list[Expr], exps: list[Expr]) -> tuple[Expr, list[Expr]] | None:

@@ -45,9 +45,9 @@ class _Running:
     conditions: list[Expr]
 
 
-def running(program: Program) -> Program:
+def running(program: Program, known: Program) -> Program:
     """See the module's docstring."""
-    fresh, positive = Fresh(program.names), positive_names(program)
+    fresh, positive = Fresh(program.names | known.names), positive_names(program)
     shapes, equations = dict(program.shapes), list[Equation]()
     for e in program.equations:
         may = not e.is_base and len(program.definitions[e.tensor]) == 1 and e.tensor not in program.components

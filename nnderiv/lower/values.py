@@ -75,6 +75,7 @@ class Values(Writer):
                  without: Collection[str] = (), threads: int = 1):
         super().__init__(program, storage, dtype, without, threads)
         self.as_written = False  # products are to be computed in the order in which they stand
+        self.ratios: frozenset[Expr] = frozenset()  # exponentials in 1 + exp(b − a), a quotient of exponentials
         self.facts = Facts(program.definitions, program.sizes, program.kinds)
 
     # -- expressions ---------------------------------------------------------------------------------------------------
@@ -174,7 +175,8 @@ class Values(Writer):
         found = [(self.value(frame, f), MULTIPLY) for f in above]
         of_python = not any(a.labels or _is_numpy(f) for (a, _), f in zip(found, above, strict=True))
         for f in below:
-            array = self.operand(frame, Op("/", (ONE, f)), f)
+            with self.of_exponentials(f):
+                array = self.operand(frame, Op("/", (ONE, f)), f)
             found.append((frame.number(array) if of_python and not array.labels and frame.may_vanish(f) else array, DIVIDE))
         if self.as_written:
             return _in_turn(frame, found)
@@ -214,6 +216,14 @@ class Values(Writer):
         before, self.as_written = self.as_written, True
         yield
         self.as_written = before
+
+    @contextmanager
+    def of_exponentials(self, below: Expr) -> Iterator[None]:
+        """In exp(a)/(exp(a) + exp(b)) = 1/(1 + exp(b − a)), the exponential is no share: where a is −inf it is ∞, and the quotient 0."""
+        before, terms = self.ratios, additive_terms(below)
+        self.ratios = frozenset(f for _, t in terms for f in factors(t)) if (1, ONE) in terms else before
+        yield
+        self.ratios = before
 
     def scaled_sum(self, frame: Frame, e: Op) -> Array | None:
         """c · Σ …, with c the same for all entries: the contraction decides where c is multiplied in."""
@@ -275,7 +285,7 @@ class Values(Writer):
             if not a.labels and not b.labels and not _is_numpy(e):
                 return Array(f"{e.op}({a.text}, {b.text})")  # of Python numbers: NumPy's would widen float32
             return frame.combine(function(f"np.{e.op}imum", 2), a, b)
-        if e.op == "exp" and (difference := self.difference_from_lse(frame, e.args[0])) is not None:
+        if e.op == "exp" and e not in self.ratios and (difference := self.difference_from_lse(frame, e.args[0])) is not None:
             return difference
         if e.op == "exp" and (ratio := self.ratio_of_exps(frame, e.args[0])) is not None:
             return ratio
@@ -543,8 +553,9 @@ class Values(Writer):
         if fold.scatter is not None:
             indices = [integer_value(inner, v, fold.scatter_labels) for v in fold.scatter]
             shown = ", ".join(f"{{{k + 1}}}" for k in range(len(indices)))
-            by = f", by=np.{fold.op}imum, start={EMPTY[fold.op]}" if fold.op != "sum" else ""
-            scatter = call(f"_scatter({{0}}, {tuple_text(frame.size(i) for i in fold.moved)}, {shown}{by})", *[0] * (len(indices) + 1))
+            by = f", by=np.{fold.op}imum, start={EMPTY[fold.op]}" if fold.op in ("max", "min") else ""
+            name = "_scatter_exps" if fold.op == "logsumexp" else "_scatter"
+            scatter = call(f"{name}({{0}}, {tuple_text(frame.size(i) for i in fold.moved)}, {shown}{by})", *[0] * (len(indices) + 1))
             return permute(frame.make(scatter, [array, *indices], fold.moved), labels)
         axes = [self.fold_axis(inner, a) for a in fold.axes]
         return frame.make(call(f"_fold({{0}}, {shape}, {', '.join(axes)})", 0), [array], labels)

@@ -18,9 +18,9 @@ from ..normal import positive_names
 from ..program import Equation, Program
 
 
-def wrapped(program: Program) -> Program:
+def wrapped(program: Program, known: Program) -> Program:
     """See the module's docstring. A recurrence stays as it is: what it reads is not there yet."""
-    run = _Run(program, Fresh(program.names))
+    run = _Run(program, Fresh(program.names | known.names))
     equations = [e.with_body(run.visit(e, e.body)) for e in program.equations]
     if not run.around:
         return program

@@ -119,6 +119,18 @@ def _scatter(V, shape, *indices, by=np.add, start=0):
     return out
 
 
+def _scatter_exps(V, shape, *indices):
+    """log(the sum of exp(v) over the entries v of V at each place), shifted by the largest of them; -inf where there are none."""
+    m = _scatter(V, shape, *indices, by=np.maximum, start=-np.inf)
+    held = np.minimum(np.maximum(m, _LOWEST[V.dtype]), -_LOWEST[V.dtype])
+    e = V - _gather(held, *indices, outside=np.inf)
+    total = _scatter(np.exp(e, out=e), shape, *indices)
+    np.maximum(total, 1, out=total)  # where there is something, it is at least 1, from the maximum itself
+    np.log(total, out=total)
+    total += m
+    return total
+
+
 def _add_at(A, place, values, axis, out=None):
     """A, with values added where the index along an axis is `place`; a place that is not on the axis names nothing."""
     A = A.copy() if out is None else out
