@@ -21,6 +21,7 @@ from ..expr import (
     ZERO,
     Expr,
     IntValue,
+    Num,
     Op,
     Read,
     Reduce,
@@ -276,12 +277,23 @@ def _lookup(e: Equation, sum_: Reduce, conditions: list[Expr], body: list[Expr],
     moved = (*shared, *places, *kept)
     labels = (*shared, *bound, *kept)
     summed = tuple(i for i in sum_.indices if i not in bound)
-    values = where(conjunction(rest), product(body), nothing(sum_.op))
+    numbers = [f for f in others if isinstance(f, Num)]
+    body, others = [*numbers, *body], [f for f in others if f not in numbers]
+    values = where(conjunction(_beside_places(rest, places, e.ranges)), product(body), nothing(sum_.op))
     values = product([*others, Reduce("sum", summed, values)]) if summed else product([*others, *factors(values)])
     order = (*labels, *summed)
     ranges = {i: e.ranges[i] for i in order}
     scattered = tuple(v - e.ranges[a].lo for a, v in [*((i, Int.symbol(i)) for i in shared), *places.items()])
     return Fold(values, order, ranges, labels, scatter=scattered, scatter_labels=(*shared, *bound), moved=moved)
+
+
+def _beside_places(conditions: list[Expr], places: Mapping[str, Int], ranges: Ranges) -> list[Expr]:
+    """The conditions and, if there are any, that what is scattered has a place: then several tensors, each scattered to where it was
+    looked up, are one and the same array, computed once."""
+    if not any(c.elements() for x in conditions for c in ints(x)):
+        return conditions
+    inside = [c for a, v in places.items() for c in (compare("<=", ranges[a].lo, v), compare("<", v, ranges[a].hi))]
+    return sorted(dict.fromkeys([*conditions, *inside]), key=str)
 
 
 def _data_place(c: Expr, vectors: list[str]) -> tuple[str, Int] | None:

@@ -31,6 +31,7 @@ from ..expr import (
     ints,
     is_reciprocal,
     num,
+    product,
     reads,
     signed,
     walk,
@@ -377,6 +378,8 @@ class Values(Writer):
         if e.args[2] == ZERO and self.may_multiply(frame, e.args[1], condition):
             x = self.value(frame, e.args[1])
             return frame.combine(MULTIPLY, x if x.labels else Array(f"{self.dtype}.type({x.text})"), condition)
+        if e.args[2] == ZERO and (chosen := self.few_chosen(frame, e, condition)) is not None:
+            return self.value(frame, chosen)
         a, b = (self.value(frame, x) for x in e.args[1:])
         if not condition.labels and a.labels == b.labels:
             return Array(f"({a.text} if {condition.text} else {b.text})", a.labels, 9, True)
@@ -389,6 +392,16 @@ class Values(Writer):
         is_array = bool(labels) or isinstance(e, Num) and bool(condition.labels)
         fits = not condition.labels or labels <= set(condition.labels)
         return "indicator" not in self.without and is_array and fits and self.facts.is_finite(e)
+
+    def few_chosen(self, frame: Frame, e: Op, condition: Array) -> Expr | None:
+        """where(c[n], s[n] x[n,d], 0) as where(c[n], s[n], 0) x[n,d] with finite x: a condition over few indices chooses among few."""
+        parts = factors(e.args[1])
+        few = [f for f in parts if free_symbols(f) & set(frame.order) <= {*condition.labels}]
+        rest = [f for f in parts if f not in few]
+        wanted = few or any(v.elements() for v in ints(e.args[0]))
+        if "indicator" in self.without or not wanted or not condition.labels or not rest or not all(map(self.facts.is_finite, rest)):
+            return None
+        return product([Op("where", (e.args[0], product(few), ZERO)), *rest])
 
     def slope(self, frame: Frame, e: Op) -> Array | None:
         """where(a > b, x, where(a = b, (x + y)/2, y)) by the slope s of max(a, b) with a, 1 or 1/2 or 0: x·s + y·(1 − s), or y + (x − y)·s
