@@ -99,7 +99,7 @@ def _gather(A, *indices, outside=0):
 
 def _all_inside(i, n):
     """Whether these are all places of an axis of so many."""
-    return bool(np.all((0 <= i) & (i < n)))
+    return bool((np.asarray(i, np.int64).view(np.uint64) < n).all())  # less than none is more than any
 
 
 def _taken(A, indices):
@@ -118,10 +118,14 @@ def _taken(A, indices):
 def _add_at(A, place, values, axis, out=None):
     """A, with values added where the index along an axis is `place`; a place that is not on the axis names nothing."""
     A = A.copy() if out is None else out
+    n, each = A.shape[axis], (*A.shape[:axis], 1, *A.shape[axis + 1:])
+    if axis == A.ndim - 1 and A.size and A.flags.c_contiguous and _all_inside(place, n):
+        flat, starts = A.reshape(-1), np.arange(0, A.size, n)
+        flat[starts + np.broadcast_to(place, each).reshape(-1)] += np.broadcast_to(values, each).reshape(-1)
+        return A
     rows = np.moveaxis(A, axis, -1)[None]
-    each = (*A.shape[:axis], 1, *A.shape[axis + 1:])
     place, values = (np.moveaxis(np.broadcast_to(x, each), axis, -1)[None, ..., 0] for x in (place, values))
-    at = np.nonzero((0 <= place) & (place < A.shape[axis]))
+    at = np.nonzero((0 <= place) & (place < n))
     rows[(*at, place[at])] += values[at]
     return A
 

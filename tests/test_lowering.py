@@ -1844,6 +1844,27 @@ def test_a_distance_is_kept_for_its_gradient() -> None:
     assert "np.sqrt(" in body(text, "forward") and "np.sqrt(" not in body(text, "backward")
 
 
+GRAPH = """z[V,H], s[E], int to[E], int from[E] -> y
+t[v] = logsumexp[e](where(to[e] == v, s[e], -inf)) for v < V
+y[v,h] = sum[e](where(to[e] == v, exp(s[e] - t[to[e]])*z[from[e],h], 0)) for v < V""".replace("from", "of")
+
+
+def test_a_softmax_over_the_edges_into_each_node_needs_no_table_of_nodes_and_edges() -> None:
+    d, rng = nd.derive(GRAPH), np.random.default_rng(0)
+    assert "np.arange(V)" not in d.numpy() and "_scatter_logsumexp(s, (V,), to)" in d.numpy()
+    z, s, to, of = rng.normal(size=(6, 3)), 1e3*rng.normal(size=40), rng.integers(-1, 5, size=40), rng.integers(6, size=40)
+    s[:4] = -np.inf, 1e4, -np.inf, 700
+    y, residuals = d.compile().forward(z=z, s=s, to=to, of=of)
+    wanted = np.zeros_like(z)  # nothing goes to the last node
+    for v in range(5):
+        into = to == v
+        shares = np.exp(s[into] - s[into].max())
+        wanted[v] = shares @ z[of[into]]/shares.sum()
+    np.testing.assert_allclose(y, wanted, rtol=1e-10, atol=1e-12)
+    s = rng.normal(size=40)
+    assert_means(d, d.compile(), {"z": z, "s": s, "to": to, "of": of}, rng)
+
+
 @pytest.mark.parametrize("many", [3, 20, 400])
 @pytest.mark.parametrize("width", [1, 16, 32, 64])
 @pytest.mark.parametrize("by", [np.add, np.maximum])

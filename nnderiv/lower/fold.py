@@ -6,6 +6,7 @@
     Σ_n [tok[n] = a] dY[n, d]                       for every n: add dY[n, d] to dE[tok[n], d]             `_scatter`
     Σ_i [(i + 1) % N = a] dY[i]                     for every i: add dY[i] to dX[(i + 1) % N]              the same
     max_n where(to[n] = a, x[n, d], −inf)           for every n: y[to[n], d] = max(y[to[n], d], x[n, d])   the same
+    logsumexp_n where(to[n] = a, x[n, d], −inf)     the maximum m, then log Σ exp(x[n, d] − m[to[n], d])   `_scatter_logsumexp`
 
 `find_fold` reads the left-hand form back into the right-hand one, which needs no division and touches no zeros.
 """
@@ -59,12 +60,12 @@ class Fold:
     scatter: tuple[Int, ...] | None = None
     scatter_labels: tuple[str, ...] = ()
     moved: tuple[str, ...] = ()
-    op: str = "sum"  # what several entries at one place become: their sum, "max" or "min"
+    op: str = "sum"  # what several entries at one place become: their sum, "max", "min" or "logsumexp"
 
 
 def find_fold(program: Program, e: Equation, term: Expr) -> Fold | None:
     """The scattering form of one additive term of an equation, where it has one and needs it."""
-    if isinstance(term, Reduce) and term.op in ("max", "min"):
+    if isinstance(term, Reduce) and term.op in ("max", "min", "logsumexp"):
         return _extreme(e, term)
     before, parts = guarded_factors(term)
     sums = [f for f in parts if isinstance(f, Reduce)]
@@ -77,7 +78,7 @@ def find_fold(program: Program, e: Equation, term: Expr) -> Fold | None:
 
 
 def _extreme(e: Equation, term: Reduce) -> Fold | None:
-    """max_n where(conditions, x, −inf)."""
+    """max_n where(conditions, x, −inf), or the minimum, or a logsumexp."""
     conditions, body = considered(term.op, term.body)
     found = _lookup(e, term, conditions, [body], []) if conditions else None
     return replace(found, op=term.op) if found and not {*term.indices} - {*found.scatter_labels} else None
