@@ -1844,6 +1844,31 @@ def test_a_distance_is_kept_for_its_gradient() -> None:
     assert "np.sqrt(" in body(text, "forward") and "np.sqrt(" not in body(text, "backward")
 
 
+def test_what_is_the_same_for_all_places_of_a_sum_is_multiplied_after_it() -> None:
+    text = "E[V,D], int idx[N,K], s[N] -> h\nh[n,d] = mean[k](E[idx[n,k],d])*s[n] + sum[k](s[n]*E[idx[n,k],d])"
+    loops = re.findall(r"for k in range\(K\):\n((?: {8}.*\n)+)", body(text, "forward"))
+    assert [re.sub(r"\d", "", text) for text in loops] == ["        part += _gather(E, idx[:, k])\n"]*2
+    rng, d = np.random.default_rng(0), nd.derive(text)
+    E, idx, s = rng.normal(size=(5, 3)), rng.integers(-1, 6, size=(4, 6)), rng.normal(size=4)
+    assert_means(d, d.compile(), {"E": E, "idx": idx, "s": s}, rng)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("low, high", [(0, 3), (-1, 5)])
+def test_values_are_added_at_a_place_of_each_row(axis: int, low: int, high: int) -> None:
+    namespace: dict[str, Any] = {}
+    exec("import numpy as np\n" + needed("_add_at("), namespace)
+    rng = np.random.default_rng(0)
+    for A in (rng.normal(size=(3, 3, 3)), rng.normal(size=(3, 3, 6))[..., ::2]):
+        each = [n if k != axis else 1 for k, n in enumerate(A.shape)]
+        for shape in (each, [1, 1, 1], [n if k == 0 else 1 for k, n in enumerate(each)]):
+            place, values = rng.integers(low, high, size=shape), rng.normal(size=shape)
+            wanted = A + np.where(np.arange(3).reshape([-1 if k == axis else 1 for k in range(3)]) == place, values, 0)
+            np.testing.assert_array_equal(namespace["_add_at"](A, place, values, axis), wanted)
+            out = np.copy(A, order="K")
+            assert namespace["_add_at"](out, place, values, axis, out=out) is out and np.array_equal(out, wanted)
+
+
 GRAPH = """z[V,H], s[E], int to[E], int from[E] -> y
 t[v] = logsumexp[e](where(to[e] == v, s[e], -inf)) for v < V
 y[v,h] = sum[e](where(to[e] == v, exp(s[e] - t[to[e]])*z[from[e],h], 0)) for v < V""".replace("from", "of")
@@ -1854,7 +1879,7 @@ def test_a_softmax_over_the_edges_into_each_node_needs_no_table_of_nodes_and_edg
     assert "np.arange(V)" not in d.numpy() and "_scatter_logsumexp(s, (V,), to)" in d.numpy()
     z, s, to, of = rng.normal(size=(6, 3)), 1e3*rng.normal(size=40), rng.integers(-1, 5, size=40), rng.integers(6, size=40)
     s[:4] = -np.inf, 1e4, -np.inf, 700
-    y, residuals = d.compile().forward(z=z, s=s, to=to, of=of)
+    y, _ = d.compile().forward(z=z, s=s, to=to, of=of)
     wanted = np.zeros_like(z)  # nothing goes to the last node
     for v in range(5):
         into = to == v
