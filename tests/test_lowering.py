@@ -1813,6 +1813,15 @@ def test_what_is_looked_up_in_several_tables_is_chosen_once_for_each_row() -> No
     assert_means(d, d.compile(), {"E": rng.normal(size=(6, 3)), "R": rng.normal(size=(5, 3)), "h": h, "r": r, "t": t}, rng)
 
 
+@pytest.mark.parametrize("z", ["z[n,d] = x[n,d]", "z[d,n] = x[n,d]", "z[d,n] = 1", "z[n,d] = sum[e](where(e < n, x[e,d], 0))"])
+@pytest.mark.parametrize("without", [(), ("gathered",), ("looked_up",)])
+def test_a_look_up_has_one_name_whatever_stands_first(z: str, without: tuple[str, ...]) -> None:
+    d = nd.derive(f"R[M,D], x[N,D], int r[N] -> y, z\ny[n,d] = x[n,d]*cos(R[r[n],d])\n{z}*sin(R[r[n],d]*x[n,d])")
+    rng = np.random.default_rng(0)
+    R, x, r = rng.normal(size=(4, 3)), rng.normal(size=(5, 3)), np.array([0, 3, 7, 3, -1])
+    assert_means(d, d.compile(without=without), {"R": R, "x": x, "r": r}, rng)
+
+
 def test_what_is_infinite_where_a_row_does_not_count_is_left_out() -> None:
     d = nd.derive("E[V,D], int h[N], int t[N] -> s\ns[n] = sqrt(sum[d]((E[h[n],d] - E[t[n],d] + 1)**2))")
     E, h, t = np.random.default_rng(0).normal(size=(4, 3)), np.array([1, 9, 3]), np.array([0, 2, 2])

@@ -38,7 +38,9 @@ def looked_up(forward: Program, backward: Program) -> tuple[Program, Program]:
     same: dict[str, str] = {}
     for e in own:
         if (found := _named(backward, e)) is not None:
-            same[e.tensor] = names.setdefault(found.key, e).tensor
+            first = names.setdefault(found.key, e)
+            if first is e or _order(first) == _order(e):  # of two with other axes first, one is the other, transposed
+                same[e.tensor] = first.tensor
     if not names:
         return forward, backward
     wanted = {u.key for e in forward.equations for u in _uses(e, e.body)}
@@ -61,6 +63,12 @@ def _named(program: Program, e: Equation) -> _LookUp | None:
     alone = len(program.definitions[e.tensor]) == 1 and len({*plain}) == len(e.subs)
     found = _look_up(e, e.body) if alone and isinstance(e.body, Read) else None
     return found if found and {*found.indices} == {*plain} else None
+
+
+def _order(e: Equation) -> list[int]:
+    """Which of the indices of its look-up each axis of an equation is."""
+    found = _look_up(e, e.body) if isinstance(e.body, Read) else None
+    return [found.indices.index(str(s.name)) for s in e.subs] if found else []
 
 
 def _look_up(e: Equation, r: Read) -> _LookUp | None:
