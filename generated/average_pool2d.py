@@ -93,36 +93,6 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
-def _margins(shape, axes):
-    """(margins, starts, spans): how far the entries that the axes name lie outside an array of this shape, before and behind it;
-    with such margins around it, where each axis starts and its (size, step)s."""
-    margins, starts, spans = [], [], []
-    for n, axis in zip(shape, axes):
-        start, *group = axis or (0, (n, 1))
-        low = start + sum(min(0, (size - 1) * step) for size, step in group)
-        high = start + sum(max(0, (size - 1) * step) for size, step in group)
-        before, after = (max(0, -low), max(0, high - n + 1)) if all(size > 0 for size, _ in group) else (0, 0)
-        margins.append((before, after))
-        starts.append(start + before)
-        spans.append(group)
-    return margins, starts, spans
-
-
-def _room(shape, axes, dtype, outside=0):
-    """(A, view): an array of this shape, filled with `outside`, and the view of it and of its margins that _windows would give."""
-    margins, starts, spans = _margins(shape, axes)
-    padded = [before + n + after for n, (before, after) in zip(shape, margins)]
-    steps = [int(np.prod(padded[k + 1:])) for k in range(len(padded))]
-    sizes = [max(0, size) for group in spans for size, _ in group]
-    strides = [step * one for group, one in zip(spans, steps) for _, step in group]
-    first = sum(start * one for start, one in zip(starts, steps))
-    memory = np.full(padded, outside, dtype) if outside else np.zeros(padded, dtype)
-    A = memory[tuple(slice(b, b + n) for n, (b, _) in zip(shape, margins))]
-    if 0 in sizes:
-        return A, np.zeros(sizes, dtype)
-    return A, np.lib.stride_tricks.as_strided(memory.ravel()[first:], sizes, [s * memory.itemsize for s in strides])
-
-
 class _Taps:
     """Some images and the windows that slide over their last axes. On each of these, (start, (taps, step), (count, stride)) says that
     window k reads at tap t what stands at start + t*step + k*stride, and 0 (or another value) outside. Entries a stride apart lie
@@ -253,21 +223,6 @@ def _product(numbers):
     return product
 
 
-def _windows(A, *axes, outside=0):
-    """A view of A. Each axis is None (all of it), or (start, (size, step), ...): one new axis for each (size, step), whose
-    entries k1, k2, ... are A[start + k1*step1 + k2*step2 + ...], and 0 (or another value) outside A."""
-    margins, starts, spans = _margins(A.shape, axes)
-    if any(before or after for before, after in margins):
-        inner, view = _room(A.shape, axes, A.dtype, outside)
-        inner[...] = A
-        return view
-    sizes = [max(0, size) for group in spans for size, _ in group]
-    if 0 in sizes:
-        return np.zeros(sizes, A.dtype)
-    strides = [step * one for group, one in zip(spans, A.strides) for _, step in group]
-    return np.lib.stride_tricks.as_strided(A[tuple(slice(s, None) for s in starts)], sizes, strides, writeable=False)
-
-
 def _ones(n, dtype):
     """np.ones(n, dtype), in a third of the time where n is small."""
     ones = np.empty(n, dtype)
@@ -311,11 +266,13 @@ def forward(*, X, U, V, s, p):
     )
     Y_count = _row_sums(part.astype(dtype))[:, None]*_row_sums(part2.astype(dtype))  # (n_i, n_j)
     # Y[n,c,i,j] = sum[u,v](X[n,c,i*s+u-p,j*s+v-p]/max(Y_count[i,j], 1))
-    Y = np.zeros((N, C, n_i, n_j), dtype)
-    part3 = Y_count.clip(1, np.inf)
-    windows = _windows(X, None, None, (-p, (n_u, 1), (n_i, s)), (-p, (n_v, 1), (n_j, s)))
-    for u, v in np.ndindex(n_u, n_v):
-        Y += windows[:, :, u, :, v]/part3
+    windows = _Taps((N, C), (H, W), ((-p, (n_u, 1), (n_i, s)), (-p, (n_v, 1), (n_j, s))), dtype)
+    wide, wide2 = windows.shape
+    windows.put(X)
+    total = np.zeros((N, C, wide, wide2), dtype)
+    for _, tap in windows.taps:
+        total += tap
+    Y = total[:, :, :n_i, :n_j]/Y_count.clip(1, np.inf)  # (N, C, n_i, n_j)
     return Y, (Y_count, N, C, H, W, U, V, s, p, dtype,)
 
 

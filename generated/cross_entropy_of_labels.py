@@ -10,6 +10,7 @@
 """
 
 import numpy as np
+PART = 262144  # entries of an array that stays in cache
 
 
 def _reals(names, *arrays):
@@ -110,7 +111,7 @@ def _gather(A, *indices, outside=0):
 
 def _all_inside(i, n):
     """Whether these are all places of an axis of so many."""
-    return bool(np.all((0 <= i) & (i < n)))
+    return bool((np.asarray(i, np.int64).view(np.uint64) < n).all())  # less than none is more than any
 
 
 def _taken(A, indices):
@@ -129,10 +130,14 @@ def _taken(A, indices):
 def _add_at(A, place, values, axis, out=None):
     """A, with values added where the index along an axis is `place`; a place that is not on the axis names nothing."""
     A = A.copy() if out is None else out
+    n, each = A.shape[axis], (*A.shape[:axis], 1, *A.shape[axis + 1:])
+    if axis == A.ndim - 1 and A.size and A.flags.c_contiguous and _all_inside(place, n):
+        flat, starts = A.reshape(-1), np.arange(0, A.size, n)
+        flat[starts + np.broadcast_to(place, each).reshape(-1)] += np.broadcast_to(values, each).reshape(-1)
+        return A
     rows = np.moveaxis(A, axis, -1)[None]
-    each = (*A.shape[:axis], 1, *A.shape[axis + 1:])
     place, values = (np.moveaxis(np.broadcast_to(x, each), axis, -1)[None, ..., 0] for x in (place, values))
-    at = np.nonzero((0 <= place) & (place < A.shape[axis]))
+    at = np.nonzero((0 <= place) & (place < n))
     rows[(*at, place[at])] += values[at]
     return A
 
@@ -183,8 +188,23 @@ def _sums(x, axis):
     return _row_sums(x)[..., None] if axis == x.ndim - 1 else np.add.reduce(x, axis, keepdims=True)
 
 
+def _by_blocks(function, x, axis, out):
+    """function(x, axis, out) of a large array, block by block of rows that stay in cache; None for others."""
+    if axis != x.ndim - 1 or x.size < 2*PART or x.shape[-1] > PART:
+        return None
+    if not (x.flags.c_contiguous and (out is None or out.flags.c_contiguous)):
+        return None
+    y, n = np.empty_like(x) if out is None else out, x.shape[-1]
+    rows, results, count = x.reshape(-1, n), y.reshape(-1, n), max(1, PART // n)
+    for k in range(0, len(rows), count):
+        function(rows[k:k + count], 1, results[k:k + count])
+    return y
+
+
 def _log_softmax(x, axis, out=None):
     """log(exp(x)/sum(exp(x))) along the axes, shifted by the maximum; -inf where all entries are."""
+    if (y := _by_blocks(_log_softmax, x, axis, out)) is not None:
+        return y
     y = np.subtract(x, _extreme(np.maximum, x, axis, _LOWEST[x.dtype], keepdims=True), out=out)
     y -= np.log(np.maximum(_sums(np.exp(y), axis), 1))
     return y

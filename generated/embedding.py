@@ -110,7 +110,7 @@ def _gather(A, *indices, outside=0):
 
 def _all_inside(i, n):
     """Whether these are all places of an axis of so many."""
-    return bool(np.all((0 <= i) & (i < n)))
+    return bool((np.asarray(i, np.int64).view(np.uint64) < n).all())  # less than none is more than any
 
 
 def _taken(A, indices):
@@ -128,8 +128,8 @@ def _taken(A, indices):
 
 def _scatter(V, shape, *indices, by=np.add, start=0):
     """The adjoint of _gather: an array of this shape, to which each entry of V is added at its indices; those outside are dropped.
-    np.bincount counts with weights, all at once; where there is much to add up or many places, and for another ufunc and its start,
-    ufunc.at goes by entries, several times as fast along one axis, a few rows of V at a time."""
+    Rows that are long go as wholes; numbers are counted by np.bincount, if there are few places for them; else, and for another ufunc
+    and its start, ufunc.at goes by entries, several times as fast along one axis, a few rows at a time."""
     axes, tail, place = shape[:len(indices)], tuple(shape[len(indices):]), 0
     for i, n in zip(indices, axes):
         place = place*n + i
@@ -140,14 +140,35 @@ def _scatter(V, shape, *indices, by=np.add, start=0):
         inside = np.logical_and.reduce(np.broadcast_arrays(*((0 <= i) & (i < n) for i, n in zip(indices, axes))))
         rows, place = rows[inside], place[inside]
     rows = rows.reshape(place.size, width)
-    if by is np.add and V.dtype.itemsize <= 8 and _product(shape) <= rows.size <= 262144:
-        at = place if width == 1 else place[:, None]*width + np.arange(width)
-        return np.bincount(at.reshape(-1), rows.reshape(-1), _product(shape)).astype(V.dtype, copy=False).reshape(shape)
     out = np.full(shape, start, V.dtype) if start else np.zeros(shape, V.dtype)
+    is_long = width >= 64 or width >= 16 and 4*_product(axes) <= place.size
+    if is_long and place.size > 1 and _by_rows(by, out.reshape(-1, width), place, rows):
+        return out
+    if by is np.add and V.dtype.itemsize <= 8 and width == 1 and 0 < out.size <= place.size <= 262144:
+        return np.bincount(place, rows[:, 0], out.size).astype(V.dtype, copy=False).reshape(shape)
     flat, few = out.reshape(-1), max(1, 16384 // max(1, width))
     for k in range(0, len(rows), few):
         by.at(flat, (place[k:k + few, None]*width + np.arange(width)).reshape(-1), rows[k:k + few].reshape(-1))
     return out
+
+
+def _by_rows(by, out, place, rows):
+    """Whether this was done: out[place[k]] = by(out[place[k]], rows[k]) for all k. Where places have many rows each, these are reduced in
+    one run; where none has many, each place takes its first, then its second row, and so on."""
+    count = np.bincount(place, minlength=len(out))
+    filled, most = np.flatnonzero(count), count.max(initial=0)
+    in_runs = 8*filled.size <= place.size
+    if not in_runs and (out.shape[1] < 64 or most > 16 or 16384*most > rows.size):
+        return False
+    order, count = np.argsort(place.astype(np.min_scalar_type(len(out))), kind="stable"), count[filled]
+    first = np.cumsum(count) - count
+    if in_runs:
+        out[filled] = by(out[filled], by.reduceat(rows[order], first, 0))
+        return True
+    for k in range(most):
+        more = count > k
+        out[filled[more]] = by(out[filled[more]], rows[order[first[more] + k]])
+    return True
 
 
 Gradients = _record("Gradients", "dE")

@@ -94,10 +94,31 @@ def test_its_derivation_is_confirmed_step_by_step(text: str) -> None:
 @each
 def test_emitted_code_computes_it_and_its_gradient(text: str, by_hand: Callable[[Any], Arrays]) -> None:
     d = nd.derive(text)
-    for without in ((), ("untangle",), (*FORMS, *PASSES)):
+    for without in ((), ("untangle",), ("on_diagonal",), (*FORMS, *PASSES)):
         for n in (0, 1, 2, 5):
             _agrees(d, d.compile(without=without), case(n), by_hand)
     assert "_until_settled" not in d.numpy()
+
+
+def test_a_column_waits_for_its_entry_on_the_diagonal_as_a_whole() -> None:
+    """One loop over the columns forwards, one backwards, and none over the rows of a column."""
+    batch = CHOLESKY.replace("A[N,N]", "A[B,N,N]").replace("C[", "C[n,").replace("A[i", "A[n,i")
+    beside = """A[N,N] -> C
+        C[i,j] = where(i != j, where(i > j, (A[i,j] - sum[k](where(k < j, C[i,k]*C[j,k], 0)))/C[j,j], 0),
+            sqrt(A[i,i] - sum[k](where(k < i, C[i,k]**2, 0))))"""
+    for text in (CHOLESKY, batch, beside):
+        source = nd.derive(text).numpy().split("def forward")[1]
+        assert source.count("\n    for ") == 2 and "        for " not in source, text
+    A = np.stack([case(4), 2*case(4) + 1])
+    d = nd.derive(batch)
+    for without in ((), ("on_diagonal",)):
+        module = d.compile(without=without)
+        C, residuals = module.forward(A=A)
+        dC = np.random.default_rng(0).normal(size=C.shape)
+        dA = module.backward(residuals, dC=dC).dA
+        for k in range(2):
+            np.testing.assert_allclose(C[k], np.linalg.cholesky(A[k]), rtol=1e-12)
+            np.testing.assert_allclose(dA[k], adjoint(cholesky, A[k], (dC[k],)), rtol=1e-10, atol=1e-12)
 
 
 def _agrees(d: Any, module: Any, A: Any, by_hand: Callable[[Any], Arrays]) -> None:

@@ -31,6 +31,7 @@ from nnderiv.lower.runtime import needed
 from nnderiv.lower.unmask import unmask
 from nnderiv.notation import WORDS
 from tests.running import assert_close, assert_means, interpret
+from tests.test_factorisations import CHOLESKY
 
 ATTENTION = """
 Q[N,D], K[M,D], V[M,E] -> Y
@@ -79,6 +80,9 @@ ROTATED = "q[N,D], k[M,D], r[N,D], l[M,D] -> S\nS[i,j] = sum[d](q[i,d]*k[j,d] - 
 CROSS_ENTROPY = "Z[N,C], y[N,C] -> L\nL = -sum[n,c](y[n,c]*log_softmax[c](Z[n,c]))"
 LABELS = "Z[N,C], int y[N] -> L\np[n,c] = log_softmax[c](Z[n,c])\nL = -sum[n](p[n,y[n]])/N"
 LATE = "x[N] -> y\ny[i] = where(i > 2, sqrt(sum[k](where(k < 3, y[k], 0))), x[i])"
+TURNED_ROWS = """R[M,D], x[N,D], int r[N] -> y, z
+y[n,d] = x[n,d]*cos(R[r[n],d])
+z[n,d] = x[n,d]*R[r[n],d]"""
 DENSE = "X[N,I], W[I,O], b[O] -> Y\nY[n,o] = tanh(sum[i](X[n,i]*W[i,o]) + b[o])"
 
 
@@ -104,6 +108,9 @@ CASES: dict[str, tuple[str, str, str]] = {
     "normalised": (CROSS_ENTROPY, "backward", "np.exp(Z_log"),
     "sparse": (LABELS, "backward", "_add_at(dZ, y[:, None], "),
     "recall": ("x[N,K] -> y\ny[n,k] = gelu(x[n,k])", "forward", "y_erf = _erf(x/2**0.5)"),
+    "on_diagonal": (CHOLESKY, "forward", "C_on[j] = np.sqrt(C_in[j])"),
+    "looked_up": (TURNED_ROWS, "forward", "y_cos = np.cos(y_at)"),
+    "gathered": (TURNED_ROWS, "backward", "dR = _scatter(dz*x - dy*x*np.sin(y_at), (M, D), r)"),
     "from_output": ("X[N,I], W[I,O] -> Y\nY[n,o] = relu(sum[i](X[n,i]*W[i,o]))", "backward", "Y > 0"),
     "slopes": ("x[T] -> y\ny[0] = x[0]\ny[t] = max(y[t-1], x[t])", "backward", "dy_total[t + 1]*dy_total_pre[t]"),
     "sign": ("z[N], y[N] -> L\nL = sum[n](relu(1 - y[n]*z[n]))/N", "backward", "dz = y/(-N)*part"),
@@ -1870,6 +1877,150 @@ def test_a_function_whose_condition_says_nothing_keeps_its_indices() -> None:
 
 def test_a_chain_of_any_length_fits_the_stack() -> None:
     assert nd.derive(chain(300)).numpy().count("@ W") > 300
+
+
+@pytest.mark.parametrize("name", ["_softmax", "_masked_softmax", "_log_softmax"])
+@pytest.mark.parametrize("shape", [(3, 5), (2, 3, 41), (1, 90), (90,), (7, 30)])
+def test_a_softmax_of_a_large_array_goes_by_blocks_of_rows(name: str, shape: tuple[int, ...]) -> None:
+    namespace: dict[str, Any] = {"PART": 40}
+    exec("import numpy as np\n" + needed(name + "("), namespace)
+    function, x = namespace[name], np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    if name != "_softmax" and x.ndim > 1:
+        x[0] = -np.inf
+    with np.errstate(invalid="ignore"):
+        shares = np.nan_to_num(np.exp(x - x.max(-1, keepdims=True)))
+    shares /= np.maximum(shares.sum(-1, keepdims=True), 1)
+    with np.errstate(divide="ignore"):
+        wanted = np.log(shares) if name == "_log_softmax" else shares
+    for y in (x, np.asfortranarray(x), np.repeat(x, 2, axis=0)[::2]):
+        for out in (None, np.empty_like(x), y.copy()):
+            source = out if out is not None and np.array_equal(out, y) else y
+            found = function(source, x.ndim - 1, out=out)
+            np.testing.assert_allclose(found, wanted, rtol=1e-5)
+            assert out is None or found is out
+
+
+DISTANCE = """E[V,D], R[M,D], int h[N], int r[N], int t[N] -> s
+s[n] = sum[d](abs(E[h[n],d] + R[r[n],d] - E[t[n],d]))"""
+
+
+def test_what_is_looked_up_in_several_tables_is_chosen_once_for_each_row() -> None:
+    """The conditions say of a row whether it counts: its factor is chosen, and all that it has is one array for all tables."""
+    written = body(DISTANCE, "backward")
+    assert "np.where(" not in written and "_masked(" not in written and written.count("np.sign(") == 1
+    assert len({*re.findall(r"_scatter\((\w+),", written)}) == 1 and written.count("_scatter(") == 3
+    rng, d = np.random.default_rng(0), nd.derive(DISTANCE)
+    h, r, t = rng.integers(-1, 7, size=(3, 40))
+    assert_means(d, d.compile(), {"E": rng.normal(size=(6, 3)), "R": rng.normal(size=(5, 3)), "h": h, "r": r, "t": t}, rng)
+
+
+@pytest.mark.parametrize("z", ["z[n,d] = x[n,d]", "z[d,n] = x[n,d]", "z[d,n] = 1", "z[n,d] = sum[e](where(e < n, x[e,d], 0))"])
+@pytest.mark.parametrize("without", [(), ("gathered",), ("looked_up",)])
+def test_a_look_up_has_one_name_whatever_stands_first(z: str, without: tuple[str, ...]) -> None:
+    d = nd.derive(f"R[M,D], x[N,D], int r[N] -> y, z\ny[n,d] = x[n,d]*cos(R[r[n],d])\n{z}*sin(R[r[n],d]*x[n,d])")
+    rng = np.random.default_rng(0)
+    R, x, r = rng.normal(size=(4, 3)), rng.normal(size=(5, 3)), np.array([0, 3, 7, 3, -1])
+    assert_means(d, d.compile(without=without), {"R": R, "x": x, "r": r}, rng)
+
+
+def test_what_is_infinite_where_a_row_does_not_count_is_left_out() -> None:
+    d = nd.derive("E[V,D], int h[N], int t[N] -> s\ns[n] = sqrt(sum[d]((E[h[n],d] - E[t[n],d] + 1)**2))")
+    E, h, t = np.random.default_rng(0).normal(size=(4, 3)), np.array([1, 9, 3]), np.array([0, 2, 2])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        s, gradients = run(d.compile(), {"ds": np.ones(3)}, E=E, h=h, t=t)
+    assert s[1] == 0
+    wanted = np.zeros_like(E)
+    for a, b in ((1, 0), (3, 2)):
+        unit = (E[a] - E[b] + 1) / np.linalg.norm(E[a] - E[b] + 1)
+        wanted[a] += unit
+        wanted[b] -= unit
+    np.testing.assert_allclose(gradients.dE, wanted, rtol=1e-12)
+
+
+@pytest.mark.parametrize("places", ["2*pi*k*n/N", "pi*(2*n+1)*k/N/2", "k*10**(-n/N)"])
+def test_a_table_of_functions_of_places_is_computed_once(places: str) -> None:
+    d = nd.derive(f"x[B,N] -> X\nX[b,k] = sum[n](x[b,n]*cos({places})) for k < N")
+    assert d.numpy().count("np.cos(") == 1
+    x, k, n = np.random.default_rng(0).normal(size=(3, 8)), np.arange(8)[:, None], np.arange(8)
+    table = np.cos(eval(places, {"pi": np.pi, "k": k, "n": n, "N": 8}))
+    X, gradients = run(d.compile(), {"dX": x}, x=x)
+    np.testing.assert_allclose(X, x @ table.T, rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(gradients.dx, x @ table, rtol=1e-10, atol=1e-10)
+
+
+def test_a_distance_is_kept_for_its_gradient() -> None:
+    text = "x[N], y[N] -> L\nL = sum[n](sqrt(x[n]**2 + y[n]**2))"
+    assert "np.sqrt(" in body(text, "forward") and "np.sqrt(" not in body(text, "backward")
+
+
+def test_what_is_the_same_for_all_places_of_a_sum_is_multiplied_after_it() -> None:
+    text = "E[V,D], int idx[N,K], s[N] -> h\nh[n,d] = mean[k](E[idx[n,k],d])*s[n] + sum[k](s[n]*E[idx[n,k],d])"
+    loops = re.findall(r"for k in range\(K\):\n((?: {8}.*\n)+)", body(text, "forward"))
+    assert [re.sub(r"\d", "", text) for text in loops] == ["        part += _gather(E, idx[:, k])\n"]*2
+    rng, d = np.random.default_rng(0), nd.derive(text)
+    E, idx, s = rng.normal(size=(5, 3)), rng.integers(-1, 6, size=(4, 6)), rng.normal(size=4)
+    assert_means(d, d.compile(), {"E": E, "idx": idx, "s": s}, rng)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("low, high", [(0, 3), (-1, 5)])
+def test_values_are_added_at_a_place_of_each_row(axis: int, low: int, high: int) -> None:
+    namespace: dict[str, Any] = {}
+    exec("import numpy as np\n" + needed("_add_at("), namespace)
+    rng = np.random.default_rng(0)
+    for A in (rng.normal(size=(3, 3, 3)), rng.normal(size=(3, 3, 6))[..., ::2]):
+        each = [n if k != axis else 1 for k, n in enumerate(A.shape)]
+        for shape in (each, [1, 1, 1], [n if k == 0 else 1 for k, n in enumerate(each)]):
+            place, values = rng.integers(low, high, size=shape), rng.normal(size=shape)
+            wanted = A + np.where(np.arange(3).reshape([-1 if k == axis else 1 for k in range(3)]) == place, values, 0)
+            np.testing.assert_array_equal(namespace["_add_at"](A, place, values, axis), wanted)
+            out = np.copy(A, order="K")
+            assert namespace["_add_at"](out, place, values, axis, out=out) is out and np.array_equal(out, wanted)
+
+
+GRAPH = """z[V,H], s[E], int to[E], int from[E] -> y
+t[v] = logsumexp[e](where(to[e] == v, s[e], -inf)) for v < V
+y[v,h] = sum[e](where(to[e] == v, exp(s[e] - t[to[e]])*z[from[e],h], 0)) for v < V""".replace("from", "of")
+
+
+def test_a_softmax_over_the_edges_into_each_node_needs_no_table_of_nodes_and_edges() -> None:
+    d, rng = nd.derive(GRAPH), np.random.default_rng(0)
+    assert "np.arange(V)" not in d.numpy() and "_scatter_logsumexp(s, (V,), to)" in d.numpy()
+    z, s, to, of = rng.normal(size=(6, 3)), 1e3*rng.normal(size=40), rng.integers(-1, 5, size=40), rng.integers(6, size=40)
+    s[:4] = -np.inf, 1e4, -np.inf, 700
+    y, _ = d.compile().forward(z=z, s=s, to=to, of=of)
+    wanted = np.zeros_like(z)  # nothing goes to the last node
+    for v in range(5):
+        into = to == v
+        shares = np.exp(s[into] - s[into].max())
+        wanted[v] = shares @ z[of[into]]/shares.sum()
+    np.testing.assert_allclose(y, wanted, rtol=1e-10, atol=1e-12)
+    s = rng.normal(size=40)
+    assert_means(d, d.compile(), {"z": z, "s": s, "to": to, "of": of}, rng)
+
+
+@pytest.mark.parametrize("many", [3, 20, 400])
+@pytest.mark.parametrize("width", [1, 16, 32, 64])
+@pytest.mark.parametrize("by", [np.add, np.maximum])
+def test_rows_are_scattered_in_any_way_as_one_by_one(many: int, width: int, by: np.ufunc) -> None:
+    """Few places with many rows each, many with few, and one with most."""
+    namespace: dict[str, Any] = {}
+    exec("import numpy as np\n" + needed("_scatter("), namespace)
+    rng, start = np.random.default_rng(0), 0 if by is np.add else -np.inf
+    V = rng.integers(-9, 9, size=(300, width)).astype(np.float32)
+    for place in (
+        rng.integers(-2, many + 2, size=300),
+        np.minimum(rng.integers(many, size=300), rng.integers(2, size=300) * many),
+        np.arange(300) % many,
+        np.full(300, many),
+    ):
+        wanted = np.full((many, width), start, np.float32)
+        for k, row in zip(place, V, strict=True):
+            if 0 <= k < many:
+                wanted[k] = by(wanted[k], row)
+        found = namespace["_scatter"](V, (many, width), place, by=by, start=start)
+        assert found.dtype == V.dtype and np.array_equal(found, wanted)
 
 
 def test_what_a_condition_before_a_sum_leaves_out_is_scattered_too() -> None:

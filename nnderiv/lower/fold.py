@@ -6,7 +6,7 @@
     Σ_n [tok[n] = a] dY[n, d]                       for every n: add dY[n, d] to dE[tok[n], d]             `_scatter`
     Σ_i [(i + 1) % N = a] dY[i]                     for every i: add dY[i] to dX[(i + 1) % N]              the same
     max_n where(to[n] = a, x[n, d], −inf)           for every n: y[to[n], d] = max(y[to[n], d], x[n, d])   the same
-    logsumexp_n where(to[n] = a, x[n, d], −inf)     the largest, and a sum of exponentials beside it       `_scatter_exps`
+    logsumexp_n where(to[n] = a, x[n, d], −inf)     the maximum m, then log Σ exp(x[n, d] − m[to[n], d])   `_scatter_logsumexp`
 
 `find_fold` reads the left-hand form back into the right-hand one, which needs no division and touches no zeros.
 """
@@ -22,6 +22,7 @@ from ..expr import (
     ZERO,
     Expr,
     IntValue,
+    Num,
     Op,
     Read,
     Reduce,
@@ -77,7 +78,7 @@ def find_fold(program: Program, e: Equation, term: Expr) -> Fold | None:
 
 
 def _extreme(e: Equation, term: Reduce) -> Fold | None:
-    """max_n where(conditions, x, −inf)."""
+    """max_n where(conditions, x, −inf), or the minimum, or a logsumexp."""
     conditions, body = considered(term.op, term.body)
     found = _lookup(e, term, conditions, [body], []) if conditions else None
     return replace(found, op=term.op) if found and not {*term.indices} - {*found.scatter_labels} else None
@@ -277,12 +278,23 @@ def _lookup(e: Equation, sum_: Reduce, conditions: list[Expr], body: list[Expr],
     moved = (*shared, *places, *kept)
     labels = (*shared, *bound, *kept)
     summed = tuple(i for i in sum_.indices if i not in bound)
-    values = where(conjunction(rest), product(body), nothing(sum_.op))
+    numbers = [f for f in others if isinstance(f, Num)]
+    body, others = [*numbers, *body], [f for f in others if f not in numbers]
+    values = where(conjunction(_beside_places(rest, places, e.ranges)), product(body), nothing(sum_.op))
     values = product([*others, Reduce("sum", summed, values)]) if summed else product([*others, *factors(values)])
     order = (*labels, *summed)
     ranges = {i: e.ranges[i] for i in order}
     scattered = tuple(v - e.ranges[a].lo for a, v in [*((i, Int.symbol(i)) for i in shared), *places.items()])
     return Fold(values, order, ranges, labels, scatter=scattered, scatter_labels=(*shared, *bound), moved=moved)
+
+
+def _beside_places(conditions: list[Expr], places: Mapping[str, Int], ranges: Ranges) -> list[Expr]:
+    """The conditions and, if there are any, that what is scattered has a place: then several tensors, each scattered to where it was
+    looked up, are one and the same array, computed once."""
+    if not any(c.elements() for x in conditions for c in ints(x)):
+        return conditions
+    inside = [c for a, v in places.items() for c in (compare("<=", ranges[a].lo, v), compare("<", v, ranges[a].hi))]
+    return sorted(dict.fromkeys([*conditions, *inside]), key=str)
 
 
 def _data_place(c: Expr, vectors: list[str]) -> tuple[str, Int] | None:

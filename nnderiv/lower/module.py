@@ -32,6 +32,7 @@ from .facts import Facts
 from .for_empty import Nothing, for_empty, with_nothing
 from .fuse import softmaxes
 from .held import held
+from .looked_up import looked_up
 from .narrow import narrow
 from .normalised import normalised
 from .passes import checked, optimise, prepare
@@ -116,6 +117,8 @@ class _Lowering:
             self.forward, self.backward = apart(self.forward), apart(self.backward)
         if "held" not in without:
             self.forward, self.backward = held(self.forward), held(self.backward)
+        if "looked_up" not in without:
+            self.forward, self.backward = looked_up(self.forward, self.backward)
         if "recall" not in without:
             self.forward, self.backward = recall(self.forward, self.backward)
         if "stacked" not in without:

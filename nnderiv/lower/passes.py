@@ -12,6 +12,7 @@ Programs (equations) -> programs:
     sparse       what stands at one place of each row is not stored between zeros
     apart        what is another thing at each place of an axis is computed place by place
     held         what is held between two numbers is so computed, and not chosen
+    looked_up    what both look up at data is looked up once
     recall       a function that both need is computed once
     stacked      products of one tensor with several matrices are one, forward and backward
     scaled       what a product is scaled by goes into an operand, for both
@@ -21,6 +22,7 @@ Programs (equations) -> programs:
     gate         what several gradients take of a tensor under one condition is a tensor
     exchange     a contraction that is known already is not computed again in another order
     inline       what is subtracted is not negated first
+    on_diagonal  what a recurrence has on its diagonal is a tensor of its own, if fewer loops follow it then
     unmask       what is zero already is not set to zero again
     pieces       what a recurrence leaves at its end is a tensor of its own
     distribute   a sum of products of matrices is one product for each
@@ -30,6 +32,7 @@ Programs (equations) -> programs:
     wrapped      a sum around a circle slides along a tensor that goes on past its ends
     whole_steps  a sum over what a step divides runs over the steps
     one_block    a sum over blocks, of which an index lies in one, is what that block adds
+    gathered     what several terms add at the places of one look-up is added up before
     running      a sum up to each step is the sum before, and one more
     split        an index that is used by its quotient and remainder is two
     recentre     the kernel stays and the image slides
@@ -88,12 +91,14 @@ from .explicit import make_explicit
 from .form import Item
 from .from_output import from_output
 from .gate import gate
+from .gathered import gathered
 from .guarded import guarded
 from .hoist import hoist
 from .in_place import in_place
 from .inline import inline
 from .invariant import invariant
 from .nest import nest
+from .on_diagonal import on_diagonal
 from .one_block import one_block
 from .pieces import split_pieces
 from .recentre import recentre
@@ -116,6 +121,7 @@ EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
     "gate": gate,
     "exchange": exchange,
     "inline": inline,
+    "on_diagonal": on_diagonal,
     "unmask": unmask,
     "pieces": split_pieces,
     "distribute": lambda program, known: distribute(program),
@@ -126,6 +132,7 @@ EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
     "whole_steps": lambda program, known: whole_steps(program),
     "one_block": lambda program, known: one_block(program),
     "explicit": lambda program, known: make_explicit(program),  # always: it settles what the rest may assume
+    "gathered": lambda program, known: gathered(program),
     "running": running,
     "split": split,
     "recentre": lambda program, known: recentre(program),
@@ -143,7 +150,7 @@ STATEMENTS: dict[str, Callable[[Sequence[Item], frozenset[str]], tuple[Item, ...
     "dot": lambda items, kept: dot(items),
     "nest": lambda items, kept: nest(items),
 }
-BOTH = ("balance", "shifted", "normalised", "sparse", "apart", "held", "recall", "stacked", "scaled")  # forward and backward together
+BOTH = ("balance", "shifted", "normalised", "sparse", "apart", "held", "looked_up", "recall", "stacked", "scaled")  # both functions
 PASSES = tuple(name for name in ("narrow", *BOTH, *EQUATIONS, "accumulate", *STATEMENTS) if name != "explicit")
 
 

@@ -2,7 +2,8 @@
 
     y = x σ(x),   dx = dy σ(x) (1 + x (1 − σ(x)))          s = σ(x),   y = x s,   dx = dy s (1 + x (1 − s))
 
-Only functions that cost more than reading an array do, and what is computed to be held between two numbers; GELU and SiLU are written
+Only functions that cost more than reading an array do, roots of several tensors, as distances are, and what is computed to be held
+between two numbers; and tables of such functions of several indices. GELU and SiLU are written
 with theirs. Beyond the end of a loop nothing is kept,
 and there dc[t+1] σ(z[t+1]) is dc[t+1] s[t+1] nevertheless: dc is 0.
 """
@@ -15,7 +16,24 @@ from fractions import Fraction
 from itertools import combinations
 
 from ..bounds import never_negative
-from ..expr import ONE, Expr, IntValue, Num, Op, Read, Reduce, children, factors, free_symbols, map_children, map_ints, reads, walk
+from ..expr import (
+    ONE,
+    Expr,
+    IntValue,
+    Num,
+    Op,
+    Read,
+    Reduce,
+    all_reads,
+    children,
+    factors,
+    free_symbols,
+    ints,
+    map_children,
+    map_ints,
+    reads,
+    walk,
+)
 from ..expr import replace as replaced
 from ..fresh import Fresh
 from ..integer import Int
@@ -60,7 +78,7 @@ def _kept(forward: Program, wanted: Collection[Expr], fresh: Fresh) -> Kept:
         for call in _calls(e, _opened(e, e.body, wanted)) if not e.is_base else ():
             if call.is_plain(e) and call.key in wanted and call.key not in found and call.function != e.body:
                 ranges = {str(s.name): e.ranges[str(s.name)] for s in call.at}
-                word = call.function.op if call.function.op in COSTLY else "held"
+                word = call.function.op if call.function.op in (*COSTLY, "sqrt") else "held"
                 found[call.key] = e, Equation(fresh(f"{e.tensor}_{word}"), call.at, call.function, ranges)
     return found
 
@@ -80,8 +98,8 @@ class Call:
 
 
 def _calls(e: Equation, node: Expr) -> Iterator[Call]:
-    """The costly functions in an expression, but for those under a condition on indices: that may choose a few places."""
-    if isinstance(node, Op) and node.op == "where" and not reads(node.args[0]):
+    """The costly functions in an expression, but for those under a condition on indices: it may choose a few places. Data choose many."""
+    if isinstance(node, Op) and node.op == "where" and not all_reads(node.args[0]):
         return
     yield from _of(e, node)
     for child in _children(node):
@@ -103,11 +121,15 @@ def _beside(node: Expr, beside: Beside) -> Beside:
 
 
 def _of(e: Equation, f: Expr) -> Iterator[Call]:
-    """The calls that a function is: of tensors at plain places, or of one tensor at any, each axis along another index."""
+    """The calls that a function is: of tensors at plain places, or of one tensor at any, each axis along another index; or a table, of
+    several indices alone."""
     if not (isinstance(f, Op) and _is_costly(f)) or any(isinstance(n, Reduce) for n in walk(f)):
         return
     found = sorted(dict.fromkeys(reads(f)), key=lambda r: -len(r.subs))
     places = tuple(dict.fromkeys(s for r in found for s in r.subs if not s.is_constant))
+    if not found:
+        indices = [i for v in ints(f) for i in sorted(v.symbols()) if i in e.ranges]
+        places = tuple(map(Int.symbol, dict.fromkeys(indices))) if len({*indices}) > 1 else ()
     if places and all(s.name in e.ranges for s in places):
         letters = {str(s.name): Int.symbol(f"§{k}") for k, s in enumerate(places)}
         if free_symbols(f) & e.ranges.keys() <= letters.keys():
@@ -117,8 +139,10 @@ def _of(e: Equation, f: Expr) -> Iterator[Call]:
 
 
 def _is_costly(f: Op) -> bool:
+    """Whether it costs more than reading an array, is a root of several tensors, or what is held between two numbers."""
     x, low, high = limits(f)
-    return f.op in COSTLY or isinstance(x, Op) and low is not None and high is not None
+    root = f.op == "sqrt" and len({r for r in reads(f) if r.subs}) > 1
+    return f.op in COSTLY or root or isinstance(x, Op) and low is not None and high is not None
 
 
 def _at_any_place(e: Equation, f: Op, r: Read) -> Iterator[Call]:

@@ -130,12 +130,11 @@ class _Scheduler:
     def cycle(self, members: list[_Member], edges: list[_Edge]) -> list[Node]:
         """A loop over the first axis that carries the cycle; one that carries all of it, if there is such an axis."""
         first = max(members, key=lambda m: len(m.equation.indices))  # a base case stands at a place of an axis
-        plans = []
-        for axis, sub in enumerate(first.equation.subs):
-            if sub.name in first.equation.ranges:
-                plan = self.plan(members, edges, first.equation.tensor, axis)
-                if plan is not None:
-                    plans.append(plan)
+        axes = [axis for axis, sub in enumerate(first.equation.subs) if sub.name in first.equation.ranges]
+        plans: list[_Plan] = []
+        for in_place in (False, True):
+            found = [self.plan(members, edges, first.equation.tensor, axis, in_place) for axis in axes] if not plans else []
+            plans += [plan for plan in found if plan is not None]
         if not plans:
             return [Sweep(tuple(m.equation for m in members))]
         plans.sort(key=lambda p: self._still_cyclic(members, p.inner))
@@ -148,22 +147,21 @@ class _Scheduler:
         return any(len(c) > 1 or c[0] in edges[c[0]] for c in components(edges))
 
     # -- choosing an axis --------------------------------------------------------------------------------------------
-    def plan(self, members: list[_Member], edges: list[_Edge], tensor: str, axis: int) -> _Plan | None:
-        """Follow the axis through the component; None unless all dependences along it point the same way."""
+    def plan(self, members: list[_Member], edges: list[_Edge], tensor: str, axis: int, in_place: bool = False) -> _Plan | None:
+        """Follow the axis through the component, by the reads that say which it is; None unless all dependences along it point the same
+        way. It is where its index stands or, `in_place`, as j in u[i,j] = Σ_k where(k < j, L[j,k], 0), at the same place elsewhere."""
         axes = {tensor: axis}
         for _ in members:
             for e in edges:
                 own = axes.get(members[e.member].equation.tensor)
                 if own is not None and e.tensor not in axes:
-                    found = self.matching_axis(members[e.member].equation, own, e)
-                    if found is None:
-                        return None
-                    axes[e.tensor] = found
+                    found = own if in_place and own < len(e.subs) else self.matching_axis(members[e.member].equation, own, e)
+                    if found is not None:
+                        axes[e.tensor] = found
                 elif own is None and e.tensor in axes:
                     back = self.own_axis(members[e.member].equation, e, axes[e.tensor])
-                    if back is None:
-                        return None
-                    axes[members[e.member].equation.tensor] = back
+                    if back is not None:
+                        axes[members[e.member].equation.tensor] = back
         if any(m.equation.tensor not in axes for m in members):
             return None
         signs = [self.sign(members[e.member].equation, axes, e) for e in edges]

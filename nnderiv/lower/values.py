@@ -31,6 +31,7 @@ from ..expr import (
     ints,
     is_reciprocal,
     num,
+    product,
     reads,
     signed,
     walk,
@@ -387,6 +388,8 @@ class Values(Writer):
         if e.args[2] == ZERO and self.may_multiply(frame, e.args[1], condition):
             x = self.value(frame, e.args[1])
             return frame.combine(MULTIPLY, x if x.labels else Array(f"{self.dtype}.type({x.text})"), condition)
+        if e.args[2] == ZERO and (chosen := self.few_chosen(frame, e, condition)) is not None:
+            return self.value(frame, chosen)
         a, b = (self.value(frame, x) for x in e.args[1:])
         if not condition.labels and a.labels == b.labels:
             return Array(f"({a.text} if {condition.text} else {b.text})", a.labels, 9, True)
@@ -399,6 +402,16 @@ class Values(Writer):
         is_array = bool(labels) or isinstance(e, Num) and bool(condition.labels)
         fits = not condition.labels or labels <= set(condition.labels)
         return "indicator" not in self.without and is_array and fits and self.facts.is_finite(e)
+
+    def few_chosen(self, frame: Frame, e: Op, condition: Array) -> Expr | None:
+        """where(c[n], s[n] x[n,d], 0) as where(c[n], s[n], 0) x[n,d] with finite x: a condition over few indices chooses among few."""
+        parts = factors(e.args[1])
+        few = [f for f in parts if free_symbols(f) & set(frame.order) <= {*condition.labels}]
+        rest = [f for f in parts if f not in few]
+        wanted = few or any(v.elements() for v in ints(e.args[0]))
+        if "indicator" in self.without or not wanted or not condition.labels or not rest or not all(map(self.facts.is_finite, rest)):
+            return None
+        return product([Op("where", (e.args[0], product(few), ZERO)), *rest])
 
     def slope(self, frame: Frame, e: Op) -> Array | None:
         """where(a > b, x, where(a = b, (x + y)/2, y)) by the slope s of max(a, b) with a, 1 or 1/2 or 0: x·s + y·(1 − s), or y + (x − y)·s
@@ -491,9 +504,14 @@ class Values(Writer):
         if e.op in ("max", "min") and not self.as_written:
             with self.exactly():
                 return self.reduce(frame, e, scale)
-        walk_windows = None if "by_place" in self.without else reduced(self, frame, e) or for_each_place(self, frame, e)
+        walk_windows, outer = None, list[Expr]()
+        if "by_place" not in self.without:
+            inner, outer = self.what_is_summed(e)
+            walk_windows = reduced(self, frame, inner)
+        if walk_windows is None and "by_place" not in self.without:
+            walk_windows, outer = for_each_place(self, frame, e), []
         if walk_windows is not None:
-            for f in sorted(scale, key=is_reciprocal):
+            for f in sorted([*outer, *scale], key=is_reciprocal):
                 walk_windows = times(frame, walk_windows, f, lambda x: self.value(frame, x))
             return walk_windows
         if e.op == "sum":
@@ -516,6 +534,19 @@ class Values(Writer):
         if len(e.indices) == 1 and body.labels[0] != e.indices[0] and cost.may_be_few(frame.ranges[e.indices[0]].size):
             return frame.make(call(f"_extreme(np.{e.op}imum, {{0}}, {axis}, {edge})", 0), [body], left)
         return frame.make(call(f"{{0}}.{e.op}({axis}, initial={edge})", 9), [body], left)
+
+    def what_is_summed(self, e: Reduce) -> tuple[Reduce, list[Expr]]:
+        """Σ_k x[k] and s, 1/c of Σ_k x[k] s/c: finite factors that are the same for all places, of which there may be none."""
+        above, below = _fraction(e.body) if e.op == "sum" and isinstance(e.body, Op) and e.body.op in ("*", "/") else ([e.body], [])
+        divided = [(f, Op("/", (ONE, f))) for f in below]
+        outer = [f for f in [*above, *(f for _, f in divided)] if free_symbols(f).isdisjoint(e.indices) and self.facts.is_finite(f)]
+        left = [f for f in above if f not in outer]
+        if not outer or not left:
+            return e, []
+        body = product(left)
+        for f, reciprocal in divided:
+            body = body if reciprocal in outer else Op("/", (body, f))
+        return replace(e, body=body), outer
 
     def may_leave(self, frame: Frame, r: Read) -> bool:
         """Whether some place at which a tensor is read may lie outside it, also where sizes are 0."""
@@ -554,7 +585,7 @@ class Values(Writer):
             indices = [integer_value(inner, v, fold.scatter_labels) for v in fold.scatter]
             shown = ", ".join(f"{{{k + 1}}}" for k in range(len(indices)))
             by = f", by=np.{fold.op}imum, start={EMPTY[fold.op]}" if fold.op in ("max", "min") else ""
-            name = "_scatter_exps" if fold.op == "logsumexp" else "_scatter"
+            name = "_scatter_logsumexp" if fold.op == "logsumexp" else "_scatter"
             scatter = call(f"{name}({{0}}, {tuple_text(frame.size(i) for i in fold.moved)}, {shown}{by})", *[0] * (len(indices) + 1))
             return permute(frame.make(scatter, [array, *indices], fold.moved), labels)
         axes = [self.fold_axis(inner, a) for a in fold.axes]
