@@ -2523,9 +2523,11 @@ def test_a_logarithm_and_the_minus_before_the_sum_need_none(loss: str, written: 
 
 
 @pytest.mark.parametrize("summed, form", [
-    ("b", "_column_sums(x.reshape(B, H*T*D)).reshape(H, T, D)"), ("h", "_column_sums(x.reshape(B, H, T*D)).reshape(B, T, D)"),
+    ("b", "_column_sums(x.reshape(B, H*T*D)).reshape(H, T, D)"),
+    ("h", "_column_sums(x.reshape(B, H, T*D)).reshape(B, T, D)"),
     ("t", "_column_sums(x)"), ("h,t", "_column_sums(x.reshape(B, H*T, D))"), ("b,h,t", "_column_sums(x.reshape(B*H*T, D))"),
-    ("b,t", "_column_sums(_column_sums(x.reshape(B, H*T*D)).reshape(H, T, D))"), ("h,d", "_column_sums(_row_sums(x))"), ("d", "_row_sums(x)"),
+    ("b,t", "_column_sums(_column_sums(x.reshape(B, H*T*D)).reshape(H, T, D))"),
+    ("h,d", "_column_sums(_row_sums(x))"), ("d", "_row_sums(x)"),
 ])
 @pytest.mark.parametrize("shape", [(3, 4, 5, 2), (1, 2, 1, 3), (2, 0, 3, 4), (2, 3, 4, 0)])
 def test_sums_along_any_axes_are_products_with_ones(summed: str, form: str, shape: tuple[int, ...]) -> None:
