@@ -28,18 +28,18 @@ def on_diagonal(program: Program, known: Program) -> Program:
     theirs = known.definitions.keys() if program.outputs != known.outputs else frozenset()
     for cycle in dict.fromkeys(program.components.values()):
         if cycle.isdisjoint(theirs) and any(_pair(program, e) for e in program.equations if e.tensor in cycle):
-            program = _split(program, cycle)
+            program = _split(program, cycle, known.names)
     return program
 
 
-def _split(program: Program, cycle: frozenset[str]) -> Program:
+def _split(program: Program, cycle: frozenset[str], taken: Collection[str]) -> Program:
     """The first way in which the loops are nested less deeply; the program as it is, if there is none."""
     others = {e.tensor for e in program.equations} - cycle
     deep = _depth(program, others)
     for e in program.equations:
         pair = _pair(program, e) if e.tensor in cycle and deep > 1 else None
         for place in pair or ():
-            new = _Diagonal(program, cycle, e, pair, place).program() if pair else program
+            new = _Diagonal(program, cycle, e, pair, place, Fresh({*program.names, *taken})).program() if pair else program
             if _depth(new, others) < deep:
                 return new
     return program
@@ -69,18 +69,19 @@ def _pair(program: Program, e: Equation) -> tuple[str, str] | None:
 
 @dataclass(frozen=True)
 class _Diagonal:
-    """One equation of a recurrence, two indices of it, and which of them counts along the diagonal."""
+    """One equation of a recurrence, two indices of it, which of them counts along the diagonal, and names that nobody has."""
 
     whole: Program
     cycle: frozenset[str]
     equation: Equation
     pair: tuple[str, str]
     place: str
+    fresh: Fresh
 
     def program(self) -> Program:
         """Three equations for one, and the recurrence reading them."""
-        e, fresh = self.equation, Fresh(self.whole.names)
-        on, off = fresh(f"{e.tensor}_on"), fresh(f"{e.tensor}_off")
+        e = self.equation
+        on, off = self.fresh(f"{e.tensor}_on"), self.fresh(f"{e.tensor}_off")
         a, b = self.pair
         other = b if self.place == a else a
         left = [s.name for s in e.subs].index(other)
