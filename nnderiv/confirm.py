@@ -54,10 +54,10 @@ from .expr import (
 from .expr import replace as replaced
 from .integer import Int
 from .meaning import fold
-from .normal import positive_names, readable
 from .numbers import DIGITS, agree, combine, is_finite
 from .program import Equation, Input, Program, Range, Ranges
 from .steps import Ground, Step
+from .within import positive_names, readable
 
 TRIALS, TRIES, KINKS, LARGEST = 3, 40, 8, 3
 EPS, MOVE = "\0eps", "\0move"

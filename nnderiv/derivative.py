@@ -58,13 +58,14 @@ from .graph import components, reach
 from .integer import Int
 from .laws_of_conditions import settle_divisions
 from .laws_of_sums import divided_by, never_zero
-from .normal import normalise, positive_names, readable
+from .normal import normalise
 from .program import Equation, Input, Program, Range, Ranges, infinite, rename_tensors
 from .ranges import accesses
 from .scalar import partial
 from .shares import Shares
 from .simplify import Term, collect, simplify
 from .solve import solve
+from .within import positive_names, readable
 
 
 @dataclass(frozen=True)

@@ -25,13 +25,14 @@ from .evaluate import evaluate, shape_of
 from .expr import NORMALISERS, Op, Reduce, reads, walk
 from .fresh import Fresh
 from .matching import same_totals
-from .normal import normalise, positive_names
+from .normal import normalise
 from .notation import Node, Statement, Syntax, parse_syntax, tokenize
 from .numbers import DIGITS, agree, is_finite
 from .numbers import shown as number
 from .parse import parse
 from .program import Equation, Program, Ranges
 from .sizes import fits, small_sizes
+from .within import positive_names
 
 if TYPE_CHECKING:
     from .derivation import Gradient

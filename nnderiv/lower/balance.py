@@ -42,8 +42,8 @@ from ..expr import (
 from ..fresh import Fresh
 from ..graph import components
 from ..integer import Int
-from ..normal import positive_names, readable
 from ..program import Equation, Program
+from ..within import positive_names, readable
 from .exchange import with_known
 
 

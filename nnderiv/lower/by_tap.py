@@ -33,12 +33,12 @@ from ..expr import (
 )
 from ..fresh import Fresh
 from ..integer import Int
-from ..normal import readable
 from ..program import Equation, Range
-from .arrays import Array, Frame, Storage, axis_text, expand, multiplied, permute, tuple_text
+from ..within import readable
+from .arrays import Array, Frame, Storage, axis_text, cut, expand, multiplied, permute, tuple_text
 from .facts import Facts
 from .fold import Axis, Fold
-from .form import ADD, Code, Operation, Statement, Term, call, function
+from .form import ADD, Code, Operation, Term, call, function
 from .windows import is_plain_window, sliding
 
 PLAIN = ("*", "neg", "+", "where", "and", "or", "not", *COMPARISONS)  # harmless on what is of no use
@@ -206,11 +206,6 @@ class ByTap:
         frame.storage[variable] = Storage(variable, tuple(frame.ranges[i] for i in labels))
         return Array(variable, tuple(labels))
 
-    def cut(self, array: Array) -> Array:
-        """Without what is of no use."""
-        parts = [f":{self.frame.size(i)}" if i in self.slide.image else ":" for i in array.labels]
-        return Array(f"{array.text}[{', '.join(parts)}]", array.labels, 9, True)
-
     def widened(self, e: Expr, window: Read | None) -> Expr:
         """The expression with what does not slide in memory between zeros."""
         if e == window:
@@ -227,17 +222,13 @@ class ByTap:
             key = (value.text, *self.shape, *map(self.frame.size, value.labels))
             rows = Array(self.body.shared[key], value.labels) if key in self.body.shared else self.memory("rows", value.labels)
             if key not in self.body.shared:
-                self.place(self.cut(rows).text, value, narrow)
+                self.body.code.put(cut(rows, self.frame, self.slide.image).text, (value.term,), narrow.shape(value.labels))
             if isinstance(e, Read):
                 self.share(key, rows.text)
             self.wide.storage[rows.text] = Storage(rows.text, tuple(self.wide.ranges[i] for i in rows.labels))
             self.body.facts.finite[rows.text] = self.body.facts.is_finite(e)
             return tensor(rows.text, *rows.labels)
         return map_children(lambda c: self.widened(c, window), e)
-
-    def place(self, place: str, value: Array, frame: Frame) -> None:
-        code = self.body.code
-        code.items.append(Statement(place, call("{0}", 0), (value.term,), frame.shape(value.labels), True, code.note, is_place=True))
 
     def loop(self, used: Collection[str], taps: Sequence[tuple[str, str]], write: Callable[[Frame], None]) -> None:
         """for (u, v), tap in windows.taps: …; several at once side by side. taps: (what is walked through, the variable)."""
@@ -252,9 +243,8 @@ class ByTap:
 
     def merge(self, operation: Operation, place: str, value: Array, frame: Frame) -> None:
         """place op= value."""
-        code, labels = self.body.code, self.slide.labels
-        code.items.append(Statement(place, operation, (Term(place), expand(value, labels).term), frame.shape(labels), True, code.note,
-                                    out=place, is_place=True))
+        labels = self.slide.labels
+        self.body.code.merge(place, operation, expand(value, labels).term, frame.shape(labels))
 
 
 def with_lead(slide: Slide, first: Collection[str]) -> Slide:
@@ -286,7 +276,7 @@ def reduced(body: EachPlace, frame: Frame, e: Reduce, kernel: Sequence[str], out
         work.merge(MERGE[e.op], total.text, body.value(wide, inside), wide)
 
     work.loop(names_beside(inside, windows[0]), [(f"{taps}.taps", tap)], write)
-    return permute(work.cut(total), frame.sort(work.slide.labels))
+    return permute(cut(total, frame, work.slide.image), frame.sort(work.slide.labels))
 
 
 def is_equal_inside(frame: Frame, e: Expr, window: Read) -> Expr | None:
@@ -328,10 +318,9 @@ def for_each_tap(body: EachPlace, frame: Frame, e: Reduce, kernel: Sequence[str]
     flat = f"reshape({', '.join([*(frame.size(i) for i in left), along])})"
 
     def write(wide: Frame) -> None:
-        at, code = ", ".join(i if i in kernel else ":" for i in labels), body.code
+        at = ", ".join(i if i in kernel else ":" for i in labels)
         both = (Term(f"{tap}.{flat}"), Term(f"{rows.tensor}.{flat}"))
-        code.items.append(Statement(f"{total.text}[{at}]", call("np.vecdot({0}, {1})", 0, 0), both, wide.shape(left), True, code.note,
-                                    is_place=True))
+        body.code.put(f"{total.text}[{at}]", both, wide.shape(left), call("np.vecdot({0}, {1})", 0, 0))
 
     work.loop({*kernel}, [(f"{taps}.exact()", tap)], write)
     return total

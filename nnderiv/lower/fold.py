@@ -40,9 +40,9 @@ from ..expr import (
     where,
 )
 from ..integer import Element, FloorDiv, Int, Mod
-from ..normal import positive_names
 from ..program import Equation, Program, Range, Ranges
 from ..simplify import truth
+from ..within import positive_names
 from . import cost
 
 Axis = tuple[Int, tuple[tuple[str, Int], ...]] | None

@@ -31,8 +31,8 @@ from ..expr import (
     where,
 )
 from ..logarithms import never_positive
-from ..normal import positive_names, readable
 from ..program import Equation, Program, whole
+from ..within import positive_names, readable
 from .exchange import with_known
 from .facts import Facts
 

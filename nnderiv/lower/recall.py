@@ -28,6 +28,7 @@ from ..expr import (
     children,
     factors,
     free_symbols,
+    has_reduction,
     ints,
     map_children,
     map_ints,
@@ -37,8 +38,8 @@ from ..expr import (
 from ..expr import replace as replaced
 from ..fresh import Fresh
 from ..integer import Int
-from ..normal import positive_names, readable
 from ..program import Equation, Program, Range
+from ..within import positive_names, readable
 from .exchange import with_known
 from .limits import limits
 from .quotients import exponents
@@ -123,7 +124,7 @@ def _beside(node: Expr, beside: Beside) -> Beside:
 def _of(e: Equation, f: Expr) -> Iterator[Call]:
     """The calls that a function is: of tensors at plain places, or of one tensor at any, each axis along another index; or a table, of
     several indices alone."""
-    if not (isinstance(f, Op) and _is_costly(f)) or any(isinstance(n, Reduce) for n in walk(f)):
+    if not (isinstance(f, Op) and _is_costly(f)) or has_reduction(f):
         return
     found = sorted(dict.fromkeys(reads(f)), key=lambda r: -len(r.subs))
     places = tuple(dict.fromkeys(s for r in found for s in r.subs if not s.is_constant))

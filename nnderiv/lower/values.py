@@ -37,9 +37,9 @@ from ..expr import (
     walk,
 )
 from ..integer import Int
-from ..normal import readable
 from ..program import Equation, Program
 from ..regular import is_regular
+from ..within import readable
 from . import cost
 from .arrays import Array, Frame, Storage, expand, integer_value, permute, read, tuple_text
 from .by_place import for_each_place, reduced, scattered

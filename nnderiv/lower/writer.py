@@ -11,8 +11,8 @@ from ..bounds import never_ends_early
 from ..expr import bound_indices
 from ..fresh import Fresh
 from ..integer import Int
-from ..normal import positive_names
 from ..program import Equation, Program, Ranges
+from ..within import positive_names
 from .arrays import Array, Frame, Storage, tuple_text
 from .fold import Fold
 from .form import Block, Code, Statement, call, is_variable, renamed

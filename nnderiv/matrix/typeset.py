@@ -34,8 +34,8 @@ from ..latex import (
     tex,
     typeset,
 )
-from ..normal import positive_names
 from ..program import Equation
+from ..within import positive_names
 from . import nodes as mx
 from .build import is_reciprocal
 from .form import MatrixForm
