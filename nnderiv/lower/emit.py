@@ -22,6 +22,7 @@ from .diagonals import find as find_diagonals
 from .fold import Fold, find_fold
 from .form import ADD, NEGATIVE, SUBTRACT, Operation, Statement, call, function
 from .fuse import Softmaxes
+from .infinities import may_be_masked
 from .schedule import Compute, Loop, Node, Sweep
 from .side_by_side import side_by_side
 from .spots import Spot, at_hand, find_spot
@@ -322,7 +323,7 @@ class Body(Values):
         if e.tensor in self.softmaxes:
             _, scores, along, name = self.softmaxes[e.tensor]
             x = self.read(frame, scores)
-            if name == "_softmax" and self.may_be_masked(scores):
+            if name == "_softmax" and may_be_masked(self.program, scores):
                 name = "_masked_softmax"
             return frame.make(function(name, 1, f", {axes_text(x, along)}"), [x], x.labels)
         parts: list[tuple[int, Expr]] = []

@@ -30,8 +30,8 @@ from ..expr import (
     walk,
     where,
 )
-from ..logarithms import never_positive
 from ..program import Equation, Program, whole
+from ..signs import never_positive
 from ..within import positive_names, readable
 from .exchange import with_known
 from .facts import Facts

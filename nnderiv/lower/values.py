@@ -48,6 +48,7 @@ from .contract import labels_of, sum_of_products, times
 from .facts import Facts
 from .fold import Fold, side_by_side
 from .form import ADD, DIVIDE, MULTIPLY, NEGATIVE, POWER, SQUARE, SUBTRACT, Operation, call, function
+from .infinities import is_logsumexp, may_hold_infinity
 from .limits import clip, limits
 from .quotients import exponents
 from .slopes import Choice
@@ -61,7 +62,6 @@ FUNCTIONS = {
     "relu": function("np.maximum", 1, ", 0"),
     "softplus": function("_softplus"),
 }
-BOUNDED = ("tanh", "sigmoid", "erf", "sin", "cos", "sign")
 WHERE = Operation("np.where({0}, {1}, {2})", (0, 0, 0), into="_masked({1}, {0}, {2})", only=1)
 AT_ONCE = replace(WHERE, into="", only=None)  # all or nothing
 BY_BITS = replace(WHERE, template="_where({0}, {1}, {2})")
@@ -322,11 +322,11 @@ class Values(Writer):
     def difference_from_lse(self, frame: Frame, e: Expr) -> Array | None:
         """exp(S − lse) where rows of S may be −inf altogether."""
         terms = additive_terms(e)
-        lse = [t for s, t in terms if s < 0 and isinstance(t, Read) and self.is_lse(t.tensor)]
+        lse = [t for s, t in terms if s < 0 and isinstance(t, Read) and is_logsumexp(self.program, t.tensor)]
         if len(lse) != 1:
             return None
         rest = signed([(s, t) for s, t in terms if t is not lse[0]])
-        if not self.may_be_infinite(lse[0].tensor):
+        if not may_hold_infinity(self.program, lse[0].tensor):
             return None
         return frame.combine(function("_exp_difference", 2), self.value(frame, rest), self.value(frame, lse[0]))
 
@@ -340,41 +340,6 @@ class Values(Writer):
             return None
         above, below = (self.value(frame, signed([(1, t) for s, t in terms if s == sign])) for sign in (1, -1))
         return frame.combine(function("_exp_ratio", 2), above, below)
-
-    def is_lse(self, name: str) -> bool:
-        """Whether a tensor is a logsumexp, or log(exp(a) + exp(b) + …) of such alone."""
-        bodies = [d.body for d in self.program.definitions.get(name, ())]
-        return any(isinstance(b, Reduce) and b.op == "logsumexp" or isinstance(b, Op) and b.op == "log" and all(
-            any(r.tensor in self.program.unbounded and self.is_lse(r.tensor) for r in reads(t)) for _, t in additive_terms(b.args[0]))
-            for b in bodies)
-
-    def may_be_masked(self, e: Expr, seen: frozenset[str] = frozenset()) -> bool:
-        """Whether e may be −inf for finite weights: by an explicit inf, a log, or an input that is added; a product of inputs is none."""
-        if isinstance(e, Read):
-            if e.tensor in seen:
-                return False
-            definitions = self.program.definitions.get(e.tensor, ())
-            return not definitions or any(self.may_be_masked(d.body, seen | {e.tensor}) for d in definitions)
-        if e == INF or isinstance(e, Op) and e.op in ("log", "/", "**", "where"):
-            return not isinstance(e, Op) or e.op == "log" or any(self.may_be_masked(a, seen) for a in e.args)
-        if isinstance(e, Reduce):
-            inner = [f for f in factors(e.body) if reads(f)]
-            if e.op == "sum" and len(inner) > 1 and all(isinstance(f, Read) for f in inner):
-                return False
-            return self.may_be_masked(e.body, seen)
-        return isinstance(e, Op) and e.op not in BOUNDED and any(self.may_be_masked(a, seen) for a in e.args)
-
-    def may_be_infinite(self, name: str, seen: frozenset[str] = frozenset()) -> bool:
-        """Whether −inf can reach this tensor: an explicit inf, a log, or an empty reduction somewhere behind it."""
-        if name in seen:
-            return False
-        for d in self.program.definitions.get(name, ()):
-            for node in walk(d.body):
-                if node == INF or isinstance(node, Op) and node.op == "log":
-                    return True
-                if isinstance(node, Read) and self.may_be_infinite(node.tensor, seen | {name}):
-                    return True
-        return name not in self.program.definitions
 
     # -- conditions ----------------------------------------------------------------------------------------------------
     def where(self, frame: Frame, e: Op) -> Array:
