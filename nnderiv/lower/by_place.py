@@ -11,7 +11,20 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from ..bounds import inside, never_negative
-from ..expr import COMPARISONS, Expr, Op, Read, Reduce, free_symbols, guarded_factors, has_reduction, map_children, reads, tensor, walk
+from ..expr import (
+    Expr,
+    Op,
+    Read,
+    Reduce,
+    free_symbols,
+    guarded_factors,
+    has_reduction,
+    is_condition,
+    map_children,
+    reads,
+    tensor,
+    walk,
+)
 from ..integer import Int
 from . import by_tap, cost
 from .arrays import Array, Frame, Storage, expand, permute, tuple_text, view_of_windows
@@ -178,7 +191,7 @@ def _hoisted(body: EachPlace, frame: Frame, e: Expr, kernel: set[str]) -> Expr:
 
     A sign stays where it is: exp(S − lse) is known by what it subtracts.
     """
-    if isinstance(e, Op) and e.op in (*COMPARISONS, "and", "or", "not") or not isinstance(e, Op):
+    if is_condition(e) or not isinstance(e, Op):
         return e
     if free_symbols(e) & kernel or e.op == "neg":
         return map_children(lambda c: _hoisted(body, frame, c, kernel), e)

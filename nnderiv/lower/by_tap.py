@@ -25,6 +25,7 @@ from ..expr import (
     conjuncts,
     free_symbols,
     guarded_factors,
+    is_condition,
     map_children,
     product,
     reads,
@@ -131,7 +132,7 @@ def suits(frame: Frame, e: Expr, window: Read | None, slide: Slide) -> bool:
 
 def is_apart(frame: Frame, e: Expr, slide: Slide) -> bool:
     """Whether e is computed once, before the loop."""
-    arithmetic = isinstance(e, Op) and e.op not in (*COMPARISONS, "and", "or", "not")
+    arithmetic = isinstance(e, Op) and not is_condition(e)
     return arithmetic and not free_symbols(e) & {*slide.kernel} and bool(reads(e)) and bool(free_symbols(e) & {*frame.order})
 
 

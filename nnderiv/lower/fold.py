@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..bounds import never_negative
-from ..conditions import divisible
+from ..conditions import between, divisible
 from ..expr import (
     ZERO,
     Expr,
@@ -293,7 +293,7 @@ def _beside_places(conditions: list[Expr], places: Mapping[str, Int], ranges: Ra
     looked up, are one and the same array, computed once."""
     if not any(c.elements() for x in conditions for c in ints(x)):
         return conditions
-    inside = [c for a, v in places.items() for c in (compare("<=", ranges[a].lo, v), compare("<", v, ranges[a].hi))]
+    inside = [c for a, v in places.items() for c in between(ranges[a], v)]
     return sorted(dict.fromkeys([*conditions, *inside]), key=str)
 
 
