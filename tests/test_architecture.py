@@ -35,7 +35,7 @@ FLOORS = (
     ("parse", "normal", "pointers", "draw", "tidy"),
     ("shares",),
     ("derivative",),
-    ("latex", "sympy_words", "sympy_nodes", "sympy_form"),
+    ("latex", "tex_names", "tex_pieces", "sympy_words", "sympy_nodes", "sympy_form"),
     ("matrix.nodes", "matrix.memory"),
     ("matrix.build", "matrix.axes", "matrix.confirm", "matrix.element", "matrix.standardise", "matrix.scope"),
     ("matrix.softmaxes", "matrix.hats", "matrix.inlining", "matrix.indicators"),
