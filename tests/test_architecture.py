@@ -33,7 +33,7 @@ FLOORS = (
     ("elaborate", "simplify"),
     ("ranges", "wellfounded"),
     ("parse", "normal", "pointers", "draw", "tidy"),
-    ("shares",),
+    ("shares", "auxiliary"),
     ("derivative",),
     ("latex", "tex_names", "tex_pieces", "sympy_words", "sympy_nodes", "sympy_form"),
     ("matrix.nodes", "matrix.memory"),
