@@ -107,7 +107,7 @@ class Tensors:
             self.risk(name)
             self.length(name)
 
-    def whole(self, name: str) -> tuple[Equation, ...]:
+    def defined(self, name: str) -> tuple[Equation, ...]:
         return self.program.definitions.get(name, ())
 
     def formula(self, r: Read) -> Expr | None:
@@ -121,21 +121,21 @@ class Tensors:
         """How many parts what is read has, with what it reads put in."""
         if name not in self.lengths:
             self.lengths[name] = 1  # what a recurrence says of itself
-            nodes = [n for e in self.whole(name) for n in walk(e.body)]
+            nodes = [n for e in self.defined(name) for n in walk(e.body)]
             self.lengths[name] = max(1, sum(self.length(n.tensor) if isinstance(n, Read) else 1 for n in nodes))
         return self.lengths[name]
 
     def risk(self, name: str) -> Risk:
         if name not in self.risks:
             self.risks[name] = SAFE  # what a recurrence says of itself
-            for e in self.whole(name):
+            for e in self.defined(name):
                 self.risks[name] |= Logarithms(self, e.ranges).risk(e.body)
         return self.risks[name]
 
     def keeps_off_0(self, name: str) -> bool:
         """Whether all elements are above some positive number, and none is too large; not of a recurrence."""
         if name not in self.margins:
-            given = self.whole(name)
+            given = self.defined(name)
             apart = bool(given) and name not in self.program.components and not self.risk(name)
             self.margins[name] = apart and all(above_0(e.body) for e in given)
         return self.margins[name]

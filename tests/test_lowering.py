@@ -24,6 +24,7 @@ import nnderiv as nd
 from benchmarks.deriving import chain
 from nnderiv import layers
 from nnderiv.fresh import EMITTED
+from nnderiv.lower import passes
 from nnderiv.lower.common import common
 from nnderiv.lower.facts import Facts
 from nnderiv.lower.passes import FORMS, PASSES
@@ -1295,6 +1296,11 @@ def test_without_nesting_every_operation_has_a_line_of_its_own() -> None:
 
 def test_every_pass_has_a_case() -> None:
     assert set(CASES) == {*PASSES, *FORMS} - {"recentre", "by_image", "by_place", "by_part", "by_diagonal"}  # tests of their own
+
+
+def test_every_pass_is_described_in_its_order() -> None:
+    described = re.findall(r"^    (\w+) +\S", passes.__doc__ or "", re.MULTILINE)
+    assert described == [*PASSES, *FORMS]
 
 
 def test_a_pass_that_there_is_not_is_refused() -> None:
