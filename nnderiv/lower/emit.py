@@ -20,6 +20,7 @@ from .by_part import Member, Part, largest, member, results, together
 from .by_place import at
 from .diagonals import find as find_diagonals
 from .fold import Fold, find_fold
+from .folds import Folds
 from .form import ADD, NEGATIVE, SUBTRACT, Operation, Statement, call, function
 from .fuse import Softmaxes
 from .infinities import may_be_masked
@@ -27,11 +28,11 @@ from .schedule import Compute, Loop, Node, Sweep
 from .side_by_side import side_by_side
 from .spots import Spot, at_hand, find_spot
 from .storage import equations_of
-from .values import Values, axes_text
+from .values import axes_text
 from .windowed import Product, windowed_product
 
 
-class Body(Values):
+class Body(Folds):
     """The statements of one function."""
 
     def __init__(self, program: Program, storage: dict[str, Storage], exported: Iterable[str], dtype: str = "dtype",

@@ -37,16 +37,15 @@ from ..expr import (
     walk,
 )
 from ..integer import Int
-from ..program import Equation, Program
+from ..program import Program
 from ..regular import is_regular
 from ..within import readable
 from . import cost
 from .arrays import Array, Frame, Storage, expand, integer_value, permute, read, tuple_text
-from .by_place import for_each_place, reduced, scattered
+from .by_place import for_each_place, reduced
 from .by_tap import EMPTY
 from .contract import labels_of, sum_of_products, times
 from .facts import Facts
-from .fold import Fold, side_by_side
 from .form import ADD, DIVIDE, MULTIPLY, NEGATIVE, POWER, SQUARE, SUBTRACT, Operation, call, function
 from .infinities import is_logsumexp, may_hold_infinity
 from .limits import clip, limits
@@ -526,56 +525,6 @@ class Values(Writer):
         if "front" in self.without or stored or rest < cost.entries(frame.ranges[i].size for i in e.indices):
             return frame
         return replace(frame, order=(*frame.sort(e.indices), *(i for i in frame.order if i not in e.indices)))
-
-    # -- terms that scatter --------------------------------------------------------------------------------------------
-    def folded(self, frame: Frame, e: Equation, fold: Fold) -> Array:
-        """_fold(V, shape, …) or _scatter(V, shape, …): the adjoint of reading at subscripts that are not plain."""
-        whole = tuple(i for i in e.indices if i in e.ranges)
-        order = side_by_side(fold, frame.shape(whole)) if fold.scatter is None else None
-        if order is not None and not self.is_interleaved(fold, order):
-            return self.reshaped(frame, fold, order, whole)
-        inner = self.fold_frame(fold)
-        if fold.scatter is None and "by_place" not in self.without:
-            sizes, axes = [frame.size(i) for i in e.indices if i in e.ranges], [self.fold_axis(inner, a) for a in fold.axes]
-            by_place = scattered(self, inner, fold, sizes, axes)
-            if by_place is not None:
-                return replace(by_place, labels=tuple(i for i in e.indices if i in e.ranges))
-        if order is not None:
-            return self.reshaped(frame, fold, order, whole)
-        array = self.value(inner, fold.values)
-        array = permute(self.broadcast(inner, array, inner.sort(fold.labels)), fold.labels)
-        labels = tuple(i for i in e.indices if i in e.ranges)
-        shape = tuple_text(frame.size(i) for i in labels)
-        if fold.scatter is not None:
-            indices = [integer_value(inner, v, fold.scatter_labels) for v in fold.scatter]
-            shown = ", ".join(f"{{{k + 1}}}" for k in range(len(indices)))
-            by = f", by=np.{fold.op}imum, start={EMPTY[fold.op]}" if fold.op in ("max", "min") else ""
-            name = "_scatter_logsumexp" if fold.op == "logsumexp" else "_scatter"
-            scatter = call(f"{name}({{0}}, {tuple_text(frame.size(i) for i in fold.moved)}, {shown}{by})", *[0] * (len(indices) + 1))
-            return permute(frame.make(scatter, [array, *indices], fold.moved), labels)
-        axes = [self.fold_axis(inner, a) for a in fold.axes]
-        return frame.make(call(f"_fold({{0}}, {shape}, {', '.join(axes)})", 0), [array], labels)
-
-    def is_interleaved(self, fold: Fold, order: tuple[str, ...]) -> bool:
-        """Whether few neighbours come from different rows, as in an image that is enlarged, and are not read from where they are so."""
-        ordered = any(tuple(s.name for s in r.subs) == order for r in reads(fold.values))
-        return not ordered and cost.interleaves(fold.ranges[order[-1]].size)
-
-    def reshaped(self, frame: Frame, fold: Fold, order: tuple[str, ...], labels: tuple[str, ...]) -> Array:
-        """A fold to which each entry is added at a place of its own, one after the other."""
-        inner = self.fold_frame(replace(fold, order=(*order, *(i for i in fold.order if i not in order))))
-        value = self.value(inner, fold.values)
-        array = permute(self.broadcast(inner, value, order), order)
-        copied = ".copy()" if array.is_view and value.origin.labels != order else ""  # what cannot be a view has memory of its own
-        reshape = call(f"{{0}}{copied}.reshape({', '.join(map(frame.size, labels))})", 9, owns=False)
-        return replace(frame.make(reshape, [array], labels), is_view=array.is_view and not copied)
-
-    def fold_axis(self, inner: Frame, axis: tuple[Int, tuple[tuple[str, Int], ...]] | None) -> str:
-        if axis is None:
-            return "None"
-        start, spans = axis
-        shown = [f"({inner.size(i)}, {inner.integer(step)})" for i, step in spans]
-        return tuple_text([inner.integer(start), *shown])
 
 
 def axes_text(array: Array, indices: Sequence[str]) -> str:

@@ -81,6 +81,13 @@ class Writer:
                      infinite=self.program.unbounded | self.swept, rows="rows" not in self.without, rolls="rolls" not in self.without,
                      digits="digits" not in self.without, dtype=self.dtype)
 
+    def fold_axis(self, inner: Frame, axis: tuple[Int, tuple[tuple[str, Int], ...]] | None) -> str:
+        if axis is None:
+            return "None"
+        start, spans = axis
+        shown = [f"({inner.size(i)}, {inner.integer(step)})" for i, step in spans]
+        return tuple_text([inner.integer(start), *shown])
+
     def fold_frame(self, fold: Fold) -> Frame:
         self.name_sizes(fold.ranges)
         return self.frame_of(fold.order, fold.ranges)
