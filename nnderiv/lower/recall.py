@@ -2,9 +2,8 @@
 
     y = x σ(x),   dx = dy σ(x) (1 + x (1 − σ(x)))          s = σ(x),   y = x s,   dx = dy s (1 + x (1 − s))
 
-Only functions that cost more than reading an array do, roots of several tensors, as distances are, and what is computed to be held
-between two numbers; and tables of such functions of several indices. GELU and SiLU are written
-with theirs. Beyond the end of a loop nothing is kept,
+Only functions that cost more than reading an array are: these, also as tables of several indices, roots of several tensors, as distances
+are, and what is computed to be held between two numbers. GELU and SiLU are written with theirs. Beyond the end of a loop nothing is kept,
 and there dc[t+1] σ(z[t+1]) is dc[t+1] s[t+1] nevertheless: dc is 0.
 """
 

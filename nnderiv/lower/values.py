@@ -468,20 +468,26 @@ class Values(Writer):
         if e.op in ("max", "min") and not self.as_written:
             with self.exactly():
                 return self.reduce(frame, e, scale)
-        walk_windows, outer = None, list[Expr]()
-        if "by_place" not in self.without:
-            inner, outer = self.what_is_summed(e)
-            walk_windows = reduced(self, frame, inner)
-        if walk_windows is None and "by_place" not in self.without:
-            walk_windows, outer = for_each_place(self, frame, e), []
-        if walk_windows is not None:
-            for f in sorted([*outer, *scale], key=is_reciprocal):
-                walk_windows = times(frame, walk_windows, f, lambda x: self.value(frame, x))
-            return walk_windows
+        if "by_place" not in self.without and (walked := self.place_by_place(frame, e, scale)) is not None:
+            return walked
         if e.op == "sum":
             finite = all(map(self.facts.is_finite, guarded_factors(e.body)[1]))
             return sum_of_products(
                 frame, e.body, e.indices, self.value, lambda c, a: self.only_where(frame, c, a, finite), scale)
+        return self.along_axes(frame, e)
+
+    def place_by_place(self, frame: Frame, e: Reduce, scale: Sequence[Expr]) -> Array | None:
+        """A reduction over windows, times these factors, where they are walked through."""
+        inner, outer = self.what_is_summed(e)
+        total = reduced(self, frame, inner)
+        if total is None:
+            total, outer = for_each_place(self, frame, e), []
+        for f in sorted([*outer, *scale], key=is_reciprocal):
+            total = times(frame, total, f, lambda x: self.value(frame, x)) if total is not None else None
+        return total
+
+    def along_axes(self, frame: Frame, e: Reduce) -> Array:
+        """max, min or logsumexp along axes of one array."""
         edge = EMPTY["min" if e.op == "min" else "max"]
         if isinstance(e.body, Read) and not any(s.elements() for s in e.body.subs) and self.may_leave(frame, e.body):
             body = read(frame, e.body.tensor, e.body.subs, edge)
