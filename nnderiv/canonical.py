@@ -16,9 +16,9 @@ from .expr import Const, Expr, IntValue, Num, Op, Read, Reduce, own_reads
 from .fresh import Fresh
 from .integer import Int
 from .matching import same_but_for_coefficient
-from .normal import positive_names
 from .products import Apply, Condition, Product, Total, as_apply, integer, inverse, scaled, substituted, symbols_of
 from .program import Equation, Program
+from .within import positive_names
 
 MAX_PRODUCTS, MAX_NODES = 400, 20_000
 

@@ -54,10 +54,10 @@ from .expr import (
 from .expr import replace as replaced
 from .integer import Int
 from .meaning import fold
-from .normal import positive_names, readable
 from .numbers import DIGITS, agree, combine, is_finite
 from .program import Equation, Input, Program, Range, Ranges
 from .steps import Ground, Step
+from .within import positive_names, readable
 
 TRIALS, TRIES, KINKS, LARGEST = 3, 40, 8, 3
 EPS, MOVE = "\0eps", "\0move"
@@ -235,7 +235,7 @@ class _Confirmation:
             body = _moved(reader.body, name, moved)
             self.made[key] = self.dual(reader, body, {i: reader.ranges[i] for i in reader.indices})
         slopes = self.made[key]
-        at = {str(s.name): t for s, t in zip(reader.subs, y.subs, strict=True) if s.name in reader.ranges}
+        at = reader.places(y.subs)
         return Read(slopes, tuple(at[i] - reader.ranges[i].lo for i in reader.indices))
 
     def equation_at(self, y: Read) -> Equation:

@@ -11,12 +11,12 @@ The law that holds between the programs: for all v and w, ⟨J v, w⟩ = ⟨v, J
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import permutations
 
 from . import arguments
+from .auxiliary import Auxiliary
 from .bounds import inside
 from .cases import where_it_rules
 from .conditions import between
@@ -37,7 +37,6 @@ from .expr import (
     conjunction,
     considered,
     factors,
-    free_symbols,
     guarded_factors,
     has_reduction,
     is_reciprocal,
@@ -50,7 +49,6 @@ from .expr import (
     reduces_or_chooses,
     subst_indices,
     tensor,
-    unordered,
     where,
 )
 from .fresh import Fresh
@@ -58,13 +56,14 @@ from .graph import components, reach
 from .integer import Int
 from .laws_of_conditions import settle_divisions
 from .laws_of_sums import divided_by, never_zero
-from .normal import normalise, positive_names, readable
+from .normal import normalise
 from .program import Equation, Input, Program, Range, Ranges, infinite, rename_tensors
 from .ranges import accesses
 from .scalar import partial
 from .shares import Shares
 from .simplify import Term, collect, simplify
 from .solve import solve
+from .within import positive_names, readable
 
 
 @dataclass(frozen=True)
@@ -137,8 +136,7 @@ class _Reverse:
         self.totals: dict[tuple[str, int], tuple[Reduce, Expr] | None] = {}
         self.symmetries: dict[str, tuple[tuple[int, int], ...]] = {}
         self.shapes: dict[str, tuple[Range, ...]] = {}
-        self.helpers: list[Equation] = []  # forward quantities that only gradients need: the number of ties of a maximum
-        self.helped: dict[str, Equation] = {}  # helper -> the equation whose gradients need it
+        self.auxiliary = Auxiliary(self.program, self.fresh, self.shapes)
         self.shares = Shares(self.program)
         self._now = ""
 
@@ -192,6 +190,7 @@ class _Reverse:
             self.program = rename_tensors(self.program, renaming)
             self.outputs = self.program.outputs
             self.active = {renaming.get(n, n) for n in self.active}
+            self.auxiliary = Auxiliary(self.program, self.fresh, self.shapes)
             self.shares = Shares(self.program)
             seeds = {renaming.get(y, y): s for y, s in seeds.items()}
         self.fresh.taken |= {*seeds.values(), *self.gradient.values()}
@@ -217,7 +216,7 @@ class _Reverse:
         seed_inputs = tuple(
             Input(name, tuple(r.size for r in self._array_dims(y))) for y, name in self.seeds.items()
         )
-        equations = [*self.program.equations, *self.helpers, *self.new]
+        equations = [*self.program.equations, *self.auxiliary.equations, *self.new]
         needed = reach(set(self.gradient.values()), _sources(equations))
         kept = tuple(e for e in equations if e.tensor in needed)
         shapes = {**self.program.shapes, **self.shapes}
@@ -351,19 +350,18 @@ class _Reverse:
 
         So for Σ p log p: dS = p·(dP − h) and not p·(dP + dlse + c) with dlse = −h − c.
         """
-        sums = [t for t in additive_terms(body) if has_reduction(t[1])]
-        if len(sums) != 1 or len(additive_terms(body)) == 1 or not self.shares.has_score(name, self.inlined):
+        terms = additive_terms(body)
+        sums = [t for t in terms if has_reduction(t[1])]
+        if len(sums) != 1 or len(terms) == 1 or not self.shares.has_score(name, self.inlined):
             return body
         ((sign, total),) = sums
         (d,) = self.program.definitions[name]
-        mean = self.fresh(f"{next(p.tensor for (_, lse), p in self.shares.by_pair.items() if lse == name)}_mean")
-        parts = factors(total)
-        self.helpers.append(Equation(mean, d.subs, product([f for f in parts if isinstance(f, Reduce)]), ranges))
-        self.shapes[mean] = self.program.dims[name]
-        self._know(mean, self.shapes[mean])
+        share, parts = next(p.tensor for (_, lse), p in self.shares.by_pair.items() if lse == name), factors(total)
+        body = product([f for f in parts if isinstance(f, Reduce)])
+        mean = self.auxiliary.add(f"{share}_mean", d.subs, body, ranges, self.program.dims[name])
         self.shares.summed.add(name)
         named = product([num(sign), *(Read(mean, d.subs) if isinstance(f, Reduce) else f for f in parts)])
-        return add([named, *(num(s) * t for s, t in additive_terms(body) if t is not total)])
+        return add([named, *(num(s) * t for s, t in terms if t is not total)])
 
     def _letters(self, name: str) -> list[str]:
         """Index names for the axes of a tensor: those of its definition, or of its first plain read."""
@@ -448,22 +446,25 @@ class _Reverse:
             return whole if indices or slope is open_ else self._protect(whole, e, at, {**dims, **ranges})
 
         result = term(values, solution.values, solution.conditions)
-        if self.history is None:
-            simplified = simplify(result, dims, self)
-        else:
+        self.trace = None if self.history is None else []
+        simplified = simplify(result, dims, self)
+        if self.history is not None:
             unsolved = [compare("==", s.subst(rename), t) for s, t in zip(read.subs, targets, strict=True)]
-            raw = self._raw_weight(e, op, summand, indices)
-            self.trace = []
-            simplified = simplify(result, dims, self)
-            names = {i: str(rename[i].name) for i in e.ranges}
-            carried_out = partial(summand, read)
-            placed, differentiated = (term(rename, {}, unsolved, raw, s) for s in (open_, carried_out))
-            known = term(rename, {}, unsolved)
-            origin = Origin(e, read, op, names, dict(solution.values), placed, differentiated, known, result, tuple(self.trace),
-                            subst_indices(carried_out, rename))
-            self.history.setdefault(self._now, []).append(origin)
-            self.trace = None
+            raw, carried_out = self._raw_weight(e, op, summand, indices), partial(summand, read)
+            lines = [term(rename, {}, unsolved, *way) for way in ((raw, open_), (raw, carried_out), ())]
+            self._remember(e, read, op, rename, solution.values, (*lines, result), subst_indices(carried_out, rename))
         return [] if simplified is None else [simplified]
+
+    def _remember(
+        self, e: Equation, read: Read, op: str, rename: dict[str, Int], values: Mapping[str, Int], lines: Sequence[Term], slope: Expr
+    ) -> None:
+        """One more origin of what is added to the gradient at hand, with the laws that were traced; see `Origin`."""
+        names = {i: str(rename[i].name) for i in e.ranges}
+        placed, differentiated, known, solved = lines
+        origin = Origin(e, read, op, names, dict(values), placed, differentiated, known, solved, tuple(self.trace or ()), slope)
+        if self.history is not None:
+            self.history.setdefault(self._now, []).append(origin)
+        self.trace = None
 
     def _raw_weight(self, e: Equation, op: str, summand: Expr, indices: tuple[str, ...]) -> Expr:
         """The weight before it is called by a name that the program has for it."""
@@ -478,25 +479,7 @@ class _Reverse:
             return self.shares.share(summand, y, e), e
         conditions, candidate = considered(op, summand)
         hit = where(conjunction([*conditions, Op("==", (candidate, y))]), ONE, ZERO)
-        ties = self._ties(e, hit, indices)
-        return hit / ties, e
-
-    def _ties(self, e: Equation, hit: Expr, indices: tuple[str, ...]) -> Read:
-        """How many positions share a maximum; a quantity of its own, computed once: a gradient that is derived again knows it."""
-        subs, count = tuple(Int.symbol(i) for i in e.indices), Reduce("sum", indices, hit)
-        ranges = {i: e.ranges[i] for i in (*e.indices, *indices)}
-        for h in (*self.helpers, *self.program.equations):
-            if (h.subs, h.body, h.ranges) == (subs, count, ranges) and len(self.program.definitions.get(h.tensor, (h,))) == 1:
-                return tensor(h.tensor, *subs)
-        name = self.fresh(f"{e.tensor}_ties")
-        self.helpers.append(Equation(name, subs, count, ranges))
-        self.shapes[name] = tuple(e.ranges[i] for i in e.indices)
-        self._know(name, self.shapes[name])
-        return tensor(name, *subs)
-
-    def _know(self, name: str, dims: tuple[Range, ...]) -> None:
-        self.program.dims[name] = dims
-        self.program.hulls[name] = dims
+        return hit / self.auxiliary.ties(e, hit, indices), e
 
     def _apart(self, e: Equation, dims: Ranges) -> tuple[Ranges, dict[str, Int]]:
         """The equation's ranges under names that are not target letters, and the renaming."""
@@ -553,7 +536,7 @@ class _Reverse:
         def shield(node: Expr) -> Expr:
             exposed = node if isinstance(node, Read | IntValue) else node.args[0] if isinstance(node, Op) and node.op == "where" else None
             if exposed is not None and node not in plain and self._may_leave(exposed, ranges):
-                return self._named(node, e, ranges)
+                return self.auxiliary.value(node, e, ranges)
             return map_children(shield, node)
 
         return Term(term.indices, term.conditions, shield(term.body), term.spare)
@@ -562,26 +545,6 @@ class _Reverse:
         """Whether some read of a forward tensor in e may be out of range."""
         forward = ((name, subs) for name, subs in accesses(e) if name not in self.tensor_of and name not in self.outputs_of_seeds)
         return any(readable(self._hull(name), subs, ranges, self.positive) for name, subs in forward)
-
-    def _named(self, value: Expr, e: Equation, ranges: Ranges) -> Read:
-        """t[i] = value for the indices of value: an element of t is in range wherever i is.
-
-        The axes stand in the order of the equation's left-hand side, those of one length as the value reads them, and only its own
-        terms share a helper: so neither depends on which term comes first.
-        """
-        names = _as_read(value, [i for i in ranges if i in free_symbols(value)], ranges)
-        key = unordered(value)
-        for h in self.helpers:
-            if self.helped.get(h.tensor) is e:
-                for at in _ways(h, names, ranges):
-                    if unordered(subst_indices(h.body, at)) == key:
-                        return Read(h.tensor, tuple(s.subst(at) for s in h.subs))
-        name = self.fresh(f"{e.tensor}_at")
-        self.helpers.append(Equation(name, tuple(map(Int.symbol, names)), value, {i: ranges[i] for i in names}))
-        self.helped[name] = e
-        self.shapes[name] = tuple(ranges[i] for i in names)
-        self._know(name, self.shapes[name])
-        return tensor(name, *names)
 
     def _hull(self, name: str) -> tuple[Range, ...]:
         return self.program.hulls.get(name) or self.shapes.get(name, ())
@@ -593,7 +556,7 @@ class _Reverse:
 
     @property
     def unbounded(self) -> frozenset[str]:
-        return infinite(self.helpers, self.program.unbounded)
+        return infinite(self.auxiliary.equations, self.program.unbounded)
 
     def axes(self, name: str) -> tuple[Range, ...] | None:
         """The readable range of any tensor, seeds and gradients included; None where it is not known yet."""
@@ -620,24 +583,6 @@ class _Reverse:
     @cached_property
     def _roles(self) -> frozenset[str]:
         return frozenset({i.name for i in self.program.inputs} | set(self.program.sizes) | {e.tensor for e in self.program.equations})
-
-
-def _as_read(value: Expr, names: list[str], ranges: Ranges) -> list[str]:
-    """The names, those with the same range in the order in which a read has them: B[k,tok[m]] and B[m,tok[k]] are one table."""
-    if not isinstance(value, Read):
-        return names
-    order = [i for s in value.subs for i in names if i in s.symbols()]
-    waiting = {r: iter([i for i in dict.fromkeys(order) if ranges[i] == r]) for r in map(ranges.__getitem__, names)}
-    return [next(waiting[ranges[i]]) for i in names]
-
-
-def _ways(helper: Equation, names: list[str], ranges: Ranges) -> Iterator[dict[str, Int]]:
-    """The changes of a helper's letters to these names that keep the ranges; of many letters only the first."""
-    mine = helper.indices
-    if len(mine) == len(names):
-        for p in permutations(names) if len(names) < 5 else (names,):
-            if all(helper.ranges[i] == ranges[j] for i, j in zip(mine, p, strict=True)):
-                yield dict(zip(mine, map(Int.symbol, p), strict=True))
 
 
 def _summands(body: Expr) -> Iterator[tuple[Expr, tuple[str, ...], Expr, str]]:

@@ -14,10 +14,11 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from .expr import Read
-from .latex import equation_latex, expression_latex, typeset
+from .latex import equation_latex, expression_latex
 from .numbers import shown as number
 from .program import Program
 from .reasons import NAMES, primed
+from .tex_names import typeset
 
 if TYPE_CHECKING:
     from .derivation import Derivation

@@ -135,8 +135,8 @@ class Exponentials:
             if isinstance(formula, Op) and formula.op == "tanh":
                 return True
         if isinstance(e, Read):
-            (d, *more) = self.logs.tensors.whole(e.tensor) or (None,)
-            if d is None or more or d.is_base or e.tensor in self.logs.tensors.asked:
+            d = self.logs.tensors.program.whole(e.tensor)
+            if d is None or e.tensor in self.logs.tensors.asked:
                 return False
             return _is_probability(Exponentials(d.ranges, Logarithms(self.logs.tensors, d.ranges)).settled(d.body, d.indices))
         if other is not None:
@@ -205,7 +205,7 @@ class Exponentials:
 
     def adds_up(self, e: Expr) -> bool:
         return any(isinstance(n, Reduce) and n.op == "sum" or isinstance(n, Read) and any(
-            has_reduction(d.body) for d in self.logs.tensors.whole(n.tensor)) for n in walk(e))
+            has_reduction(d.body) for d in self.logs.tensors.defined(n.tensor)) for n in walk(e))
 
     def weighted(self, e: Expr) -> Expr:
         """Σ w exp(log p) for a sum Σ w p of probabilities, with weights of any sign: exponentials can be scaled together."""
@@ -221,7 +221,7 @@ class Exponentials:
         """Whether e is such a sum, whatever tensor it stands in."""
         if not isinstance(e, Read):
             return self.weighted(e) != e
-        (d, *more) = self.logs.tensors.whole(e.tensor) or (None,)
+        (d, *more) = self.logs.tensors.defined(e.tensor) or (None,)
         return d is not None and not more and Exponentials(d.ranges, Logarithms(self.logs.tensors, d.ranges)).is_weighted(d.body)
 
     def divisor(self, f: Op) -> Expr:

@@ -447,6 +447,13 @@ def rebound(e: Expr, names: dict[str, str]) -> Expr:
     return map_children(lambda child: rebound(child, names), e)
 
 
+def rename_reads(e: Expr, names: Mapping[str, str]) -> Expr:
+    """The expression with other names for some of the tensors that it reads."""
+    if isinstance(e, Read):
+        return Read(names[e.tensor], e.subs) if e.tensor in names else e
+    return map_children(lambda child: rename_reads(child, names), e)
+
+
 def product(parts: list[Expr]) -> Expr:
     """The inverse of factors: one fraction, reciprocals gathered in its denominator."""
     above = [f for f in parts if not is_reciprocal(f)]

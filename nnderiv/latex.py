@@ -12,15 +12,9 @@ holds and 0 elsewhere, and makes a product 0 whatever stands beside it.
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache, singledispatch
-
-from sympy import Symbol
-from sympy import latex as sympy_latex
+from functools import singledispatch
 
 from .bounds import Range
 from .conditions import OPPOSITE, turned
@@ -46,11 +40,29 @@ from .expr import (
     product,
     reads,
 )
-from .integer import Element, Extreme, FloorDiv, Int, Mod
+from .integer import Element, Int, Mod
 from .program import Equation, Program
+from .tex_names import name_latex
+from .tex_pieces import (
+    AND,
+    APPLICATION,
+    ATOM,
+    COMPARISON,
+    FRACTION,
+    NOT,
+    OR,
+    PRODUCT,
+    SUM,
+    Piece,
+    add_up,
+    brackets,
+    int_latex,
+    int_piece,
+    juxtapose,
+    read_piece,
+    subscript,
+)
 
-# Binding strengths. A FRACTION or an APPLICATION stands in a product as it is, but not as the base of a power.
-OR, AND, NOT, COMPARISON, SUM, HADAMARD, PRODUCT, FRACTION, APPLICATION, ATOM = range(1, 11)
 Bounds = Mapping[str, Range]  # ranges of the bound indices that no subscript shows
 
 
@@ -67,7 +79,7 @@ def equation_latex(program: Program, e: Equation, align: bool = False, clause: b
     shown = [f"{tex_range(r)}".replace("?", name_latex(i)) for i, r in hidden.items() if i in e.indices]
     behind = r",\quad " + r",\ ".join(shown) if shown and clause else ""
     right = tex(e.body, {i: r for i, r in hidden.items() if i not in e.indices}).text
-    return f"{_read(e.tensor, e.subs).text} {'&' if align else ''}= {right}{behind}"
+    return f"{read_piece(e.tensor, e.subs).text} {'&' if align else ''}= {right}{behind}"
 
 
 def shows_range(program: Program, e: Equation, index: str) -> bool:
@@ -98,167 +110,6 @@ def aligned(lines: Iterable[str]) -> str:
 def tex_range(r: Range) -> str:
     """lo ≤ ? < hi, with a ? where the index stands."""
     return f"{int_latex(r.lo)} \\le ? < {int_latex(r.hi)}"
-
-
-# -- names -------------------------------------------------------------------------------------------------------------
-_NAME = re.compile(
-    r"(?P<base>[A-Za-z]+?)(?P<accent>hat|bar|tilde)?(?P<digits>\d*)(?P<tags>(?:_[A-Za-z0-9]+)*)(?P<primes>_*)"
-)
-_LETTERS = {"eps": r"\varepsilon", "ell": r"\ell", "lam": r"\lambda"}
-_LABELLED = re.compile(r"([KQRUVW]|b)([a-z])")  # Wq, bi: a letter with an upright label
-
-
-@dataclass(frozen=True)
-class Name:
-    """A name as it is typeset: a symbol with what stands below and above it."""
-
-    symbol: str
-    below: tuple[str, ...] = ()
-    above: tuple[str, ...] = ()
-
-    def text(self, subscripts: str = "", superscript: str = "") -> str:
-        """With subscripts; a name that has a number of its own is put in brackets before them."""
-        if self.below and subscripts:
-            return f"({self.text()}){_script('_', subscripts)}{_script('^', superscript)}"
-        comma = "," if self.above and superscript.startswith("(") else ""
-        above = ",".join(self.above) + comma + superscript
-        if self.below:
-            return self.symbol + _script("_", ",".join(self.below)) + _script("^", above)
-        return self.symbol + _script("^", above) + _script("_", subscripts)
-
-
-def _script(mark: str, content: str) -> str:
-    return f"{mark}{{{content}}}" if content else ""
-
-
-@lru_cache(maxsize=4096)
-def typeset(name: str, differential: bool = True) -> Name:
-    r"""dW -> \mathrm{d}W, h0 -> h_{0}, Y_lse -> Y^{\mathrm{lse}}, xhat -> \hat{x}, theta -> \theta, Wq -> W_{\mathrm{q}}."""
-    match = _NAME.fullmatch(name)
-    if match is None:
-        return Name(r"\mathrm{" + name.replace("_", r"\_") + "}")
-    if differential and name[0] == "d" and len(name) > 1 and _is_symbol(name[1:]):
-        inner = typeset(name[1:])
-        return Name(r"\mathrm{d}" + inner.symbol, inner.below, inner.above)
-    base, accent = match["base"], match["accent"]
-    if accent and not _letter(base):
-        base, accent = base + accent, None
-    label = _LABELLED.fullmatch(base) if not _letter(base) else None
-    symbol = label[1] if label else _letter(base) or rf"\mathrm{{{base}}}"
-    tags = [t for t in match["tags"].split("_") if t]
-    below = [rf"\mathrm{{{label[2]}}}" if label else "", match["digits"], *(t for t in tags if t.isdigit())]
-    above = [*(rf"\mathrm{{{t}}}" for t in tags if not t.isdigit()), r"\prime" * len(match["primes"])]
-    return Name(rf"\{accent}{{{symbol}}}" if accent else symbol, tuple(filter(None, below)), tuple(filter(None, above)))
-
-
-def _letter(base: str) -> str:
-    """A single letter or a Greek one in LaTeX, else nothing."""
-    if len(base) == 1:
-        return base
-    greek = base in _LETTERS or sympy_latex(Symbol(base)) == f"\\{base}"
-    return (_LETTERS.get(base) or f"\\{base}") if greek else ""
-
-
-def _is_symbol(name: str) -> bool:
-    """Whether a d before this name is a differential: it is a decorated letter, or the differential of one."""
-    match = _NAME.fullmatch(name)
-    if match is None:
-        return False
-    return bool(_letter(match["base"]) or _LABELLED.fullmatch(match["base"])) or (name[0] == "d" and len(name) > 1 and _is_symbol(name[1:]))
-
-
-def name_latex(name: str) -> str:
-    """An index, a size or a parameter."""
-    return typeset(name, differential=False).text()
-
-
-# -- pieces with their binding strength --------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class Piece:
-    """LaTeX, how tightly it binds, and whether it would swallow a factor that followed it."""
-
-    text: str
-    level: int = ATOM
-    open: bool = False
-
-    def within(self, level: int) -> str:
-        return self.text if self.level >= level else brackets(self.text)
-
-
-def brackets(text: str) -> str:
-    tall = any(mark in text for mark in (r"\frac", r"\sum", r"\begin"))
-    return rf"\left({text}\right)" if tall else f"({text})"
-
-
-def juxtapose(pieces: list[Piece]) -> Piece:
-    """A product: factors side by side, with a dot where two numbers would meet, a thin space where letters would run together."""
-    if len(pieces) == 1:
-        return pieces[0]
-    text = ""
-    for k, piece in enumerate(pieces):
-        last = k == len(pieces) - 1
-        shown = piece.within(PRODUCT) if last or not piece.open else brackets(piece.text)
-        meets = shown[0].isdigit() or (text[-1:].isdigit() and shown.startswith(r"\frac{"))
-        between = r" \cdot " if meets else r"\," if text and _run_together(text, shown) else " "
-        text += between + shown if text else shown
-    return Piece(text, PRODUCT, pieces[-1].open and pieces[-1].level >= PRODUCT)
-
-
-def _run_together(before: str, after: str) -> bool:
-    r"""r dW, lam w: an upright d behind a letter, a whole word before one. What ends in a fraction or brackets stands apart."""
-    upright = after.startswith(r"\mathrm{") and before[-1].isalnum()
-    return upright or bool(re.search(r"\\mathrm\{[A-Za-z]{2,}\}$", before))
-
-
-def add_up(terms: list[tuple[int, Piece]]) -> Piece:
-    """A sum with its signs: a - b, not a + -b."""
-    text = ""
-    for sign, piece in terms:
-        shown = piece.within(SUM if sign > 0 and not text else HADAMARD)
-        text += (" - " if sign < 0 else " + ") + shown if text else ("-" if sign < 0 else "") + shown
-    return Piece(text, SUM) if len(terms) > 1 or terms[0][0] < 0 else terms[0][1]
-
-
-# -- integers ----------------------------------------------------------------------------------------------------------
-def int_latex(value: Int) -> str:
-    return int_piece(value).text
-
-
-def subscript(value: Int) -> str:
-    """An integer in small print: without blanks around its signs."""
-    return int_latex(value).replace(" + ", "+").replace(" - ", "-")
-
-
-def int_piece(value: Int) -> Piece:
-    """Positive terms first, then negative ones, the constant last."""
-    order = sorted(value.terms.items(), key=lambda t: (t[0] == (), t[1] < 0))
-    terms = [(1 if c > 0 else -1, _monomial(abs(c), m)) for m, c in order]
-    return add_up(terms) if terms else Piece("0")
-
-
-def _monomial(c: int, monomial: tuple[object, ...]) -> Piece:
-    pieces = [Piece(str(c))] if c != 1 or not monomial else []
-    return juxtapose([*pieces, *(_to_the(_atom(a), count) for a, count in Counter(monomial).items())])
-
-
-def _to_the(base: Piece, exponent: int) -> Piece:
-    return base if exponent == 1 else Piece(f"{base.within(ATOM)}^{{{exponent}}}", APPLICATION)
-
-
-def _atom(atom: object) -> Piece:
-    if isinstance(atom, FloorDiv):
-        return Piece(
-            rf"\lfloor {int_piece(atom.top).within(PRODUCT)} / {int_piece(atom.bottom).within(FRACTION)} \rfloor"
-        )
-    if isinstance(atom, Mod):
-        return Piece(
-            rf"{int_piece(atom.top).within(FRACTION)} \bmod {int_piece(atom.bottom).within(FRACTION)}", COMPARISON
-        )
-    if isinstance(atom, Extreme):
-        return Piece(rf"\{atom.op}({', '.join(map(int_latex, atom.args))})", APPLICATION)
-    if isinstance(atom, Element):
-        return _read(atom.tensor, atom.subs)
-    return Piece(name_latex(str(atom)))
 
 
 # -- expressions -------------------------------------------------------------------------------------------------------
@@ -315,12 +166,7 @@ def _(e: IntValue, bounds: Bounds) -> Piece:
 
 @tex.register
 def _(e: Read, bounds: Bounds) -> Piece:
-    return _read(e.tensor, e.subs)
-
-
-def _read(tensor: str, subs: tuple[Int, ...]) -> Piece:
-    name = typeset(tensor)
-    return Piece(name.text(",".join(map(subscript, subs))), APPLICATION if name.above else ATOM)
+    return read_piece(e.tensor, e.subs)
 
 
 @tex.register

@@ -19,7 +19,7 @@ not leaves the whole as it is.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -62,6 +62,7 @@ from .fresh import Fresh
 from .graph import components
 from .integer import Int
 from .program import Equation, Program, Range, Ranges
+from .signs import above_0, never_positive
 from .within import positive_names, readable
 
 
@@ -106,7 +107,7 @@ class Tensors:
             self.risk(name)
             self.length(name)
 
-    def whole(self, name: str) -> tuple[Equation, ...]:
+    def defined(self, name: str) -> tuple[Equation, ...]:
         return self.program.definitions.get(name, ())
 
     def formula(self, r: Read) -> Expr | None:
@@ -120,21 +121,21 @@ class Tensors:
         """How many parts what is read has, with what it reads put in."""
         if name not in self.lengths:
             self.lengths[name] = 1  # what a recurrence says of itself
-            nodes = [n for e in self.whole(name) for n in walk(e.body)]
+            nodes = [n for e in self.defined(name) for n in walk(e.body)]
             self.lengths[name] = max(1, sum(self.length(n.tensor) if isinstance(n, Read) else 1 for n in nodes))
         return self.lengths[name]
 
     def risk(self, name: str) -> Risk:
         if name not in self.risks:
             self.risks[name] = SAFE  # what a recurrence says of itself
-            for e in self.whole(name):
+            for e in self.defined(name):
                 self.risks[name] |= Logarithms(self, e.ranges).risk(e.body)
         return self.risks[name]
 
     def keeps_off_0(self, name: str) -> bool:
         """Whether all elements are above some positive number, and none is too large; not of a recurrence."""
         if name not in self.margins:
-            given = self.whole(name)
+            given = self.defined(name)
             apart = bool(given) and name not in self.program.components and not self.risk(name)
             self.margins[name] = apart and all(above_0(e.body) for e in given)
         return self.margins[name]
@@ -483,50 +484,3 @@ def multiplied_out(e: Expr) -> Expr:
             alike = tuple(sorted(parts, key=str))
             total[alike] = total.get(alike, Fraction(0)) + c
     return add([product([num(c), *parts]) for parts, c in total.items() if c])
-
-
-def above_0(e: Expr) -> bool:
-    """Whether e is above some positive number by what is written: softplus(x) + 0.001, x² + 1, max(x, 0.1), and roots of such."""
-    if isinstance(e, Op) and e.op == "+":
-        return all(s > 0 and at_least_0(t) for s, t in additive_terms(e)) and any(above_0(t) for _, t in additive_terms(e))
-    if isinstance(e, Op) and e.op == "max":
-        return any(map(above_0, e.args))
-    return isinstance(e, Num) and e.value > 0 or isinstance(e, Op) and e.op == "sqrt" and above_0(e.args[0])
-
-
-def at_least_0(e: Expr, known: Callable[[Expr], bool] = lambda f: False) -> bool:
-    """Whether e ≥ 0 by what is written: sums of |x|, x²; `known`: whether a factor is that does not say so itself, a tensor's element."""
-    return all(_sign(s, t, known) in (0, 1) for s, t in additive_terms(e))
-
-
-def never_positive(e: Expr) -> bool:
-    """Whether e ≤ 0 by what is written: sums of −|x|, −x², …"""
-    return all(_sign(s, t, lambda f: False) in (0, -1) for s, t in additive_terms(e))
-
-
-def _sign(sign: int, e: Expr, known: Callable[[Expr], bool]) -> int | None:
-    """The sign of a term, by the numbers in it and by what is never negative; None if it is not known."""
-    for f in factors(e):
-        if isinstance(f, Num):
-            sign *= (f.value > 0) - (f.value < 0)
-        elif isinstance(f, Op) and f.op == "min" and any(isinstance(a, Num) and a.value <= 0 for a in f.args):
-            sign = -sign
-        elif not (_is_never_negative(f, known) or known(f)):
-            return None
-    return sign
-
-
-def _is_never_negative(f: Expr, known: Callable[[Expr], bool]) -> bool:
-    """The same of one factor."""
-    if isinstance(f, Reduce):
-        return f.op in ("sum", "mean") and at_least_0(f.body, known)
-    if not isinstance(f, Op):
-        return False
-    if f.op == "+" or is_reciprocal(f):
-        return at_least_0(f.args[1] if is_reciprocal(f) else f, known)
-    return f.op in ("abs", "relu", "softplus", "exp", "sigmoid", "sqrt") or _is_even(f) or above_0(f)
-
-
-def _is_even(e: Op) -> bool:
-    """Whether e is a square, or a fourth power, …"""
-    return e.op == "**" and isinstance(e.args[1], Num) and e.args[1].value % 2 == 0

@@ -50,8 +50,7 @@ from .fresh import Fresh
 from .integer import Atom, Element, Int, parts, rebuild
 from .logarithms import added_exponentials
 from .program import Equation, Program
-from .within import positive_names as positive_names
-from .within import readable as readable
+from .within import positive_names, readable
 
 
 def normalise(program: Program, empty: Collection[str] = ()) -> Program:

@@ -31,8 +31,8 @@ from .expr import (
     factors,
     head,
     ints,
-    map_children,
     reads,
+    rename_reads,
     subst_indices,
     tensors,
     walk,
@@ -328,13 +328,7 @@ class Program:
 
 def rename_tensors(program: Program, names: dict[str, str]) -> Program:
     """The same program with other names for some of its tensors."""
-
-    def rename(e: Expr) -> Expr:
-        if isinstance(e, Read):
-            return Read(names.get(e.tensor, e.tensor), e.subs)
-        return map_children(rename, e)
-
-    equations = tuple(replace(e, tensor=names.get(e.tensor, e.tensor), body=rename(e.body)) for e in program.equations)
+    equations = tuple(replace(e, tensor=names.get(e.tensor, e.tensor), body=rename_reads(e.body, names)) for e in program.equations)
     return replace(program, outputs=tuple(names.get(o, o) for o in program.outputs), equations=equations,
                    shapes={names.get(n, n): s for n, s in program.shapes.items()})
 

@@ -15,7 +15,9 @@ from typing import Any
 
 from .expr import Expr, IntValue, Op, Read
 from .integer import Int
-from .latex import expression_latex, int_latex, name_latex
+from .latex import expression_latex
+from .tex_names import name_latex
+from .tex_pieces import int_latex
 
 NAMES = {
     "definition": "chain rule",

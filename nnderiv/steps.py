@@ -171,7 +171,7 @@ def moves(program: Program, wrt: str) -> tuple[Ground, list[Step]]:
     inlined = [Equation(reverse.adjoint[t], tuple(map(Int.symbol, letters)), body, dict(zip(letters, reverse.program.dims[t], strict=True)))
                for t, (letters, body) in reverse.inlined.items()]
     shapes = {reverse.adjoint[t]: reverse.program.dims[t] for t in reverse.inlined}
-    complete = replace(gradients.backward, equations=(*reverse.program.equations, *reverse.helpers, *reverse.new, *inlined),
+    complete = replace(gradients.backward, equations=(*reverse.program.equations, *reverse.auxiliary.equations, *reverse.new, *inlined),
                        shapes={**reverse.program.shapes, **reverse.shapes, **shapes})
     final = {e.tensor: e for e in [*reverse.new, *inlined] if not e.is_base}
     found: list[Step] = []

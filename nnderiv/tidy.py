@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from .expr import Expr, Read, Reduce, additive_terms, factors, guarded_factors, has_reduction, num, own_reads, product, symbols
-from .normal import positive_names, readable
 from .program import Equation, Program, Range, Ranges
 from .simplify import Context, Term, collect
 from .terms import may_leave
+from .within import positive_names, readable
 
 
 def tidy(program: Program) -> Program:

@@ -274,7 +274,7 @@ def _letters(path: list[tuple[Place, _Need]]) -> list[str] | None:
     shown = [_shown(first.tensor, map(compact, at))]
     for _, need in path:
         e = need.equation
-        values = {str(s.name): v for s, v in zip(e.subs, at, strict=True) if s.name in e.ranges}
+        values = e.places(at)
         at = tuple(s.subst(values) for s in need.read.subs)
         shown.append(_shown(need.read.tensor, map(compact, at)))
     return shown[:-1] if at == first.subs and not first.is_base else None

@@ -20,14 +20,9 @@ import nnderiv as nd
 from nnderiv.expr import Const, Expr, IntValue, Num, Op, Read, Reduce, num
 from nnderiv.forms import derivation_latex
 from nnderiv.integer import Element, Int
-from nnderiv.latex import (
-    equation_latex,
-    expression_latex,
-    int_latex,
-    name_latex,
-    program_latex,
-    typeset,
-)
+from nnderiv.latex import equation_latex, expression_latex, program_latex
+from nnderiv.tex_names import name_latex, typeset
+from nnderiv.tex_pieces import int_latex
 from tests.test_sympy_form import PROGRAMS
 
 SPAN = range(2)  # what an index without limits runs over

@@ -13,7 +13,8 @@ from nnderiv.canonical import Builder
 from nnderiv.degree import Degree, of_difference
 from nnderiv.fresh import Fresh
 from nnderiv.matching import same_totals
-from nnderiv.normal import normalise, positive_names
+from nnderiv.normal import normalise
+from nnderiv.within import positive_names
 
 ATTENTION = """
     P[N,M], V[M,D], dO[N,D]

@@ -24,7 +24,6 @@ from ..expr import ONE, ZERO
 from ..fresh import Fresh
 from ..graph import components
 from ..integer import Int
-from ..latex import name_latex
 from ..matrix import MatrixForm, Node, recognised, superscripts
 from ..matrix.build import plus
 from ..matrix.element import Lowering
@@ -32,6 +31,7 @@ from ..matrix.typeset import formula_latex
 from ..numbers import agree, combine, is_finite
 from ..program import Equation, Input, Program, Range
 from ..steps import Step, Steps
+from ..tex_names import name_latex
 from .build import added, hadamard
 from .differential import Differential, Shape
 from .trace import REASONS, Pair, Trace

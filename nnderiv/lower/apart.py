@@ -30,6 +30,7 @@ from ..expr import (
     bound_indices,
     conjuncts,
     factors,
+    has_reduction,
     map_children,
     product,
     reads,
@@ -38,8 +39,8 @@ from ..expr import (
     walk,
 )
 from ..integer import Int
-from ..normal import positive_names, readable
 from ..program import Equation, Program
+from ..within import positive_names, readable
 
 MANY = 16  # places, of which each is a statement
 FEW = 4    # places that choose, of which each is a statement, or a term of a sum
@@ -84,7 +85,7 @@ def _placed(term: Expr) -> Iterator[tuple[str, Int, Expr]]:
 def _is_chosen(e: Equation, a: str) -> bool:
     """Whether an array is chosen by the place: where(g == 0, x, y), or x[1-g], sums aside."""
     turned = any(s.symbols() == {a} and (parts := s.split(a)) is not None and parts[0] == -1 for r in reads(e.body) for s in r.subs)
-    return not any(isinstance(n, Reduce) for n in walk(e.body)) and (turned or _chooses(e.body, a))
+    return not has_reduction(e.body) and (turned or _chooses(e.body, a))
 
 
 def _chooses(body: Expr, a: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..bounds import inside, never_ends_early, never_negative, one_less
@@ -163,6 +163,12 @@ def permute(array: Array, labels: Sequence[str]) -> Array:
     else:
         how = f"transpose({', '.join(map(str, axes))})"
     return Array(f"{array.at_least(9)}.{how}", labels, 9, array.is_view, array)
+
+
+def cut(array: Array, frame: Frame, image: Collection[str]) -> Array:
+    """The array as far as these indices go, without what is of no use at the ends of its rows."""
+    parts = [f":{frame.size(i)}" if i in image else ":" for i in array.labels]
+    return Array(f"{array.text}[{', '.join(parts)}]", array.labels, 9, True)
 
 
 def expand(array: Array, labels: Sequence[str]) -> Array:

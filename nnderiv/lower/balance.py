@@ -35,6 +35,7 @@ from ..expr import (
     neg,
     num,
     reads,
+    rename_reads,
     subst_indices,
     walk,
     where,
@@ -42,8 +43,8 @@ from ..expr import (
 from ..fresh import Fresh
 from ..graph import components
 from ..integer import Int
-from ..normal import positive_names, readable
 from ..program import Equation, Program
+from ..within import positive_names, readable
 from .exchange import with_known
 
 
@@ -322,11 +323,7 @@ def _is_nothing(e: Expr) -> bool:
 
 def _renamed(program: Program, old: str, own: Equation) -> Program:
     """The program where what the one tensor was is another one, which was the same."""
-
-    def visit(e: Expr) -> Expr:
-        return Read(own.tensor, e.subs) if isinstance(e, Read) and e.tensor == old else map_children(visit, e)
-
-    equations = tuple(own if e.tensor == own.tensor else e.with_body(visit(e.body)) if old in e.reads else e
+    equations = tuple(own if e.tensor == own.tensor else e.with_body(rename_reads(e.body, {old: own.tensor})) if old in e.reads else e
                       for e in program.equations if e.tensor != old)
     return replace(program, equations=equations, shapes={t: s for t, s in program.shapes.items() if t != old})
 

@@ -30,11 +30,11 @@ from ..expr import Expr, Read, Reduce, free_symbols, map_children, neg, product,
 from ..expr import replace as replaced
 from ..integer import Int
 from ..program import Equation, Range
-from .arrays import Array, Frame, Storage, axis_text, expand, multiplied, permute, read, tuple_text
+from .arrays import Array, Frame, Storage, axis_text, cut, expand, multiplied, permute, read, tuple_text
 from .by_place import at
 from .by_tap import EachPlace
 from .contract import flattened
-from .form import ADD, MATMUL, Line, Statement, Term, call, renamed
+from .form import ADD, MATMUL, Line, Statement, call, renamed
 from .windowed import Product
 
 
@@ -367,17 +367,9 @@ class ByImage:
             narrow = self.inner(p, wide=False)
             narrow = replace(narrow, order=(*labels, *(i for i in narrow.order if i not in labels)))
             value = self.body.value(narrow, self.of_block(narrow, product(list(p.sided)), p.batch))
-            self.place(self.cut(p, narrow, Array(rows.text, labels)).text, expand(value, labels), narrow)
+            value = expand(value, labels)
+            self.body.code.put(cut(Array(rows.text, labels), narrow, p.image).text, (value.term,), narrow.shape(value.labels))
         return tensor(rows.text, *labels)
-
-    def place(self, place: str, value: Array, frame: Frame) -> None:
-        code = self.body.code
-        code.items.append(Statement(place, call("{0}", 0), (value.term,), frame.shape(value.labels), True, code.note, is_place=True))
-
-    def cut(self, p: Product, narrow: Frame, array: Array) -> Array:
-        """The array without what is of no use at the ends of the rows."""
-        parts = [f":{narrow.size(i)}" if i in p.image else ":" for i in array.labels]
-        return Array(f"{array.text}[{', '.join(parts)}]", array.labels, 9, True)
 
     def gather(self, p: Product, done: set[str]) -> None:
         body, e = self.body, p.equation
@@ -395,7 +387,7 @@ class ByImage:
                 value = self.weighed(p, wide)
             else:
                 value = wide.keep(body.value(wide, Reduce("sum", p.sum.indices, product([*p.others, columns]))))
-            value = self.cut(p, narrow, self.into_memory(wide, value, start, []))
+            value = cut(self.into_memory(wide, value, start, []), narrow, p.image)
         seen = tensor(value.text, *value.labels)
         narrow.storage[value.text] = Storage(value.text, tuple(narrow.ranges[i] for i in value.labels))
         narrow.views[seen.tensor, seen.subs] = value
@@ -433,7 +425,8 @@ class ByImage:
         sides, columns = self.sides(p, done), self.fill(p, done)
         wide, total = self.inner(p, wide=True), self.totals[p.equation.tensor]
         value = self.body.value(wide, replaced(p.equation.body, {p.sum: Reduce("sum", p.sum.indices, product([sides, columns]))}))
-        self.add_to(total.text, expand(value, total.labels), wide)
+        value = expand(value, total.labels)
+        self.body.code.merge(total.text, ADD, value.term, wide.shape(value.labels))
 
     def kernel_by_tap(self, p: Product, sides: Read) -> None:
         """for (u, v), tap in windows.exact(): dK[:, u, v] += np.vecdot(tap, rows)."""
@@ -447,13 +440,7 @@ class ByImage:
             wide.storage[dot.tensor], made = Storage("", ()), wide.make(call("np.vecdot({0}, {1})", 0, 0), both, lead)
             wide.views[dot.tensor, dot.subs] = made
             value = body.value(wide, replaced(p.equation.body, {p.sum: dot}))
-            self.add_to(at(total.text, total.labels, p.kernel), value, wide)
-
-    def add_to(self, place: str, value: Array, frame: Frame) -> None:
-        """place += value."""
-        code = self.body.code
-        code.items.append(Statement(place, ADD, (Term(place), value.term), frame.shape(value.labels), True, code.note, out=place,
-                                    is_place=True))
+            body.code.merge(at(total.text, total.labels, p.kernel), ADD, value.term, wide.shape(value.labels))
 
     def finish(self, p: Product) -> None:
         """dK = dK_sum.transpose(…), in the order in which it is to be handed out."""

@@ -11,13 +11,26 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from ..bounds import inside, never_negative
-from ..expr import COMPARISONS, Expr, Op, Read, Reduce, free_symbols, guarded_factors, map_children, reads, tensor, walk
+from ..expr import (
+    Expr,
+    Op,
+    Read,
+    Reduce,
+    free_symbols,
+    guarded_factors,
+    has_reduction,
+    is_condition,
+    map_children,
+    reads,
+    tensor,
+    walk,
+)
 from ..integer import Int
 from . import by_tap, cost
 from .arrays import Array, Frame, Storage, expand, permute, tuple_text, view_of_windows
 from .by_tap import EMPTY, MERGE, START, EachPlace
 from .fold import Fold
-from .form import ADD, Operation, Statement, Term, call
+from .form import ADD, call
 from .windows import is_plain_window, sliding, walked
 
 
@@ -38,7 +51,7 @@ def reduced(body: EachPlace, frame: Frame, e: Reduce) -> Array | None:
     inner, term = _within(body, frame, e.body, kernel, outside)
     with _loop(body, frame, kernel):
         value = expand(body.value(inner, Reduce(e.op, rest, term) if rest else term), labels)
-        _merge(body, frame, MERGE[e.op], total.text, value, labels)
+        body.code.merge(total.text, MERGE[e.op], value.term, frame.shape(labels))
     return total
 
 
@@ -90,7 +103,7 @@ def for_each_place(body: EachPlace, frame: Frame, e: Reduce) -> Array | None:
     inner, term = _within(body, frame, e.body, kernel, "")
     with _loop(body, frame, kernel):
         value = body.value(inner, Reduce(e.op, e.indices, term))
-        _place(body, inner, at(total.text, labels, kernel), value)
+        body.code.put(at(total.text, labels, kernel), (value.term,), inner.shape(value.labels))
     return total
 
 
@@ -98,7 +111,7 @@ def for_each_place(body: EachPlace, frame: Frame, e: Reduce) -> Array | None:
 def scattered(body: EachPlace, inner: Frame, fold: Fold, shape: Sequence[str], axes: Sequence[str]) -> Array | None:
     """The fold, place by place: zeros, and a view of them to which each place of the kernel adds."""
     kernel = inner.sort(i for axis in fold.axes if axis for i, _ in axis[1][1:])
-    if any(isinstance(n, Reduce) for n in walk(fold.values)) or not _pays(inner, fold.values, kernel):
+    if has_reduction(fold.values) or not _pays(inner, fold.values, kernel):
         return None
     alone = all(_are_apart(inner, axis[1]) for axis in fold.axes if axis)
     if not alone and (tapped := by_tap.scattered(body, inner, fold, shape)) is not None:
@@ -111,10 +124,11 @@ def scattered(body: EachPlace, inner: Frame, fold: Fold, shape: Sequence[str], a
     with _loop(body, inner, kernel):
         value = by_tap.masked(body, within, term)
         value = expand(permute(value, [i for i in left if i in value.labels]), left)
+        place = at(places, fold.labels, kernel)
         if alone:
-            _place(body, within, at(places, fold.labels, kernel), value)
+            body.code.put(place, (value.term,), within.shape(value.labels))
         else:
-            _merge(body, within, ADD, at(places, fold.labels, kernel), value, left)
+            body.code.merge(place, ADD, value.term, within.shape(left))
     return Array(total, tuple(fold.labels))
 
 
@@ -141,18 +155,6 @@ def at(variable: str, labels: Sequence[str], kernel: Sequence[str], shown: Mappi
     while parts[-1] == ":":
         parts.pop()
     return f"{variable}[{', '.join(parts)}]"
-
-
-def _merge(body: EachPlace, frame: Frame, operation: Operation, place: str, value: Array, labels: Sequence[str]) -> None:
-    """place op= value."""
-    body.code.items.append(Statement(
-        place, operation, (Term(place), value.term), frame.shape(labels), True, body.code.note, out=place, is_place=True))
-
-
-def _place(body: EachPlace, frame: Frame, place: str, value: Array) -> None:
-    """place = value."""
-    body.code.items.append(Statement(
-        place, call("{0}", 0), (value.term,), frame.shape(value.labels), True, body.code.note, is_place=True))
 
 
 def _within(body: EachPlace, frame: Frame, e: Expr, kernel: Sequence[str], outside: str) -> tuple[Frame, Expr]:
@@ -189,7 +191,7 @@ def _hoisted(body: EachPlace, frame: Frame, e: Expr, kernel: set[str]) -> Expr:
 
     A sign stays where it is: exp(S − lse) is known by what it subtracts.
     """
-    if isinstance(e, Op) and e.op in (*COMPARISONS, "and", "or", "not") or not isinstance(e, Op):
+    if is_condition(e) or not isinstance(e, Op):
         return e
     if free_symbols(e) & kernel or e.op == "neg":
         return map_children(lambda c: _hoisted(body, frame, c, kernel), e)

@@ -27,6 +27,7 @@ from ..expr import (
     conjuncts,
     free_symbols,
     guarded_factors,
+    is_condition,
     map_children,
     product,
     reads,
@@ -35,12 +36,12 @@ from ..expr import (
 )
 from ..fresh import Fresh
 from ..integer import Int
-from ..normal import readable
 from ..program import Equation, Range
-from .arrays import Array, Frame, Storage, axis_text, expand, multiplied, permute, tuple_text
+from ..within import readable
+from .arrays import Array, Frame, Storage, axis_text, cut, expand, multiplied, permute, tuple_text
 from .facts import Facts
 from .fold import Axis, Fold
-from .form import ADD, Code, Operation, Statement, Term, call, function
+from .form import ADD, Code, Operation, Term, call, function
 from .windows import is_plain_window, sliding
 
 PLAIN = ("*", "neg", "+", "where", "and", "or", "not", *COMPARISONS)  # harmless on what is of no use
@@ -135,7 +136,7 @@ def suits(frame: Frame, e: Expr, window: Read | None, slide: Slide) -> bool:
 
 def is_apart(frame: Frame, e: Expr, slide: Slide) -> bool:
     """Whether e is computed once, before the loop."""
-    arithmetic = isinstance(e, Op) and e.op not in (*COMPARISONS, "and", "or", "not")
+    arithmetic = isinstance(e, Op) and not is_condition(e)
     return arithmetic and not free_symbols(e) & {*slide.kernel} and bool(reads(e)) and bool(free_symbols(e) & {*frame.order})
 
 
@@ -210,11 +211,6 @@ class ByTap:
         frame.storage[variable] = Storage(variable, tuple(frame.ranges[i] for i in labels))
         return Array(variable, tuple(labels))
 
-    def cut(self, array: Array) -> Array:
-        """Without what is of no use."""
-        parts = [f":{self.frame.size(i)}" if i in self.slide.image else ":" for i in array.labels]
-        return Array(f"{array.text}[{', '.join(parts)}]", array.labels, 9, True)
-
     def widened(self, e: Expr, window: Read | None) -> Expr:
         """The expression with what does not slide in memory between zeros."""
         if e == window:
@@ -231,17 +227,13 @@ class ByTap:
             key = (value.text, *self.shape, *map(self.frame.size, value.labels))
             rows = Array(self.body.shared[key], value.labels) if key in self.body.shared else self.memory("rows", value.labels)
             if key not in self.body.shared:
-                self.place(self.cut(rows).text, value, narrow)
+                self.body.code.put(cut(rows, self.frame, self.slide.image).text, (value.term,), narrow.shape(value.labels))
             if isinstance(e, Read):
                 self.share(key, rows.text)
             self.wide.storage[rows.text] = Storage(rows.text, tuple(self.wide.ranges[i] for i in rows.labels))
             self.body.facts.finite[rows.text] = self.body.facts.is_finite(e)
             return tensor(rows.text, *rows.labels)
         return map_children(lambda c: self.widened(c, window), e)
-
-    def place(self, place: str, value: Array, frame: Frame) -> None:
-        code = self.body.code
-        code.items.append(Statement(place, call("{0}", 0), (value.term,), frame.shape(value.labels), True, code.note, is_place=True))
 
     def loop(self, used: Collection[str], taps: Sequence[tuple[str, str]], write: Callable[[Frame], None]) -> None:
         """for (u, v), tap in windows.taps: …; several at once side by side. taps: (what is walked through, the variable)."""
@@ -263,9 +255,8 @@ class ByTap:
 
     def merge(self, operation: Operation, place: str, value: Array, frame: Frame, real: bool = True) -> None:
         """place op= value."""
-        code, labels = self.body.code, self.slide.labels
-        code.items.append(Statement(place, operation, (Term(place), expand(value, labels).term), frame.shape(labels), real, code.note,
-                                    out=place, is_place=True))
+        labels = self.slide.labels
+        self.body.code.merge(place, operation, expand(value, labels).term, frame.shape(labels), real)
 
 
 def with_lead(slide: Slide, first: Collection[str]) -> Slide:
@@ -303,7 +294,7 @@ def reduced(body: EachPlace, frame: Frame, e: Reduce, kernel: Sequence[str], out
             work.merge(ADD, total.text, byte, wide, real=False)
 
     work.loop(names_beside(inside, windows[0]), [(f"{taps}.taps", tap)], write)
-    found = work.cut(total)
+    found = cut(total, frame, work.slide.image)
     found = frame.make(call(f"{{0}}.astype({body.dtype})", 9), [found], found.labels) if counted else found
     return permute(found, frame.sort(work.slide.labels))
 
@@ -347,10 +338,9 @@ def for_each_tap(body: EachPlace, frame: Frame, e: Reduce, kernel: Sequence[str]
     flat = f"reshape({', '.join([*(frame.size(i) for i in left), along])})"
 
     def write(wide: Frame) -> None:
-        at, code = ", ".join(i if i in kernel else ":" for i in labels), body.code
+        at = ", ".join(i if i in kernel else ":" for i in labels)
         both = (Term(f"{tap}.{flat}"), Term(f"{rows.tensor}.{flat}"))
-        code.items.append(Statement(f"{total.text}[{at}]", call("np.vecdot({0}, {1})", 0, 0), both, wide.shape(left), True, code.note,
-                                    is_place=True))
+        body.code.put(f"{total.text}[{at}]", both, wide.shape(left), call("np.vecdot({0}, {1})", 0, 0))
 
     work.loop({*kernel}, [(f"{taps}.exact()", tap)], write)
     return total

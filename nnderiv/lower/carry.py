@@ -32,8 +32,8 @@ from ..expr import (
 )
 from ..fresh import Fresh
 from ..integer import Int
-from ..normal import positive_names
 from ..program import Equation, Program
+from ..within import positive_names
 
 Terms = list[tuple[int, Expr]]
 

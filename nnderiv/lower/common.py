@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from ..expr import Expr, Op, Read, Reduce, children, free_symbols, map_ints, reads, walk
+from ..expr import Expr, Op, Read, children, free_symbols, has_reduction, map_ints, reads
 from ..expr import replace as replaced
 from ..integer import Int
 from ..program import Equation, Program, Range
@@ -82,7 +82,7 @@ def _uses(e: Equation, node: Expr) -> Iterator[_Use]:
 
 def _use(e: Equation, f: Op) -> _Use | None:
     shifts: dict[str, int] = {}
-    if any(isinstance(n, Reduce) for n in walk(f)) or len({r.tensor for r in reads(f)}) < 2:
+    if has_reduction(f) or len({r.tensor for r in reads(f)}) < 2:
         return None
     for sub in (s for r in reads(f) for s in r.subs):
         for i in sorted(sub.symbols() & e.ranges.keys()):

@@ -32,8 +32,8 @@ from ..expr import (
     where,
 )
 from ..integer import Int
-from ..normal import positive_names, readable
 from ..program import Equation, Program
+from ..within import positive_names, readable
 from . import cost
 
 Term = tuple[int, Expr]

@@ -20,17 +20,19 @@ from .by_part import Member, Part, largest, member, results, together
 from .by_place import at
 from .diagonals import find as find_diagonals
 from .fold import Fold, find_fold
+from .folds import Folds
 from .form import ADD, NEGATIVE, SUBTRACT, Operation, Statement, call, function
 from .fuse import Softmaxes
+from .infinities import may_be_masked
 from .schedule import Compute, Loop, Node, Sweep
 from .side_by_side import side_by_side
 from .spots import Spot, at_hand, find_spot
 from .storage import equations_of
-from .values import Values, axes_text
+from .values import axes_text
 from .windowed import Product, windowed_product
 
 
-class Body(Values):
+class Body(Folds):
     """The statements of one function."""
 
     def __init__(self, program: Program, storage: dict[str, Storage], exported: Iterable[str], dtype: str = "dtype",
@@ -322,7 +324,7 @@ class Body(Values):
         if e.tensor in self.softmaxes:
             _, scores, along, name = self.softmaxes[e.tensor]
             x = self.read(frame, scores)
-            if name == "_softmax" and self.may_be_masked(scores):
+            if name == "_softmax" and may_be_masked(self.program, scores):
                 name = "_masked_softmax"
             return frame.make(function(name, 1, f", {axes_text(x, along)}"), [x], x.labels)
         parts: list[tuple[int, Expr]] = []

@@ -93,7 +93,7 @@ def _definition(
     if any(d.ranges[str(s.name)] != e.ranges[str(t.name)] for s, t in zip(d.subs, b.subs, strict=True)):
         return
     names = {i: fresh(i) if i in e.ranges else i for i in found[1]}
-    values = {str(s.name): t for s, t in zip(d.subs, b.subs, strict=True)} | {i: Int.symbol(n) for i, n in names.items()}
+    values = d.places(b.subs) | {i: Int.symbol(n) for i, n in names.items()}
     outside, x, y = found[0], subst_indices(found[2], values), subst_indices(found[3], values)
     ranges = {names[i]: d.ranges[i] for i in found[1]}
     for f, g in ((x, y), (y, x)):

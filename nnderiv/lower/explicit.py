@@ -15,10 +15,10 @@ from ..conditions import negation
 from ..expr import INF, ZERO, Expr, Op, Read, Reduce, conjunction, factors, map_children, nothing, own_reads, reads, where
 from ..gaps import divides_by_gap
 from ..integer import Int
-from ..normal import positive_names, readable
 from ..program import Equation, Program, Range
 from ..regular import is_regular
 from ..simplify import may_be_infinite
+from ..within import positive_names, readable
 
 Place = tuple[str, tuple[Int, ...]]
 

@@ -23,8 +23,8 @@ from ..expr import (
     subst_indices,
 )
 from ..integer import Int
-from ..logarithms import at_least_0, never_positive
 from ..program import Equation, whole
+from ..signs import at_least_0, never_positive
 
 FINITE = ("+", "neg", "*", "tanh", "sigmoid", "relu", "softplus", "gelu", "silu", "abs", "sign", "sin", "cos", "erf")  # of finite arguments
 

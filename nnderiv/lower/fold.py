@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..bounds import never_negative
-from ..conditions import divisible
+from ..conditions import between, divisible
 from ..expr import (
     ZERO,
     Expr,
@@ -40,9 +40,9 @@ from ..expr import (
     where,
 )
 from ..integer import Element, FloorDiv, Int, Mod
-from ..normal import positive_names
 from ..program import Equation, Program, Range, Ranges
 from ..simplify import truth
+from ..within import positive_names
 from . import cost
 
 Axis = tuple[Int, tuple[tuple[str, Int], ...]] | None
@@ -293,7 +293,7 @@ def _beside_places(conditions: list[Expr], places: Mapping[str, Int], ranges: Ra
     looked up, are one and the same array, computed once."""
     if not any(c.elements() for x in conditions for c in ints(x)):
         return conditions
-    inside = [c for a, v in places.items() for c in (compare("<=", ranges[a].lo, v), compare("<", v, ranges[a].hi))]
+    inside = [c for a, v in places.items() for c in between(ranges[a], v)]
     return sorted(dict.fromkeys([*conditions, *inside]), key=str)
 
 

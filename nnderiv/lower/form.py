@@ -103,6 +103,7 @@ def call(template: str, *levels: int, binding: int = 9, owns: bool = True) -> Op
 
 
 SAME = call("{0}", 0, owns=False)
+PUT = call("{0}", 0)
 
 
 @dataclass(frozen=True)
@@ -258,6 +259,14 @@ class Code:
         self.count += 1
         self.items.append(Statement(f"§{self.count}", operation, tuple(operands), shape, real, self.note, hint=hint))
         return f"§{self.count}"
+
+    def put(self, place: str, operands: Iterable[Term], shape: tuple[Int, ...], operation: Operation = PUT) -> None:
+        """place = operation(operands): what they give goes to a place in memory that exists."""
+        self.items.append(Statement(place, operation, tuple(operands), shape, True, self.note, is_place=True))
+
+    def merge(self, place: str, operation: Operation, value: Term, shape: tuple[Int, ...], real: bool = True) -> None:
+        """place = operation(place, value), there: place += value."""
+        self.items.append(Statement(place, operation, (Term(place), value), shape, real, self.note, out=place, is_place=True))
 
     def line(self, text: str, binds: str = "") -> None:
         self.items.append(Line(text, self.note, binds))

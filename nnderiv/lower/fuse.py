@@ -49,7 +49,7 @@ def _is_along(definition: Equation, scores: Read, total: Read, e: Equation) -> b
 
 
 def normalises(definition: Equation, scores: Read, total: Read, e: Equation) -> bool:
-    """Whether lse is the logsumexp of just these scores, over the whole range of each of its indices."""
+    """The same for a tensor of scores as a whole: each of its axes has a letter of its own here and there, with one range."""
     body = definition.body
     if scores.tensor == total.tensor:
         return False

@@ -7,7 +7,7 @@ Each such sum goes to its places one by one; what stands side by side is added u
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ..expr import ZERO, Expr, Num, Op, Reduce, additive_terms, conjunction, guarded_factors, ints, product, signed, where
 from ..program import Equation, Program
@@ -25,8 +25,7 @@ class _Sum:
 
 def gathered(program: Program) -> Program:
     """See the module's docstring; what sums leave out is left out by conditions, and recurrences are left alone."""
-    equations = tuple(e if e.tensor in program.components else _equation(e) for e in program.equations)
-    return replace(program, equations=equations)
+    return program.with_equations(e if e.tensor in program.components else _equation(e) for e in program.equations)
 
 
 def _equation(e: Equation) -> Equation:

@@ -30,9 +30,9 @@ from ..expr import (
     walk,
     where,
 )
-from ..logarithms import never_positive
-from ..normal import positive_names, readable
 from ..program import Equation, Program, whole
+from ..signs import never_positive
+from ..within import positive_names, readable
 from .exchange import with_known
 from .facts import Facts
 

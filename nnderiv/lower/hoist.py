@@ -35,8 +35,8 @@ from ..expr import (
 )
 from ..fresh import Fresh
 from ..graph import cycles
-from ..normal import positive_names
 from ..program import Equation, Program, Range, Ranges
+from ..within import positive_names
 
 
 def hoist(program: Program, known: Program) -> Program:

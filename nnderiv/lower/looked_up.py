@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from ..expr import Expr, Read, Reduce, children, map_children
+from ..expr import Expr, Read, Reduce, children, map_children, rename_reads
 from ..integer import Int
 from ..program import Equation, Program, Range
 from .exchange import with_known
@@ -45,7 +45,7 @@ def looked_up(forward: Program, backward: Program) -> tuple[Program, Program]:
         return forward, backward
     wanted = {u.key for e in forward.equations for u in _uses(e, e.body)}
     kept = {key: e for key, e in names.items() if key in wanted}
-    own = [e if e in names.values() else e.with_body(_reading(e, _renamed(e.body, same), names))
+    own = [e if e in names.values() else e.with_body(_reading(e, rename_reads(e.body, same), names))
            for e in own if same.get(e.tensor, e.tensor) == e.tensor and e not in kept.values()]
     equations: list[Equation] = []
     for e in forward.equations:
@@ -99,9 +99,3 @@ def _reading(e: Equation, node: Expr, kept: Mapping[tuple[Read, tuple[Range, ...
         at = dict(zip(mine.indices, use.indices, strict=True))
         return Read(name.tensor, tuple(Int.symbol(at[str(s.name)]) for s in name.subs))
     return map_children(lambda child: _reading(e, child, kept), node)
-
-
-def _renamed(node: Expr, same: Mapping[str, str]) -> Expr:
-    if isinstance(node, Read) and node.tensor in same:
-        return Read(same[node.tensor], node.subs)
-    return map_children(lambda child: _renamed(child, same), node)

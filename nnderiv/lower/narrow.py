@@ -33,10 +33,10 @@ from ..expr import (
 )
 from ..integer import Int
 from ..laws_of_conditions import settle_choices
-from ..normal import positive_names
 from ..program import Equation, Program, Range
 from ..terms import Context, Term
 from ..tidy import Surroundings
+from ..within import positive_names
 from .pieces import inline_copies
 
 Places = Mapping[int, Int]  # axis -> the place along it that is read

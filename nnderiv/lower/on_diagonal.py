@@ -18,8 +18,8 @@ from ..conditions import OPPOSITE, facts, negation
 from ..expr import FALSE, TRUE, Expr, IntValue, Op, Read, Reduce, compare, conjunction, conjuncts, map_children, subst_indices, walk
 from ..fresh import Fresh
 from ..integer import Int
-from ..normal import positive_names
 from ..program import Equation, Program
+from ..within import positive_names
 from .schedule import Compute, Node, Sweep, schedule
 
 

@@ -13,8 +13,8 @@ from ..bounds import never_negative
 from ..conditions import between, facts
 from ..expr import ZERO, Expr, Reduce, compare, conjunction, guarded_factors, map_children, product, subst_indices, where
 from ..integer import Int
-from ..normal import positive_names
 from ..program import Equation, Program, Ranges
+from ..within import positive_names
 from .fold import axes_at
 
 

@@ -26,8 +26,8 @@ Programs (equations) -> programs:
     unmask       what is zero already is not set to zero again
     pieces       what a recurrence leaves at its end is a tensor of its own
     distribute   a sum of products of matrices is one product for each
-    skew         what depends on i and i − j, as relative positions do, is a product of matrices, read askew
     axis_by_axis windows along two axes go along one after the other
+    skew         what depends on i and i − j, as relative positions do, is a product of matrices, read askew
     spread       what is read at a//s is written s places at a time
     wrapped      a sum around a circle slides along a tensor that goes on past its ends
     whole_steps  a sum over what a step divides runs over the steps
@@ -57,9 +57,9 @@ Items (`form`) -> items:
 
 Before them, what the emitter may choose, each with its switch too:
 
+    by_diagonal   a table whose entries wait for their neighbours goes diagonal by diagonal
     by_image   products of matrices over windows go by blocks of images
     by_place   other windows are walked through, place by place of the kernel
-    by_diagonal   a table whose entries wait for their neighbours goes diagonal by diagonal
     by_part    on several threads, what has an index in common goes by parts of it, sums over it too
     rows       Σ_k A[i,k] B[i,k] is a dot product of rows, and Σ_k A[i,k] one with ones: no product in memory
     spots      where(y[n] == k, x, 0) is x, added at y[n]; where(t == 0, x, 0) is x, added to the first row

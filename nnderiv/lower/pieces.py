@@ -13,8 +13,8 @@ from ..bounds import never_negative
 from ..expr import Expr, Read, bound_indices, ints, map_children, reads
 from ..fresh import Fresh
 from ..integer import Int
-from ..normal import positive_names
 from ..program import Equation, Program
+from ..within import positive_names
 
 
 def split_pieces(program: Program, known: Program) -> Program:

@@ -2,9 +2,8 @@
 
     y = x σ(x),   dx = dy σ(x) (1 + x (1 − σ(x)))          s = σ(x),   y = x s,   dx = dy s (1 + x (1 − s))
 
-Only functions that cost more than reading an array do, roots of several tensors, as distances are, and what is computed to be held
-between two numbers; and tables of such functions of several indices. GELU and SiLU are written
-with theirs. Beyond the end of a loop nothing is kept,
+Only functions that cost more than reading an array are: these, also as tables of several indices, roots of several tensors, as distances
+are, and what is computed to be held between two numbers. GELU and SiLU are written with theirs. Beyond the end of a loop nothing is kept,
 and there dc[t+1] σ(z[t+1]) is dc[t+1] s[t+1] nevertheless: dc is 0.
 """
 
@@ -28,6 +27,7 @@ from ..expr import (
     children,
     factors,
     free_symbols,
+    has_reduction,
     ints,
     map_children,
     map_ints,
@@ -37,8 +37,8 @@ from ..expr import (
 from ..expr import replace as replaced
 from ..fresh import Fresh
 from ..integer import Int
-from ..normal import positive_names, readable
 from ..program import Equation, Program, Range
+from ..within import positive_names, readable
 from .exchange import with_known
 from .limits import limits
 from .quotients import exponents
@@ -123,7 +123,7 @@ def _beside(node: Expr, beside: Beside) -> Beside:
 def _of(e: Equation, f: Expr) -> Iterator[Call]:
     """The calls that a function is: of tensors at plain places, or of one tensor at any, each axis along another index; or a table, of
     several indices alone."""
-    if not (isinstance(f, Op) and _is_costly(f)) or any(isinstance(n, Reduce) for n in walk(f)):
+    if not (isinstance(f, Op) and _is_costly(f)) or has_reduction(f):
         return
     found = sorted(dict.fromkeys(reads(f)), key=lambda r: -len(r.subs))
     places = tuple(dict.fromkeys(s for r in found for s in r.subs if not s.is_constant))

@@ -13,8 +13,8 @@ from ..bounds import never_negative
 from ..expr import Expr, Read, Reduce, free_symbols, guarded_factors, map_children, product, subst_indices, walk
 from ..fresh import Fresh
 from ..integer import Int
-from ..normal import positive_names
 from ..program import Equation, Program, Range
+from ..within import positive_names
 from . import cost
 
 

@@ -16,8 +16,8 @@ from ..conditions import facts
 from ..expr import Expr, IntValue, Op, Read, children, rebound, subst_indices
 from ..graph import components
 from ..integer import Int
-from ..normal import positive_names
 from ..program import Equation, Program, Range
+from ..within import positive_names
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ from ..expr import (
     difference,
     factors,
     free_symbols,
+    has_reduction,
     is_reciprocal,
     map_children,
     neg,
@@ -55,8 +56,8 @@ from ..fresh import Fresh
 from ..integer import Int
 from ..laws_of_sums import without_pairs
 from ..logarithms import log_beside_one, power_beside_one
-from ..normal import positive_names, readable
 from ..program import Equation, Program
+from ..within import positive_names, readable
 from .exchange import with_known
 from .fuse import normalises
 from .quotients import exponents, quotient
@@ -264,7 +265,7 @@ class _Shift:
 
     def is_simple(self, d: Equation) -> bool:
         """Whether d contracts nothing, reads nothing outside, which sums would leave out, and is finite but for a normaliser."""
-        if any(isinstance(n, Reduce) for n in walk(d.body)):
+        if has_reduction(d.body):
             return False
         read = reads(self.at_index(d.body))
         normal = all(r.tensor in self.program.lse for r in read if r.tensor in self.program.unbounded)  # `normalised` takes care of it

@@ -18,8 +18,8 @@ from ..bounds import never_negative
 from ..expr import Expr, Read, Reduce, bound_indices, factors, free_symbols, has_reduction, map_children, product, reads, subst_indices
 from ..fresh import Fresh
 from ..integer import Int
-from ..normal import positive_names, readable
 from ..program import Equation, Program, Range, Ranges
+from ..within import positive_names, readable
 from . import cost
 from .facts import Facts
 from .fold import axes_at

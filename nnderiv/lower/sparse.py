@@ -38,8 +38,8 @@ from ..expr import (
 )
 from ..integer import Int
 from ..laws_of_sums import without_pairs
-from ..normal import positive_names
 from ..program import Equation, Program
+from ..within import positive_names
 from .spots import Spot, find_spot
 
 Terms = list[tuple[int, Expr]]  # signed, to be added

@@ -48,10 +48,10 @@ from ..expr import (
 )
 from ..fresh import Fresh
 from ..integer import Atom, FloorDiv, Int, Mod
-from ..normal import positive_names
 from ..program import Equation, Program, Range, Ranges
 from ..regular import is_regular
 from ..simplify import may_be_infinite
+from ..within import positive_names
 from . import cost
 from .digits import ends, exchanged, taken_apart
 from .fold import axes_at

@@ -28,8 +28,8 @@ from ..expr import (
     where,
 )
 from ..fresh import Fresh
-from ..normal import positive_names, readable
 from ..program import Equation, Program
+from ..within import positive_names, readable
 from .schedule import Loop, Node, Sweep, schedule
 
 LARGE = 2000  # nodes of expressions; in what is larger the names stay

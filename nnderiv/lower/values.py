@@ -37,17 +37,17 @@ from ..expr import (
     walk,
 )
 from ..integer import Int
-from ..normal import readable
-from ..program import Equation, Program
+from ..program import Program
 from ..regular import is_regular
+from ..within import readable
 from . import cost
 from .arrays import Array, Frame, Storage, expand, integer_value, permute, read, tuple_text
-from .by_place import for_each_place, reduced, scattered
+from .by_place import for_each_place, reduced
 from .by_tap import EMPTY
 from .contract import labels_of, sum_of_products, times
 from .facts import Facts
-from .fold import Fold, side_by_side
 from .form import ADD, DIVIDE, MULTIPLY, NEGATIVE, POWER, SQUARE, SUBTRACT, Operation, call, function
+from .infinities import is_logsumexp, may_hold_infinity
 from .limits import clip, limits
 from .quotients import exponents
 from .slopes import Choice
@@ -61,7 +61,6 @@ FUNCTIONS = {
     "relu": function("np.maximum", 1, ", 0"),
     "softplus": function("_softplus"),
 }
-BOUNDED = ("tanh", "sigmoid", "erf", "sin", "cos", "sign")
 WHERE = Operation("np.where({0}, {1}, {2})", (0, 0, 0), into="_masked({1}, {0}, {2})", only=1)
 AT_ONCE = replace(WHERE, into="", only=None)  # all or nothing
 BY_BITS = replace(WHERE, template="_where({0}, {1}, {2})")
@@ -322,11 +321,11 @@ class Values(Writer):
     def difference_from_lse(self, frame: Frame, e: Expr) -> Array | None:
         """exp(S − lse) where rows of S may be −inf altogether."""
         terms = additive_terms(e)
-        lse = [t for s, t in terms if s < 0 and isinstance(t, Read) and self.is_lse(t.tensor)]
+        lse = [t for s, t in terms if s < 0 and isinstance(t, Read) and is_logsumexp(self.program, t.tensor)]
         if len(lse) != 1:
             return None
         rest = signed([(s, t) for s, t in terms if t is not lse[0]])
-        if not self.may_be_infinite(lse[0].tensor):
+        if not may_hold_infinity(self.program, lse[0].tensor):
             return None
         return frame.combine(function("_exp_difference", 2), self.value(frame, rest), self.value(frame, lse[0]))
 
@@ -340,41 +339,6 @@ class Values(Writer):
             return None
         above, below = (self.value(frame, signed([(1, t) for s, t in terms if s == sign])) for sign in (1, -1))
         return frame.combine(function("_exp_ratio", 2), above, below)
-
-    def is_lse(self, name: str) -> bool:
-        """Whether a tensor is a logsumexp, or log(exp(a) + exp(b) + …) of such alone."""
-        bodies = [d.body for d in self.program.definitions.get(name, ())]
-        return any(isinstance(b, Reduce) and b.op == "logsumexp" or isinstance(b, Op) and b.op == "log" and all(
-            any(r.tensor in self.program.unbounded and self.is_lse(r.tensor) for r in reads(t)) for _, t in additive_terms(b.args[0]))
-            for b in bodies)
-
-    def may_be_masked(self, e: Expr, seen: frozenset[str] = frozenset()) -> bool:
-        """Whether e may be −inf for finite weights: by an explicit inf, a log, or an input that is added; a product of inputs is none."""
-        if isinstance(e, Read):
-            if e.tensor in seen:
-                return False
-            definitions = self.program.definitions.get(e.tensor, ())
-            return not definitions or any(self.may_be_masked(d.body, seen | {e.tensor}) for d in definitions)
-        if e == INF or isinstance(e, Op) and e.op in ("log", "/", "**", "where"):
-            return not isinstance(e, Op) or e.op == "log" or any(self.may_be_masked(a, seen) for a in e.args)
-        if isinstance(e, Reduce):
-            inner = [f for f in factors(e.body) if reads(f)]
-            if e.op == "sum" and len(inner) > 1 and all(isinstance(f, Read) for f in inner):
-                return False
-            return self.may_be_masked(e.body, seen)
-        return isinstance(e, Op) and e.op not in BOUNDED and any(self.may_be_masked(a, seen) for a in e.args)
-
-    def may_be_infinite(self, name: str, seen: frozenset[str] = frozenset()) -> bool:
-        """Whether −inf can reach this tensor: an explicit inf, a log, or an empty reduction somewhere behind it."""
-        if name in seen:
-            return False
-        for d in self.program.definitions.get(name, ()):
-            for node in walk(d.body):
-                if node == INF or isinstance(node, Op) and node.op == "log":
-                    return True
-                if isinstance(node, Read) and self.may_be_infinite(node.tensor, seen | {name}):
-                    return True
-        return name not in self.program.definitions
 
     # -- conditions ----------------------------------------------------------------------------------------------------
     def where(self, frame: Frame, e: Op) -> Array:
@@ -504,20 +468,26 @@ class Values(Writer):
         if e.op in ("max", "min") and not self.as_written:
             with self.exactly():
                 return self.reduce(frame, e, scale)
-        walk_windows, outer = None, list[Expr]()
-        if "by_place" not in self.without:
-            inner, outer = self.what_is_summed(e)
-            walk_windows = reduced(self, frame, inner)
-        if walk_windows is None and "by_place" not in self.without:
-            walk_windows, outer = for_each_place(self, frame, e), []
-        if walk_windows is not None:
-            for f in sorted([*outer, *scale], key=is_reciprocal):
-                walk_windows = times(frame, walk_windows, f, lambda x: self.value(frame, x))
-            return walk_windows
+        if "by_place" not in self.without and (walked := self.place_by_place(frame, e, scale)) is not None:
+            return walked
         if e.op == "sum":
             finite = all(map(self.facts.is_finite, guarded_factors(e.body)[1]))
             return sum_of_products(
                 frame, e.body, e.indices, self.value, lambda c, a: self.only_where(frame, c, a, finite), scale)
+        return self.along_axes(frame, e)
+
+    def place_by_place(self, frame: Frame, e: Reduce, scale: Sequence[Expr]) -> Array | None:
+        """A reduction over windows, times these factors, where they are walked through."""
+        inner, outer = self.what_is_summed(e)
+        total = reduced(self, frame, inner)
+        if total is None:
+            total, outer = for_each_place(self, frame, e), []
+        for f in sorted([*outer, *scale], key=is_reciprocal):
+            total = times(frame, total, f, lambda x: self.value(frame, x)) if total is not None else None
+        return total
+
+    def along_axes(self, frame: Frame, e: Reduce) -> Array:
+        """max, min or logsumexp along axes of one array."""
         edge = EMPTY["min" if e.op == "min" else "max"]
         if isinstance(e.body, Read) and not any(s.elements() for s in e.body.subs) and self.may_leave(frame, e.body):
             body = read(frame, e.body.tensor, e.body.subs, edge)
@@ -561,56 +531,6 @@ class Values(Writer):
         if "front" in self.without or stored or rest < cost.entries(frame.ranges[i].size for i in e.indices):
             return frame
         return replace(frame, order=(*frame.sort(e.indices), *(i for i in frame.order if i not in e.indices)))
-
-    # -- terms that scatter --------------------------------------------------------------------------------------------
-    def folded(self, frame: Frame, e: Equation, fold: Fold) -> Array:
-        """_fold(V, shape, …) or _scatter(V, shape, …): the adjoint of reading at subscripts that are not plain."""
-        whole = tuple(i for i in e.indices if i in e.ranges)
-        order = side_by_side(fold, frame.shape(whole)) if fold.scatter is None else None
-        if order is not None and not self.is_interleaved(fold, order):
-            return self.reshaped(frame, fold, order, whole)
-        inner = self.fold_frame(fold)
-        if fold.scatter is None and "by_place" not in self.without:
-            sizes, axes = [frame.size(i) for i in e.indices if i in e.ranges], [self.fold_axis(inner, a) for a in fold.axes]
-            by_place = scattered(self, inner, fold, sizes, axes)
-            if by_place is not None:
-                return replace(by_place, labels=tuple(i for i in e.indices if i in e.ranges))
-        if order is not None:
-            return self.reshaped(frame, fold, order, whole)
-        array = self.value(inner, fold.values)
-        array = permute(self.broadcast(inner, array, inner.sort(fold.labels)), fold.labels)
-        labels = tuple(i for i in e.indices if i in e.ranges)
-        shape = tuple_text(frame.size(i) for i in labels)
-        if fold.scatter is not None:
-            indices = [integer_value(inner, v, fold.scatter_labels) for v in fold.scatter]
-            shown = ", ".join(f"{{{k + 1}}}" for k in range(len(indices)))
-            by = f", by=np.{fold.op}imum, start={EMPTY[fold.op]}" if fold.op in ("max", "min") else ""
-            name = "_scatter_logsumexp" if fold.op == "logsumexp" else "_scatter"
-            scatter = call(f"{name}({{0}}, {tuple_text(frame.size(i) for i in fold.moved)}, {shown}{by})", *[0] * (len(indices) + 1))
-            return permute(frame.make(scatter, [array, *indices], fold.moved), labels)
-        axes = [self.fold_axis(inner, a) for a in fold.axes]
-        return frame.make(call(f"_fold({{0}}, {shape}, {', '.join(axes)})", 0), [array], labels)
-
-    def is_interleaved(self, fold: Fold, order: tuple[str, ...]) -> bool:
-        """Whether few neighbours come from different rows, as in an image that is enlarged, and are not read from where they are so."""
-        ordered = any(tuple(s.name for s in r.subs) == order for r in reads(fold.values))
-        return not ordered and cost.interleaves(fold.ranges[order[-1]].size)
-
-    def reshaped(self, frame: Frame, fold: Fold, order: tuple[str, ...], labels: tuple[str, ...]) -> Array:
-        """A fold to which each entry is added at a place of its own, one after the other."""
-        inner = self.fold_frame(replace(fold, order=(*order, *(i for i in fold.order if i not in order))))
-        value = self.value(inner, fold.values)
-        array = permute(self.broadcast(inner, value, order), order)
-        copied = ".copy()" if array.is_view and value.origin.labels != order else ""  # what cannot be a view has memory of its own
-        reshape = call(f"{{0}}{copied}.reshape({', '.join(map(frame.size, labels))})", 9, owns=False)
-        return replace(frame.make(reshape, [array], labels), is_view=array.is_view and not copied)
-
-    def fold_axis(self, inner: Frame, axis: tuple[Int, tuple[tuple[str, Int], ...]] | None) -> str:
-        if axis is None:
-            return "None"
-        start, spans = axis
-        shown = [f"({inner.size(i)}, {inner.integer(step)})" for i, step in spans]
-        return tuple_text([inner.integer(start), *shown])
 
 
 def axes_text(array: Array, indices: Sequence[str]) -> str:

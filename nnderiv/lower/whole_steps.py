@@ -24,8 +24,8 @@ from ..expr import (
 )
 from ..fresh import Fresh
 from ..integer import FloorDiv, Int
-from ..normal import positive_names
 from ..program import Equation, Program, Range, Ranges
+from ..within import positive_names
 from . import cost
 from .fold import axes_at
 

@@ -14,8 +14,8 @@ from ..bounds import Range, extreme
 from ..expr import Expr, Read, Reduce, map_children
 from ..fresh import Fresh
 from ..integer import Int, Mod
-from ..normal import positive_names
 from ..program import Equation, Program
+from ..within import positive_names
 
 
 def wrapped(program: Program, known: Program) -> Program:

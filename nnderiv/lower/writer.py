@@ -11,8 +11,8 @@ from ..bounds import never_ends_early
 from ..expr import bound_indices
 from ..fresh import Fresh
 from ..integer import Int
-from ..normal import positive_names
 from ..program import Equation, Program, Ranges
+from ..within import positive_names
 from .arrays import Array, Frame, Storage, tuple_text
 from .fold import Fold
 from .form import Block, Code, Statement, call, is_variable, renamed
@@ -80,6 +80,13 @@ class Writer:
                      dict(self.loops), self.code,
                      infinite=self.program.unbounded | self.swept, rows="rows" not in self.without, rolls="rolls" not in self.without,
                      digits="digits" not in self.without, dtype=self.dtype)
+
+    def fold_axis(self, inner: Frame, axis: tuple[Int, tuple[tuple[str, Int], ...]] | None) -> str:
+        if axis is None:
+            return "None"
+        start, spans = axis
+        shown = [f"({inner.size(i)}, {inner.integer(step)})" for i, step in spans]
+        return tuple_text([inner.integer(start), *shown])
 
     def fold_frame(self, fold: Fold) -> Frame:
         self.name_sizes(fold.ranges)

@@ -38,8 +38,8 @@ from ..expr import (
     square_root,
 )
 from ..integer import Int
-from ..normal import positive_names, readable
 from ..program import Equation, Program
+from ..within import positive_names, readable
 from .axes import Axis, places
 from .build import plus, scaled, times, transposed
 from .graph import Graph

@@ -39,7 +39,7 @@ from ..expr import (
     without,
 )
 from ..integer import Int
-from ..program import Equation, Program, Ranges
+from ..program import Equation, Program, Ranges, whole
 
 Powers = dict[Read, Fraction]
 
@@ -140,19 +140,19 @@ class Standardiser:
 
     def _own_sigma(self, es: tuple[Equation, ...]) -> tuple[Equation, Scaling, int] | None:
         """A tensor that the program defines as √(v + ε), or as 1/√(v + ε)."""
-        body = es[0].body
+        e, body = whole(es), es[0].body
         inverse = isinstance(body, Op) and body.op == "/" and body.args[0] == ONE
         root = body.args[1] if inverse and isinstance(body, Op) else body
-        if len(es) != 1 or es[0].is_base or not (isinstance(root, Op) and root.op == "sqrt"):
+        if e is None or not (isinstance(root, Op) and root.op == "sqrt"):
             return None
         found = next(self.roots(root), None)
-        same = found is not None and {s.name for s in found.variance.subs} == set(es[0].indices)
-        return (es[0], found, -1 if inverse else 1) if found is not None and same else None
+        same = found is not None and {s.name for s in found.variance.subs} == set(e.indices)
+        return (e, found, -1 if inverse else 1) if found is not None and same else None
 
     def _own_quotient(self, es: tuple[Equation, ...]) -> tuple[Equation, Scaling] | None:
         """s where the program defines p = e/s and s = Σ e."""
         body = es[0].body
-        if len(es) != 1 or es[0].is_base or not (isinstance(body, Op) and body.op == "/"):
+        if whole(es) is None or not (isinstance(body, Op) and body.op == "/"):
             return None
         e, s = body.args
         if not (isinstance(e, Read) and isinstance(s, Read) and s.tensor in self.moments and len(s.subs) < len(e.subs)):
@@ -162,8 +162,8 @@ class Standardiser:
             return None
         at = dict(zip(s.subs, map(Int.symbol, definition.indices), strict=True))
         x = Read(e.tensor, tuple(at.get(t, t) for t in inner.body.subs))
-        whole = Read(s.tensor, definition.subs)
-        return definition, Scaling(Op("quotient", (whole,)), whole, x, None)
+        total = Read(s.tensor, definition.subs)
+        return definition, Scaling(Op("quotient", (total,)), total, x, None)
 
     def _scaling(self, name: str) -> tuple[Read, Read | None] | None:
         """(x, μ) where a tensor is the mean of (x − μ)² or of x², or the mean of x² less μ²."""

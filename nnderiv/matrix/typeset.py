@@ -11,31 +11,11 @@ from functools import singledispatch
 from ..bounds import never_negative
 from ..expr import COMPARISONS, UNARY, Const, Expr, Num, Read, map_children
 from ..integer import Int
-from ..latex import (
-    APPLICATION,
-    ATOM,
-    FRACTION,
-    HADAMARD,
-    PRODUCT,
-    RELATION,
-    SUM,
-    Piece,
-    add_up,
-    brackets,
-    equation_latex,
-    function_latex,
-    int_latex,
-    juxtapose,
-    name_latex,
-    power_of_function,
-    shows_range,
-    subscript,
-    sum_signs,
-    tex,
-    typeset,
-)
-from ..normal import positive_names
+from ..latex import RELATION, equation_latex, function_latex, power_of_function, shows_range, sum_signs, tex
 from ..program import Equation
+from ..tex_names import name_latex, typeset
+from ..tex_pieces import APPLICATION, ATOM, FRACTION, HADAMARD, PRODUCT, SUM, Piece, add_up, brackets, int_latex, juxtapose, subscript
+from ..within import positive_names
 from . import nodes as mx
 from .build import is_reciprocal
 from .form import MatrixForm

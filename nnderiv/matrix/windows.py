@@ -34,8 +34,8 @@ from ..expr import (
     where,
 )
 from ..integer import FloorDiv, Int
-from ..normal import positive_names
 from ..program import Equation, Program, Range
+from ..within import positive_names
 from .axes import Axis, moved_subscripts
 from .build import hadamard, scaled, transposed
 from .nodes import Correlate, Down, Elementwise, Extreme, Fill, Flip, Hadamard, Leaf, Node, Plus, Scale, Shift, SumOver, Up

@@ -1,0 +1,56 @@
+"""Where −∞ may stand in a program for finite weights: there a difference from a logsumexp, or a softmax, takes a function of its own.
+
+    where(j <= i, S[i,j], −inf)          masked
+    S[i,j] + m[j] with an input m        may be: a mask may be added, and a tensor that is given may hold −∞
+    Σ_d Q[i,d] K[j,d]                    not, though Q and K are inputs
+
+`Program.unbounded` says where an infinity stands by what the program says itself, inputs being finite.
+"""
+
+from __future__ import annotations
+
+from ..expr import INF, Expr, Op, Read, Reduce, additive_terms, factors, reads, walk
+from ..program import Program
+
+BOUNDED = ("tanh", "sigmoid", "erf", "sin", "cos", "sign")
+
+
+def is_logsumexp(program: Program, name: str) -> bool:
+    """Whether a tensor is a logsumexp somewhere, or log(exp(a) + exp(b) + …) of such alone."""
+    return any(isinstance(b, Reduce) and b.op == "logsumexp" or isinstance(b, Op) and b.op == "log" and _adds(program, b.args[0])
+               for b in (d.body for d in program.definitions.get(name, ())))
+
+
+def _adds(program: Program, e: Expr) -> bool:
+    """Whether each term of a sum reads a logsumexp in which an infinity may stand."""
+    return all(any(r.tensor in program.unbounded and is_logsumexp(program, r.tensor) for r in reads(t)) for _, t in additive_terms(e))
+
+
+def may_be_masked(program: Program, e: Expr, seen: frozenset[str] = frozenset()) -> bool:
+    """Whether e may be −inf for finite weights: by an explicit inf, a log, or an input that is added; a product of inputs is none."""
+    if isinstance(e, Read):
+        if e.tensor in seen:
+            return False
+        definitions = program.definitions.get(e.tensor, ())
+        return not definitions or any(may_be_masked(program, d.body, seen | {e.tensor}) for d in definitions)
+    if e == INF or isinstance(e, Op) and e.op in ("log", "/", "**", "where"):
+        return not isinstance(e, Op) or e.op == "log" or any(may_be_masked(program, a, seen) for a in e.args)
+    if isinstance(e, Reduce):
+        inner = [f for f in factors(e.body) if reads(f)]
+        if e.op == "sum" and len(inner) > 1 and all(isinstance(f, Read) for f in inner):
+            return False
+        return may_be_masked(program, e.body, seen)
+    return isinstance(e, Op) and e.op not in BOUNDED and any(may_be_masked(program, a, seen) for a in e.args)
+
+
+def may_hold_infinity(program: Program, name: str, seen: frozenset[str] = frozenset()) -> bool:
+    """Whether −inf can reach this tensor: an explicit inf, a log, or an input somewhere behind it."""
+    if name in seen:
+        return False
+    for d in program.definitions.get(name, ()):
+        for node in walk(d.body):
+            if node == INF or isinstance(node, Op) and node.op == "log":
+                return True
+            if isinstance(node, Read) and may_hold_infinity(program, node.tensor, seen | {name}):
+                return True
+    return name not in program.definitions
