@@ -274,16 +274,17 @@ def backward(residuals, *, dY):
     windows.put(X)
     rows = np.zeros((N, C, wide, wide2), dtype)
     rows[:, :, :n_i, :n_j] = Y
-    total = np.zeros((N, C, wide, wide2), dtype)
+    counts = np.zeros((N, C, wide, wide2), np.min_scalar_type(n_u*n_v))
     for _, tap in windows.taps:
-        total += (tap == rows).astype(dtype)
-    Y_ties = total[:, :, :n_i, :n_j]                # (N, C, n_i, n_j)
+        counts += (tap == rows).view(np.uint8)
+    Y_ties = counts[:, :, :n_i, :n_j].astype(dtype)  # (N, C, n_i, n_j)
     # dX[n,c,a,b] = sum[u,v](where((p + a - u) % s == 0 and (p + b - v) % s == 0 and X[n,c,a,b] ==
     #     Y[n,c,(p+a-u)//s,(p+b-v)//s], dY[n,c,(p+a-u)//s,(p+b-v)//s]/Y_ties[n,c,(p+a-u)//s,(p+b-v)//s], 0))
     dX = np.zeros((N, C, H, W), dtype)
     places = _Taps((N, C), (H, W), ((-p, (n_u, 1), (n_i, s)), (-p, (n_v, 1), (n_j, s))), dtype)
+    np.divide(dY, Y_ties, out=Y_ties)
     rows2 = np.zeros((N, C, wide, wide2), dtype)
-    rows2[:, :, :n_i, :n_j] = dY/Y_ties
+    rows2[:, :, :n_i, :n_j] = Y_ties
     for (_, place), (_, tap2) in zip(places.taps, windows.taps):
         place += _only_where(tap2 == rows, rows2)
     places.get(dX)

@@ -2525,3 +2525,24 @@ def test_a_logarithm_and_the_minus_before_the_sum_need_none(loss: str, written: 
     assert written in body(text, "forward") and "type(-" not in body(text, "forward")
     d, rng = nd.derive(text), np.random.default_rng(0)
     assert_means(d, d.compile(), {"x": rng.normal(size=5), "t": rng.normal(size=5)}, rng)
+
+
+@pytest.mark.parametrize("summed, form", [
+    ("b", "_column_sums(x.reshape(B, H*T*D)).reshape(H, T, D)"), ("h", "_column_sums(x.reshape(B, H, T*D)).reshape(B, T, D)"),
+    ("t", "_column_sums(x)"), ("h,t", "_column_sums(x.reshape(B, H*T, D))"), ("b,h,t", "_column_sums(x.reshape(B*H*T, D))"),
+    ("b,t", "_column_sums(_column_sums(x.reshape(B, H*T*D)).reshape(H, T, D))"),
+    ("h,d", "_column_sums(_row_sums(x))"), ("d", "_row_sums(x)"),
+])
+@pytest.mark.parametrize("shape", [(3, 4, 5, 2), (1, 2, 1, 3), (2, 0, 3, 4), (2, 3, 4, 0)])
+def test_sums_along_any_axes_are_products_with_ones(summed: str, form: str, shape: tuple[int, ...]) -> None:
+    """As many axes as stand together at once, whichever they are; those that are the last are row sums."""
+    left = ",".join(i for i in "bhtd" if i not in summed)
+    d = nd.derive(f"x[B,H,T,D] -> y\ny[{left}] = sum[{summed}](x[b,h,t,d])")
+    assert f"y = {form}  " in d.numpy()
+    x = np.random.default_rng(0).normal(size=shape)
+    for given in (x, np.asfortranarray(x), x[::-1]):
+        y, residuals = d.compile().forward(x=given)
+        axes = tuple("bhtd".index(i) for i in summed.split(","))
+        np.testing.assert_allclose(y, given.sum(axes), rtol=1e-13, atol=1e-13)
+        dy = np.random.default_rng(1).normal(size=np.shape(y))
+        np.testing.assert_array_equal(d.compile().backward(residuals, dy=dy).dx, np.broadcast_to(np.expand_dims(dy, axes), shape))

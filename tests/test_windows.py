@@ -744,3 +744,24 @@ def test_a_sum_beside_what_is_read_at_a_quotient_is_computed_once() -> None:
     d, rng = nd.derive("a[K], int m -> y\ny[i,k] = a[k]*a[k//m] for i < K, k < K"), np.random.default_rng(0)
     for k, m in ((4, 2), (5, 3), (1, 1)):
         assert_means(d, d.compile(), {"a": rng.normal(size=k), "m": m}, rng)
+
+
+@pytest.mark.parametrize("size, named, kind", [
+    (3, False, "np.uint8)"), (17, False, "np.min_scalar_type(17*17)"), (17, True, "np.min_scalar_type("),
+])
+def test_ties_are_counted_in_bytes_or_in_as_many_as_it_takes(size: int, named: bool, kind: str) -> None:
+    """Where all of an image is the same, each entry has its share of every window that it is in, beside 3·3 or 17·17 others."""
+    kernel = "u < U, v < U" if named else f"u < {size}, v < {size}"
+    image = f"i < H - {size - 1}, j < W - {size - 1}"
+    d = nd.derive(f"X[N,H,W]{', int U' * named} -> Y\nY[n,i,j] = max[u,v](X[n,i+u,j+v]) for {image}, {kernel}")
+    assert kind in d.numpy()
+    inputs = {"X": np.zeros((2, 19, 20)), **({"U": size} if named else {})}
+    inputs["X"][1] = np.arange(380).reshape(19, 20)
+    module = d.compile()
+    Y, residuals = module.forward(**inputs)
+    dY = np.random.default_rng(0).normal(size=Y.shape)
+    expected = np.zeros((2, 19, 20))
+    for i, j in np.ndindex(*Y.shape[1:]):
+        expected[0, i : i + size, j : j + size] += dY[0, i, j]/size**2
+        expected[1, i + size - 1, j + size - 1] += dY[1, i, j]
+    np.testing.assert_allclose(module.backward(residuals, dY=dY).dX, expected, atol=1e-14)

@@ -28,7 +28,7 @@ from ..expr import (
 from ..integer import Int
 from . import by_tap, cost
 from .arrays import Array, Frame, Storage, expand, permute, tuple_text, view_of_windows
-from .by_tap import EMPTY, MERGE, EachPlace
+from .by_tap import EMPTY, MERGE, START, EachPlace
 from .fold import Fold
 from .form import ADD, call
 from .windows import is_plain_window, sliding, walked
@@ -47,7 +47,7 @@ def reduced(body: EachPlace, frame: Frame, e: Reduce) -> Array | None:
     if not _tiles(frame, e.body, kernel) and (tapped := by_tap.reduced(body, frame, e, kernel, outside)) is not None:
         return tapped
     rest = tuple(i for i in e.indices if i not in kernel)
-    total = _memory(body, frame, f"np.full({{shape}}, {EMPTY[e.op]}, {{dtype}})" if e.op != "sum" else "np.zeros({shape}, {dtype})", labels)
+    total = _memory(body, frame, START[e.op], labels)
     inner, term = _within(body, frame, e.body, kernel, outside)
     with _loop(body, frame, kernel):
         value = expand(body.value(inner, Reduce(e.op, rest, term) if rest else term), labels)

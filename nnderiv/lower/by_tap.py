@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any, Protocol
 
 from ..bounds import never_negative
 from ..expr import (
     COMPARISONS,
+    ONE,
     ZERO,
     Expr,
     IntValue,
@@ -43,6 +45,7 @@ from .form import ADD, Code, Operation, Term, call, function
 from .windows import is_plain_window, sliding
 
 PLAIN = ("*", "neg", "+", "where", "and", "or", "not", *COMPARISONS)  # harmless on what is of no use
+START = {"sum": "np.zeros({shape}, {dtype})", "max": "np.full({shape}, -np.inf, {dtype})", "min": "np.full({shape}, np.inf, {dtype})"}
 EMPTY = {"sum": "0", "max": "-np.inf", "min": "np.inf"}  # what a reduction of nothing is
 MERGE = {"sum": ADD, "max": function("np.maximum", 2), "min": function("np.minimum", 2)}
 
@@ -75,6 +78,7 @@ class EachPlace(Protocol):
     facts: Facts
 
     def value(self, frame: Frame, e: Expr) -> Array: ...
+    def condition(self, frame: Frame, e: Expr) -> Array: ...
     def inside(self, head: str, binds: str = "") -> AbstractContextManager[None]: ...
     def line(self, text: str, binds: str = "") -> None: ...
     def extent(self, size: Int) -> str: ...
@@ -242,10 +246,17 @@ class ByTap:
         with self.body.inside(head, taps[0][1]):
             write(self.wide)
 
-    def merge(self, operation: Operation, place: str, value: Array, frame: Frame) -> None:
+    def counts(self, kernel: Sequence[str]) -> Array:
+        """Memory for numbers of taps: for each window a byte, or as many as it takes."""
+        places = prod((self.frame.ranges[k].size for k in kernel), start=Int.of(1))
+        small = places.is_constant and places.constant < 256
+        kind = "np.uint8" if small else f"np.min_scalar_type({multiplied(map(self.frame.size, kernel))})"
+        return self.memory("counts", self.slide.labels, f"np.zeros({{shape}}, {kind})")
+
+    def merge(self, operation: Operation, place: str, value: Array, frame: Frame, real: bool = True) -> None:
         """place op= value."""
         labels = self.slide.labels
-        self.body.code.merge(place, operation, expand(value, labels).term, frame.shape(labels))
+        self.body.code.merge(place, operation, expand(value, labels).term, frame.shape(labels), real)
 
 
 def with_lead(slide: Slide, first: Collection[str]) -> Slide:
@@ -269,15 +280,23 @@ def reduced(body: EachPlace, frame: Frame, e: Reduce, kernel: Sequence[str], out
     work = ByTap(body, frame, with_lead(slide, beside_the_kernel(e.body, windows[0], slide)))
     taps, tap = work.taps("windows", windows[0], outside), body.fresh("tap")
     inside = work.widened(e.body, windows[0])
-    made = f"np.full({{shape}}, {EMPTY[e.op]}, {{dtype}})" if e.op != "sum" else "np.zeros({shape}, {dtype})"
-    total = work.memory("total", work.slide.labels, made)
+    is_count = e.op == "sum" and isinstance(inside, Op) and inside.op == "where" and inside.args[1:] == (ONE, ZERO)
+    counted = inside.args[0] if is_count and isinstance(inside, Op) else None
+    total = work.counts(kernel) if counted else work.memory("total", work.slide.labels, START[e.op])
 
     def write(wide: Frame) -> None:
         wide.views[windows[0].tensor, windows[0].subs] = Array(tap, work.slide.labels)
-        work.merge(MERGE[e.op], total.text, body.value(wide, inside), wide)
+        if counted is None:
+            work.merge(MERGE[e.op], total.text, body.value(wide, inside), wide)
+        else:
+            found = body.condition(wide, counted)
+            byte = wide.make(call("{0}.view(np.uint8)", 9), [found], found.labels, real=False)
+            work.merge(ADD, total.text, byte, wide, real=False)
 
     work.loop(names_beside(inside, windows[0]), [(f"{taps}.taps", tap)], write)
-    return permute(cut(total, frame, work.slide.image), frame.sort(work.slide.labels))
+    found = cut(total, frame, work.slide.image)
+    found = frame.make(call(f"{{0}}.astype({body.dtype})", 9), [found], found.labels) if counted else found
+    return permute(found, frame.sort(work.slide.labels))
 
 
 def is_equal_inside(frame: Frame, e: Expr, window: Read) -> Expr | None:

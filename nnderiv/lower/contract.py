@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
-from itertools import takewhile
+from itertools import dropwhile, takewhile
 
 from ..expr import (
     INF,
@@ -245,15 +245,11 @@ def _presum(frame: Frame, array: Array, indices: list[str]) -> Array:
         return array
     array = array.origin
     left = tuple(x for x in array.labels if x not in indices)
-    trailing = _run(reversed(array.labels), indices) if left else []
-    leading = _run(array.labels, indices) if left else []
-    if frame.rows and trailing:
-        rows = tuple(x for x in array.labels if x not in trailing)
-        result = frame.make(call("_row_sums({0})", 0), [_rows(frame, array, rows, array.labels[len(rows):])], rows)
-        return _presum(frame, permute(result, frame.sort(rows)), [i for i in indices if i not in trailing]) if rows != left \
-            else permute(result, frame.sort(left))
-    if frame.rows and len(leading) == len(array.labels) - len(left):
-        return permute(_column_sums(frame, array, leading, left), frame.sort(left))
+    trailing = _run(reversed(array.labels), indices)
+    if frame.rows and left:
+        done = trailing or _run(dropwhile(lambda x: x not in indices, array.labels), indices)
+        result = _row_sums(frame, array, len(done)) if trailing else _column_sums(frame, array, done)
+        return _presum(frame, permute(result, frame.sort(result.labels)), [i for i in indices if i not in done])
     axes = [k for k, x in enumerate(array.labels) if x in indices]
     shown = str(axes[0]) if len(axes) == 1 else f"({', '.join(map(str, axes))})"
     result = frame.make(call(f"{{0}}.sum({shown if left else ''})", 9), [array], left)
@@ -265,15 +261,22 @@ def _run(labels: Iterable[str], indices: list[str]) -> list[str]:
     return list(takewhile(lambda x: x in indices, labels))
 
 
-def _column_sums(frame: Frame, array: Array, leading: list[str], left: tuple[str, ...]) -> Array:
-    """Σ over the leading axes, merged into one, as the others are."""
-    matrix = array
-    if len(leading) > 1 or len(left) > 1:
-        sizes = [multiplied(frame.size(x) for x in g) for g in (leading, left)]
-        matrix = Array(flattened(frame, array, [], [leading, list(left)], sizes), array.labels)
-    result = frame.make(call("_column_sums({0})", 0), [matrix], left)
-    if len(left) > 1:
-        result = frame.make(call(f"{{0}}.reshape({', '.join(map(frame.size, left))})", 9, owns=False), [result], left)
+def _row_sums(frame: Frame, array: Array, count: int) -> Array:
+    """Σ over so many of the last axes."""
+    rows = array.labels[:-count]
+    return frame.make(call("_row_sums({0})", 0), [_rows(frame, array, rows, array.labels[len(rows):])], rows)
+
+
+def _column_sums(frame: Frame, array: Array, axes: list[str]) -> Array:
+    """Σ over axes that stand together, merged into one, as those behind them are."""
+    first = array.labels.index(axes[0])
+    before, behind = array.labels[:first], array.labels[first + len(axes):]
+    if len(axes) > 1 or len(behind) > 1:
+        sizes = [*map(frame.size, before), *(multiplied(map(frame.size, g)) for g in (axes, behind))]
+        array = Array(flattened(frame, array, list(before), [axes, list(behind)], sizes), array.labels)
+    result = frame.make(call("_column_sums({0})", 0), [array], (*before, *behind))
+    if len(behind) > 1:
+        result = frame.make(call(f"{{0}}.reshape({', '.join(map(frame.size, result.labels))})", 9, owns=False), [result], result.labels)
     return result
 
 

@@ -264,9 +264,9 @@ class Code:
         """place = operation(operands): what they give goes to a place in memory that exists."""
         self.items.append(Statement(place, operation, tuple(operands), shape, True, self.note, is_place=True))
 
-    def merge(self, place: str, operation: Operation, value: Term, shape: tuple[Int, ...]) -> None:
+    def merge(self, place: str, operation: Operation, value: Term, shape: tuple[Int, ...], real: bool = True) -> None:
         """place = operation(place, value), there: place += value."""
-        self.items.append(Statement(place, operation, (Term(place), value), shape, True, self.note, out=place, is_place=True))
+        self.items.append(Statement(place, operation, (Term(place), value), shape, real, self.note, out=place, is_place=True))
 
     def line(self, text: str, binds: str = "") -> None:
         self.items.append(Line(text, self.note, binds))
