@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 
 
 def derive(program: Program | str, wrt: Sequence[str] | None = None) -> Derivation:
-    """The gradients of a program (or of its text) with respect to its real inputs, or to those that `wrt` names.
+    """dA[a] = Σ dY[i] · ∂e/∂A[α(i, r)] over all i and r with α(i, r) = a, for each Y[i] = Σ_r e(i, r) that reads A[α(i, r)].
 
+    The gradients of a program (or of its text) with respect to its real inputs, or to those that `wrt` names; each has the shape of its
+    input. dY, the seed, is an input of the gradient program, but for a scalar that is the only output, where it is 1.
     Raises `NotationError` for a text that does not parse, `DerivationError` for a gradient that cannot be had.
 
     >>> print(derive("X[N,I], W[I,O] -> Y\\n Y[n,o] = sum[i](X[n,i]*W[i,o])")["W"])

@@ -103,7 +103,7 @@ class Origin:
 
 
 def differentiate(program: Program, wrt: Sequence[str] | None = None) -> Gradients:
-    """The gradients of a program with respect to real inputs (all of them unless `wrt` names some).
+    """dA[a] = Σ dY[i] · ∂e/∂A[α(i, r)] over all i and r with α(i, r) = a, for the real inputs A, or for those that `wrt` names.
 
     Each output that is not the only, scalar one gets a seed, an input "d" + its name; each gradient is named likewise. A name
     that is taken in the interface is followed by a number.

@@ -30,7 +30,7 @@ MAX_NESTED = 20  # elements under evaluation at once; deeper demands are put off
 
 
 def evaluate(program: Program | str, inputs: Mapping[str, Any], outputs: Sequence[str] | None = None) -> dict[str, Any]:
-    """Every output by name, as nested lists (a number for a scalar), computed from the definition alone.
+    """Y[i] = Σ_r e(i, r), element by element, from the definition alone: every output by name, as nested lists, or a number for a scalar.
 
     inputs: name -> nested lists, an array, or a number. outputs: names of tensors, outputs and intermediates alike.
     Raises `EvaluationError` for inputs that do not fit, or sizes that are 0 and divided by, `DefinitionError` for an element that
