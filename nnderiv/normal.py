@@ -30,6 +30,7 @@ from .expr import (
     additive_terms,
     bound_indices,
     conjunction,
+    conjuncts,
     factors,
     free_symbols,
     has_reduction,
@@ -202,12 +203,13 @@ class _Normaliser:
         return Op("where", (test, *(self.guard(x, c) for x, c in zip(e.args[1:], (test, negation(test)), strict=True))))
 
     def guard(self, e: Expr, condition: Expr) -> Expr:
-        """An expression whose reductions, where their terms may be infinite, run under a condition."""
+        """An expression whose reductions, where their terms may be infinite, run under what a condition says of their own indices."""
         if not isinstance(e, Reduce):
             return map_children(partial(self.guard, condition=condition), e)
-        if e.op in NORMALISERS or self.is_tame(e.body, overflows=False):
+        own = [c for c in conjuncts(condition) if free_symbols(c) & self.equation.ranges.keys() <= free_symbols(e)]
+        if not own or e.op in NORMALISERS or self.is_tame(e.body, overflows=False):
             return e
-        return Reduce(e.op, e.indices, where(condition, e.body, ZERO if e.op == "mean" else nothing(e.op)))
+        return Reduce(e.op, e.indices, where(conjunction(own), e.body, ZERO if e.op == "mean" else nothing(e.op)))
 
     def apart(self, e: Expr) -> Expr:
         """A linear combination in a choice, where(c, b/a + Σ …, 0): a name holds for all places, so it holds what is finite at all; b/a
@@ -227,9 +229,10 @@ class _Normaliser:
         return signed([*([(1, self.scalar(signed(whole), chosen=True))] if whole else []), *found])
 
     def is_tame(self, e: Expr, overflows: bool = True) -> bool:
-        """Whether what is finite makes e finite, and its slopes; with `overflows`, no exponential is. A reduction has its own name."""
+        """Whether what is finite makes e finite, and its slopes; with `overflows`, an exponential and what −∞ masks are not. A reduction
+        has its own name."""
         if not isinstance(e, Op):
-            return e != INF
+            return e != INF or not overflows
         power = e.op == "sqrt" or e.op == "**" and not (isinstance(e.args[1], Num) and e.args[1].value >= 1)
         risky = e.op == "exp" and overflows or any(map(reads, e.args[:1] if power else poles(e)))
         return not risky and is_regular(e, self.equation.ranges, self.positive) and all(self.is_tame(x, overflows) for x in e.args)

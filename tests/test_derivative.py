@@ -319,3 +319,8 @@ def test_what_is_infinite_beside_a_sum_counts_only_where_it_is_chosen(e: str, y:
 ])
 def test_a_quotient_of_places_beside_a_sum_counts_only_where_it_is_chosen(e: str) -> None:
     assert nd.derive(f"A[N,N] -> C\nC[i,j] = where(i == j, A[i,i]/N, where(j < i, {e}, 0))").check(seed=0).ok
+
+
+def test_a_condition_on_further_indices_does_not_make_a_sum_larger() -> None:
+    d = nd.derive("x[N,M], s[M], int c[N] -> L\nL = sum[n,p](where(c[p] == c[n] and n < N - 1, sum[m](x[n,m]/s[m]), 0)**2)")
+    assert "L_sum[n] = sum[m](where(n < N - 1, x[n,m]/s[m], 0))" in str(d.backward)
