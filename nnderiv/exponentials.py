@@ -7,6 +7,7 @@
     exp(a) / Σ_j exp(x_j)               exp(a − logsumexp_j(x_j))
     exp(a − m) / Σ_j exp(x_j − m)       exp(a) / Σ_j exp(x_j), as what is subtracted from all is subtracted by us
     Σ_k exp(x_k) v_k / Σ_j exp(x_j)     Σ_k softmax_k(x_k) v_k
+      where k, j lie in one segment     Σ_k exp(x_k − logsumexp_j(x_j)) v_k
     min(exp(a) − 1, 0)                  exp(min(a, 0)) − 1: see `saturation`
     a/b, aʳ, √a                         exp(log a − log b), exp(r log a), exp(log a / 2), by parts, where they may be too
 
@@ -33,10 +34,13 @@ from .expr import (
     additive_terms,
     bound_indices,
     complement,
+    conjunction,
     factors,
     free_symbols,
+    guarded_factors,
     has_normaliser,
     has_reduction,
+    ints,
     is_reciprocal,
     map_children,
     neg,
@@ -282,8 +286,20 @@ class Exponentials:
             for k, f in enumerate(parts):
                 if (share := self.share(f, total, (*kept, *e.indices))) is not None:
                     return Reduce("sum", e.indices, product([*parts[:k], share, *parts[k + 1 :]]))
-            inner = self.together(parts, total, (*kept, *e.indices))
+            inner = self.together(parts, total, (*kept, *e.indices)) or self.at_its_place(e.body, total, (*kept, *e.indices))
             return None if inner is None else Reduce("sum", e.indices, inner)
+        return None
+
+    def at_its_place(self, e: Expr, total: Expr, kept: tuple[str, ...]) -> Expr | None:
+        """where(to[n] = k, exp(a − total[k])·b, 0) for where(to[n] = k, exp(a)·b, 0)/exp(total[k]): no table of all n and k is needed."""
+        conditions, parts = guarded_factors(e)
+        if not any(isinstance(c, Op) and c.op == "==" and any(v.elements() for v in ints(c)) for c in conditions):
+            return None
+        condition, whole = conjunction(conditions), self.written_out(total, kept)
+        for k, f in enumerate(parts):
+            a = exponent(self.opened(f))
+            if a is not None and self.softmax(where(condition, a, neg(INF)), whole, kept) is not None:
+                return where(condition, product([*parts[:k], Op("exp", (a - total,)), *parts[k + 1:]]), ZERO)
         return None
 
     def without_shift(self, a: Expr, total: Expr) -> tuple[Expr, Expr] | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import nnderiv as nd
 from nnderiv import laws_of_sums
@@ -278,3 +279,48 @@ def test_a_share_goes_by_its_name_wherever_the_score_is_read(program: str, gradi
     d = nd.derive(program)
     assert gradient in str(d.backward), d.backward
     assert d.check(seed=0).ok
+
+
+CHOSEN = {
+    "b[i]/m[i] + sum[k](A[i,k]*b[k])": lambda m, A, b: b/m + A @ b,
+    "log(m[i])*b[i] + 2*sum[k](A[i,k]*b[k])": lambda m, A, b: m.log()*b + 2*(A @ b),
+    "tanh(b[i]/m[i] - mean[k](A[i,k]*b[k]))": lambda m, A, b: (b/m - A @ b/len(b)).tanh(),
+    "(sum[k](A[i,k])/m[i] + b[i])**2": lambda m, A, b: (A.sum(1)/m + b)**2,
+    "sum[k](A[i,k]*b[k]/m[i])": lambda m, A, b: A @ b/m,
+    "b[i]*sum[k](A[i,k]*sqrt(m[i] + b[k]**2)) + b[i]": lambda m, A, b: b*(A*(m[:, None] + b**2).sqrt()).sum(1) + b,
+    "mean[k](A[i,k]*log(m[i])) + b[i]": lambda m, A, b: A.mean(1)*m.log() + b,
+    "max[k](A[i,k]*b[k]/m[i])": lambda m, A, b: (A*b/m[:, None]).amax(1),
+    "logsumexp[k](A[i,k]*b[k]/m[i])": lambda m, A, b: (A*b/m[:, None]).logsumexp(1),
+}
+
+
+@pytest.mark.parametrize("e", CHOSEN)
+@pytest.mark.parametrize("y", ["where(m[i] > 0, {}, 3)", "where(not m[i] > 0, 3, {})", "where(m[i] > 0, where(i < N, {}, 1), 3)"])
+def test_what_is_infinite_beside_a_sum_counts_only_where_it_is_chosen(e: str, y: str) -> None:
+    d, rng = nd.derive(f"m[N], A[N,N], b[N] -> y\ny[i] = {y.format(e)}"), np.random.default_rng(0)
+    m, A, b, dy = np.array([0, 2, -5, 0.5]), *(rng.normal(size=s) for s in ((4, 4), 4, 4))
+    on = torch.tensor(m > 0)
+    leaves = [torch.tensor(x, requires_grad=True) for x in (m, A, b)]
+    wanted = torch.full((4,), 3.0, dtype=torch.float64)
+    wanted[on] = CHOSEN[e](torch.where(on, leaves[0], 1), *leaves[1:])[on]
+    wanted.backward(torch.tensor(dy))
+    arrays = {"m": m, "A": A, "b": b}
+    given = {name: x.tolist() for name, x in arrays.items()}
+    found = nd.evaluate(d.backward, {**given, "dy": dy.tolist()})
+    y, residuals = d.compile().forward(**arrays)
+    np.testing.assert_allclose(y, wanted.detach(), rtol=1e-12)
+    for name, g, leaf in zip(("dm", "dA", "db"), d.compile().backward(residuals, dy=dy), leaves, strict=True):
+        np.testing.assert_allclose(g, leaf.grad, rtol=1e-10, atol=1e-14, err_msg=name)
+        np.testing.assert_allclose(np.array(found[name], float), leaf.grad, rtol=1e-10, atol=1e-14, err_msg=name)
+
+
+@pytest.mark.parametrize("e", [
+    "A[i,j]*C[j,j]/(i-j) + sum[k](where(k < j, C[i,k]*C[j,k], 0))", "sum[k](A[i,k]*A[k,j])/(i-j)", "sum[k](A[i,k]*A[k,j]/(i-j))",
+])
+def test_a_quotient_of_places_beside_a_sum_counts_only_where_it_is_chosen(e: str) -> None:
+    assert nd.derive(f"A[N,N] -> C\nC[i,j] = where(i == j, A[i,i]/N, where(j < i, {e}, 0))").check(seed=0).ok
+
+
+def test_a_condition_on_further_indices_does_not_make_a_sum_larger() -> None:
+    d = nd.derive("x[N,M], s[M], int c[N] -> L\nL = sum[n,p](where(c[p] == c[n] and n < N - 1, sum[m](x[n,m]/s[m]), 0)**2)")
+    assert "L_sum[n] = sum[m](where(n < N - 1, x[n,m]/s[m], 0))" in str(d.backward)

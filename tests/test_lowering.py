@@ -1930,6 +1930,17 @@ def test_a_look_up_has_one_name_whatever_stands_first(z: str, without: tuple[str
     assert_means(d, d.compile(without=without), {"R": R, "x": x, "r": r}, rng)
 
 
+@pytest.mark.parametrize("L", ["sum[n](a[n]*R[r[n]] + b[n]*R[r[n]])", "sum[n](a[n]*R[r[n]] + b[n] + cos(R[r[n]]))", "a[0]*R[r[0]]*b[0]"])
+def test_gradients_that_are_look_ups_are_arrays_of_their_own(L: str) -> None:
+    d, rng = nd.derive(f"a[N], b[N], R[M], int r[N] -> L\nL = {L}"), np.random.default_rng(0)
+    arrays = {"a": rng.normal(size=4), "b": rng.normal(size=4), "R": rng.normal(size=3), "r": np.array([2, 0, 0, 1])}
+    assert_means(d, d.compile(), arrays, rng)
+    _, residuals = d.compile().forward(**arrays)
+    first, again = (d.compile().backward(residuals) for _ in range(2))
+    assert not any(np.shares_memory(g, x) for g in first for x in (*again, *residuals) if isinstance(x, np.ndarray))
+    assert not np.shares_memory(first.da, first.db)
+
+
 def test_what_is_infinite_where_a_row_does_not_count_is_left_out() -> None:
     d = nd.derive("E[V,D], int h[N], int t[N] -> s\ns[n] = sqrt(sum[d]((E[h[n],d] - E[t[n],d] + 1)**2))")
     E, h, t = np.random.default_rng(0).normal(size=(4, 3)), np.array([1, 9, 3]), np.array([0, 2, 2])

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from mpmath import mp
 
 import nnderiv as nd
@@ -531,3 +532,28 @@ def test_a_quotient_of_exponentials_is_that_of_a_difference() -> None:
     assert "exp(x[n,k] - m[n])" in str(d.backward)
     y, _ = d.compile().forward(x=np.array([[1000, 999.0]]), m=np.array([1000.0]))
     np.testing.assert_allclose(y, np.exp(-1))
+
+
+@pytest.mark.parametrize("y", [
+    "sum[e](where(t[e] == n, exp(z[e])*H[s[e],d], 0))/sum[e](where(t[e] == n, exp(z[e]), 0))",
+    "sum[e](where(t[e] == n, 2*H[s[e],d]*exp(z[e]), 0))/w[n]/2\nw[n] = sum[e](where(t[e] == n, exp(z[e]), 0)) for n < N",
+    "sum[e](where(t[e] == n, exp(z[e])/w[t[e]]*H[s[e],d], 0))\nw[n] = sum[e](where(t[e] == n, exp(z[e]), 0)) for n < N",
+])
+def test_shares_within_segments_neither_overflow_nor_need_a_table(y: str) -> None:
+    first, *rest = y.split("\n")
+    d = nd.derive("\n".join(["z[E], H[N,D], int s[E], int t[E] -> y", f"y[n,d] = {first} for n < N", *rest]))
+    assert "arange(E)" not in d.numpy() and "arange(N)" not in d.numpy()
+    rng = np.random.default_rng(0)
+    z, H = rng.choice([1e4, -1e4, 9999, 0, 3, 2], 20).astype(np.float32), rng.normal(size=(5, 3)).astype(np.float32)
+    s, t, dy = rng.integers(5, size=20), np.r_[np.arange(5), rng.integers(-1, 6, size=15)], rng.normal(size=(5, 3)).astype(np.float32)
+    leaves = [torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in (z, H)]
+    wanted = torch.stack([torch.softmax(leaves[0][t == n], 0) @ leaves[1][s[t == n]] for n in range(5)])
+    wanted.backward(torch.tensor(dy, dtype=torch.float64))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found, residuals = d.compile().forward(z=z, H=H, s=s, t=t)
+        gradients = d.compile().backward(residuals, dy=dy)
+    np.testing.assert_allclose(found, wanted.detach(), rtol=1e-3, atol=1e-3)
+    for g, leaf in zip(gradients, leaves, strict=True):
+        np.testing.assert_allclose(g, leaf.grad, rtol=1e-3, atol=2e-3)
+    assert d.check(seed=0).ok

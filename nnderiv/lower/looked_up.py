@@ -3,7 +3,8 @@
     y[n,d] = cos(R[r[n],d]),   a[n,d] = R[r[n],d],   dR[m,d] = −Σ_n where(r[n] = m, dy[n,d] sin(a[n,d]), 0)
                                                                         y[n,d] = cos(a[n,d]), and a is a tensor of the forward pass
 
-A gradient needs by a name of its own what it looks up beside the place to which it adds. Two such names for one look-up are one.
+A gradient needs by a name of its own what it looks up beside the place to which it adds. Two such names for one look-up are one, but
+for those of outputs: each is an array of its own.
 Forward reads it by that name wherever no reduction leaves out positions by the look-up itself: elsewhere both are 0 outside.
 """
 
@@ -37,7 +38,7 @@ def looked_up(forward: Program, backward: Program) -> tuple[Program, Program]:
     names: dict[tuple[Read, tuple[Range, ...]], Equation] = {}
     same: dict[str, str] = {}
     for e in own:
-        if (found := _named(backward, e)) is not None:
+        if e.tensor not in backward.outputs and (found := _named(backward, e)) is not None:
             first = names.setdefault(found.key, e)
             if first is e or _order(first) == _order(e):  # of two with other axes first, one is the other, transposed
                 same[e.tensor] = first.tensor

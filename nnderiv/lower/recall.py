@@ -15,6 +15,7 @@ from fractions import Fraction
 from itertools import combinations
 
 from ..bounds import never_negative
+from ..conditions import equalities
 from ..expr import (
     ONE,
     Expr,
@@ -25,6 +26,7 @@ from ..expr import (
     Reduce,
     all_reads,
     children,
+    conjuncts,
     factors,
     free_symbols,
     has_reduction,
@@ -102,8 +104,15 @@ def _calls(e: Equation, node: Expr) -> Iterator[Call]:
     if isinstance(node, Op) and node.op == "where" and not all_reads(node.args[0]):
         return
     yield from _of(e, node)
+    places = _looked_up(e, node)
     for child in _children(node):
-        yield from _calls(e, child)
+        yield from (call for call in _calls(e, child) if not places or not {s.name for s in call.at} & places)
+
+
+def _looked_up(e: Equation, node: Expr) -> set[str]:
+    """The indices that are one place for each of the others under a condition, k in where(t[n] = k, …): no table has all n and k."""
+    asked = conjuncts(node.args[0]) if isinstance(node, Op) and node.op == "where" else []
+    return {str(a.name) for c in asked for a, b in equalities(c) if a.name in e.ranges and b.elements()}
 
 
 def _children(node: Expr) -> tuple[Expr, ...]:
