@@ -83,6 +83,7 @@ LATE = "x[N] -> y\ny[i] = where(i > 2, sqrt(sum[k](where(k < 3, y[k], 0))), x[i]
 TURNED_ROWS = """R[M,D], x[N,D], int r[N] -> y, z
 y[n,d] = x[n,d]*cos(R[r[n],d])
 z[n,d] = x[n,d]*R[r[n],d]"""
+RANKS = "s[N], t[N] -> L\nL = sum[i,j](where(t[i] > t[j], softplus(s[j] - s[i]), 0))"
 DENSE = "X[N,I], W[I,O], b[O] -> Y\nY[n,o] = tanh(sum[i](X[n,i]*W[i,o]) + b[o])"
 
 
@@ -156,6 +157,8 @@ CASES: dict[str, tuple[str, str, str]] = {
     "digits": ("x[N,4*C,H] -> y\ny[n,c,i] = x[n,4*c+i%4,i//4] for c < C, i < 4*H", "forward", ".copy().reshape(N, C, 4*H)"),
     "squares": ("x[N] -> y\ny[n] = x[n]**7", "forward", "y = (x**2*x)**2"),
     "front": (CHAIN, "forward", "_logsumexp(A[:, None] + a[:, t - 1].T[..., None], 0)"),
+    "differences": ("x[N,D], c[M,D] -> y\ny[n,k] = sum[d]((x[n,d] - c[k,d])**2)", "forward", "y = _square_distances(x[:, None], c)"),
+    "mirror": (RANKS, "backward", "ds = _row_sums(ds_of) - _column_sums(ds_of)"),
 }
 
 
