@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from running import assert_means
 
 import nnderiv as nd
 from nnderiv.lower.mirror import mirror
 from nnderiv.lower.passes import FORMS, PASSES
 from nnderiv.lower.runtime import needed
-from running import assert_means
 
 DISTANCES = "x[N,D], c[M,D], w[M] -> y\nr[n,k] = sum[d]((x[n,d] - c[k,d])**2)\ny[n] = sum[k](w[k]*exp(-r[n,k]))"
 TEXTS = {
