@@ -827,7 +827,7 @@ RECURRENCES = {  # program -> whether all that it computes is finite where its i
 def test_a_recurrence_is_finite_if_each_step_is(text: str) -> None:
     program = nd.parse(text)
     for first in sorted({e.tensor for e in program.equations}):
-        facts = Facts(program.definitions, program.sizes, program.kinds)
+        facts = Facts(program.definitions, program)
         assert facts.tensor_is_finite(first) == facts.tensor_is_finite("y") == RECURRENCES[text]
 
 
@@ -837,9 +837,50 @@ UNDER_ROOTS = ("x[n]**4", "z[n]*(z[n] + N)", "abs(x[n])*relu(x[n])", "-(x[n]**2)
 @pytest.mark.parametrize("under", UNDER_ROOTS)
 def test_a_root_is_finite_if_what_is_under_it_is_never_negative(under: str) -> None:
     program = nd.parse(f"x[N] -> y\nz[n] = x[n]**2\ny[n] = sqrt({under})")
-    facts = Facts(program.definitions, program.sizes, program.kinds)
+    facts = Facts(program.definitions, program)
     values = [nd.evaluate(program, {"x": [x]})["y"][0] for x in (-2.0, -0.5, 0.0, 0.5, 2.0)]
     assert facts.tensor_is_finite("y") == all(isinstance(v, float) and math.isfinite(v) or v == 0 for v in values)
+
+
+GIVEN = {  # a fact -> whether 1/sqrt(x² + a) and sqrt(x² + a) are finite for all inputs of which it is true
+    "a[n] > 0": (True, True),
+    "0 < a[n]": (True, True),
+    "a[n] > 0 and a[n] < 1": (True, True),
+    "a[n] >= 0.5": (True, True),
+    "a[n] >= 0": (False, True),
+    "a[n] == 2": (True, True),
+    "a[n] > -1": (False, False),
+    "a[n] < 1": (False, False),
+    "a[n] != 0": (False, False),
+    "a[0] > 0": (False, False),
+    "a[n]*a[n] > 0": (False, False),
+    "x[n] > 0": (False, False),
+}
+
+
+@pytest.mark.parametrize("fact", GIVEN)
+def test_what_is_given_of_all_entries_of_an_input_counts(fact: str) -> None:
+    program = nd.parse(f"x[N], a[N] -> y, z\ny[n] = 1/sqrt(x[n]**2 + a[n])\nz[n] = sqrt(x[n]**2 + a[n])\ngiven {fact}")
+    facts = Facts(program.definitions, program)
+    assert (facts.tensor_is_finite("y"), facts.tensor_is_finite("z")) == GIVEN[fact]
+    outside = nd.parse(f"x[N], a[N] -> y, z\ny[n] = 1/sqrt(x[n]**2 + a[n+1])\nz[n] = a[n+1]/(1 + a[n+1]) for n < N\ngiven {fact}")
+    facts = Facts(outside.definitions, outside)  # there it is 0
+    assert (facts.tensor_is_finite("y"), facts.tensor_is_finite("z")) == (False, GIVEN[fact][1])
+    diagonal = nd.parse("B[N,N] -> y\ny[i,j] = sqrt(B[i,j])\ngiven B[n,n] > 0")
+    assert not Facts(diagonal.definitions, diagonal).tensor_is_finite("y")
+
+
+def test_what_is_scaled_by_what_is_given_to_be_positive_is_masked_once() -> None:
+    text = """
+        X[N,D], V[N,D], eps -> Y
+        R[i,d] = X[i,d]/sqrt(mean[k](X[i,k]**2) + eps)
+        A[i,j] = softmax[j](where(j <= i, sum[d](R[i,d]*R[j,d]), -inf))
+        Y[i,d] = sum[j](A[i,j]*V[j,d]*R[j,d])"""
+    given = f"{text}\ngiven eps > 0"
+    assert "_masked(" in body(text, "backward") and "_masked(" not in body(given, "backward")
+    rng, d = np.random.default_rng(0), nd.derive(given)
+    assert_means(d, d.compile(), {"X": rng.normal(size=(4, 3)), "V": rng.normal(size=(4, 3)), "eps": 0.1}, rng)
+    assert d.check(seed=0).ok
 
 
 def test_the_steps_of_a_recurrence_stay_a_loop_when_their_number_is_known() -> None:

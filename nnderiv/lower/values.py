@@ -77,7 +77,7 @@ class Values(Writer):
         super().__init__(program, storage, dtype, without, threads)
         self.as_written = False  # products are to be computed in the order in which they stand
         self.ratios: frozenset[Expr] = frozenset()  # exponentials in 1 + exp(b − a), a quotient of exponentials
-        self.facts = Facts(program.definitions, program.sizes, program.kinds)
+        self.facts = Facts(program.definitions, program)
 
     # -- expressions ---------------------------------------------------------------------------------------------------
     def value(self, frame: Frame, e: Expr) -> Array:
