@@ -156,7 +156,8 @@ CASES: dict[str, tuple[str, str, str]] = {
     "wrapped": ("x[N,C,H], K[O,C,3] -> y\ny[n,o,i] = sum[c,u](K[o,c,u]*x[n,c,(i+u-1)%H]) for i < H", "forward", "_around(x, 2, -1, H + 2)"),
     "digits": ("x[N,4*C,H] -> y\ny[n,c,i] = x[n,4*c+i%4,i//4] for c < C, i < 4*H", "forward", ".copy().reshape(N, C, 4*H)"),
     "squares": ("x[N] -> y\ny[n] = x[n]**7", "forward", "y = (x**2*x)**2"),
-    "front": (CHAIN, "forward", "_logsumexp(A[:, None] + a[:, t - 1].T[..., None], 0)"),
+    "front": ("A[K,K], x[N,K] -> y\ny[n,k] = max[j](A[j,k] + x[n,j])", "forward", "(A[:, None] + x.T[..., None]).max(0, initial"),
+    "log_products": (CHAIN, "forward", "_log_product(a[:, t - 1], A)"),
     "differences": ("x[N,D], c[M,D] -> y\ny[n,k] = sum[d]((x[n,d] - c[k,d])**2)", "forward", "y = _square_distances(x[:, None], c)"),
     "mirror": (RANKS, "backward", "ds = _row_sums(ds_of) - _column_sums(ds_of)"),
 }

@@ -75,7 +75,8 @@ class Frame:
     rows: bool = True  # whether sums of products, entry by entry, do without the products in memory
     rolls: bool = True  # whether what is read all around is rolled,
     digits: bool = True  # and what is read at the digits of an index is a view with an axis for each;
-    differences: bool = True  # and sums of differences do without all of these in memory
+    differences: bool = True  # and sums of differences do without all of these in memory,
+    log_products: bool = True  # and sums of exponentials whose logarithm is asked for without these
 
     dtype: str = "dtype"
 

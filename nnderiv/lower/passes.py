@@ -72,6 +72,7 @@ Before them, what the emitter may choose, each with its switch too:
     squares    a whole power of an array is a product of squares
     buffers    where rows or columns are repeated over many entries, NumPy joins rows in buffers that stay in cache
     front      in max_j (A[j,k] + x[n,j]) what is reduced stands first, so that rows are long
+    log_products   log Σ_k exp(x[i,k] + y[k,j]) is the logarithm of a product of matrices
     differences   Σ_k (x[i,k] − y[j,k])² goes place by place along a short k, for all i and j at once
 
 `d.numpy(without=("in_place",))` and `d.compile(without=…)` leave passes out; the results stay the same.
@@ -159,7 +160,7 @@ PASSES = tuple(name for name in ("narrow", *BOTH, *EQUATIONS, "accumulate", *STA
 
 
 FORMS = ("by_diagonal", "by_image", "by_place", "by_part", "rows", "spots", "indicator", "few", "clip", "rolls", "digits", "squares",
-         "buffers", "front", "differences")
+         "buffers", "front", "differences", "log_products")
 
 
 def checked(without: Collection[str]) -> frozenset[str]:

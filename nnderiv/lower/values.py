@@ -49,6 +49,7 @@ from .facts import Facts
 from .fold import Fold, side_by_side
 from .form import ADD, DIVIDE, MULTIPLY, NEGATIVE, POWER, SQUARE, SUBTRACT, Operation, call, function
 from .limits import clip, limits
+from .log_products import logarithm, shares
 from .quotients import exponents
 from .slopes import Choice
 from .writer import Writer
@@ -514,10 +515,16 @@ class Values(Writer):
             for f in sorted([*outer, *scale], key=is_reciprocal):
                 walk_windows = times(frame, walk_windows, f, lambda x: self.value(frame, x))
             return walk_windows
+        if e.op == "sum" and (found := shares(frame, self.value, e, self.is_lse)) is not None:
+            for f in sorted(scale, key=is_reciprocal):
+                found = times(frame, found, f, lambda x: self.value(frame, x))
+            return found
         if e.op == "sum":
             finite = all(map(self.facts.is_finite, guarded_factors(e.body)[1]))
             return sum_of_products(
                 frame, e.body, e.indices, self.value, lambda c, a: self.only_where(frame, c, a, finite), scale)
+        if e.op == "logsumexp" and (found := logarithm(frame, self.value, e)) is not None:
+            return found
         edge = EMPTY["min" if e.op == "min" else "max"]
         if isinstance(e.body, Read) and not any(s.elements() for s in e.body.subs) and self.may_leave(frame, e.body):
             body = read(frame, e.body.tensor, e.body.subs, edge)
