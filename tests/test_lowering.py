@@ -871,6 +871,14 @@ def test_what_is_given_of_all_entries_of_an_input_counts(fact: str) -> None:
     assert not Facts(diagonal.definitions, diagonal).tensor_is_finite("y")
 
 
+@pytest.mark.parametrize("first", "vyz")
+def test_what_is_above_0_if_a_recurrence_is_finite_is_so_only_if_it_is(first: str) -> None:
+    for step, finite in (("log(x[t])/v[t]", False), ("tanh(x[t])/v[t]", True)):
+        program = nd.parse(f"x[T] -> z\nv[t] = y[t-1]**2 + 1\ny[t] = {step}\nz[t] = x[t]/v[t]")
+        facts = Facts(program.definitions, program)
+        assert facts.tensor_is_finite(first) == facts.tensor_is_finite("z") == finite
+
+
 def test_what_is_scaled_by_what_is_given_to_be_positive_is_masked_once() -> None:
     text = """
         X[N,D], V[N,D], eps -> Y

@@ -42,6 +42,7 @@ class Facts:
         signs = dict(_given(program))
         self.axes = {i.name: program.dims[i.name] for i in program.inputs}
         self.positive = {name: True for name, strictly in signs.items() if strictly}
+        self.by_definition = True
         self.zero: dict[str, set[Expr]] = {}
         self.finite: dict[str, bool] = {}
         self.at_least_0: dict[str, bool] = dict.fromkeys(signs, True)
@@ -111,7 +112,7 @@ class Facts:
     def is_positive(self, e: Expr, ranges: Ranges = NOWHERE) -> bool:
         """Sums of what is at least 0 and of sizes and numbers, products, powers and roots; an empty array has no entries to be wrong."""
         if isinstance(e, Read):
-            return self._is_inside(e, ranges) and self._settled(e.tensor, self.positive, self._is_above_0)
+            return bool(ranges.keys() or not e.subs) and self._is_inside(e, ranges) and self._is_above_0(e.tensor)
         if isinstance(e, Op) and e.op == "+":
             return all(self.is_at_least_0(x, ranges) for x in e.args) and any(self.is_positive(x, ranges) for x in e.args)
         if isinstance(e, Op) and e.op in ("*", "sqrt"):
@@ -138,8 +139,13 @@ class Facts:
         return bool(definition) and all(self.is_at_least_0(d.body, d.ranges) for d in definition)
 
     def _is_above_0(self, name: str) -> bool:
+        """Whether a tensor is above 0 by what is given, or by its own definition and what is given."""
         definition = self.definitions.get(name, ())
-        return bool(definition) and all(self.is_positive(d.body, d.ranges) for d in definition)
+        if name not in self.positive and definition and self.by_definition and self.tensor_is_finite(name):
+            self.by_definition = False  # of what it reads in turn, which may be a long chain
+            self.positive[name] = all(self.is_positive(d.body, d.ranges) for d in definition)
+            self.by_definition = True
+        return self.positive.get(name, False) and self.tensor_is_finite(name)
 
     def _is_inside(self, r: Read, ranges: Ranges) -> bool:
         """Whether a read is inside its tensor, as each index runs over an axis; a read outside is 0."""
