@@ -102,19 +102,24 @@ def _shifted_exp(x, axis):
 
 
 def _log_product(x, y):
-    """log(exp(x) @ exp(y)), shifted. What a product cannot tell from 0 is computed one by one, and so is all if it is little."""
-    if x.size*y.shape[-1] < 4096:
-        return _logsumexp(x[..., None] + y[..., None, :, :], x.ndim - 1)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        (e, m), (f, n) = _shifted_exp(x, -1), _shifted_exp(y, -2)
-        z = e @ f
+    """log(exp(x) @ exp(y)), shifted. What a product cannot tell from 0 is computed one by one; all together, if it is much, or all is
+    little."""
+    if x.size*y.shape[-1] >= 4096:
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            (e, m), (f, n) = _shifted_exp(x, -1), _shifted_exp(y, -2)
+            z = e @ f
         limits = np.finfo(z.dtype)
         poor = np.nonzero(~((z > limits.tiny/limits.eps**2) & (z < np.inf)))
-        np.log(z, out=z)
-        z += m + n
-        if len(poor[0]):
-            z[poor] = _logsumexp(x[poor[:-1]] + y.mT[(*poor[:-2], poor[-1])], 1)
-        return z
+        if 2*len(poor[0]) <= z.size:
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+                np.log(z, out=z)
+                z += m + n
+            if len(poor[0]):
+                z[poor] = _logsumexp(x[poor[:-1]] + y.mT[(*poor[:-2], poor[-1])], 1)
+            return z
+    if x.ndim == 2:  # long rows
+        return _logsumexp(x.T[..., None] + y[:, None], 0)
+    return _logsumexp(x[..., None] + y[..., None, :, :], x.ndim - 1)
 
 
 def _share_product(x, y, c, w):
