@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..bounds import inside, never_ends_early, never_negative, one_less
-from ..expr import ZERO, Expr, IntValue, walk
+from ..expr import ZERO, Expr, IntValue, free_symbols, walk
 from ..integer import Atom, Element, Extreme, FloorDiv, Int, Mod
 from ..program import Range, Ranges
 from .digits import Digits, taken_apart
@@ -147,6 +147,11 @@ class Frame:
         kept = Array(self.code.make(call("{0}", 0, binding=array.binding, owns=owns), [array.term], self.shape(array.labels), real, hint),
                      array.labels, 9, array.is_view)
         return kept
+
+
+def labels_of(frame: Frame, e: Expr) -> frozenset[str]:
+    """The indices that run along axes of an expression."""
+    return frozenset(free_symbols(e) & set(frame.order))
 
 
 def permute(array: Array, labels: Sequence[str]) -> Array:

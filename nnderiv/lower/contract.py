@@ -23,7 +23,6 @@ from ..expr import (
     Op,
     Read,
     conjunction,
-    free_symbols,
     guarded_factors,
     integer,
     is_reciprocal,
@@ -36,7 +35,7 @@ from ..integer import Int
 from ..regular import is_regular
 from ..simplify import may_be_infinite
 from . import differences
-from .arrays import Array, Frame, multiplied, permute, subscripts
+from .arrays import Array, Frame, labels_of, multiplied, permute, subscripts
 from .form import DIVIDE, MATMUL, MULTIPLY, call, variable_of
 
 TYPICAL = 32  # what a size that is a name counts as, when costs are compared
@@ -52,10 +51,6 @@ class Operand:
     labels: frozenset[str]
     parts: list[Expr]
     conditions: list[Expr] = field(default_factory=list)
-
-
-def labels_of(frame: Frame, e: Expr) -> frozenset[str]:
-    return frozenset(free_symbols(e) & set(frame.order))
 
 
 def sum_of_products(

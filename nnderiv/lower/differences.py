@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ..expr import Expr, Op, additive_terms, free_symbols
+from ..expr import Expr, Op, additive_terms
 from . import cost
-from .arrays import Array, Frame, expand, permute
+from .arrays import Array, Frame, expand, labels_of, permute
 from .form import call
 
 EmitIn = Callable[[Frame, Expr], Array]
@@ -23,7 +23,7 @@ def squared(frame: Frame, emit_in: EmitIn, base: Expr, indices: Sequence[str]) -
     """Σ base², if base is such a difference."""
     if len(indices) != 1 or (parts := _parts(frame, base, indices[0])) is None:
         return None
-    left = frame.sort(_labels(frame, base) - {*indices})
+    left = frame.sort(labels_of(frame, base) - {*indices})
     x, y = (_along(emit_in(frame, p), (*left, *indices)) for p in parts)
     return frame.make(call("_square_distances({0}, {1})", 0, 0), [x, y], left)
 
@@ -32,8 +32,8 @@ def weighted(
     frame: Frame, emit_in: EmitIn, base: Expr, labels: frozenset[str], bound: Sequence[str], weights: Callable[[], Array]
 ) -> Array | None:
     """Σ base · weights over one index, if base is such a difference, and the weights have all its indices but one; `labels` are theirs."""
-    own = _labels(frame, base) - labels
-    if len(bound) != 1 or len(own) != 1 or not {*bound} < labels < _labels(frame, base) or (parts := _parts(frame, base, *own)) is None:
+    own = labels_of(frame, base) - labels
+    if len(bound) != 1 or len(own) != 1 or not {*bound} < labels < labels_of(frame, base) or (parts := _parts(frame, base, *own)) is None:
         return None
     rest = frame.sort(labels - {*bound})
     x, y = (_along(emit_in(frame, p), (*rest, *own, *bound)) for p in parts)
@@ -42,17 +42,13 @@ def weighted(
     return permute(total, frame.sort(total.labels))
 
 
-def _labels(frame: Frame, e: Expr) -> frozenset[str]:
-    return frozenset(free_symbols(e) & {*frame.order})
-
-
 def _parts(frame: Frame, base: Expr, k: str) -> list[Expr] | None:
     """[x, y] of x − y, both with k, which may run over few places, and neither with all indices of the other."""
     terms = sorted(additive_terms(base), key=lambda t: -t[0]) if isinstance(base, Op) and base.op == "+" else []
     if not frame.differences or frame.loops or [sign for sign, _ in terms] != [1, -1] or not cost.may_be_few(frame.ranges[k].size):
         return None
     parts = [t for _, t in terms]
-    x, y = (_labels(frame, p) for p in parts)
+    x, y = (labels_of(frame, p) for p in parts)
     return parts if k in x & y and not x <= y and not y <= x else None
 
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ..expr import Expr, Op, Read, Reduce, additive_terms, factors, free_symbols, product, signed
-from .arrays import Array, Frame, permute
+from ..expr import Expr, Op, Read, Reduce, additive_terms, factors, product, signed
+from .arrays import Array, Frame, labels_of, permute
 from .form import call
 
 EmitIn = Callable[[Frame, Expr], Array]
@@ -23,8 +23,8 @@ Labels = frozenset[str]
 def logarithm(frame: Frame, emit_in: EmitIn, e: Reduce) -> Array | None:
     """log Σ_k exp(x + y), where x and y have k and one more index each, and perhaps others that they share."""
     terms = additive_terms(e.body)
-    first = max((_labels(frame, t) for _, t in terms), key=len)
-    second = next((_labels(frame, t) for _, t in terms if not _labels(frame, t) <= first), first)
+    first = max((labels_of(frame, t) for _, t in terms), key=len)
+    second = next((labels_of(frame, t) for _, t in terms if not labels_of(frame, t) <= first), first)
     rows, columns = sorted((first - second, second - first), key=lambda own: [frame.order.index(i) for i in frame.sort(own)])
     fits = len(e.indices) == len(rows) == len(columns) == 1 and {*e.indices} <= first & second
     if not frame.log_products or not fits or (parts := _parted(frame, terms, (first, second))) is None:
@@ -43,9 +43,9 @@ def shares(frame: Frame, emit_in: EmitIn, e: Reduce, is_lse: Callable[[str], boo
     if not frame.log_products or frame.loops or len(exponentials) != 1 or len(e.indices) != 1:
         return None
     weights = product([f for f in parts if f is not exponentials[0]])
-    terms, labels = additive_terms(exponentials[0].args[0]), _labels(frame, weights)
-    total = [t for s, t in terms if s < 0 and isinstance(t, Read) and is_lse(t.tensor) and _labels(frame, t) == labels]
-    own, rest = _labels(frame, exponentials[0]) - labels, labels - {*e.indices}
+    terms, labels = additive_terms(exponentials[0].args[0]), labels_of(frame, weights)
+    total = [t for s, t in terms if s < 0 and isinstance(t, Read) and is_lse(t.tensor) and labels_of(frame, t) == labels]
+    own, rest = labels_of(frame, exponentials[0]) - labels, labels - {*e.indices}
     if len(total) != 1 or len(labels) != 2 or len(own) != 1 or len(rest) != 1:
         return None
     sums = _parted(frame, [(s, t) for s, t in terms if t is not total[0]], (rest | own, own | {*e.indices}))
@@ -57,17 +57,13 @@ def shares(frame: Frame, emit_in: EmitIn, e: Reduce, is_lse: Callable[[str], boo
     return permute(frame.make(call("_share_product({0}, {1}, {2}, {3})", 0, 0, 0, 0), operands, (n, i)), frame.sort((n, i)))
 
 
-def _labels(frame: Frame, e: Expr) -> Labels:
-    return frozenset(free_symbols(e) & {*frame.order})
-
-
 def _parted(frame: Frame, terms: Sequence[tuple[int, Expr]], groups: Sequence[Labels]) -> list[Expr] | None:
     """The sums of the terms over the indices of each group, where it belongs to one; together they have all its indices."""
     found: list[list[tuple[int, Expr]]] = [[] for _ in groups]
     for term in terms:
-        fits = [k for k, group in enumerate(groups) if _labels(frame, term[1]) <= group]
+        fits = [k for k, group in enumerate(groups) if labels_of(frame, term[1]) <= group]
         if not fits:
             return None
         found[fits[0]].append(term)
-    whole = all(frozenset[str]().union(*(_labels(frame, t) for _, t in some)) == group for some, group in zip(found, groups, strict=True))
+    whole = all(frozenset[str]().union(*(labels_of(frame, t) for _, t in some)) == group for some, group in zip(found, groups, strict=True))
     return [signed(some) for some in found] if whole else None

@@ -41,10 +41,10 @@ from ..normal import readable
 from ..program import Equation, Program
 from ..regular import is_regular
 from . import cost
-from .arrays import Array, Frame, Storage, expand, integer_value, permute, read, tuple_text
+from .arrays import Array, Frame, Storage, expand, integer_value, labels_of, permute, read, tuple_text
 from .by_place import for_each_place, reduced, scattered
 from .by_tap import EMPTY
-from .contract import labels_of, sum_of_products, times
+from .contract import sum_of_products, times
 from .facts import Facts
 from .fold import Fold, side_by_side
 from .form import ADD, DIVIDE, MULTIPLY, NEGATIVE, POWER, SQUARE, SUBTRACT, Operation, call, function
