@@ -84,6 +84,7 @@ LATE = "x[N] -> y\ny[i] = where(i > 2, sqrt(sum[k](where(k < 3, y[k], 0))), x[i]
 TURNED_ROWS = """R[M,D], x[N,D], int r[N] -> y, z
 y[n,d] = x[n,d]*cos(R[r[n],d])
 z[n,d] = x[n,d]*R[r[n],d]"""
+RANKS = "s[N], t[N] -> L\nL = sum[i,j](where(t[i] > t[j], softplus(s[j] - s[i]), 0))"
 DENSE = "X[N,I], W[I,O], b[O] -> Y\nY[n,o] = tanh(sum[i](X[n,i]*W[i,o]) + b[o])"
 
 
@@ -156,7 +157,10 @@ CASES: dict[str, tuple[str, str, str]] = {
     "wrapped": ("x[N,C,H], K[O,C,3] -> y\ny[n,o,i] = sum[c,u](K[o,c,u]*x[n,c,(i+u-1)%H]) for i < H", "forward", "_around(x, 2, -1, H + 2)"),
     "digits": ("x[N,4*C,H] -> y\ny[n,c,i] = x[n,4*c+i%4,i//4] for c < C, i < 4*H", "forward", ".copy().reshape(N, C, 4*H)"),
     "squares": ("x[N] -> y\ny[n] = x[n]**7", "forward", "y = (x**2*x)**2"),
-    "front": (CHAIN, "forward", "_logsumexp(A[:, None] + a[:, t - 1].T[..., None], 0)"),
+    "front": ("A[K,K], x[N,K] -> y\ny[n,k] = max[j](A[j,k] + x[n,j])", "forward", "(A[:, None] + x.T[..., None]).max(0, initial"),
+    "log_products": (CHAIN, "forward", "_log_product(a[:, t - 1], A)"),
+    "differences": ("x[N,D], c[M,D] -> y\ny[n,k] = sum[d]((x[n,d] - c[k,d])**2)", "forward", "y = _square_distances(x[:, None], c)"),
+    "mirror": (RANKS, "backward", "ds = _row_sums(ds_of) - _column_sums(ds_of)"),
 }
 
 
@@ -826,7 +830,7 @@ RECURRENCES = {  # program -> whether all that it computes is finite where its i
 def test_a_recurrence_is_finite_if_each_step_is(text: str) -> None:
     program = nd.parse(text)
     for first in sorted({e.tensor for e in program.equations}):
-        facts = Facts(program.definitions, program.sizes, program.kinds)
+        facts = Facts(program.definitions, program)
         assert facts.tensor_is_finite(first) == facts.tensor_is_finite("y") == RECURRENCES[text]
 
 
@@ -836,9 +840,58 @@ UNDER_ROOTS = ("x[n]**4", "z[n]*(z[n] + N)", "abs(x[n])*relu(x[n])", "-(x[n]**2)
 @pytest.mark.parametrize("under", UNDER_ROOTS)
 def test_a_root_is_finite_if_what_is_under_it_is_never_negative(under: str) -> None:
     program = nd.parse(f"x[N] -> y\nz[n] = x[n]**2\ny[n] = sqrt({under})")
-    facts = Facts(program.definitions, program.sizes, program.kinds)
+    facts = Facts(program.definitions, program)
     values = [nd.evaluate(program, {"x": [x]})["y"][0] for x in (-2.0, -0.5, 0.0, 0.5, 2.0)]
     assert facts.tensor_is_finite("y") == all(isinstance(v, float) and math.isfinite(v) or v == 0 for v in values)
+
+
+GIVEN = {  # a fact -> whether 1/sqrt(x² + a) and sqrt(x² + a) are finite for all inputs of which it is true
+    "a[n] > 0": (True, True),
+    "0 < a[n]": (True, True),
+    "a[n] > 0 and a[n] < 1": (True, True),
+    "a[n] >= 0.5": (True, True),
+    "a[n] >= 0": (False, True),
+    "a[n] == 2": (True, True),
+    "a[n] > -1": (False, False),
+    "a[n] < 1": (False, False),
+    "a[n] != 0": (False, False),
+    "a[0] > 0": (False, False),
+    "a[n]*a[n] > 0": (False, False),
+    "x[n] > 0": (False, False),
+}
+
+
+@pytest.mark.parametrize("fact", GIVEN)
+def test_what_is_given_of_all_entries_of_an_input_counts(fact: str) -> None:
+    program = nd.parse(f"x[N], a[N] -> y, z\ny[n] = 1/sqrt(x[n]**2 + a[n])\nz[n] = sqrt(x[n]**2 + a[n])\ngiven {fact}")
+    facts = Facts(program.definitions, program)
+    assert (facts.tensor_is_finite("y"), facts.tensor_is_finite("z")) == GIVEN[fact]
+    outside = nd.parse(f"x[N], a[N] -> y, z\ny[n] = 1/sqrt(x[n]**2 + a[n+1])\nz[n] = a[n+1]/(1 + a[n+1]) for n < N\ngiven {fact}")
+    facts = Facts(outside.definitions, outside)  # there it is 0
+    assert (facts.tensor_is_finite("y"), facts.tensor_is_finite("z")) == (False, GIVEN[fact][1])
+    diagonal = nd.parse("B[N,N] -> y\ny[i,j] = sqrt(B[i,j])\ngiven B[n,n] > 0")
+    assert not Facts(diagonal.definitions, diagonal).tensor_is_finite("y")
+
+
+@pytest.mark.parametrize("first", "vyz")
+def test_what_is_above_0_if_a_recurrence_is_finite_is_so_only_if_it_is(first: str) -> None:
+    for step, finite in (("log(x[t])/v[t]", False), ("tanh(x[t])/v[t]", True)):
+        program = nd.parse(f"x[T] -> z\nv[t] = y[t-1]**2 + 1\ny[t] = {step}\nz[t] = x[t]/v[t]")
+        facts = Facts(program.definitions, program)
+        assert facts.tensor_is_finite(first) == facts.tensor_is_finite("z") == finite
+
+
+def test_what_is_scaled_by_what_is_given_to_be_positive_is_masked_once() -> None:
+    text = """
+        X[N,D], V[N,D], eps -> Y
+        R[i,d] = X[i,d]/sqrt(mean[k](X[i,k]**2) + eps)
+        A[i,j] = softmax[j](where(j <= i, sum[d](R[i,d]*R[j,d]), -inf))
+        Y[i,d] = sum[j](A[i,j]*V[j,d]*R[j,d])"""
+    given = f"{text}\ngiven eps > 0"
+    assert "_masked(" in body(text, "backward") and "_masked(" not in body(given, "backward")
+    rng, d = np.random.default_rng(0), nd.derive(given)
+    assert_means(d, d.compile(), {"X": rng.normal(size=(4, 3)), "V": rng.normal(size=(4, 3)), "eps": 0.1}, rng)
+    assert d.check(seed=0).ok
 
 
 def test_the_steps_of_a_recurrence_stay_a_loop_when_their_number_is_known() -> None:

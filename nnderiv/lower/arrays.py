@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..bounds import inside, never_ends_early, never_negative, one_less
-from ..expr import ZERO, Expr, IntValue, walk
+from ..expr import ZERO, Expr, IntValue, free_symbols, walk
 from ..integer import Atom, Element, Extreme, FloorDiv, Int, Mod
 from ..program import Range, Ranges
 from .digits import Digits, taken_apart
@@ -74,7 +74,9 @@ class Frame:
     infinite: frozenset[str] = frozenset()  # tensors in which an infinity may stand
     rows: bool = True  # whether sums of products, entry by entry, do without the products in memory
     rolls: bool = True  # whether what is read all around is rolled,
-    digits: bool = True  # and what is read at the digits of an index is a view with an axis for each
+    digits: bool = True  # and what is read at the digits of an index is a view with an axis for each;
+    differences: bool = True  # and sums of differences do without all of these in memory,
+    log_products: bool = True  # and sums of exponentials whose logarithm is asked for without these
 
     dtype: str = "dtype"
 
@@ -145,6 +147,11 @@ class Frame:
         kept = Array(self.code.make(call("{0}", 0, binding=array.binding, owns=owns), [array.term], self.shape(array.labels), real, hint),
                      array.labels, 9, array.is_view)
         return kept
+
+
+def labels_of(frame: Frame, e: Expr) -> frozenset[str]:
+    """The indices that run along axes of an expression."""
+    return frozenset(free_symbols(e) & set(frame.order))
 
 
 def permute(array: Array, labels: Sequence[str]) -> Array:

@@ -23,7 +23,6 @@ from ..expr import (
     Op,
     Read,
     conjunction,
-    free_symbols,
     guarded_factors,
     integer,
     is_reciprocal,
@@ -35,7 +34,8 @@ from ..expr import (
 from ..integer import Int
 from ..regular import is_regular
 from ..simplify import may_be_infinite
-from .arrays import Array, Frame, multiplied, permute, subscripts
+from . import differences
+from .arrays import Array, Frame, labels_of, multiplied, permute, subscripts
 from .form import DIVIDE, MATMUL, MULTIPLY, call, variable_of
 
 TYPICAL = 32  # what a size that is a name counts as, when costs are compared
@@ -53,10 +53,6 @@ class Operand:
     conditions: list[Expr] = field(default_factory=list)
 
 
-def labels_of(frame: Frame, e: Expr) -> frozenset[str]:
-    return frozenset(free_symbols(e) & set(frame.order))
-
-
 def sum_of_products(
     frame: Frame, body: Expr, bound: Sequence[str], emit_in: EmitIn, choose: Choose, outside: Sequence[Expr] = ()
 ) -> Array:
@@ -69,7 +65,8 @@ def sum_of_products(
     after = [p for o in operands if not o.conditions and not o.labels & set(bound) for p in o.parts]
     operands = [o for o in operands if o.conditions or o.labels & set(bound)]
     missing = [i for i in bound if not any(i in o.labels for o in operands)]
-    arrays = [_summed(frame, emit_in, o, [i for i in bound if _only_in(i, o, operands)]) for o in operands]
+    together = _weighted(frame, emit_in, operands, bound)
+    arrays = [together] if together else [_summed(frame, emit_in, o, [i for i in bound if _only_in(i, o, operands)]) for o in operands]
     open_ = [i for i in bound if i not in missing]
     if scale and len(arrays) > 1 and (k := _smallest(frame, arrays, bound)) is not None:
         for f in sorted(scale, key=is_reciprocal):
@@ -118,6 +115,8 @@ def _smallest(frame: Frame, arrays: list[Array], bound: Sequence[str]) -> int | 
 def _summed(frame: Frame, emit_in: EmitIn, o: Operand, indices: list[str]) -> Array:
     """The operand, summed over indices that no other one has."""
     parts = _two_factors(o) if frame.rows and indices and not o.conditions else []
+    if parts and parts[0] == parts[1] and (distances := differences.squared(frame, emit_in, parts[0], indices)) is not None:
+        return distances
     if parts:
         order = _as_stored(frame, o)
         a = emit_in(order, parts[0])
@@ -125,6 +124,16 @@ def _summed(frame: Frame, emit_in: EmitIn, o: Operand, indices: list[str]) -> Ar
         if set(a.labels) == set(b.labels) == o.labels and a.origin.labels == b.origin.labels:
             return _dot(frame, a.origin, b.origin, indices)
     return _presum(frame, _array(frame, emit_in, o), indices)
+
+
+def _weighted(frame: Frame, emit_in: EmitIn, operands: list[Operand], bound: Sequence[str]) -> Array | None:
+    """The sum of all operands at once, if these are differences and their weights (`differences`)."""
+    if len(operands) != 2:
+        return None
+    o, w = sorted(operands, key=lambda o: -len(o.labels))
+    if len(o.parts) != 1 or o.conditions:
+        return None
+    return differences.weighted(frame, emit_in, o.parts[0], w.labels, bound, lambda: _array(frame, emit_in, w))
 
 
 def _dot(frame: Frame, a: Array, b: Array, indices: list[str]) -> Array:

@@ -1,9 +1,11 @@
-"""What the definitions of tensors say about their values: where they are zero whatever the inputs are, and whether they are finite."""
+"""What the definitions of tensors, and what is given of inputs, say about values: where they are zero whatever the inputs are, and whether
+they are finite."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 
+from ..conditions import TURNED
 from ..expr import (
     INF,
     ZERO,
@@ -23,20 +25,27 @@ from ..expr import (
     subst_indices,
 )
 from ..integer import Int
-from ..program import Equation, whole
+from ..program import Equation, Program, Ranges, whole
 from ..signs import at_least_0, never_positive
 
 FINITE = ("+", "neg", "*", "tanh", "sigmoid", "relu", "softplus", "gelu", "silu", "abs", "sign", "sin", "cos", "erf")  # of finite arguments
 
+NOWHERE: Ranges = {}  # of indices of which nothing is known
+
 
 class Facts:
-    """What is known of tensors from their definitions, at their own indices; inputs are taken to be finite."""
+    """What is known of tensors from their definitions, at their own indices, and of inputs from what is given; they are taken to be
+    finite."""
 
-    def __init__(self, definitions: dict[str, tuple[Equation, ...]], sizes: Collection[str], inputs: Collection[str]):
-        self.definitions, self.sizes, self.inputs = definitions, sizes, inputs
+    def __init__(self, definitions: dict[str, tuple[Equation, ...]], program: Program):
+        self.definitions, self.sizes, self.inputs = definitions, {*program.sizes}, program.kinds
+        signs = dict(_given(program))
+        self.axes = {i.name: program.dims[i.name] for i in program.inputs}
+        self.positive = {name: True for name, strictly in signs.items() if strictly}
+        self.by_definition = True
         self.zero: dict[str, set[Expr]] = {}
         self.finite: dict[str, bool] = {}
-        self.at_least_0: dict[str, bool] = {}
+        self.at_least_0: dict[str, bool] = dict.fromkeys(signs, True)
 
     def needed(self, e: Expr) -> set[Expr]:
         """Conditions without which e is 0."""
@@ -75,62 +84,79 @@ class Facts:
         values = e.places(r.subs)
         return {subst_indices(c, values) for c in conditions if free_symbols(c) & set(e.ranges) <= values.keys()}
 
-    def is_finite(self, e: Expr) -> bool:
-        """Whether e is finite wherever the inputs are, large numbers aside."""
+    def is_finite(self, e: Expr, ranges: Ranges = NOWHERE) -> bool:
+        """Whether e is finite wherever the inputs are, large numbers aside; what its indices run over says that reads are inside."""
         if isinstance(e, Read):
             return self.tensor_is_finite(e.tensor)
         if isinstance(e, Num | IntValue | Const):
             return e != INF
         if isinstance(e, Reduce):
-            return e.op == "sum" and self.is_finite(e.body)
+            return e.op == "sum" and self.is_finite(e.body, ranges)
         if not isinstance(e, Op):
             return False
         if e.op == "/":
-            return self.is_finite(e.args[0]) and self.is_positive(e.args[1])
+            return self.is_finite(e.args[0], ranges) and self.is_positive(e.args[1], ranges)
         if e.op == "exp":
-            return self.is_normalised(e) or never_positive(e.args[0]) and self.is_finite(e.args[0])
+            return self.is_normalised(e) or never_positive(e.args[0]) and self.is_finite(e.args[0], ranges)
         if e.op == "sqrt":
-            return self.is_at_least_0(e.args[0])
+            return self.is_at_least_0(e.args[0], ranges)
         if e.op == "**":
             whole = isinstance(e.args[1], Num) and e.args[1].value.denominator == 1 and e.args[1].value > 0
-            return whole and self.is_finite(e.args[0]) or self.is_positive(e)
+            return whole and self.is_finite(e.args[0], ranges) or self.is_positive(e, ranges)
         if e.op == "where":
-            return all(self.is_finite(x) for x in e.args[1:])
+            return all(self.is_finite(x, ranges) for x in e.args[1:])
         if e.op in ("max", "min"):
-            return all(self.is_finite(x) for x in e.args)
-        return e.op in FINITE and all(self.is_finite(x) for x in children(e))
+            return all(self.is_finite(x, ranges) for x in e.args)
+        return e.op in FINITE and all(self.is_finite(x, ranges) for x in children(e))
 
-    def is_positive(self, e: Expr) -> bool:
+    def is_positive(self, e: Expr, ranges: Ranges = NOWHERE) -> bool:
         """Sums of what is at least 0 and of sizes and numbers, products, powers and roots; an empty array has no entries to be wrong."""
+        if isinstance(e, Read):
+            return bool(ranges.keys() or not e.subs) and self._is_inside(e, ranges) and self._is_above_0(e.tensor)
         if isinstance(e, Op) and e.op == "+":
-            return all(self.is_at_least_0(x) for x in e.args) and any(self.is_positive(x) for x in e.args)
+            return all(self.is_at_least_0(x, ranges) for x in e.args) and any(self.is_positive(x, ranges) for x in e.args)
         if isinstance(e, Op) and e.op in ("*", "sqrt"):
-            return all(self.is_positive(x) for x in e.args)
+            return all(self.is_positive(x, ranges) for x in e.args)
         if isinstance(e, Op) and e.op == "max":
-            return any(self.is_positive(x) for x in e.args) and all(self.is_finite(x) for x in e.args)
+            return any(self.is_positive(x, ranges) for x in e.args) and all(self.is_finite(x, ranges) for x in e.args)
         if isinstance(e, Op) and e.op == "**":
-            return self.is_positive(e.args[0]) and isinstance(e.args[1], Num)
+            return self.is_positive(e.args[0], ranges) and isinstance(e.args[1], Num)
         if isinstance(e, IntValue) and isinstance(e.value, Int):
-            return bool(e.value.terms) and all(c > 0 and {*m} <= {*self.sizes} for m, c in e.value.terms.items())
+            return bool(e.value.terms) and all(c > 0 and {*m} <= self.sizes for m, c in e.value.terms.items())
         return isinstance(e, Num) and e.value > 0 or isinstance(e, Const) and e != INF
 
-    def is_at_least_0(self, e: Expr) -> bool:
+    def is_at_least_0(self, e: Expr, ranges: Ranges = NOWHERE) -> bool:
         """Finite, and at least 0 by what is written, there or where a tensor is defined."""
-        return self.is_finite(e) and at_least_0(e, self._is_never_negative)
+        return self.is_finite(e, ranges) and at_least_0(e, lambda f: self._is_never_negative(f, ranges))
 
-    def _is_never_negative(self, e: Expr) -> bool:
+    def _is_never_negative(self, e: Expr, ranges: Ranges) -> bool:
         if isinstance(e, Read):
             return self._settled(e.tensor, self.at_least_0, self._is_never_below_0)
-        return self.is_positive(e)
+        return self.is_positive(e, ranges)
 
     def _is_never_below_0(self, name: str) -> bool:
         definition = self.definitions.get(name, ())
-        return bool(definition) and all(self.is_at_least_0(d.body) for d in definition)
+        return bool(definition) and all(self.is_at_least_0(d.body, d.ranges) for d in definition)
+
+    def _is_above_0(self, name: str) -> bool:
+        """Whether a tensor is above 0 by what is given, or by its own definition and what is given."""
+        definition = self.definitions.get(name, ())
+        if name not in self.positive and definition and self.by_definition and self.tensor_is_finite(name):
+            self.by_definition = False  # of what it reads in turn, which may be a long chain
+            self.positive[name] = all(self.is_positive(d.body, d.ranges) for d in definition)
+            self.by_definition = True
+        return self.positive.get(name, False) and self.tensor_is_finite(name)
+
+    def _is_inside(self, r: Read, ranges: Ranges) -> bool:
+        """Whether a read is inside its tensor, as each index runs over an axis; a read outside is 0."""
+        definition = whole(self.definitions.get(r.tensor, ()))
+        axes = [definition.ranges[str(s.name)] for s in definition.subs] if definition is not None else self.axes.get(r.tensor, ())
+        return len(axes) == len(r.subs) and all(ranges.get(str(s.name)) == axis for s, axis in zip(r.subs, axes, strict=True))
 
     def tensor_is_finite(self, name: str) -> bool:
         def decided(name: str) -> bool:
             definition = self.definitions.get(name, ())
-            return all(self.is_finite(d.body) for d in definition) if definition else name in self.inputs
+            return all(self.is_finite(d.body, d.ranges) for d in definition) if definition else name in self.inputs
 
         return self._settled(name, self.finite, decided)
 
@@ -170,3 +196,23 @@ class Facts:
         definition = self.definitions.get(totals[0].tensor, ())
         body = definition[0].body if len(definition) == 1 else None
         return isinstance(body, Reduce) and body.op == "logsumexp" and isinstance(body.body, Read) and body.body.tensor == scores[0].tensor
+
+
+def _given(program: Program) -> Iterator[tuple[str, bool]]:
+    """(A, whether it is above 0) for real inputs of which all entries are given to be at least 0; the strongest one last."""
+    found = [f for fact in program.givens for c in conjuncts(fact) if (f := _sign_given(c, program)) is not None]
+    yield from sorted(found)
+
+
+def _sign_given(c: Expr, program: Program) -> tuple[str, bool] | None:
+    """(A, whether above 0) for A[i,j] > 0 or A[i,j] ≥ 0, or with a larger number, where all subscripts are letters of their own."""
+    if not isinstance(c, Op) or c.op not in TURNED:
+        return None
+    (a, b), op = c.args, c.op
+    if isinstance(b, Read):
+        a, b, op = b, a, TURNED[op]
+    number = b.value if isinstance(b, Num) else b.value.constant if isinstance(b, IntValue) and b.value.is_constant else -1
+    if not isinstance(a, Read) or program.kinds.get(a.tensor) != "real" or op not in (">", ">=", "==") or number < 0:
+        return None
+    letters = {s.name for s in a.subs} - {None, *program.sizes, *program.kinds}
+    return (a.tensor, number > 0 or op == ">") if len(letters) == len(a.subs) else None

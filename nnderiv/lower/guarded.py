@@ -41,7 +41,7 @@ def guarded(program: Program, known: Program) -> Program:
     """See the module's docstring."""
     definitions = {**known.definitions, **program.definitions}
     exps = {n for es in definitions.values() for e in es for n in walk(e.body) if isinstance(n, Op) and n.op == "exp"}
-    facts = Facts(definitions, program.sizes, program.kinds)
+    facts = Facts(definitions, program)
     if all(map(facts.is_finite, exps)):
         return program
     guards = _Guards(program, facts)

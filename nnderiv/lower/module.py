@@ -233,7 +233,7 @@ class _Lowering:
         for i in seeds:
             self.seed(body, i)
         definitions = {**self.forward_program.definitions, **self.backward_program.definitions}
-        body.facts = Facts(definitions, self.forward.sizes, self.backward.kinds)
+        body.facts = Facts(definitions, self.backward)
         body.shown = _as_written(self.backward, self.forward, self.backward_program)
         body.softmaxes = softmaxes(self.backward_program, self.backward_equations, self.backward.outputs)
         self.run(body, nodes, "backward", ["residuals"])

@@ -33,6 +33,7 @@ Programs (equations) -> programs:
     whole_steps  a sum over what a step divides runs over the steps
     one_block    a sum over blocks, of which an index lies in one, is what that block adds
     gathered     what several terms add at the places of one look-up is added up before
+    mirror       sums that differ by an exchange of two indices, as over pairs, share what they have in common
     running      a sum up to each step is the sum before, and one more
     split        an index that is used by its quotient and remainder is two
     recentre     the kernel stays and the image slides
@@ -71,6 +72,8 @@ Before them, what the emitter may choose, each with its switch too:
     squares    a whole power of an array is a product of squares
     buffers    where rows or columns are repeated over many entries, NumPy joins rows in buffers that stay in cache
     front      in max_j (A[j,k] + x[n,j]) what is reduced stands first, so that rows are long
+    log_products   log Σ_k exp(x[i,k] + y[k,j]) is the logarithm of a product of matrices
+    differences   Σ_k (x[i,k] − y[j,k])² goes place by place along a short k, for all i and j at once
 
 `d.numpy(without=("in_place",))` and `d.compile(without=…)` leave passes out; the results stay the same.
 """
@@ -97,6 +100,7 @@ from .hoist import hoist
 from .in_place import in_place
 from .inline import inline
 from .invariant import invariant
+from .mirror import mirror
 from .nest import nest
 from .on_diagonal import on_diagonal
 from .one_block import one_block
@@ -133,6 +137,7 @@ EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
     "one_block": lambda program, known: one_block(program),
     "explicit": lambda program, known: make_explicit(program),  # always: it settles what the rest may assume
     "gathered": lambda program, known: gathered(program),
+    "mirror": lambda program, known: mirror(program),
     "running": running,
     "split": split,
     "recentre": lambda program, known: recentre(program),
@@ -155,7 +160,7 @@ PASSES = tuple(name for name in ("narrow", *BOTH, *EQUATIONS, "accumulate", *STA
 
 
 FORMS = ("by_diagonal", "by_image", "by_place", "by_part", "rows", "spots", "indicator", "few", "clip", "rolls", "digits", "squares",
-         "buffers", "front")
+         "buffers", "front", "differences", "log_products")
 
 
 def checked(without: Collection[str]) -> frozenset[str]:

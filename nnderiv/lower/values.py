@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from itertools import combinations
 
 from ..expr import (
@@ -41,14 +42,15 @@ from ..program import Program
 from ..regular import is_regular
 from ..within import readable
 from . import cost
-from .arrays import Array, Frame, Storage, expand, integer_value, permute, read, tuple_text
+from .arrays import Array, Frame, Storage, expand, integer_value, labels_of, permute, read, tuple_text
 from .by_place import for_each_place, reduced
 from .by_tap import EMPTY
-from .contract import labels_of, sum_of_products, times
+from .contract import sum_of_products, times
 from .facts import Facts
 from .form import ADD, DIVIDE, MULTIPLY, NEGATIVE, POWER, SQUARE, SUBTRACT, Operation, call, function
 from .infinities import is_logsumexp, may_hold_infinity
 from .limits import clip, limits
+from .log_products import logarithm, shares
 from .quotients import exponents
 from .slopes import Choice
 from .writer import Writer
@@ -76,7 +78,7 @@ class Values(Writer):
         super().__init__(program, storage, dtype, without, threads)
         self.as_written = False  # products are to be computed in the order in which they stand
         self.ratios: frozenset[Expr] = frozenset()  # exponentials in 1 + exp(b − a), a quotient of exponentials
-        self.facts = Facts(program.definitions, program.sizes, program.kinds)
+        self.facts = Facts(program.definitions, program)
 
     # -- expressions ---------------------------------------------------------------------------------------------------
     def value(self, frame: Frame, e: Expr) -> Array:
@@ -470,10 +472,14 @@ class Values(Writer):
                 return self.reduce(frame, e, scale)
         if "by_place" not in self.without and (walked := self.place_by_place(frame, e, scale)) is not None:
             return walked
+        if e.op == "sum" and (found := shares(frame, self.value, e, partial(is_logsumexp, self.program))) is not None:
+            return self.scaled(frame, found, scale)
         if e.op == "sum":
             finite = all(map(self.facts.is_finite, guarded_factors(e.body)[1]))
             return sum_of_products(
                 frame, e.body, e.indices, self.value, lambda c, a: self.only_where(frame, c, a, finite), scale)
+        if e.op == "logsumexp" and (found := logarithm(frame, self.value, e)) is not None:
+            return found
         return self.along_axes(frame, e)
 
     def place_by_place(self, frame: Frame, e: Reduce, scale: Sequence[Expr]) -> Array | None:
@@ -482,8 +488,12 @@ class Values(Writer):
         total = reduced(self, frame, inner)
         if total is None:
             total, outer = for_each_place(self, frame, e), []
-        for f in sorted([*outer, *scale], key=is_reciprocal):
-            total = times(frame, total, f, lambda x: self.value(frame, x)) if total is not None else None
+        return None if total is None else self.scaled(frame, total, [*outer, *scale])
+
+    def scaled(self, frame: Frame, total: Array, by: Iterable[Expr]) -> Array:
+        """An array times these factors, divided by what is in a denominator last."""
+        for f in sorted(by, key=is_reciprocal):
+            total = times(frame, total, f, lambda x: self.value(frame, x))
         return total
 
     def along_axes(self, frame: Frame, e: Reduce) -> Array:

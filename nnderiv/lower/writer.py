@@ -79,7 +79,8 @@ class Writer:
         return Frame(order, ranges, self.positive, self.storage, self.certain, self.sizes, self.extents,
                      dict(self.loops), self.code,
                      infinite=self.program.unbounded | self.swept, rows="rows" not in self.without, rolls="rolls" not in self.without,
-                     digits="digits" not in self.without, dtype=self.dtype)
+                     digits="digits" not in self.without, differences="differences" not in self.without,
+                     log_products="log_products" not in self.without, dtype=self.dtype)
 
     def fold_axis(self, inner: Frame, axis: tuple[Int, tuple[tuple[str, Int], ...]] | None) -> str:
         if axis is None:

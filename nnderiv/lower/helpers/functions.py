@@ -94,6 +94,53 @@ def _log_of_exps(*terms):
     return np.log(np.fmax(total, 1)) + largest  # at least 1, from the largest itself; inf - inf is nan, and left out
 
 
+def _shifted_exp(x, axis):
+    """exp(x - m) and m, the maxima along an axis, as far as they are finite."""
+    m = np.maximum.reduce(x, axis, initial=_LOWEST[x.dtype], keepdims=True)
+    e = x - np.minimum(m, -_LOWEST[x.dtype], out=m)
+    return np.exp(e, out=e), m
+
+
+def _log_product(x, y):
+    """log(exp(x) @ exp(y)), shifted. What a product cannot tell from 0 is computed one by one; all together, if it is much, or all is
+    little."""
+    if x.size*y.shape[-1] >= 4096:
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            (e, m), (f, n) = _shifted_exp(x, -1), _shifted_exp(y, -2)
+            z = e @ f
+        limits = np.finfo(z.dtype)
+        poor = np.nonzero(~((z > limits.tiny/limits.eps**2) & (z < np.inf)))
+        if 2*len(poor[0]) <= z.size:
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+                np.log(z, out=z)
+                z += m + n
+            if len(poor[0]):
+                z[poor] = _logsumexp(x[poor[:-1]] + y.mT[(*poor[:-2], poor[-1])], 1)
+            return z
+    if x.ndim == 2:  # long rows
+        return _logsumexp(x.T[..., None] + y[:, None], 0)
+    return _logsumexp(x[..., None] + y[..., None, :, :], x.ndim - 1)
+
+
+def _share_product(x, y, c, w):
+    """The sums over j of w[i, j]*exp(x[n, i] + y[n, j] - c[i, j]), shifted. Exponentials that are too large then are taken one by one."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        (e, m), (f, n) = _shifted_exp(x, 0), _shifted_exp(y, 0)
+        shift = m.T + n
+        shift -= c
+        limits = np.finfo(x.dtype)
+        poor = np.nonzero(~(shift < -np.log(limits.tiny/limits.eps**2)))
+        np.exp(shift, out=shift)
+        shift *= w
+        shift[poor] = 0
+        z = f @ shift.T
+        z *= e
+        if len(poor[0]):
+            i, j = poor
+            np.add.at(z.T, i, _exp_difference(x.T[i] + y.T[j], c[i, j][:, None])*w[i, j][:, None])
+        return z
+
+
 def _masked(x, keep, value):
     """np.where(keep, x, value), in the memory of x: by bits where branches would be hard to guess."""
     if _is_steady(keep) or x.dtype != value.dtype or x.itemsize > 8:

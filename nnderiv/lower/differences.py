@@ -1,0 +1,57 @@
+"""Sums of differences x − y of arrays that have fewer axes than x − y has: over i and k, over j and k.
+
+    Σ_k (x[i,k] − y[j,k])²           _square_distances(x[:, None], y)
+    Σ_j (x[i,k] − y[j,k]) w[i,j]     _weighted_differences(x[..., None], y.T, w)
+
+The differences are taken, since x·x − 2 x·y + y·y has no digits left where x and y are close. But not all of them are in memory at once:
+if k runs over few places, these come one after the other, each in long rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ..expr import Expr, Op, additive_terms
+from . import cost
+from .arrays import Array, Frame, expand, labels_of, permute
+from .form import call
+
+EmitIn = Callable[[Frame, Expr], Array]
+
+
+def squared(frame: Frame, emit_in: EmitIn, base: Expr, indices: Sequence[str]) -> Array | None:
+    """Σ base², if base is such a difference."""
+    if len(indices) != 1 or (parts := _parts(frame, base, indices[0])) is None:
+        return None
+    left = frame.sort(labels_of(frame, base) - {*indices})
+    x, y = (_along(emit_in(frame, p), (*left, *indices)) for p in parts)
+    return frame.make(call("_square_distances({0}, {1})", 0, 0), [x, y], left)
+
+
+def weighted(
+    frame: Frame, emit_in: EmitIn, base: Expr, labels: frozenset[str], bound: Sequence[str], weights: Callable[[], Array]
+) -> Array | None:
+    """Σ base · weights over one index, if base is such a difference, and the weights have all its indices but one; `labels` are theirs."""
+    own = labels_of(frame, base) - labels
+    if len(bound) != 1 or len(own) != 1 or not {*bound} < labels < labels_of(frame, base) or (parts := _parts(frame, base, *own)) is None:
+        return None
+    rest = frame.sort(labels - {*bound})
+    x, y = (_along(emit_in(frame, p), (*rest, *own, *bound)) for p in parts)
+    w = permute(weights(), (*rest, *bound))
+    total = frame.make(call("_weighted_differences({0}, {1}, {2})", 0, 0, 0), [x, y, w], (*rest, *own))
+    return permute(total, frame.sort(total.labels))
+
+
+def _parts(frame: Frame, base: Expr, k: str) -> list[Expr] | None:
+    """[x, y] of x − y, both with k, which may run over few places, and neither with all indices of the other."""
+    terms = sorted(additive_terms(base), key=lambda t: -t[0]) if isinstance(base, Op) and base.op == "+" else []
+    if not frame.differences or frame.loops or [sign for sign, _ in terms] != [1, -1] or not cost.may_be_few(frame.ranges[k].size):
+        return None
+    parts = [t for _, t in terms]
+    x, y = (labels_of(frame, p) for p in parts)
+    return parts if k in x & y and not x <= y and not y <= x else None
+
+
+def _along(array: Array, labels: Sequence[str]) -> Array:
+    """The array with its axes in this order, and one of length 1 for each that it lacks."""
+    return expand(permute(array, [i for i in labels if i in array.labels]), labels)

@@ -1,0 +1,119 @@
+"""Logarithms of products of matrices of exponentials, and their gradients, where all is near and where it is far apart."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+from running import assert_means
+
+import nnderiv as nd
+from nnderiv.lower.runtime import needed
+
+TEXTS = {
+    "a product": "x[N,K], y[K,M] -> z\nz[n,m] = logsumexp[k](x[n,k] + y[k,m])",
+    "of a batch": "x[B,N,K], y[K,M,B] -> z\nz[m,b,n] = logsumexp[k](x[b,n,k] - 2*y[k,m,b])",
+    "of more terms": "x[N,K], y[K,M], a[K], b[N] -> z\nz[n,m] = logsumexp[k](x[n,k]*b[n] + y[k,m] + sin(y[k,m]))*a[0]",
+    "with a term for both": "x[N,K], y[K,M], a[K] -> z\nz[n,m] = logsumexp[k](x[n,k] + y[k,m] + a[k])",
+    "with a term for the result": "x[N,K], y[K,M], a[N,M] -> z\nz[n,m] = logsumexp[k](x[n,k] + y[k,m] + a[n,m])",
+    "masked": "x[N,K], y[K,M] -> z\nz[n,m] = logsumexp[k](where(k <= n, x[n,k], -inf) + where(k >= m, y[k,m], -inf))",
+    "a chain": """s[N,T,K], A[K,K] -> Z
+        a[n,0,k] = s[n,0,k]
+        a[n,t,k] = s[n,t,k] + logsumexp[j](a[n,t-1,j] + A[j,k])
+        Z[n] = logsumexp[k](a[n,T-1,k])""",
+    "a joint distribution": """s[N,K], t[N,K] -> L
+        p[n,i] = softmax[i](s[n,i])
+        q[n,i] = softmax[i](t[n,i])
+        P[i,j] = sum[n](p[n,i]*q[n,j])/N
+        L = sum[i,j](P[i,j]*(log(P[i,j]) - log(sum[k](P[i,k])) - log(sum[k](P[k,j]))))""",
+    "weighted": """x[N,K], y[N,M], w[K,M] -> z
+        c[k,m] = logsumexp[n](x[n,k] - y[n,m])
+        z[n,k] = 3*sum[m](w[k,m]*exp(x[n,k] - c[k,m] - y[n,m]))""",
+    "weighted, by what is masked": """x[N,K], y[N,M], w[K,M] -> z
+        c[k,m] = logsumexp[n](x[n,k] + where(n <= m, y[n,m], -inf))
+        z[n,k] = sum[m](w[k,m]*exp(x[n,k] - c[k,m] + where(n <= m, y[n,m], -inf)))""",
+    "not by a logarithm": "x[N,K], y[N,M], c[K,M], w[K,M] -> z\nz[n,k] = sum[m](w[k,m]*exp(x[n,k] - c[k,m] + y[n,m]))",
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("without", [(), ("log_products",)], ids=["all", "without"])
+def test_products_of_exponentials_are_worth_what_the_definition_says(name: str, without: tuple[str, ...]) -> None:
+    rng, d = np.random.default_rng(0), nd.derive(TEXTS[name])
+    module = d.compile(without=without)
+    source = module.source.replace("< 4096", "< 0") if not without else module.source  # in matrices, however small
+    exec(source, tools := {})
+    for sizes in ({"N": 3, "K": 4, "M": 2, "B": 2, "T": 3}, {"N": 4, "K": 1, "M": 3, "B": 1, "T": 1}):
+        inputs = {i.name: rng.normal(size=[int(r.value(sizes)) for r in i.dims]) if i.dims else 0.5 for i in d.forward.inputs}
+        assert_means(d, _Module(tools), inputs, rng)
+
+
+class _Module:
+    def __init__(self, names: dict[str, Any]):
+        self.forward, self.backward = names["forward"], names["backward"]
+
+
+@pytest.mark.parametrize("dtype", "efdg")
+@pytest.mark.parametrize("scale", [1, 30, 1000, 10000])
+@pytest.mark.parametrize("mask", [0, 0.3, 0.9])
+def test_products_of_exponentials_are_as_good_far_apart(dtype: str, scale: float, mask: float) -> None:
+    if scale > 1000 and dtype == "e":
+        scale = 3000  # the sum of two is finite
+    tools: dict[str, Any] = {"np": np, "PART": 4096}
+    exec(needed("_log_product _share_product"), tools)
+    rng = np.random.default_rng(0)
+    for i, k, j in [(20, 30, 10), (1, 5000, 2), (3, 2, 4), (0, 4, 3), (70, 1, 70), (5, 0, 6)]:
+        x, y = ((scale*rng.normal(size=s)).astype(dtype) for s in ((i, k), (k, j)))
+        x, y = (np.where(rng.random(a.shape) < mask, a.dtype.type(-np.inf), a) for a in (x, y))
+        both = x.astype("g")[..., None] + y.astype("g")
+        with np.errstate(all="ignore"):
+            most = both.max(1, initial=-np.inf)
+            exact = np.where(most > -np.inf, most + np.log(np.exp(both - np.where(most > -np.inf, most, 0)[:, None]).sum(1)), -np.inf)
+        eps = float(np.finfo(dtype).eps)
+        large = 8*max(1.0, *(float(abs(a[np.isfinite(a)]).max(initial=0)) for a in (x, y)))
+        found = tools["_log_product"](x, y)
+        assert found.dtype == x.dtype and found.shape == (i, j)
+        np.testing.assert_allclose(found.astype("g"), exact, rtol=10*eps, atol=eps*(large + 60))
+        w = rng.normal(size=(i, j)).astype(dtype)
+        with np.errstate(all="ignore"):
+            c = exact.astype(dtype)
+            parts = np.exp(both - np.where(c > -np.inf, c, np.inf).astype("g")[:, None])
+        found = tools["_share_product"](x.T, y, c, w)
+        assert found.dtype == x.dtype and found.shape == (k, i)
+        wanted = (parts*w.astype("g")[:, None]).sum(2).T
+        np.testing.assert_allclose(found.astype("g"), wanted, atol=eps*(2*large + 60)*max(1, j))
+
+
+def test_two_softmaxes_that_never_agree_have_a_joint_distribution_too() -> None:
+    """P[0,0] is about exp(−400), far below what single precision holds, and its logarithm and gradient are what they are."""
+    d = nd.derive("""
+        s[N,K], t[N,K] -> y
+        p[n,i] = softmax[i](s[n,i])
+        q[n,i] = softmax[i](t[n,i])
+        y[i,j] = log(sum[n](p[n,i]*q[n,j]))""")
+    rng = np.random.default_rng(0)
+    s, t = rng.normal(size=(2, 300, 5))
+    s[:150, 0] -= 400
+    t[150:, 0] -= 400
+    dy = rng.normal(size=(5, 5))
+    results = []
+    for dtype in (np.float32, np.float64):
+        y, residuals = d.compile().forward(s=s.astype(dtype), t=t.astype(dtype))
+        results.append((y, *d.compile().backward(residuals, dy=dy.astype(dtype))))
+    plain = d.compile(without=("log_products",))
+    y, residuals = plain.forward(s=s, t=t)
+    assert y[0, 0] < -390
+    for single, double, wanted in zip(*results, (y, *plain.backward(residuals, dy=dy)), strict=True):
+        np.testing.assert_allclose(double, wanted, rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(single, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_no_array_has_all_three_indices() -> None:
+    text = nd.derive(TEXTS["a joint distribution"]).numpy()
+    assert text.count("_log_product(") > 1 and text.count("= _share_product(") == 2 and "(N, K, K)" not in text
+    assert "= _share_product(" in nd.derive(TEXTS["weighted"]).numpy()
+    for other in ("with a term for the result", "not by a logarithm"):
+        assert "= _log_product(" not in nd.derive(TEXTS[other]).numpy() and "= _share_product(" not in nd.derive(TEXTS[other]).numpy()
+    assert all("_log_product(" in nd.derive(TEXTS[n]).numpy() for n in itertools.islice(TEXTS, 2))
