@@ -160,7 +160,7 @@ PASSES = tuple(name for name in ("narrow", *BOTH, *EQUATIONS, "accumulate", *STA
 
 
 FORMS = ("by_diagonal", "by_image", "by_place", "by_part", "rows", "spots", "indicator", "few", "clip", "rolls", "digits", "squares",
-         "buffers", "front", "differences", "log_products")
+         "buffers", "front", "log_products", "differences")
 
 
 def checked(without: Collection[str]) -> frozenset[str]:
