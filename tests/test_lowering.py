@@ -421,6 +421,7 @@ def test_how_far_a_running_sum_goes_may_depend_on_what_else_is_summed() -> None:
     "y[t,n] = tanh(x[t,n] + sum[m](W[n,m]*y[t-1,m]))",
     "y[t,n] = b[n]*y[t-1,n] + tanh(W[n,0]*y[t-1,n]) + sum[m](W[n,m]*x[t,m])",
     "y[t,n] = sum[s](b[s]*x[(t + s) % T,n]) for t < T, s < N",
+    "y = sum[i,j](softplus(b[i] - b[j]))",
     "y[i,j] = where(i == j, sqrt(exp(W[i,i]) + sum[k](where(k < i, y[i,k]**2, 0))), where(i > j, W[i,j]/y[j,j], 0))",
 ])
 def test_what_backward_computes_is_no_tensor_of_forward_that_has_such_a_name(equations: str) -> None:

@@ -103,7 +103,8 @@ def test_what_is_close_keeps_its_digits() -> None:
 
 def test_a_tensor_and_its_transpose_are_added_before_they_are_multiplied_by_an_array_that_is_larger() -> None:
     def after(equation: str) -> list[str]:
-        return [str(e) for e in mirror(nd.parse(f"A[N,N], B[N,N], C[N,M], x[N,K], y[N] -> z\n{equation}")).equations]
+        program = nd.parse(f"A[N,N], B[N,N], C[N,M], x[N,K], y[N] -> z\n{equation}")
+        return [str(e) for e in mirror(program, program).equations]
 
     sums = "sum[j](A[i,j]*(x[i,k] - x[j,k])) + sum[j](A[j,i]*(x[i,k] - x[j,k]))"
     assert after(f"z[i,k] = {sums}") == ["z[i,k] = sum[j]((A[i,j] + A[j,i])*(x[i,k] - x[j,k]))"]
@@ -120,7 +121,8 @@ def test_a_tensor_and_its_transpose_are_added_before_they_are_multiplied_by_an_a
 
 def test_a_function_and_its_mirror_image_are_computed_once() -> None:
     def after(equation: str) -> list[str]:
-        return [str(e) for e in mirror(nd.parse(f"x[N], y[N], u[M] -> z\n{equation}")).equations]
+        program = nd.parse(f"x[N], y[N], u[M] -> z\n{equation}")
+        return [str(e) for e in mirror(program, program).equations]
 
     assert after("z[i] = sum[j](y[j]*exp(x[i] - 2*x[j])) - 3*sum[j](y[i]*exp(x[j] - 2*x[i]))") == [
         "z_of[i,j] = y[j]*exp(x[i] - 2*x[j])", "z[i] = sum[j](z_of[i,j]) - 3*sum[j](z_of[j,i])"]

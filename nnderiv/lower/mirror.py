@@ -30,9 +30,9 @@ class _Sum:
     total: Reduce
 
 
-def mirror(program: Program) -> Program:
+def mirror(program: Program, known: Program) -> Program:
     """See the module's docstring; what sums leave out is left out by conditions, and recurrences are left alone."""
-    fresh, equations, shapes = Fresh(program.names), list[Equation](), dict(program.shapes)
+    fresh, equations, shapes = Fresh(program.names | known.names), list[Equation](), dict(program.shapes)
     for e in program.equations:
         if e.tensor not in program.components:
             e = _added_up(program, e)

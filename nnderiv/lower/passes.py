@@ -137,7 +137,7 @@ EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
     "one_block": lambda program, known: one_block(program),
     "explicit": lambda program, known: make_explicit(program),  # always: it settles what the rest may assume
     "gathered": lambda program, known: gathered(program),
-    "mirror": lambda program, known: mirror(program),
+    "mirror": mirror,
     "running": running,
     "split": split,
     "recentre": lambda program, known: recentre(program),
