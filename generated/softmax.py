@@ -139,23 +139,23 @@ def _sums(x, axis):
     return _row_sums(x)[..., None] if axis == x.ndim - 1 else np.add.reduce(x, axis, keepdims=True)
 
 
-def _by_blocks(function, x, axis, out):
-    """function(x, axis, out) of a large array, block by block of rows that stay in cache; None for others."""
-    if axis != x.ndim - 1 or x.size < 2*PART or x.shape[-1] > PART:
-        return None
-    if not (x.flags.c_contiguous and (out is None or out.flags.c_contiguous)):
-        return None
-    y, n = np.empty_like(x) if out is None else out, x.shape[-1]
-    rows, results, count = x.reshape(-1, n), y.reshape(-1, n), max(1, PART // n)
-    for k in range(0, len(rows), count):
-        function(rows[k:k + count], 1, results[k:k + count])
-    return y
+def _by_blocks(function):
+    """function(x, axis, out) along the last axis of a large array goes block by block of rows that stay in cache."""
+    def run(x, axis, out=None):
+        n = x.shape[-1]
+        if axis != x.ndim - 1 or x.size < 2*PART or n > PART or not (x.flags.c_contiguous and (out is None or out.flags.c_contiguous)):
+            return function(x, axis, out)
+        y, count = np.empty_like(x) if out is None else out, PART // n
+        rows, results = x.reshape(-1, n), y.reshape(-1, n)
+        for k in range(0, len(rows), count):
+            function(rows[k:k + count], 1, results[k:k + count])
+        return y
+    return run
 
 
+@_by_blocks
 def _masked_softmax(x, axis, out=None):
     """exp(x)/sum(exp(x)) along the axes, shifted by the maximum; 0 where all entries are -inf."""
-    if (y := _by_blocks(_masked_softmax, x, axis, out)) is not None:
-        return y
     p = np.subtract(x, _extreme(np.maximum, x, axis, _LOWEST[x.dtype], keepdims=True), out=out)
     np.exp(p, out=p)
     p /= np.maximum(_sums(p, axis), 1)  # where not all are masked it is at least 1, from the maximum

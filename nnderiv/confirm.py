@@ -48,6 +48,7 @@ from .expr import (
     product,
     reads,
     subst_indices,
+    sums_among,
     walk,
     where,
 )
@@ -187,7 +188,7 @@ class _Confirmation:
     def contracted(self, e: Equation, term: Expr) -> str | None:
         """Σ_a v[a] Σ_r [α = a] f = Σ_r v[α] f, for a term that is a sum with such a condition."""
         parts = factors(term)
-        sums = [f for f in parts if isinstance(f, Reduce) and f.op == "sum"]
+        sums = sums_among(parts)
         if len(sums) != 1:
             return None
         scale = [f for f in parts if f is not sums[0]]

@@ -313,6 +313,11 @@ def has_normaliser(e: Expr) -> bool:
     return any(isinstance(n, Reduce) and n.op in NORMALISERS for n in walk(e))
 
 
+def sums_among(parts: Iterable[Expr]) -> list[Reduce]:
+    """The sums among factors or terms."""
+    return [f for f in parts if isinstance(f, Reduce) and f.op == "sum"]
+
+
 def has_reduction(e: Expr) -> bool:
     return any(isinstance(n, Reduce) for n in walk(e))
 

@@ -23,6 +23,7 @@ from .expr import (
     positive_terms,
     product,
     subst_indices,
+    sums_among,
     unordered,
     without,
 )
@@ -155,7 +156,7 @@ def _opposite(e: Expr, summed: frozenset[str] = frozenset()) -> Expr | None:
     """−e, where a difference in e can take the sign; summed: the indices of the sums around."""
     above = [f for f in factors(e) if not (isinstance(f, Op) and f.op == "/" or isinstance(f, Num))]
     differences = [f for f in above if [s for s, _ in positive_terms(f)] == [1, -1]]
-    sums = [f for f in above if isinstance(f, Reduce) and f.op == "sum"]
+    sums = sums_among(above)
     if len(differences) + len(sums) != 1:
         return None
     if sums:

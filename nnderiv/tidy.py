@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from .expr import Expr, Read, Reduce, additive_terms, factors, guarded_factors, has_reduction, num, own_reads, product, symbols
+from .expr import Expr, Read, Reduce, additive_terms, factors, guarded_factors, has_reduction, num, own_reads, product, sums_among, symbols
 from .program import Equation, Program, Range, Ranges
 from .simplify import Context, Term, collect
 from .terms import may_leave
@@ -60,7 +60,7 @@ def tidied(e: Equation, ctx: Context) -> Equation:
 def _as_term(sign: int, e: Expr, ranges: Ranges, ctx: Context) -> Term:
     """c · Σ e under conditions as a term, where c may go inside: it is in range, or a read, which vanishes with the sum where it is not."""
     conditions, parts = guarded_factors(e)
-    sums = [f for f in parts if isinstance(f, Reduce) and f.op == "sum"]
+    sums = sums_among(parts)
     rest = [f for f in parts if f not in sums]
     if len(sums) != 1 or any(has_reduction(f) or not isinstance(f, Read) and may_leave(f, ranges, ctx) for f in rest):
         return Term({}, (), product([num(sign), *factors(e)]))

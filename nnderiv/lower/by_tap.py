@@ -45,8 +45,8 @@ from .form import ADD, Code, Operation, Term, call, function
 from .windows import is_plain_window, sliding
 
 PLAIN = ("*", "neg", "+", "where", "and", "or", "not", *COMPARISONS)  # harmless on what is of no use
-START = {"sum": "np.zeros({shape}, {dtype})", "max": "np.full({shape}, -np.inf, {dtype})", "min": "np.full({shape}, np.inf, {dtype})"}
 EMPTY = {"sum": "0", "max": "-np.inf", "min": "np.inf"}  # what a reduction of nothing is
+START = {op: "np.zeros({shape}, {dtype})" if start == "0" else f"np.full({{shape}}, {start}, {{dtype}})" for op, start in EMPTY.items()}
 MERGE = {"sum": ADD, "max": function("np.maximum", 2), "min": function("np.minimum", 2)}
 
 
@@ -282,7 +282,7 @@ def reduced(body: EachPlace, frame: Frame, e: Reduce, kernel: Sequence[str], out
     inside = work.widened(e.body, windows[0])
     is_count = e.op == "sum" and isinstance(inside, Op) and inside.op == "where" and inside.args[1:] == (ONE, ZERO)
     counted = inside.args[0] if is_count and isinstance(inside, Op) else None
-    total = work.counts(kernel) if counted else work.memory("total", work.slide.labels, START[e.op])
+    total = work.counts(kernel) if counted is not None else work.memory("total", work.slide.labels, START[e.op])
 
     def write(wide: Frame) -> None:
         wide.views[windows[0].tensor, windows[0].subs] = Array(tap, work.slide.labels)
@@ -295,7 +295,7 @@ def reduced(body: EachPlace, frame: Frame, e: Reduce, kernel: Sequence[str], out
 
     work.loop(names_beside(inside, windows[0]), [(f"{taps}.taps", tap)], write)
     found = cut(total, frame, work.slide.image)
-    found = frame.make(call(f"{{0}}.astype({body.dtype})", 9), [found], found.labels) if counted else found
+    found = frame.make(call(f"{{0}}.astype({body.dtype})", 9), [found], found.labels) if counted is not None else found
     return permute(found, frame.sort(work.slide.labels))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..expr import ZERO, Expr, Num, Op, Reduce, additive_terms, conjunction, guarded_factors, ints, product, signed, where
+from ..expr import ZERO, Expr, Num, Op, Reduce, additive_terms, conjunction, guarded_factors, ints, product, signed, sums_among, where
 from ..program import Equation, Program
 
 Key = tuple[tuple[Expr, ...], tuple[str, ...], frozenset[Expr]]
@@ -51,7 +51,7 @@ def _equation(e: Equation) -> Equation:
 def _sum(term: Expr) -> _Sum | None:
     """One additive term, if it is a sum over what is put at the places of a look-up."""
     before, parts = guarded_factors(term)
-    sums = [f for f in parts if isinstance(f, Reduce) and f.op == "sum"]
+    sums = sums_among(parts)
     numbers = [f for f in parts if isinstance(f, Num)]
     if len(sums) != 1 or len(sums) + len(numbers) < len(parts):
         return None

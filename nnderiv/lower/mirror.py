@@ -14,7 +14,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import combinations
 
-from ..expr import Expr, Op, Read, Reduce, additive_terms, factors, free_symbols, product, signed, subst_indices, unordered, walk
+from ..expr import (
+    Expr,
+    Op,
+    Read,
+    Reduce,
+    additive_terms,
+    factors,
+    free_symbols,
+    product,
+    signed,
+    subst_indices,
+    sums_among,
+    unordered,
+    walk,
+)
 from ..fresh import Fresh
 from ..integer import Int
 from ..program import Equation, Program
@@ -48,7 +62,7 @@ def _sums(e: Equation) -> Iterator[tuple[int, _Sum]]:
     """The terms of an equation that are sums, with their places."""
     for k, (sign, term) in enumerate(additive_terms(e.body)):
         parts = factors(term)
-        totals = [f for f in parts if isinstance(f, Reduce) and f.op == "sum"]
+        totals = sums_among(parts)
         if len(totals) == 1:
             yield k, _Sum(sign, tuple(f for f in parts if f is not totals[0]), totals[0])
 

@@ -24,6 +24,7 @@ from ..expr import (
     product,
     signed,
     subst_indices,
+    sums_among,
     where,
 )
 from ..fresh import Fresh
@@ -71,7 +72,7 @@ def running(program: Program, known: Program) -> Program:
 def _find(e: Equation, term: Expr, positive: frozenset[str]) -> _Running | None:
     """The running sum that a term is a multiple of."""
     outer, parts = guarded_factors(term)
-    sums = [f for f in parts if isinstance(f, Reduce) and f.op == "sum"]
+    sums = sums_among(parts)
     if len(sums) != 1:
         return None
     (total,) = sums

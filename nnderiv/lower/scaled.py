@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from ..expr import Expr, Num, Read, Reduce, additive_terms, factors, free_symbols, product, reads, signed
+from ..expr import Expr, Num, Read, Reduce, additive_terms, factors, free_symbols, product, reads, signed, sums_among
 from ..fresh import Fresh
 from ..program import Equation, Program
 from .cost import entries
@@ -29,7 +29,7 @@ class _Scale:
     def within(self, term: Expr, e: Equation, into: Read | None = None) -> Expr | None:
         """The term c · Σ … X … with c·X, once it is stored, in place of X; None for any other term."""
         parts = factors(term)
-        sums = [f for f in parts if isinstance(f, Reduce) and f.op == "sum"]
+        sums = sums_among(parts)
         if len(sums) != 1 or Counter(f for f in parts if f is not sums[0]) != Counter(self.factors):
             return None
         inner = factors(sums[0].body)
@@ -67,7 +67,7 @@ def scaled(forward: Program, backward: Program) -> tuple[Program, Program]:
 def _scales(program: Program, e: Equation) -> Iterator[_Scale]:
     """The ways to scale an operand instead of the product that this equation is."""
     parts = factors(e.body)
-    sums = [f for f in parts if isinstance(f, Reduce) and f.op == "sum"]
+    sums = sums_among(parts)
     others = [f for f in parts if f not in sums]
     plain = not any(reads(f) or free_symbols(f) & set(e.ranges) or isinstance(f, Num) and f.value < 0 for f in others)
     if len(sums) != 1 or not others or not plain or e.is_base:

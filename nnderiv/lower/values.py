@@ -35,6 +35,7 @@ from ..expr import (
     product,
     reads,
     signed,
+    sums_among,
     walk,
 )
 from ..integer import Int
@@ -230,7 +231,7 @@ class Values(Writer):
     def scaled_sum(self, frame: Frame, e: Op) -> Array | None:
         """c · Σ …, with c the same for all entries: the contraction decides where c is multiplied in."""
         parts = factors(e)
-        sums = [f for f in parts if isinstance(f, Reduce) and f.op == "sum"]
+        sums = sums_among(parts)
         others = [f for f in parts if f not in sums]
         if len(sums) != 1 or not others or any(free_symbols(f) & set(frame.order) for f in others) or parts.count(sums[0]) > 1:
             return None

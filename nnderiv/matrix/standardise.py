@@ -34,6 +34,7 @@ from ..expr import (
     reads,
     square_root,
     subst_indices,
+    sums_among,
     unordered,
     walk,
     without,
@@ -82,7 +83,7 @@ def moments(program: Program) -> dict[str, tuple[Equation, Reduce]]:
 
 def _sum(e: Equation) -> Reduce | None:
     """The sum of which a right-hand side is a multiple."""
-    sums = [f for f in factors(e.body) if isinstance(f, Reduce) and f.op == "sum"]
+    sums = sums_among(factors(e.body))
     others = [f for f in factors(e.body) if f not in sums]
     return sums[0] if len(sums) == 1 and not any(free_symbols(f) & e.ranges.keys() or reads(f) for f in others) else None
 
@@ -92,7 +93,7 @@ def _mean(e: Equation) -> Reduce | None:
     if isinstance(e.body, Reduce) and e.body.op == "mean":
         return e.body
     parts = factors(e.body)
-    sums = [f for f in parts if isinstance(f, Reduce) and f.op == "sum"]
+    sums = sums_among(parts)
     if len(sums) != 1:
         return None
     count = Int.of(1)
