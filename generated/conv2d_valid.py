@@ -215,6 +215,17 @@ class _Rows:
                 self.part = np.matmul(weight, tap, out=self.part)
                 out += self.part
 
+    def correlate(self, images, kernel):
+        """The adjoint in the weights: kernel[tap] += the sum over all images of what it sees @ image.T, where that is small in pieces
+        which BLAS takes as they are."""
+        run, size = images.shape[-1], _product(kernel.shape[1:])
+        step = max(1, 1000000//max(1, size)) if size <= 1024 else max(1, run)
+        for first in range(0, run, step):
+            some = images[..., first:first + step].swapaxes(1, 2)
+            for k, tap in enumerate(self.taps):
+                self.part = np.matmul(tap[..., first:first + step], some, out=self.part)
+                kernel[k] += self.part.sum(0)
+
 
 def _only(A, part):
     """A part of A, and 0 elsewhere."""

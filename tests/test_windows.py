@@ -6,6 +6,7 @@ import re
 import tracemalloc
 from math import prod
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -355,22 +356,52 @@ def test_a_convolution_is_multiplied_into_where_it_belongs() -> None:
     assert "_Rows(" in text and "out=Y_flat)" in text and "Y[n] += b[:, None, None]" in text and "columns" not in text
 
 
+def convolution(axes: int, padding: int, spread: int) -> str:
+    i, u, H, U = "ijk"[:axes], "uvw"[:axes], "HWD"[:axes], "UVT"[:axes]
+    within = ",".join(f"{a}+{spread}*{b}-{padding}" for a, b in zip(i, u, strict=True))
+    over = ", ".join(f"{a} < {n} + {2*padding} - {spread}*({k} - 1)" for a, n, k in zip(i, H, U, strict=True))
+    return (f"X[N,C,{','.join(H)}], K[O,C,{','.join(U)}], b[O] -> Y\nY[n,o,{','.join(i)}] = "
+            f"sum[c,{','.join(u)}](K[o,c,{','.join(u)}]*X[n,c,{within}]) + b[o] for {over}")
+
+
 @pytest.mark.parametrize("channels", [1, 9], ids=["one product for all taps", "one for each"])
 @pytest.mark.parametrize("axes", [1, 2, 3])
 @pytest.mark.parametrize("padding, spread", [(0, 1), (1, 1), (2, 1), (0, 2), (1, 3)])
 def test_what_the_next_tap_sees_is_some_rows_further_on(padding: int, spread: int, axes: int, channels: int) -> None:
-    i, u, H, U = "ijk"[:axes], "uvw"[:axes], "HWD"[:axes], "UVT"[:axes]
-    within = ",".join(f"{a}+{spread}*{b}-{padding}" for a, b in zip(i, u, strict=True))
-    over = ", ".join(f"{a} < {n} + {2*padding} - {spread}*({k} - 1)" for a, n, k in zip(i, H, U, strict=True))
-    text = (f"X[N,C,{','.join(H)}], K[O,C,{','.join(U)}], b[O] -> Y\nY[n,o,{','.join(i)}] = "
-            f"sum[c,{','.join(u)}](K[o,c,{','.join(u)}]*X[n,c,{within}]) + b[o] for {over}")
+    text = convolution(axes, padding, spread)
     rng = np.random.default_rng(0)
     shapes = {"X": (3, channels, *(8, 7, 9)[:axes]), "K": (2, channels, *(3, 2, 2)[:axes]), "b": (2,)}
     inputs = {name: rng.normal(size=shape) for name, shape in shapes.items()}
     assert "_Rows(" in source(text)
-    conv = (F.conv1d, F.conv2d, F.conv3d)[axes - 1]
-    expected = conv(*map(torch.tensor, inputs.values()), padding=padding, dilation=spread)
-    assert_close(compiled(text).forward(**inputs)[0], expected.numpy(), "Y")
+    X, K, b = (torch.tensor(a, requires_grad=True) for a in inputs.values())
+    expected = (F.conv1d, F.conv2d, F.conv3d)[axes - 1](X, K, b, padding=padding, dilation=spread)
+    assert_close(compiled(text).forward(**inputs)[0], expected.detach().numpy(), "Y")
+
+    d = nd.derive(text, wrt=("K", "b"))
+    assert "windows.correlate(" in d.numpy().split("def backward")[1] and "columns" not in d.numpy().split("def backward")[1]
+    dY = rng.normal(size=expected.shape)
+    for threads in (1, 2):
+        emitted = d.compile(threads=threads)
+        gradients = emitted.backward(emitted.forward(**inputs)[1], dY=dY)
+        for name, gradient in zip("Kb", torch.autograd.grad(expected, [K, b], torch.tensor(dY), retain_graph=True), strict=True):
+            assert_close(getattr(gradients, f"d{name}"), gradient.numpy(), f"d{name}")
+
+
+def test_a_small_kernel_is_correlated_in_pieces_and_a_large_one_in_one_go() -> None:
+    """X[N,C,T] and dY[N,O,T-2], both with 3*2 = 6 entries to each tap: pieces of 5 windows where 6 entries are few, else one."""
+    text, rng = "X[N,C,T], K[O,C,U] -> Y\nY[n,o,i] = sum[c,u](K[o,c,u]*X[n,c,i+u])", np.random.default_rng(0)
+    X, K, dY = (rng.normal(size=shape) for shape in ((4, 3, 24), (2, 3, 3), (4, 2, 22)))
+    emitted = nd.derive(text, wrt=("K",)).numpy()
+    for few, products in ((6, 5*3), (5, 3)):
+        changed = emitted.replace(f"{cost.SMALL}//max(1, size)", "30//max(1, size)").replace(f"size <= {cost.FEW}", f"size <= {few}")
+        assert changed != emitted
+        module: dict[str, Any] = {}
+        exec(changed, module)
+        residuals = module["forward"](X=X, K=K)[1]
+        module["np"] = asked = Mock(wraps=np)
+        dK = module["backward"](residuals, dY=dY).dK
+        assert_close(dK, np.stack([np.einsum("nct,not->oc", X[..., u:u + 22], dY) for u in range(3)], -1), "dK")
+        assert asked.matmul.call_count == products
 
 
 @pytest.mark.parametrize("text, shapes", [

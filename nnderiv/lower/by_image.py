@@ -13,6 +13,7 @@ Where all are gathered, entry by entry along the first axis, into matrices that 
 the next tap of that axis sees is the same memory, some rows further on, and there are no columns:
 
     gather   windows.put(X[n]);  windows.product(K, out=Y[n])
+    kernel   windows.put(X[n]);  windows.correlate(dY[n], dK)       where nothing is scattered, which needs the memory of columns
 
 Channel by channel the other side has no index of its own, and there is no product of matrices:
 
@@ -73,7 +74,8 @@ class ByImage:
             notes.append(body.code.note)
             self.frames[p.equation.tensor] = body.frame(p.equation) if p.fold is None else body.fold_frame(p.fold)
             self.outputs(p)
-        self.by_row = all(self.may_go_by_row(p) for p in products)
+        alone = len({p.kind for p in products}) == 1
+        self.by_row = alone and all(self.may_go_by_row(p) for p in products)
         self.count = body.fresh("count")
         body.positive |= {self.count}
         whole = body.extent(products[0].size)
@@ -94,7 +96,7 @@ class ByImage:
             body.code.note = note
             self.sums(p)
         start, stop, first = body.fresh("start"), body.fresh("stop"), body.fresh("first")
-        of = (self.rows_of, self.matrix_of) if self.by_row else (self.columns_of, self.work_of)
+        of = (self.rows_of, self.beside_of) if self.by_row else (self.columns_of, self.work_of)
         sizes = (" + " if self.by_row else ", ").join(self.largest(products, indices) for indices in of)
         body.code.note = -1
         with body.inside(f"for {start}, {stop}, {self.count} in _blocks({begin}, {end}, {sizes}):"):
@@ -147,9 +149,9 @@ class ByImage:
         """The indices of what a tap of the first axis sees in one image."""
         return (*self.lead(p), *p.kernel[1:], *p.image)
 
-    def matrix_of(self, p: Product) -> tuple[str, ...]:
-        """The indices of what the product for one image gives."""
-        return tuple(i for i in p.equation.indices if i != p.batch)
+    def beside_of(self, p: Product) -> tuple[str, ...]:
+        """The indices of what stands beside it in one image: of the product, or of the other side."""
+        return (*self.own(p), *p.image)
 
     def work_of(self, p: Product) -> tuple[str, ...]:
         """The indices of a product of matrices, for one image: of the columns and of the other side, without those of both."""
@@ -179,10 +181,10 @@ class ByImage:
         self.taps_of[e.tensor] = self.taps(p)
         if p.window is not None and not self.by_row and not self.is_by_tap(p) and self.columns_key(p) not in self.columns:
             self.columns[self.columns_key(p)] = self.memory("columns", self.inner(p, wide=True), self.columns_labels(p), "empty").text
-        if p.kind == "kernel" and not self.is_by_tap(p):
+        if p.kind == "kernel" and not self.by_row and not self.is_by_tap(p):
             self.exact.add(self.columns[self.columns_key(p)])
         frame = self.inner(p, wide=True)
-        if p.sided and self.rows_key(p) not in self.rows:
+        if p.sided and not self.by_row and self.rows_key(p) not in self.rows:
             self.rows[self.rows_key(p)] = self.memory("rows", frame, self.rows_labels(p), "zeros")
 
     def sums(self, p: Product) -> None:
@@ -208,19 +210,26 @@ class ByImage:
         return (p.window.tensor, tuple(s.subst(called) for s in p.window.subs), len(self.groups(p)), self.taps_of[p.equation.tensor].shape)
 
     def may_go_by_row(self, p: Product) -> bool:
-        """Whether the product for an image is a matrix, which lies together in what is computed, and windows go entry by entry.
+        """Whether all that is multiplied for an image are two matrices, and windows go entry by entry.
 
         With a stride each tap of the last axis would be read entry by entry, which costs what the product gains.
         """
-        indices, lead, k = p.equation.indices, {*self.lead(p)}, len(p.image)
-        own = {*self.own(p)} - {*p.sum.indices}
-        if p.kind != "gather" or p.window is None or not own:
-            return False
-        if not lead <= {*p.sum.indices} or not lead | own <= {i for f in p.others for i in free_symbols(f)}:
-            return False
-        if indices[0] != p.batch or indices[-k:] != p.image or {*indices[1:-k]} != own:
+        if p.window is None or not (self.gives_matrices(p) if p.kind == "gather" else self.takes_matrices(p)):
             return False
         return all(step is not None and step[0] == 1 for i in p.image for s in p.window.subs if i in s.symbols() for step in [s.split(i)])
+
+    def gives_matrices(self, p: Product) -> bool:
+        """Whether the product for an image is a matrix, which lies together in what is computed."""
+        indices, lead, k = p.equation.indices, {*self.lead(p)}, len(p.image)
+        own = {*self.own(p)} - {*p.sum.indices}
+        if not own or not lead <= {*p.sum.indices} or not lead | own <= {i for f in p.others for i in free_symbols(f)}:
+            return False
+        return indices[0] == p.batch and indices[-k:] == p.image and {*indices[1:-k]} == own
+
+    def takes_matrices(self, p: Product) -> bool:
+        """Whether the sum over all images is of products of matrices, and nothing more."""
+        beside = {i for f in p.sided for i in free_symbols(f)} & {*self.frames[p.equation.tensor].order}
+        return p.equation.body == p.sum and {*p.sum.indices} == {p.batch, *p.image} and beside == {p.batch, *self.own(p), *p.image}
 
     def is_by_tap(self, p: Product) -> bool:
         """Whether both sides have the same indices beside the window's, as channel by channel: no columns are needed then."""
@@ -419,6 +428,9 @@ class ByImage:
         return wide.make(call("{0}.weighed({1})", 9, 0), [Array(taps), weights], (*lead, p.batch, *p.image))
 
     def kernel(self, p: Product, done: set[str]) -> None:
+        if self.by_row:
+            self.kernel_by_row(p)
+            return
         if self.is_by_tap(p):
             self.kernel_by_tap(p, self.sides(p, done))
             return
@@ -427,6 +439,18 @@ class ByImage:
         value = self.body.value(wide, replaced(p.equation.body, {p.sum: Reduce("sum", p.sum.indices, product([sides, columns]))}))
         value = expand(value, total.labels)
         self.body.code.merge(total.text, ADD, value.term, wide.shape(value.labels))
+
+    def kernel_by_row(self, p: Product) -> None:
+        """windows.put(X[n]); windows.correlate(dY[n], dK)."""
+        body, frame, total = self.body, self.inner(p, wide=False), self.totals[p.equation.tensor]
+        own = tuple(i for i in total.labels if i in self.own(p))
+        order = replace(frame, order=(p.batch, *own, *p.image))
+        self.put(p)
+        value = permute(body.value(order, self.of_block(order, product(list(p.sided)), p.batch)), order.order)
+        sides = f"{value.at_least(9)}.reshape{tuple_text(multiplied(map(order.size, m)) for m in ([p.batch], own, p.image))}"
+        matrix = (p.kernel[:1], total.labels[1:len(total.labels) - len(own)], own)
+        kernel = f"{total.text}.reshape{tuple_text(multiplied(map(frame.size, m)) for m in matrix)}"
+        body.line(f"{self.taps_of[p.equation.tensor].name}.correlate({sides}, {kernel})", total.text)
 
     def kernel_by_tap(self, p: Product, sides: Read) -> None:
         """for (u, v), tap in windows.exact(): dK[:, u, v] += np.vecdot(tap, rows)."""
