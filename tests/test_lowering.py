@@ -485,6 +485,34 @@ def test_functions_in_a_recurrence_are_computed_once(text: str) -> None:
     assert nd.derive(text).check(seed=0).ok
 
 
+IN_BLOCKS = {
+    "LSTM": """x[T,N,4*H], W[4*H,H] -> h
+        z[t,n,m] = x[t,n,m] + sum[l](W[m,l]*h[t-1,n,l])
+        c[t,n,k] = sigmoid(z[t,n,H+k])*c[t-1,n,k] + sigmoid(z[t,n,k])*tanh(z[t,n,2*H+k]) for k < H
+        h[t,n,k] = sigmoid(z[t,n,3*H+k])*tanh(c[t,n,k]) for k < H""",
+    "GRU": """x[T,N,3*H], W[3*H,H] -> h
+        q[t,n,m] = sum[l](W[m,l]*h[t-1,n,l])
+        u[t,n,k] = sigmoid(x[t,n,H+k] + q[t,n,H+k]) for k < H
+        h[t,n,k] = (1 - u[t,n,k])*tanh(x[t,n,2*H+k] + sigmoid(x[t,n,k] + q[t,n,k])*q[t,n,2*H+k]) + u[t,n,k]*h[t-1,n,k] for k < H""",
+    "a gated unit": "x[N,2*D] -> y\ny[n,d] = x[n,d]*sigmoid(x[n,D+d]) for d < D",
+    "a gate of its sum with another": "x[N,2*D], z[N,D] -> y\ny[n,d] = x[n,d]*tanh(x[n,D+d] + z[n,d]) for d < D",
+}
+
+
+@pytest.mark.parametrize("text", IN_BLOCKS.values(), ids=IN_BLOCKS)
+def test_functions_of_the_blocks_of_one_tensor_are_computed_once(text: str) -> None:
+    backward = body(text, "backward")
+    assert "_sigmoid(" not in backward and "np.tanh(" not in backward
+    assert nd.derive(text).check(seed=0).ok
+
+
+def test_a_function_some_steps_further_is_not_another_tensor() -> None:
+    text = "x[T] -> y\ny[t] = tanh(x[t])*tanh(x[t-1]) + tanh(x[t-2]) for t < T"
+    d = nd.derive(text)
+    assert len(nd.derive(text).compile().forward(x=np.ones(5))[1]) == 4, "x, its tanh, T and the dtype"
+    assert d.check(seed=0).ok
+
+
 @pytest.mark.parametrize("place", ["k", "k+1", "T-1"])
 def test_a_function_at_a_place_that_no_index_moves_is_computed_once(place: str) -> None:
     d = nd.derive(f"x[T,N], w[N], int k -> y\ny[n] = tanh(x[{place},n])*w[n]")

@@ -32,7 +32,7 @@ from ..expr import (
 from ..fresh import Fresh
 from ..integer import Int
 from ..program import Equation, Program
-from .recall import COSTLY
+from .calls import COSTLY
 
 
 @dataclass(frozen=True)
