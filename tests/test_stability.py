@@ -557,3 +557,25 @@ def test_shares_within_segments_neither_overflow_nor_need_a_table(y: str) -> Non
     for g, leaf in zip(gradients, leaves, strict=True):
         np.testing.assert_allclose(g, leaf.grad, rtol=1e-3, atol=2e-3)
     assert d.check(seed=0).ok
+
+
+@pytest.mark.parametrize("steps", [2, 3])
+def test_a_recurrence_may_begin_with_states_that_are_not_reached(steps: int) -> None:
+    """With −inf in the input where it begins, gradients are what they are in the limit, as PyTorch has them with −10000."""
+    moves = " + ".join(["exp(a[t-1,s])", "exp(a[t-1,s-1])", "exp(a[t-1,s-2])"][:steps])
+    text = f"x[T,S], a0[S] -> L\na[-1,s] = a0[s]\na[t,s] = x[t,s] + log({moves})\nL = a[T-1,S-1]"
+    rng = np.random.default_rng(0)
+    x, start = rng.normal(size=(6, 5)), np.where(np.arange(5) == 0, 0, -np.inf)
+
+    weights = torch.tensor(x, requires_grad=True)
+    a = torch.tensor(start.clip(-10000))
+    for row in weights:  # outside a tensor is 0
+        a = row + torch.stack([torch.cat([torch.zeros(k), a[:5 - k]]) for k in range(steps)]).logsumexp(0)
+    (expected,) = torch.autograd.grad(a[-1], weights)
+
+    module = nd.derive(text, wrt=("x",)).compile()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        L, residuals = module.forward(x=x, a0=start)
+        np.testing.assert_allclose(L, a[-1].item())
+        np.testing.assert_allclose(module.backward(residuals).dx, expected, atol=1e-12)

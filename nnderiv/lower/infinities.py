@@ -43,6 +43,11 @@ def may_be_masked(program: Program, e: Expr, seen: frozenset[str] = frozenset())
     return isinstance(e, Op) and e.op not in BOUNDED and any(may_be_masked(program, a, seen) for a in e.args)
 
 
+def may_be_unreachable(program: Program, r: Read) -> bool:
+    """Whether a read may be −inf because nothing leads there: by what the program says, or from where a recurrence is said to begin."""
+    return r.tensor in program.unbounded or r.tensor in program.components and may_be_masked(program, r)
+
+
 def may_hold_infinity(program: Program, name: str, seen: frozenset[str] = frozenset()) -> bool:
     """Whether −inf can reach this tensor: an explicit inf, a log, or an input somewhere behind it."""
     if name in seen:

@@ -49,7 +49,7 @@ from .by_tap import EMPTY
 from .contract import sum_of_products, times
 from .facts import Facts
 from .form import ADD, DIVIDE, MULTIPLY, NEGATIVE, POWER, SQUARE, SUBTRACT, Operation, call, function
-from .infinities import is_logsumexp, may_hold_infinity
+from .infinities import is_logsumexp, may_be_unreachable, may_hold_infinity
 from .limits import clip, limits
 from .log_products import logarithm, shares
 from .quotients import exponents
@@ -335,7 +335,7 @@ class Values(Writer):
     def ratio_of_exps(self, frame: Frame, e: Expr) -> Array | None:
         """exp(a − b) where both may be −inf, as the scores of states that cannot be reached are; not of what a maximum is taken from."""
         terms = additive_terms(e)
-        masked = [any(n == INF or isinstance(n, Read) and n.tensor in self.program.unbounded for n in walk(t)) for _, t in terms]
+        masked = [any(n == INF or isinstance(n, Read) and may_be_unreachable(self.program, n) for n in walk(t)) for _, t in terms]
         largest = [d.body for s, t in terms if s < 0 and isinstance(t, Read) for d in self.program.definitions.get(t.tensor, ())]
         signs = {s for (s, _), m in zip(terms, masked, strict=True) if m}
         if signs != {1, -1} or any(isinstance(b, Reduce) and b.op == "max" for b in largest):
