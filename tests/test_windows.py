@@ -417,6 +417,24 @@ def test_what_is_multiplied_row_by_row_is_what_the_interpreter_computes(text: st
     assert_means(derivation(text), compiled(text), inputs, rng)
 
 
+PATCHES = """X[N,C,H,W], K[O,C,{0},{0}] -> Y
+    Y[n,g,h,o] = sum[c,u,v](K[o,c,u,v]*X[n,c,{0}*g+u,{0}*h+v]) for g < H//{0}, h < W//{0}, u < {0}, v < {0}"""
+
+
+@pytest.mark.parametrize("size, kernel", [("P", 3), ("4", 4), ("2", 2), ("1", 1)])
+def test_windows_that_do_not_overlap_are_one_matrix_after_one_copy(size: str, kernel: int) -> None:
+    """Of one or two places each, they are copied place by place."""
+    text, rng = PATCHES.format(size), np.random.default_rng(0)
+    emitted = source(text)
+    assert ("_Taps(" in emitted) == (kernel < 3) and emitted.count("((P, 1), (n_g, P))") == 0, "what lies together is copied together"
+    X, K = (torch.tensor(rng.normal(size=s), requires_grad=True) for s in ((2, 3, 9, 13), (4, 3, kernel, kernel)))
+    Y = F.conv2d(X, K, stride=kernel).permute(0, 2, 3, 1)
+    inputs, dY = {"X": X.detach().numpy(), "K": K.detach().numpy()}, rng.normal(size=Y.shape)
+    assert_close(forward(text, inputs)[0]["Y"], Y.detach().numpy(), "Y")
+    for name, g in zip("XK", torch.autograd.grad(Y, [X, K], torch.tensor(dY)), strict=True):
+        assert_close(backward(text, inputs, [dY])[name], g.numpy(), f"d{name}")
+
+
 DEPTHWISE = "X[N,C,H,W], K[C,U,V], b[C] -> Y\nY[n,c,i,j] = sum[u,v](K[c,u,v]*X[n,c,{}]) + b[c]"
 
 

@@ -408,16 +408,17 @@ def axis_text(frame: Frame, sub: Int, indices: Sequence[str]) -> str:
 
 def _windows(frame: Frame, store: Storage, relative: list[Int], kinds: list[str], outside: str = "") -> Array:
     """_windows(A, …): strided views, padded where they leave the array."""
-    # The output index of a window goes last: along it lies what is copied together.
-    last = [i for i in frame.order if len(frame.ranges[i].size.terms) > 1 and not any(_goes_by_blocks(frame, s, i) for s in relative)]
+    # The output index of a window goes last, or the place in a block: along it lies what is copied together.
+    within = {i: c for i in frame.order for s in relative if (c := _place_in_block(frame, s, i)) is not None}
+    last = [i for i in frame.order if i in within.values() or len(frame.ranges[i].size.terms) > 1 and i not in within]
     return _natural(frame, store, relative, kinds, outside, last)
 
 
-def _goes_by_blocks(frame: Frame, sub: Int, i: str) -> bool:
-    """Whether a subscript is m·i + c, with c < m: what it reads stands in that order."""
-    split = sub.split(i)
-    low = frame.ranges.get(split[1].name or "") if split else None
-    return split is not None and low is not None and (split[0] == low.size or never_negative(split[0] - low.hi, {}, frame.positive))
+def _place_in_block(frame: Frame, sub: Int, i: str) -> str | None:
+    """c, if a subscript is m·i + c, with c < m: what it reads stands in that order."""
+    m, c = sub.split(i) or (Int.of(0), Int.of(0))
+    low = frame.ranges.get(c.name or "")
+    return c.name if low is not None and (m == low.size or never_negative(m - low.hi, {}, frame.positive)) else None
 
 
 def view_of_windows(frame: Frame, tensor: str, subs: Sequence[Int], outside: str, last: Iterable[str]) -> Array:

@@ -52,6 +52,11 @@ def walks_kernel(kernel: Iterable[Int], rest: Iterable[Int]) -> bool:
     return places * (CALL + others) < places * others * SCATTERED
 
 
+def copies_runs(window: Int) -> bool:
+    """Whether windows that do not overlap are copied each as it lies, in runs of so many entries, and not place by place."""
+    return typical(window) > 2
+
+
 def goes_axis_by_axis(window: Iterable[Int]) -> bool:
     """Whether windows are reduced along one axis after the other: U + V places to go to, in long rows, but more memory, and not U · V."""
     sizes = [typical(s) for s in window]

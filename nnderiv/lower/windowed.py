@@ -15,6 +15,7 @@ from ..expr import Expr, IntValue, Read, Reduce, additive_terms, free_symbols, g
 from ..integer import Int
 from ..program import Equation, Program
 from .arrays import Frame
+from .cost import copies_runs
 from .fold import Fold, find_fold
 from .windows import bulk, is_plain_window, sliding
 
@@ -54,7 +55,7 @@ def _gather(frame: Frame, e: Equation) -> Product | None:
     if any(sliding(frame, r) for f in others for r in _reads(f)):
         return None
     pairs = _pairs(frame, window, sums[0])
-    if pairs is None:
+    if pairs is None or _are_patches(frame, window, pairs):
         return None
     kernel, image = tuple(u for u, _ in pairs), tuple(i for _, i in pairs)
     present = {i for f in others for i in free_symbols(f)} & set(frame.order)
@@ -95,6 +96,14 @@ def _pairs(frame: Frame, window: Read, total: Reduce) -> list[tuple[str, str]] |
         if len(group) == 2:
             found.append((group[0], group[1]))
     return found
+
+
+def _are_patches(frame: Frame, window: Read, pairs: Sequence[tuple[str, str]]) -> bool:
+    """Whether windows do not overlap, and lie in memory in long runs: as a view they are a matrix after one copy."""
+    sizes = [frame.ranges[u].size for u, _ in pairs]
+    steps = [s.split(i) for _, i in pairs for s in window.subs if i in s.symbols()]
+    apart = all(s is not None and never_negative(s[0] - n, {}, frame.positive) for s, n in zip(steps, sizes, strict=True))
+    return bool(pairs) and apart and copies_runs(sizes[-1])
 
 
 def _is_by_channel(frame: Frame, window: Read, pairs: Sequence[tuple[str, str]], present: Collection[str]) -> bool:
