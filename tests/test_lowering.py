@@ -102,6 +102,7 @@ def run(module: Any, seeds: dict[str, Any], **inputs: Any) -> tuple[Any, Any]:
 
 
 # -- what each pass does to the text -----------------------------------------------------------------------------------------
+HALVES = "x[N,D], W[D,2*H] -> y\na[n,k] = sum[d](x[n,d]*W[d,k])\ny[n,h] = tanh(a[n,h])*a[n,h+H] for h < H"
 CASES: dict[str, tuple[str, str, str]] = {
     # pass: (program, function, what stands there because of it)
     "narrow": ("X[T,I], W[I,F] -> y\nA[t,f] = tanh(sum[i](X[t,i]*W[i,f]))\ny[f] = A[T-1,f]", "forward", "_entry(X, T - 1) @ W"),
@@ -135,6 +136,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "inline": (ATTENTION, "backward", "-= np.vecdot(dY, Y)[:, None]"),
     "unmask": (CAUSAL, "backward", "dS = np.multiply(dA, A, out=dA)"),
     "apart": ("z[N,2,K] -> y\ny[n,k] = sigmoid(z[n,0,k])*z[n,1,k]", "backward", "out=dz[:, 1])"),
+    "blocks": (HALVES, "backward", "out=da[:, H:]"),
     "pieces": (ELMAN, "backward", "dh0 = dh_in[0] @ W"),
     "carry": (GATED, "backward", "_carry[t + 1]"),
     "hoist": (ELMAN, "forward", "@ U.T"),
@@ -284,7 +286,6 @@ z[t,n,j] = sum[i](x[t,n,i]*U[i,j]) + sum[l](h[t-1,n,l]*W[l,j]) + b[j]
 c[t,n,k] = sigmoid(z[t,n,k+H])*c[t-1,n,k] + sigmoid(z[t,n,k])*tanh(z[t,n,k+2*H]) for k < H
 h[t,n,k] = sigmoid(z[t,n,k+3*H])*tanh(c[t,n,k]) for k < H
 """
-HALVES = "x[N,D], W[D,2*H] -> y\na[n,k] = sum[d](x[n,d]*W[d,k])\ny[n,h] = tanh(a[n,h])*a[n,h+H] for h < H"
 
 
 TURNED = """
@@ -310,7 +311,25 @@ def test_gates_that_stand_one_after_another_in_an_axis_are_written_each_into_its
     backward = body(MERGED, "backward")
     assert "_windows(d" not in backward and "out=dz[t, :, 3*H:]" in backward and "out=dz[t, :, H:2*H]" in backward
     assert "for 2*H <= j < 3*H" in nd.derive(MERGED).numpy()
-    assert "out=da[:, H:]" in body(HALVES, "backward") and "_windows(" in body(HALVES, "backward", without=("apart",))
+    assert "out=da[:, H:]" in body(HALVES, "backward") and "_windows(" in body(HALVES, "backward", without=("blocks",))
+
+
+def test_heads_side_by_side_in_one_axis_have_products_of_their_own() -> None:
+    """Queries, keys and values, of H heads each, are one product with all weights, and so are its gradients."""
+    text = """x[N,T,E], W[3*H*D,E], int D -> y
+        z[n,t,m] = sum[e](W[m,e]*x[n,t,e])
+        A[n,h,i,j] = softmax[j](sum[d](z[n,i,h*D+d]*z[n,j,H*D+h*D+d])/sqrt(D)) for h < H, i < T, j < T, d < D
+        y[n,t,h,d] = sum[j](A[n,h,t,j]*z[n,j,2*H*D+h*D+d]) for d < D"""
+    backward = body(text, "backward")
+    assert "dz_split[:, :, H:2*H]" in backward and "np.where(" not in backward and "(3*H, 1)" not in backward
+    x, W, y = (torch.tensor(np.random.default_rng(0).normal(size=s), requires_grad=True) for s in ((2, 5, 7), (24, 7), (2, 5, 2, 4)))
+    q, k, v = (x @ W.T).reshape(2, 5, 3, 2, 4).unbind(2)
+    expected = torch.einsum("nhij,njhd->nihd", (torch.einsum("nihd,njhd->nhij", q, k)/2).softmax(-1), v)
+    module, arrays = nd.derive(text).compile(), {"x": x.detach().numpy(), "W": W.detach().numpy()}
+    found, residuals = module.forward(**arrays, D=4)
+    assert_close(found, expected.detach().numpy(), "y")
+    for name, g in zip("xW", torch.autograd.grad(expected, [x, W], y), strict=True):
+        assert_close(getattr(module.backward(residuals, dy=y.detach().numpy()), f"d{name}"), g.numpy(), f"d{name}")
 
 
 @pytest.mark.parametrize("text", [

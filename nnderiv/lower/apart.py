@@ -2,19 +2,16 @@
 
     dz[n,g,k] = where(g == 0, a[n,k], 0) + where(g == 1, b[n,k], 0)     is     dz[n,0,k] = a[n,k],   dz[n,1,k] = b[n,k]
     y[n,u] = where(u == 0, a[n], b[n])                                  is     y[n,0] = a[n],   y[n,1] = b[n]
-    dz[n,j] = a[n,j] + b[n,j-H]  for j < 2 H                            is     the one for j < H, the other for H ≤ j < 2 H
 
-That is the gradient of what is read at z[n,0,k] and z[n,1,k], or z[n,k] and z[n,k+H]: gates in one tensor, pairs that are rotated.
+That is the gradient of what is read at z[n,0,k] and z[n,1,k]: gates in one tensor, pairs that are rotated. `blocks` is about z[n,k] and
+z[n,k+H].
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import replace
-from functools import cmp_to_key, partial
-from itertools import combinations
 
-from ..bounds import Range, never_negative
 from ..conditions import placed
 from ..expr import (
     FALSE,
@@ -23,7 +20,6 @@ from ..expr import (
     Expr,
     IntValue,
     Op,
-    Read,
     Reduce,
     add,
     additive_terms,
@@ -50,7 +46,7 @@ def apart(program: Program) -> Program:
     """See the module's docstring."""
     positive = positive_names(program)
     summed = [_summed(program, e, positive) for e in program.equations]
-    equations = tuple(part for e in summed for part in _rows(program, e) or _blocks(program, e, positive) or [e])
+    equations = tuple(part for e in summed for part in _rows(program, e) or [e])
     return program.with_equations(equations)
 
 
@@ -138,46 +134,6 @@ def _summed(program: Program, e: Equation, positive: Collection[str]) -> Equatio
     left = {*bound_indices(body), *(str(s.name) for s in e.subs)}
     ranges = {i: r for i, r in e.ranges.items() if i in left or i not in bound_indices(e.body)}
     return e if body == e.body else replace(e, body=body, ranges=ranges)
-
-
-def _blocks(program: Program, e: Equation, positive: Collection[str]) -> list[Equation]:
-    """The equations of the parts of an axis, if each term is 0 outside one of several parts that have nothing in common."""
-    terms = additive_terms(e.body)
-    if e.is_base or len(program.definitions[e.tensor]) > 1 or len(terms) < 2:
-        return []
-    for a in e.indices:
-        blocks: dict[Range, list[tuple[int, Expr]]] = {}
-        for sign, t in terms:
-            blocks.setdefault(_block(program, e, a, t, positive), []).append((sign, t))
-        pairs = combinations(blocks, 2)
-        if 1 < len(blocks) <= MANY and all(_before(r, s, positive) or _before(s, r, positive) for r, s in pairs):
-            order = sorted(blocks, key=cmp_to_key(partial(_order, positive)))
-            return [replace(e, body=signed(blocks[r]), ranges={**e.ranges, a: r}) for r in order]
-    return []
-
-
-def _block(program: Program, e: Equation, a: str, term: Expr, positive: Collection[str]) -> Range:
-    """The part of the axis outside which a factor of the term is 0, read outside its tensor."""
-    block = e.ranges[a]
-    for f in factors(term):
-        inner = factors(f.body) if isinstance(f, Reduce) and f.op == "sum" else [f]
-        for sub, axis in (x for r in inner if isinstance(r, Read) for x in zip(r.subs, program.hulls[r.tensor], strict=True)):
-            if a not in sub.symbols():
-                continue
-            offset = sub - Int.symbol(a)
-            here = Range(axis.lo - offset, axis.hi - offset)
-            inside = not offset.symbols() & e.ranges.keys() and not offset.elements()
-            if inside and never_negative(here.lo - block.lo, {}, positive) and never_negative(block.hi - here.hi, {}, positive):
-                block = here
-    return block
-
-
-def _before(r: Range, s: Range, positive: Collection[str]) -> bool:
-    return never_negative(s.lo - r.hi, {}, positive)
-
-
-def _order(positive: Collection[str], r: Range, s: Range) -> int:
-    return -1 if _before(r, s, positive) else 1
 
 
 def _each(e: Equation, a: str, terms: list[tuple[int, Int, Expr]]) -> Iterator[Equation]:

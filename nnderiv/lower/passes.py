@@ -36,6 +36,7 @@ Programs (equations) -> programs:
     mirror       sums that differ by an exchange of two indices, as over pairs, share what they have in common
     running      a sum up to each step is the sum before, and one more
     split        an index that is used by its quotient and remainder is two
+    blocks       what is another thing in each part of an axis is computed part by part
     recentre     the kernel stays and the image slides
     carry        what a step hands to the next is computed where its parts are
     hoist        what a recurrence need not wait for is computed before it
@@ -85,6 +86,7 @@ from collections.abc import Callable, Collection, Sequence
 from ..program import Program
 from .abreast import abreast
 from .axis_by_axis import axis_by_axis
+from .blocks import blocks
 from .carry import carry
 from .common import common
 from .distribute import distribute
@@ -140,6 +142,7 @@ EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
     "mirror": mirror,
     "running": running,
     "split": split,
+    "blocks": lambda program, known: blocks(program),
     "recentre": lambda program, known: recentre(program),
     "carry": carry,
     "hoist": hoist,
