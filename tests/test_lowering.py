@@ -314,6 +314,13 @@ def test_gates_that_stand_one_after_another_in_an_axis_are_written_each_into_its
     assert "out=da[:, H:]" in body(HALVES, "backward") and "_windows(" in body(HALVES, "backward", without=("blocks",))
 
 
+def test_the_scale_of_a_product_goes_into_an_operand_also_where_a_bias_is_added() -> None:
+    text = "Q[N,D], K[M,D], b[M] -> A\nA[i,j] = softmax[j](sum[d](Q[i,d]*K[j,d])/sqrt(D) + b[j])"
+    assert "A_in = Q_scaled @ K.T" in body(text, "forward") and "@ Q_scaled" in body(text, "backward")
+    assert "Q_scaled" not in body(text.replace("/sqrt(D) +", "*b[i] +"), "forward")
+    assert nd.derive(text).check(seed=0).ok
+
+
 def test_heads_side_by_side_in_one_axis_have_products_of_their_own() -> None:
     """Queries, keys and values, of H heads each, are one product with all weights, and so are its gradients."""
     text = """x[N,T,E], W[3*H*D,E], int D -> y

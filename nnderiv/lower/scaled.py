@@ -65,15 +65,20 @@ def scaled(forward: Program, backward: Program) -> tuple[Program, Program]:
 
 
 def _scales(program: Program, e: Equation) -> Iterator[_Scale]:
-    """The ways to scale an operand instead of the product that this equation is."""
-    parts = factors(e.body)
+    """The ways to scale an operand instead of a product that this equation is, or adds to something."""
+    for _, term in additive_terms(e.body) if not e.is_base else ():
+        yield from _scales_of(program, e, term)
+
+
+def _scales_of(program: Program, e: Equation, term: Expr) -> Iterator[_Scale]:
+    parts = factors(term)
     sums = sums_among(parts)
     others = [f for f in parts if f not in sums]
     plain = not any(reads(f) or free_symbols(f) & set(e.ranges) or isinstance(f, Num) and f.value < 0 for f in others)
-    if len(sums) != 1 or not others or not plain or e.is_base:
+    if len(sums) != 1 or not others or not plain:
         return
     operands = factors(sums[0].body)
-    result = entries(e.ranges[i].size for i in e.indices)
+    result = entries(e.ranges[i].size for i in e.indices if i in free_symbols(term))
     for x in operands if len(operands) == 2 and all(isinstance(x, Read) for x in operands) else ():
         assert isinstance(x, Read)
         dims = [e.ranges.get(str(s.name)) for s in x.subs]
