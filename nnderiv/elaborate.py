@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import NoReturn
 
 from . import elsewhere
-from .errors import NotationError
+from .errors import NotationError, counted
 from .expr import (
     BINARY_FUNCTIONS,
     INF,
@@ -58,11 +58,15 @@ class Draft:
 
 @dataclass
 class Names:
-    """The roles and ranks of the names of a program."""
+    """The roles and ranks of the names of a program.
+
+    letters: tensor -> the indices of its own equation, or the small letters of its sizes; a repair writes an element of it with them.
+    """
 
     text: str
     role: dict[str, str] = field(default_factory=dict)
     rank: dict[str, int] = field(default_factory=dict)
+    letters: dict[str, list[str]] = field(default_factory=dict)
     real_inputs: frozenset[str] = frozenset()
 
     def declare(self, token: Token | Node, role: str, rank: int = 0) -> None:
@@ -72,18 +76,21 @@ class Names:
         if known is not None and known != role:
             self.fail(f"'{name}' is already {_ROLE[known]}; it cannot be {_ROLE[role]} too.", "Choose another name.", token.position)
         if name in self.rank and self.rank[name] != rank:
-            self.fail(f"{name} has {_count(self.rank[name], 'subscript')} elsewhere, and {rank} here.",
+            self.fail(f"{name} has {counted(self.rank[name], 'subscript')} elsewhere, and {rank} here.",
                       "Give it the same number in both places.", token.position)
         self.role[name] = role
         if role in ("tensor", "int tensor"):
             self.rank[name] = rank
 
+    def element(self, name: str) -> str:
+        """W[i,o] for a tensor W[I,O]; with any letters, W[i,j], where its own are no indices, or one of them stands twice."""
+        own = self.letters.get(name, [])
+        fit = len(set(own)) == self.rank[name] and all(x.isidentifier() and self.role.get(x, "index") == "index" for x in own)
+        letters = own if fit else "ijklmnopq"[: self.rank[name]]
+        return f"{name}[{','.join(letters)}]" if letters else name
+
     def fail(self, reason: str, repair: str, position: int) -> NoReturn:
         raise NotationError(reason, repair, self.text, position)
-
-
-def _count(k: int, what: str) -> str:
-    return f"{k or 'no'} {what}{'s' if k != 1 else ''}"
 
 
 def elaborate(syntax: Syntax) -> tuple[tuple[Input, ...], list[Draft], list[Expr]]:
@@ -95,6 +102,7 @@ def elaborate(syntax: Syntax) -> tuple[tuple[Input, ...], list[Draft], list[Expr
     for statement in syntax.statements:
         if statement.left is not None:
             names.declare(statement.left, "tensor", len(statement.left.parts))
+            names.letters.setdefault(str(statement.left.value), [str(sub.value) for sub in statement.left.parts])
             if str(statement.left.value) in {i.name for i in inputs}:
                 names.fail(f"{statement.left.value} is an input; an equation cannot define it.", "Give the result another name.",
                            statement.position)
@@ -104,7 +112,7 @@ def elaborate(syntax: Syntax) -> tuple[tuple[Input, ...], list[Draft], list[Expr
     drafts, givens = [], []
     for statement in syntax.statements:
         if statement.left is None:
-            givens.append(_Elaborator(names, quantified=True).condition(statement.right))
+            givens.append(_given(names, statement.right))
         else:
             drafts.append(_equation(names, statement))
     _refuse_duplicates(names, drafts)
@@ -117,6 +125,7 @@ def _inputs(syntax: Syntax, names: Names) -> tuple[Input, ...]:
             names.fail(f"{d.name.text} is declared twice.", "Remove one of the two.", d.name.position)
         role = ("int tensor" if d.dims else "parameter") if d.is_int else "tensor"
         names.declare(d.name, role, len(d.dims))
+        names.letters[d.name.text] = [str(n.value).lower() if len(str(n.value)) == 1 else "" for n in d.dims]
     inputs = tuple(Input(d.name.text, tuple(_dim(names, n) for n in d.dims), "int" if d.is_int else "real") for d in syntax.inputs)
     for name, dimension in missing(inputs).items():
         position = next(n.position for d in syntax.inputs for node in d.dims for n in _names_in(node) if n.value == name)
@@ -173,6 +182,23 @@ def _equation(names: Names, statement: Statement) -> Draft:
     bounds = {b.name.text: _bound(names, reader, b) for b in statement.bounds}
     bounds |= {new: bounds[old] for new, old in reader.letter.items() if old in bounds}
     return Draft(Equation(str(left.value), subs, body, by_hand=frozenset(bounds), position=statement.position), bounds, reader.again)
+
+
+def _given(names: Names, node: Node) -> Expr:
+    """A fact, true for all of its indices. Each of them is a plain subscript somewhere in it, and runs as far as that tensor reaches."""
+    fact = _Elaborator(names, quantified=True).condition(node)
+    settled = _plain_subscripts(node)
+    for n in _names_in(node):
+        name = str(n.value)
+        if names.role.get(name) == "index" and name not in settled:
+            names.fail(f"{name} is not declared, and no plain subscript {name} says that it is an index, and how far it runs.",
+                       f"Declare it before the arrow (`{name}` or `int {name}`), or read a tensor at {name}.", n.position)
+    return fact
+
+
+def _plain_subscripts(node: Node) -> set[str]:
+    own = {str(p.value) for p in node.parts if p.kind == "name"} if node.kind == "subscript" else set()
+    return own.union(*map(_plain_subscripts, node.parts))
 
 
 def _term_around(text: str, position: int, longest: int = 50) -> str:
@@ -300,8 +326,8 @@ class _Elaborator:
             return Int.symbol(name)
         if role in ("tensor", "int tensor"):
             if self.names.rank[name]:
-                self.fail(f"{name} has {_count(self.names.rank[name], 'subscript')}; a single element of it is needed here.",
-                          f"Write {name}[{','.join('ijklmn'[: self.names.rank[name]])}].", node.position)
+                self.fail(f"{name} has {counted(self.names.rank[name], 'subscript')}; a single element of it is needed here.",
+                          f"Write {self.names.element(name)}.", node.position)
             return Read(name, ())
         return self._index(node, name)
 
@@ -326,9 +352,8 @@ class _Elaborator:
             known = f"{name} is {_ROLE[role]}, not a tensor." if role else f"{name} is not declared."
             self.fail(known, f"Add {name}[…] to the signature, or define it by an equation.", node.position)
         if len(node.parts) != self.names.rank[name]:
-            self.fail(f"{name} has {_count(self.names.rank[name], 'subscript')}, not {len(node.parts)}.",
-                      f"Write {name}[{','.join('ijklmnopq'[: self.names.rank[name]])}]." if self.names.rank[name] else f"Write {name}.",
-                      node.position)
+            self.fail(f"{name} has {counted(self.names.rank[name], 'subscript')}, not {len(node.parts)}.",
+                      f"Write {self.names.element(name)}.", node.position)
         subs = tuple(self.integer(p) for p in node.parts)
         return Int.atom(Element(name, subs)) if role == "int tensor" else Read(name, subs)
 
@@ -360,7 +385,7 @@ class _Elaborator:
 
     def _arity(self, node: Node, count: int) -> None:
         if len(node.parts) != count:
-            self.fail(f"{node.value} takes {_count(count, 'argument')}, not {len(node.parts)}.",
+            self.fail(f"{node.value} takes {counted(count, 'argument')}, not {len(node.parts)}.",
                       f"Write {node.value}({', '.join(['condition', 'a', 'b'] if count == 3 else 'xyz'[:count])}).", node.position)
 
     def _reduce(self, node: Node) -> Expr:

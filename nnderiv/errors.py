@@ -32,6 +32,11 @@ def _excerpt(line: str, column: int, width: int = 76) -> str:
     return f"{printable(line[first : first + width])}\n{' ' * (column - first)}^"
 
 
+def counted(k: int, what: str) -> str:
+    """no subscripts, 1 subscript, 2 subscripts."""
+    return f"{k or 'no'} {what}{'s' if k != 1 else ''}"
+
+
 def printable(text: str) -> str:
     """One line of text, character by character; control characters, and what no file can hold, replaced."""
     return "".join(c if c.isprintable() else " " if c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in text)

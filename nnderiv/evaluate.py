@@ -17,7 +17,7 @@ from fractions import Fraction
 from typing import Any
 
 from . import arguments
-from .errors import DefinitionError, DivisionError, EvaluationError
+from .errors import DefinitionError, DivisionError, EvaluationError, counted
 from .expr import ints, reads
 from .integer import Int, compact
 from .learned import learned
@@ -91,7 +91,7 @@ def bind_sizes(program: Program, shapes: Mapping[str, Index], parameters: Mappin
     env = dict(parameters)
     for i in program.inputs:
         if len(shapes[i.name]) != len(i.dims):
-            raise EvaluationError(f"{i.name} has {len(shapes[i.name])} dimensions; {i} has {len(i.dims)}.")
+            raise EvaluationError(f"{i.name} has {counted(len(shapes[i.name]), 'dimension')}; {i} has {len(i.dims)}.")
     check_requirements((r for r in program.requirements if (r.left.symbols() | r.right.symbols()) <= env.keys()), env)
     for size in learned(program.inputs):
         dimension = Int.of(shapes[size.input.name][size.axis])

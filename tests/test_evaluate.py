@@ -134,7 +134,7 @@ def test_inputs_that_do_not_fit_are_named() -> None:
         nd.evaluate(text, {"X": [[1]]})
     with pytest.raises(nd.EvaluationError, match="Q"):
         nd.evaluate(text, {"X": [[1]], "W": [[1]], "Q": 1})
-    with pytest.raises(nd.EvaluationError, match="dimensions"):
+    with pytest.raises(nd.EvaluationError, match=r"1 dimension; X\[N,I\] has 2"):
         nd.evaluate(text, {"X": [1], "W": [[1]]})
     with pytest.raises(nd.EvaluationError, match="I"):
         nd.evaluate(text, {"X": [[1, 2]], "W": [[1]]})
@@ -165,7 +165,7 @@ VALUES = {"x": [1, 2], "tok": [0, 1], "a": 2, "s": 3}
     ({"tok": [1, 0.7]}, r"tok\[1\] is 0.7; expected an integer"), ({"tok": np.array([0.5, 1])}, r"tok\[0\] is 0.5; expected an integer"),
     ({"tok": [0, None]}, r"tok\[1\] is None; expected an integer"), ({"tok": [math.nan, 0]}, r"tok\[0\] is nan; expected an integer"),
     ({"s": 2.5}, "s is 2.5; expected an integer"), ({"s": "3"}, "s is '3'; expected an integer"), ({"s": math.inf}, "s is inf"),
-    ({"s": 1j}, "s is 1j; expected an integer"), ({"s": [3]}, "s has 1 dimensions; int s has 0"),
+    ({"s": 1j}, "s is 1j; expected an integer"), ({"s": [3]}, "s has 1 dimension; int s has 0"),
     ({"a": 1j}, "a is 1j; expected a real number"), ({"a": "2"}, "a is '2'; expected a real number"), ({"a": None}, "a is None"),
     ({"x": [1, 2j]}, r"x\[1\] is 2j; expected a real number"), ({"x": np.ones(2, complex)}, r"x\[0\] is \(1\+0j\)"),
 ])

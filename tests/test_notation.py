@@ -298,6 +298,29 @@ def test_labels_that_were_declared_as_real_numbers_are_told_to_be_integers() -> 
     assert "int" not in refused("x[N] -> y\nz[n] = 2*x[n]\ny[n] = x[z[n]]").splitlines()[-1].replace("integer", "")
 
 
+def test_an_element_is_proposed_with_the_letters_of_its_tensor() -> None:
+    def repair(right: str, signature: str = "X[N,I], W[I,O], S[N,N] -> Y") -> str:
+        return refused(f"{signature}\nh[n,o] = sum[k](X[n,k]*W[k,o])\nY[n,o] = {right}").splitlines()[-1]
+
+    assert repair("X[n,i,o]") == repair("X*W[0,o]") == "Write X[n,i]."
+    assert repair("sum[k](X[n,k]*W[o])") == "Write W[i,o]."
+    assert repair("h[n]") == repair("2*h") == "Write h[n,o]."
+    assert repair("S[n]") == "Write S[i,j]."                          # no tensor is proposed with one letter twice
+    assert repair("X[n]", "X[N,I], W[I,O], i -> Y") == "Write X[i,j]."        # its own i is a number here
+    assert refused("x, y[N] -> z\nz[n] = x[n]*y[n]").splitlines()[-1] == "Write x."
+
+
+@pytest.mark.parametrize("fact", ["x[n] > z", "z > 0", "x[n] > x[n+z]", "sum[m](x[m]) = z"])
+def test_a_given_about_nothing_that_is_declared_is_pointed_at(fact: str) -> None:
+    said = refused(f"x[N] -> y\ny[n] = x[n]**2\ngiven {fact}")
+    assert said.startswith(f"line 3, column {7 + fact.index('z')}:") and "z is not declared" in said
+
+
+@pytest.mark.parametrize("fact", ["x[n] > 0", "sum[n](x[n]) = 1", "x[n] < x[n+1]", "k[n] < n", "s >= 2", "x[n] > N"])
+def test_a_given_about_what_is_declared_is_taken(fact: str) -> None:
+    assert len(nd.parse(f"x[N], int k[N], int s -> y\ny[n] = x[n]**2*k[n]*s\ngiven {fact}").givens) == 1
+
+
 def test_a_greek_letter_is_told_to_be_written_out() -> None:
     assert "Write it out: beta." in refused("x[N], \N{GREEK SMALL LETTER BETA} -> y\ny[n] = x[n]")
     assert "Write it out: omega." in refused("x[N] -> y\ny[n] = \N{GREEK CAPITAL LETTER OMEGA}*x[n]")
