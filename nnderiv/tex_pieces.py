@@ -36,7 +36,7 @@ def brackets(text: str) -> str:
 
 
 def juxtapose(pieces: list[Piece]) -> Piece:
-    """A product: factors side by side, with a dot where two numbers would meet, a thin space where letters would run together."""
+    """A product: factors side by side, with a dot where two numbers would meet, a thin space where they would run together."""
     if len(pieces) == 1:
         return pieces[0]
     text = ""
@@ -50,9 +50,9 @@ def juxtapose(pieces: list[Piece]) -> Piece:
 
 
 def _run_together(before: str, after: str) -> bool:
-    r"""r dW, lam w: an upright d behind a letter, a whole word before one. What ends in a fraction or brackets stands apart."""
+    r"""r dW, lam w, [i = j] x: an upright d behind a letter, a whole word before one, and the bracket of a condition beside anything."""
     upright = after.startswith(r"\mathrm{") and before[-1].isalnum()
-    return upright or bool(re.search(r"\\mathrm\{[A-Za-z]{2,}\}$", before))
+    return upright or before[-1] == "]" or after[0] == "[" or bool(re.search(r"\\mathrm\{[A-Za-z]{2,}\}$", before))
 
 
 def add_up(terms: list[tuple[int, Piece]]) -> Piece:

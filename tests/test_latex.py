@@ -123,7 +123,7 @@ class Reader:
     """Recursive descent over LaTeX tokens; every method leaves off where its construct ends."""
 
     def __init__(self, text: str):
-        self.tokens, self.at, self.env = [*TOKEN.findall(text), ""], 0, dict(ENV)
+        self.tokens, self.at, self.env = [*TOKEN.findall(text.replace(r"\,", " ")), ""], 0, dict(ENV)  # a thin space says nothing
 
     def look(self) -> str:
         return self.tokens[self.at]
@@ -541,7 +541,7 @@ def shown(body: str, signature: str = "X[N,M], a[N], b[N], D[N], eps") -> str:
         ("softmax[n](a[n])", r"\operatorname{softmax}_{n}(a_{n})"),
         ("max[m](X[n,m])", r"\max_{m}(X_{n,m})"),
         ("logsumexp[m](X[n,m])", r"\operatorname{logsumexp}_{m}(X_{n,m})"),
-        ("where(a[n] > 0, b[n], 0)", "[a_{n} > 0] b_{n}"),
+        ("where(a[n] > 0, b[n], 0)", r"[a_{n} > 0]\,b_{n}"),
         ("where(0 <= a[n] and a[n] < 1, 1, 0)", r"[0 \le a_{n} < 1]"),
         (
             "where(n % 2 == 0, b[n], -inf)",
@@ -631,3 +631,9 @@ def test_a_derivation_shows_what_it_adds_to_the_forward_program():
     lines = derivation_latex(nd.derive("X[N,I], W[I,O] -> Y\nY[n,o] = tanh(sum[i](X[n,i]*W[i,o]))")).splitlines()
     assert r"\mathrm{d}W_{i,o} &= \sum_{n} \mathrm{d}Y^{\mathrm{sum}}_{n,o} X_{n,i}" in lines
     assert not any(line.startswith("Y_{") for line in lines)
+
+
+def test_the_bracket_of_a_condition_stands_a_little_apart() -> None:
+    d = nd.derive("x[N], a -> y\ny[n] = where(x[n] > 0, 0, a*x[n])")
+    assert d["a"].latex() == r"\mathrm{d}a = \sum_{n} \mathrm{d}y_{n}\,[x_{n} \le 0]\,x_{n}"
+    assert d["x"].latex() == r"\mathrm{d}x_{n} = \mathrm{d}y_{n}\,[x_{n} \le 0]\,a"

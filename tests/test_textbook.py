@@ -165,7 +165,7 @@ def test_the_cases_of_a_choice_are_lines_of_one_brace() -> None:
              r"0 & \text{otherwise}")
     assert hinge["z"].latex() == rf"\mathrm{{d}}z_{{n}} = \begin{{cases}} {lines} \end{{cases}}"
     leaky = nd.derive("x[N], a -> y\ny[n] = where(x[n] > 0, x[n], a*x[n])")
-    assert leaky["a"].latex() == r"\mathrm{d}a = \sum_{n} \mathrm{d}y_{n} [x_{n} \le 0] x_{n}"
+    assert leaky["a"].latex() == r"\mathrm{d}a = \sum_{n} \mathrm{d}y_{n}\,[x_{n} \le 0]\,x_{n}"
 
 
 def test_a_matrix_that_is_given_as_symmetric_is_drawn_so_at_all_sizes() -> None:

@@ -277,7 +277,7 @@ OPERATORS: tuple[tuple[object, str, str], ...] = (
      r"(A \ast B)_{i,j} = \sum_{u,v} A_{i-u,j-v} B_{u,v} \text{ (full)}"),
     (1, r"(A \star B)_{i} = \sum_{u} A_{i+u} B_{u}", r"(A \star B)_{i,j} = \sum_{u,v} A_{i+u,j+v} B_{u,v}"),
     (-1, r"(A \ast B)_{i} = \sum_{u} A_{i-u} B_{u}", r"(A \ast B)_{i,j} = \sum_{u,v} A_{i-u,j-v} B_{u,v}"),
-    (mx.Up, r"({\uparrow_{s}} A)_{i} = [s \mid i] A_{i/s}", r"({\uparrow_{s}} A)_{i,j} = [s \mid i \land s \mid j] A_{i/s,j/s}"),
+    (mx.Up, r"({\uparrow_{s}} A)_{i} = [s \mid i]\,A_{i/s}", r"({\uparrow_{s}} A)_{i,j} = [s \mid i \land s \mid j]\,A_{i/s,j/s}"),
     (mx.Down, r"({\downarrow_{s}} A)_{i} = A_{s i}", r"({\downarrow_{s}} A)_{i,j} = A_{s i,s j}"),
     ("pad", r"\operatorname{pad}_{p}(A)_{i} = A_{i-p}", r"\operatorname{pad}_{p}(A)_{i,j} = A_{i-p,j-p}"),
     ("crop", r"\operatorname{crop}_{p}(A)_{i} = A_{i+p}", r"\operatorname{crop}_{p}(A)_{i,j} = A_{i+p,j+p}"),
