@@ -55,7 +55,7 @@ REASONS = {
                   "{element}.",
     "definition_1": "Only {readers} reads {tensor}; each of its elements passes on its own gradient, times its derivative by {element}.",
     "seed": "As an output, {tensor} has a seed, which is added.",
-    "loss": "Here {loss} is the loss: the outputs, each times its seed, added up.",
+    "loss": "A gradient is the derivative of one number, {loss}: the outputs, each times its seed, added up.",
     "shared": "Every place that reads {tensor} passes on the gradient of what is computed there, times its derivative. Where equal "
               "values meet in a maximum, no derivative can confirm this line: it is the convention that they share.",
     "substitute": "We know that {facts}.",
@@ -68,10 +68,9 @@ REASONS = {
     "differentiate": "{facts}.",
     "recognise": "By its equation, {facts}.",
     "solve": "{facts}.",
-    "solve_and": "{conditions} means {values}.",
     "split_where": "A factor that is 0 unless {condition} is the factor and that condition.",
-    "settle_conditions": "Wherever the indices run, {condition} holds.",
-    "never": "Wherever the indices run, {condition} never holds: the term vanishes.",
+    "settle_conditions": "Wherever the indices run, {condition} {hold}.",
+    "never": "Wherever the indices run, {condition} never {hold}: the term vanishes.",
     "settle_choices": "A condition that always holds for the ranges of the indices, or never, or that the term has, has made its choice.",
     "settle_divisions": "A quotient of something smaller than its divisor is 0, and the remainder is that something itself.",
     "into_cases": "What stands beside a choice stands in each of its cases; in each it is known which of two is the larger one.",
@@ -81,7 +80,7 @@ REASONS = {
     "contract_delta": "Summing over an index that must equal an expression puts the expression in its place.",
     "contract_remainder": "Of as many numbers in a row as the divisor says, one leaves no remainder; the quotient is rounded down.",
     "drop_outside": "What is read there lies outside its tensor, where it is 0: the term vanishes.",
-    "drop_implied": "A read outside its range is 0, and {reads} is there already, so {condition} says nothing new.",
+    "drop_implied": "A read outside its range is 0, and {reads} {are} there already, so {condition} {say} nothing new.",
     "sum_of_nothing": "The summand does not depend on {indices}, so the sum counts its values.",
     "cancel": "What is multiplied and divided by cancels: it is never 0.",
     "common_sign": "The minus of each summand stands before them all.",
@@ -92,7 +91,11 @@ REASONS = {
     "join_exponentials": "Exponentials are multiplied by adding their exponents, of which one cancels.",
     "use_givens": "What is given evaluates the sum: {facts}.",
     "collect": "{facts}.",
-    "matrix": "Without indices: a sum over an index that two factors share is a product of matrices.",
+    "matrix": "Without indices{facts}.",
+    "Times": "a sum over an index that two factors share is a product of matrices",
+    "Correlate+": "a sum over an index that one factor adds to its subscript is a cross-correlation",
+    "Correlate-": "a sum over an index that one factor subtracts from its subscript is a convolution",
+    "Hadamard": "what has the same subscripts is multiplied element by element",
 }
 
 
@@ -142,6 +145,11 @@ def condition(c: Expr) -> Said:
 def primed(text: str) -> str:
     """Letters with an underscore behind them, as they are typeset: o_ is o′."""
     return re.sub(r"(?<=[A-Za-z0-9])_+(?![A-Za-z0-9_])", lambda m: "′" * len(m.group()), text)
+
+
+def agreeing(parts: Iterable[Said], one: str, several: str) -> Said:
+    """The verb behind a list: holds, or hold."""
+    return plain(one if len(set(parts)) == 1 else several)
 
 
 def listed(parts: Iterable[Said], last: str = " and ") -> Said:

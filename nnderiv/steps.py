@@ -40,7 +40,7 @@ from .expr import (
 from .integer import Int
 from .latex import equation_latex
 from .program import Equation, Program, Range, Ranges
-from .reasons import NAMES, REASONS, Said, condition, equal, formula, listed, plain, say
+from .reasons import NAMES, REASONS, Said, agreeing, condition, equal, formula, listed, plain, say
 from .simplify import Term
 from .terms import guarded
 
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .derivation import Gradient
+    from .matrix.form import MatrixForm
 
 
 @dataclass(frozen=True, repr=False)
@@ -158,9 +159,18 @@ def _in_matrices(gradient: Gradient, found: Sequence[Step]) -> Iterator[Step]:
         form = matrix_form(gradient.derivation.backward, gradient.definition)
     except MatrixFormError:
         return
-    reason, e = say("matrix"), form.evidence
+    reason, e = _without_indices(form), form.evidence
     yield Step(NAMES["matrix"], reason.text, found[-1].after, lower(form), matrix_latex(form), e.trials, e.probability, e.digits,
                found[-1].of, reason.markdown)
+
+
+def _without_indices(form: MatrixForm) -> Said:
+    """What each kind of product in a matrix form was before, in index form."""
+    from .matrix import nodes as mx
+
+    kinds = {f"Correlate{'+' if a.sign > 0 else '-'}" if isinstance(a, mx.Correlate) else type(a).__name__ for a in mx.walk(form.right)}
+    facts = listed(say(k) for k in ("Times", "Correlate+", "Correlate-", "Hadamard") if k in kinds)
+    return say("matrix", facts=plain(": ") + facts if facts.text else facts)
 
 
 def moves(program: Program, wrt: str) -> tuple[Ground, list[Step]]:
@@ -311,7 +321,8 @@ class _Line:
         wanted = [equal(i, v) for i, v in o.values.items()]
         new = [condition(c) for c in o.solved.conditions if c not in o.known.conditions]
         same = {w.text for w in wanted} == {t.text for t in told}
-        total = listed(wanted) if same else listed([t for t in told if t not in wanted]) + plain(" means ") + listed(
+        solved = [t for t in told if t not in wanted]
+        total = listed(wanted) if same else listed(solved) + agreeing(solved, " means ", " mean ") + listed(
             [w for w in wanted if w not in told]) + (plain("; also ") + listed([w for w in wanted if w in told]) if any(
                 w in told for w in wanted) else plain(""))
         return total + (plain(", where ") + listed(new) if new else plain(""))
@@ -411,7 +422,8 @@ def _why(law: str, before: Term | None, after: Term | None) -> Said:
     """The sentence of a law, with what it was used on."""
     found = _concrete(law, before, after) if before is not None and after is not None else None
     if law == "settle_conditions" and before is not None and before.conditions and after is None:
-        found = say("never", condition=listed(map(condition, before.conditions)))
+        never = [condition(c) for c in before.conditions]
+        found = say("never", condition=listed(never), hold=agreeing(never, "holds", "hold"))
     if found is not None:
         return found
     return plain(REASONS[law] if "{" not in REASONS.get(law, "{") else f"{NAMES.get(law, law.replace('_', ' '))}.")
@@ -422,10 +434,11 @@ def _concrete(law: str, before: Term, after: Term) -> Said | None:
     new = [condition(c) for c in after.conditions if c not in before.conditions]
     indices = tuple(i for i in before.indices if i not in after.indices)
     if law == "drop_implied" and gone:
-        reads = _guards(after.body, [c for c in before.conditions if c not in after.conditions])
-        return say(law, reads=listed(map(formula, reads)), condition=listed(gone)) if reads else None
+        reads = [formula(r) for r in _guards(after.body, [c for c in before.conditions if c not in after.conditions])]
+        return say(law, reads=listed(reads), are=agreeing(reads, "is", "are"), condition=listed(gone),
+                   say=agreeing(gone, "says", "say")) if reads else None
     if law == "settle_conditions" and gone:
-        return say(law, condition=listed(gone))
+        return say(law, condition=listed(gone), hold=agreeing(gone, "holds", "hold"))
     if law == "split_where" and new:
         return say(law, condition=listed(new))
     if law == "sum_of_nothing" and indices:

@@ -158,6 +158,29 @@ def test_in_a_convolution_the_subscript_is_solved_and_the_kernel_turns():
     assert any(s.rule == "out of range is 0" and "dY[a-u]" in s.reason for s in found)
 
 
+@pytest.mark.parametrize(("text", "wrt", "kinds"), [
+    (DENSE, "W", ["product of matrices"]),
+    ("X[H], K[U] -> Y\n Y[i] = sum[u](K[u]*X[i+u])", "X", ["convolution"]),
+    ("X[H], K[U] -> Y\n Y[i] = sum[u](K[u]*X[i+u])", "K", ["cross-correlation"]),
+    ("X[N,K], W[K,K] -> Y\n Y[n,k] = tanh(sum[l](X[n,l]*W[l,k]))", "X", ["product of matrices"]),
+    ("x[N], y[N] -> z\n z[n] = x[n]*y[n]", "x", ["element by element"]),
+    ("A[N,M], B[N,M], C[M,K] -> Y\n Y[n,k] = sum[m](A[n,m]*B[n,m]*C[m,k])", "A", ["product of matrices", "element by element"]),
+    ("x[N] -> y\n y[n] = 2*x[n]", "x", []),
+])
+def test_a_matrix_form_says_which_products_are_in_it(text, wrt, kinds):
+    """What it says is there, and nothing else: a convolution is no product of matrices."""
+    said = nd.derive(text)[wrt].steps[-1]
+    every = ["product of matrices", "cross-correlation", "convolution", "element by element"]
+    assert said.rule == NAMES["matrix"] and [k for k in every if k in said.reason] == kinds
+
+
+def test_a_verb_agrees_with_what_it_says_something_of():
+    one, two = (nd.derive(f"X[{h}], K[{u}] -> Y\n Y[{i}] = sum[{w}](K[{w}]*X[{x}])")["X"].steps
+                for h, u, i, w, x in (("H", "U", "i", "u", "i+u"), ("H,W", "U,V", "i,j", "u,v", "i+u,j+v")))
+    assert "i + u = a means i = a - u" in one[3].reason and "i + u = a and j + v = b mean i = a - u and j = b - v" in two[3].reason
+    assert two[4].reason.endswith("b - v < W - V + 1 say nothing new.") and "is there already" in two[4].reason
+
+
 def test_a_stride_must_divide():
     solve = next(s for s in nd.derive(CONVOLUTION)["X"].steps if s.rule == "solve the subscript")
     assert "i = (p + a - u)//s" in solve.reason and "(p + a - u) % s == 0" in solve.reason
