@@ -162,6 +162,16 @@ def test_a_gradient_has_its_textbook_form(case: str, wrt: str) -> None:
     assert nd.derive(CASES[case])[wrt].differential_steps[-1].latex == FORMS[case, wrt]
 
 
+def test_what_a_step_says_is_typeset_like_its_formula() -> None:
+    """Names and formulas in a reason are mathematics in Markdown, and plain letters in a terminal."""
+    start, first, transpose, _, last = nd.derive(CASES["dense0"])["b"].differential_steps
+    assert start.said.startswith("$J$ changes by") and start.reason.startswith("J changes by")
+    assert r"$Y$ is made of varies: $\mathrm{d}Y$ = $\mathbf{1}\,\mathrm{d}b^{\top}$" in first.said
+    assert transpose.reason.endswith("tr A = tr Aᵀ.") and transpose.said.endswith(r"$\operatorname{tr} A = \operatorname{tr} A^{\top}$.")
+    assert r"for every $\mathrm{d}b$, so what stands before it is the gradient $G^{\mathrm{b}}$." in last.said
+    assert "for every db, so what stands before it is the gradient G_b." in last.reason
+
+
 def test_the_bias_of_a_dense_layer_step_by_step() -> None:
     steps = nd.derive(CASES["dense0"])["b"].differential_steps
     assert [(s.rule, s.latex) for s in steps] == [

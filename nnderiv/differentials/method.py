@@ -30,11 +30,11 @@ from ..matrix.element import Lowering
 from ..matrix.typeset import formula_latex
 from ..numbers import agree, combine, is_finite
 from ..program import Equation, Input, Program, Range
+from ..reasons import Said, formula
 from ..steps import Step, Steps
-from ..tex_names import name_latex
 from .build import added, hadamard
 from .differential import Differential, Shape
-from .trace import REASONS, Pair, Trace
+from .trace import ADDED, REASONS, Pair, Trace, law
 
 if TYPE_CHECKING:
     from ..derivation import Gradient
@@ -145,9 +145,11 @@ class _Method:
         self._collect(self.wrt)
         (gradient,) = self.pending[self.wrt]
         final = self.defined(self.g[self.wrt], gradient)
-        left, right = self.g[self.wrt], self.latex(self.leaf(self.g[self.wrt], self.wrt), gradient)
-        reason = f"This holds for every {self.d[self.wrt]}, so what stands before it is the gradient {left}. The one rule gives the same."
-        self.found.append(Step("read off the gradient", reason, self.now, final, latex=right, of=self.gradient.name, said=reason))
+        reason = _told("This holds for every {}, so what stands before it is the gradient {}. The one rule gives the same.",
+                       self.d[self.wrt], self.g[self.wrt])
+        latex = self.latex(self.leaf(self.g[self.wrt], self.wrt), gradient)
+        self.found.append(Step("read off the gradient", reason.text, self.now, final, latex=latex, of=self.gradient.name,
+                               said=reason.markdown))
         return Steps(_confirmed(self, final))
 
     def _start(self) -> None:
@@ -163,7 +165,8 @@ class _Method:
             terms.append((1, term))
         self.pairs: list[Pair] = []
         self.now = self._lowered(self._equation(), plus(terms))
-        self._step("start", "J changes by the sum of all elements of each output's change, times its gradient: a trace.")
+        loss = self.program.outputs[0] if self.sole else "J"
+        self._step("start", _told("{} changes by the sum of all elements of each output's change, times its gradient: a trace.", loss))
 
     def _through(self, v: str) -> None:
         """From tr(G_Vᵀ dV) to the differentials of what V is made of."""
@@ -173,21 +176,22 @@ class _Method:
             self.equations.append(self.defined(self.g[v], g))
             name = self.leaf(self.g[v], v)
             self.pairs = [Pair(name, self.leaf(self.d[v], v))]
-            self._step("name the gradient", NAMED.format(left=self.g[v], right=self.equations[-1].body),
-                       NAMED.format(left=f"${name_latex(self.g[v])}$", right=f"${self.right(g)}$"))
+            self._step("name the gradient", Said(NAMED.format(left=self.g[v], right=self.equations[-1].body),
+                                                 NAMED.format(left=formula(self.g[v]).markdown, right=f"${self.right(g)}$")))
             g = name
         d = self.differential.of(self.forms[v], self.leaf(v, v))
         self.equations.append(self.defined(self.d[v], d))
         self.pairs = [Pair(g, d)]
-        self._step(f"differential of {v}", DIFFERENTIAL.format(name=v, left=self.d[v], right=self.equations[-1].body),
-                   DIFFERENTIAL.format(name=f"${name_latex(v)}$", left=f"${name_latex(self.d[v])}$", right=f"${self.right(d)}$"))
+        self._step(f"differential of {v}", Said(DIFFERENTIAL.format(name=v, left=self.d[v], right=self.equations[-1].body),
+                                                DIFFERENTIAL.format(name=formula(v).markdown, left=formula(self.d[v]).markdown,
+                                                                    right=f"${self.right(d)}$")))
         while True:
             moves = [self.trace.move(p) for p in self.pairs]
-            law = next((m[0] for m in moves if m), None)
-            if law is None:
+            rule = next((m[0] for m in moves if m), None)
+            if rule is None:
                 break
-            self.pairs = [q for p, m in zip(self.pairs, moves, strict=True) for q in (m[1] if m and m[0] == law else [p])]
-            self._step(law, REASONS[law])
+            self.pairs = [q for p, m in zip(self.pairs, moves, strict=True) for q in (m[1] if m and m[0] == rule else [p])]
+            self._step(rule, REASONS[rule])
         self._use_givens()
         back = {n: t for t, n in self.d.items()}
         for p in self.pairs:
@@ -202,7 +206,7 @@ class _Method:
         pairs = [Pair(self._known(p.g, names), p.d) for p in self.pairs]
         if pairs != self.pairs:
             self.pairs = pairs
-            self._step("use what is given", f"The rows of {' and '.join(sorted(names))} sum to 1.")
+            self._step("use what is given", _told("The rows of " + " and ".join("{}" for _ in names) + " sum to 1.", *sorted(names)))
 
     def _known(self, a: Node, names: set[str]) -> Node:
         if isinstance(a, mx.Hadamard):
@@ -222,9 +226,9 @@ class _Method:
         """tr(Aᵀ dV) + tr(Bᵀ dV) = tr((A + B)ᵀ dV)"""
         if len(self.pending[v]) > 1:
             self.pending[v] = [added(self.pending[v])]
-            self._step("collect", f"The paths through {v} are added: tr(Aᵀ D) + tr(Bᵀ D) = tr((A + B)ᵀ D).")
+            self._step("collect", _told("The paths through {} are added:", v) + law("", ADDED))
 
-    def _step(self, rule: str, reason: str, said: str = "") -> None:
+    def _step(self, rule: str, reason: Said) -> None:
         waiting = [Pair(g, self.leaf(self.d[v], v)) for v, gs in self.pending.items() for g in gs]
         node = plus([(1, p.shown(self.shape)) for p in [*self.pairs, *waiting]])
         after = self._lowered(self._equation(), node)
@@ -233,7 +237,7 @@ class _Method:
             self.now = after
             self.found[-1] = replace(self.found[-1], after=after)
             return
-        self.found.append(Step(rule, reason, self.now, after, latex=latex, of=self.gradient.name, said=said or reason))
+        self.found.append(Step(rule, reason.text, self.now, after, latex=latex, of=self.gradient.name, said=reason.markdown))
         self.now = after
 
     # -- display -----------------------------------------------------------------------------------------------------
@@ -242,6 +246,11 @@ class _Method:
 
     def right(self, a: Node) -> str:
         return self.latex(mx.Leaf(self.total, ()), a).split(" = ", 1)[1]
+
+
+def _told(sentence: str, *names: str) -> Said:
+    """A sentence with the names of tensors put in."""
+    return Said(sentence.format(*names), sentence.format(*(formula(n).markdown for n in names)))
 
 
 def _mapped(a: Node, f: Any) -> Node:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -12,18 +13,30 @@ from .. import matrix as mx
 from ..errors import MatrixFormError
 from ..matrix import Node
 from ..program import Range
+from ..reasons import Said, plain
 from .build import amount, hadamard, inside, negated, times
 from .differential import NUMBER, Shape, contains
 
+
+def law(sentence: str, formula: str) -> Said:
+    """A sentence that ends in a formula, which is given in TeX; in plain text it is tr(Aᵀ B)."""
+    text = re.sub(r"\\operatorname{(\w+)}", r"\1", formula).replace(r"^{\top}", "ᵀ").replace(r"\odot", "⊙")
+    return Said(f"{sentence} {text}.", f"{sentence} ${formula}$.")
+
+
+TR, DIAG, TOP = r"\operatorname{tr}", r"\operatorname{diag}", r"^{\top}"
 REASONS = {
-    "linearity": "The trace of a sum is the sum of the traces, and numbers stand in front.",
-    "transpose": "A matrix and its transpose have the same trace: tr A = tr Aᵀ.",
-    "cyclic property": "Factors may be moved around a trace: tr(A B) = tr(B A).",
-    "Hadamard product in the trace": "An elementwise factor may change sides: tr(Aᵀ (B ⊙ C)) = tr((A ⊙ B)ᵀ C).",
-    "diagonal": "Only the diagonal meets a diagonal matrix: tr(Aᵀ diag(c)) = diagonal(A)ᵀ c.",
-    "trace of the differential": "tr D is tr(Iᵀ D).",
-    "a scalar factor": "A number that varies stands behind the trace of what it multiplies.",
+    "linearity": plain("The trace of a sum is the sum of the traces, and numbers stand in front."),
+    "transpose": law("A matrix and its transpose have the same trace:", f"{TR} A = {TR} A{TOP}"),
+    "cyclic property": law("Factors may be moved around a trace:", f"{TR}(A B) = {TR}(B A)"),
+    "Hadamard product in the trace": law("An elementwise factor may change sides:",
+                                         rf"{TR}(A{TOP} (B \odot C)) = {TR}((A \odot B){TOP} C)"),
+    "diagonal": law("Only the diagonal meets a diagonal matrix:",
+                    rf"{TR}(A{TOP} {DIAG}(c)) = \operatorname{{diagonal}}(A){TOP} c"),
+    "trace of the differential": law("The identity may stand beside it:", f"{TR} D = {TR}(I{TOP} D)"),
+    "a scalar factor": plain("A number that varies stands behind the trace of what it multiplies."),
 }
+ADDED = f"{TR}(A{TOP} D) + {TR}(B{TOP} D) = {TR}((A + B){TOP} D)"
 
 
 @dataclass(frozen=True)
