@@ -259,7 +259,7 @@ def _quotient(e: Op, bounds: Bounds) -> Piece:
         value = parts[0].value
         parts[0], bottom = Num(Fraction(value.numerator)), mul([Num(Fraction(value.denominator)), bottom])
         top = mul(parts)
-    sums = [p for p in parts if (shown := tex(p, bounds)).open or shown.text.startswith(r"\begin{cases}")]
+    sums = [p for p in parts if tex(p, bounds).open]
     if len(sums) == 1:
         parts.remove(sums[0])
         front = rf"\frac{{{tex(mul(parts), bounds).text}}}{{{tex(bottom, bounds).text}}}"
@@ -316,7 +316,7 @@ def _where(e: Op, bounds: Bounds) -> Piece:
         rest = rest.args[2]
     rows.append(rf"{tex(rest, bounds).text} & \text{{otherwise}}")
     body = r" \\ ".join(rows)
-    return Piece(rf"\begin{{cases}} {body} \end{{cases}}", COMPARISON)
+    return Piece(rf"\begin{{cases}} {body} \end{{cases}}", PRODUCT, open=True)  # last in a product, the brace is bracket enough
 
 
 # -- conditions --------------------------------------------------------------------------------------------------------

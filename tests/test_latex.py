@@ -541,6 +541,10 @@ def shown(body: str, signature: str = "X[N,M], a[N], b[N], D[N], eps") -> str:
         ("softmax[n](a[n])", r"\operatorname{softmax}_{n}(a_{n})"),
         ("max[m](X[n,m])", r"\max_{m}(X_{n,m})"),
         ("logsumexp[m](X[n,m])", r"\operatorname{logsumexp}_{m}(X_{n,m})"),
+        (
+            "where(a[n] > 0, b[n], 1)*b[n]",
+            r"b_{n} \begin{cases} b_{n} & \text{if } a_{n} > 0 \\ 1 & \text{otherwise} \end{cases}",
+        ),
         ("where(a[n] > 0, b[n], 0)", r"[a_{n} > 0]\,b_{n}"),
         ("where(0 <= a[n] and a[n] < 1, 1, 0)", r"[0 \le a_{n} < 1]"),
         (

@@ -43,7 +43,7 @@ relu = layer("""
 """, source="Nair and Hinton 2010, International Conference on Machine Learning, 807-814")
 
 leaky_relu = layer("""
-    # leaky_relu: what is negative is scaled by a small slope, which can be learnt
+    # leaky_relu: what is negative is scaled by a small slope, which can be learned
     X[N,D], slope -> Y
     Y[n,d] = where(X[n,d] > 0, X[n,d], slope*X[n,d])
 """, source="Maas, Hannun and Ng 2013, ICML Workshop on Deep Learning for Audio, Speech and Language Processing")
