@@ -332,12 +332,12 @@ class _Line:
         terms: list[Term | None] = [o.solved for o in self.origins]
         for turn in range(max((len(o.laws) for o in self.origins), default=0)):
             for law in dict.fromkeys(o.laws[turn][0] for o in self.origins if turn < len(o.laws)):
-                said = []
+                used = []
                 for k, o in enumerate(self.origins):
                     if turn < len(o.laws) and o.laws[turn][0] == law:
-                        said.append(_why(law, terms[k], o.laws[turn][1]))
+                        used.append((terms[k], o.laws[turn][1]))
                         terms[k] = o.laws[turn][1]
-                self.move(law, _sentences(said), [*self.seeds, *terms])
+                self.move(law, _whys(law, used), [*self.seeds, *terms])
 
     def collect(self) -> None:
         """The final form; only other letters are no step."""
@@ -418,6 +418,19 @@ def _apart(a: Expr, b: Expr) -> tuple[Expr, Expr]:
     return product([f for f in rest if not isinstance(f, Num)]), product([Num(1 / number), *other])
 
 
+def _whys(law: str, used: list[tuple[Term | None, Term | None]]) -> Said:
+    """The sentences of a law, with what it was used on in several terms; the reads that say one and the same in one sentence."""
+    implied: dict[tuple[Said, ...], list[Said]] = {}
+    for before, after in used if law == "drop_implied" else ():
+        assert before is not None and after is not None
+        gone = [c for c in before.conditions if c not in after.conditions]
+        implied.setdefault(tuple(map(condition, gone)), []).extend(map(formula, _guards(after.body, gone)))
+    if not implied or not all(implied.values()):
+        return _sentences([_why(law, *terms) for terms in used])
+    return _sentences([say(law, reads=listed(reads), are=agreeing(reads, "is", "are"), condition=listed(gone),
+                           say=agreeing(gone, "says", "say")) for gone, reads in implied.items()])
+
+
 def _why(law: str, before: Term | None, after: Term | None) -> Said:
     """The sentence of a law, with what it was used on."""
     found = _concrete(law, before, after) if before is not None and after is not None else None
@@ -433,10 +446,6 @@ def _concrete(law: str, before: Term, after: Term) -> Said | None:
     gone = [condition(c) for c in before.conditions if c not in after.conditions]
     new = [condition(c) for c in after.conditions if c not in before.conditions]
     indices = tuple(i for i in before.indices if i not in after.indices)
-    if law == "drop_implied" and gone:
-        reads = [formula(r) for r in _guards(after.body, [c for c in before.conditions if c not in after.conditions])]
-        return say(law, reads=listed(reads), are=agreeing(reads, "is", "are"), condition=listed(gone),
-                   say=agreeing(gone, "says", "say")) if reads else None
     if law == "settle_conditions" and gone:
         return say(law, condition=listed(gone), hold=agreeing(gone, "holds", "hold"))
     if law == "split_where" and new:

@@ -181,6 +181,13 @@ def test_a_verb_agrees_with_what_it_says_something_of():
     assert two[4].reason.endswith("b - v < W - V + 1 say nothing new.") and "is there already" in two[4].reason
 
 
+def test_what_several_terms_need_not_say_is_told_once():
+    """Four gates read the state: one sentence names the four reads that are 0 after the last time."""
+    outside = [s.reason for s in ALL["lstm"].derivation["h0"].steps if s.rule == NAMES["drop_implied"] and s.of == "dh_total"]
+    assert outside == ["A read outside its range is 0, and di_in[t+1,n,k′], df_in[t+1,n,k′], dg_in[t+1,n,k′] and do_in[t+1,n,k′] are "
+                       "there already, so t + 1 < T says nothing new."]
+
+
 def test_a_stride_must_divide():
     solve = next(s for s in nd.derive(CONVOLUTION)["X"].steps if s.rule == "solve the subscript")
     assert "i = (p + a - u)//s" in solve.reason and "(p + a - u) % s == 0" in solve.reason
