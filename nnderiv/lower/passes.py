@@ -59,22 +59,22 @@ Items (`form`) -> items:
 
 Before them, what the emitter may choose, each with its switch too:
 
-    by_diagonal   a table whose entries wait for their neighbours goes diagonal by diagonal
-    by_image   products of matrices over windows go by blocks of images
-    by_place   other windows are walked through, place by place of the kernel
-    by_part    on several threads, what has an index in common goes by parts of it, sums over it too
-    rows       Σ_k A[i,k] B[i,k] is a dot product of rows, and Σ_k A[i,k] one with ones: no product in memory
-    spots      where(y[n] == k, x, 0) is x, added at y[n]; where(t == 0, x, 0) is x, added to the first row
-    indicator  where(c, x, 0) with finite x is x·c; what else depends on data is chosen by bits, not by branches
-    few        in X[n,c,i] g[c]/s[n] the factors over few indices are multiplied among themselves first
-    clip       max(x, c) and min(x, c) with numbers c are x.clip(…), in a third of the time
-    rolls      A[(i + 1) % n], read all around, is A rolled
-    digits     A[i//m,i%m] is a view with an axis for i//m and one for i%m, cut off where m divides no range of i
-    squares    a whole power of an array is a product of squares
-    buffers    where rows or columns are repeated over many entries, NumPy joins rows in buffers that stay in cache
-    front      in max_j (A[j,k] + x[n,j]) what is reduced stands first, so that rows are long
-    log_products   log Σ_k exp(x[i,k] + y[k,j]) is the logarithm of a product of matrices
-    differences   Σ_k (x[i,k] − y[j,k])² goes place by place along a short k, for all i and j at once
+    by_diagonal  a table whose entries wait for their neighbours goes diagonal by diagonal
+    by_image     products of matrices over windows go by blocks of images
+    by_place     other windows are walked through, place by place of the kernel
+    by_part      on several threads, what has an index in common goes by parts of it, sums over it too
+    rows         Σ_k A[i,k] B[i,k] is a dot product of rows, and Σ_k A[i,k] one with ones: no product in memory
+    spots        where(y[n] == k, x, 0) is x, added at y[n]; where(t == 0, x, 0) is x, added to the first row
+    indicator    where(c, x, 0) with finite x is x·c; what else depends on data is chosen by bits, not by branches
+    few          in X[n,c,i] g[c]/s[n] the factors over few indices are multiplied among themselves first
+    clip         max(x, c) and min(x, c) with numbers c are x.clip(…), in a third of the time
+    rolls        A[(i + 1) % n], read all around, is A rolled
+    digits       A[i//m,i%m] is a view with an axis for i//m and one for i%m, cut off where m divides no range of i
+    squares      a whole power of an array is a product of squares
+    buffers      where rows or columns are repeated over many entries, NumPy joins rows in buffers that stay in cache
+    front        in max_j (A[j,k] + x[n,j]) what is reduced stands first, so that rows are long
+    log_products log Σ_k exp(x[i,k] + y[k,j]) is the logarithm of a product of matrices
+    differences  Σ_k (x[i,k] − y[j,k])² goes place by place along a short k, for all i and j at once
 
 `d.numpy(without=("in_place",))` and `d.compile(without=…)` leave passes out; the results stay the same.
 """

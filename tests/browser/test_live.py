@@ -44,7 +44,9 @@ def test_what_is_typed_is_derived_and_checked(live: Page) -> None:
 def test_a_derivation_opens_on_request(live: Page) -> None:
     derive(live, DEFINITION)
     live.click("#live-gradients .gradient[data-name=dW] summary")
-    expect(live.locator("#live-gradients .gradient[data-name=dW] ol.steps > li").first).to_be_visible(timeout=COLD)
+    first = live.locator("#live-gradients .gradient[data-name=dW] ol.steps > li").first
+    expect(first).to_be_visible(timeout=COLD)
+    expect(first.locator("p").first.locator("mjx-container").first).to_be_visible(timeout=COLD)  # what is said is typeset, too
 
 
 def test_a_mistake_is_shown_at_its_place(live: Page) -> None:

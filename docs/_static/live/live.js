@@ -17,6 +17,8 @@
     return element
   }
   const formula = latex => make('div', { class: 'math notranslate nohighlight' }, `\\[${latex}\\]`)
+  // A sentence with formulas between dollars.
+  const sentence = said => said.split('$').map((part, k) => k % 2 ? make('span', { class: 'math notranslate nohighlight' }, `\\(${part}\\)`) : part)
   const typeset = async element => {
     await globalThis.MathJax?.startup?.promise
     await globalThis.MathJax?.typesetPromise?.([element])
@@ -118,7 +120,7 @@
     make('thead', {}, make('tr', {}, ...head.map(cell => make('th', {}, cell)))),
     make('tbody', {}, ...rows.map(row => make('tr', {}, ...row.map(cell => make('td', {}, cell)))))))
   const stepsOf = steps => make('ol', { class: 'steps' }, ...steps.map(s => make('li', {},
-    make('p', {}, make('strong', {}, s.rule), `. ${s.reason}`), formula(s.latex),
+    make('p', {}, make('strong', {}, s.rule), '. ', ...sentence(s.said)), formula(s.latex),
     make('p', { class: 'tested' }, `${s.trials} random trials`))))
 
   const equation = g => {

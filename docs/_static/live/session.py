@@ -58,7 +58,7 @@ def steps(text, name):
 
 
 def step(s):
-    return {"rule": s.rule, "reason": s.reason, "latex": s.latex, "trials": s.trials}
+    return {"rule": s.rule, "said": s.said, "latex": s.latex, "trials": s.trials}
 
 
 def error(problem):
