@@ -343,7 +343,9 @@ def _and(e: Op, bounds: Bounds) -> Piece:
         else:
             shown.append(tex(c, bounds).within(NOT))
         last = c.args[1] if isinstance(c, Op) and c.op in ("<", "<=") else None
-    return Piece(r" \land ".join(shown), AND if len(shown) > 1 else COMPARISON)
+    if len(shown) == 1:
+        return Piece(shown[0], COMPARISON)
+    return Piece(r" \land ".join(f"{{{c}}}" for c in shown), AND)  # in braces: a line that is too long breaks at a ∧, not at a =
 
 
 def _or(e: Op, bounds: Bounds) -> Piece:

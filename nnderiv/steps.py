@@ -320,11 +320,13 @@ class _Line:
         told = [condition(c) for c in o.placed.conditions if c not in o.solved.conditions]
         wanted = [equal(i, v) for i, v in o.values.items()]
         new = [condition(c) for c in o.solved.conditions if c not in o.known.conditions]
-        same = {w.text for w in wanted} == {t.text for t in told}
-        solved = [t for t in told if t not in wanted]
-        total = listed(wanted) if same else listed(solved) + agreeing(solved, " means ", " mean ") + listed(
-            [w for w in wanted if w not in told]) + (plain("; also ") + listed([w for w in wanted if w in told]) if any(
-                w in told for w in wanted) else plain(""))
+        known, found = [w for w in wanted if w in told], [w for w in wanted if w not in told]
+        if not found or {w.text for w in wanted} == {t.text for t in told}:
+            total = listed(wanted)
+        else:
+            solved = [t for t in told if t not in wanted]
+            total = listed(solved) + agreeing(solved, " means ", " mean ") + listed(found)
+            total += plain("; also ") + listed(known) if known else plain("")
         return total + (plain(", where ") + listed(new) if new else plain(""))
 
     def laws(self) -> None:

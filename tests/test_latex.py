@@ -329,6 +329,11 @@ class Reader:
         if self.look() == r"\lnot":
             self.take()
             return not self.brackets(self.condition)
+        if self.look() == "{":
+            self.take()
+            holds = self.condition()
+            self.take("}")
+            return holds
         start = self.at
         try:
             return self.comparison()

@@ -174,6 +174,12 @@ def test_a_matrix_form_says_which_products_are_in_it(text, wrt, kinds):
     assert said.rule == NAMES["matrix"] and [k for k in every if k in said.reason] == kinds
 
 
+def test_what_has_only_to_be_renamed_means_itself():
+    """The ranges of a padded read are no equations: what is solved is said, and they follow where they still are conditions."""
+    solve = next(s for s in ALL["conv2d"].derivation["K"].steps if s.rule == "solve the subscript")
+    assert solve.reason.startswith("o′ = o, c′ = c, u′ = u and v′ = v, where 0 <= i*s + d*u - p")
+
+
 def test_a_verb_agrees_with_what_it_says_something_of():
     one, two = (nd.derive(f"X[{h}], K[{u}] -> Y\n Y[{i}] = sum[{w}](K[{w}]*X[{x}])")["X"].steps
                 for h, u, i, w, x in (("H", "U", "i", "u", "i+u"), ("H,W", "U,V", "i,j", "u,v", "i+u,j+v")))
