@@ -318,7 +318,9 @@ class _Line:
     def solved(self, o: Origin) -> Said:
         """Of one term: what its conditions say of its indices, and what they leave as a condition."""
         told = [condition(c) for c in o.placed.conditions if c not in o.solved.conditions]
-        wanted = [equal(i, v) for i, v in o.values.items()]
+        letters = list(self.dims)  # in the order in which the gradient has them, whichever was solved first
+        at = {i: min((letters.index(x) for x in v.symbols() if x in letters), default=len(letters)) for i, v in o.values.items()}
+        wanted = [equal(i, o.values[i]) for i in sorted(at, key=at.__getitem__)]
         new = [condition(c) for c in o.solved.conditions if c not in o.known.conditions]
         known, found = [w for w in wanted if w in told], [w for w in wanted if w not in told]
         if not found or {w.text for w in wanted} == {t.text for t in told}:

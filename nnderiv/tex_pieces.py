@@ -50,9 +50,10 @@ def juxtapose(pieces: list[Piece]) -> Piece:
 
 
 def _run_together(before: str, after: str) -> bool:
-    r"""r dW, lam w, [i = j] x: an upright d behind a letter, a whole word before one, and the bracket of a condition beside anything."""
+    r"""r dW, lam w, [i = j] x: an upright d behind a letter; a whole word, and the bracket of a condition, beside anything."""
     upright = after.startswith(r"\mathrm{") and before[-1].isalnum()
-    return upright or before[-1] == "]" or after[0] == "[" or bool(re.search(r"\\mathrm\{[A-Za-z]{2,}\}$", before))
+    word = re.search(r"\\mathrm\{[A-Za-z]{2,}\}$", before) or re.match(r"\\mathrm\{[A-Za-z]{2,}\}", after)
+    return upright or before[-1] == "]" or after[0] == "[" or bool(word)
 
 
 def add_up(terms: list[tuple[int, Piece]]) -> Piece:

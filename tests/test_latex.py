@@ -618,7 +618,7 @@ def test_names_are_typeset(name, latex):
 def test_letters_do_not_run_together():
     shown = {text: nd.derive(f"x[N], r, s, rate -> y\ny[n] = {text}")["x"].latex().partition(" = ")[2]
              for text in ("r*x[n]", "rate*x[n]", "r*rate*s*x[n]", "2*r*x[n]")}
-    assert shown == {"r*x[n]": r"\mathrm{d}y_{n} r", "rate*x[n]": r"\mathrm{d}y_{n} \mathrm{rate}",
+    assert shown == {"r*x[n]": r"\mathrm{d}y_{n} r", "rate*x[n]": r"\mathrm{d}y_{n}\,\mathrm{rate}",
                      "r*rate*s*x[n]": r"\mathrm{d}y_{n} r\,\mathrm{rate}\,s", "2*r*x[n]": r"2\,\mathrm{d}y_{n} r"}
 
 

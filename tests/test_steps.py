@@ -174,6 +174,12 @@ def test_a_matrix_form_says_which_products_are_in_it(text, wrt, kinds):
     assert said.rule == NAMES["matrix"] and [k for k in every if k in said.reason] == kinds
 
 
+def test_terms_that_are_solved_alike_are_told_once():
+    """The mean is over n and the result is at (n, d): whichever index is solved first, both terms say the same."""
+    *_, solve = [s for s in ALL["batch_norm"].derivation["X"].steps if s.rule == "solve the subscript"]
+    assert solve.reason == "n′ = n and d′ = d."
+
+
 def test_what_has_only_to_be_renamed_means_itself():
     """The ranges of a padded read are no equations: what is solved is said, and they follow where they still are conditions."""
     solve = next(s for s in ALL["conv2d"].derivation["K"].steps if s.rule == "solve the subscript")
