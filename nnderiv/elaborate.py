@@ -17,6 +17,7 @@ from .expr import (
     NORMALISERS,
     REDUCTIONS,
     UNARY,
+    ZERO,
     Const,
     Expr,
     IntValue,
@@ -32,6 +33,7 @@ from .expr import (
     mul,
     neg,
     num,
+    reads,
 )
 from .integer import Element, Int
 from .learned import missing
@@ -270,6 +272,16 @@ def _refuse_duplicates(names: Names, drafts: list[Draft]) -> None:
             general[e.tensor] = e
 
 
+def _times(parts: list[Expr]) -> Expr:
+    """The product as it is written: 0*x[n] stays, since what is read settles ranges and restricts a reduction."""
+    return mul([_kept(f) if any(map(reads, parts)) else f for f in parts])
+
+
+def _kept(e: Expr) -> Expr:
+    """A number beside what is read: as an integer, 0 is not taken for a reason to leave that out."""
+    return IntValue(Int.of(0)) if e == ZERO else e
+
+
 class _Elaborator:
     """Reads the nodes of one equation.
 
@@ -444,8 +456,8 @@ class _Elaborator:
             if operator == "*":
                 product.append(v)
             else:
-                product = [self._quotient(mul(product), v, part)]
-        return mul(product)
+                product = [self._quotient(_times(product), v, part)]
+        return _times(product)
 
     def _integer_first(self, node: Node, values: list[Int | Expr]) -> tuple[Node, list[Int | Expr]]:
         """The chain with what stands before its last // or % as one operand, an integer: i//2 of i//2/D, i%2 of i%2*x[i]."""
@@ -479,7 +491,7 @@ class _Elaborator:
         # The sign stands in front of a fraction, so that -1/n reads the same however it came about.
         if isinstance(top, Num) and top.value < 0 or isinstance(top, Op) and top.op == "neg":
             return neg(Op("/", (neg(top), bottom)))
-        return Op("/", (top, bottom))
+        return Op("/", (_kept(top) if reads(bottom) else top, bottom))
 
     def _integer_chain(self, node: Node, values: list[Int]) -> Int:
         found = values[0] if node.value[0] != "-" else -values[0]

@@ -178,6 +178,11 @@ def integer(value: Int) -> Expr:
     return num(value.constant) if value.is_constant else IntValue(value)
 
 
+def is_zero(e: Expr) -> bool:
+    """Whether e is the number 0, also where it stands as an integer."""
+    return e == ZERO or isinstance(e, IntValue) and e.value == 0
+
+
 def tensor(name: str, *indices: str | Int) -> Read:
     return Read(name, tuple(Int.symbol(i) if isinstance(i, str) else i for i in indices))
 

@@ -21,6 +21,7 @@ from .expr import (
     conjunction,
     conjuncts,
     factors,
+    is_zero,
     map_children,
     map_ints,
     poles,
@@ -40,7 +41,7 @@ def split_where(term: Term, dims: Ranges, ctx: Context) -> Term | None:
     """where(c, a, 0) · e = [c] a · e and, if integers decide c, where(c, 0, a) · e = [not c] a · e; a product with a factor 0 is 0."""
     conditions, kept = list(term.conditions), []
     for f in factors(term.body):
-        if f == ZERO:
+        if is_zero(f):
             return None
         while isinstance(f, Op) and f.op == "where" and (f.args[2] == ZERO or f.args[1] == ZERO and not reads(f.args[0])):
             condition, f = (f.args[0], f.args[1]) if f.args[2] == ZERO else (negation(f.args[0]), f.args[2])
