@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import partial
 
 from .bounds import never_negative
-from .conditions import negation
+from .chosen import where_chosen
 from .exponentials import settle
 from .expr import (
     INF,
@@ -23,14 +23,12 @@ from .expr import (
     ONE,
     ZERO,
     Expr,
-    Num,
     Op,
     Read,
     Reduce,
     additive_terms,
     bound_indices,
     conjunction,
-    conjuncts,
     factors,
     free_symbols,
     has_reduction,
@@ -40,7 +38,6 @@ from .expr import (
     neg,
     nothing,
     own_reads,
-    poles,
     product,
     reads,
     signed,
@@ -49,13 +46,11 @@ from .expr import (
     unordered,
     walk,
     where,
-    without,
 )
 from .fresh import Fresh
 from .integer import Atom, Element, Int, parts, rebuild
 from .logarithms import added_exponentials
 from .program import Equation, Program
-from .regular import is_regular
 from .within import positive_names, readable
 
 
@@ -91,7 +86,7 @@ class _Normaliser:
             body = self.top(self.at_data(e.body, frozenset()))
             used = {s.name for s in e.subs} | set(bound_indices(body)) | e.by_hand
             self.equations.append(replace(e, body=body, ranges={i: r for i, r in e.ranges.items() if i in used}))
-        return replace(self.program, equations=tuple(self.equations), shapes=self.shapes)
+        return where_chosen(replace(self.program, equations=tuple(self.equations), shapes=self.shapes))
 
     # -- data ----------------------------------------------------------------------------------------------------------
     def at_data(self, e: Expr, known: frozenset[Element]) -> Expr:
@@ -170,9 +165,8 @@ class _Normaliser:
         number = self.name("count", Reduce("sum", e.indices, where(conjunction(conditions), ONE, ZERO)))
         return self.sum_(Reduce("sum", e.indices, e.body / Op("max", (number, ONE))))
 
-    def scalar(self, e: Expr, chosen: bool = False) -> Expr:
-        """e without reductions: each is named, or for a linear combination of them, the whole combination, unless it is chosen somewhere
-        only.
+    def scalar(self, e: Expr) -> Expr:
+        """e without reductions: each is named, or for a linear combination of them, the whole combination.
 
         So is log(exp(a) + Σ exp(x)): by its name, the gradients of all entries are shares of the whole.
         """
@@ -188,53 +182,8 @@ class _Normaliser:
         if len(exponents) > 1 and any(isinstance(x, Reduce) and x.op == "logsumexp" for x in exponents) and e != self.equation.body:
             return self.name("log", map_children(self.scalar, e))
         if isinstance(e, Op) and e.op in ("+", "neg", "*", "/") and any(_lone_sum(t) is not None for _, t in additive_terms(e)):
-            return self.name("in", self.linear(e)) if not chosen else self.apart(e)
-        if isinstance(e, Op) and e.op == "where":
-            return map_children(partial(self.scalar, chosen=True), self.chosen_inside(e))
-        return map_children(partial(self.scalar, chosen=chosen), e)
-
-    def chosen_inside(self, e: Op) -> Op:
-        """where(c, Σ x/a, 0) with the choice in the sum too, Σ where(c, x/a, 0): the name of the sum holds for all places."""
-        test = e.args[0]
-        recurrent = self.program.components.get(self.equation.tensor, frozenset())
-        if has_reduction(test) or self.conditions(test) or any(r.tensor in recurrent for r in reads(test)):
-            return e
-        return Op("where", (test, *(self.guard(x, c) for x, c in zip(e.args[1:], (test, negation(test)), strict=True))))
-
-    def guard(self, e: Expr, condition: Expr) -> Expr:
-        """An expression whose reductions, where their terms may be infinite, run under what a condition says of their own indices."""
-        if not isinstance(e, Reduce):
-            return map_children(partial(self.guard, condition=condition), e)
-        own = [c for c in conjuncts(condition) if free_symbols(c) & self.equation.ranges.keys() <= free_symbols(e)]
-        if not own or e.op in NORMALISERS or self.is_tame(e.body, overflows=False):
-            return e
-        return Reduce(e.op, e.indices, where(conjunction(own), e.body, ZERO if e.op == "mean" else nothing(e.op)))
-
-    def apart(self, e: Expr) -> Expr:
-        """A linear combination in a choice, where(c, b/a + Σ …, 0): a name holds for all places, so it holds what is finite at all; b/a
-        stays where it is chosen. Its gradient would be 0 times what is infinite elsewhere."""
-        found: list[tuple[int, Expr]] = []
-        whole: list[tuple[int, Expr]] = []
-        for sign, t in additive_terms(e):
-            risks = [f for f in factors(t) if not self.is_tame(f)]
-            if not risks:
-                whole.append((sign, t))
-            elif _lone_sum(t) is None:
-                found.append((sign, map_children(partial(self.scalar, chosen=True), t)))
-            else:
-                found.append((sign, product([self.scalar(product(without(factors(t), risks)), chosen=True), *risks])))
-        if not found:
             return self.name("in", self.linear(e))
-        return signed([*([(1, self.scalar(signed(whole), chosen=True))] if whole else []), *found])
-
-    def is_tame(self, e: Expr, overflows: bool = True) -> bool:
-        """Whether what is finite makes e finite, and its slopes; with `overflows`, an exponential and what −∞ masks are not. A reduction
-        has its own name."""
-        if not isinstance(e, Op):
-            return e != INF or not overflows
-        power = e.op == "sqrt" or e.op == "**" and not (isinstance(e.args[1], Num) and e.args[1].value >= 1)
-        risky = e.op == "exp" and overflows or any(map(reads, e.args[:1] if power else poles(e)))
-        return not risky and is_regular(e, self.equation.ranges, self.positive) and all(self.is_tame(x, overflows) for x in e.args)
+        return map_children(self.scalar, e)
 
     def choices_named(self, e: Expr, beside: set[str]) -> Expr:
         """In min(r a, min(max(r, l), h) a), what is chosen between l and h has a name: the slope by r is one choice, within another one."""

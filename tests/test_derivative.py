@@ -324,3 +324,71 @@ def test_a_quotient_of_places_beside_a_sum_counts_only_where_it_is_chosen(e: str
 def test_a_condition_on_further_indices_does_not_make_a_sum_larger() -> None:
     d = nd.derive("x[N,M], s[M], int c[N] -> L\nL = sum[n,p](where(c[p] == c[n] and n < N - 1, sum[m](x[n,m]/s[m]), 0)**2)")
     assert "L_sum[n] = sum[m](where(n < N - 1, x[n,m]/s[m], 0))" in str(d.backward)
+
+
+NAMED = {  # what stands under a condition only, in tensors of its own: of the normal form, and of the program
+    "y[i,k] = where(m[i] > 0, softmax[k](A[i,k]*b[k]/m[i]), 0)": lambda m, A, b: (A*b/m[:, None]).softmax(1),
+    "y[i,k] = where(m[i] > 0, log_softmax[k](A[i,k]/m[i]) + b[k], 0)": lambda m, A, b: (A/m[:, None]).log_softmax(1) + b,
+    "z[i] = b[i]/m[i]\ny[i,k] = where(m[i] > 0, z[i]*A[i,k], 0)": lambda m, A, b: (b/m)[:, None]*A,
+    "z[i] = log(m[i])\nw[i] = 2*z[i]*b[i]\ny[i,k] = where(m[i] > 0, tanh(w[i])*A[i,k] + w[i]**2, 0)":
+        lambda m, A, b: (2*m.log()*b).tanh()[:, None]*A + ((2*m.log()*b)**2)[:, None],
+    "r[i] = sqrt(m[i])\ny[i,k] = where(not m[i] > 0, 0, A[i,k]/r[i] + b[k])": lambda m, A, b: A/m.sqrt()[:, None] + b,
+    "z[i,k] = A[i,k]*b[k]/m[i]\ns[i] = sum[k](z[i,k])\ny[i,k] = where(m[i] > 0, z[i,k]*s[i], 0)":
+        lambda m, A, b: (A*b/m[:, None])*(A @ b/m)[:, None],
+    "z[j] = b[j]/m[j+0]\ny[i,k] = where(m[i] > 0 and k < N, sum[l](z[i]*A[l,k]), 0)": lambda m, A, b: (b/m)[:, None]*A.sum(0),
+}
+
+
+@pytest.mark.parametrize("equations", NAMED)
+def test_what_is_read_only_where_it_is_chosen_has_no_gradient_elsewhere(equations: str) -> None:
+    d, rng = nd.derive(f"m[N], A[N,N], b[N] -> y\n{equations}"), np.random.default_rng(0)
+    m, A, b, dy = np.array([0, 2, -5, 0.5]), *(rng.normal(size=s) for s in ((4, 4), 4, (4, 4)))
+    on = torch.tensor(m > 0)
+    leaves = [torch.tensor(x, requires_grad=True) for x in (m, A, b)]
+    wanted = torch.where(on[:, None], NAMED[equations](torch.where(on, leaves[0], 1), *leaves[1:]), 0)
+    wanted.backward(torch.tensor(dy))
+    arrays = {"m": m, "A": A, "b": b}
+    given = {name: x.tolist() for name, x in arrays.items()}
+    found = nd.evaluate(d.backward, {**given, "dy": dy.tolist()})
+    y, residuals = d.compile().forward(**arrays)
+    np.testing.assert_allclose(y, wanted.detach(), rtol=1e-12)
+    for name, g, leaf in zip(("dm", "dA", "db"), d.compile().backward(residuals, dy=dy), leaves, strict=True):
+        np.testing.assert_allclose(g, leaf.grad, rtol=1e-10, atol=1e-14, err_msg=name)
+        np.testing.assert_allclose(np.array(found[name], float), leaf.grad, rtol=1e-10, atol=1e-14, err_msg=name)
+
+
+@pytest.mark.parametrize("equations", [
+    "z[i] = b[i]/m[i]\ny[i] = where(m[i] > 0, z[i], 0) + z[i]",              # it counts elsewhere, too
+    "z[i] = b[i]/m[i]\ny[i] = where(m[i] > 0, z[i], 0)*where(z[i] > 0, 1, 2)",  # a condition reads it
+    "z[i] = b[i]/m[i]\ny[i] = sum[k](where(m[k] > 0, z[i], 0))",              # the condition is on another index
+    "z[i] = b[i]*m[i]\ny[i] = where(m[i] > 0, z[i], 0)",                      # it is finite
+])
+def test_what_counts_elsewhere_or_is_finite_is_computed_at_all_places(equations: str) -> None:
+    d = nd.derive(f"m[N], b[N] -> y\n{equations}")
+    (z,) = d.gradients.forward.definitions["z"]
+    assert "where" not in str(z)
+    assert d.check(seed=0).ok
+
+
+def test_pairs_that_are_not_at_one_place_have_finite_forces() -> None:
+    d = nd.derive("x[N,D] -> E\nr[i,j] = sqrt(sum[d]((x[i,d] - x[j,d])**2))\nE = sum[i,j](where(i != j, 1/r[i,j], 0))/2")
+    x = torch.tensor(np.random.default_rng(0).normal(size=(5, 3)), requires_grad=True)
+    (1/torch.pdist(x)).sum().backward()
+    _, residuals = d.compile().forward(x=x.detach().numpy())
+    np.testing.assert_allclose(d.compile().backward(residuals).dx, x.grad, rtol=1e-10)
+
+
+def test_what_is_not_chosen_may_overflow_through_several_names() -> None:
+    d = nd.derive("x[N] -> y\nr[n] = exp(100*x[n])\ns[n] = r[n]*r[n]\ny[n] = where(x[n] < 1, s[n], 0)")
+    x = np.array([0.1, 50, 0.02])
+    y, residuals = d.compile().forward(x=x)
+    wanted = np.where(x < 1, 200*np.exp(200*np.minimum(x, 1)), 0)
+    np.testing.assert_allclose(d.compile().backward(residuals, dy=np.ones(3)).dx, wanted, rtol=1e-12)
+
+
+def test_what_is_read_through_data_is_chosen_by_the_same_data() -> None:
+    d = nd.derive("m[N], b[N], int t[N] -> y\nz[i] = b[i]/m[i]\ny[i] = where(m[t[i]] > 0, z[t[i]], 0)")
+    m, b = np.array([2.0, 0, 4]), np.array([1.0, 5, 3])
+    _, residuals = d.compile().forward(m=m, b=b, t=[0, 1, 0])
+    g = d.compile().backward(residuals, dy=np.ones(3))
+    assert g.db.tolist() == [1, 0, 0] and g.dm.tolist() == [-0.5, 0, 0]

@@ -46,6 +46,12 @@ def test_a_window_of_exponentials_counts_only_what_exists() -> None:
     assert found == [2, 3, 2]
 
 
+@pytest.mark.parametrize("summand", ["1 + 0*x[i-1]", "cos(x[i-1]*0)", "1 + 2*(1 - 1)*x[i-1]", "1 + 0/x[i-1]"])
+def test_what_is_multiplied_by_zero_is_read(summand: str) -> None:
+    assert run(f"x[N] -> y\ny = sum[i]({summand}) for i < N", x=[1, 2, 3]) == 2
+    assert nd.derive(f"x[N], c -> y\ny = sum[i](c*({summand})) for i < N").check(seed=0).ok
+
+
 def test_a_nested_reduction_has_its_own_positions() -> None:
     assert run("x[N] -> y\ny = sum[i](1 + sum[j](x[i+j-1])) for i < N, j < N", x=[1, 1]) == 5
 

@@ -141,6 +141,11 @@ Y1[m] = 2*Y1[m+1] + Y1[m+1] + 0.5*max[t,k](A[m]*A[t]*A[k]) for m < T
 Y1[T] = A[1]*A[1]
 Y2[n,k] = (softmax[n](Y1[n]) - max[v,j](A[j]*A[v]*A[j])) for n < T, k < T
 Y3 = (sum[m](Y2[m,tok[m]]) - max[v](Y2[1,v-1]))"""),
+    # What is multiplied by 0 is read all the same: it settles the range of u.
+    ("printed", 90210, """A[N,N,M], B[M,M], C[T,M,M] -> Y3
+Y1[t,i] = sum[u](cos(t//N*B[t+1,u])*A[i,t,t]) for t < T, i < M, u < M
+Y2[m] = 2*Y2[m-1] + 2*Y2[m-2] + 0.5*abs(Y1[m,m+1]) for m < T
+Y3[m,i] = (sum[t](Y2[m-i]*A[t,t,m]) + softmax[i](A[(m+1)//2,m+2*m-1,2*i+1])) for m < M, i < M, t < N"""),
     # −log_softmax is the negative of the difference, not the difference.
     ("emitted", 0, "C[T] -> Y1, Y2\nY1[k] = -log_softmax[k](-C[k])\nY2[n] = Y1[n]*C[n]"),
 )

@@ -5,6 +5,8 @@
     de·exp(x),   de = where(c, 0, dy)          where(not c, de·exp(x), 0)
     de·exp(x),   de = where(…) + where(…)      where(de != 0, de·exp(x), 0)
 
+What is so guarded hands its condition on: de = where(c, ds·exp(x), 0).
+
 What is chosen by a condition has a gradient where it is chosen, and the exponential may be as large elsewhere as it likes.
 """
 
@@ -44,8 +46,12 @@ def guarded(program: Program, known: Program) -> Program:
     facts = Facts(definitions, program)
     if all(map(facts.is_finite, exps)):
         return program
-    guards = _Guards(program, facts)
-    return with_known(program, [e.with_body(guards.visit(e, e.body, ())) for e in program.equations], known)
+    guards, found = _Guards(program, facts), list[Equation]()
+    for e in program.equations:
+        found.append(e.with_body(guards.visit(e, e.body, ())))
+        if whole(definitions[e.tensor]) is not None:
+            definitions[e.tensor] = (found[-1],)  # what it is 0 without, for those that read it
+    return with_known(program, found, known)
 
 
 class _Guards:
@@ -62,7 +68,8 @@ class _Guards:
             parts = factors(node)
             large = [f for f in parts if not is_reciprocal(f) and self.may_be_large(f)]
             axes = frozenset[str]().union(*map(free_symbols, large)) & e.ranges.keys() if large else frozenset[str]()
-            needed = [c for f in parts if f not in large and (c := self.needed(e, f)) is not None and axes <= free_symbols(c)]
+            beside = [f for f in parts if any(g is not f for g in large)]
+            needed = [c for f in beside if (c := self.needed(e, f)) is not None and axes <= free_symbols(c)]
             open_ = [c for c in needed if not {*conjuncts(c)} <= {*known}]
             if large and open_:
                 return where(conjunction(open_), map_children(lambda c: self.visit(e, c, (*known, *open_)), node), ZERO)

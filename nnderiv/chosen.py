@@ -1,0 +1,150 @@
+"""Program in normal form -> the same program, in which what is read under a condition only, and may be infinite elsewhere, has it.
+
+    z[i] = b[i]/m[i],  y[i] = where(m[i] > 0, z[i], 0)       z[i] = where(m[i] > 0, b[i]/m[i], 0)
+
+No output changes: nobody reads the rest. But its gradient would be 0·∞ there, and is 0 now. The condition is what all reads have in
+common, as far as the tensor's own indices say it; it is handed on, from z to what z reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from functools import partial
+
+from .conditions import negation
+from .expr import (
+    INF,
+    ZERO,
+    Expr,
+    Num,
+    Op,
+    Read,
+    Reduce,
+    additive_terms,
+    all_reads,
+    children,
+    conjunction,
+    conjuncts,
+    factors,
+    free_symbols,
+    guarded_factors,
+    map_ints,
+    poles,
+    product,
+    reads,
+    signed,
+    subst_indices,
+    sums_among,
+    where,
+    without,
+)
+from .integer import Atom, Element, Int
+from .program import Equation, Program, Ranges
+from .regular import is_regular
+from .within import positive_names, readable
+
+Conditions = tuple[Expr, ...]  # that hold together, said of a tensor's axes
+
+
+def where_chosen(program: Program) -> Program:
+    """See the module's docstring."""
+    positive = positive_names(program)
+    if all(is_tame(e.body, e.ranges, positive, overflows=False) for e in program.equations):
+        return program
+    known = _needed(program)
+    return program.with_equations(_guarded(e, known.get(e.tensor, ()), program, positive) for e in program.equations)
+
+
+def is_tame(e: Expr, ranges: Ranges, positive: Collection[str], overflows: bool = True) -> bool:
+    """Whether what is finite makes e finite, and its slopes; with `overflows`, an exponential and what −∞ masks are not."""
+    if isinstance(e, Reduce):
+        return is_tame(e.body, ranges, positive, overflows)
+    if not isinstance(e, Op):
+        return e != INF or not overflows
+    power = e.op == "sqrt" or e.op == "**" and not (isinstance(e.args[1], Num) and e.args[1].value >= 1)
+    risky = e.op == "exp" and overflows or any(map(reads, e.args[:1] if power else poles(e)))
+    return not risky and is_regular(e, ranges, positive) and all(is_tame(x, ranges, positive, overflows) for x in e.args)
+
+
+# -- what all reads have in common -----------------------------------------------------------------------------------------------
+def _needed(program: Program) -> dict[str, Conditions]:
+    """The conditions under which each tensor is read, all of them; a cycle is gone through until nothing is dropped any more."""
+    known: dict[str, Conditions] = {name: () for name in program.outputs}
+    while True:
+        before = dict(known)
+        for e in reversed(program.equations):
+            if e.tensor in known:
+                for r, conditions in _reads_under(e.body, _at(known[e.tensor], e.subs)):
+                    said = tuple(c for c in (_of_axes(c, r, e) for c in conditions) if c is not None)
+                    known[r.tensor] = tuple(c for c in known.get(r.tensor, said) if c in said)
+        if known == before:
+            return known
+
+
+def _reads_under(e: Expr, known: Conditions) -> Iterator[tuple[Read, Conditions]]:
+    """Each read, with what holds where it counts."""
+    if isinstance(e, Read):
+        yield e, known
+    elif isinstance(e, Op) and e.op == "where":
+        test, a, b = e.args
+        yield from _reads_under(test, known)
+        yield from _reads_under(a, (*known, *conjuncts(test)))
+        yield from _reads_under(b, (*known, *conjuncts(negation(test))))
+    else:
+        for child in children(e):
+            yield from _reads_under(child, known)
+
+
+def _axis(k: int) -> str:
+    return f"\0{k}"
+
+
+def _at(conditions: Conditions, subs: tuple[Int, ...]) -> Conditions:
+    """What conditions on axes say of an element."""
+    return tuple(subst_indices(c, {_axis(k): s for k, s in enumerate(subs)}) for c in conditions)
+
+
+def _of_axes(c: Expr, r: Read, e: Equation) -> Expr | None:
+    """A condition beside a read, said of the axes of what is read: [m[i+1] > 0] of z[i+1] as [m[a] > 0]; None if they do not say it.
+
+    So is [m[t[i]] > 0] of z[t[i]].
+    """
+    places: dict[str, Int] = {}
+    data: dict[Atom, Int] = {s.lone: Int.symbol(_axis(k)) for k, s in enumerate(r.subs) if isinstance(s.lone, Element)}
+    c = map_ints(partial(Int.put, atoms=data), c) if data else c
+    for k, s in enumerate(r.subs):
+        for i in s.symbols() & e.ranges.keys():
+            slope, rest = s.split(i) or (Int.of(0), s)
+            if slope * slope == 1 and not rest.symbols() & e.ranges.keys() and not rest.elements():
+                places.setdefault(i, (Int.symbol(_axis(k)) - rest) * slope)
+    return subst_indices(c, places) if free_symbols(c) & e.ranges.keys() <= places.keys() else None
+
+
+# -- their place in an equation ------------------------------------------------------------------------------------------------
+def _guarded(e: Equation, known: Conditions, program: Program, positive: Collection[str]) -> Equation:
+    """The equation with what is known where it is read, around what may be infinite."""
+    cycle = program.components.get(e.tensor, frozenset())
+
+    def can_be_asked(c: Expr) -> bool:
+        return isinstance(c, Op) and bool(c.args) and not any(
+            r.tensor in cycle or readable(program.hulls[r.tensor], r.subs, e.ranges, positive) for r in all_reads(c))
+
+    conditions = [c for c in _at(known, e.subs) if can_be_asked(c)]
+    if not conditions:
+        return e
+    return e.with_body(signed([(s, _under(conditions, t, e.ranges, positive)) for s, t in additive_terms(e.body)]))
+
+
+def _under(conditions: list[Expr], e: Expr, ranges: Ranges, positive: Collection[str]) -> Expr:
+    """A term in normal form, c · sum[r](…) or a scalar, or an extreme: where the conditions hold; c goes into the sum if it must."""
+    if isinstance(e, Reduce):
+        return Reduce(e.op, e.indices, _under(conditions, e.body, ranges, positive))
+    tame = [f for f in factors(e) if is_tame(f, ranges, positive, overflows=False)]
+    risks = without(factors(e), tame)
+    if not risks:
+        return e
+    if sums := sums_among(factors(e)):
+        inside = [g for f in factors(e) if f in risks or f in sums for g in (factors(f.body) if isinstance(f, Reduce) else [f])]
+        total = _under(conditions, product(inside), ranges, positive)
+        return product([*(f for f in tame if f not in sums), Reduce("sum", sums[0].indices, total)])
+    return where(conjunction([c for c in conditions if c not in guarded_factors(e)[0]]), e, ZERO)
