@@ -1,6 +1,7 @@
 """Every law on many random programs: python -m tests.long_run --programs 10000 --seed 0 [--jobs 2] [--laws derived,emitted]
 
-Prints its progress, then each kind of failure once, with the smallest text that showed it. Exit code 1 on any failure.
+Prints its progress, then each kind of failure once, with the smallest text that showed it, and for each law on how many programs it
+found nothing to compare. Exit code 1 on any failure, and if a law compared nothing at all.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ import sys
 import time
 import traceback
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 
-from tests.laws import LAWS
+from tests.laws import LAWS, Nothing
 from tests.strategies import random_program
 
 BATCH = 20
@@ -31,28 +33,40 @@ class Failure:
     message: str
 
 
-def attempt(seed: int, number: int, names: list[str]) -> list[Failure]:
+@dataclass
+class Found:
+    """What some programs showed: failures, and how often each law had nothing to compare."""
+
+    failures: list[Failure] = field(default_factory=list)
+    nothing: Counter[str] = field(default_factory=Counter)
+
+
+def attempt(seed: int, number: int, names: list[str], found: Found) -> None:
     """The laws on one random program; the program depends on (seed, number) only."""
-    text, found = "", []
+    text = ""
     for law in names:
         try:
             text = text or random_program(Random(f"{seed}/{number}"))
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 LAWS[law](text, seed + number)
+        except Nothing:
+            found.nothing[law] += 1
         except Exception as error:
             place = traceback.extract_tb(error.__traceback__)[-1]
             kind = f"{type(error).__name__} at {place.filename.rsplit('/', 1)[-1]}:{place.lineno}"
-            found.append(Failure(number, law, kind, text, str(error)))
+            found.failures.append(Failure(number, law, kind, text, str(error)))
+
+
+def batch(seed: int, first: int, last: int, names: list[str]) -> Found:
+    found = Found()
+    for number in range(first, last):
+        attempt(seed, number, names, found)
     return found
 
 
-def batch(seed: int, first: int, last: int, names: list[str]) -> list[Failure]:
-    return [f for number in range(first, last) for f in attempt(seed, number, names)]
-
-
-def run(seed: int, first: int, programs: int, jobs: int, names: list[str]) -> Iterator[tuple[int, list[Failure]]]:
-    """(programs done, failures) batch by batch."""
+def run(seed: int, first: int, programs: int, jobs: int, names: list[str]) -> Iterator[tuple[int, Found]]:
+    """(programs done, what was found) batch by batch."""
     spans = [(k, min(k + BATCH, first + programs)) for k in range(first, first + programs, BATCH)]
     if jobs == 1:
         for start, stop in spans:
@@ -78,18 +92,22 @@ def main(arguments: list[str] | None = None) -> int:
     if unknown:
         parser.error(f"there is no law {unknown[0]}; there are {', '.join(LAWS)}")
     failures: list[Failure] = []
+    nothing: Counter[str] = Counter()
     done, start = 0, time.monotonic()
     for count, found in run(options.seed, options.first, options.programs, options.jobs, names):
         done += count
-        failures += found
-        for f in found:
+        failures += found.failures
+        nothing += found.nothing
+        for f in found.failures:
             print(f"\rnumber {f.number} breaks {f.law}: {f.kind}", file=sys.stderr)
         rate = done / max(time.monotonic() - start, 1e-9)
         print(f"\r{done}/{options.programs} programs, {len(failures)} failures, {rate:.1f} a second", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     show(failures)
+    for law in (n for n in names if nothing[n]):
+        print(f"{law} found nothing to compare on {nothing[law]} of {done} programs")
     print(f"seed {options.seed}, from {options.first}: {done} programs, laws {', '.join(names)}: {len(failures)} failures")
-    return 1 if failures else 0
+    return 1 if failures or any(nothing[law] == done for law in names) else 0
 
 
 def show(failures: list[Failure]) -> None:

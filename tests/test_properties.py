@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, reject, settings
 from hypothesis import strategies as st
 
 from tests import laws
 from tests.strategies import programs
+
+
+def ask(law: str, text: str, seed: int) -> None:
+    """A law on a program; where it finds nothing to compare, the program does not count as one of the examples."""
+    try:
+        laws.LAWS[law](text, seed)
+    except laws.Nothing:
+        reject()
+
 
 short = settings(
     max_examples=60, deadline=None, derandomize=True, database=None, phases=(Phase.generate,),
@@ -18,52 +27,52 @@ short = settings(
 @short
 @given(programs(), st.integers(0, 10**6))
 def test_what_is_printed_reads_as_the_same_program(text: str, seed: int) -> None:
-    laws.printed(text, seed)
+    ask("printed", text, seed)
 
 
 @short
 @given(programs(), st.integers(0, 10**6))
 def test_gradients_agree_with_dual_numbers_exactly(text: str, seed: int) -> None:
-    laws.derived(text, seed)
+    ask("derived", text, seed)
 
 
 @settings(short, max_examples=30)
 @given(programs(), st.integers(0, 10**6))
 def test_second_derivatives_are_symmetric(text: str, seed: int) -> None:
-    laws.symmetric(text, seed)
+    ask("symmetric", text, seed)
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @settings(short, max_examples=100)
 @given(programs(), st.integers(0, 10**6))
 def test_emitted_code_agrees_with_the_interpreter(text: str, seed: int) -> None:
-    laws.emitted(text, seed)
+    ask("emitted", text, seed)
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @settings(short, max_examples=40)
 @given(programs(), st.integers(0, 10**6))
 def test_leaving_an_optimisation_out_changes_no_result(text: str, seed: int) -> None:
-    laws.switched(text, seed)
+    ask("switched", text, seed)
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @settings(short, max_examples=60)
 @given(programs(), st.integers(0, 10**6))
 def test_where_sizes_are_zero_a_module_gives_what_the_program_means(text: str, seed: int) -> None:
-    laws.emptied(text, seed)
+    ask("emptied", text, seed)
 
 
 @settings(short, max_examples=40)
 @given(programs(), st.integers(0, 10**6))
 def test_simplifying_keeps_values_and_is_idempotent(text: str, seed: int) -> None:
-    laws.tidied(text, seed)
+    ask("tidied", text, seed)
 
 
 @settings(short, max_examples=40)
 @given(programs(), st.integers(0, 10**6))
 def test_names_and_order_change_only_names_and_order(text: str, seed: int) -> None:
-    laws.rewritten(text, seed)
+    ask("rewritten", text, seed)
 
 
 # Programs on which a long run once found a mistake, each with the law that it broke and the seed of its numbers.
