@@ -22,7 +22,7 @@ FLOORS = (
     ("gaps", "signs"),
     ("program", "conditions", "regular"),
     ("cases", "meaning", "learned", "elsewhere", "within", "saturation"),
-    ("logarithms",),
+    ("logarithms", "chosen"),
     ("exponentials",),
     ("scalar_functions",),
     ("scalar_laws",),

@@ -658,6 +658,12 @@ def test_a_scalar_that_a_condition_replaces_by_zero_has_a_dtype() -> None:
     np.testing.assert_allclose(*results, rtol=1e-12)
 
 
+def test_a_condition_on_a_number_takes_no_sign() -> None:
+    text = "A[N,M], p[N], g, int q[N] -> y\ny[j] = p[j]*where(g > 0, g - A[j,q[j]], 1)"
+    assert "*(g > 0)" in body(text, "backward")
+    assert nd.derive(text).check(seed=0).ok
+
+
 @pytest.mark.filterwarnings("error")
 def test_what_need_not_be_finite_is_chosen_and_not_multiplied() -> None:
     program = "x[N,K], z[N,K] -> y\ny[n,k] = where(x[n,k] > 0, log(x[n,k]) + z[n,k]/x[n,k], 0)"

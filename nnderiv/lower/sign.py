@@ -15,6 +15,7 @@ from dataclasses import replace
 
 from .form import DIVIDE, MATMUL, MULTIPLY, NEGATIVE, SUBTRACT, Block, Item, Statement, read_by, unnamed, uses, written_by
 
+CONDITION = 4  # what binds no stronger is True or False, and has no negative
 HALVES = {"2": "-0.5", "4": "-0.25", "8": "-0.125"}
 
 
@@ -48,7 +49,7 @@ def _turned(variable: str, done: Sequence[Item | None], place: dict[str, int]) -
         return None
     if s.operation == SUBTRACT:
         return {place[variable]: replace(s, operands=s.operands[::-1])}
-    number = next((k for k, o in enumerate(s.operands) if o.single), None)
+    number = next((k for k, o in enumerate(s.operands) if o.single and o.binding > CONDITION), None)
     if number is not None and s.operation != MATMUL:
         return {place[variable]: _with_minus(s, number)}
     for o in s.operands:
