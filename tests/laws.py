@@ -8,7 +8,7 @@ Where no inputs are found at which there is something to compare, it raises Noth
     emitted    the emitted module agrees with the interpreter, and its backward with its forward's slopes
     switched   every optimisation left out alone, or all of them, changes no result, nor do threads or sizes that are known; backward
                gives the same twice
-    emptied    so does a module where sizes are 0; what has no value then is nan
+    emptied    so does a module where sizes are 0, its gradients too; what has no value then is nan
     tidied     simplifying keeps every value, and what is simplified stays as it is
     rewritten  other names and another order give the same gradients, up to names and order
 """
@@ -150,12 +150,13 @@ def emptied(text: str, seed: int) -> None:
     shapes = {i: tuple(max(0, x.value(sizes)) for x in i.dims) for i in d.forward.inputs}
     inputs = {i.name: random.normal(size=s) if i.kind == "real" else random.integers(-1, 3, s) if i.dims else sizes[i.name]
               for i, s in shapes.items()}
-    try:
-        expected = evaluate(d.forward, inputs)
-    except ZeroDivisionError as error:
-        raise Nothing(str(error)) from None  # t//N where N is 0 means nothing
     compared = False
     with np.errstate(all="ignore"):
+        results = _results(d.compile(), d, inputs, seed)
+        try:
+            expected = {**evaluate(d.forward, inputs), **evaluate(d.backward, {**inputs, **_seeds(d, results, seed)})}
+        except ZeroDivisionError as error:
+            raise Nothing(str(error)) from None  # t//N where N is 0 means nothing
         for way in ({}, {"without": (*FORMS, *PASSES)}):
             found = _results(d.compile(**way), d, inputs, seed)
             for name, value in expected.items():
@@ -178,12 +179,11 @@ def _as_array(value: Any, kind: str, rank: int) -> Any:
 
 def _results(module: Any, d: Any, inputs: dict[str, Any], seed: int) -> dict[str, Any]:
     """Outputs and gradients by name; calling backward again with the same residuals gives the same."""
-    rng = np.random.default_rng(seed)
     before = {name: np.copy(x) for name, x in inputs.items()}
     result, residuals = module.forward(**inputs)
     outputs = dict(zip(d.forward.outputs, [result] if len(d.forward.outputs) == 1 else result, strict=True))
     kept = {name: np.copy(y) for name, y in outputs.items()}
-    seeds = {dy: rng.normal(size=np.shape(outputs[y])) for y, dy in d.gradients.seeds.items()}
+    seeds = _seeds(d, outputs, seed)
     first = module.backward(residuals, **seeds)._asdict()
     copied = {name: np.copy(g) for name, g in first.items()}
     again = module.backward(residuals, **seeds)._asdict()
@@ -193,6 +193,12 @@ def _results(module: Any, d: Any, inputs: dict[str, Any], seed: int) -> dict[str
     for name, x in {**inputs, **outputs}.items():
         assert np.array_equal(x, {**before, **kept}[name], equal_nan=True), f"{name} is overwritten"
     return {**outputs, **first}
+
+
+def _seeds(d: Any, outputs: dict[str, Any], seed: int) -> dict[str, Any]:
+    """A random seed for each output that has one."""
+    rng = np.random.default_rng(seed)
+    return {dy: rng.normal(size=np.shape(outputs[y])) for y, dy in d.gradients.seeds.items()}
 
 
 def tidied(text: str, seed: int) -> None:
