@@ -8,7 +8,7 @@ from functools import partial
 from math import gcd
 
 from .bounds import inside, never_negative
-from .conditions import between, divisible
+from .conditions import between, divisible, negation
 from .expr import (
     INF,
     ONE,
@@ -22,8 +22,10 @@ from .expr import (
     add,
     additive_terms,
     complement,
+    conjuncts,
     factors,
     free_symbols,
+    guarded_factors,
     has_reduction,
     integer,
     is_reciprocal,
@@ -116,6 +118,35 @@ def cancel(term: Term, dims: Ranges, ctx: Context) -> Term:
     spread = _distributed(parts, known)
     body = min([_sum(spread), _sum(expanded(spread))], key=_length) if spread else product(without_pairs(parts, known))
     return term if body == term.body else Term(term.indices, term.conditions, body, term.spare)
+
+
+def where_divided(term: Term, dims: Ranges, ctx: Context) -> Term:
+    """d/x = [c] d/x, where d is defined to be 0 unless c holds, and c asks something of x: elsewhere x may be 0."""
+    parts = factors(term.body)
+    below = {x for f in parts if isinstance(f, Op) and is_reciprocal(f) for x in divided_by(f) if isinstance(x, Read)}
+    asked = [c for f in parts if below and isinstance(f, Read) for c in _needed(f, ctx) if not below.isdisjoint(reads(c))]
+    new = [c for c in dict.fromkeys(asked) if c not in term.conditions and {*reads(c)} <= {*reads(term.body)}]
+    return Term(term.indices, (*term.conditions, *new), term.body, term.spare) if new else term
+
+
+def _needed(r: Read, ctx: Context) -> list[Expr]:
+    """What all terms of a tensor's definition ask, said of the place that is read."""
+    d = whole(ctx.defined(r.tensor))
+    if d is None:
+        return []
+    first, *others = (_asked(t) for _, t in additive_terms(d.body))
+    return [subst_indices(c, d.places(r.subs)) for c in first if all(c in other for other in others)]
+
+
+def _asked(e: Expr) -> list[Expr]:
+    """Conditions without which a term is 0."""
+    conditions, parts = guarded_factors(e)
+    for f in parts:
+        if isinstance(f, Op) and f.op == "where" and f.args[1] == ZERO:
+            conditions += conjuncts(negation(f.args[0]))
+        if isinstance(f, Reduce) and f.op == "sum":
+            conditions += [c for c in _asked(f.body) if not free_symbols(c) & {*f.indices}]
+    return conditions
 
 
 def _divides(x: Expr, e: Expr) -> bool:

@@ -41,6 +41,7 @@ from .laws_of_sums import (
     known_totals,
     sum_of_nothing,
     use_givens,
+    where_divided,
 )
 from .laws_of_terms import common_factor, is_negative, join_cases, merge_equal, rename_bound, turn_difference
 from .program import Ranges
@@ -93,6 +94,7 @@ TABLE = (
     Law("term", drop_outside, "outside its range"),
     Law("term", sum_of_nothing, "constant summand"),
     Law("term", cancel, "cancel"),
+    Law("term", where_divided, "where it is not 0"),
     Law("term", join_exponentials, "the share of a share"),
     Law("term", common_sign, "minus in front"),
     Law("term", deviations, "deviations from the mean"),

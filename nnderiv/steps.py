@@ -452,7 +452,7 @@ def _concrete(law: str, before: Term, after: Term) -> Said | None:
     indices = tuple(i for i in before.indices if i not in after.indices)
     if law == "settle_conditions" and gone:
         return say(law, condition=listed(gone), hold=agreeing(gone, "holds", "hold"))
-    if law == "split_where" and new:
+    if law in ("split_where", "where_divided") and new:
         return say(law, condition=listed(new))
     if law == "sum_of_nothing" and indices:
         return say(law, indices=listed(formula(Int.symbol(i)) for i in indices))

@@ -392,3 +392,20 @@ def test_what_is_read_through_data_is_chosen_by_the_same_data() -> None:
     _, residuals = d.compile().forward(m=m, b=b, t=[0, 1, 0])
     g = d.compile().backward(residuals, dy=np.ones(3))
     assert g.db.tolist() == [1, 0, 0] and g.dm.tolist() == [-0.5, 0, 0]
+
+
+@pytest.mark.parametrize("y", [
+    "where(r[n] > 0, x[n,k]/r[n], 0)", "where(r[n] == 0, 0, x[n,k]/r[n]**2)", "where(r[n] <= 0, 0, x[n,k]*r[n])",
+])
+def test_a_row_of_zeros_that_has_no_length_has_no_gradient(y: str) -> None:
+    d, rng = nd.derive(f"x[N,K] -> y\nr[n] = sqrt(sum[k](x[n,k]**2))\ny[n,k] = {y}"), np.random.default_rng(0)
+    x, dy = rng.normal(size=(3, 4)), rng.normal(size=(3, 4))
+    x[1] = 0
+    _, residuals = d.compile().forward(x=x)
+    dx = d.compile().backward(residuals, dy=dy).dx
+    leaf = torch.tensor(x[[0, 2]], requires_grad=True)
+    length = leaf.norm(dim=1, keepdim=True)
+    (leaf/length if y.endswith("r[n], 0)") else leaf/length**2 if "**2" in y else leaf*length).backward(torch.tensor(dy[[0, 2]]))
+    np.testing.assert_allclose(dx[[0, 2]], leaf.grad, rtol=1e-10)
+    assert (dx[1] == 0).all()
+    assert d.check(seed=0).ok

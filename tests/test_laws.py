@@ -22,6 +22,7 @@ LAWS = {law.name: law for law in TABLE}
 SIGNATURE = "x[N], y[N], z[M], w[2*N], A[N,N], P[N,M], b, q[N,M], int s, int t[M] -> u"  # what the terms below may read
 DEFINED = "m[n] = sum[k](P[n,k])/M\np[n] = sigmoid(x[n])\ne[n] = exp(y[n])\nl[n] = exp(where(n > 1, x[n], -inf))\n"
 DEFINED += "r[n] = logsumexp[k](P[n,k])\nS[n,k] = exp(P[n,k] - r[n])\nR[n,k] = exp(q[n,k] - r[n])\nh[n,k] = (1 - b)*S[n,k] + b/M\n"
+DEFINED += "f[n] = where(x[n] > 0, y[n], 0) - where(x[n] > 0, b, 0)\n"
 DEFINED += "g[n] = 2*y[n+1]  for n < N\nG[n,k] = sum[i](P[n,i]*P[k,i])  for n < N, k < N\n"
 GIVEN = "given sum[k](q[n,k]) = 1"
 
@@ -79,6 +80,9 @@ APPLIES = {
                ("e[n]*(1 - p[n])*x[n]/(1 - p[n])", "n", "e[n]*x[n]"), ("x[n]*sqrt(N)/sqrt(N)", "n", "x[n]"),
                ("2*x[n]/(2*N)", "n", "x[n]/N"), ("x[n]*6/(4*N + 4)", "n", "3*x[n]/(2*N + 2)"), ("4*x[n]/(2*N)", "n", "2*x[n]/N"),
                ("p[n]*(x[n]/p[n] - y[n])", "n", "x[n] - p[n]*y[n]")],
+    "where_divided": [
+        ("f[n]*b/x[n]**2", "n", "where(x[n] > 0, f[n]*b/x[n]**2, 0)"),
+        ("sum[n](f[n]*y[n]/x[n])", "", "sum[n](where(x[n] > 0, f[n]*y[n]/x[n], 0))")],
     "common_sign": [("x[n]*(-y[n] - b)", "n", "-x[n]*(y[n] + b)"), ("sum[n](-x[n] - y[n])", "", "-sum[n](x[n] + y[n])")],
     "deviations": [("sum[k](2*(P[n,k] - m[n])*x[n])", "n", "0"), ("sum[n,k](x[n]*(m[n] - P[n,k]))", "", "0")],
     "use_givens": [("sum[k](q[n,k]*x[n])", "n", "x[n]")],
@@ -117,6 +121,7 @@ FAILS = {
     "sum_of_nothing": [("sum[n](where(n > 1, b, 0))", ""), ("sum[n](b*x[n])", "")],  # a condition, a factor knows n
     "cancel": [("x[n]*y[n]/y[n]", "n"), ("x[n]*l[n]/l[n]", "n"), ("x[n]*p[n+1]/p[n+1]", "n"),
                ("3*x[n]/(2*N)", "n")],  # 0; exp(−∞) = 0; 0/0 outside; nothing in common
+    "where_divided": [("f[n]*b/y[n]", "n"), ("f[n]*x[n]", "n"), ("b/x[n]", "n"), ("f[n+1]/x[n]", "n")],  # asks nothing of y; no quotient; …
     "common_sign": [("x[n]*(b - y[n])", "n"), ("-x[n] - y[n]", "n")],  # one has none; nothing for it to stand before
     "deviations": [("sum[k]((P[n,k] - m[n])*P[n,k])", "n"), ("sum[k](where(k > 1, P[n,k] - m[n], 0))", "n"),
                    ("sum[k](P[n,k] + m[n])", "n"), ("sum[k](q[n,k] - m[n])", "n")],  # weighted; not all; a sum; another's mean
