@@ -13,7 +13,6 @@ from functools import partial
 
 from .conditions import negation
 from .expr import (
-    INF,
     ZERO,
     Expr,
     Num,
@@ -49,21 +48,21 @@ Conditions = tuple[Expr, ...]  # that hold together, said of a tensor's axes
 def where_chosen(program: Program) -> Program:
     """See the module's docstring."""
     positive = positive_names(program)
-    if all(is_tame(e.body, e.ranges, positive, overflows=False) for e in program.equations):
+    if all(is_tame(e.body, e.ranges, positive) for e in program.equations):
         return program
     known = _needed(program)
     return program.with_equations(_guarded(e, known.get(e.tensor, ()), program, positive) for e in program.equations)
 
 
-def is_tame(e: Expr, ranges: Ranges, positive: Collection[str], overflows: bool = True) -> bool:
-    """Whether what is finite makes e finite, and its slopes; with `overflows`, an exponential and what −∞ masks are not."""
+def is_tame(e: Expr, ranges: Ranges, positive: Collection[str]) -> bool:
+    """Whether what is finite makes e finite, and its slopes. An exponential may overflow all the same; `lower.guarded` sees to that."""
     if isinstance(e, Reduce):
-        return is_tame(e.body, ranges, positive, overflows)
+        return is_tame(e.body, ranges, positive)
     if not isinstance(e, Op):
-        return e != INF or not overflows
+        return True
     power = e.op == "sqrt" or e.op == "**" and not (isinstance(e.args[1], Num) and e.args[1].value >= 1)
-    risky = e.op == "exp" and overflows or any(map(reads, e.args[:1] if power else poles(e)))
-    return not risky and is_regular(e, ranges, positive) and all(is_tame(x, ranges, positive, overflows) for x in e.args)
+    risky = any(map(reads, e.args[:1] if power else poles(e)))
+    return not risky and is_regular(e, ranges, positive) and all(is_tame(x, ranges, positive) for x in e.args)
 
 
 # -- what all reads have in common -----------------------------------------------------------------------------------------------
@@ -139,7 +138,7 @@ def _under(conditions: list[Expr], e: Expr, ranges: Ranges, positive: Collection
     """A term in normal form, c · sum[r](…) or a scalar, or an extreme: where the conditions hold; c goes into the sum if it must."""
     if isinstance(e, Reduce):
         return Reduce(e.op, e.indices, _under(conditions, e.body, ranges, positive))
-    tame = [f for f in factors(e) if is_tame(f, ranges, positive, overflows=False)]
+    tame = [f for f in factors(e) if is_tame(f, ranges, positive)]
     risks = without(factors(e), tame)
     if not risks:
         return e
