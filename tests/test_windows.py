@@ -814,3 +814,45 @@ def test_ties_are_counted_in_bytes_or_in_as_many_as_it_takes(size: int, named: b
         expected[0, i : i + size, j : j + size] += dY[0, i, j]/size**2
         expected[1, i + size - 1, j + size - 1] += dY[1, i, j]
     np.testing.assert_allclose(module.backward(residuals, dY=dY).dX, expected, atol=1e-14)
+
+
+def test_how_windows_lie_is_found_out_once_for_all_calls() -> None:
+    """Sizes that come again need no new layout, and other sizes have one of their own."""
+    text = "X[N,H,W] -> Y\nY[n,i,j] = max[u,v](X[n,2*i+u-1,2*j+v-1]) for i < (H+1)//2, j < (W+1)//2, u < 3, v < 3"
+    module, rng, found = nd.derive(text).compile(), np.random.default_rng(0), []
+    lanes = module._lanes
+    module._lanes = lambda *axis: found.append(axis) or lanes(*axis)
+    for sizes, new in (((2, 6, 5), True), ((1, 4, 4), True), ((2, 6, 5), False), ((1, 4, 4), False)):
+        X = torch.tensor(rng.normal(size=sizes), requires_grad=True)
+        Y = F.max_pool2d(X, 3, stride=2, padding=1)
+        dY = rng.normal(size=Y.shape)
+        mine, residuals = module.forward(X=X.detach().numpy())
+        np.testing.assert_array_equal(mine, Y.detach().numpy())
+        np.testing.assert_allclose(module.backward(residuals, dY=dY).dX, torch.autograd.grad(Y, X, torch.tensor(dY))[0].numpy())
+        assert bool(found) == new
+        found.clear()
+
+
+def test_windows_of_an_array_whose_entries_lie_apart() -> None:
+    module = nd.derive("x[N,T] -> y\ny[n,i,u] = x[n,2*i+u] for u < 3").compile()
+    x = np.arange(60.0).reshape(10, 6).T[::2]
+    y, residuals = module.forward(x=x)
+    np.testing.assert_array_equal(y, np.lib.stride_tricks.sliding_window_view(x, 3, 1)[:, ::2])
+    dx = sum(np.pad(np.ones((3, 1)), ((0, 0), (2*i + u, 9 - 2*i - u))) for i in range(4) for u in range(3))
+    np.testing.assert_array_equal(module.backward(residuals, dy=np.ones((3, 4, 3))).dx, dx)
+
+
+@pytest.mark.parametrize("axes, shape", [
+    ((None, (19, (20, -1), (17, 1))), (3, 40)), (((2, (20, -1), (17, 1)), None), (15, 3)),
+    ((None, (5, (20, 1), (17, 1)), None), (2, 10, 3)),
+    (((60, (20, -2), (17, -2)),), (90,)), (((0, (20, 2), (17, -2)), (3, (2, 1), (2, 1))), (30, 4)), (((0, (16, 1), (3, 1)),), (18,)),
+])
+def test_folding_back_is_the_adjoint_of_reading_windows(axes: Any, shape: tuple[int, ...]) -> None:
+    """⟨windows(A), V⟩ = ⟨A, fold(V)⟩, also along the diagonals of two long axes, which are summed as columns of shifted rows."""
+    helpers: dict[str, Any] = {"np": np}
+    exec(needed("_windows(_fold("), helpers)
+    rng = np.random.default_rng(0)
+    A = rng.normal(size=shape)
+    windows = helpers["_windows"](A, *axes)
+    V = rng.normal(size=windows.shape)
+    np.testing.assert_allclose(np.vdot(windows, V), np.vdot(A, helpers["_fold"](V, shape, *axes)))

@@ -35,19 +35,21 @@ def _windows(A, *axes, outside=0):
     """A view of A. Each axis is None (all of it), or (start, (size, step), ...): one new axis for each (size, step), whose
     entries k1, k2, ... are A[start + k1*step1 + k2*step2 + ...], and 0 (or another value) outside A."""
     margins, starts, spans = _margins(A.shape, axes)
-    if any(before or after for before, after in margins):
+    if any(map(any, margins)):
         inner, view = _room(A.shape, axes, A.dtype, outside)
         inner[...] = A
         return view
-    sizes = [max(0, size) for group in spans for size, _ in group]
-    if 0 in sizes:
-        return np.zeros(sizes, A.dtype)
-    strides = [step * one for group, one in zip(spans, A.strides) for _, step in group]
-    return np.lib.stride_tricks.as_strided(A[tuple(slice(s, None) for s in starts)], sizes, strides, writeable=False)
+    view = _strided(A, starts, spans)
+    view.flags.writeable = False
+    return view
 
 
 def _fold(V, shape, *axes):
     """The adjoint of _windows: an array of this shape, to which each entry of V is added where _windows would have read it."""
+    for axis, group in enumerate(axes):
+        if group and len(group) == 3 and min(group[1][0], group[2][0]) >= 16 and abs(group[1][1]) == abs(group[2][1]):
+            V, first = _diagonal_sums(V, axis, *group)
+            return _fold(V, shape, *axes[:axis], first, *axes[axis + 1:])
     out, places = _room(shape, axes, V.dtype)
     # The first of each group is added as one slice; the others are walked through.
     walked = [k > 0 for axis in axes for k in range(len(axis) - 1 if axis else 1)]
@@ -56,6 +58,19 @@ def _fold(V, shape, *axes):
         key = tuple(next(here) if w else slice(None) for w in walked)
         places[key] += V[key]
     return out
+
+
+def _diagonal_sums(V, axis, start, rows, columns):
+    """V, summed along the diagonals of two of its axes, which _windows reads at start + k*step + l*step or start + k*step - l*step, and
+    what it reads then. Each row is shifted by one more than that before: it has so many zeros behind it, but for one."""
+    (n, step), (m, other) = rows, columns
+    V = np.moveaxis(V, (axis, axis + 1), (-2, -1))
+    if step != other:
+        V, start = V[..., ::-1, :], start + step*(n - 1)
+    wide = np.zeros((*V.shape[:-1], n + m), V.dtype)
+    wide[..., :m] = V
+    flat = wide.reshape(*V.shape[:-2], n*(n + m))[..., :n*(n + m - 1)]
+    return np.moveaxis(_column_sums(flat.reshape(*V.shape[:-1], n + m - 1)), -1, axis), (start, (n + m - 1, other))
 
 
 def _around(A, axis, start, size):

@@ -7,28 +7,90 @@ def _margins(shape, axes):
     margins, starts, spans = [], [], []
     for n, axis in zip(shape, axes):
         start, *group = axis or (0, (n, 1))
-        low = start + sum(min(0, (size - 1) * step) for size, step in group)
-        high = start + sum(max(0, (size - 1) * step) for size, step in group)
-        before, after = (max(0, -low), max(0, high - n + 1)) if all(size > 0 for size, _ in group) else (0, 0)
+        low = high = start
+        for size, step in group:
+            if size <= 0:  # nothing is read
+                low, high = 0, n - 1
+                break
+            if step < 0:
+                low += (size - 1)*step
+            else:
+                high += (size - 1)*step
+        before, after = max(0, -low), max(0, high - n + 1)
         margins.append((before, after))
         starts.append(start + before)
         spans.append(group)
     return margins, starts, spans
 
 
+def _strided(A, starts, spans):
+    """The view of an array with an axis for each (size, step) of each of its axes, from its start on."""
+    sizes, strides, first = [], [], 0
+    for start, group, one in zip(starts, spans, A.strides):
+        first += start*one
+        for size, step in group:
+            sizes.append(max(0, size))
+            strides.append(step*one)
+    if 0 in sizes:
+        return np.zeros(sizes, A.dtype)
+    if A.flags.c_contiguous:  # several times as fast as what follows
+        return np.ndarray(sizes, A.dtype, A, first, strides)
+    return np.lib.stride_tricks.as_strided(A[tuple(slice(s, None) for s in starts)], sizes, strides)
+
+
 def _room(shape, axes, dtype, outside=0):
     """(A, view): an array of this shape, filled with `outside`, and the view of it and of its margins that _windows would give."""
     margins, starts, spans = _margins(shape, axes)
     padded = [before + n + after for n, (before, after) in zip(shape, margins)]
-    steps = [int(np.prod(padded[k + 1:])) for k in range(len(padded))]
-    sizes = [max(0, size) for group in spans for size, _ in group]
-    strides = [step * one for group, one in zip(spans, steps) for _, step in group]
-    first = sum(start * one for start, one in zip(starts, steps))
     memory = np.full(padded, outside, dtype) if outside else np.zeros(padded, dtype)
-    A = memory[tuple(slice(b, b + n) for n, (b, _) in zip(shape, margins))]
-    if 0 in sizes:
-        return A, np.zeros(sizes, dtype)
-    return A, np.lib.stride_tricks.as_strided(memory.ravel()[first:], sizes, [s * memory.itemsize for s in strides])
+    A = memory[tuple([slice(b, b + n) for n, (b, _) in zip(shape, margins)])]
+    return A, _strided(memory, starts, spans)
+
+
+def _remembered(function):
+    """function(...), with its last results kept: sizes are the same at call after call."""
+    known = {}
+    def run(*arguments):
+        result = known.get(arguments)
+        if result is None:
+            if len(known) >= 64:
+                known.clear()
+            result = known[arguments] = function(*arguments)
+        return result
+    return run
+
+
+@_remembered
+def _layout(leading, sizes, axes):
+    """How the memory of `_Taps` is laid out: (the windows of an axis with what lies behind the last, which of these exist, the shape of
+    an image there, its entries and those behind, how many images there are, [(where an image stands, what of the others is in it), ...],
+    [(tap, where it begins, the part of an image that it sees), ...])."""
+    lanes = [_lanes(n, *axis) for n, axis in zip(sizes, axes)]
+    counts, lengths = [max(0, count) for _, _, (count, _) in axes], [length for _, _, length in lanes]
+    run, idle = counts.copy(), 1
+    for k in range(len(axes) - 1, -1, -1):
+        idle *= lengths[k]/max(1, counts[k])
+        if idle > IDLE or axes[k][-1][1] < 1:
+            break
+        run[k] = lengths[k]
+    shape, steps = (*leading, *lengths), [_product(lengths[k + 1:]) for k in range(len(lengths))]
+    places, entries = [((), (), 0, ())], _product(shape)
+    for (reads, _, _), step in zip(lanes, steps):
+        entries += max((read[2] for read in reads), default=0)*step
+        places = [((*taps, tap), (*windows, window), first + shift*step, (*phases, lane))
+                  for taps, windows, first, phases in places for tap, window, shift, lane in reads]
+    order = {phases: k for k, phases in enumerate(dict.fromkeys([phases for *_, phases in places]))}
+    images = []
+    for phases, k in order.items():
+        here, there = zip(*[held[phase] for (_, held, _), phase in zip(lanes, phases)])
+        images.append(((k, ..., *here), (..., *there)))
+    taps = []
+    for at, windows, first, phases in places:
+        every = windows == (slice(None),)*len(axes)
+        part = tuple([slice(n) if window == slice(None) else 0 for window, n in zip(windows, run)])
+        taps.append((at if every else (*at, ..., *windows), order[phases]*entries + first, (..., *part)))
+    seen = (..., *[slice(count) for count, axis in zip(counts, axes) if axis[-1][1] > 0])
+    return run, seen, shape, entries, len(order), images, taps
 
 
 class _Taps:
@@ -38,40 +100,16 @@ class _Taps:
     last window of each axis where that makes it little longer: `shape` says how far; what stands there is of no use."""
 
     def __init__(self, leading, sizes, axes, dtype, outside=0):
-        lanes = [_lanes(n, *axis) for n, axis in zip(sizes, axes)]
-        counts, lengths = [max(0, count) for _, _, (count, _) in axes], [length for _, _, length in lanes]
-        self.outside, self.shape, self.memory, self.images, self.taps = outside, counts.copy(), {}, [], []
-        idle = 1
-        for k in range(len(axes) - 1, -1, -1):
-            idle *= lengths[k]/max(1, counts[k])
-            if idle > IDLE or axes[k][-1][1] < 1:
-                break
-            self.shape[k] = lengths[k]
-        self.windows, self.columns = (*leading[-1:], *self.shape), None
-        self.seen = (..., *(slice(count) for count, axis in zip(counts, axes) if axis[-1][1] > 0))
-        shape, steps = (*leading, *lengths), [_product(lengths[k + 1:]) for k in range(len(lengths))]
-        whole, places = _product(shape), [((), (), 0, ())]
-        behind = sum(max((read[2] for read in reads), default=0)*step for (reads, _, _), step in zip(lanes, steps))
-        for (reads, _, _), step in zip(lanes, steps):
-            places = [((*taps, tap), (*windows, window), first + shift*step, (*phases, lane))
-                      for taps, windows, first, phases in places for tap, window, shift, lane in reads]
-        every, part = (slice(None),)*len(axes), (..., *map(slice, self.shape))
-        for taps, windows, first, phases in places:
-            if phases not in self.memory:
-                self.memory[phases] = np.full(whole + behind, outside, dtype)
-                here, there = zip(*(held[phase] for (_, held, _), phase in zip(lanes, phases)))
-                self.images.append((self.memory[phases][:whole].reshape(shape)[(..., *here)], (..., *there)))
-            view = self.memory[phases][first:first + whole].reshape(shape)
-            if windows == every:
-                self.taps.append((taps, view if self.shape == lengths else view[part]))
-            else:
-                some = (slice(n) if window == slice(None) else 0 for window, n in zip(windows, self.shape))
-                self.taps.append(((*taps, ..., *windows), view[(..., *some)]))
+        self.shape, self.seen, shape, entries, count, images, taps = _layout(leading, sizes, axes)
+        self.windows, self.columns, self.outside = (*leading[-1:], *self.shape), None, outside
+        self.memory, whole = np.full((count, entries), outside, dtype), _product(shape)
+        inner, flat = self.memory[:, :whole].reshape(count, *shape), self.memory.reshape(-1)
+        self.images = [(inner[here], there) for here, there in images]
+        self.taps = [(at, flat[first:first + whole].reshape(shape)[part]) for at, first, part in taps]
 
     def fill(self, value):
         """The same everywhere."""
-        for memory in self.memory.values():
-            memory.fill(value)
+        self.memory.fill(value)
 
     def put(self, images):
         """The images to look at."""
@@ -80,7 +118,7 @@ class _Taps:
 
     def is_finite(self):
         """Whether all that is held is finite."""
-        return all(np.isfinite(memory).all() for memory in self.memory.values())
+        return bool(np.isfinite(self.memory).all())
 
     def exact(self):
         """The taps; where an image is not finite, with 0 behind the last windows: 0 times what stands there would not be 0."""
