@@ -31,6 +31,8 @@ NORM = """
     v[n,k] = sum[c,h]((X[n,m*k+c,h] - s[n,k])**2)/(m*H) for k < (K+m-1)//m, c < m
     Y[n,c,h] = g[c]*(X[n,c,h] - s[n,c//m])/sqrt(v[n,c//m] + 1) + b[c]
 """
+PAIRS = "x[N,T] -> y\ny[n,i] = x[n,2*i+1]*sigmoid(x[n,2*i]) for i < T//2"
+EVERY_OTHER = "X[N,H,W] -> Y\nY[n,i,j] = 3*X[n,2*i,3*j+1] for i < (H+1)//2, j < (W+1)//3"
 BLOCKS = "x[N,G*C], W[G,C,C] -> y\ny[n,o] = sum[c](W[o//C,o%C,c]*x[n,C*(o//C)+c]) for o < G*C"
 
 EXACT = (  # (program, its sizes, parameters among them, of which the last block is whole or cut, none is there, or there is one)
@@ -43,6 +45,8 @@ EXACT = (  # (program, its sizes, parameters among them, of which the last block
     (SHARED, [dict(B=2, A=4, E=2, T=3, D=2, m=2), dict(B=1, A=5, E=2, T=2, D=3, m=3), dict(B=1, A=3, E=1, T=2, D=2, m=5)]),
     (BETWEEN, [dict(N=2, H=4), dict(N=1, H=1), dict(N=1, H=2)]),
     (NORM, [dict(N=2, K=4, H=3, m=2), dict(N=1, K=5, H=2, m=3), dict(N=1, K=2, H=2, m=4)]),
+    (PAIRS, [dict(N=2, T=6), dict(N=1, T=5), dict(N=2, T=1), dict(N=1, T=2)]),
+    (EVERY_OTHER, [dict(N=2, H=4, W=6), dict(N=1, H=5, W=7), dict(N=1, H=1, W=2)]),
     (BLOCKS, [dict(N=2, G=3, C=2), dict(N=1, G=1, C=1)]),
     ("x[N,I], W[O,C], int m -> y\ny[n,o] = sum[c](W[o,c]*x[n,C*(o//m)+c])", [dict(N=2, I=6, O=4, C=3, m=2), dict(N=2, I=5, O=7, C=2, m=3)]),
     ("x[N,D], w[P,O] -> y\ny[n,o] = sum[d](x[n,d]*w[d//2,o])",
@@ -217,3 +221,11 @@ def test_a_sum_over_the_places_of_blocks_is_one_over_rows() -> None:
 def test_a_sum_of_another_thing_at_each_of_a_few_places_is_written_out() -> None:
     backward = nd.derive(BETWEEN).numpy().split("def backward")[1]
     assert "for q in" not in backward and "_Taps" not in backward and "np.where" not in backward
+
+
+@pytest.mark.parametrize("text", [PAIRS, EVERY_OTHER], ids=["pairs", "every other"])
+def test_what_goes_to_one_remainder_is_written_there(text: str) -> None:
+    """The gradient of every other place is a slice with steps: nothing is gathered, chosen, or multiplied by the zeros between."""
+    backward = nd.derive(text).numpy().split("def backward")[1]
+    assert "_split[" in backward and " = 0" not in backward
+    assert not any(word in backward for word in ("_gather", "np.where", "for r", "_Taps", "*(r == 0)"))

@@ -275,6 +275,7 @@ class _Run:
         axes = {str(s.name): r for x in rows for s, r in ((s, x.ranges.get(str(s.name))) for s in x.subs) if r}
         places = [s for x in rows[-1:] for s in x.subs]
         self.shapes[name] = tuple(axes[str(s.name)] if s.name in axes else Range.upto(s + 1) for s in places)
+        rows = [x for x in rows if x.body != ZERO] or rows  # elsewhere it is 0 anyway
         return [*rows, replace(e, body=Read(name, subs), ranges=own)]
 
     def viewed(self, ranges: Ranges, e: Expr, letters: Collection[str]) -> Expr:

@@ -19,6 +19,7 @@ from ..expr import (
     additive_terms,
     guarded_factors,
     has_reduction,
+    ints,
     map_ints,
     neg,
     product,
@@ -60,6 +61,8 @@ def _term(ctx: Surroundings, e: Equation, t: Expr) -> Term | None:
     quotients = [q for s in whole.subs if (q := _divided(e, s, FloorDiv)) is not None] if whole else []
     if whole is None or not quotients or not all(never_negative(q.bottom - 1, {}, ctx.positive) for q in quotients):
         return None
+    if any(_asks_for_remainder(c, q) for c in conditions for q in quotients):  # then `split` writes each remainder by itself
+        return None
     if not all(_is_there(ctx, e, r, whole, parts) for r in reads(t)):
         return None
     fresh, indices, steps = Fresh({*ctx.program.names, *e.ranges}), {}, list(conditions)
@@ -73,6 +76,12 @@ def _term(ctx: Surroundings, e: Equation, t: Expr) -> Term | None:
         steps.append(Op("==", (IntValue(rest % q.bottom), IntValue(Int.of(0)))))
     dims = {i: e.ranges[i] for i in e.indices}
     return drop_implied(Term(indices, tuple(steps), body), dims, ctx)
+
+
+def _asks_for_remainder(condition: Expr, q: FloorDiv | Mod) -> bool:
+    """Whether a condition asks for the remainder of what q divides, or of a place some steps from it."""
+    found = (a for v in ints(condition) for a in v.atoms())
+    return any(isinstance(a, Mod) and a.bottom == q.bottom and (a.top - q.top).is_constant for a in found)
 
 
 def _divided(e: Equation, sub: Int, kind: type[FloorDiv] | type[Mod]) -> FloorDiv | Mod | None:
