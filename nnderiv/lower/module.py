@@ -48,6 +48,7 @@ from .split import is_join
 from .spread import spread
 from .stacked import stacked
 from .storage import place
+from .summands import summands
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,8 @@ class _Lowering:
         self.saturates = any(saturates(n) for e in (*self.forward.equations, *self.backward.equations) for n in walk(e.body))
         if "normalised" not in without:
             self.forward, self.backward = normalised(self.forward, self.backward)
+        if "summands" not in without:
+            self.forward, self.backward = summands(self.forward, self.backward)
         if "sparse" not in without:
             self.forward, self.backward = sparse(self.forward, self.backward)
         if "apart" not in without:

@@ -9,6 +9,7 @@ Programs (equations) -> programs:
     balance      exponentials that are added up are scaled by their largest, where that cancels
     shifted      quotients and logarithms of exponentials are shifted, as in a softmax
     normalised   S − logsumexp(S) is one tensor wherever it is read
+    summands     the exponentials that a logsumexp adds up are kept, if backward asks which share of it each has
     sparse       what stands at one place of each row is not stored between zeros
     apart        what is another thing at each place of an axis is computed place by place
     held         what is held between two numbers is so computed, and not chosen
@@ -158,7 +159,9 @@ STATEMENTS: dict[str, Callable[[Sequence[Item], frozenset[str]], tuple[Item, ...
     "dot": lambda items, kept: dot(items),
     "nest": lambda items, kept: nest(items),
 }
-BOTH = ("balance", "shifted", "normalised", "sparse", "apart", "held", "looked_up", "recall", "stacked", "scaled")  # both functions
+BOTH = (  # for forward and backward together
+    "balance", "shifted", "normalised", "summands", "sparse", "apart", "held", "looked_up", "recall", "stacked", "scaled",
+)
 PASSES = tuple(name for name in ("narrow", *BOTH, *EQUATIONS, "accumulate", *STATEMENTS) if name != "explicit")
 
 
