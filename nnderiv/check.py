@@ -25,7 +25,7 @@ from .draw import MODES, Sample, draw, flat, number, tangent
 from .dual import Dual, Kink
 from .errors import CheckError, DefinitionError
 from .evaluate import evaluate
-from .expr import INF, Expr, Reduce, walk
+from .expr import INF, Expr, Op, Reduce, neg, walk
 from .normal import reductions_named
 from .numbers import is_mpf
 from .numeric import Comparison, closeness, difference_test, dot_test
@@ -168,7 +168,8 @@ class _Trials:
         """Raise where a tensor is infinite although nobody wrote `inf`: the maximum of nothing, say. No slope is defined there."""
         if not any(node == INF for e in self.forward.equations for node in walk(e.body)):
             named = reductions_named(self.forward)
-            _require_finite(evaluate(named, sample.inputs, tuple(named.definitions)))
+            inner = [n for n, es in named.definitions.items() if not any(_is_mask(e.body) for e in es)]
+            _require_finite(evaluate(named, sample.inputs, inner))
 
     def refuse_kinks(self, sample: Sample, directions: Mapping[str, Any]) -> None:
         """Raise Kink where a step along the directions, however small, would change which branch is taken."""
@@ -343,6 +344,11 @@ def _slope(value: Any) -> Any:
 
 def _is_finite(v: Any) -> bool:
     return not hasattr(v, "_mpc_") and not isinstance(v, complex) and abs(float(v)) < 1e100
+
+
+def _is_mask(e: Expr) -> bool:
+    """Whether it is where(c, x, −inf): the scores of a softmax, some of which are outside."""
+    return isinstance(e, Op) and e.op == "where" and neg(INF) in e.args
 
 
 def _is_masked(e: Expr) -> bool:

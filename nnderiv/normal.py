@@ -220,21 +220,27 @@ class _Normaliser:
         return self.guarded(e.body, named, nothing(e.op))
 
     def normaliser(self, e: Reduce) -> Expr:
-        """softmax = exp(S − lse), log_softmax = S − lse; 0 and −inf at positions that the reduction does not run over."""
-        body = self.scalar(e.body)
-        if not isinstance(body, Read):
-            body = self.name("of", body)
-        total = self.name("lse", Reduce("logsumexp", e.indices, self.guarded(e.body, body, neg(INF))))
-        difference = body - total
-        conditions = self.conditions(e.body)
+        """softmax = exp(S − lse), log_softmax = S − lse; 0 and −inf at positions that the reduction does not run over.
+
+        There the scores of a softmax are −inf, as behind a mask that is written: then its gradient is 0 by itself.
+        """
+        body, conditions = self.scalar(e.body), self.conditions(e.body)
         if e.op == "softmax":
-            return where(conjunction(conditions), Op("exp", (difference,)), ZERO)
+            scores = self.read("of", where(conjunction(conditions), body, neg(INF)))
+            inside = scores if conditions else self.guarded(e.body, scores, neg(INF))
+            return Op("exp", (scores - self.name("lse", Reduce("logsumexp", e.indices, inside)),))
+        body = self.read("of", body)
+        difference = body - self.name("lse", Reduce("logsumexp", e.indices, self.guarded(e.body, body, neg(INF))))
         asked = [c for c in self.conditions(e.body, self.empty) if c not in conditions]
         difference = where(conjunction(asked), difference, neg(INF))
         # What reads it outside these positions reads −inf there, and not a score that is outside.
         return self.name("log_softmax", where(conjunction(conditions), difference, neg(INF))) if conditions else difference
 
     # -- names -------------------------------------------------------------------------------------------------------
+    def read(self, suffix: str, body: Expr) -> Read:
+        """body, if it is a read, or the read of a tensor that is body."""
+        return body if isinstance(body, Read) else self.name(suffix, body)
+
     def name(self, suffix: str, body: Expr) -> Read:
         """A tensor with the free indices of body as its subscripts, and the read of it; the same name in whatever letters."""
         e = self.equation
