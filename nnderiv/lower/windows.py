@@ -46,7 +46,7 @@ def walked(frame: Frame, e: Expr, inner: Iterable[str]) -> tuple[str, ...]:
         for k, s in enumerate(r.subs):
             group = frame.vectors(s)
             outer = [i for i in group if i not in inner]
-            if outer and len(group) > 1:
+            if outer and len(group) > 1 and not s.elements():  # rows that are looked up are long runs already
                 most = max(bulk(frame, r, k, i) for i in outer)
                 found |= {i for i in group if i in inner and bulk(frame, r, k, i) <= most}
     return frame.sort(found)
