@@ -109,6 +109,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "balance": ("X[N,D], m[D] -> Y\nY[n,d] = m[d]*exp(X[n,d])/sum[e](m[e]*exp(X[n,e]))", "forward", "_logsumexp(Y_sum_in, 1)"),
     "shifted": ("x[N], z[N] -> y\ny[n] = exp(x[n])/(exp(x[n]) + exp(z[n]))", "forward", "y_exp = z - x"),
     "normalised": (CROSS_ENTROPY, "backward", "np.exp(Z_log"),
+    "summands": (LABELS, "backward", "dZ = Z_exp*"),
     "sparse": (LABELS, "backward", "_add_at(dZ, y[:, None], "),
     "recall": ("x[N,K] -> y\ny[n,k] = gelu(x[n,k])", "forward", "y_erf = _erf(x/2**0.5)"),
     "on_diagonal": (CHOLESKY, "forward", "C_on[j] = np.sqrt(C_in[j])"),
@@ -2088,8 +2089,8 @@ def test_a_distance_is_kept_for_its_gradient() -> None:
 
 def test_what_is_the_same_for_all_places_of_a_sum_is_multiplied_after_it() -> None:
     text = "E[V,D], int idx[N,K], s[N] -> h\nh[n,d] = mean[k](E[idx[n,k],d])*s[n] + sum[k](s[n]*E[idx[n,k],d])"
-    loops = re.findall(r"for k in range\(K\):\n((?: {8}.*\n)+)", body(text, "forward"))
-    assert [re.sub(r"\d", "", text) for text in loops] == ["        part += _gather(E, idx[:, k])\n"]*2
+    source = body(text, "forward")
+    assert source.count("_column_sums(_gather(E, idx))") == 1 and "part *= s[:, None]" in source
     rng, d = np.random.default_rng(0), nd.derive(text)
     E, idx, s = rng.normal(size=(5, 3)), rng.integers(-1, 6, size=(4, 6)), rng.normal(size=4)
     assert_means(d, d.compile(), {"E": E, "idx": idx, "s": s}, rng)
@@ -2190,7 +2191,7 @@ def test_what_is_asked_for_with_both_signs_is_computed_once() -> None:
     "x[N,T] -> y\ny[n] = logsumexp[t](x[n,t])": False,
 }.items())
 def test_what_a_reduction_leaves_out_is_read_as_nothing_and_needs_no_mask(text: str, outside: bool) -> None:
-    source = body(text, "forward")
+    source = body(text, "forward", without=("summands",))
     assert ("outside=-np.inf" in source) == outside and "where" not in source
     d, rng = nd.derive(text), np.random.default_rng(0)
     assert_means(d, d.compile(), {"x": rng.normal(size=(3, 5))}, rng)
@@ -2673,3 +2674,45 @@ def test_sums_along_any_axes_are_products_with_ones(summed: str, form: str, shap
         np.testing.assert_allclose(y, given.sum(axes), rtol=1e-13, atol=1e-13)
         dy = np.random.default_rng(1).normal(size=np.shape(y))
         np.testing.assert_array_equal(d.compile().backward(residuals, dy=dy).dx, np.broadcast_to(np.expand_dims(dy, axes), shape))
+
+
+@pytest.mark.parametrize("bias", ["R[at[i,j]]", "B[i-j+M-1]"])
+def test_a_softmax_over_what_exists_is_one_block_and_so_is_its_gradient(bias: str) -> None:
+    """Scores are −inf where a look-up, or a place, is outside: with that, the softmax and its gradient are as those of a mask."""
+    text = f"""
+        Q[N,D], K[M,D], V[M,D], R[C], B[E], int at[N,M] -> Y
+        A[i,j] = softmax[j](sum[d](Q[i,d]*K[j,d])/sqrt(D) + {bias})
+        Y[i,d] = sum[j](A[i,j]*V[j,d])
+    """
+    assert "_masked_softmax(" in body(text, "forward")
+    assert not any(word in body(text, "backward") for word in ("exp", "where", "_masked"))
+    rng, (N, M, D) = np.random.default_rng(0), (3, 4, 2)
+    for C, E in ((5, 6), (3, 4), (1, 1)):
+        inputs = {n: rng.normal(size=s) for n, s in {"Q": (N, D), "K": (M, D), "V": (M, D), "R": (C,), "B": (E,)}.items()}
+        inputs["at"] = rng.integers(-1, 5, size=(N, M))
+        inputs["at"][:, 0] = 0  # each row has something
+        if "B" in bias and E < N + M - 1:
+            inputs["B"] = rng.normal(size=N + M - 2)
+        assert_means(nd.derive(text), nd.derive(text).compile(), inputs, rng)
+
+
+def test_rows_that_are_looked_up_are_not_walked_through() -> None:
+    """They are long runs as they are, and what weighs them makes a product of matrices of it."""
+    text = "int t[N,T], E[V,D], w[N,T] -> y\ny[n,d] = sum[k](w[n,k]*E[t[n,k],d])"
+    assert "for " not in body(text, "forward") and "_gather(E, t).mT @ w" in body(text, "forward")
+    rng = np.random.default_rng(0)
+    inputs = {"t": rng.integers(5, size=(3, 4)), "E": rng.normal(size=(5, 2)), "w": rng.normal(size=(3, 4))}
+    assert_means(nd.derive(text), nd.derive(text).compile(), inputs, rng)
+
+
+@pytest.mark.parametrize(("text", "written"), {
+    "x[N,T,D], int size[N] -> y\ny[n,d] = sum[t](where(t < size[n], x[n,t,d], 0))": "x.mT @ (np.arange(T) < size[:, None])",
+    "x[N,T], int m[T] -> y\ny[n] = sum[t](where(m[t] > 0, x[n,t], 0))": "y = x @ (m > 0).astype(dtype)",
+}.items())
+def test_a_condition_on_what_is_summed_is_a_factor_of_the_product(text: str, written: str) -> None:
+    assert written in body(text, "forward") and " @ " not in body(text, "forward", without=("indicator", "rows"))
+    d, rng, sizes = nd.derive(text), np.random.default_rng(0), {"N": 3, "T": 4, "D": 2, "M": 5}
+    inputs = {i.name: rng.normal(size=[r.value(sizes) for r in i.dims]) if i.kind == "real"
+              else rng.integers(3, size=[r.value(sizes) for r in i.dims]) for i in d.forward.inputs}
+    for without in ((), ("indicator",)):
+        assert_means(d, d.compile(without=without), inputs, rng)

@@ -76,8 +76,8 @@ class Frame:
     rolls: bool = True  # whether what is read all around is rolled,
     digits: bool = True  # and what is read at the digits of an index is a view with an axis for each;
     differences: bool = True  # and sums of differences do without all of these in memory,
-    log_products: bool = True  # and sums of exponentials whose logarithm is asked for without these
-
+    log_products: bool = True  # and sums of exponentials whose logarithm is asked for without these;
+    indicator: bool = True  # and a condition on what is finite is a factor of 0 and 1
     dtype: str = "dtype"
 
     @property

@@ -218,7 +218,8 @@ def _operands(frame: Frame, body: Expr, bound: Sequence[str]) -> tuple[list[Oper
     for c in sorted(conditions, key=lambda c: -len(labels_of(frame, c))):
         labels = labels_of(frame, c)
         hosts = [o for o in found if labels <= o.labels]
-        if hosts:
+        weighs = frame.indicator and len(found) == 1 and bool(labels & {*bound}) and labels < found[0].labels
+        if hosts and not weighs:  # alone, it is a factor of 0 and 1: Σ_t x[n,t,d] over some t is a product of matrices
             min(hosts, key=lambda o: weight(frame, o.labels)).conditions.append(c)
         else:
             found.append(Operand(labels, [], [c]))

@@ -80,7 +80,7 @@ class Writer:
                      dict(self.loops), self.code,
                      infinite=self.program.unbounded | self.swept, rows="rows" not in self.without, rolls="rolls" not in self.without,
                      digits="digits" not in self.without, differences="differences" not in self.without,
-                     log_products="log_products" not in self.without, dtype=self.dtype)
+                     log_products="log_products" not in self.without, indicator="indicator" not in self.without, dtype=self.dtype)
 
     def fold_axis(self, inner: Frame, axis: tuple[Int, tuple[tuple[str, Int], ...]] | None) -> str:
         if axis is None:
