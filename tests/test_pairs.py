@@ -22,6 +22,9 @@ TEXTS = {
     "the short axis first": "x[D,N], c[M,D] -> y\ny[k,n] = sum[d]((2*x[d,n] - c[k,d])**2)",
     "of functions": "x[N,D], c[M,D] -> y\ny[n,k] = sum[d]((sin(x[n,d]) - c[k,d]**2)**2)",
     "of a window": "x[N+M], c[M] -> y\ny[n] = sum[k]((x[n+k] - c[k])**2) for n < N",
+    "by a scale of each": "x[N,D], c[M,D], s[M,D] -> y\ny[n,k] = sum[d](((x[n,d] - c[k,d])/(2 + s[k,d]**2))**2)",
+    "by one scale for all": "x[B,N,D], c[M,D], s[D] -> y\ny[b,k,n] = sum[d](((c[k,d] - x[b,n,d])/exp(s[d]))**2)",
+    "by a scale of the whole": "x[N,D], c[M,D], s[M] -> y\ny[n,k] = sum[d](((x[n,d] - c[k,d])/(1 + s[k]**2))**2)",
     "over all that differs": "x[N,D], c[M,D] -> y\ny[n] = sum[k,d]((x[n,d] - c[k,d])**2)",
     "where they count": "x[N,D], c[M,D] -> y\ny[n,k] = sum[d](where(n != k, (x[n,d] - c[k,d])**2, 0))",
     "weighted": "x[N,D], c[M,D], w[M,N] -> y\ny[n,d] = sum[k](w[k,n]*(c[k,d] - x[n,d]))",
@@ -82,12 +85,20 @@ def test_differences_are_summed_place_by_place_in_short_buffers_and_in_blocks_al
         found = tools["_square_distances"](x[:, None], y)
         assert found.dtype == x.dtype and found.shape == (n, m)
         np.testing.assert_allclose(found.astype("g"), (exact**2).sum(-1), **close)
+        scale = rng.uniform(1, 2, size=(m, k)).astype(dtype)
+        for each in (scale[None], scale[:1, None] if m else scale[None]):
+            found = tools["_square_distances"](x[:, None], y[None], each)
+            np.testing.assert_allclose(found.astype("g"), ((exact/each)**2).sum(-1), **close)
         close["atol"] *= 20*max(m, 1)**0.5
         for weights in (w, np.asfortranarray(w)):
             found = tools["_weighted_differences"](x[..., None], y.T, weights)
             assert found.dtype == x.dtype and found.shape == (n, k)
             np.testing.assert_allclose(found.astype("g"), (exact*w.astype("g")[..., None]).sum(1), **close)
     assert ways == ({True, False} if dtype != "e" else {False}) and np.getbufsize() == 8192
+
+
+def test_differences_that_are_scaled_go_the_same_way() -> None:
+    assert "_square_distances(x[:, None], c, " in nd.derive(TEXTS["by a scale of each"]).numpy()
 
 
 def test_what_is_close_keeps_its_digits() -> None:

@@ -1,7 +1,8 @@
 """Sums of differences x − y of arrays that have fewer axes than x − y has: over i and k, over j and k.
 
-    Σ_k (x[i,k] − y[j,k])²           _square_distances(x[:, None], y)
-    Σ_j (x[i,k] − y[j,k]) w[i,j]     _weighted_differences(x[..., None], y.T, w)
+    Σ_k (x[i,k] − y[j,k])²             _square_distances(x[:, None], y)
+    Σ_k ((x[i,k] − y[j,k])/s[j,k])²    _square_distances(x[:, None], y, s)
+    Σ_j (x[i,k] − y[j,k]) w[i,j]       _weighted_differences(x[..., None], y.T, w)
 
 The differences are taken, since x·x − 2 x·y + y·y has no digits left where x and y are close. But not all of them are in memory at once:
 if k runs over few places, these come one after the other, each in long rows.
@@ -20,12 +21,17 @@ EmitIn = Callable[[Frame, Expr], Array]
 
 
 def squared(frame: Frame, emit_in: EmitIn, base: Expr, indices: Sequence[str]) -> Array | None:
-    """Σ base², if base is such a difference."""
-    if len(indices) != 1 or (parts := _parts(frame, base, indices[0])) is None:
+    """Σ base², if base is such a difference, or one that is divided by what has the index of the sum, too."""
+    above, *scale = base.args if isinstance(base, Op) and base.op == "/" else (base,)
+    if len(indices) != 1 or (parts := _parts(frame, above, indices[0])) is None:
         return None
-    left = frame.sort(labels_of(frame, base) - {*indices})
-    x, y = (_along(emit_in(frame, p), (*left, *indices)) for p in parts)
-    return frame.make(call("_square_distances({0}, {1})", 0, 0), [x, y], left)
+    labels = labels_of(frame, above)
+    if not all({*indices} <= labels_of(frame, s) <= labels for s in scale):
+        return None
+    left = frame.sort(labels - {*indices})
+    operands = [_along(emit_in(frame, p), (*left, *indices)) for p in (*parts, *scale)]
+    shown = ", ".join(f"{{{k}}}" for k in range(len(operands)))
+    return frame.make(call(f"_square_distances({shown})", *[0]*len(operands)), operands, left)
 
 
 def weighted(
