@@ -93,6 +93,52 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
+def _remembered(function):
+    """function(...), with its last results kept: sizes are the same at call after call."""
+    known = {}
+    def run(*arguments):
+        result = known.get(arguments)
+        if result is None:
+            if len(known) >= 64:
+                known.clear()
+            result = known[arguments] = function(*arguments)
+        return result
+    return run
+
+
+@_remembered
+def _layout(leading, sizes, axes):
+    """How the memory of `_Taps` is laid out: (the windows of an axis with what lies behind the last, which of these exist, the shape of
+    an image there, its entries and those behind, how many images there are, [(where an image stands, what of the others is in it), ...],
+    [(tap, where it begins, the part of an image that it sees), ...])."""
+    lanes = [_lanes(n, *axis) for n, axis in zip(sizes, axes)]
+    counts, lengths = [max(0, count) for _, _, (count, _) in axes], [length for _, _, length in lanes]
+    run, idle = counts.copy(), 1
+    for k in range(len(axes) - 1, -1, -1):
+        idle *= lengths[k]/max(1, counts[k])
+        if idle > 1.4 or axes[k][-1][1] < 1:
+            break
+        run[k] = lengths[k]
+    shape, steps = (*leading, *lengths), [_product(lengths[k + 1:]) for k in range(len(lengths))]
+    places, entries = [((), (), 0, ())], _product(shape)
+    for (reads, _, _), step in zip(lanes, steps):
+        entries += max((read[2] for read in reads), default=0)*step
+        places = [((*taps, tap), (*windows, window), first + shift*step, (*phases, lane))
+                  for taps, windows, first, phases in places for tap, window, shift, lane in reads]
+    order = {phases: k for k, phases in enumerate(dict.fromkeys([phases for *_, phases in places]))}
+    images = []
+    for phases, k in order.items():
+        here, there = zip(*[held[phase] for (_, held, _), phase in zip(lanes, phases)])
+        images.append(((k, ..., *here), (..., *there)))
+    taps = []
+    for at, windows, first, phases in places:
+        every = windows == (slice(None),)*len(axes)
+        part = tuple([slice(n) if window == slice(None) else 0 for window, n in zip(windows, run)])
+        taps.append((at if every else (*at, ..., *windows), order[phases]*entries + first, (..., *part)))
+    seen = (..., *[slice(count) for count, axis in zip(counts, axes) if axis[-1][1] > 0])
+    return run, seen, shape, entries, len(order), images, taps
+
+
 class _Taps:
     """Some images and the windows that slide over their last axes. On each of these, (start, (taps, step), (count, stride)) says that
     window k reads at tap t what stands at start + t*step + k*stride, and 0 (or another value) outside. Entries a stride apart lie
@@ -100,40 +146,16 @@ class _Taps:
     last window of each axis where that makes it little longer: `shape` says how far; what stands there is of no use."""
 
     def __init__(self, leading, sizes, axes, dtype, outside=0):
-        lanes = [_lanes(n, *axis) for n, axis in zip(sizes, axes)]
-        counts, lengths = [max(0, count) for _, _, (count, _) in axes], [length for _, _, length in lanes]
-        self.outside, self.shape, self.memory, self.images, self.taps = outside, counts.copy(), {}, [], []
-        idle = 1
-        for k in range(len(axes) - 1, -1, -1):
-            idle *= lengths[k]/max(1, counts[k])
-            if idle > 1.4 or axes[k][-1][1] < 1:
-                break
-            self.shape[k] = lengths[k]
-        self.windows, self.columns = (*leading[-1:], *self.shape), None
-        self.seen = (..., *(slice(count) for count, axis in zip(counts, axes) if axis[-1][1] > 0))
-        shape, steps = (*leading, *lengths), [_product(lengths[k + 1:]) for k in range(len(lengths))]
-        whole, places = _product(shape), [((), (), 0, ())]
-        behind = sum(max((read[2] for read in reads), default=0)*step for (reads, _, _), step in zip(lanes, steps))
-        for (reads, _, _), step in zip(lanes, steps):
-            places = [((*taps, tap), (*windows, window), first + shift*step, (*phases, lane))
-                      for taps, windows, first, phases in places for tap, window, shift, lane in reads]
-        every, part = (slice(None),)*len(axes), (..., *map(slice, self.shape))
-        for taps, windows, first, phases in places:
-            if phases not in self.memory:
-                self.memory[phases] = np.full(whole + behind, outside, dtype)
-                here, there = zip(*(held[phase] for (_, held, _), phase in zip(lanes, phases)))
-                self.images.append((self.memory[phases][:whole].reshape(shape)[(..., *here)], (..., *there)))
-            view = self.memory[phases][first:first + whole].reshape(shape)
-            if windows == every:
-                self.taps.append((taps, view if self.shape == lengths else view[part]))
-            else:
-                some = (slice(n) if window == slice(None) else 0 for window, n in zip(windows, self.shape))
-                self.taps.append(((*taps, ..., *windows), view[(..., *some)]))
+        self.shape, self.seen, shape, entries, count, images, taps = _layout(leading, sizes, axes)
+        self.windows, self.columns, self.outside = (*leading[-1:], *self.shape), None, outside
+        self.memory, whole = np.full((count, entries), outside, dtype), _product(shape)
+        inner, flat = self.memory[:, :whole].reshape(count, *shape), self.memory.reshape(-1)
+        self.images = [(inner[here], there) for here, there in images]
+        self.taps = [(at, flat[first:first + whole].reshape(shape)[part]) for at, first, part in taps]
 
     def fill(self, value):
         """The same everywhere."""
-        for memory in self.memory.values():
-            memory.fill(value)
+        self.memory.fill(value)
 
     def put(self, images):
         """The images to look at."""
@@ -142,7 +164,7 @@ class _Taps:
 
     def is_finite(self):
         """Whether all that is held is finite."""
-        return all(np.isfinite(memory).all() for memory in self.memory.values())
+        return bool(np.isfinite(self.memory).all())
 
     def exact(self):
         """The taps; where an image is not finite, with 0 behind the last windows: 0 times what stands there would not be 0."""

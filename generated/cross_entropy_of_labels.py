@@ -10,7 +10,6 @@
 """
 
 import numpy as np
-PART = 262144  # entries of an array that stays in cache
 
 
 def _reals(names, *arrays):
@@ -77,18 +76,6 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
-_MANY = 65536  # entries of an array from which NumPy's buffers had better be short
-
-
-def _in_short_buffers(row, function, /, *residuals, **arrays):
-    """function(...), while NumPy joins rows of so many entries in buffers that stay in the nearest cache; long rows are not joined."""
-    before = np.setbufsize(512 if row >= 512 else 2048)
-    try:
-        return function(*residuals, **arrays)
-    finally:
-        np.setbufsize(before)
-
-
 def _only_where(mask, x, out=None):
     """x where the mask is true and 0 elsewhere, whatever x is there: its bits times 1 or 0, several times as fast as np.where."""
     if x.itemsize > 8:
@@ -142,9 +129,6 @@ def _add_at(A, place, values, axis, out=None):
     return A
 
 
-_LOWEST = {np.dtype(d): np.finfo(d).min for d in "efdg"}
-
-
 def _places(x, axis):
     """x at each place along the axes, where few entries lie side by side: one after the other, they are reduced many times as fast
     as row by row; else None."""
@@ -183,36 +167,10 @@ def _row_sums(x):
     return (x.reshape(-1, n) @ _ones(n, x.dtype)).reshape(x.shape[:-1])
 
 
-def _sums(x, axis):
-    """x.sum(axis, keepdims=True)."""
-    return _row_sums(x)[..., None] if axis == x.ndim - 1 else np.add.reduce(x, axis, keepdims=True)
-
-
-def _by_blocks(function):
-    """function(x, axis, out) along the last axis of a large array goes block by block of rows that stay in cache."""
-    def run(x, axis, out=None):
-        n = x.shape[-1]
-        if axis != x.ndim - 1 or x.size < 2*PART or n > PART or not (x.flags.c_contiguous and (out is None or out.flags.c_contiguous)):
-            return function(x, axis, out)
-        y, count = np.empty_like(x) if out is None else out, PART // n
-        rows, results = x.reshape(-1, n), y.reshape(-1, n)
-        for k in range(0, len(rows), count):
-            function(rows[k:k + count], 1, results[k:k + count])
-        return y
-    return run
-
-
-@_by_blocks
-def _log_softmax(x, axis, out=None):
-    """log(exp(x)/sum(exp(x))) along the axes, shifted by the maximum; -inf where all entries are."""
-    y = np.subtract(x, _extreme(np.maximum, x, axis, _LOWEST[x.dtype], keepdims=True), out=out)
-    y -= np.log(np.maximum(_sums(np.exp(y), axis), 1))
-    return y
-
-
 Gradients = _record("Gradients", "dZ")
 
 
+@np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def forward(*, Z, label):
     """Z[N,C], int label[N] -> (L), residuals"""
     Z, = _reals("Z", Z)
@@ -221,25 +179,31 @@ def forward(*, Z, label):
     N, C = _shape(Z, 2, "Z[N,C]")
     if label.shape != (N,):
         raise _misfit((label, (N,), "int label[N]"))
-    if N*C > _MANY and np.getbufsize() == 8192:
-        return _in_short_buffers(C, forward, Z=Z, label=label)
-    # logp[n,c] = Z[n,c] - logp_lse[n]
-    logp = _log_softmax(Z, 1)                       # (N, C)
+    # Z_max[n] = max[c](Z[n,c])
+    Z_max = _extreme(np.maximum, Z, 1, -np.inf)     # (N,)
+    # Z_shift[n] = where(Z_max[n] != -inf, Z_max[n], 0)
+    Z_shift = _only_where(Z_max != -np.inf, Z_max)  # (N,)
+    # Z_exp[n,c] = exp(Z[n,c] - Z_shift[n])
+    Z_exp = Z - Z_shift[:, None]
+    np.exp(Z_exp, out=Z_exp)                        # (N, C)
+    # Z_total[n] = max(sum[c](Z_exp[n,c]), 1)
+    Z_total = _row_sums(Z_exp).clip(1, np.inf)      # (N,)
     # L_count = sum[n](where(0 <= label[n] and label[n] < C, 1, 0))
-    L_count = dtype.type(((0 <= label) & (label < C)).astype(dtype).sum())
-    # L = -sum[n](logp[n,label[n]]/max(L_count, 1))
-    L = dtype.type(-(_gather(logp, np.arange(N), label).sum()/np.maximum(L_count, 1)))
-    return L, (label, logp, L_count, N, C, dtype,)
+    part = (0 <= label) & (label < C)
+    L_count = dtype.type(part.astype(dtype).sum())
+    # L = -sum[n]((Z[n,label[n]] - Z_shift[n] - log(Z_total[n]))/max(L_count, 1))
+    part2 = (_gather(Z, np.arange(N), label) - Z_shift - np.log(Z_total))/np.maximum(L_count, 1)
+    L = dtype.type(-_only_where(part, part2).sum())
+    return L, (label, Z_exp, Z_total, L_count, N, C, dtype,)
 
 
 @np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def backward(residuals):
     """residuals -> dZ"""
-    label, logp, L_count, N, C, dtype, = residuals
+    label, Z_exp, Z_total, L_count, N, C, dtype, = residuals
     # dlogp_lse[n] = where(0 <= label[n] and label[n] < C, 1/max(L_count, 1), 0)
     dlogp_lse = _only_where((0 <= label) & (label < C), dtype.type(1/np.maximum(L_count, 1)))  # (N,)
-    # dZ[n,c] = dlogp_lse[n]*exp(logp[n,c]) - where(label[n] == c, 1/max(L_count, 1), 0)
-    dZ = np.exp(logp)
-    dZ *= dlogp_lse[:, None]
+    # dZ[n,c] = dlogp_lse[n]*(Z_exp[n,c]/Z_total[n]) - where(label[n] == c, 1/max(L_count, 1), 0)
+    dZ = Z_exp*(dlogp_lse/Z_total)[:, None]
     _add_at(dZ, label[:, None], -(1/np.maximum(L_count, 1)), 1, out=dZ)  # (N, C)
     return Gradients((dZ,))

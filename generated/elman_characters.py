@@ -15,7 +15,6 @@
 """
 
 import numpy as np
-PART = 262144  # entries of an array that stays in cache
 
 
 def _reals(names, *arrays):
@@ -208,9 +207,6 @@ def _add_at(A, place, values, axis, out=None):
     return A
 
 
-_LOWEST = {np.dtype(d): np.finfo(d).min for d in "efdg"}
-
-
 def _places(x, axis):
     """x at each place along the axes, where few entries lie side by side: one after the other, they are reduced many times as fast
     as row by row; else None."""
@@ -254,37 +250,11 @@ def _column_sums(x):
     return _ones(x.shape[-2], x.dtype) @ x
 
 
-def _sums(x, axis):
-    """x.sum(axis, keepdims=True)."""
-    return _row_sums(x)[..., None] if axis == x.ndim - 1 else np.add.reduce(x, axis, keepdims=True)
-
-
-def _by_blocks(function):
-    """function(x, axis, out) along the last axis of a large array goes block by block of rows that stay in cache."""
-    def run(x, axis, out=None):
-        n = x.shape[-1]
-        if axis != x.ndim - 1 or x.size < 2*PART or n > PART or not (x.flags.c_contiguous and (out is None or out.flags.c_contiguous)):
-            return function(x, axis, out)
-        y, count = np.empty_like(x) if out is None else out, PART // n
-        rows, results = x.reshape(-1, n), y.reshape(-1, n)
-        for k in range(0, len(rows), count):
-            function(rows[k:k + count], 1, results[k:k + count])
-        return y
-    return run
-
-
-@_by_blocks
-def _log_softmax(x, axis, out=None):
-    """log(exp(x)/sum(exp(x))) along the axes, shifted by the maximum; -inf where all entries are."""
-    y = np.subtract(x, _extreme(np.maximum, x, axis, _LOWEST[x.dtype], keepdims=True), out=out)
-    y -= np.log(np.maximum(_sums(np.exp(y), axis), 1))
-    return y
-
-
 Outputs = _record("Outputs", "L", "last")
 Gradients = _record("Gradients", "dU", "dW", "dV", "db", "dc", "dh0")
 
 
+@np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def forward(*, x, y, U, W, V, b, c, h0):
     """int x[T,N], int y[T,N], U[H,A], W[H,H], V[A,H], b[H], c[A], h0[N,H] -> (L, last), residuals"""
     U, W, V, b, c, h0 = _reals("U W V b c h0", U, W, V, b, c, h0)
@@ -316,28 +286,41 @@ def forward(*, x, y, U, W, V, b, c, h0):
     # o[t,n,m] = sum[k](V[m,k]*h[t,n,k]) + c[m]
     o = (h[1:].reshape(T*N, H) @ V.T).reshape(T, N, A)
     o += c                                          # (T, N, A)
-    # p[t,n,m] = o[t,n,m] - p_lse[t,n]
-    p = _log_softmax(o, 2, out=o)                   # (T, N, A)
+    # o_max[t,n] = max[m](o[t,n,m])
+    o_max = _extreme(np.maximum, o, 2, -np.inf)     # (T, N)
+    # o_shift[t,n] = where(o_max[t,n] != -inf, o_max[t,n], 0)
+    o_shift = _only_where(o_max != -np.inf, o_max, out=o_max)  # (T, N)
+    # o_exp[t,n,m] = exp(o[t,n,m] - o_shift[t,n])
+    o_exp = o - o_shift[..., None]
+    np.exp(o_exp, out=o_exp)                        # (T, N, A)
+    # o_total[t,n] = max(sum[m](o_exp[t,n,m]), 1)
+    o_total = _row_sums(o_exp)
+    o_total.clip(1, np.inf, out=o_total)            # (T, N)
     # L_count = sum[t,n](where(0 <= y[t,n] and y[t,n] < A, 1, 0))
-    L_count = dtype.type(((0 <= y) & (y < A)).astype(dtype).sum())
-    # L = -sum[t,n](p[t,n,y[t,n]]/max(L_count, 1))
-    L = dtype.type(-(_gather(p, np.arange(T)[:, None], np.arange(N), y).sum()/np.maximum(L_count, 1)))
+    part = (0 <= y) & (y < A)
+    L_count = dtype.type(part.astype(dtype).sum())
+    # L = -sum[t,n]((o[t,n,y[t,n]] - o_shift[t,n] - log(o_total[t,n]))/max(L_count, 1))
+    np.subtract(_gather(o, np.arange(T)[:, None], np.arange(N), y), o_shift, out=o_shift)
+    o_shift -= np.log(o_total)
+    o_shift /= np.maximum(L_count, 1)
+    _only_where(part, o_shift, out=o_shift)
+    L = dtype.type(-o_shift.sum())
     # last[n,k] = h[T-1,n,k]
     last = h[T].copy()                              # (N, H)
-    return Outputs((L, last)), (x, y, W, V, h, p, L_count, T, N, H, A, dtype,)
+    return Outputs((L, last)), (x, y, W, V, h, o_exp, o_total, L_count, T, N, H, A, dtype,)
 
 
 @np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def backward(residuals, *, dL, dlast):
     """residuals, dL, dlast[N,H] -> dU, dW, dV, db, dc, dh0"""
-    x, y, W, V, h, p, L_count, T, N, H, A, dtype, = residuals
+    x, y, W, V, h, o_exp, o_total, L_count, T, N, H, A, dtype, = residuals
     dL = _real("dL", dL, dtype)
     dlast = _seed(dlast, dtype, (N, H), "dlast[N, H]")
     # dp_lse[t,n] = where(0 <= y[t,n] and y[t,n] < A, dL/max(L_count, 1), 0)
     dp_lse = _only_where((0 <= y) & (y < A), dtype.type(dL/np.maximum(L_count, 1)))  # (T, N)
-    # do[t,n,m] = dp_lse[t,n]*exp(p[t,n,m]) - where(y[t,n] == m, dL/max(L_count, 1), 0)
-    do = np.exp(p)
-    do *= dp_lse[..., None]
+    # do[t,n,m] = dp_lse[t,n]*(o_exp[t,n,m]/o_total[t,n]) - where(y[t,n] == m, dL/max(L_count, 1), 0)
+    dp_lse /= o_total
+    do = o_exp*dp_lse[..., None]
     _add_at(do, y[..., None], -(dL/np.maximum(L_count, 1)), 2, out=do)  # (T, N, A)
     # dz_pre[t,n,k] = 1 - h[t,n,k]**2
     dz_pre = h[1:]**2
