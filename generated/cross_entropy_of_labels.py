@@ -181,8 +181,8 @@ def forward(*, Z, label):
         raise _misfit((label, (N,), "int label[N]"))
     # Z_max[n] = max[c](Z[n,c])
     Z_max = _extreme(np.maximum, Z, 1, -np.inf)     # (N,)
-    # Z_shift[n] = where(Z_max[n] != -inf, Z_max[n], 0)
-    Z_shift = _only_where(Z_max != -np.inf, Z_max)  # (N,)
+    # Z_shift[n] = where(abs(Z_max[n]) != inf, Z_max[n], 0)
+    Z_shift = _only_where(np.abs(Z_max) != np.inf, Z_max)  # (N,)
     # Z_exp[n,c] = exp(Z[n,c] - Z_shift[n])
     Z_exp = Z - Z_shift[:, None]
     np.exp(Z_exp, out=Z_exp)                        # (N, C)

@@ -288,8 +288,8 @@ def forward(*, x, y, U, W, V, b, c, h0):
     o += c                                          # (T, N, A)
     # o_max[t,n] = max[m](o[t,n,m])
     o_max = _extreme(np.maximum, o, 2, -np.inf)     # (T, N)
-    # o_shift[t,n] = where(o_max[t,n] != -inf, o_max[t,n], 0)
-    o_shift = _only_where(o_max != -np.inf, o_max, out=o_max)  # (T, N)
+    # o_shift[t,n] = where(abs(o_max[t,n]) != inf, o_max[t,n], 0)
+    o_shift = _only_where(np.abs(o_max) != np.inf, o_max, out=o_max)  # (T, N)
     # o_exp[t,n,m] = exp(o[t,n,m] - o_shift[t,n])
     o_exp = o - o_shift[..., None]
     np.exp(o_exp, out=o_exp)                        # (T, N, A)

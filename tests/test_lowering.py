@@ -2567,7 +2567,8 @@ def test_the_log_of_a_sum_of_few_exponentials_goes_one_after_the_other(K: int) -
     t = torch.tensor(x, requires_grad=True)
     expected = torch.logsumexp(t, 2)
     np.testing.assert_allclose(y, expected.detach().numpy(), rtol=1e-6)
-    np.testing.assert_allclose(g.dx[1:], torch.autograd.grad(expected.sum(), t)[0].numpy()[1:], rtol=1e-5, atol=1e-30)
+    shares = torch.softmax(t.detach().double(), 2).numpy()  # in float32, exp(x − lse) has the digits of an lse of a thousand
+    np.testing.assert_allclose(g.dx[1:], shares[1:], rtol=1e-5, atol=1e-30)
     assert (g.dx[0] == 0).all()
     x[1, :, 0] = np.inf
     assert (d.compile().forward(x=x)[0][1] == np.inf).all()

@@ -143,7 +143,7 @@ LABELLED = "Z[N,K], int label[N] -> L\np[n,k] = log_softmax[k](Z[n,k])\nL = -sum
 
 @pytest.mark.parametrize("text, begins", [
     (GROUP_NORM, ["np.subtract(x[n], m[n][..., None], out=y[n])", "np.subtract(x[n], m[n][..., None], out=dx[n])"]),
-    (LABELLED, ["np.exp(p[n], out=dZ[n])"]),
+    (LABELLED, ["np.multiply(Z_exp[n], (dp_lse/Z_total[n])[:, None], out=dZ[n])"]),
 ], ids=["what another equation reads first", "what is added to at some places"])
 def test_a_result_begins_where_it_is_to_stand(text: str, begins: list[str]) -> None:
     d = nd.derive(text)

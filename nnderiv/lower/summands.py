@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ..expr import INF, ONE, ZERO, Expr, Op, Read, Reduce, difference, map_children, neg, reads, walk, where
+from ..expr import INF, ONE, ZERO, Expr, Op, Read, Reduce, difference, map_children, reads, walk, where
 from ..fresh import Fresh
 from ..integer import Int
 from ..program import Equation, Program
@@ -97,12 +97,12 @@ class _Total:
         return known, with_known(replace(backward, equations=tuple(own)), own, known)
 
     def definitions(self, words: dict[str, str]) -> list[Equation]:
-        """m, which is −inf if all scores are; m or 0; E; T, which is at least 1 if any score is finite, from the maximum itself."""
+        """m, which is −inf if all scores are; m, or 0 if it is infinite; E; T, at least 1 if any score is finite, from the maximum."""
         e, scores = self.equation, self.scores
         largest, shift, each = Read(words["max"], e.subs), Read(words["shift"], e.subs), Read(words["exp"], scores.subs)
         return [
             _equation(largest, Reduce("max", self.along, scores), e),
-            _equation(shift, where(Op("!=", (largest, neg(INF))), largest, ZERO), e),
+            _equation(shift, where(Op("!=", (Op("abs", (largest,)), INF)), largest, ZERO), e),
             _equation(each, Op("exp", (scores - shift,)), e),
             _equation(Read(words["total"], e.subs), Op("max", (Reduce("sum", self.along, each), ONE)), e),
         ]
