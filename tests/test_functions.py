@@ -1,0 +1,105 @@
+"""Functions of the emitted modules that stand for others: as exact, and as finite."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nnderiv as nd
+from tests.emitted import body, helpers, run
+
+
+@pytest.mark.parametrize(("dtype", "bound"), [(np.float64, 7e-16), (np.float32, 3e-7)])
+def test_erf_is_exact_to_a_few_roundings_next_to_zero_too(dtype: Any, bound: float) -> None:
+    x = np.concatenate([np.linspace(-7, 7, 20_001), np.logspace(-30, 0, 3_001), [1e4, -1e4, np.inf, -np.inf]]).astype(dtype)
+    y = nd.derive("x[N] -> y\ny[n] = erf(x[n])").compile().forward(x=x)[0]
+    assert y.dtype == dtype
+    np.testing.assert_allclose(y, [math.erf(float(v)) for v in x], rtol=bound, atol=0)
+
+
+@pytest.mark.filterwarnings("error")
+def test_softplus_is_stable_where_its_exponential_is_not() -> None:
+    x = np.array([-1e4, -90, -1, 0, 1, 90, 1e4], np.float32)
+    y = nd.derive("x[N] -> y\ny[n] = softplus(x[n])").compile().forward(x=x)[0]
+    assert y.dtype == np.float32
+    np.testing.assert_allclose(y, np.logaddexp(x.astype(float), 0), rtol=3e-7, atol=1e-38)
+
+
+@pytest.mark.parametrize("dtype", ("f", "d", "g"))
+def test_a_sigmoid_keeps_the_digits_of_small_values(dtype: str) -> None:
+    modules = [nd.derive(f"x{dims} -> y\ny{index} = sigmoid(x{index})").compile() for dims, index in (("[N]", "[n]"), ("", ""))]
+    x = np.array([-1e4, -np.inf, np.inf, 1e4, -85, -40, -20, -17.5, -8, -1e-3, 0, 3, 60], dtype)
+    wide = x.astype("g")
+    with np.errstate(over="ignore"):
+        expected = 1/(1 + np.exp(-wide))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (y, residuals), close = modules[0].forward(x=x), 8*np.finfo(dtype).eps
+        np.testing.assert_allclose(y, expected, rtol=close, atol=np.finfo(dtype).tiny)
+        np.testing.assert_allclose(modules[0].backward(residuals, dy=np.ones_like(x)).dx, y*(1 - y), rtol=close)
+        for value, whole in zip(x, y, strict=True):
+            assert float(modules[1].forward(x=value)[0]) == pytest.approx(float(whole), rel=float(close))
+    assert np.isnan(modules[0].forward(x=np.array([np.nan], dtype))[0])
+
+
+@pytest.mark.parametrize("shape, row", [((400, 100), (100,)), ((403, 100), (100,)), ((170, 4, 64), (64,)), ((170, 4, 64), (4, 64)),
+                                        ((20, 2000), (2000,)), ((5, 4), (4,)), ((0, 4), (4,)), ((40000, 1), (1,)), ((40000, 0), (0,))])
+@pytest.mark.parametrize("dtype", ("e", "f", "d", "g"))
+def test_rows_abreast_are_those_one_by_one(shape: tuple[int, ...], row: tuple[int, ...], dtype: str) -> None:
+    """With sizes that divide no block, transposed operands, memory that is given or is the operand's own, and rows of another type."""
+    module = nd.derive("x[N,K], g[K], b[K] -> y\ny[n,k] = x[n,k]*g[k] + b[k]").compile()
+    assert "y = _abreast(np.multiply, x, g)" in module.source
+    rng = np.random.default_rng(0)
+    x, r = rng.standard_normal(shape).astype(dtype), rng.standard_normal(row).astype(dtype)
+    for f in (np.add, np.subtract, np.multiply, np.divide):
+        for a in (x, x.T.copy().T, np.repeat(x, 2, axis=0)[::2]):
+            for b in (r, r.T.copy().T, np.ones(row, "i1")):
+                wanted = f(a, b)
+                own, other = a.copy(), np.empty_like(wanted).T.copy().T
+                for got in (module._abreast(f, a, b), module._abreast(f, a, b, out=other), module._abreast(f, own, b, out=own)):
+                    assert got.dtype == wanted.dtype
+                    np.testing.assert_array_equal(got, wanted)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("dtype", "efdg")
+def test_few_entries_along_an_axis_are_reduced_as_many_are(dtype: str) -> None:
+    tools, rng = helpers(), np.random.default_rng(0)
+    for shape in [(0, 3), (3, 0), (4, 1), (300, 3), (7, 16), (500, 2, 3), (200, 3, 2), (40, 30, 20), (9,)]:
+        x = np.where(rng.random(shape) < 0.05, rng.choice(np.array([np.inf, -np.inf, np.nan], dtype), shape), rng.normal(size=shape))
+        x = x.astype(dtype)
+        for axis, keep in itertools.product([*range(x.ndim), tuple(range(1, x.ndim)), (0, x.ndim - 1)[:x.ndim]], (False, True)):
+            for pick, start in ((np.maximum, -np.inf), (np.minimum, np.inf), (np.maximum, np.finfo(dtype).min)):
+                wanted = pick.reduce(x, axis, initial=start, keepdims=keep)
+                mine = tools["_extreme"](pick, x, axis, start, keepdims=keep)
+                assert mine.dtype == x.dtype and np.array_equal(mine, wanted, equal_nan=True)
+        x = rng.normal(size=shape).astype(dtype)
+        for rows in (x, x.T, x[..., ::-1]):
+            np.testing.assert_allclose(tools["_row_sums"](rows), rows.sum(-1), 0.1 if dtype == "e" else 1e-5, 0.1 if dtype == "e" else 1e-5)
+
+
+def test_the_largest_of_a_few_is_one_maximum_after_the_other() -> None:
+    text = "x[N,O,K] -> y\ny[n,o] = {0}[k](x[n,o,k])"
+    assert "y = _extreme(np.maximum, x, 2, -np.inf)" in body(text.format("max"), "forward")
+    assert "y = _extreme(np.minimum, x, 2, np.inf)" in body(text.format("min"), "forward")
+    assert "y = x.max(2, initial=-np.inf)" in body(text.format("max"), "forward", sizes={"K": 100})
+    assert "y = x.max((1, 2), initial=-np.inf)" in body("x[N,O,K] -> y\ny[n] = max[o,k](x[n,o,k])", "forward")
+    x = np.random.default_rng(0).integers(3, size=(50, 60, 3)).astype(float)
+    y, gradients = run(nd.derive(text.format("max")).compile(), {"dy": np.ones((50, 60))}, x=x)
+    hits = x == x.max(2, keepdims=True)
+    assert np.array_equal(y, x.max(2)) and np.allclose(gradients.dx, hits/hits.sum(2, keepdims=True))
+
+
+@pytest.mark.parametrize("n", [-7, -3, -1.5, -1, 1, 2, 3, 4, 6, 13, 64, 65])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_power_by_squares_is_the_power(n: float, dtype: Any) -> None:
+    module = nd.derive(f"x[N] -> y\ny[n] = x[n]**({n})").compile()
+    x = np.random.default_rng(0).uniform(0.5, 1.5, 1000).astype(dtype)
+    (y, gradients), rounding = run(module, {"dy": np.ones(1000, dtype)}, x=x), np.finfo(dtype).eps*max(4, abs(n))
+    np.testing.assert_allclose(y, x.astype(float)**n, rtol=rounding)
+    np.testing.assert_allclose(gradients.dx, n*x.astype(float)**(n - 1), rtol=2*rounding)

@@ -1,0 +1,313 @@
+"""Choices: what is masked once, chosen by bits, held between limits, and never a NaN where it does not count."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+import nnderiv as nd
+from nnderiv.lower.unmask import unmask
+from tests.emitted import LARGE, body, helpers, run
+from tests.running import assert_means
+
+
+@pytest.mark.parametrize(("weights", "gradient"), [
+    ("softmax[j](where(j <= i, S[i,j], -inf))", "dA[i,j] - 1"),
+    ("exp(where(j <= i, S[i,j], -inf))", "dA[i,j]*sin(S[i,j])"),
+])
+def test_what_a_mask_has_made_zero_is_not_masked_again(weights: str, gradient: str) -> None:
+    assert "where(" not in masked_again(weights, "j <= i", gradient)
+
+
+@pytest.mark.parametrize(("weights", "condition", "gradient"), [
+    ("softmax[j](where(j <= i, S[i,j], -inf))", "j < i", "dA[i,j]"),  # another mask
+    ("softmax[j](where(j <= i, S[i,j], -inf))", "i <= j", "dA[i,j]"),
+    ("softmax[j](where(j <= i, S[i,j], 0))", "j <= i", "dA[i,j]"),  # nothing is zero
+    ("softmax[j](where(j <= i, S[i,j], -inf))", "j <= i", "dA[i,j]/S[i,j]"),  # the other factor may be infinite
+    ("exp(where(j <= i, S[i,j], -inf) + 1/S[i,j])", "j <= i", "dA[i,j]"),
+    ("softmax[j](where(j <= i, S[i,j], -inf)) + 1", "j <= i", "dA[i,j]"),
+])
+def test_what_may_be_other_than_zero_is_masked(weights: str, condition: str, gradient: str) -> None:
+    assert "where(" in masked_again(weights, condition, gradient)
+
+
+def test_a_scalar_that_a_condition_replaces_by_zero_has_a_dtype() -> None:
+    """A sum for one step of a loop, scattered to where the data say."""
+    derivation = nd.derive("""
+        A[K], int tok[K] -> Y
+        h[t,n] = tanh(h[t-1,n] + A[t])  for t < K, n < K
+        Y[m,t] = h[t,tok[t]]*h[t-m,tok[t]]  for m < K, t < K
+        Y[m,0] = A[m]  for m < K
+    """)
+    A, tok = np.random.default_rng(0).standard_normal(4), np.array([1, 0, 3, 2])
+    results = []
+    for without in ((), ("hoist",)):
+        module = derivation.compile(without=without)
+        results.append(module.backward(module.forward(A=A, tok=tok)[1], dY=np.ones((4, 4))).dA)
+    np.testing.assert_allclose(*results, rtol=1e-12)
+
+
+def test_a_condition_on_a_number_takes_no_sign() -> None:
+    text = "A[N,M], p[N], g, int q[N] -> y\ny[j] = p[j]*where(g > 0, g - A[j,q[j]], 1)"
+    assert "*(g > 0)" in body(text, "backward")
+    assert nd.derive(text).check(seed=0).ok
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_need_not_be_finite_is_chosen_and_not_multiplied() -> None:
+    program = "x[N,K], z[N,K] -> y\ny[n,k] = where(x[n,k] > 0, log(x[n,k]) + z[n,k]/x[n,k], 0)"
+    assert "_only_where(x > 0, " in body(program, "forward") and "_only_where(" in body(program, "backward")
+    assert "_where(" not in body(program, "forward", without=("indicator",)).replace("np.where(", "")
+    x = np.array([[1, 0, -1], [0, 2, -3]], np.float32)
+    module = nd.derive(program).compile()
+    y, residuals = module.forward(x=x, z=x)
+    assert np.isfinite(y).all() and all(np.isfinite(g).all() for g in module.backward(residuals, dy=x))
+
+
+def masked_again(weights: str, condition: str, gradient: str) -> str:
+    """An equation dS after `unmask`, beside a forward program that knows the weights."""
+    known = nd.derive(f"S[N,N], dA[N,N] -> A\nA[i,j] = {weights}").gradients.forward
+    program = nd.parse(f"S[N,N], dA[N,N], A[N,N] -> dS\ndS[i,j] = where({condition}, A[i,j]*({gradient}), 0)")
+    after = unmask(replace(program, inputs=program.inputs[:2]), known)
+    return str(next(e for e in after.equations if e.tensor == "dS").body)
+
+
+@pytest.mark.parametrize("later", [
+    "Y[i,o] = gelu(O[i,o])",                                                          # exp(-O²/2)
+    "Y[i,o] = O[i,o]*silu(O[i,o])*softplus(O[i,o])",
+    "m[i] = mean[o](O[i,o])\nv[i] = mean[o]((O[i,o] - m[i])**2)\nY[i,o] = (O[i,o] - m[i])/sqrt(v[i] + 0.001)",
+    "p[i,o] = log_softmax[o](O[i,o])\nY[i,o] = p[i,o]*V[i,o]",                        # exp(p)
+])
+def test_the_gradient_of_what_a_mask_left_out_is_not_masked_again_whatever_follows(later: str) -> None:
+    weights = "A[i,j] = softmax[j](where(j <= i, sum[d](Q[i,d]*Q[j,d]), -inf))"
+    program = f"Q[N,D], V[N,D] -> Y\n{weights}\nO[i,d] = sum[j](A[i,j]*V[j,d])\n{later}"
+    assert "arange" in body(program, "forward") and "arange" not in body(program, "backward")
+    rng = np.random.default_rng(0)
+    d = nd.derive(program)
+    assert_means(d, d.compile(), {"Q": rng.normal(size=(4, 3)), "V": rng.normal(size=(4, 3))}, rng)
+
+
+LIMITS = {
+    "relu(x[n])": ".clip(0, np.inf)",
+    "min(6, relu(x[n]))": ".clip(0, 6)",
+    "max(min(x[n], 0.5), -1)": ".clip(-1, 0.5)",
+    "max(min(x[n], -2), 1)": ".clip(1, 1)",
+    "min(max(x[n], 3), -1)": ".clip(-1, -1)",
+    "max(2, max(x[n], 1))": ".clip(2, np.inf)",
+    "min(min(min(x[n], 1), 2), -1/3)": ".clip(-np.inf, -0.3333333333333333)",
+    "max(x[n], 1)*x[n]": ".clip(1, np.inf)",
+}
+
+
+@pytest.mark.parametrize("expression", LIMITS)
+@pytest.mark.parametrize("dtype", ("e", "f", "d", "g"))
+def test_limits_are_one_clip_and_mean_what_stands_there(expression: str, dtype: str) -> None:
+    d = nd.derive(f"x[N] -> y\ny[n] = {expression}")
+    clipped, compared = d.compile(), d.compile(without=("clip",))
+    assert LIMITS[expression] in clipped.source and ".clip(" not in compared.source
+    x = np.array([0, -0.0, 0.5, -0.5, 1, -1, 2, 3, 6, 7, -9, np.inf, -np.inf, np.nan], dtype)
+    with np.errstate(invalid="ignore"):
+        results = [m.forward(x=x) for m in (clipped, compared)]
+        gradients = [m.backward(r, dy=np.ones_like(x)) for m, (_, r) in zip((clipped, compared), results, strict=True)]
+    for (a, b) in (tuple(y for y, _ in results), tuple(g.dx for g in gradients)):
+        assert a.dtype == b.dtype == np.dtype(dtype)
+        np.testing.assert_array_equal(a, b)
+    assert d.check().ok
+
+
+@pytest.mark.parametrize("equations", [
+    "y[t] = relu(a[t] - b) for t < N\ny[0] = b",
+    "y[t] = min(a[t]*b + c[t], 0.25) for t < N\ny[N-1] = c[0]",
+    "y[t] = where(t < N, max(-a[t], b), c[t-N]) for t < 2*N",
+    "y[t] = max(min(a[t] - b, 1), -0.5) + c[t-N] for t < 2*N",
+])
+@pytest.mark.parametrize("sizes", [{}, {"N": 4}], ids=str)
+def test_a_difference_whose_clip_is_written_to_a_place_is_clipped_whole(equations: str, sizes: dict[str, int]) -> None:
+    d, rng = nd.derive(f"a[N], c[N], b -> y\n{equations}"), np.random.default_rng(0)
+    assert_means(d, d.compile(sizes=sizes), {"a": rng.normal(size=4), "c": rng.normal(size=4), "b": 0.75}, rng)
+
+
+HELD = {
+    "a half of the square": ("where(abs(e[n]) < 1, 0.5*e[n]**2, abs(e[n]) - 0.5)", True),
+    "differences, either way": ("where(abs(f[n] - e[n]) <= 0.5, (e[n] - f[n])**2, abs(e[n] - f[n]) - 0.25)", True),
+    "with a factor": ("where(abs(e[n]) < 3, f[n]*e[n], 3*f[n]*sign(e[n]))", True),
+    "turned": ("f[n]*where(abs(e[n]) < 3, -e[n], 3*sign(-e[n]))", True),
+    "divided": ("where(abs(e[n]) < 2, e[n]/3, 2*sign(e[n])/3)/f[n]", True),
+    "another slope": ("where(abs(e[n]) < 3, e[n], 2*sign(e[n]))", False),
+    "another square": ("where(abs(e[n]) < 1, e[n]**2, abs(e[n]))", False),
+    "a bound below 0": ("where(abs(e[n]) < -1, e[n], -sign(e[n]))", False),
+    "a bound that is data": ("where(abs(e[n]) < f[n], e[n], f[n]*sign(e[n]))", False),
+}
+
+
+@pytest.mark.parametrize("expression, is_held", HELD.values(), ids=HELD)
+def test_what_is_held_between_two_numbers_is_what_was_chosen(expression: str, is_held: bool) -> None:
+    d = nd.derive(f"e[N], f[N] -> y\ny[n] = {expression} + 0*f[n]")
+    held, chosen = d.compile(), d.compile(without=("held",))
+    assert (".clip(" in held.source.split("def forward")[1].split("def backward")[0]) == is_held
+    e = np.array([0, 0.5, -0.5, 1, -1, 2, -2, 3, -3, 0.2, 1e30, -1e30, np.inf, -np.inf, np.nan])
+    for f in (np.full_like(e, 2), np.full_like(e, 0.5)):
+        results = []
+        for module in (held, chosen):
+            with np.errstate(all="ignore"):
+                y, residuals = module.forward(e=e, f=f)
+                results.append((y, *module.backward(residuals, dy=np.cos(np.arange(15.)))))
+        for a, b in zip(*results, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-15, atol=0)
+    assert d.check().ok
+
+
+def test_what_is_computed_to_be_held_is_computed_once() -> None:
+    loss = "mean[n](where(abs(o[n] - y[n]) < 1, 0.5*(o[n] - y[n])**2, abs(o[n] - y[n]) - 0.5))"
+    d = nd.derive(f"o[N], y[N] -> L\nL = {loss}")
+    forward, backward = d.numpy().split("def forward")[1].split("def backward")
+    assert "L_held = part.clip(-1, 1)" in forward and "abs(" not in forward.replace("abs(o[n]", "") and ".clip(" not in backward
+    assert ".clip(" in nd.derive("e[N] -> y\ny[n] = max(min(e[n], 2), -2)**2").numpy().split("def backward")[1], "an input is there anyway"
+    o, y = np.random.default_rng(0).normal(scale=2, size=(2, 50))
+    L, residuals = d.compile().forward(o=o, y=y)
+    t = [torch.tensor(a, requires_grad=True) for a in (o, y)]
+    wanted = torch.nn.functional.smooth_l1_loss(*t)
+    wanted.backward()
+    np.testing.assert_allclose(L, wanted.item(), rtol=1e-14)
+    for mine, theirs in zip(d.compile().backward(residuals), t, strict=True):
+        np.testing.assert_allclose(mine, theirs.grad.numpy(), rtol=1e-14, atol=1e-17)
+
+
+MASKED = """
+x[N,M], int keep[N,M] -> p, L
+p[n,m] = softmax[m](where(keep[n,m] == 1, x[n,m], -inf))
+L[n] = logsumexp[m](where(keep[n,m] == 1, x[n,m], -inf))
+"""
+
+
+def test_masked_entries_and_rows_give_zeros_and_no_nan() -> None:
+    keep = np.array([[1, 0, 1, 1], [0, 0, 0, 0], [1, 1, 1, 1], [0, 0, 1, 0], [1, 1, 0, 0]])
+    module = nd.derive(MASKED).compile()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (p, total), residuals = module.forward(x=LARGE.astype(np.float32), keep=keep)
+        dx = module.backward(residuals, dp=np.ones_like(p), dL=np.ones_like(total)).dx
+    assert np.isfinite(p).all() and np.isfinite(dx).all()
+    assert not p[keep == 0].any() and not dx[keep == 0].any()
+    assert total[1] == -np.inf and np.isfinite(np.delete(total, 1)).all()
+    np.testing.assert_allclose(p[[0, 2, 3, 4]].sum(1), 1, rtol=1e-6)
+
+
+def test_windows_that_are_masked_altogether_give_zeros_and_no_nan_twice() -> None:
+    """What a walk through the windows computes beforehand leaves exp(S − lse) as it is, so that of −inf less −inf it makes 0."""
+    rng, text = np.random.default_rng(0), """
+        x[T,S], int m[S] -> y
+        b[t,s] = where(m[s] > 0, x[t,s], -inf)
+        z[t,s] = logsumexp[d](b[t,s+d]) for d < 3
+        y[t,s] = exp(z[t,s])
+    """
+    d = nd.derive(nd.derive(text).backward)
+    inputs = {"x": rng.normal(size=(2, 8)), "m": np.array([1, 0, 0, 0, 1, 1, 0, 1]), "dy": rng.normal(size=(2, 6))}
+    assert_means(d, d.compile(), inputs, rng)
+
+
+@pytest.mark.parametrize(("text", "outside"), {
+    "x[N,T] -> y\ny[n,i] = logsumexp[u](x[n,i+u-1]) for i < T, u < 3": True,
+    "x[N,T] -> y\ny[n,i] = logsumexp[u](x[n,2*i+u]) for i < T//2, u < 2": False,
+    "x[T,N] -> y\ny = logsumexp[n](x[T-1,n])": True,
+    "x[N,T] -> y\ny[n] = logsumexp[t](x[n,t])": False,
+}.items())
+def test_what_a_reduction_leaves_out_is_read_as_nothing_and_needs_no_mask(text: str, outside: bool) -> None:
+    source = body(text, "forward", without=("summands",))
+    assert ("outside=-np.inf" in source) == outside and "where" not in source
+    d, rng = nd.derive(text), np.random.default_rng(0)
+    assert_means(d, d.compile(), {"x": rng.normal(size=(3, 5))}, rng)
+
+
+LEAKY = "x[N,K], a -> y\ny[n,k] = where(x[n,k] > 0, x[n,k], a*x[n,k])"
+CHOICES = {  # program -> what stands in its gradient
+    LEAKY: "part = x > 0",
+    "x[N,K], z[N,K] -> y\ny[n,k] = where(x[n,k] > 0, 0, log(x[n,k] + z[n,k]))": "_only_where(~(x > 0), ",
+    "x[N,K] -> y\ny[n,k] = where(x[n,k] > 0, 1/x[n,k], x[n,k])": "_masked(dx, x > 0, ",
+    "x[N,K] -> y\ny[n,k] = max(x[n,k], 0.2*x[n,k])": "dtype.type(0.2) + dtype.type(0.8)*_slope(x, x/5, dtype)",
+    "x[N,K], z[N,K] -> y\ny[n,k] = min(x[n,k], z[n,k])": "_slope(z, x, dtype)",
+    "x[N,K], a -> y\ny[n,k] = max(0, x[n,k]) + a*min(0, x[n,k])": "a*part + (1 - part)",
+    "x[N,K], int m[N,K] -> y\ny[n,k] = where(m[n,k] == 1, exp(x[n,k]) + x[n,k], 0)": "_only_where(m == 1, ",
+    "x[N,K] -> y\ny[n,k] = where(n < k, exp(x[n,k]) + x[n,k], 0)": "_masked(dx, ",
+    "x[N,K], int p -> y\ny[n,k] = where(p > 2, exp(x[n,k]) + x[n,k], 0)": "np.where(p > 2, ",
+    "X[N,C,H,W] -> s\ns[n,c] = mean[i,j](relu(X[n,c,i,j]))": "*(X > 0)",
+}
+
+
+@pytest.mark.parametrize("text", CHOICES)
+def test_what_depends_on_data_is_chosen_without_branches(text: str) -> None:
+    """And as exactly: an infinity or a nan in an input stays where it is."""
+    assert CHOICES[text] in body(text, "backward")
+    program, rng, results = nd.parse(text), np.random.default_rng(0), []
+    shape = (80, 90) if "H,W" not in text else (2, 3, 20, 30)
+    x = np.where(rng.random(shape) < 0.05, rng.choice([0, np.inf, -np.inf, np.nan], shape), rng.normal(size=shape))
+    z = np.where(rng.random(shape) < 0.05, x, rng.normal(size=shape))
+    x = np.nan_to_num(x, posinf=5, neginf=-5) if "X" in text else x  # a factor of 0 and 1 is for what is finite
+    given = {"x": x, "X": x, "z": z, "a": 0.3, "m": rng.integers(2, size=shape), "p": 3}
+    for without in ((), ("indicator",)):
+        module = nd.derive(text).compile(without=without)
+        y, residuals = module.forward(**{i.name: given[i.name] for i in program.inputs})
+        results.append([y, *module.backward(residuals, **{f"d{program.outputs[0]}": np.ones_like(y)})])
+    for mine, plain in zip(*results, strict=True):
+        np.testing.assert_allclose(mine, plain, rtol=1e-13, equal_nan=True)
+
+
+@pytest.mark.parametrize(("relu", "once"), [
+    ("relu(g[t]*x[n,t] + b[t])", True),
+    ("relu(b[t] + g[t]*x[n,t])", True),
+    ("relu(b[t] + x[n,t]/sqrt(g[t]**2 + 1))", True),
+    ("relu(x[n,t] + x[t,n])", False),  # the same mask for dy and its transpose
+    ("relu(b[t] - x[n,t]/g[t])", False),  # 0/g might be nan
+    ("relu(g[n]*x[n,t-1] + b[t])", False),  # y is read elsewhere, too
+])
+def test_what_a_relu_lets_through_is_looked_at_once_and_its_argument_not_computed_again(relu: str, once: bool) -> None:
+    text = f"x[N,N], g[N], b[N] -> y\ny[n,t] = {relu}"
+    text = text.replace("x[N,N], g[N], b[N]", "x[N,N]") if "g[" not in relu else text
+    written = body(text, "backward")
+    assert written.count("y > 0") == 1 and ("dy_on = dy*(y > 0)" in written) == once
+    rng = np.random.default_rng(0)
+    x, g, b, dy = (rng.integers(low, 3, shape).astype(float) for low, shape in ((-2, (6, 6)), (1, 6), (-2, 6), (-2, (6, 6))))
+    given = {"x": x, "g": g, "b": b} if "g[" in relu else {"x": x}
+    passes, plain = (run(nd.derive(text).compile(without=w), {"dy": dy}, **given)[1] for w in ((), ("gate", "from_output")))
+    for mine, wanted in zip(passes, plain, strict=True):
+        np.testing.assert_allclose(mine, wanted, rtol=1e-12)
+
+
+def test_what_a_relu_lets_through_is_asked_of_a_number_where_there_is_one_only() -> None:
+    """y has letters that cos(c) has not: y[j,t] > 0 would be a condition for each of them."""
+    module = nd.derive("c, v[M] -> y\ny[j,t] = relu(cos(c)) for j < M, t < M").compile()
+    _, residuals = module.forward(c=0.5, v=np.zeros(2))
+    dc = module.backward(residuals, dy=np.ones((2, 2))).dc
+    assert np.shape(dc) == ()
+    np.testing.assert_allclose(dc, -4*np.sin(0.5))
+
+
+@pytest.mark.parametrize("dtype", "efdg")
+@pytest.mark.parametrize("shape", [(0, 3), (1, 1), (5, 7), (70, 80), (3, 1, 5000), (20, 30, 4)])
+def test_choices_by_bits_are_those_by_branches(dtype: str, shape: tuple[int, ...]) -> None:
+    tools, rng = helpers(), np.random.default_rng(0)
+    special = np.array([0, -0.0, np.inf, -np.inf, np.nan, 1, 2], dtype)
+    x, y = (np.where(rng.random(shape) < 0.5, rng.choice(special, shape), rng.normal(size=shape).astype(dtype)) for _ in "xy")
+    few = rng.choice(special, (*shape[:-1], 1))
+    row = rng.random(shape[-1:]) < 0.5
+    for mask in (rng.random(shape) < 0.5, np.arange(shape[-1]) > 2, row, np.zeros(shape, bool), np.asfortranarray(x > y)):
+        for a, b in ((x, y), (x, few), (few, y), (x, y.dtype.type(-np.inf)), (x.dtype.type(1), y), (x[..., ::-1], y[::-1])):
+            assert np.array_equal(tools["_where"](mask, a, b), np.where(mask, a, b), equal_nan=True)
+            if np.shape(a) == shape:
+                mine = a.copy()
+                assert tools["_masked"](mine, mask, b) is mine
+                assert np.array_equal(mine, np.where(mask, a, b), equal_nan=True)
+        for a in (x, few, x[..., ::-1]):
+            only = np.where(mask, a, x.dtype.type(0))
+            assert np.array_equal(tools["_only_where"](mask, a), only, equal_nan=True)
+            out = a.copy() if a is not few else np.empty_like(only)
+            assert np.array_equal(tools["_only_where"](mask, out if a is not few else a, out=out), only, equal_nan=True)
+            assert np.array_equal(out, only, equal_nan=True)
+    wanted = np.where(x > y, 1, np.where(x == y, 0.5, 0))
+    slope = tools["_slope"](x, y, x.dtype)
+    assert slope.dtype == x.dtype and np.array_equal(slope, wanted)
+    assert np.array_equal(tools["_slope"](x, 0, x.dtype), np.where(x > 0, 1, np.where(x == 0, 0.5, 0)))
