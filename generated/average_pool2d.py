@@ -66,7 +66,7 @@ def _misfit(*arrays):
     for array, shape, declared in arrays:
         name = declared.partition("[")[0].removeprefix("int ")
         if array.ndim != len(shape):
-            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimensions, {declared}")
+            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimension{'s'*(len(shape) != 1)}, {declared}")
         for k, (n, size) in enumerate(zip(array.shape, shape)):
             if n != size:
                 return ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
@@ -303,7 +303,7 @@ def backward(residuals, *, dY):
     Y_count, N, C, H, W, U, V, s, p, dtype, = residuals
     n_u = max(0, U)  # values of u
     n_v = max(0, V)  # values of v
-    dY = _seed(dY, dtype, (N, C, max(0, (H + 2*p - U)//s + 1), max(0, (W + 2*p - V)//s + 1)), "dY[N, C, (H+2*p-U)//s+1, (W+2*p-V)//s+1]")
+    dY = _seed(dY, dtype, (N, C, max(0, (H + 2*p - U)//s + 1), max(0, (W + 2*p - V)//s + 1)), "dY[N,C,(H+2*p-U)//s+1,(W+2*p-V)//s+1]")
     # dX[n,c,a,b] = sum[u,v](where((p + a - u) % s == 0 and (p + b - v) % s == 0,
     #     dY[n,c,(p+a-u)//s,(p+b-v)//s]/max(Y_count[(p+a-u)//s,(p+b-v)//s], 1), 0))
     n_a_q = max(0, (H + 2*p - U)//s + 1)  # values of a_q

@@ -62,7 +62,7 @@ def _misfit(*arrays):
     for array, shape, declared in arrays:
         name = declared.partition("[")[0].removeprefix("int ")
         if array.ndim != len(shape):
-            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimensions, {declared}")
+            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimension{'s'*(len(shape) != 1)}, {declared}")
         for k, (n, size) in enumerate(zip(array.shape, shape)):
             if n != size:
                 return ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
@@ -141,7 +141,7 @@ def forward(*, X, gamma, beta, eps):
 def backward(residuals, *, dY):
     """residuals, dY[N,D] -> dX, dgamma, dbeta, deps"""
     X, gamma, eps, mu, var, N, D, dtype, = residuals
-    dY = _seed(dY, dtype, (N, D), "dY[N, D]")
+    dY = _seed(dY, dtype, (N, D), "dY[N,D]")
     # dvar[d] = -0.5*gamma[d]*sum[n](dY[n,d]*(X[n,d] - mu[d]))/(var[d] + eps)**1.5
     part = _abreast(np.subtract, X, mu)
     part2 = np.einsum("nd,nd->d", dY, part)

@@ -64,7 +64,7 @@ def _misfit(*arrays):
     for array, shape, declared in arrays:
         name = declared.partition("[")[0].removeprefix("int ")
         if array.ndim != len(shape):
-            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimensions, {declared}")
+            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimension{'s'*(len(shape) != 1)}, {declared}")
         for k, (n, size) in enumerate(zip(array.shape, shape)):
             if n != size:
                 return ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
@@ -313,7 +313,7 @@ def backward(residuals, *, dY):
     """residuals, dY[N,O,(T+2*p+d-U*d-1)//s+1] -> dX, dK, db"""
     X, K, N, C, T, O, U, s, d, p, dtype, = residuals
     n_i = max(0, (T + 2*p + d - U*d - 1)//s + 1)  # values of i
-    dY = _seed(dY, dtype, (N, O, n_i), "dY[N, O, (T+2*p+d-U*d-1)//s+1]")
+    dY = _seed(dY, dtype, (N, O, n_i), "dY[N,O,(T+2*p+d-U*d-1)//s+1]")
     # dX[n,c,a] = sum[o,u](where((p + a - d*u) % s == 0, dY[n,o,(p+a-d*u)//s]*K[o,c,u], 0))
     dX = np.zeros((N, C, T), dtype)
     # dK[o,c,u] = sum[n,i](dY[n,o,i]*X[n,c,i*s+d*u-p])

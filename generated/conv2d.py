@@ -65,7 +65,7 @@ def _misfit(*arrays):
     for array, shape, declared in arrays:
         name = declared.partition("[")[0].removeprefix("int ")
         if array.ndim != len(shape):
-            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimensions, {declared}")
+            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimension{'s'*(len(shape) != 1)}, {declared}")
         for k, (n, size) in enumerate(zip(array.shape, shape)):
             if n != size:
                 return ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
@@ -318,7 +318,7 @@ def backward(residuals, *, dY):
     X, K, N, C, H, W, O, U, V, s, d, p, dtype, = residuals
     n_i = max(0, (H + 2*p + d - U*d - 1)//s + 1)  # values of i
     n_j = max(0, (W + 2*p + d - V*d - 1)//s + 1)  # values of j
-    dY = _seed(dY, dtype, (N, O, n_i, n_j), "dY[N, O, (H+2*p+d-U*d-1)//s+1, (W+2*p+d-V*d-1)//s+1]")
+    dY = _seed(dY, dtype, (N, O, n_i, n_j), "dY[N,O,(H+2*p+d-U*d-1)//s+1,(W+2*p+d-V*d-1)//s+1]")
     # dX[n,c,a,e] = sum[o,u,v](where((p + a - d*u) % s == 0 and (p + e - d*v) % s == 0,
     #     dY[n,o,(p+a-d*u)//s,(p+e-d*v)//s]*K[o,c,u,v], 0))
     dX = np.zeros((N, C, H, W), dtype)

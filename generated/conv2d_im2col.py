@@ -65,7 +65,7 @@ def _misfit(*arrays):
     for array, shape, declared in arrays:
         name = declared.partition("[")[0].removeprefix("int ")
         if array.ndim != len(shape):
-            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimensions, {declared}")
+            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimension{'s'*(len(shape) != 1)}, {declared}")
         for k, (n, size) in enumerate(zip(array.shape, shape)):
             if n != size:
                 return ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
@@ -200,7 +200,7 @@ def backward(residuals, *, dY):
     K, cols, N, C, H, W, O, U, V, s, d, p, dtype, = residuals
     n_i = max(0, (H + 2*p + d - U*d - 1)//s + 1)  # values of i
     n_j = max(0, (W + 2*p + d - V*d - 1)//s + 1)  # values of j
-    dY = _seed(dY, dtype, (N, O, n_i, n_j), "dY[N, O, (H+2*p+d-U*d-1)//s+1, (W+2*p+d-V*d-1)//s+1]")
+    dY = _seed(dY, dtype, (N, O, n_i, n_j), "dY[N,O,(H+2*p+d-U*d-1)//s+1,(W+2*p+d-V*d-1)//s+1]")
     # dcols[n,i,j,c,u,v] = sum[o](dY[n,o,i,j]*K[o,c,u,v])
     dcols = (dY.swapaxes(0, 1).reshape(O, N*n_i*n_j).T @ K.reshape(O, C*U*V)).reshape(N, n_i, n_j, C, U, V)
     # dX[n,c,a,e] = sum[u,v](where((p + a - d*u) % s == 0 and (p + e - d*v) % s == 0,

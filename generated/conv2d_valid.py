@@ -53,7 +53,7 @@ def _misfit(*arrays):
     for array, shape, declared in arrays:
         name = declared.partition("[")[0].removeprefix("int ")
         if array.ndim != len(shape):
-            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimensions, {declared}")
+            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimension{'s'*(len(shape) != 1)}, {declared}")
         for k, (n, size) in enumerate(zip(array.shape, shape)):
             if n != size:
                 return ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
@@ -351,7 +351,7 @@ def backward(residuals, *, dY):
     X, K, N, C, H, W, O, U, V, dtype, = residuals
     n_i = max(0, H - U + 1)  # values of i
     n_j = max(0, W - V + 1)  # values of j
-    dY = _seed(dY, dtype, (N, O, n_i, n_j), "dY[N, O, H-U+1, W-V+1]")
+    dY = _seed(dY, dtype, (N, O, n_i, n_j), "dY[N,O,H-U+1,W-V+1]")
     # dX[n,c,a,d] = sum[o,u,v](dY[n,o,a-u,d-v]*K[o,c,u,v])
     dX = np.zeros((N, C, H, W), dtype)
     # dK[o,c,u,v] = sum[n,i,j](dY[n,o,i,j]*X[n,c,i+u,j+v])

@@ -53,7 +53,7 @@ def _misfit(*arrays):
     for array, shape, declared in arrays:
         name = declared.partition("[")[0].removeprefix("int ")
         if array.ndim != len(shape):
-            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimensions, {declared}")
+            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimension{'s'*(len(shape) != 1)}, {declared}")
         for k, (n, size) in enumerate(zip(array.shape, shape)):
             if n != size:
                 return ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
@@ -260,7 +260,7 @@ def backward(residuals, *, dY):
     X, K, H, W, U, V, dtype, = residuals
     n_i = max(0, H - U + 1)  # values of i
     n_j = max(0, W - V + 1)  # values of j
-    dY = _seed(dY, dtype, (n_i, n_j), "dY[H-U+1, W-V+1]")
+    dY = _seed(dY, dtype, (n_i, n_j), "dY[H-U+1,W-V+1]")
     # dX[a,b] = sum[u,v](dY[u+a-U+1,v+b-V+1]*K[u,v])
     windows = _Taps((), (n_i, n_j), ((-U + 1, (U, 1), (H, 1)), (-V + 1, (V, 1), (W, 1))), dtype)
     wide, wide2 = windows.shape

@@ -57,7 +57,7 @@ def _misfit(*arrays):
     for array, shape, declared in arrays:
         name = declared.partition("[")[0].removeprefix("int ")
         if array.ndim != len(shape):
-            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimensions, {declared}")
+            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimension{'s'*(len(shape) != 1)}, {declared}")
         for k, (n, size) in enumerate(zip(array.shape, shape)):
             if n != size:
                 return ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
@@ -124,7 +124,7 @@ def forward(*, X, W, b):
 def backward(residuals, *, dY):
     """residuals, dY[N,D] -> dX, dW, db"""
     W, a, N, D, L, dtype, = residuals
-    dY = _seed(dY, dtype, (N, D), "dY[N, D]")
+    dY = _seed(dY, dtype, (N, D), "dY[N,D]")
     # da_pre[l,n,d] = where(l == L - 1, dY[n,d], 0)
     da_pre = np.zeros((L, N, D), dtype)
     da_pre[L - 1:] += dY                            # (L, N, D)

@@ -55,7 +55,7 @@ def _misfit(*arrays):
     for array, shape, declared in arrays:
         name = declared.partition("[")[0].removeprefix("int ")
         if array.ndim != len(shape):
-            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimensions, {declared}")
+            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimension{'s'*(len(shape) != 1)}, {declared}")
         for k, (n, size) in enumerate(zip(array.shape, shape)):
             if n != size:
                 return ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
@@ -124,7 +124,7 @@ def forward(*, x, U, W, b, h0):
 def backward(residuals, *, dh):
     """residuals, dh[T,N,H] -> dx, dU, dW, db, dh0"""
     x, U, W, h, T, N, I, H, dtype, = residuals
-    dh = _seed(dh, dtype, (T, N, H), "dh[T, N, H]")
+    dh = _seed(dh, dtype, (T, N, H), "dh[T,N,H]")
     # dz_pre[t,n,k] = 1 - h[t,n,k]**2
     dz_pre = h[1:]**2
     np.subtract(1, dz_pre, out=dz_pre)              # (T, N, H)

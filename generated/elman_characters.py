@@ -74,7 +74,7 @@ def _misfit(*arrays):
     for array, shape, declared in arrays:
         name = declared.partition("[")[0].removeprefix("int ")
         if array.ndim != len(shape):
-            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimensions, {declared}")
+            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimension{'s'*(len(shape) != 1)}, {declared}")
         for k, (n, size) in enumerate(zip(array.shape, shape)):
             if n != size:
                 return ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
@@ -315,7 +315,7 @@ def backward(residuals, *, dL, dlast):
     """residuals, dL, dlast[N,H] -> dU, dW, dV, db, dc, dh0"""
     x, y, W, V, h, o_exp, o_total, L_count, T, N, H, A, dtype, = residuals
     dL = _real("dL", dL, dtype)
-    dlast = _seed(dlast, dtype, (N, H), "dlast[N, H]")
+    dlast = _seed(dlast, dtype, (N, H), "dlast[N,H]")
     # dp_lse[t,n] = where(0 <= y[t,n] and y[t,n] < A, dL/max(L_count, 1), 0)
     dp_lse = _only_where((0 <= y) & (y < A), dtype.type(dL/np.maximum(L_count, 1)))  # (T, N)
     # do[t,n,m] = dp_lse[t,n]*(o_exp[t,n,m]/o_total[t,n]) - where(y[t,n] == m, dL/max(L_count, 1), 0)

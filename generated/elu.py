@@ -60,7 +60,7 @@ def _misfit(*arrays):
     for array, shape, declared in arrays:
         name = declared.partition("[")[0].removeprefix("int ")
         if array.ndim != len(shape):
-            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimensions, {declared}")
+            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimension{'s'*(len(shape) != 1)}, {declared}")
         for k, (n, size) in enumerate(zip(array.shape, shape)):
             if n != size:
                 return ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
@@ -135,7 +135,7 @@ def forward(*, X, alpha):
 def backward(residuals, *, dY):
     """residuals, dY[N,D] -> dX, dalpha"""
     X, alpha, Y_exp, N, D, dtype, = residuals
-    dY = _seed(dY, dtype, (N, D), "dY[N, D]")
+    dY = _seed(dY, dtype, (N, D), "dY[N,D]")
     # dX[n,d] = dY[n,d]*where(X[n,d] > 0, 1, alpha*Y_exp[n,d])
     part = X > 0
     dX = _where(part, dtype.type(1), alpha*Y_exp)

@@ -61,7 +61,7 @@ def _misfit(*arrays):
     for array, shape, declared in arrays:
         name = declared.partition("[")[0].removeprefix("int ")
         if array.ndim != len(shape):
-            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimensions, {declared}")
+            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimension{'s'*(len(shape) != 1)}, {declared}")
         for k, (n, size) in enumerate(zip(array.shape, shape)):
             if n != size:
                 return ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
@@ -189,7 +189,7 @@ def forward(*, E, tok):
 def backward(residuals, *, dY):
     """residuals, dY[N,D] -> dE"""
     tok, V, D, N, dtype, = residuals
-    dY = _seed(dY, dtype, (N, D), "dY[N, D]")
+    dY = _seed(dY, dtype, (N, D), "dY[N,D]")
     # dE[a,d] = sum[n](where(tok[n] == a, dY[n,d], 0))
     dE = _scatter(dY, (V, D), tok)                  # (V, D)
     return Gradients((dE,))

@@ -53,7 +53,7 @@ def _misfit(*arrays):
     for array, shape, declared in arrays:
         name = declared.partition("[")[0].removeprefix("int ")
         if array.ndim != len(shape):
-            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimensions, {declared}")
+            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimension{'s'*(len(shape) != 1)}, {declared}")
         for k, (n, size) in enumerate(zip(array.shape, shape)):
             if n != size:
                 return ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
@@ -139,7 +139,7 @@ def forward(*, X):
 def backward(residuals, *, dY):
     """residuals, dY[N,D] -> dX"""
     X, Y_erf, N, D, dtype, = residuals
-    dY = _seed(dY, dtype, (N, D), "dY[N, D]")
+    dY = _seed(dY, dtype, (N, D), "dY[N,D]")
     # dX[n,d] = dY[n,d]*(0.5*(1 + Y_erf[n,d]) + X[n,d]*exp(-X[n,d]**2/2)/sqrt(2*pi))
     dX = -0.5*X**2
     np.exp(dX, out=dX)

@@ -53,7 +53,7 @@ def _misfit(*arrays):
     for array, shape, declared in arrays:
         name = declared.partition("[")[0].removeprefix("int ")
         if array.ndim != len(shape):
-            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimensions, {declared}")
+            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimension{'s'*(len(shape) != 1)}, {declared}")
         for k, (n, size) in enumerate(zip(array.shape, shape)):
             if n != size:
                 return ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
@@ -96,7 +96,7 @@ def forward(*, X):
 def backward(residuals, *, dG):
     """residuals, dG[N,N] -> dX"""
     X, N, I, dtype, = residuals
-    dG = _seed(dG, dtype, (N, N), "dG[N, N]")
+    dG = _seed(dG, dtype, (N, N), "dG[N,N]")
     # dX[n,i] = sum[m](dG[n,m]*X[m,i]) + sum[m](dG[m,n]*X[m,i])
     dX = dG @ X
     dX += dG.T @ X                                  # (N, I)

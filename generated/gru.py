@@ -57,7 +57,7 @@ def _misfit(*arrays):
     for array, shape, declared in arrays:
         name = declared.partition("[")[0].removeprefix("int ")
         if array.ndim != len(shape):
-            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimensions, {declared}")
+            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimension{'s'*(len(shape) != 1)}, {declared}")
         for k, (n, size) in enumerate(zip(array.shape, shape)):
             if n != size:
                 return ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
@@ -166,7 +166,7 @@ def forward(*, x, h0, Ur, Uz, Uc, Wr, Wz, Wc, br, bz, bc):
 def backward(residuals, *, dh):
     """residuals, dh[T,N,H] -> dx, dh0, dUr, dUz, dUc, dWr, dWz, dWc, dbr, dbz, dbc"""
     x, Uc, Wc, h, c, Urz, Wrz, rz, T, N, I, H, dtype, = residuals
-    dh = _seed(dh, dtype, (T, N, H), "dh[T, N, H]")
+    dh = _seed(dh, dtype, (T, N, H), "dh[T,N,H]")
     # drz_in_pre[t,n,k] = rz[t,0,n,k]*(1 - rz[t,0,n,k])
     drz_in_pre = rz[:, 0]*(1 - rz[:, 0])            # (T, N, H)
     # dc_in_pre[t,n,k] = 1 - c[t,n,k]**2

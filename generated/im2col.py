@@ -64,7 +64,7 @@ def _misfit(*arrays):
     for array, shape, declared in arrays:
         name = declared.partition("[")[0].removeprefix("int ")
         if array.ndim != len(shape):
-            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimensions, {declared}")
+            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimension{'s'*(len(shape) != 1)}, {declared}")
         for k, (n, size) in enumerate(zip(array.shape, shape)):
             if n != size:
                 return ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
@@ -178,7 +178,7 @@ def backward(residuals, *, dcols):
     N, C, H, W, U, V, s, d, p, dtype, = residuals
     n_u = max(0, U)  # values of u
     n_v = max(0, V)  # values of v
-    dcols = _seed(dcols, dtype, (N, max(0, (H + 2*p + d - U*d - 1)//s + 1), max(0, (W + 2*p + d - V*d - 1)//s + 1), C, n_u, n_v), "dcols[N, (H+2*p+d-U*d-1)//s+1, (W+2*p+d-V*d-1)//s+1, C, U, V]")
+    dcols = _seed(dcols, dtype, (N, max(0, (H + 2*p + d - U*d - 1)//s + 1), max(0, (W + 2*p + d - V*d - 1)//s + 1), C, n_u, n_v), "dcols[N,(H+2*p+d-U*d-1)//s+1,(W+2*p+d-V*d-1)//s+1,C,U,V]")
     # dX[n,c,a,b] = sum[u,v](where((p + a - d*u) % s == 0 and (p + b - d*v) % s == 0,
     #     dcols[n,(p+a-d*u)//s,(p+b-d*v)//s,c,u,v], 0))
     n_a_q = max(0, (H + 2*p + d - U*d - 1)//s + 1)  # values of a_q

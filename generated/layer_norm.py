@@ -62,7 +62,7 @@ def _misfit(*arrays):
     for array, shape, declared in arrays:
         name = declared.partition("[")[0].removeprefix("int ")
         if array.ndim != len(shape):
-            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimensions, {declared}")
+            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimension{'s'*(len(shape) != 1)}, {declared}")
         for k, (n, size) in enumerate(zip(array.shape, shape)):
             if n != size:
                 return ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
@@ -149,7 +149,7 @@ def forward(*, X, gamma, beta, eps):
 def backward(residuals, *, dY):
     """residuals, dY[N,D] -> dX, dgamma, dbeta, deps"""
     X, gamma, eps, mu, var, N, D, dtype, = residuals
-    dY = _seed(dY, dtype, (N, D), "dY[N, D]")
+    dY = _seed(dY, dtype, (N, D), "dY[N,D]")
     if N*D > _MANY and np.getbufsize() == 8192:
         return _in_short_buffers(D, backward, residuals, dY=dY)
     # dvar[n] = -0.5*sum[d](dY[n,d]*gamma[d]*(X[n,d] - mu[n]))/(var[n] + eps)**1.5

@@ -60,7 +60,7 @@ def _misfit(*arrays):
     for array, shape, declared in arrays:
         name = declared.partition("[")[0].removeprefix("int ")
         if array.ndim != len(shape):
-            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimensions, {declared}")
+            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimension{'s'*(len(shape) != 1)}, {declared}")
         for k, (n, size) in enumerate(zip(array.shape, shape)):
             if n != size:
                 return ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
@@ -172,8 +172,8 @@ def forward(*, x, h0, c0, Ui, Uf, Ug, Uo, Wi, Wf, Wg, Wo, bi, bf, bg, bo):
 def backward(residuals, *, dh, dc):
     """residuals, dh[T,N,H], dc[T,N,H] -> dx, dh0, dc0, dUi, dUf, dUg, dUo, dWi, dWf, dWg, dWo, dbi, dbf, dbg, dbo"""
     x, h, c, g, h_tanh, Uifog, Wifog, ifo, T, N, I, H, dtype, = residuals
-    dh = _seed(dh, dtype, (T, N, H), "dh[T, N, H]")
-    dc = _seed(dc, dtype, (T, N, H), "dc[T, N, H]")
+    dh = _seed(dh, dtype, (T, N, H), "dh[T,N,H]")
+    dc = _seed(dc, dtype, (T, N, H), "dc[T,N,H]")
     # difog_in_pre[t,n,k] = ifo[t,0,n,k]*(1 - ifo[t,0,n,k])
     difog_in_pre = ifo[:, 0]*(1 - ifo[:, 0])        # (T, N, H)
     # dc_total_pre[t,n,k] = ifo[t,2,n,k]*(1 - h_tanh[t,n,k]**2)

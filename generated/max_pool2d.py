@@ -66,7 +66,7 @@ def _misfit(*arrays):
     for array, shape, declared in arrays:
         name = declared.partition("[")[0].removeprefix("int ")
         if array.ndim != len(shape):
-            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimensions, {declared}")
+            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimension{'s'*(len(shape) != 1)}, {declared}")
         for k, (n, size) in enumerate(zip(array.shape, shape)):
             if n != size:
                 return ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
@@ -289,7 +289,7 @@ def backward(residuals, *, dY):
     n_j = max(0, (W + 2*p - V)//s + 1)  # values of j
     n_u = max(0, U)  # values of u
     n_v = max(0, V)  # values of v
-    dY = _seed(dY, dtype, (N, C, n_i, n_j), "dY[N, C, (H+2*p-U)//s+1, (W+2*p-V)//s+1]")
+    dY = _seed(dY, dtype, (N, C, n_i, n_j), "dY[N,C,(H+2*p-U)//s+1,(W+2*p-V)//s+1]")
     # Y_ties[n,c,i,j] = sum[u,v](where(X[n,c,i*s+u-p,j*s+v-p] == Y[n,c,i,j], 1, 0))
     windows = _Taps((N, C), (H, W), ((-p, (n_u, 1), (n_i, s)), (-p, (n_v, 1), (n_j, s))), dtype, outside=np.nan)
     wide, wide2 = windows.shape

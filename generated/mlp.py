@@ -55,7 +55,7 @@ def _misfit(*arrays):
     for array, shape, declared in arrays:
         name = declared.partition("[")[0].removeprefix("int ")
         if array.ndim != len(shape):
-            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimensions, {declared}")
+            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimension{'s'*(len(shape) != 1)}, {declared}")
         for k, (n, size) in enumerate(zip(array.shape, shape)):
             if n != size:
                 return ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
@@ -132,7 +132,7 @@ def forward(*, X, W1, b1, W2, b2, W3, b3):
 def backward(residuals, *, dY):
     """residuals, dY[N,O] -> dX, dW1, db1, dW2, db2, dW3, db3"""
     X, W1, W2, W3, a1, a2, N, I, H, K, O, dtype, = residuals
-    dY = _seed(dY, dtype, (N, O), "dY[N, O]")
+    dY = _seed(dY, dtype, (N, O), "dY[N,O]")
     # da2[n,k] = sum[o](dY[n,o]*W3[k,o])
     da2 = dY @ W3.T                                 # (N, K)
     # da2_in[n,k] = where(a2[n,k] > 0, da2[n,k], 0)

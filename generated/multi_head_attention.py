@@ -61,7 +61,7 @@ def _misfit(*arrays):
     for array, shape, declared in arrays:
         name = declared.partition("[")[0].removeprefix("int ")
         if array.ndim != len(shape):
-            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimensions, {declared}")
+            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimension{'s'*(len(shape) != 1)}, {declared}")
         for k, (n, size) in enumerate(zip(array.shape, shape)):
             if n != size:
                 return ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
@@ -194,7 +194,7 @@ def forward(*, X, Wq, Wk, Wv, Wo):
 def backward(residuals, *, dY):
     """residuals, dY[N,T,D] -> dX, dWq, dWk, dWv, dWo"""
     X, Wq, Wk, Wv, Wo, K, V, Q_scaled, A, Z, N, T, D, H, E, dtype, = residuals
-    dY = _seed(dY, dtype, (N, T, D), "dY[N, T, D]")
+    dY = _seed(dY, dtype, (N, T, D), "dY[N,T,D]")
     # dZ[n,h,i,e] = sum[d](dY[n,i,d]*Wo[h,e,d])
     dY_flat = dY.reshape(N*T, D)
     dZ = (dY_flat @ Wo.reshape(H*E, D).T).reshape(N, T, H, E).transpose(0, 2, 1, 3)  # (N, H, T, E)

@@ -53,7 +53,7 @@ def _misfit(*arrays):
     for array, shape, declared in arrays:
         name = declared.partition("[")[0].removeprefix("int ")
         if array.ndim != len(shape):
-            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimensions, {declared}")
+            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimension{'s'*(len(shape) != 1)}, {declared}")
         for k, (n, size) in enumerate(zip(array.shape, shape)):
             if n != size:
                 return ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
@@ -96,7 +96,7 @@ def forward(*, X):
 def backward(residuals, *, dY):
     """residuals, dY[N,D] -> dX"""
     Y, N, D, dtype, = residuals
-    dY = _seed(dY, dtype, (N, D), "dY[N, D]")
+    dY = _seed(dY, dtype, (N, D), "dY[N,D]")
     # dX[n,d] = where(Y[n,d] > 0, dY[n,d], 0)
     dX = dY*(Y > 0)                                 # (N, D)
     return Gradients((dX,))

@@ -57,7 +57,7 @@ def _misfit(*arrays):
     for array, shape, declared in arrays:
         name = declared.partition("[")[0].removeprefix("int ")
         if array.ndim != len(shape):
-            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimensions, {declared}")
+            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimension{'s'*(len(shape) != 1)}, {declared}")
         for k, (n, size) in enumerate(zip(array.shape, shape)):
             if n != size:
                 return ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
@@ -179,7 +179,7 @@ def forward(*, Q, K, V):
 def backward(residuals, *, dY):
     """residuals, dY[M,E] -> dQ, dK, dV"""
     K, V, Q_scaled, A, Y, M, D, N, E, dtype, = residuals
-    dY = _seed(dY, dtype, (M, E), "dY[M, E]")
+    dY = _seed(dY, dtype, (M, E), "dY[M,E]")
     # dA[i,j] = sum[e](dY[i,e]*V[j,e])
     dA = dY @ V.T                                   # (M, N)
     # dS[i,j] = A[i,j]*(dA[i,j] - sum[e](dY[i,e]*Y[i,e]))

@@ -57,7 +57,7 @@ def _misfit(*arrays):
     for array, shape, declared in arrays:
         name = declared.partition("[")[0].removeprefix("int ")
         if array.ndim != len(shape):
-            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimensions, {declared}")
+            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimension{'s'*(len(shape) != 1)}, {declared}")
         for k, (n, size) in enumerate(zip(array.shape, shape)):
             if n != size:
                 return ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
@@ -174,7 +174,7 @@ def forward(*, X):
 def backward(residuals, *, dY):
     """residuals, dY[N,D] -> dX"""
     X, A, Y, N, D, dtype, = residuals
-    dY = _seed(dY, dtype, (N, D), "dY[N, D]")
+    dY = _seed(dY, dtype, (N, D), "dY[N,D]")
     # X_scaled[i,d] = X[i,d]/sqrt(D)
     X_scaled = X/D**0.5                             # (N, D)
     # dA[i,j] = sum[d](dY[i,d]*X[j,d])

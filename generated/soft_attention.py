@@ -57,7 +57,7 @@ def _misfit(*arrays):
     for array, shape, declared in arrays:
         name = declared.partition("[")[0].removeprefix("int ")
         if array.ndim != len(shape):
-            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimensions, {declared}")
+            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimension{'s'*(len(shape) != 1)}, {declared}")
         for k, (n, size) in enumerate(zip(array.shape, shape)):
             if n != size:
                 return ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
@@ -176,7 +176,7 @@ def forward(*, Q, X):
 def backward(residuals, *, dY):
     """residuals, dY[M,D] -> dQ, dX"""
     Q, X, A, Y, M, D, N, dtype, = residuals
-    dY = _seed(dY, dtype, (M, D), "dY[M, D]")
+    dY = _seed(dY, dtype, (M, D), "dY[M,D]")
     # dA[i,j] = sum[d](dY[i,d]*X[j,d])
     dA = dY @ X.T                                   # (M, N)
     # dS[i,j] = A[i,j]*(dA[i,j] - sum[d](dY[i,d]*Y[i,d]))

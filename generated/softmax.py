@@ -54,7 +54,7 @@ def _misfit(*arrays):
     for array, shape, declared in arrays:
         name = declared.partition("[")[0].removeprefix("int ")
         if array.ndim != len(shape):
-            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimensions, {declared}")
+            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimension{'s'*(len(shape) != 1)}, {declared}")
         for k, (n, size) in enumerate(zip(array.shape, shape)):
             if n != size:
                 return ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
@@ -180,7 +180,7 @@ def forward(*, X):
 def backward(residuals, *, dP):
     """residuals, dP[N,C] -> dX"""
     P, N, C, dtype, = residuals
-    dP = _seed(dP, dtype, (N, C), "dP[N, C]")
+    dP = _seed(dP, dtype, (N, C), "dP[N,C]")
     # dX[n,c] = P[n,c]*(dP[n,c] - sum[c2](dP[n,c2]*P[n,c2]))
     dX = P*(dP - np.vecdot(dP, P)[:, None])         # (N, C)
     return Gradients((dX,))

@@ -76,7 +76,7 @@ def _misfit(*arrays):
     for array, shape, declared in arrays:
         name = declared.partition("[")[0].removeprefix("int ")
         if array.ndim != len(shape):
-            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimensions, {declared}")
+            return ValueError(f"{name} has shape {array.shape}; expected {len(shape)} dimension{'s'*(len(shape) != 1)}, {declared}")
         for k, (n, size) in enumerate(zip(array.shape, shape)):
             if n != size:
                 return ValueError(f"{name} has shape {array.shape}; expected {size} in dimension {k} of {declared}")
@@ -325,7 +325,7 @@ def forward(*, X, g1, c1, Wq, Wk, Wv, Wo, g2, c2, W1, b1, W2, b2, eps):
 def backward(residuals, *, dY):
     """residuals, dY[N,T,D] -> dX, dg1, dc1, dWq, dWk, dWv, dWo, dg2, dc2, dW1, db1, dW2, db2, deps"""
     X, g1, Wq, Wk, Wv, Wo, g2, W1, W2, eps, m1, v1, X1, K, V, Q_scaled, A, Z, R, m2, v2, X2, F1_in, F1_erf, F1, N, T, D, H, E, F, dtype, = residuals
-    dY = _seed(dY, dtype, (N, T, D), "dY[N, T, D]")
+    dY = _seed(dY, dtype, (N, T, D), "dY[N,T,D]")
     # dF1[n,i,f] = sum[d](dY[n,i,d]*W2[f,d])
     dY_flat = dY.reshape(N*T, D)
     dF1 = (dY_flat @ W2.T).reshape(N, T, F)         # (N, T, F)

@@ -143,7 +143,7 @@ GOOD = {"X": np.ones((4, 3)), "W": np.ones((3, 2)), "b": np.ones(2)}
     ({"W": np.ones((5, 2))}, ValueError, r"W has shape \(5, 2\); expected 3 in dimension 0 of W\[I,O\]"),
     ({"b": np.ones(3)}, ValueError, r"b has shape \(3,\); expected 2 in dimension 0 of b\[O\]"),
     ({"X": np.ones(3)}, ValueError, r"X has shape \(3,\); expected 2 dimensions, X\[N,I\]"),
-    ({"b": np.ones((2, 1))}, ValueError, r"b has shape \(2, 1\); expected 1 dimensions, b\[O\]"),
+    ({"b": np.ones((2, 1))}, ValueError, r"b has shape \(2, 1\); expected 1 dimension, b\[O\]"),
     ({"W": np.ones((3, 2), np.float32)}, TypeError, "W is an array of float32, and X of float64; expected one dtype"),
     ({"b": np.ones(2, int)}, TypeError, "b is an array of int64; expected floating point"),
     ({"b": np.ones(2, complex)}, TypeError, "b is an array of complex128; expected floating point"),
@@ -160,7 +160,7 @@ def test_lists_of_numbers_are_arrays_too() -> None:
 
 
 @pytest.mark.parametrize(("seed", "error", "message"), [
-    (np.ones((4, 3)), ValueError, r"dY has shape \(4, 3\); expected 2 in dimension 1 of dY\[N, O\]"),
+    (np.ones((4, 3)), ValueError, r"dY has shape \(4, 3\); expected 2 in dimension 1 of dY\[N,O\]"),
     (np.ones((4, 2), np.float32), TypeError, "dY is an array of float32; expected float64"),
 ])
 def test_a_seed_that_does_not_fit_is_refused(seed: Any, error: type, message: str) -> None:
@@ -228,7 +228,7 @@ def test_the_order_of_bytes_is_of_no_account(order: str, kind: str) -> None:
 
 @pytest.mark.parametrize(("changes", "message"), [
     ({"x": [[1.0], [1.0, 2.0]]}, "x is no array: "), ({"tok": [[1], [1, 2]]}, "tok is no array: "),
-    ({"tok": np.ones((2, 2), int)}, r"^tok has shape \(2, 2\); expected 1 dimensions, int tok\[N\]"), ({"tok": 1}, r"^tok has shape \(\)"),
+    ({"tok": np.ones((2, 2), int)}, r"^tok has shape \(2, 2\); expected 1 dimension, int tok\[N\]"), ({"tok": 1}, r"^tok has shape \(\)"),
 ])
 def test_what_is_no_array_is_named_too(changes: dict[str, Any], message: str) -> None:
     module = nd.derive("x[V,D], int tok[N] -> y\ny[n,d] = x[tok[n],d]").compile()

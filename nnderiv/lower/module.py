@@ -15,7 +15,7 @@ from typing import Any
 from ..derivative import Gradients, differentiate
 from ..expr import walk
 from ..fresh import Fresh
-from ..integer import Int, compact
+from ..integer import Int
 from ..learned import learned
 from ..program import Equation, Input, Program, rename_tensors
 from . import cost, layout, specialise
@@ -327,8 +327,7 @@ class _Lowering:
             body.line(f'{i.name} = _real("{i.name}", {i.name}, {self.dtype})')
             return
         shape = tuple_text(body.extent(d) for d in i.dims)
-        declared = f"{i.name}[{', '.join(compact(d) for d in i.dims)}]"
-        body.line(f'{i.name} = _seed({i.name}, {self.dtype}, {shape}, "{declared}")')
+        body.line(f'{i.name} = _seed({i.name}, {self.dtype}, {shape}, "{i}")')
 
 
 def _as_written(program: Program, known: Program, prepared: Program) -> dict[tuple[object, ...], str]:
