@@ -80,6 +80,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "nest": (ATTENTION, "forward", "_softmax("),
     "rows": ("x[N,A,B] -> y\ny[n] = sum[a,b](x[n,a,b]**2)", "forward", "np.vecdot(x_flat, x_flat)"),
     "spots": ("z[N,K], int y[N] -> s\ns[n] = z[n,y[n]]**2", "backward", "_add_at(dz, y[:, None], "),
+    "slabs": ("x[T] -> L\nL = sum[t](abs(x[t+1] - x[t]))", "backward", "dx[:T - 1] -= part"),
     "indicator": ("x[N,K] -> y\ny[n,k] = relu(x[n,k])", "backward", "dx = dy*(y > 0)"),
     "few": ("x[N,C,I], g[C], s[N] -> y\ny[n,c,i] = g[c]*x[n,c,i]/s[n]", "forward", "y = x*(g/s[:, None])[..., None]"),
     "clip": (DENSE.replace("tanh", "relu"), "forward", ".clip(0, np.inf, out="),

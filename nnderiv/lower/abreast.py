@@ -24,7 +24,7 @@ def abreast(items: Sequence[Item]) -> tuple[Item, ...]:
     most = max((len(s.shape) for s in here), default=0)
     whole = [s for s in here if s.operation.aligned and len(s.shape) == most]
     rows = [s for s in whole if _has_row(s)]
-    others = sum(1 if s.operation.sign else FUNCTION for s in whole if s not in rows)
+    others = sum(1 if s.operation.sign or s.operation.row else FUNCTION for s in whole if s not in rows)
     if most < 2 or len(rows) < 2 or len(rows) <= others or any(s.operation == MATMUL for s in statements(items)):
         return tuple(items)
     return tuple(_joined(x) if isinstance(x, Statement) and x in rows else x for x in items)

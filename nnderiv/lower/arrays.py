@@ -230,7 +230,7 @@ def target(frame: Frame, tensor: str, subs: Sequence[Int], variable: str = "") -
     for sub, r in zip(subs, store.axes, strict=True):
         if sub.name in frame.ranges and sub.name is not None:
             whole = frame.ranges[sub.name] == r
-            parts.append(":" if whole else _slice(frame, sub - r.lo, sub.name, r))
+            parts.append(":" if whole else slice_of(frame, sub - r.lo, sub.name, r))
         else:
             parts.append(frame.integer(sub - r.lo))
     while len(parts) > (not variable) and parts[-1] == ":":
@@ -361,14 +361,14 @@ def _slices(frame: Frame, store: Storage, subs: Sequence[Int], relative: list[In
             continue
         index = frame.vectors(subs[k])[0]
         labels.append(index)
-        parts.append(":" if kind == "all" else _slice(frame, relative[k], index, store.axes[k]))
+        parts.append(":" if kind == "all" else slice_of(frame, relative[k], index, store.axes[k]))
     while parts and parts[-1] == ":":
         parts.pop()
     text = f"{variable}[{', '.join(parts)}]" if parts else variable
     return Array(text, tuple(labels), 9, True)
 
 
-def _slice(frame: Frame, relative: Int, index: str, axis: Range) -> str:
+def slice_of(frame: Frame, relative: Int, index: str, axis: Range) -> str:
     shift = relative - Int.symbol(index)
     start, stop = frame.ranges[index].lo + shift, frame.ranges[index].hi + shift
     if not never_negative(stop - start, {}, frame.positive):

@@ -12,10 +12,10 @@ from dataclasses import replace
 from functools import cmp_to_key, partial
 from itertools import combinations
 
-from ..bounds import never_negative
+from ..bounds import never_negative, smaller_or_greater
 from ..expr import Expr, Read, Reduce, additive_terms, factors, signed
 from ..integer import Int
-from ..program import Equation, Program, Range
+from ..program import Equation, Program, Range, Ranges
 from ..within import positive_names
 from .apart import MANY
 
@@ -34,7 +34,7 @@ def _blocks(program: Program, e: Equation, positive: Collection[str]) -> list[Eq
     for a in e.indices:
         blocks: dict[Range, list[tuple[int, Expr]]] = {}
         for sign, t in terms:
-            blocks.setdefault(_block(program, e, a, t, positive), []).append((sign, t))
+            blocks.setdefault(block(program, e.ranges, a, t, positive), []).append((sign, t))
         pairs = combinations(blocks, 2)
         if 1 < len(blocks) <= MANY and all(_before(r, s, positive) or _before(s, r, positive) for r, s in pairs):
             order = sorted(blocks, key=cmp_to_key(partial(_order, positive)))
@@ -42,20 +42,20 @@ def _blocks(program: Program, e: Equation, positive: Collection[str]) -> list[Eq
     return []
 
 
-def _block(program: Program, e: Equation, a: str, term: Expr, positive: Collection[str]) -> Range:
-    """The part of the axis outside which a factor of the term is 0, read outside its tensor."""
-    block = e.ranges[a]
+def block(program: Program, ranges: Ranges, a: str, term: Expr, positive: Collection[str]) -> Range:
+    """The part of an index's range outside which a factor of the term is 0, read outside its tensor."""
+    found = ranges[a]
     for f in factors(term):
         inner = factors(f.body) if isinstance(f, Reduce) and f.op == "sum" else [f]
         for sub, axis in (x for r in inner if isinstance(r, Read) for x in zip(r.subs, program.hulls[r.tensor], strict=True)):
             if a not in sub.symbols():
                 continue
             offset = sub - Int.symbol(a)
-            here = Range(axis.lo - offset, axis.hi - offset)
-            inside = not offset.symbols() & e.ranges.keys() and not offset.elements()
-            if inside and never_negative(here.lo - block.lo, {}, positive) and never_negative(block.hi - here.hi, {}, positive):
-                block = here
-    return block
+            lo, hi = (smaller_or_greater(op, x, y - offset, positive) for op, x, y in (("max", found.lo, axis.lo), ("min", found.hi, axis.hi)))
+            decided = {lo, hi} <= {found.lo, found.hi, axis.lo - offset, axis.hi - offset}
+            if decided and not offset.symbols() & ranges.keys() and not offset.elements():
+                found = Range(lo, hi)
+    return found
 
 
 def _before(r: Range, s: Range, positive: Collection[str]) -> bool:

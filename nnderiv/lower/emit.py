@@ -13,7 +13,7 @@ from ..expr import Expr, Read, additive_terms, signed
 from ..integer import Int
 from ..program import Equation, Program, Range
 from . import accumulate, cost
-from .arrays import Array, Frame, Storage, always_inside, expand, integer_value, multiplied, read, span, target, tuple_text
+from .arrays import Array, Frame, Storage, always_inside, expand, integer_value, multiplied, read, slice_of, span, target, tuple_text
 from .by_diagonal import ByDiagonal
 from .by_image import ByImage
 from .by_part import Member, Part, largest, member, results, together
@@ -26,6 +26,7 @@ from .fuse import Softmaxes
 from .infinities import may_be_masked
 from .schedule import Compute, Loop, Node, Sweep
 from .side_by_side import side_by_side
+from .slabs import Slab, find_slab
 from .spots import Spot, at_hand, find_spot
 from .storage import equations_of
 from .values import axes_text
@@ -330,20 +331,25 @@ class Body(Folds):
         parts: list[tuple[int, Expr]] = []
         folds: list[tuple[int, Fold]] = []
         spots: list[tuple[int, Spot]] = []
+        slabs: list[tuple[int, Slab]] = []
         for sign, term in additive_terms(e.body):
             fold = find_fold(self.program, e, term)
             spot = None if fold or "spots" in self.without or self.loops else find_spot(e, term, self.positive)
             spot = None if spot and not at_hand(frame, spot) else spot
+            slab = None if fold or spot else self.slab(frame, e, term)
             folds += [(sign, fold)] if fold else []
             spots += [(sign, spot)] if spot else []
-            parts += [] if fold or spot else [(sign, term)]
-        total = self.value(frame, signed(parts)) if parts or not folds + spots else None
+            slabs += [(sign*slab.sign, slab)] if slab else []
+            parts += [] if fold or spot or slab else [(sign, term)]
+        total = self.value(frame, signed(parts)) if parts or not [*folds, *spots, *slabs] else None
         for sign, fold in folds:
             folded = self.folded(frame, e, fold)
             if total is None:
                 total = folded if sign > 0 else frame.make(NEGATIVE, [folded], folded.labels)
             else:
                 total = frame.combine(ADD if sign > 0 else SUBTRACT, total, folded)
+        for sign, slab in slabs:
+            total = self.cut_out(frame, e, total, sign, slab)
         for sign, spot in spots:
             total = self.spotted(frame, e, total, sign, spot)
         assert total is not None
@@ -352,8 +358,6 @@ class Body(Folds):
     def spotted(self, frame: Frame, e: Equation, total: Array | None, sign: int, spot: Spot) -> Array:
         """What there is so far, with the values of a spot added or subtracted at its places."""
         labels = tuple(i for i in e.indices if i in e.ranges)
-        if total is None:
-            total = frame.make(call(f"np.zeros({tuple_text(frame.size(i) for i in labels)}, {self.dtype})"), [], labels)
         place = spot.place - e.ranges[spot.axis].lo
         places = expand(integer_value(frame, place, tuple(i for i in labels if i in frame.vectors(place))), labels)
         one_row = not places.labels  # from which values can be subtracted: dh[T - 1:] -= …
@@ -365,8 +369,32 @@ class Body(Folds):
             one = span(self.integer, place, place + 1, e.ranges[spot.axis].size)  # and none where the axis is empty
             row = at("", labels, (spot.axis,), {spot.axis: one})
             operation = replace(operation, row=row, row_sign=minus or "+")
-        operands = [self.fill(frame, total, labels, False), places, expand(values, labels) if values.labels else values]
+        operands = [self.begun(frame, total, labels), places, expand(values, labels) if values.labels else values]
         return frame.make(operation, operands, labels)
+
+    def slab(self, frame: Frame, e: Equation, term: Expr) -> Slab | None:
+        """The part of the array outside which a term is 0."""
+        if "slabs" in self.without or self.loops or frame.views:
+            return None
+        return find_slab(self.program, e, term, self.positive, self.facts.is_finite)
+
+    def cut_out(self, frame: Frame, e: Equation, total: Array | None, sign: int, slab: Slab) -> Array:
+        """What there is so far, with the values of a slab added or subtracted there."""
+        labels = tuple(i for i in e.indices if i in e.ranges)
+        self.name_parts(slab.ranges)
+        inner = replace(frame, ranges=slab.ranges)
+        values, minus = self.value(inner, slab.values), "-" if sign < 0 else ""
+        spans = {i: slice_of(inner, Int.symbol(i) - r.lo, i, r) for i in labels if slab.ranges[i] != (r := e.ranges[i])}
+        row = at("", labels, (*spans,), spans)
+        add = f"_add_within({{0}}, {minus}{{1}}, np.s_{row}"
+        operation = Operation(f"{add})", (0, 7 if minus else 0), 9, f"{add}, out={{out}})", only=0, row=row, row_sign=minus or "+")
+        return frame.make(operation, [self.begun(frame, total, labels), expand(values, labels) if values.labels else values], labels)
+
+    def begun(self, frame: Frame, total: Array | None, labels: tuple[str, ...]) -> Array:
+        """What there is so far, over all the labels: zeros, if there is nothing yet."""
+        if total is None:
+            return frame.make(call(f"np.zeros({tuple_text(frame.size(i) for i in labels)}, {self.dtype})"), [], labels)
+        return self.fill(frame, total, labels, False)
 
 
 def _greatest(texts: Iterable[str]) -> str:

@@ -66,6 +66,7 @@ Before them, what the emitter may choose, each with its switch too:
     by_part      on several threads, what has an index in common goes by parts of it, sums over it too
     rows         Σ_k A[i,k] B[i,k] is a dot product of rows, and Σ_k A[i,k] one with ones: no product in memory
     spots        where(y[n] == k, x, 0) is x, added at y[n]; where(t == 0, x, 0) is x, added to the first row
+    slabs        where(lo <= t and t < hi, x, 0) is x, computed for these t and added there; so is what reads outside its tensor
     indicator    where(c, x, 0) with finite x is x·c; what else depends on data is chosen by bits, not by branches
     few          in X[n,c,i] g[c]/s[n] the factors over few indices are multiplied among themselves first
     clip         max(x, c) and min(x, c) with numbers c are x.clip(…), in a third of the time
@@ -165,7 +166,7 @@ BOTH = (  # for forward and backward together
 PASSES = tuple(name for name in ("narrow", *BOTH, *EQUATIONS, "accumulate", *STATEMENTS) if name != "explicit")
 
 
-FORMS = ("by_diagonal", "by_image", "by_place", "by_part", "rows", "spots", "indicator", "few", "clip", "rolls", "digits", "squares",
+FORMS = ("by_diagonal", "by_image", "by_place", "by_part", "rows", "spots", "slabs", "indicator", "few", "clip", "rolls", "digits", "squares",
          "buffers", "front", "log_products", "differences")
 
 

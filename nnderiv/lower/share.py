@@ -24,7 +24,7 @@ def _share(items: Sequence[Item], around: Mapping[Key, str]) -> tuple[Item, ...]
             changed = set(written_by(item))
             inner = {} if item.head.startswith("def") else {k: v for k, v in known.items() if _untouched(k, v, changed)}
             item = replace(item, items=_share(item.items, inner))
-        elif isinstance(item, Statement) and not item.is_place and not item.out:
+        elif isinstance(item, Statement) and not item.is_place and not item.out and item.operands:
             key = (item.operation.template, tuple(o.text for o in item.operands))
             before = known.setdefault(key, item.target)
             if before != item.target and item.target.startswith("§"):

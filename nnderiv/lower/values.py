@@ -53,6 +53,7 @@ from .infinities import is_logsumexp, may_be_unreachable, may_hold_infinity
 from .limits import clip, limits
 from .log_products import logarithm, shares
 from .quotients import exponents
+from .slabs import Slab, cut_sum
 from .slopes import Choice
 from .writer import Writer
 
@@ -471,6 +472,8 @@ class Values(Writer):
         if e.op in ("max", "min") and not self.as_written:
             with self.exactly():
                 return self.reduce(frame, e, scale)
+        if e.op == "sum" and (part := self.part_of_sum(frame, e)) is not None:
+            return self.reduce(replace(frame, ranges=part.ranges), part.values, scale)
         if "by_place" not in self.without and (walked := self.place_by_place(frame, e, scale)) is not None:
             return walked
         if e.op == "sum" and (found := shares(frame, self.value, e, partial(is_logsumexp, self.program))) is not None:
@@ -482,6 +485,15 @@ class Values(Writer):
         if e.op == "logsumexp" and (found := logarithm(frame, self.value, e)) is not None:
             return found
         return self.along_axes(frame, e)
+
+    def part_of_sum(self, frame: Frame, e: Reduce) -> Slab | None:
+        """The sum over parts of its ranges, if it is 0 outside of these."""
+        if "slabs" in self.without or frame.loops or frame.views:
+            return None
+        part = cut_sum(self.program, e, frame.ranges, self.positive, self.facts.is_finite)
+        if part is not None:
+            self.name_parts(part.ranges)
+        return part
 
     def place_by_place(self, frame: Frame, e: Reduce, scale: Sequence[Expr]) -> Array | None:
         """A reduction over windows, times these factors, where they are walked through."""

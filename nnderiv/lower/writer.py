@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from ..bounds import never_ends_early
+from ..bounds import never_ends_early, never_negative
 from ..expr import bound_indices
 from ..fresh import Fresh
 from ..integer import Int
@@ -62,6 +62,10 @@ class Writer:
             elif "//" in shown or "(" in shown:
                 self.extents[size] = self.sizes[size] = self.fresh(f"n_{index}")
                 self.line(f"{self.sizes[size]} = {shown}  # values of {index}")
+
+    def name_parts(self, ranges: Ranges) -> None:
+        """Those get one that slices need, since they may end before they begin even where nothing is empty."""
+        self.name_sizes({i: r for i, r in ranges.items() if not never_negative(r.size, {}, self.positive)})
 
     def extent(self, size: Int) -> str:
         """The text of the size of a range; see `Frame`."""

@@ -176,4 +176,11 @@ def _add_at(A, place, values, axis, out=None):
     at = np.nonzero((0 <= place) & (place < n))
     rows[(*at, place[at])] += values[at]
     return A
+
+
+def _add_within(A, values, part, out=None):
+    """A, with values added in a part of it."""
+    A = A.copy() if out is None else out
+    A[part] += values
+    return A
 '''
