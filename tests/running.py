@@ -48,8 +48,8 @@ def backward(text: str, inputs: Mapping[str, Any], seeds: list[np.ndarray], wrt:
 
 
 def lists(value: Any) -> Any:
-    """Arrays as nested lists: the interpreter knows no NumPy."""
-    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+    """Arrays as nested lists: the interpreter knows no NumPy. Of an empty one it asks the shape."""
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) and value.size else value
 
 
 def interpret(program: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,10 +70,16 @@ def assert_means(d: Any, module: Any, inputs: Mapping[str, Any], rng: np.random.
     """What a module gives, outputs and gradients, is what the interpreter gives."""
     expected = interpret(d.forward, inputs)
     outputs, residuals = module.forward(**inputs)
-    for y, value in zip(outputs if len(expected) > 1 else [outputs], expected.values(), strict=True):
-        np.testing.assert_allclose(y, np.array(value, float), rtol=1e-12)
-    seeds = {d.gradients.seeds[name]: rng.normal(size=np.shape(value)) for name, value in expected.items()
-             if name in d.gradients.seeds}
+    given = dict(zip(expected, outputs if len(expected) > 1 else [outputs], strict=True))
+    for y, value in zip(given.values(), expected.values(), strict=True):
+        np.testing.assert_allclose(y, _array(value, y), rtol=1e-12)
+    seeds = {d.gradients.seeds[name]: rng.normal(size=np.shape(y)) for name, y in given.items() if name in d.gradients.seeds}
     gradients = interpret(d.backward, {**inputs, **seeds})
     for name, g in module.backward(residuals, **seeds)._asdict().items():
-        np.testing.assert_allclose(g, np.array(gradients[name], float), rtol=1e-12, atol=1e-13, err_msg=name)
+        np.testing.assert_allclose(g, _array(gradients[name], g), rtol=1e-12, atol=1e-13, err_msg=name)
+
+
+def _array(value: Any, like: Any) -> np.ndarray:
+    """Nested lists as an array; if there is nothing in them, of the shape of what they are compared with, which they do not tell."""
+    array = np.array(value, float)
+    return array.reshape(np.shape(like)) if array.size == 0 == np.size(like) else array

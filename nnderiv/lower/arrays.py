@@ -371,10 +371,16 @@ def _slices(frame: Frame, store: Storage, subs: Sequence[Int], relative: list[In
 def slice_of(frame: Frame, relative: Int, index: str, axis: Range) -> str:
     shift = relative - Int.symbol(index)
     start, stop = frame.ranges[index].lo + shift, frame.ranges[index].hi + shift
-    if not never_negative(stop - start, {}, frame.positive):
+    if not never_negative(stop - start, {}, frame.positive) or _counts_from_the_end(frame, stop, axis.size):
         begin, size = frame.integer(start), frame.size(index)
         return f":{size}" if start == 0 else f"{begin}:{begin} + {size}"
     return span(frame.integer, start, stop, axis.size)
+
+
+def _counts_from_the_end(frame: Frame, stop: Int, size: Int) -> bool:
+    """Whether an end such as H − 1 may be −1, which is the last place to NumPy, on an axis that is not empty then."""
+    return not (size.name is not None and stop.symbols() <= {size.name}) and not never_negative(
+        stop.subst(frame.less), frame.known, frame.positive)
 
 
 def span(integer: Callable[[Int], str], start: Int, stop: Int, size: Int) -> str:

@@ -13,7 +13,7 @@ from functools import cmp_to_key, partial
 from itertools import combinations
 
 from ..bounds import never_negative, smaller_or_greater
-from ..expr import Expr, Read, Reduce, additive_terms, factors, signed
+from ..expr import Expr, Read, Reduce, additive_terms, guarded_factors, signed
 from ..integer import Int
 from ..program import Equation, Program, Range, Ranges
 from ..within import positive_names
@@ -45,8 +45,8 @@ def _blocks(program: Program, e: Equation, positive: Collection[str]) -> list[Eq
 def block(program: Program, ranges: Ranges, a: str, term: Expr, positive: Collection[str]) -> Range:
     """The part of an index's range outside which a factor of the term is 0, read outside its tensor."""
     found = ranges[a]
-    for f in factors(term):
-        inner = factors(f.body) if isinstance(f, Reduce) and f.op == "sum" else [f]
+    for f in guarded_factors(term)[1]:
+        inner = guarded_factors(f.body)[1] if isinstance(f, Reduce) and f.op == "sum" else [f]
         for sub, axis in (x for r in inner if isinstance(r, Read) for x in zip(r.subs, program.hulls[r.tensor], strict=True)):
             if a not in sub.symbols():
                 continue

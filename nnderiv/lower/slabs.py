@@ -24,6 +24,7 @@ from ..expr import (
     conjuncts,
     factors,
     free_symbols,
+    guarded_factors,
     is_condition,
     map_children,
     product,
@@ -64,7 +65,7 @@ def cut_sum(program: Program, e: Reduce, ranges: Ranges, positive: frozenset[str
 def _part(program: Program, ranges: Ranges, own: Ranges, term: Expr, positive: frozenset[str], is_finite: Finite) -> Slab | None:
     """The part of the array over its own indices outside which a term is 0, by its conditions or by what it reads there."""
     found, values = _cut(term, own, positive, is_finite)
-    if all(map(is_finite, factors(values))):
+    if all(map(is_finite, guarded_factors(values)[1])):
         found = {i: block(program, {**ranges, **found}, i, values, positive) for i in found}
     return Slab({**ranges, **found}, values) if found != own else None
 
