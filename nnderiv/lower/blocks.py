@@ -51,8 +51,10 @@ def block(program: Program, ranges: Ranges, a: str, term: Expr, positive: Collec
             if a not in sub.symbols():
                 continue
             offset = sub - Int.symbol(a)
-            lo, hi = (smaller_or_greater(op, x, y - offset, positive) for op, x, y in (("max", found.lo, axis.lo), ("min", found.hi, axis.hi)))
-            decided = {lo, hi} <= {found.lo, found.hi, axis.lo - offset, axis.hi - offset}
+            here = Range(axis.lo - offset, axis.hi - offset)
+            lo = smaller_or_greater("max", found.lo, here.lo, positive)
+            hi = smaller_or_greater("min", found.hi, here.hi, positive)
+            decided = lo in (found.lo, here.lo) and hi in (found.hi, here.hi)
             if decided and not offset.symbols() & ranges.keys() and not offset.elements():
                 found = Range(lo, hi)
     return found

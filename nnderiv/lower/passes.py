@@ -166,8 +166,8 @@ BOTH = (  # for forward and backward together
 PASSES = tuple(name for name in ("narrow", *BOTH, *EQUATIONS, "accumulate", *STATEMENTS) if name != "explicit")
 
 
-FORMS = ("by_diagonal", "by_image", "by_place", "by_part", "rows", "spots", "slabs", "indicator", "few", "clip", "rolls", "digits", "squares",
-         "buffers", "front", "log_products", "differences")
+FORMS = ("by_diagonal", "by_image", "by_place", "by_part", "rows", "spots", "slabs", "indicator", "few", "clip", "rolls", "digits",
+         "squares", "buffers", "front", "log_products", "differences")
 
 
 def checked(without: Collection[str]) -> frozenset[str]:

@@ -57,9 +57,8 @@ def find_slab(program: Program, e: Equation, term: Expr, positive: frozenset[str
 
 
 def cut_sum(program: Program, e: Reduce, ranges: Ranges, positive: frozenset[str], is_finite: Finite) -> Slab | None:
-    """A sum over parts of its ranges, if it is 0 outside of these."""
-    part = _part(program, ranges, {i: ranges[i] for i in e.indices}, e.body, positive, is_finite)
-    return part and Slab(part.ranges, Reduce("sum", e.indices, part.values))
+    """The parts of what a sum runs over outside which its terms are 0, and the terms there."""
+    return _part(program, ranges, {i: ranges[i] for i in e.indices}, e.body, positive, is_finite)
 
 
 def _part(program: Program, ranges: Ranges, own: Ranges, term: Expr, positive: frozenset[str], is_finite: Finite) -> Slab | None:
@@ -77,10 +76,10 @@ def _cut(term: Expr, ranges: Ranges, positive: frozenset[str], is_finite: Finite
         if not all(is_finite(x) for x in parts if x is not f):
             continue
         if isinstance(f, Reduce) and f.op == "sum":
-            ranges, inner = _cut(f.body, {i: r for i, r in ranges.items() if i not in f.indices}, positive, is_finite)
+            ranges, inner = _cut(f.body, ranges, positive, is_finite)
             parts[k] = Reduce("sum", f.indices, inner)
         elif isinstance(f, Op) and f.op == "where" and f.args[2] == ZERO:
-            left = []
+            left: list[Expr] = []
             for c in conjuncts(f.args[0]):
                 smaller = _within(c, ranges, positive)
                 ranges, left = smaller or ranges, left if smaller else [*left, c]
@@ -107,8 +106,8 @@ def _in_order(part: Slab, places: dict[str, Int]) -> Slab:
     def ordered(e: Expr) -> Expr:
         if not isinstance(e, Op) or e.op == "where" or is_condition(e):
             return e
-        e = map_children(ordered, e)
-        return signed(sorted(additive_terms(e), key=lambda t: str(subst_indices(t[1], places)))) if e.op == "+" else e
+        inner = map_children(ordered, e)
+        return signed(sorted(additive_terms(inner), key=lambda t: str(subst_indices(t[1], places)))) if e.op == "+" else inner
 
     sign, parts = part.sign, [ordered(f) for f in factors(part.values)]
     for k, f in enumerate(parts):

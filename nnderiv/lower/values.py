@@ -473,7 +473,7 @@ class Values(Writer):
             with self.exactly():
                 return self.reduce(frame, e, scale)
         if e.op == "sum" and (part := self.part_of_sum(frame, e)) is not None:
-            return self.reduce(replace(frame, ranges=part.ranges), part.values, scale)
+            return self.reduce(replace(frame, ranges=part.ranges), Reduce("sum", e.indices, part.values), scale)
         if "by_place" not in self.without and (walked := self.place_by_place(frame, e, scale)) is not None:
             return walked
         if e.op == "sum" and (found := shares(frame, self.value, e, partial(is_logsumexp, self.program))) is not None:
@@ -487,7 +487,7 @@ class Values(Writer):
         return self.along_axes(frame, e)
 
     def part_of_sum(self, frame: Frame, e: Reduce) -> Slab | None:
-        """The sum over parts of its ranges, if it is 0 outside of these."""
+        """The parts of what a sum runs over, if its terms are 0 outside of these."""
         if "slabs" in self.without or frame.loops or frame.views:
             return None
         part = cut_sum(self.program, e, frame.ranges, self.positive, self.facts.is_finite)
