@@ -7,7 +7,7 @@ That is the gradient of what is read at z[n,k] and z[n,k+H]: gates, heads or que
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import cmp_to_key, partial
 from itertools import combinations
@@ -34,7 +34,7 @@ def _blocks(program: Program, e: Equation, positive: Collection[str]) -> list[Eq
     for a in e.indices:
         blocks: dict[Range, list[tuple[int, Expr]]] = {}
         for sign, t in terms:
-            blocks.setdefault(block(program, e.ranges, a, t, positive), []).append((sign, t))
+            blocks.setdefault(block(program.hulls.__getitem__, e.ranges, a, t, positive), []).append((sign, t))
         pairs = combinations(blocks, 2)
         if 1 < len(blocks) <= MANY and all(_before(r, s, positive) or _before(s, r, positive) for r, s in pairs):
             order = sorted(blocks, key=cmp_to_key(partial(_order, positive)))
@@ -42,12 +42,12 @@ def _blocks(program: Program, e: Equation, positive: Collection[str]) -> list[Eq
     return []
 
 
-def block(program: Program, ranges: Ranges, a: str, term: Expr, positive: Collection[str]) -> Range:
-    """The part of an index's range outside which a factor of the term is 0, read outside its tensor."""
+def block(axes: Callable[[str], Sequence[Range]], ranges: Ranges, a: str, term: Expr, positive: Collection[str]) -> Range:
+    """The part of an index's range outside which a factor of the term is 0, read outside the axes of its tensor."""
     found = ranges[a]
     for f in guarded_factors(term)[1]:
         inner = guarded_factors(f.body)[1] if isinstance(f, Reduce) and f.op == "sum" else [f]
-        for sub, axis in (x for r in inner if isinstance(r, Read) for x in zip(r.subs, program.hulls[r.tensor], strict=True)):
+        for sub, axis in (x for r in inner if isinstance(r, Read) for x in zip(r.subs, axes(r.tensor), strict=True)):
             if a not in sub.symbols():
                 continue
             offset = sub - Int.symbol(a)

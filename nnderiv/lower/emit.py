@@ -373,10 +373,10 @@ class Body(Folds):
         return frame.make(operation, operands, labels)
 
     def slab(self, frame: Frame, e: Equation, term: Expr) -> Slab | None:
-        """The part of the array outside which a term is 0."""
-        if "slabs" in self.without or self.loops or frame.views:
+        """The part of the array outside which a term is 0; what goes to places of another array is made at once."""
+        if "slabs" in self.without or self.loops or frame.views or not self.is_whole(e):
             return None
-        return find_slab(self.program, e, term, self.positive, self.facts.is_finite)
+        return find_slab(e, term, self.storage, self.positive, self.facts.is_finite)
 
     def cut_out(self, frame: Frame, e: Equation, total: Array | None, sign: int, slab: Slab) -> Array:
         """What there is so far, with the values of a slab added or subtracted there."""

@@ -1,4 +1,5 @@
-"""What is computed twice is computed once: equal operations on equal operands are one statement."""
+"""What is computed twice is computed once: equal operations on equal operands are one statement. Memory that is set aside, of no
+operands, is for one result."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ t − 1 in one and at t in the other, is the same slices in both (`share`). In a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from ..bounds import never_negative
@@ -18,6 +18,7 @@ from ..expr import (
     ZERO,
     Expr,
     Op,
+    Read,
     Reduce,
     additive_terms,
     conjunction,
@@ -33,7 +34,8 @@ from ..expr import (
     where,
 )
 from ..integer import Int
-from ..program import Equation, Program, Range, Ranges
+from ..program import Equation, Range, Ranges
+from .arrays import Storage
 from .blocks import block
 from .hoist import narrowed
 
@@ -49,23 +51,27 @@ class Slab:
     sign: int = 1
 
 
-def find_slab(program: Program, e: Equation, term: Expr, positive: frozenset[str], is_finite: Finite) -> Slab | None:
-    """The part and the values of one additive term of an equation, if it is of this kind."""
+def find_slab(e: Equation, term: Expr, storage: Mapping[str, Storage], positive: frozenset[str], is_finite: Finite) -> Slab | None:
+    """The part and the values of one additive term of an equation, if it is of this kind; what is read, and nothing else, may be a view."""
+    if isinstance(e.body, Read):
+        return None
     own = {i: e.ranges[i] for i in e.indices if i in e.ranges}
-    part = _part(program, e.ranges, own, term, positive, is_finite)
+    part = _part(storage, e.ranges, own, term, positive, is_finite)
     return part and _in_order(part, {i: Int.symbol(i) + part.ranges[i].lo for i in own})
 
 
-def cut_sum(program: Program, e: Reduce, ranges: Ranges, positive: frozenset[str], is_finite: Finite) -> Slab | None:
+def cut_sum(e: Reduce, ranges: Ranges, storage: Mapping[str, Storage], positive: frozenset[str], is_finite: Finite) -> Slab | None:
     """The parts of what a sum runs over outside which its terms are 0, and the terms there."""
-    return _part(program, ranges, {i: ranges[i] for i in e.indices}, e.body, positive, is_finite)
+    return _part(storage, ranges, {i: ranges[i] for i in e.indices}, e.body, positive, is_finite)
 
 
-def _part(program: Program, ranges: Ranges, own: Ranges, term: Expr, positive: frozenset[str], is_finite: Finite) -> Slab | None:
-    """The part of the array over its own indices outside which a term is 0, by its conditions or by what it reads there."""
+def _part(
+    storage: Mapping[str, Storage], ranges: Ranges, own: Ranges, term: Expr, positive: frozenset[str], is_finite: Finite
+) -> Slab | None:
+    """The part of the array over its own indices outside which a term is 0, by its conditions or as it reads what is not stored."""
     found, values = _cut(term, own, positive, is_finite)
     if all(map(is_finite, guarded_factors(values)[1])):
-        found = {i: block(program, {**ranges, **found}, i, values, positive) for i in found}
+        found = {i: block(lambda name: storage[name].axes, {**ranges, **found}, i, values, positive) for i in found}
     return Slab({**ranges, **found}, values) if found != own else None
 
 

@@ -490,7 +490,7 @@ class Values(Writer):
         """The parts of what a sum runs over, if its terms are 0 outside of these."""
         if "slabs" in self.without or frame.loops or frame.views:
             return None
-        part = cut_sum(self.program, e, frame.ranges, self.positive, self.facts.is_finite)
+        part = cut_sum(e, frame.ranges, frame.storage, self.positive, self.facts.is_finite)
         if part is not None:
             self.name_parts(part.ranges)
         return part
