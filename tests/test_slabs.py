@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from running import assert_means
 
 import nnderiv as nd
+from tests.running import assert_means
 
 VARIATION = "x[H,W] -> L\nL = sum[i,j](abs(x[i+1,j] - x[i,j])) + sum[i,j](abs(x[i,j+1] - x[i,j]))"
 ROOTS = "x[H,W] -> L\nL = sum[i,j](sqrt((x[i+1,j] - x[i,j])**2 + (x[i,j+1] - x[i,j])**2 + 0.001))"
