@@ -33,6 +33,7 @@ Programs (equations) -> programs:
     wrapped      a sum around a circle slides along a tensor that goes on past its ends
     whole_steps  a sum over what a step divides runs over the steps
     one_block    a sum over blocks, of which an index lies in one, is what that block adds
+    one_place    a sum over an index that must be at one place is what stands there
     gathered     what several terms add at the places of one look-up is added up before
     mirror       sums that differ by an exchange of two indices, as over pairs, share what they have in common
     running      a sum up to each step is the sum before, and one more
@@ -108,6 +109,7 @@ from .mirror import mirror
 from .nest import nest
 from .on_diagonal import on_diagonal
 from .one_block import one_block
+from .one_place import one_place
 from .pieces import split_pieces
 from .recentre import recentre
 from .running import running
@@ -140,6 +142,7 @@ EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
     "whole_steps": lambda program, known: whole_steps(program),
     "one_block": lambda program, known: one_block(program),
     "explicit": lambda program, known: make_explicit(program),  # always: it settles what the rest may assume
+    "one_place": lambda program, known: one_place(program),
     "gathered": lambda program, known: gathered(program),
     "mirror": mirror,
     "running": running,
