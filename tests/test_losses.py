@@ -28,7 +28,7 @@ def test_what_a_condition_chooses_is_looked_up_and_nothing_where_there_is_no_suc
     value, residuals = module.forward(x=x, y=y)
     (gradient,) = module.backward(residuals, dL=seed)
     t = torch.tensor(x, requires_grad=True)
-    inside = torch.tensor((0 <= y) & (y < k))
+    inside = torch.tensor((y >= 0) & (y < k))
     whole = torch.where(inside, CHOSEN[equation](t).gather(1, torch.tensor(y.clip(0, k - 1))[:, None])[:, 0], 0)
     whole.backward(torch.tensor(seed))
     assert np.isfinite(value).all() and np.isfinite(gradient).all()
@@ -42,3 +42,51 @@ def test_a_place_that_other_indices_determine_is_read_there():
         x, w = np.random.default_rng(n).uniform(1, 2, (n, k)), np.random.default_rng(k).uniform(1, 2, k)
         want = [np.exp(x[i, i + 1])/w[i + 1] if i + 1 < k else 0 for i in range(n)]
         np.testing.assert_allclose(module.forward(x=x, w=w)[0], want)
+
+
+RUNNING = {  # logsumexp_j of x[n,j] over all j up to i, or from i on, and the same by torch
+    "y[n,i] = logsumexp[j](where(j <= i, x[n,j], -inf)) for i < K": lambda x: torch.logcumsumexp(x, 1),
+    "y[n,i] = logsumexp[j](where(i <= j, x[n,j], -inf)) for i < K": lambda x: torch.logcumsumexp(x.flip(1), 1).flip(1),
+    "y[n,i] = x[n,i] - logsumexp[j](where(j >= i, x[n,j], -inf))": lambda x: x - torch.logcumsumexp(x.flip(1), 1).flip(1),
+}
+
+
+@pytest.mark.parametrize("equation", RUNNING)
+@pytest.mark.parametrize("n, k", [(3, 0), (0, 3), (1, 1), (2, 2), (3, 40), (200, 24)])
+@pytest.mark.parametrize("scale", [1, 1e4])
+def test_a_running_logsumexp_and_its_gradient_take_no_pairs_of_steps(equation, n, k, scale):
+    rng = np.random.default_rng(n + k)
+    module = nd.derive(f"x[N,K] -> y\n{equation}").compile()
+    assert "_running_logsumexp" in module.source and "np.arange(K)" not in module.source
+    x, seed = (scale*rng.standard_normal((n, k))).astype(np.float32), rng.standard_normal((n, k)).astype(np.float32)
+    value, residuals = module.forward(x=x)
+    (gradient,) = module.backward(residuals, dy=seed)
+    t = torch.tensor(x, dtype=torch.float64, requires_grad=True)
+    whole = RUNNING[equation](t)
+    whole.backward(torch.tensor(seed).double())
+    np.testing.assert_allclose(value, whole.detach(), rtol=1e-5, atol=1e-5*scale)
+    np.testing.assert_allclose(gradient, t.grad, rtol=1e-4, atol=1e-5 if scale == 1 else 0.02)
+
+
+def test_what_nothing_can_be_chosen_from_has_no_share_in_a_running_logsumexp():
+    module = nd.derive("x[K], m[K] -> y\ny[i] = logsumexp[j](where(j >= i, x[j] + m[j], -inf)) for i < K").compile()
+    x, m = np.arange(6.0), np.array([0, -np.inf, 0, 0, -np.inf, -np.inf])
+    value, residuals = module.forward(x=x, m=m)
+    want = [np.logaddexp.reduce((x + m)[i:]) for i in range(6)]
+    np.testing.assert_allclose(value, want)
+    shares = [np.exp((x + m)[i:] - want[i]) if np.isfinite(want[i]) else np.zeros(6 - i) for i in range(6)]
+    seed = np.arange(1.0, 7)
+    np.testing.assert_allclose(module.backward(residuals, dy=seed)[0],
+                               sum(np.pad(d*s, (i, 0)) for i, (d, s) in enumerate(zip(seed, shares, strict=True))), atol=1e-12)
+
+
+def test_exponentials_beside_a_running_logsumexp_that_are_no_shares_stay_as_they_are():
+    """exp(a[t] − lse[t]) would be infinite here, and what it is multiplied by 0."""
+    layer = nd.derive("""
+        x[K], a[K], d[K] -> y
+        lse[i] = logsumexp[j](where(j >= i, x[j], -inf)) for i < K
+        y[t] = sum[i](where(i <= t, d[i]*exp(a[t] - lse[i]), 0))
+    """)
+    y, _ = layer.compile().forward(x=np.array([900.0, -900.0]), a=np.array([900.0, 900.0]), d=np.array([1.0, 0.0]))
+    np.testing.assert_allclose(y[0], 1)
+    assert "_running_logsumexp" in layer.numpy() and "y_sum" not in layer.numpy()

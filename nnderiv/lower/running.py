@@ -2,22 +2,25 @@
 
     y[t,n] = Σ_s where(s <= t, x[s,n], 0)        y[t,n] = y[t−1,n] + x[t,n]
     d[s,n] = Σ_t where(s <= t, e[t,n], 0)        d[s,n] = d[s+1,n] + e[s,n]
+    Σ_s where(s <= t, d[s] exp(a[t] − lse[s]), 0)    exp(a[t] − lse[t]) E[t],  E[t] = d[t] + exp(lse[t] − lse[t−1]) E[t−1]
 
-which `accumulate` computes in one pass, where a product with a triangle of ones takes as many as there are steps.
+which `accumulate` computes in one pass, where a product with a triangle of ones takes as many as there are steps. Of the shares, see
+`running_logs`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ..bounds import never_negative
-from ..conditions import facts
 from ..expr import (
+    ONE,
     ZERO,
     Expr,
+    Op,
     Read,
     Reduce,
     additive_terms,
+    compare,
     conjunction,
     free_symbols,
     guarded_factors,
@@ -31,7 +34,7 @@ from ..fresh import Fresh
 from ..integer import Int
 from ..program import Equation, Program
 from ..within import positive_names
-from . import cost
+from .running_logs import decay, last_step
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class _Running:
     summand: Expr
     others: list[Expr]
     conditions: list[Expr]
+    decay: Read | None = None  # b[s], if what is summed is times exp(b[last] − b[s])
 
 
 def running(program: Program, known: Program) -> Program:
@@ -52,7 +56,7 @@ def running(program: Program, known: Program) -> Program:
     shapes, equations = dict(program.shapes), list[Equation]()
     for e in program.equations:
         may = not e.is_base and len(program.definitions[e.tensor]) == 1 and e.tensor not in program.components
-        found = [(sign, t, _find(e, t, positive) if may else None) for sign, t in additive_terms(e.body)]
+        found = [(sign, t, _find(e, t, positive, (program, known)) if may else None) for sign, t in additive_terms(e.body)]
         if len(found) == 1 and (own := found[0][2]) is not None and found[0][0] > 0 and _is_all(e, own):
             equations.append(_recurrence(e, own, e.tensor))
             continue
@@ -69,7 +73,7 @@ def running(program: Program, known: Program) -> Program:
     return program if equations == list(program.equations) else replace(program, equations=tuple(equations), shapes=shapes)
 
 
-def _find(e: Equation, term: Expr, positive: frozenset[str]) -> _Running | None:
+def _find(e: Equation, term: Expr, positive: frozenset[str], programs: tuple[Program, ...]) -> _Running | None:
     """The running sum that a term is a multiple of."""
     outer, parts = guarded_factors(term)
     sums = sums_among(parts)
@@ -81,27 +85,17 @@ def _find(e: Equation, term: Expr, positive: frozenset[str]) -> _Running | None:
     others = [f for f in parts if f is not total] + [f for f in inner if f not in own]
     for c in conditions:
         for s in total.indices:
-            summand = where(conjunction([x for x in conditions if x is not c]), product(own), ZERO)
             rest = tuple(i for i in total.indices if i != s)
-            found = _last(e, c, s, positive)
+            found = last_step(c, s, e.indices, e.ranges, positive)
             if found is None or {*rest} & found[0].symbols():  # it depends on what else is summed, how far the sum goes
                 continue
-            if s in free_symbols(summand) and not free_symbols(summand) & found[0].symbols() & {*e.indices}:
-                return _Running(s, *found, Reduce("sum", rest, summand) if rest else summand, others, outer)
+            shares = {k: d for k, f in enumerate(own) if not rest and (d := decay(f, s, *found, programs, positive)) is not None}
+            left = [f for k, f in enumerate(own) if k not in shares] if len(shares) == 1 else own
+            share, lse = next(iter(shares.values())) if len(shares) == 1 else (ONE, None)
+            summand = where(conjunction([x for x in conditions if x is not c]), product(left), ZERO)
+            if (lse or s in free_symbols(summand)) and not free_symbols(summand) & found[0].symbols() & {*e.indices}:
+                return _Running(s, *found, Reduce("sum", rest, summand) if rest else summand, [*others, share], outer, lse)
     return None
-
-
-def _last(e: Equation, c: Expr, s: str, positive: frozenset[str]) -> tuple[Int, bool] | None:
-    """(t, True) for the condition s <= t, (t, False) for s >= t, where t is an index of the result, or a step beside it, and an s."""
-    known, r = facts(c), e.ranges[s]
-    may = not cost.is_short(r.size) and never_negative(r.size, {}, positive)  # a recurrence has no fewer steps than none
-    split = known[0].split(s) if len(known) == 1 and may else None
-    if split is None or split[0] not in (1, -1) or len(split[1].symbols() & {*e.indices}) != 1:
-        return None
-    forwards = split[0] == -1
-    t = split[1] if forwards else -split[1]
-    beside = never_negative(r.hi - 1 - t if forwards else t - r.lo, e.ranges, positive)  # elsewhere it is outside, where nothing is
-    return (t, forwards) if beside and not t.elements() else None
 
 
 def _recurrence(e: Equation, sums: _Running, name: str) -> Equation:
@@ -109,8 +103,15 @@ def _recurrence(e: Equation, sums: _Running, name: str) -> Equation:
     (t,) = sums.last.symbols() & {*e.indices}
     step = Int.symbol(t if name == e.tensor else sums.s)
     summand = subst_indices(sums.summand, {sums.s: step})
-    subs = tuple(step if x.name == t else x for x in e.subs if x.name == t or x.name in free_symbols(summand))
-    before = Read(name, tuple(x + (-1 if sums.forwards else 1) if x == step else x for x in subs))
+    used = free_symbols(summand) | (free_symbols(sums.decay) if sums.decay else set())
+    subs = tuple(step if x.name == t else x for x in e.subs if x.name == t or x.name in used)
+    shift = -1 if sums.forwards else 1
+    before: Expr = Read(name, tuple(x + shift if x == step else x for x in subs))
+    if sums.decay is not None:
+        now, last = (subst_indices(sums.decay, {sums.s: x}) for x in (step, step + shift))
+        r = e.ranges[sums.s]
+        beyond = compare("<=", r.lo, step + shift) if sums.forwards else compare("<", step + shift, r.hi)
+        before = where(beyond, product([Op("exp", (now - last,)), before]), ZERO)  # before the first step is nothing to decay
     bound = sums.summand.indices if isinstance(sums.summand, Reduce) else ()
     return Equation(name, subs, summand + before, {i: e.ranges[i] for i in (*(str(x.name) for x in subs), *bound)}, position=e.position)
 

@@ -53,6 +53,7 @@ from .infinities import is_logsumexp, may_be_unreachable, may_hold_infinity
 from .limits import clip, limits
 from .log_products import logarithm, shares
 from .quotients import exponents
+from .running_logs import running_logsumexp
 from .slabs import Slab, cut_sum
 from .slopes import Choice
 from .writer import Writer
@@ -483,6 +484,8 @@ class Values(Writer):
             return sum_of_products(
                 frame, e.body, e.indices, self.value, lambda c, a: self.only_where(frame, c, a, finite), scale)
         if e.op == "logsumexp" and (found := logarithm(frame, self.value, e)) is not None:
+            return found
+        if "running" not in self.without and (found := running_logsumexp(frame, self.value, e)) is not None:
             return found
         return self.along_axes(frame, e)
 

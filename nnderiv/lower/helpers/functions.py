@@ -71,6 +71,18 @@ def _logsumexp(x, axis):
     return total.squeeze(axis)
 
 
+def _running_logsumexp(x, axis, step=1):
+    """log(sum(exp(x))) along the axis up to each place, or, with a step of -1, from there on."""
+    rows = np.moveaxis(x, axis, 0)[::step]
+    if _product(rows.shape[1:]) < 128:  # a few entries one by one, more of them row by row
+        totals = np.logaddexp.accumulate(rows, 0)
+    else:
+        totals = rows.copy()
+        for k in range(1, len(totals)):
+            totals[k] = _log_of_exps(totals[k - 1], totals[k])
+    return np.ascontiguousarray(np.moveaxis(totals[::step], 0, axis))
+
+
 @np.errstate(invalid="ignore")
 def _log_of_exps(*terms):
     """log(exp(a) + exp(b) + ...), shifted by the largest; where that is infinite, so is the result."""
