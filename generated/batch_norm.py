@@ -153,7 +153,7 @@ def backward(residuals, *, dY):
     part6 = _column_sums(dY)
     dmu = -(gamma*part6/part4)                      # (D,)
     # dX[n,d] = dmu[d]/N + 2*dvar[d]*(X[n,d] - mu[d])/N + dY[n,d]*gamma[d]/sqrt(var[d] + eps)
-    _abreast(np.multiply, part, 2*dvar/N, out=part)
+    _abreast(np.multiply, part, dvar/(N/2), out=part)
     part += _abreast(np.multiply, dY, gamma/part4)
     dX = _abreast(np.add, part, dmu/N, out=part)    # (N, D)
     # dgamma[d] = sum[n](dY[n,d]*(X[n,d] - mu[d]))/sqrt(var[d] + eps)

@@ -174,5 +174,5 @@ def backward(residuals):
     # dZ[n,c] = (exp(Z_log[n,c]) - y[n,c])/N
     dZ = (np.exp(Z_log) - y)/N                      # (N, C)
     # dy[n,c] = (-Z_log[n,c])/N
-    dy = (-1)*Z_log/N                               # (N, C)
+    dy = Z_log/(-N)                                 # (N, C)
     return Gradients((dZ, dy,))

@@ -163,7 +163,7 @@ def backward(residuals, *, dY):
     # dmu[n] = -sum[d](dY[n,d]*gamma[d])/sqrt(var[n] + eps)
     dmu = -(dY @ gamma/part5)                       # (N,)
     # dX[n,d] = dmu[n]/D + 2*dvar[n]*(X[n,d] - mu[n])/D + dY[n,d]*gamma[d]/sqrt(var[n] + eps)
-    part *= (2*dvar/D)[:, None]
+    part *= (dvar/(D/2))[:, None]
     part7 = dY*gamma
     part7 /= part5[:, None]
     part += part7

@@ -196,5 +196,5 @@ def backward(residuals):
     # db2[c] = sum[n](dZ[n,c])
     db2 = _column_sums(dZ)                          # (C,)
     # dy[n,c] = (-Z_log[n,c])/N
-    dy = (-1)*Z_log/N                               # (N, C)
+    dy = Z_log/(-N)                                 # (N, C)
     return Gradients((dX, dW1, db1, dW2, db2, dy,))

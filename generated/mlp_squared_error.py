@@ -131,6 +131,6 @@ def backward(residuals):
     dW2 = a.T @ dY                                  # (H, O)
     # db2[o] = sum[n](dY[n,o])
     db2 = _column_sums(dY)                          # (O,)
-    # dy[n,o] = (y[n,o] - Y[n,o])/N
-    dy = (y - Y)/N                                  # (N, O)
+    # dy[n,o] = -(Y[n,o] - y[n,o])/N
+    dy = np.negative(dY, out=dY)                    # (N, O)
     return Gradients((dX, dW1, db1, dW2, db2, dy,))

@@ -88,6 +88,6 @@ def backward(residuals):
     Y, y, N, O, dtype, = residuals
     # dY[n,o] = (Y[n,o] - y[n,o])/N
     dY = (Y - y)/N                                  # (N, O)
-    # dy[n,o] = (y[n,o] - Y[n,o])/N
-    dy = (y - Y)/N                                  # (N, O)
+    # dy[n,o] = -(Y[n,o] - y[n,o])/N
+    dy = -dY                                        # (N, O)
     return Gradients((dY, dy,))

@@ -352,8 +352,7 @@ def backward(residuals, *, dY):
     np.negative(dm2, out=dm2)                       # (N, T)
     # dR[n,i,d] = dm2[n,i]/D + 2*dv2[n,i]*(R[n,i,d] - m2[n,i])/D + dX2[n,i,d]*g2[d]/sqrt(v2[n,i] + eps) + dY[n,i,d]
     dm2 /= D
-    dv2 *= 2
-    dv2 /= D
+    dv2 /= D/2
     part2 *= dv2[..., None]
     part7 = dX2*g2
     part7 /= part6[..., None]
@@ -397,8 +396,7 @@ def backward(residuals, *, dY):
     np.negative(dm1, out=dm1)                       # (N, T)
     # dX[n,i,d] = dm1[n,i]/D + 2*dv1[n,i]*(X[n,i,d] - m1[n,i])/D + dX1[n,i,d]*g1[d]/sqrt(v1[n,i] + eps) + dR[n,i,d]
     dm1 /= D
-    dv1 *= 2
-    dv1 /= D
+    dv1 /= D/2
     part11 *= dv1[..., None]
     part16 = dX1*g1
     part16 /= part15[..., None]

@@ -90,3 +90,35 @@ def test_exponentials_beside_a_running_logsumexp_that_are_no_shares_stay_as_they
     y, _ = layer.compile().forward(x=np.array([900.0, -900.0]), a=np.array([900.0, 900.0]), d=np.array([1.0, 0.0]))
     np.testing.assert_allclose(y[0], 1)
     assert "_running_logsumexp" in layer.numpy() and "y_sum" not in layer.numpy()
+
+
+@pytest.mark.parametrize("n, k", [(0, 3), (3, 0), (1, 1), (2, 2), (7, 5)])
+@pytest.mark.parametrize("scale", [1, 1e4])
+def test_gradients_of_a_difference_are_computed_once_and_scaled_once(n, k, scale):
+    module = nd.derive("o[N,K], y[N,K] -> L\nL = mean[n,k]((o[n,k] - y[n,k])**2)").compile()
+    assert "do = (o - y)/(K*N/2)" in module.source and "dy = -do" in module.source
+    rng = np.random.default_rng(n)
+    o, y = ((scale*rng.standard_normal((n, k))).astype(np.float32) for _ in range(2))
+    t, u = (torch.tensor(x, requires_grad=True) for x in (o, y))
+    with np.errstate(invalid="ignore"):  # the mean of nothing
+        value, residuals = module.forward(o=o, y=y)
+    gradients = module.backward(residuals)
+    whole = torch.nn.functional.mse_loss(t, u)
+    whole.backward()
+    np.testing.assert_allclose(value, whole.detach(), rtol=1e-5)
+    for mine, other in zip(gradients, (t.grad, u.grad), strict=True):
+        assert np.isfinite(mine).all() and mine.dtype == np.float32
+        np.testing.assert_allclose(mine, other, rtol=1e-5)
+
+
+def test_products_in_a_sum_are_turned_one_by_one():
+    layer = nd.derive("a[N], p[N], q[N], w[N] -> L\nL = sum[n](w[n]*(a[n] - p[n] + 1)**2) + sum[n]((q[n] - a[n])**4)")
+    assert "dp = np.negative(" in layer.numpy() and "p - a" not in layer.numpy()
+    rng = np.random.default_rng(0)
+    inputs = {name: rng.standard_normal(5) for name in "apqw"}
+    f = layer.compile()
+    gradients = f.backward(f.forward(**inputs)[1])
+    t = {name: torch.tensor(x, requires_grad=True) for name, x in inputs.items()}
+    (t["w"]*(t["a"] - t["p"] + 1)**2 + (t["q"] - t["a"])**4).sum().backward()
+    for name, mine in zip("apqw", gradients, strict=True):
+        np.testing.assert_allclose(mine, t[name].grad)

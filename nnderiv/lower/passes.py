@@ -23,6 +23,7 @@ Programs (equations) -> programs:
     gate         what several gradients take of a tensor under one condition is a tensor
     exchange     a contraction that is known already is not computed again in another order
     inline       what is subtracted is not negated first
+    turned       a product with a difference that another has the other way round is minus that product
     on_diagonal  what a recurrence has on its diagonal is a tensor of its own, if fewer loops follow it then
     unmask       what is zero already is not set to zero again
     pieces       what a recurrence leaves at its end is a tensor of its own
@@ -119,6 +120,7 @@ from .skew import skew
 from .slopes import slopes
 from .split import split
 from .spread import spread
+from .turned import turned
 from .unmask import unmask
 from .untangle import untangle
 from .whole_steps import whole_steps
@@ -131,6 +133,7 @@ EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
     "gate": gate,
     "exchange": exchange,
     "inline": inline,
+    "turned": lambda program, known: turned(program),
     "on_diagonal": on_diagonal,
     "unmask": unmask,
     "pieces": split_pieces,

@@ -12,6 +12,7 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from itertools import combinations
+from math import prod
 
 from ..expr import (
     COMPARISONS,
@@ -177,6 +178,8 @@ class Values(Writer):
         if (scaled := self.scaled_sum(frame, e)) is not None:
             return scaled
         above, below = _fraction(e)
+        if not self.as_written:
+            above, below = _one_number(frame, above, below)
         found = [(self.value(frame, f), MULTIPLY) for f in above]
         of_python = not any(a.labels or _is_numpy(f) for (a, _), f in zip(found, above, strict=True))
         for f in below:
@@ -584,6 +587,23 @@ def _fraction(e: Op) -> tuple[list[Expr], list[Expr]]:
         else:
             above.append(f)
     return above, below
+
+
+def _one_number(frame: Frame, above: list[Expr], below: list[Expr]) -> tuple[list[Expr], list[Expr]]:
+    """2·X/N as X/(N/2): the array is walked through for one number, not for two. It stays a quotient, as N may be 0 where X is empty."""
+    numbers = [f for f in above if isinstance(f, Num)]
+    sizes = [f for f in below if isinstance(f, Num | IntValue) and not labels_of(frame, f)]
+    scale, rest = prod((f.value for f in numbers), start=Fraction(1)), [f for f in above if f not in numbers]
+    if len(numbers) + len(sizes) < 2 or not sizes or not scale or not any(labels_of(frame, f) for f in rest):
+        return above, below
+    each = [x for f in sizes for x in (_atoms(f.value) if isinstance(f, IntValue) else [f])]
+    return rest, [*(f for f in below if f not in sizes), product([Num(1/scale), *each] if scale != 1 else each)]
+
+
+def _atoms(size: Int) -> list[Expr]:
+    """K and N of K·N."""
+    (monomial, count), *others = size.terms.items() or [((), 0)]
+    return [IntValue(size)] if others or count != 1 else [IntValue(Int({(x,): 1})) for x in monomial]
 
 
 def _is_call(text: str) -> bool:
