@@ -122,3 +122,31 @@ def test_products_in_a_sum_are_turned_one_by_one():
     (t["w"]*(t["a"] - t["p"] + 1)**2 + (t["q"] - t["a"])**4).sum().backward()
     for name, mine in zip("apqw", gradients, strict=True):
         np.testing.assert_allclose(mine, t[name].grad)
+
+
+WINDOWS = {  # logsumexp_u of r·X[n,i+u], with and without a margin, and every second place
+    "Y[n,i] = logsumexp[u](r*X[n,i+u]) for u < 3": (0, 1, True),
+    "Y[n,i] = logsumexp[u](r*X[n,i+u-1]) for i < T, u < 3": (1, 1, True),
+    "Y[n,i] = logsumexp[u](r*X[n,2*i+u]) for i < (T - 1)//2, u < 3": (0, 2, False),
+}
+
+
+@pytest.mark.parametrize("equation", WINDOWS)
+@pytest.mark.parametrize("n, t", [(0, 5), (1, 3), (2, 4), (3, 20)])
+@pytest.mark.parametrize("scale", [1, 1e4])
+def test_what_windows_read_is_scaled_before(equation, n, t, scale):
+    margin, step, before = WINDOWS[equation]
+    module = nd.derive(f"X[N,T], r -> Y\n{equation}").compile()
+    assert ("r*X " in module.source) == before
+    X, r = (scale*np.random.default_rng(t).standard_normal((n, t))).astype(np.float32), np.float32(0.5)
+    value, residuals = module.forward(X=X, r=r)
+    seed = np.random.default_rng(n).standard_normal(value.shape).astype(np.float32)
+    dX, dr = module.backward(residuals, dY=seed)
+    x, s = torch.tensor(X, dtype=torch.float64, requires_grad=True), torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
+    padded = torch.nn.functional.pad(s*x, (margin, margin), value=-torch.inf)
+    whole = torch.logsumexp(padded.unfold(1, 3, step), 2)
+    whole.backward(torch.tensor(seed).double())
+    assert np.isfinite(value).all() and np.isfinite(dX).all() and np.isfinite(dr)
+    np.testing.assert_allclose(value, whole.detach(), rtol=1e-5)
+    np.testing.assert_allclose(dX, x.grad, rtol=1e-3, atol=1e-5 if scale == 1 else 1e-2)
+    np.testing.assert_allclose(dr, s.grad, rtol=1e-3, atol=1e-3*scale)

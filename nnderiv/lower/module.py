@@ -24,6 +24,7 @@ from .apart import apart
 from .arrays import Storage, span, tuple_text
 from .axis_by_axis import axis_by_axis
 from .balance import balance
+from .beforehand import beforehand
 from .buffers import short_buffers
 from .divisors import divisors
 from .emit import Body
@@ -84,17 +85,18 @@ def lower(
     """
     known, passes = sizes or {}, checked(without)
     nothing = for_empty(original, gradients.forward, known)
-    gradients = gradients if "narrow" in passes else _narrowed(gradients, original, known)
+    gradients = _rewritten(gradients, original, known, passes)
     forward, backward = (specialise.specialise(p, known) for p in (gradients.forward, gradients.backward))
     special = replace(gradients, forward=forward, backward=backward)
     return Module(_Lowering(special, specialise.specialise(original, known), passes, threads, known, nothing).source)
 
 
-def _narrowed(gradients: Gradients, original: Program, sizes: Mapping[str, Int]) -> Gradients:
-    """The gradients of the narrowed program, by the names that they have."""
+def _rewritten(gradients: Gradients, original: Program, sizes: Mapping[str, Int], without: Collection[str]) -> Gradients:
+    """The gradients of the program after the passes that come before them, by the names that they have."""
     other = {n: y for n, y in zip(gradients.forward.outputs, original.outputs, strict=True) if n != y}
     named = rename_tensors(gradients.forward, other) if other else gradients.forward
-    program = narrow(named, sizes)
+    program = named if "narrow" in without else narrow(named, sizes)
+    program = program if "beforehand" in without else beforehand(program)
     return gradients if program is named else differentiate(program, list(gradients.names))
 
 

@@ -3,6 +3,7 @@
 A program, before its gradients are taken:
 
     narrow       of an axis of which one place is read, that place alone is computed
+    beforehand   what is read in overlapping windows is scaled before, once for each place
 
 Programs (equations) -> programs:
 
@@ -169,7 +170,7 @@ STATEMENTS: dict[str, Callable[[Sequence[Item], frozenset[str]], tuple[Item, ...
 BOTH = (  # for forward and backward together
     "balance", "shifted", "normalised", "summands", "sparse", "apart", "held", "looked_up", "recall", "stacked", "scaled",
 )
-PASSES = tuple(name for name in ("narrow", *BOTH, *EQUATIONS, "accumulate", *STATEMENTS) if name != "explicit")
+PASSES = tuple(name for name in ("narrow", "beforehand", *BOTH, *EQUATIONS, "accumulate", *STATEMENTS) if name != "explicit")
 
 
 FORMS = ("by_diagonal", "by_image", "by_place", "by_part", "rows", "spots", "slabs", "indicator", "few", "clip", "rolls", "digits",
