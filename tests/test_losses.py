@@ -150,3 +150,24 @@ def test_what_windows_read_is_scaled_before(equation, n, t, scale):
     np.testing.assert_allclose(value, whole.detach(), rtol=1e-5)
     np.testing.assert_allclose(dX, x.grad, rtol=1e-3, atol=1e-5 if scale == 1 else 1e-2)
     np.testing.assert_allclose(dr, s.grad, rtol=1e-3, atol=1e-3*scale)
+
+
+@pytest.mark.parametrize("h", [0, 1, 2, 3, 7])
+def test_what_a_sum_over_windows_is_weighted_with_is_multiplied_in_after_the_kernel_is_summed(h):
+    layer = nd.derive("""
+        X[N,H,W], d[N,H//2,W//2], p -> L
+        L = sum[n,i,j,u,v](d[n,i,j]*X[n,2*i+u,2*j+v]**p*log(X[n,2*i+u,2*j+v])) for u < 2, v < 2, i < H//2, j < W//2
+    """)
+    module = layer.compile()
+    assert "transpose" not in module.source and "ndindex(2, 2)" in module.source
+    rng = np.random.default_rng(h)
+    X, d = rng.uniform(0.5, 1.5, (2, h, 5)), rng.standard_normal((2, h//2, 2))
+    value, residuals = module.forward(X=X, d=d, p=2.5)
+    dX, dd, dp = module.backward(residuals)
+    x, w, p = (torch.tensor(a, requires_grad=True) for a in (X, d, 2.5))
+    f = (x**p*torch.log(x))[:, :h//2*2, :4].reshape(2, h//2, 2, 2, 2).sum((2, 4))
+    whole = (w*f).sum()
+    whole.backward()
+    np.testing.assert_allclose(value, whole.item())
+    for mine, other in ((dX, x.grad), (dd, w.grad), (dp, p.grad)):
+        np.testing.assert_allclose(mine, other, atol=1e-12)

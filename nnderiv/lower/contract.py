@@ -22,6 +22,7 @@ from ..expr import (
     Num,
     Op,
     Read,
+    Reduce,
     conjunction,
     guarded_factors,
     integer,
@@ -66,7 +67,7 @@ def sum_of_products(
     operands = [o for o in operands if o.conditions or o.labels & set(bound)]
     missing = [i for i in bound if not any(i in o.labels for o in operands)]
     together = _weighted(frame, emit_in, operands, bound)
-    arrays = [together] if together else [_summed(frame, emit_in, o, [i for i in bound if _only_in(i, o, operands)]) for o in operands]
+    arrays = [together] if together else [_own_sum(frame, emit_in, o, operands, bound) for o in operands]
     open_ = [i for i in bound if i not in missing]
     if scale and len(arrays) > 1 and (k := _smallest(frame, arrays, bound)) is not None:
         for f in sorted(scale, key=is_reciprocal):
@@ -110,6 +111,14 @@ def _smallest(frame: Frame, arrays: list[Array], bound: Sequence[str]) -> int | 
     result = weight(frame, labels - set(bound))
     k = min(range(len(arrays)), key=lambda k: weight(frame, set(arrays[k].labels)))
     return k if 2 * weight(frame, set(arrays[k].labels)) < result else None
+
+
+def _own_sum(frame: Frame, emit_in: EmitIn, o: Operand, operands: list[Operand], bound: Sequence[str]) -> Array:
+    """One operand, summed over what no other has: a sum of its own, which goes place by place if it is over windows."""
+    own = tuple(i for i in bound if _only_in(i, o, operands))
+    if len(operands) > 1 and 0 < len(own) < len(o.labels) and not o.conditions and len(o.parts) > 1:
+        return emit_in(frame, Reduce("sum", own, product(o.parts)))
+    return _summed(frame, emit_in, o, list(own))
 
 
 def _summed(frame: Frame, emit_in: EmitIn, o: Operand, indices: list[str]) -> Array:
