@@ -13,7 +13,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ..expr import (
-    ONE,
     ZERO,
     Expr,
     Op,
@@ -89,12 +88,12 @@ def _find(e: Equation, term: Expr, positive: frozenset[str], programs: tuple[Pro
             found = last_step(c, s, e.indices, e.ranges, positive)
             if found is None or {*rest} & found[0].symbols():  # it depends on what else is summed, how far the sum goes
                 continue
-            shares = {k: d for k, f in enumerate(own) if not rest and (d := decay(f, s, *found, programs, positive)) is not None}
-            left = [f for k, f in enumerate(own) if k not in shares] if len(shares) == 1 else own
-            share, lse = next(iter(shares.values())) if len(shares) == 1 else (ONE, None)
+            shares = [(f, d) for f in own if not rest and (d := decay(f, s, *found, programs, positive)) is not None]
+            share, (now, lse) = shares[0] if len(shares) == 1 else (None, (None, None))
+            left, beside = [f for f in own if f is not share], [*others, now] if now is not None else others
             summand = where(conjunction([x for x in conditions if x is not c]), product(left), ZERO)
             if (lse or s in free_symbols(summand)) and not free_symbols(summand) & found[0].symbols() & {*e.indices}:
-                return _Running(s, *found, Reduce("sum", rest, summand) if rest else summand, [*others, share], outer, lse)
+                return _Running(s, *found, Reduce("sum", rest, summand) if rest else summand, beside, outer, lse)
     return None
 
 
