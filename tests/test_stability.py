@@ -579,3 +579,17 @@ def test_a_recurrence_may_begin_with_states_that_are_not_reached(steps: int) -> 
         L, residuals = module.forward(x=x, a0=start)
         np.testing.assert_allclose(L, a[-1].item())
         np.testing.assert_allclose(module.backward(residuals).dx, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("step", ["log(exp(y[t-1]) + exp(x[t]))", "log(exp(x[t] + 1) + 2*exp(y[t-1] - 1) + exp(x[0]))"])
+def test_what_a_recurrence_adds_up_under_a_logarithm_is_shifted_with_the_rest(step: str) -> None:
+    """An exponential of data alone need not wait for the recurrence, and overflows if it does not."""
+    d = nd.derive(f"x[T] -> y\ny[-1] = -inf\ny[t] = {step} for t < T")
+    x = np.array([1e4, 0, 1, -1e4, 9999.5], np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        y, residuals = d.compile().forward(x=x)
+        dx = d.compile().backward(residuals, dy=np.ones(5, np.float32)).dx
+    expected, residuals = d.compile().forward(x=x.astype(np.longdouble))
+    np.testing.assert_allclose(y, expected.astype(float), rtol=1e-6)
+    np.testing.assert_allclose(dx, d.compile().backward(residuals, dy=np.ones(5, np.longdouble)).dx.astype(float), rtol=1e-2, atol=1e-30)
