@@ -116,6 +116,13 @@ def test_a_function_some_steps_further_is_not_another_tensor() -> None:
     assert d.check(seed=0).ok
 
 
+def test_of_two_tensors_that_are_one_function_a_step_apart_one_is_computed() -> None:
+    """What y is multiplied by at t its gradient is multiplied by at t + 1: each could be read for the other."""
+    d = nd.derive("x[T] -> y\ny[t] = y[t+1]*sigmoid(log_softmax[t](x[t])) + x[t] for t < T\ny[T-1] = 27")
+    assert "_until_settled" not in d.numpy(without=("recall",))
+    assert_means(d, d.compile(without=("recall",)), {"x": np.array([0.3, -1.2, 0.7])}, np.random.default_rng(0))
+
+
 def test_what_a_step_hands_to_the_next_is_known_by_one_name_also_at_the_end() -> None:
     """The carry of h is the gradient of a: where a tensor says the same already, the end reads it there."""
     d = nd.derive("a[N,F], h0[F] -> y\nh[-1,f] = h0[f]\nh[n,f] = exp(a[n,f] + h[n-1,f])\ny[i,f] = h[i-1,f] for i < N+1")

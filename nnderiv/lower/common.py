@@ -43,9 +43,11 @@ def _reading(program: Program, e: Equation, node: Expr, tables: Tables, positive
         return map_children(lambda child: _reading(program, e, child, tables, positive), node)
     for call in calls(e, node):
         for there in tables.get(call.key, ()):
+            if there.equation is e:
+                break  # of two that are the same, the first one is computed
             places = there.places(call)
             covers = all(inside(s, r, e.ranges, positive) for s, r in zip(places, there.ranges, strict=True))
-            if covers and there.equation is not e and e.tensor not in _behind(program, there.equation):
+            if covers and e.tensor not in _behind(program, there.equation):
                 return Read(there.equation.tensor, places)
     return node
 
