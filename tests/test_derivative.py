@@ -294,6 +294,19 @@ CHOSEN = {
 }
 
 
+def assert_agrees(d: nd.Derivation, wanted: torch.Tensor, leaves: list[torch.Tensor], dy: np.ndarray) -> None:
+    """The output and the gradients by m, A and b, by the interpreter and by the emitted module, are those of PyTorch."""
+    wanted.backward(torch.tensor(dy))
+    arrays = dict(zip("mAb", (leaf.detach().numpy() for leaf in leaves), strict=True))
+    given = {name: x.tolist() for name, x in arrays.items()}
+    found = nd.evaluate(d.backward, {**given, "dy": dy.tolist()})
+    y, residuals = d.compile().forward(**arrays)
+    np.testing.assert_allclose(y, wanted.detach(), rtol=1e-12)
+    for name, g, leaf in zip(("dm", "dA", "db"), d.compile().backward(residuals, dy=dy), leaves, strict=True):
+        np.testing.assert_allclose(g, leaf.grad, rtol=1e-10, atol=1e-14, err_msg=name)
+        np.testing.assert_allclose(np.array(found[name], float), leaf.grad, rtol=1e-10, atol=1e-14, err_msg=name)
+
+
 @pytest.mark.parametrize("e", CHOSEN)
 @pytest.mark.parametrize("y", ["where(m[i] > 0, {}, 3)", "where(not m[i] > 0, 3, {})", "where(m[i] > 0, where(i < N, {}, 1), 3)"])
 def test_what_is_infinite_beside_a_sum_counts_only_where_it_is_chosen(e: str, y: str) -> None:
@@ -303,15 +316,7 @@ def test_what_is_infinite_beside_a_sum_counts_only_where_it_is_chosen(e: str, y:
     leaves = [torch.tensor(x, requires_grad=True) for x in (m, A, b)]
     wanted = torch.full((4,), 3.0, dtype=torch.float64)
     wanted[on] = CHOSEN[e](torch.where(on, leaves[0], 1), *leaves[1:])[on]
-    wanted.backward(torch.tensor(dy))
-    arrays = {"m": m, "A": A, "b": b}
-    given = {name: x.tolist() for name, x in arrays.items()}
-    found = nd.evaluate(d.backward, {**given, "dy": dy.tolist()})
-    y, residuals = d.compile().forward(**arrays)
-    np.testing.assert_allclose(y, wanted.detach(), rtol=1e-12)
-    for name, g, leaf in zip(("dm", "dA", "db"), d.compile().backward(residuals, dy=dy), leaves, strict=True):
-        np.testing.assert_allclose(g, leaf.grad, rtol=1e-10, atol=1e-14, err_msg=name)
-        np.testing.assert_allclose(np.array(found[name], float), leaf.grad, rtol=1e-10, atol=1e-14, err_msg=name)
+    assert_agrees(d, wanted, leaves, dy)
 
 
 @pytest.mark.parametrize("e", [
@@ -346,15 +351,7 @@ def test_what_is_read_only_where_it_is_chosen_has_no_gradient_elsewhere(equation
     on = torch.tensor(m > 0)
     leaves = [torch.tensor(x, requires_grad=True) for x in (m, A, b)]
     wanted = torch.where(on[:, None], NAMED[equations](torch.where(on, leaves[0], 1), *leaves[1:]), 0)
-    wanted.backward(torch.tensor(dy))
-    arrays = {"m": m, "A": A, "b": b}
-    given = {name: x.tolist() for name, x in arrays.items()}
-    found = nd.evaluate(d.backward, {**given, "dy": dy.tolist()})
-    y, residuals = d.compile().forward(**arrays)
-    np.testing.assert_allclose(y, wanted.detach(), rtol=1e-12)
-    for name, g, leaf in zip(("dm", "dA", "db"), d.compile().backward(residuals, dy=dy), leaves, strict=True):
-        np.testing.assert_allclose(g, leaf.grad, rtol=1e-10, atol=1e-14, err_msg=name)
-        np.testing.assert_allclose(np.array(found[name], float), leaf.grad, rtol=1e-10, atol=1e-14, err_msg=name)
+    assert_agrees(d, wanted, leaves, dy)
 
 
 @pytest.mark.parametrize("equations", [

@@ -36,7 +36,7 @@ from .by_place import at
 from .by_tap import EachPlace
 from .contract import flattened
 from .form import ADD, MATMUL, Line, Statement, call, renamed
-from .windowed import Product
+from .windowed import Product, steps_of
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,7 @@ class ByImage:
         """
         if p.window is None or not (self.gives_matrices(p) if p.kind == "gather" else self.takes_matrices(p)):
             return False
-        return all(step is not None and step[0] == 1 for i in p.image for s in p.window.subs if i in s.symbols() for step in [s.split(i)])
+        return all(step == 1 for step in steps_of(p.window, p.image))
 
     def gives_matrices(self, p: Product) -> bool:
         """Whether the product for an image is a matrix, which lies together in what is computed."""

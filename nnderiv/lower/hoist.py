@@ -32,14 +32,12 @@ from ..expr import (
     signed,
     tensor,
     tensors,
-    walk,
 )
-from ..expr import replace as replaced
 from ..fresh import Fresh
 from ..graph import cycles
 from ..program import Equation, Program, Range, Ranges
 from ..within import positive_names
-from .quotients import exponents
+from .quotients import log_exponents
 
 
 def hoist(program: Program, known: Program) -> Program:
@@ -79,7 +77,7 @@ class _Hoister:
             return self.sum_(e, body, cycle)
         if isinstance(body, Op) and body.op == "*":
             return self.product(e, body, cycle)
-        if isinstance(body, Op) and body.op == "log" and exponents(body.args[0]):
+        if log_exponents(body):
             return self.logarithm(e, body, cycle)
         if isinstance(body, Op) and body.op == "where" and (moved := self.where(e, body, cycle)) is not None:
             return moved
@@ -105,10 +103,11 @@ class _Hoister:
             parts = {f: self.name(e, f) for f in free if self.worthwhile(e, f)}
         return map_children(lambda f: parts.get(f) or (f if f in free else self.rewrite(e, f, cycle)), body)
 
-    def logarithm(self, e: Equation, body: Op, cycle: frozenset[str]) -> Expr:
+    def logarithm(self, e: Equation, body: Expr, cycle: frozenset[str]) -> Expr:
         """log(exp(a) + exp(b)), of which the exponents alone are computed before: it is shifted as a whole; exp(a) may overflow."""
-        exps = [n for n in walk(body.args[0]) if isinstance(n, Op) and n.op == "exp"]
-        return replaced(body, {n: Op("exp", (self.rewrite(e, n.args[0], cycle),)) for n in exps})
+        if isinstance(body, Op) and body.op == "exp":
+            return Op("exp", (self.rewrite(e, body.args[0], cycle),))
+        return map_children(lambda child: self.logarithm(e, child, cycle), body)
 
     def is_no_larger(self, e: Equation, parts: list[Expr]) -> bool:
         """Whether one of several parts reads all that their product depends on, and there is more to it than a number."""

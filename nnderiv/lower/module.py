@@ -20,7 +20,6 @@ from ..learned import learned
 from ..program import Equation, Input, Program, rename_tensors
 from . import cost, layout, specialise
 from .abreast import abreast
-from .apart import apart
 from .arrays import Storage, span, tuple_text
 from .axis_by_axis import axis_by_axis
 from .balance import balance
@@ -32,24 +31,16 @@ from .explicit import make_explicit
 from .facts import Facts
 from .for_empty import Nothing, for_empty, with_nothing
 from .fuse import softmaxes
-from .held import held
-from .looked_up import looked_up
 from .narrow import narrow
-from .normalised import normalised
-from .passes import checked, optimise, prepare
+from .passes import checked, optimise, prepare, prepare_both
 from .quotients import saturates
-from .recall import recall
 from .render import named, render
 from .runtime import needed
-from .scaled import scaled
 from .schedule import Node, schedule
 from .shifted import shifted
-from .sparse import sparse
 from .split import is_join
 from .spread import spread
-from .stacked import stacked
 from .storage import place
-from .summands import summands
 
 
 @dataclass(frozen=True)
@@ -112,24 +103,7 @@ class _Lowering:
         if "shifted" not in without:
             self.forward, self.backward = shifted(self.forward, self.backward)
         self.saturates = any(saturates(n) for e in (*self.forward.equations, *self.backward.equations) for n in walk(e.body))
-        if "normalised" not in without:
-            self.forward, self.backward = normalised(self.forward, self.backward)
-        if "summands" not in without:
-            self.forward, self.backward = summands(self.forward, self.backward)
-        if "sparse" not in without:
-            self.forward, self.backward = sparse(self.forward, self.backward)
-        if "apart" not in without:
-            self.forward, self.backward = apart(self.forward), apart(self.backward)
-        if "held" not in without:
-            self.forward, self.backward = held(self.forward), held(self.backward)
-        if "looked_up" not in without:
-            self.forward, self.backward = looked_up(self.forward, self.backward)
-        if "recall" not in without:
-            self.forward, self.backward = recall(self.forward, self.backward)
-        if "stacked" not in without:
-            self.forward, self.backward = stacked(self.forward, self.backward)
-        if "scaled" not in without:
-            self.forward, self.backward = scaled(self.forward, self.backward)
+        self.forward, self.backward = prepare_both(self.forward, self.backward, without)
         self.forward = with_nothing(self.forward, nothing)
         self.public = dict(zip(self.forward.outputs, original.outputs, strict=True))
         self.dtype = Fresh({*self.forward.names, *self.backward.names})("dtype")

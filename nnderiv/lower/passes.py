@@ -90,6 +90,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from ..program import Program
 from .abreast import abreast
+from .apart import apart
 from .axis_by_axis import axis_by_axis
 from .blocks import blocks
 from .carry import carry
@@ -103,24 +104,32 @@ from .from_output import from_output
 from .gate import gate
 from .gathered import gathered
 from .guarded import guarded
+from .held import held
 from .hoist import hoist
 from .in_place import in_place
 from .inline import inline
 from .invariant import invariant
+from .looked_up import looked_up
 from .mirror import mirror
 from .nest import nest
+from .normalised import normalised
 from .on_diagonal import on_diagonal
 from .one_block import one_block
 from .one_place import one_place
 from .pieces import split_pieces
+from .recall import recall
 from .recentre import recentre
 from .running import running
+from .scaled import scaled
 from .share import share
 from .sign import sign
 from .skew import skew
 from .slopes import slopes
+from .sparse import sparse
 from .split import split
 from .spread import spread
+from .stacked import stacked
+from .summands import summands
 from .turned import turned
 from .unmask import unmask
 from .untangle import untangle
@@ -167,10 +176,19 @@ STATEMENTS: dict[str, Callable[[Sequence[Item], frozenset[str]], tuple[Item, ...
     "dot": lambda items, kept: dot(items),
     "nest": lambda items, kept: nest(items),
 }
-BOTH = (  # for forward and backward together
-    "balance", "shifted", "normalised", "summands", "sparse", "apart", "held", "looked_up", "recall", "stacked", "scaled",
-)
-PASSES = tuple(name for name in ("narrow", "beforehand", *BOTH, *EQUATIONS, "accumulate", *STATEMENTS) if name != "explicit")
+BOTH: dict[str, Callable[[Program, Program], tuple[Program, Program]]] = {  # forward and backward together
+    "normalised": normalised,
+    "summands": summands,
+    "sparse": sparse,
+    "apart": lambda forward, backward: (apart(forward), apart(backward)),
+    "held": lambda forward, backward: (held(forward), held(backward)),
+    "looked_up": looked_up,
+    "recall": recall,
+    "stacked": stacked,
+    "scaled": scaled,
+}
+BEFORE = ("narrow", "beforehand", "balance", "shifted")
+PASSES = tuple(name for name in (*BEFORE, *BOTH, *EQUATIONS, "accumulate", *STATEMENTS) if name != "explicit")
 
 
 FORMS = ("by_diagonal", "by_image", "by_place", "by_part", "rows", "spots", "slabs", "indicator", "few", "clip", "rolls", "digits",
@@ -184,6 +202,14 @@ def checked(without: Collection[str]) -> frozenset[str]:
     if unknown:
         raise ValueError(f"there is no pass {unknown[0]!r}; there are {', '.join([*FORMS, *PASSES])}")
     return frozenset(names)
+
+
+def prepare_both(forward: Program, backward: Program, without: frozenset[str]) -> tuple[Program, Program]:
+    """The programs after the passes over both."""
+    for name, run in BOTH.items():
+        if name not in without:
+            forward, backward = run(forward, backward)
+    return forward, backward
 
 
 def prepare(program: Program, known: Program, without: frozenset[str]) -> Program:

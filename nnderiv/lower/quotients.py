@@ -38,6 +38,11 @@ def exponents(e: Expr) -> list[Expr]:
     return exps if len(exps) == len(terms) > 1 and any(x != ZERO for x, _ in found) else []
 
 
+def log_exponents(e: Expr) -> list[Expr]:
+    """a, b, … of log(exp(a) + exp(b) + …), which is shifted as a whole; nothing if e is another thing."""
+    return exponents(e.args[0]) if isinstance(e, Op) and e.op == "log" else []
+
+
 def _scaled(e: Expr) -> tuple[Expr, Fraction] | None:
     """(a, c) of c·exp(a), for a number c > 0."""
     ((c, others),) = monomials(e)

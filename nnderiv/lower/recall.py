@@ -22,7 +22,7 @@ from ..program import Equation, Program, Range
 from ..within import positive_names, readable
 from .calls import COSTLY, Call, Table, calls, table
 from .exchange import with_known
-from .quotients import exponents
+from .quotients import log_exponents
 
 FINITE = ("+", "neg", "*", "**", "tanh", "sigmoid", "softplus", "erf", "sin", "cos")  # of finite arguments, if the exponent is positive
 
@@ -87,7 +87,7 @@ def _looked_up(e: Equation, node: Expr) -> set[str]:
 
 def _children(node: Expr) -> tuple[Expr, ...]:
     """What may be kept of an expression; of log(exp(a) + exp(b)) nothing, since it is shifted as a whole."""
-    return () if isinstance(node, Op) and node.op == "log" and exponents(node.args[0]) else tuple(children(node))
+    return () if log_exponents(node) else tuple(children(node))
 
 
 def _beside(node: Expr, beside: Beside) -> Beside:

@@ -9,6 +9,7 @@ only, where it is S − m − log T. Where much of that is read, it is a tensor,
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from ..expr import INF, ONE, ZERO, Expr, Op, Read, Reduce, difference, map_children, reads, walk, where
@@ -33,11 +34,10 @@ def summands(forward: Program, backward: Program) -> tuple[Program, Program]:
 
 def _logarithm(forward: Program, total: Equation) -> str | None:
     """The tensor that is S − lse, if there is one."""
-    for name in forward.definitions:
-        e = forward.whole(name)
-        pair = difference(e.body) if e is not None else None
-        if e is not None and pair is not None and normalises(total, *pair, e) and list(e.subs) == list(pair[0].subs):
-            return name
+    for e in forward.equations:
+        pair = difference(e.body) if total.tensor in e.reads and forward.whole(e.tensor) is e else None
+        if pair is not None and normalises(total, *pair, e) and e.subs == pair[0].subs:
+            return e.tensor
     return None
 
 
@@ -49,6 +49,10 @@ class _Total:
     scores: Read
     along: tuple[str, ...]
     logarithm: str | None
+
+    def concerns(self, e: Equation) -> bool:
+        """Whether an equation reads it, or S − lse."""
+        return self.equation.tensor in e.reads or self.logarithm in e.reads
 
     def place(self, e: Equation, node: Expr) -> tuple[Int, ...] | None:
         """The place whose share this is, as exp(S − lse)."""
@@ -62,14 +66,17 @@ class _Total:
 
     def is_asked_for(self, forward: Program, backward: Program) -> bool:
         """Whether backward asks for shares, forward for none, and S − lse is read at few places otherwise."""
-        own = [e for e in backward.equations if e.tensor not in forward.definitions]
-        shares = [(e, n) for e in (*forward.equations, *own) for n in walk(e.body) if self.place(e, n) is not None]
-        if not shares or any(e in forward.equations for e, _ in shares) or self.logarithm in forward.outputs:
+        theirs = [e for e in forward.equations if self.concerns(e)]
+        own = [e for e in backward.equations if self.concerns(e) and e.tensor not in forward.definitions]
+        shares = self.shares(own)
+        if not shares or self.shares(theirs) or self.logarithm in forward.outputs:
             return False
-        asked = sum(isinstance(n, Op) and isinstance(n.args[0], Read) for _, n in shares)
+        asked = sum(isinstance(n.args[0], Read) for n in shares)
         everywhere = sum(r.tensor == self.logarithm for e in own for r in reads(e.body))
-        few = all(self.is_one_of_a_row(r) for e in forward.equations for r in reads(e.body) if r.tensor == self.logarithm)
-        return few and asked == everywhere
+        return asked == everywhere and all(self.is_one_of_a_row(r) for e in theirs for r in reads(e.body) if r.tensor == self.logarithm)
+
+    def shares(self, equations: Iterable[Equation]) -> list[Op]:
+        return [n for e in equations for n in walk(e.body) if isinstance(n, Op) and self.place(e, n) is not None]
 
     def is_one_of_a_row(self, r: Read) -> bool:
         """Whether a read takes one entry of each row, such as that of a label."""
@@ -118,7 +125,7 @@ class _Total:
                 return Read(self.scores.tensor, node.subs) - Read(words["shift"], self.row(node.subs)) - Op("log", (total,))
             return map_children(visit, node)
 
-        return e.with_body(visit(e.body))
+        return e.with_body(visit(e.body)) if self.concerns(e) else e
 
 
 def _equation(left: Read, body: Expr, e: Equation) -> Equation:

@@ -53,7 +53,7 @@ from .form import ADD, DIVIDE, MULTIPLY, NEGATIVE, POWER, SQUARE, SUBTRACT, Oper
 from .infinities import is_logsumexp, may_be_unreachable, may_hold_infinity
 from .limits import clip, limits
 from .log_products import logarithm, shares
-from .quotients import exponents
+from .quotients import log_exponents
 from .running_logs import running_logsumexp
 from .slabs import Slab, cut_sum
 from .slopes import Choice
@@ -297,7 +297,7 @@ class Values(Writer):
             return difference
         if e.op == "exp" and (ratio := self.ratio_of_exps(frame, e.args[0])) is not None:
             return ratio
-        if e.op == "log" and "shifted" not in self.without and (exps := exponents(e.args[0])):
+        if "shifted" not in self.without and (exps := log_exponents(e)):
             return self.log_of_exps(frame, exps)
         x = self.operand(frame, e, e.args[0])
         if e.op == "silu":
@@ -603,7 +603,7 @@ def _one_number(frame: Frame, above: list[Expr], below: list[Expr]) -> tuple[lis
 def _atoms(size: Int) -> list[Expr]:
     """K and N of K·N."""
     (monomial, count), *others = size.terms.items() or [((), 0)]
-    return [IntValue(size)] if others or count != 1 else [IntValue(Int({(x,): 1})) for x in monomial]
+    return [IntValue(size)] if others or count != 1 else [IntValue(Int.atom(x)) for x in monomial]
 
 
 def _is_call(text: str) -> bool:

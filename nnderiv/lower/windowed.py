@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..bounds import never_negative
@@ -101,16 +101,22 @@ def _pairs(frame: Frame, window: Read, total: Reduce) -> list[tuple[str, str]] |
 def _are_patches(frame: Frame, window: Read, pairs: Sequence[tuple[str, str]]) -> bool:
     """Whether windows do not overlap, and lie in memory in long runs: as a view they are a matrix after one copy."""
     sizes = [frame.ranges[u].size for u, _ in pairs]
-    steps = [s.split(i) for _, i in pairs for s in window.subs if i in s.symbols()]
-    apart = all(s is not None and never_negative(s[0] - n, {}, frame.positive) for s, n in zip(steps, sizes, strict=True))
+    steps = steps_of(window, [i for _, i in pairs])
+    apart = all(s is not None and never_negative(s - n, {}, frame.positive) for s, n in zip(steps, sizes, strict=True))
     return bool(pairs) and apart and copies_runs(sizes[-1])
 
 
 def _is_by_channel(frame: Frame, window: Read, pairs: Sequence[tuple[str, str]], present: Collection[str]) -> bool:
     """Whether these indices are all that do not slide in the window, and windows go forwards."""
     lead = {i for s in window.subs for i in frame.vectors(s)} - {i for pair in pairs for i in pair}
-    steps = [s.split(i) for _, i in pairs for s in window.subs if i in s.symbols()]
-    return lead <= {*present} and all(s is not None and never_negative(s[0] - 1, {}, frame.positive) for s in steps)
+    steps = steps_of(window, [i for _, i in pairs])
+    return lead <= {*present} and all(s is not None and never_negative(s - 1, {}, frame.positive) for s in steps)
+
+
+def steps_of(window: Read, image: Iterable[str]) -> list[Int | None]:
+    """How far the window moves from one place in the image to the next, along each axis; None where that is no one number."""
+    splits = [s.split(i) for i in image for s in window.subs if i in s.symbols()]
+    return [split and split[0] for split in splits]
 
 
 def _is_multiple(e: Expr, part: Expr) -> bool:

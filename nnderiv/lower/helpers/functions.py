@@ -74,7 +74,7 @@ def _logsumexp(x, axis):
 def _running_logsumexp(x, axis, step=1):
     """log(sum(exp(x))) along the axis up to each place, or, with a step of -1, from there on."""
     rows = np.moveaxis(x, axis, 0)[::step]
-    if _product(rows.shape[1:]) < 128:  # a few entries one by one, more of them row by row
+    if _product(rows.shape[1:]) < WIDE:  # a few entries one by one, more of them row by row
         totals = np.logaddexp.accumulate(rows, 0)
     else:
         totals = rows.copy()
