@@ -81,7 +81,8 @@ def test_a_sum_of_the_same_over_nothing_is_nothing(text: str) -> None:
 
 def test_what_has_values_anyway_needs_no_question() -> None:
     """h[t-1] stands behind the margin of a recurrence, and a row in a loop over the rows is there."""
-    source = nd.derive("x[T,N], h0[N] -> y\nh[-1,n] = h0[n]\nh[t,n] = tanh(x[t,n] + h[t-1,n])\ny[n] = h[T-1,n]").numpy()
+    equations = "h[-1,n] = h0[n]\nh[t,n] = tanh(x[t,n] + sum[m](W[n,m]*h[t-1,m]))\ny[n] = h[T-1,n]"
+    source = nd.derive(f"x[T,N], W[N,N], h0[N] -> y\n{equations}").numpy()
     assert "_entry(" not in source and "if T" not in source
 
 

@@ -125,7 +125,8 @@ def test_of_two_tensors_that_are_one_function_a_step_apart_one_is_computed() -> 
 
 def test_what_a_step_hands_to_the_next_is_known_by_one_name_also_at_the_end() -> None:
     """The carry of h is the gradient of a: where a tensor says the same already, the end reads it there."""
-    d = nd.derive("a[N,F], h0[F] -> y\nh[-1,f] = h0[f]\nh[n,f] = exp(a[n,f] + h[n-1,f])\ny[i,f] = h[i-1,f] for i < N+1")
+    d = nd.derive("a[N,F], h0[F] -> y\nh[-1,f] = h0[f]\nu[n,f] = exp(a[n,f] + h[n-1,f])\nh[n,f] = sin(u[n,f])*u[n-1,f]\n"
+                  "y[i,f] = h[i-1,f] for i < N+1")
     assert "da[0]" in d.numpy() or "da, 0" in d.numpy()
     assert_means(d, d.compile(), {"a": -np.eye(3, 2), "h0": np.ones(2)}, np.random.default_rng(0))
 

@@ -1,29 +1,38 @@
 """A recurrence whose step is one operation, y[t] = y[t−1] ∘ x[t], is that operation's accumulate: np.add.accumulate, and so on.
+One that is linear, y[t] = a[t]·y[t−1] + x[t], is a scan: where rows are short, many blocks of steps go abreast.
 
-`find` recognises it in a loop; anything else stays a loop.
+`find` recognises both in a loop; anything else stays a loop.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ..expr import Expr, Op, Read, additive_terms, factors, product, reads, signed, tensors
-from ..program import Equation
+from ..bounds import inside
+from ..expr import ONE, ZERO, Expr, Op, Read, reads, subst_indices, tensors
+from ..integer import Int
+from ..program import Equation, Program, Range
+from ..ranges import accesses
+from ..within import positive_names
 from .arrays import Storage
+from .carry import shift
+from .scan import affine
 from .schedule import Compute, Loop
 
 
 @dataclass(frozen=True)
 class Accumulation:
-    """tensor[…, t, …] = tensor[…, t ∓ 1, …] ∘ rest, for all t of the loop."""
+    """tensor[…, t, …] = tensor[…, t ∓ 1, …] ∘ rest, for all t of the loop; with a factor, tensor[…, t ∓ 1, …]·factor + rest."""
 
     equation: Equation
     ufunc: str
     rest: Expr
+    factor: Expr
     axis: int
+    starts: bool  # with what another equation puts there, and not with 0
 
 
-def find(node: Loop, storage: dict[str, Storage]) -> Accumulation | None:
+def find(program: Program, node: Loop, storage: dict[str, Storage]) -> Accumulation | None:
     """The accumulation that a loop is, if it is one and all steps are stored."""
     if len(node.body) != 1 or not isinstance(node.body[0], Compute) or node.body[0].guards:
         return None
@@ -33,35 +42,60 @@ def find(node: Loop, storage: dict[str, Storage]) -> Accumulation | None:
         return None
     if any(e.ranges[str(s.name)] != r for k, (s, r) in enumerate(zip(e.subs, storage[e.tensor].axes, strict=True)) if k != axes[0]):
         return None  # a row beside these is another equation's
-    shift = -1 if node.forwards else 1
-    previous = Read(e.tensor, tuple(s + shift if k == axes[0] else s for k, s in enumerate(e.subs)))
-    found = _split(e.body, previous)
-    if found is None or e.tensor in tensors(found[1]) or not reads(found[1]):
+    before = -1 if node.forwards else 1
+    previous = Read(e.tensor, tuple(s + before if k == axes[0] else s for k, s in enumerate(e.subs)))
+    found = _split(program, _for_all_steps(node, e), previous)
+    if found is None or e.tensor in tensors(found[1]) | tensors(found[2]) or not (reads(found[1]) or reads(found[2])):
         return None
     store, span = storage[e.tensor].axes[axes[0]], node.range
     edges = (span.lo - 1, span.hi) if node.forwards else (span.lo, span.hi + 1)
-    return Accumulation(e, *found, axes[0]) if (store.lo, store.hi) == edges else None
+    starts = len(program.definitions[e.tensor]) > 1
+    return Accumulation(e, *found, axes[0], starts) if (store.lo, store.hi) == edges else None
 
 
-def _split(body: Expr, previous: Read) -> tuple[str, Expr] | None:
-    """(the ufunc, the other operand)."""
-    terms = additive_terms(body)
-    if len(terms) > 1:
-        rest = [t for t in terms if t != (1, previous)]
-        return ("add", signed(rest)) if len(rest) == len(terms) - 1 else None
+def _split(program: Program, e: Equation, previous: Read) -> tuple[str, Expr, Expr] | None:
+    """(the ufunc, the other operand, what the one before is times)."""
+    body = e.body
     if isinstance(body, Op) and body.op in ("max", "min") and previous in body.args and len(body.args) == 2:
-        return f"{body.op}imum", body.args[1 - body.args.index(previous)]
-    parts = factors(body)
-    rest_ = [f for f in parts if f != previous]
-    return ("multiply", product(rest_)) if len(rest_) == len(parts) - 1 and rest_ else None
+        return f"{body.op}imum", body.args[1 - body.args.index(previous)], ONE
+    found = affine(program, e, previous)
+    if found is None:
+        return None
+    a, x = found
+    return ("multiply", a, ONE) if x == ZERO else ("add", x, a)
 
 
 def whole(node: Loop, found: Accumulation) -> Equation:
     """The equation that puts the other operand in place, for all steps at once."""
-    e = found.equation
-    return Equation(e.tensor, e.subs, found.rest, {node.variable: node.range, **e.ranges}, position=e.position)
+    return _for_all_steps(node, found.equation.with_body(found.rest))
 
 
-def rows(tensor: str, node: Loop, axis: int) -> str:
-    """All rows, from the one before the first step on, in the order of the steps."""
-    return tensor if node.forwards else f"{tensor}[{':, ' * axis}::-1]"
+def _for_all_steps(node: Loop, e: Equation) -> Equation:
+    return replace(e, ranges={node.variable: node.range, **e.ranges})
+
+
+def factor(node: Loop, found: Accumulation, program: Program) -> tuple[Equation, str]:
+    """The equation that puts in place what each row before is times, and which of them these are, in the order of the steps.
+
+    Where no row is before the first one, the first step has none. What others may compute as well, as the 1 − h[t]² of a gradient, is
+    computed at t for all t.
+    """
+    e, t = replace(whole(node, found), body=found.factor), node.variable
+    if found.starts:
+        return e, ":" if node.forwards else "::-1"
+    c = shift(found.factor, t)
+    moved = e.with_body(subst_indices(found.factor, {t: Int.symbol(t) - (c or 0)}))
+    if c is not None and all(inside(s, r, e.ranges, positive_names(program)) for tensor, subs in accesses(moved.body)
+                             for s, r in zip(subs, program.hulls[tensor], strict=True)):
+        return moved, ("1:" if c == 0 else ":-1") if node.forwards else (":0:-1" if c else "-2::-1")
+    lo, hi = e.ranges[t].lo, e.ranges[t].hi
+    steps = Range(lo + 1, hi) if node.forwards else Range(lo, hi - 1)
+    return replace(e, ranges={**e.ranges, t: steps}), ":" if node.forwards else "::-1"
+
+
+def rows(tensor: str, node: Loop, found: Accumulation) -> str:
+    """The rows in the order of the steps, from the one before the first step on, if it is not one of zeros before a scan."""
+    leading = ":, " * found.axis
+    if found.starts or found.factor == ONE:
+        return tensor if node.forwards else f"{tensor}[{leading}::-1]"
+    return f"{tensor}[{leading}1:]" if node.forwards else f"{tensor}[{leading}-2::-1]"

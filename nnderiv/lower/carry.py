@@ -4,7 +4,7 @@
                                                          carry[t] = dh[t]·z[t] + Σ dr[t] W
 
 Everything in the terms is read at one step, so that the right-hand form needs no margin for z and reads it when it is at hand; and
-what the recurrence leaves at its end is carry[0].
+what the recurrence leaves at its end is carry[0]. One that is a scan (`scan`) stays one.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from ..fresh import Fresh
 from ..integer import Int
 from ..program import Equation, Program
 from ..within import positive_names
+from .scan import is_scan
 
 Terms = list[tuple[int, Expr]]
 
@@ -42,7 +43,7 @@ def carry(program: Program, known: Program) -> Program:
     """See the module's docstring; the program has been made explicit."""
     fresh = Fresh(program.names | known.names)
     for e in program.equations:
-        if e.tensor not in program.components or e.is_base:
+        if e.tensor not in program.components or e.is_base or is_scan(program, e):
             continue
         cycle = program.components[e.tensor]
         for axis, t in enumerate(str(s.name) for s in e.subs):
@@ -57,13 +58,14 @@ def _shifted(program: Program, e: Equation, t: str, cycle: frozenset[str]) -> di
     """The terms that read the cycle and everything else that moves with t at t + c, by c."""
     found: dict[int, Terms] = {}
     for sign, term in additive_terms(e.body):
-        c = _shift(term, t)
+        c = shift(term, t)
         if c and tensors(term) & cycle:
             found.setdefault(c, []).append((sign, term))
     return found
 
 
-def _shift(term: Expr, t: str) -> int | None:
+def shift(term: Expr, t: str) -> int | None:
+    """The c of t + c, if everything that moves with t is read there."""
     shifts = set()
     for node in walk(term):
         if isinstance(node, Reduce) and t in node.indices or isinstance(node, IntValue) and t in node.value.symbols():

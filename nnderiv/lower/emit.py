@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from ..expr import Expr, Read, additive_terms, signed
+from ..expr import ONE, Expr, Read, additive_terms, signed
 from ..integer import Int
 from ..program import Equation, Program, Range
 from . import accumulate, cost
@@ -178,8 +178,8 @@ class Body(Folds):
         for e in equations_of(node):
             if not self.storage[e.tensor].dropped:
                 self.allocate(e.tensor)
-        if "accumulate" not in self.without and (found := accumulate.find(node, self.storage)) is not None:
-            self.accumulate(node, found)
+        if "accumulate" not in self.without and (found := accumulate.find(self.program, node, self.storage)) is not None:
+            self.all_steps(node, found)
             return
         if "by_diagonal" not in self.without:
             diagonals = find_diagonals(self.program, node, self.storage, self.loops, self.positive)
@@ -199,14 +199,26 @@ class Body(Folds):
             yield
         self.loops = around
 
-    def accumulate(self, node: Loop, found: accumulate.Accumulation) -> None:
+    def all_steps(self, node: Loop, found: accumulate.Accumulation) -> None:
         """The other operand goes into the rows of all steps; then they are accumulated in place."""
         shown = self.shown.get((found.equation.tensor, found.equation.subs, found.equation.body), str(found.equation))
         whole = accumulate.whole(node, found)
         self.shown[whole.tensor, whole.subs, whole.body] = shown
         self.statement(whole)
-        view = accumulate.rows(self.storage[whole.tensor].variable, node, found.axis)
-        self.line(f"_accumulate(np.{found.ufunc}, {view}, {found.axis})", whole.tensor)
+        view = accumulate.rows(self.storage[whole.tensor].variable, node, found)
+        if found.factor == ONE:
+            self.line(f"_accumulate(np.{found.ufunc}, {view}, {found.axis})", whole.tensor)
+            return
+        self.line(f"_scan({self.factor(found, node)}, {view}, {found.axis})", whole.tensor)
+
+    def factor(self, found: accumulate.Accumulation, node: Loop) -> str:
+        """What the rows before are times, in the order of the steps of a loop, aligned with the rows of the tensor on the left."""
+        e, steps = accumulate.factor(node, found, self.program)
+        frame, labels = self.frame(e), tuple(i for i in e.indices if i in e.ranges)
+        array = expand(self.right(frame, e), labels)
+        if node.variable not in array.labels or steps == ":":
+            return array.text
+        return f"{array.at_least(9)}[{':, ' * array.labels.index(node.variable)}{steps}]"
 
     def sweep(self, node: Sweep) -> None:
         names = list(dict.fromkeys(e.tensor for e in node.equations))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from ..bounds import inside, outside, smaller_or_greater
+from ..bounds import inside, smaller_or_greater
 from ..conditions import facts
 from ..expr import (
     ONE,
@@ -38,6 +38,7 @@ from ..graph import cycles
 from ..program import Equation, Program, Range, Ranges
 from ..within import positive_names
 from .quotients import log_exponents
+from .scan import is_scan, vanishes
 
 
 def hoist(program: Program, known: Program) -> Program:
@@ -58,7 +59,7 @@ class _Hoister:
 
     def run(self) -> Program:
         for e in self.program.equations:
-            if e.tensor in self.recurrent and not self.is_start(e):
+            if e.tensor in self.recurrent and not self.is_start(e) and not is_scan(self.program, e):
                 cycle = self.recurrent[e.tensor]
                 e = e.with_body(self.rewrite(e, e.body, cycle))
             self.equations.append(e)
@@ -124,14 +125,11 @@ class _Hoister:
         if body.args[2] != ZERO or ranges is None or len(bound) != 1 or not isinstance(bound[0], Read):
             return None
         read = set(self.indices(e, product(free)))
-        if any(r != e.ranges[i] and i not in read for i, r in ranges.items()) or not all(self.vanishes(e, bound[0], c) for c in conditions):
+        if any(r != e.ranges[i] and i not in read for i, r in ranges.items()):
+            return None
+        if not all(vanishes(self.program, e, bound[0], c) for c in conditions):
             return None
         return product([bound[0], self.name(replace(e, ranges=ranges), product(free))])
-
-    def vanishes(self, e: Equation, r: Read, c: Expr) -> bool:
-        """Whether what is read lies outside its tensor wherever the condition does not hold."""
-        known = facts(Op("not", (c,)))
-        return any(outside(s, axis, e.ranges, self.positive, known) for s, axis in zip(r.subs, self.program.hulls[r.tensor], strict=True))
 
     def worthwhile(self, e: Equation, body: Expr) -> bool:
         """A sum, a function or arithmetic of tensors; a read that is shifted against its tensor."""

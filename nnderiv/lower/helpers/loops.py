@@ -11,6 +11,42 @@ def _accumulate(f, A, axis):
         f(before, row, out=row)
 
 
+_STEPS = LONG  # steps from which it may pay that blocks of them go abreast
+
+
+def _scan(a, y, axis):
+    """y[t] += a[t - 1]*y[t - 1] along the axis, in place; where there are many rows and short ones, blocks of them go abreast."""
+    steps = (*y.shape[:axis], max(0, y.shape[axis] - 1), *y.shape[axis + 1:])
+    a = np.asarray(a, y.dtype)
+    a = a if a.shape == steps else np.broadcast_to(a, steps)
+    a, y = (x[..., None].swapaxes(0, axis) for x in (a, y))  # a row is an array, also where y is a vector
+    done = _scan_abreast(a, y) if len(a) >= _STEPS and 0 < y.size < NARROW*len(y) else 0
+    for factor, before, row in zip(a[done:], y[done:], y[done + 1:]):
+        np.add(row, factor*before, out=row)
+
+
+def _scan_abreast(a, y):
+    """The same for the first steps, in √T blocks, and how many these are: what each block comes to if it starts from 0, and then what
+    the block before it ends with, times the product of all a since. None, 0, if a number is too large for that."""
+    blocks = int(len(a)**0.5)
+    done = len(a)//blocks*blocks
+    abreast = lambda x: x.reshape(blocks, -1, *x.shape[1:]).swapaxes(0, 1)
+    rows, products = abreast(y[1:done + 1]), abreast(a[:done]).copy()
+    own, before = rows.copy(), np.empty_like(y[:blocks])
+    before[0] = y[0]
+    with np.errstate(over="ignore", invalid="ignore"):
+        for k in range(1, len(own)):
+            own[k] += products[k]*own[k - 1]
+            products[k] *= products[k - 1]
+        for k in range(1, blocks):
+            before[k] = own[-1, k - 1] + products[-1, k - 1]*before[k - 1]
+    if not (np.isfinite(products[-1]).all() and np.isfinite(before).all()):
+        return 0
+    products *= before
+    np.add(own, products, out=rows)
+    return done
+
+
 def _until_settled(sweep, arrays):
     """Repeat sweep(), which recomputes the arrays from themselves, until nothing changes: the last resort for an order of
     computation that no loop follows. Every sweep settles at least one more element."""

@@ -1,0 +1,73 @@
+"""Linear recurrences in a program: y[t] = a[t]·y[t−1] + x[t], a scan, of which `accumulate` computes all steps at once.
+
+Nothing is to be handed on from step to step (`carry`) or to be computed before (`hoist`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..bounds import outside
+from ..conditions import facts
+from ..expr import ONE, ZERO, Expr, Op, Read, additive_terms, conjuncts, factors, product, reads, signed, tensors
+from ..integer import Int
+from ..program import Equation, Program
+from ..within import positive_names
+
+
+def is_scan(program: Program, e: Equation) -> bool:
+    """Whether an equation is all of a linear recurrence: y[…, t, …] = a·y[…, t ± 1, …] + x, for whole rows from the first one on."""
+    before = {r for r in reads(e.body) if r.tensor == e.tensor}
+    if program.components.get(e.tensor) != frozenset({e.tensor}) or len(before) != 1 or affine(program, e, *before) is None:
+        return False
+    steps = {k: there - here for k, (here, there) in enumerate(zip(e.subs, before.pop().subs, strict=True)) if here != there}
+    rows = [(place.name, axis) for k, (place, axis) in enumerate(zip(e.subs, program.hulls[e.tensor], strict=True)) if k not in steps]
+    if [*steps.values()] not in ([-1], [1]) or any(name not in e.ranges or e.ranges[name] != axis for name, axis in rows):
+        return False
+    return all(d is e or any(_is_start(e, d, *step) for step in steps.items()) for d in program.definitions[e.tensor])
+
+
+def _is_start(e: Equation, d: Equation, axis: int, step: Int) -> bool:
+    """Whether one equation is the row before the first one of another, which goes on from it by steps."""
+    first = e.ranges[str(e.subs[axis].name)]
+    return d.is_base and d.subs == (*e.subs[:axis], first.lo - 1 if step == -1 else first.hi, *e.subs[axis + 1:])
+
+
+def affine(program: Program, e: Equation, y: Read) -> tuple[Expr, Expr] | None:
+    """(a, x) of the right-hand side a·y + x; of where(c, a·y, 0) too, if y is read outside its tensor wherever c does not hold."""
+    return _Affine(program, e, y).parts(e.body)
+
+
+@dataclass(frozen=True)
+class _Affine:
+    program: Program
+    equation: Equation
+    y: Read
+
+    def parts(self, body: Expr) -> tuple[Expr, Expr] | None:
+        slopes, rest = list[tuple[int, Expr]](), list[tuple[int, Expr]]()
+        for sign, t in additive_terms(body):
+            own = [f for f in factors(t) if self.y.tensor in tensors(f)]
+            others = [f for f in factors(t) if self.y.tensor not in tensors(f)]
+            found = (ZERO, ONE) if not own else self.factor(own[0]) if len(own) == 1 else None
+            if found is None:
+                return None
+            for terms, part in zip((slopes, rest), found, strict=True):
+                terms += [(sign, product([*others, part]))] if part != ZERO else []
+        return signed(slopes), signed(rest)
+
+    def factor(self, f: Expr) -> tuple[Expr, Expr] | None:
+        """The same of one factor, which reads y."""
+        if f == self.y:
+            return ONE, ZERO
+        if isinstance(f, Op) and f.op == "where" and f.args[2] == ZERO:
+            found = self.parts(f.args[1])
+            spared = all(vanishes(self.program, self.equation, self.y, c) for c in conjuncts(f.args[0]))
+            return found if found is not None and found[1] == ZERO and spared else None
+        return self.parts(f) if len(additive_terms(f)) > 1 else None
+
+
+def vanishes(program: Program, e: Equation, r: Read, c: Expr) -> bool:
+    """Whether what is read lies outside its tensor wherever a condition does not hold."""
+    known, positive = facts(Op("not", (c,))), positive_names(program)
+    return any(outside(s, axis, e.ranges, positive, known) for s, axis in zip(r.subs, program.hulls[r.tensor], strict=True))

@@ -1,0 +1,102 @@
+"""Linear recurrences: all steps of y[t] = a[t] y[t−1] + x[t] in one call, in blocks that go abreast where rows are short."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nnderiv as nd
+from nnderiv.lower import cost
+from tests.emitted import body
+from tests.running import assert_means
+
+ALL = "x[T,N], a[T,N], v[N], g -> y\n"
+SCANS = {  # equations of y -> how many scans there are, forward and backward
+    "y[t,n] = a[t,n]*y[t-1,n] + x[t,n] + 0*(v[n] + g)": (1, 1),
+    "y[t,n] = a[t,n]*y[t+1,n]/2 - x[t,n] + 0*(v[n] + g)": (1, 1),
+    "y[0,n] = x[0,n]*v[n]\ny[t,n] = x[t,n] + g*y[t-1,n] + 0*a[t,n]": (1, 1),
+    "y[T-1,n] = x[0,n]**2\ny[t,n] = y[t+1,n]/(1 + v[n]**2) + x[t,n]*g*a[t,n]": (1, 1),
+    "y[-1,n] = v[n]\ny[t,n] = y[t-1,n] + g*(x[t,n] - y[t-1,n])*a[t,n] for t < T": (1, 1),
+    "y[t,n] = (1 - sigmoid(a[t,n]))*y[t-1,n] + sigmoid(a[t,n])*x[t,n]*v[n]/g": (1, 1),
+    "z[t] = g*z[t-1] + x[t,0]\ny[t,n] = z[t]*a[t,n] + v[n]": (1, 1),
+    "y[t,n] = v[n]**t*y[t-1,n] + x[t,n]*a[t,n]*g": (1, 1),
+    "y[t,n] = tanh(x[t,n]*y[t-1,n] + a[t,n]) + 0*(v[n] + g)": (0, 1),   # a gradient is linear in what comes in
+    "y[0,n] = v[n]\ny[t,n] = y[t-1,n]*x[t,n] + a[t,n]*g*y[t-1,n]": (0, 1),  # a product, all steps at once too
+    "y[t,n] = a[t,n]*y[t-1,n]**2 + x[t,n]*v[n]*g": (0, 1),
+    "y[t,n] = a[t,n]*y[t-1,n] + x[t,n]*y[t-2,n] + v[n]*g": (0, 0),
+    "y[t,n] = sum[m](a[t,m]*y[t-1,m])*v[n] + x[t,n]*g": (0, 0),
+    "y[0,n] = v[n]\ny[t,n] = a[t,n]*y[t-1,n]*y[0,n] + x[t,n]*g": (0, 0),
+}
+
+
+def drawn(T: int, N: int) -> dict[str, Any]:
+    rng = np.random.default_rng(T + N)
+    inputs: dict[str, Any] = {name: rng.uniform(-1, 1, (T, N)) for name in "xa"}
+    return {**inputs, "v": rng.uniform(-1, 1, N), "g": 0.7}
+
+
+def gradients(module: Any, inputs: dict[str, Any]) -> list[Any]:
+    y, residuals = module.forward(**inputs)
+    return [y, *module.backward(residuals, dy=np.cos(np.arange(y.size)).reshape(y.shape).astype(y.dtype))]
+
+
+@pytest.mark.parametrize("equations", SCANS)
+def test_a_recurrence_is_a_scan_where_it_is_linear(equations: str) -> None:
+    text = ALL + equations
+    assert tuple(body(text, f).count("_scan(") for f in ("forward", "backward")) == SCANS[equations]
+    for T in (1, 2, 3, 6):
+        for steps in (2, 100):
+            d = nd.derive(text)
+            module = d.compile()
+            module._STEPS = steps
+            assert_means(d, module, drawn(T, 2), np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("equations", [e for e, found in SCANS.items() if any(found)])
+@pytest.mark.parametrize("T", [0, cost.LONG - 1, cost.LONG, cost.LONG + 1, 100])
+@pytest.mark.parametrize("N", [0, 1, 3, cost.NARROW])
+def test_blocks_that_go_abreast_give_what_a_loop_gives(equations: str, T: int, N: int) -> None:
+    d, inputs = nd.derive(ALL + equations), drawn(T, N)
+    for found, expected in zip(gradients(d.compile(), inputs), gradients(d.compile(without=("accumulate",)), inputs), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("text", [
+    "x[T,N], a[T,N] -> y\ny[t,n] = a[t,n]*y[t-1,n] + x[t,n]",
+    "x[N,T], a[N,T] -> y\ny[n,t] = a[n,t]*y[n,t-1] + x[n,t]",
+    "x[K,T,N], a[T] -> y\ny[k,t,n] = a[t]*y[k,t-1,n] + x[k,t,n]",
+    "x[K,T,N], a[K] -> y\ny[k,t,n] = a[k]*y[k,t+1,n] + x[k,t,n]",
+    "x[K,T,N], a[T,N] -> y\ny[k,t,n] = a[t,n]*y[k,t-1,n] + x[k,t,n]",
+    "x[K,N,T], a[K,T] -> y\ny[k,n,t] = a[k,t]*y[k,n,t+1] + x[k,n,t]",
+    "x[T,N], a -> y\ny[t,n] = a*y[t+1,n] + x[t,n]",
+])
+def test_the_axis_of_the_steps_may_stand_anywhere(text: str) -> None:
+    d, rng, sizes = nd.derive(text), np.random.default_rng(0), {"T": 70, "K": 2, "N": 3}
+    inputs = {i.name: rng.uniform(-1, 1, [x.value(sizes) for x in i.dims])[()] for i in d.forward.inputs}
+    assert body(text, "forward").count("_scan(") == 1
+    for found, expected in zip(gradients(d.compile(), inputs), gradients(d.compile(without=("accumulate",)), inputs), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize("a", [1e30, -1e38, np.inf])
+def test_a_product_of_factors_that_is_too_large_for_a_number_spoils_nothing(a: float) -> None:
+    """Each block's product overflows, and none of the sums does, for every other factor is 0."""
+    module = nd.derive("x[T], a[T] -> y\ny[t] = a[t]*y[t-1] + x[t]").compile()
+    factors, x = np.full(64, a, np.float32), np.zeros(64, np.float32)
+    factors[32:] = [0, 2] * 16
+    x[32:] = 1
+    y, residuals = module.forward(x=x, a=factors)
+    if np.isfinite(a):
+        assert np.array_equal(y, [0]*32 + [1, 3]*16)
+        assert np.array_equal(module.backward(residuals, dy=x).da[32:], [0, 1] + [9, 1] * 15)
+    else:
+        assert np.isnan(y).all() or np.isnan(y[1:]).all(), "0·inf at every step, as a loop has it"
+
+
+def test_what_underflows_is_as_small_as_it_is_in_a_loop() -> None:
+    module = nd.derive("x[T], a[T] -> y\ny[t] = a[t]*y[t-1] + x[t]").compile()
+    x = np.zeros(100)
+    x[0] = 1
+    np.testing.assert_allclose(module.forward(x=x, a=np.full(100, 1e-3))[0], 1e-3**np.arange(100), rtol=1e-12, atol=1e-300)
