@@ -141,6 +141,8 @@ def scans() -> Iterator[Layer]:
         "skip": (64,)})
     yield Layer(recurrent.discounted_returns, _scanned(recurrent.discounted_returns), {"r": (256, 256), "gamma": np.float32(0.9)})
     yield Layer(recurrent.cumulative_sum, _scanned(recurrent.cumulative_sum), {"x": (256, 1024)})
+    yield Layer(recurrent.cumulative_product, _scanned(recurrent.cumulative_product), {"x": positive(256, 1024)})
+    yield Layer(recurrent.running_maximum, _scanned(recurrent.running_maximum), {"x": normal(4096)})
 
 
 def normalisations() -> Iterator[Layer]:

@@ -46,7 +46,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "turned": ("o[N], y[N] -> L\nL = mean[n]((o[n] - y[n])**2)", "backward", "dy = -do"),
     "gathered": (TURNED_ROWS, "backward", "dR = _scatter(dz*x - dy*x*np.sin(y_at), (M, D), r)"),
     "from_output": ("X[N,I], W[I,O] -> Y\nY[n,o] = relu(sum[i](X[n,i]*W[i,o]))", "backward", "Y > 0"),
-    "slopes": ("x[T] -> y\ny[0] = x[0]\ny[t] = max(y[t-1], x[t])", "backward", "dy_total_pre[:T - 1] = _slope("),
+    "slopes": ("x[T] -> y\ny[0] = x[0]\ny[t] = max(y[t-1], x[t])", "backward", "_slope(y[:T - 1], x[1:], dtype)"),
     "sign": ("z[N], y[N] -> L\nL = sum[n](relu(1 - y[n]*z[n]))/N", "backward", "dz = y/(-N)*part"),
     "guarded": ("x[N] -> y\ne[n] = exp(x[n]) - 1\ny[n] = where(x[n] > 0, x[n], e[n])", "backward", "_only_where("),
     "gate": (GATED_SUM, "backward", "dx = dy_on*g"),

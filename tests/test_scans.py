@@ -56,7 +56,7 @@ def test_a_recurrence_is_a_scan_where_it_is_linear(equations: str) -> None:
 
 @pytest.mark.parametrize("equations", [e for e, found in SCANS.items() if any(found)])
 @pytest.mark.parametrize("T", [0, cost.LONG - 1, cost.LONG, cost.LONG + 1, 100])
-@pytest.mark.parametrize("N", [0, 1, 3, cost.NARROW])
+@pytest.mark.parametrize("N", [0, 1, 3, cost.NARROW + 1])
 def test_blocks_that_go_abreast_give_what_a_loop_gives(equations: str, T: int, N: int) -> None:
     d, inputs = nd.derive(ALL + equations), drawn(T, N)
     for found, expected in zip(gradients(d.compile(), inputs), gradients(d.compile(without=("accumulate",)), inputs), strict=True):

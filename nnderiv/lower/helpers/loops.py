@@ -20,7 +20,7 @@ def _scan(a, y, axis):
     a = np.asarray(a, y.dtype)
     a = a if a.shape == steps else np.broadcast_to(a, steps)
     a, y = (x[..., None].swapaxes(0, axis) for x in (a, y))  # a row is an array, also where y is a vector
-    done = _scan_abreast(a, y) if len(a) >= _STEPS and 0 < y.size < NARROW*len(y) else 0
+    done = _scan_abreast(a, y) if len(a) >= _STEPS and 0 < y.size <= NARROW*len(y) else 0
     for factor, before, row in zip(a[done:], y[done:], y[done + 1:]):
         np.add(row, factor*before, out=row)
 
