@@ -24,7 +24,12 @@ SCANS = {  # equations of y -> how many scans there are, forward and backward
     "y[t,n] = v[n]**t*y[t-1,n] + x[t,n]*a[t,n]*g": (1, 1),
     "y[t,n] = tanh(x[t,n]*y[t-1,n] + a[t,n]) + 0*(v[n] + g)": (0, 1),   # a gradient is linear in what comes in
     "y[0,n] = v[n]\ny[t,n] = y[t-1,n]*x[t,n] + a[t,n]*g*y[t-1,n]": (0, 1),  # a product, all steps at once too
-    "y[t,n] = a[t,n]*y[t-1,n]**2 + x[t,n]*v[n]*g": (0, 1),
+    "y[t,n] = a[t,n]*y[t-1,n]**2/4 + x[t,n]*v[n]*g": (0, 1),
+    "y[t,n] = x[t,n] + where(a[t,n] > 0, 0, g*y[t+1,n]) + 0*v[n]": (1, 1),   # an episode begins
+    "y[t,n] = where(a[t,n] > 0, x[t,n], v[n]*y[t-1,n] + (1 - v[n])*x[t,n])*g": (1, 1),
+    "y[t,n] = where(a[t,n] > 0 and t > 1, g*y[t-1,n], v[n] - y[t-1,n]) + x[t,n]": (1, 1),
+    "y[-1,n] = -inf\ny[t,n] = where(a[t,n] > 0, x[t,n], g*v[n]**2*y[t-1,n] + 1)": (0, 1),   # 0 times infinity is not 0
+    "y[t,n] = x[t,n] + where(y[t-1,n] > a[t,n], g*y[t-1,n], v[n])": (0, 1),
     "y[t,n] = a[t,n]*y[t-1,n] + x[t,n]*y[t-2,n] + v[n]*g": (0, 0),
     "y[t,n] = sum[m](a[t,m]*y[t-1,m])*v[n] + x[t,n]*g": (0, 0),
     "y[0,n] = v[n]\ny[t,n] = a[t,n]*y[t-1,n]*y[0,n] + x[t,n]*g": (0, 0),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..bounds import outside
 from ..conditions import facts
-from ..expr import ONE, ZERO, Expr, Op, Read, additive_terms, conjuncts, factors, product, reads, signed, tensors
+from ..expr import ONE, ZERO, Expr, Op, Read, additive_terms, conjuncts, factors, product, reads, signed, tensors, where
 from ..integer import Int
 from ..program import Equation, Program
 from ..within import positive_names
@@ -34,7 +34,8 @@ def _is_start(e: Equation, d: Equation, axis: int, step: Int) -> bool:
 
 
 def affine(program: Program, e: Equation, y: Read) -> tuple[Expr, Expr] | None:
-    """(a, x) of the right-hand side a·y + x; of where(c, a·y, 0) too, if y is read outside its tensor wherever c does not hold."""
+    """(a, x) of the right-hand side a·y + x; of where(c, a·y, 0) it is (a, 0) if y is read outside its tensor wherever c does not hold,
+    and (where(c, a, 0), 0) if y is finite."""
     return _Affine(program, e, y).parts(e.body)
 
 
@@ -60,11 +61,20 @@ class _Affine:
         """The same of one factor, which reads y."""
         if f == self.y:
             return ONE, ZERO
-        if isinstance(f, Op) and f.op == "where" and f.args[2] == ZERO:
-            found = self.parts(f.args[1])
-            spared = all(vanishes(self.program, self.equation, self.y, c) for c in conjuncts(f.args[0]))
-            return found if found is not None and found[1] == ZERO and spared else None
+        if isinstance(f, Op) and f.op == "where":
+            return self.choice(*f.args)
         return self.parts(f) if len(additive_terms(f)) > 1 else None
+
+    def choice(self, c: Expr, one: Expr, other: Expr) -> tuple[Expr, Expr] | None:
+        """The same of where(c, one, other)."""
+        chosen, rejected = self.parts(one), self.parts(other)
+        if chosen is None or rejected is None or self.y.tensor in tensors(c):
+            return None
+        if other == chosen[1] == ZERO and all(vanishes(self.program, self.equation, self.y, fact) for fact in conjuncts(c)):
+            return chosen
+        if self.y.tensor in self.program.unbounded:
+            return None  # what is not chosen may be infinite there, and 0 times that is not 0
+        return where(c, chosen[0], rejected[0]), where(c, chosen[1], rejected[1])
 
 
 def vanishes(program: Program, e: Equation, r: Read, c: Expr) -> bool:
