@@ -143,6 +143,7 @@ def scans() -> Iterator[Layer]:
     yield Layer(recurrent.cumulative_sum, _scanned(recurrent.cumulative_sum), {"x": (256, 1024)})
     yield Layer(recurrent.cumulative_product, _scanned(recurrent.cumulative_product), {"x": positive(256, 1024)})
     yield Layer(recurrent.running_maximum, _scanned(recurrent.running_maximum), {"x": normal(4096)})
+    yield Layer(recurrent.running_logsumexp, _scanned(recurrent.running_logsumexp), {"x": normal(4096)})
 
 
 def normalisations() -> Iterator[Layer]:

@@ -1,5 +1,5 @@
 """A recurrence whose step is one operation, y[t] = y[t−1] ∘ x[t], is that operation's accumulate: np.add.accumulate, and so on.
-One that is linear, y[t] = a[t]·y[t−1] + x[t], is a scan: where rows are short, many blocks of steps go abreast.
+One that is linear, y[t] = a[t]·y[t−1] + x[t] (see `scan`), goes in blocks of steps abreast where rows are short.
 
 `find` recognises both in a loop; anything else stays a loop.
 """
@@ -9,27 +9,36 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ..bounds import inside
-from ..expr import ONE, ZERO, Expr, Op, Read, reads, subst_indices, tensors
+from ..expr import ONE, ZERO, Expr, Read, reads, subst_indices
 from ..integer import Int
 from ..program import Equation, Program, Range
 from ..ranges import accesses
 from ..within import positive_names
 from .arrays import Storage
 from .carry import shift
-from .scan import affine
+from .scan import linear
 from .schedule import Compute, Loop
 
 
 @dataclass(frozen=True)
 class Accumulation:
-    """tensor[…, t, …] = tensor[…, t ∓ 1, …] ∘ rest, for all t of the loop; with a factor, tensor[…, t ∓ 1, …]·factor + rest."""
+    """tensor[…, t, …] = tensor[…, t ∓ 1, …]·factor ∘ rest, for all t of the loop; tensor[…] + factor where ∘ is no sum."""
 
     equation: Equation
     ufunc: str
     rest: Expr
     factor: Expr
     axis: int
-    starts: bool  # with what another equation puts there, and not with 0
+    starts: bool  # with a row that counts: what another equation puts there, or a 0 that is more than nothing
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the factor changes nothing."""
+        return self.factor == (ONE if self.ufunc in ("add", "multiply") else ZERO)
+
+    def whole(self, node: Loop) -> Equation:
+        """The equation that puts the other operand in place, for all steps at once."""
+        return _for_all_steps(node, self.equation.with_body(self.rest))
 
 
 def find(program: Program, node: Loop, storage: dict[str, Storage]) -> Accumulation | None:
@@ -44,30 +53,16 @@ def find(program: Program, node: Loop, storage: dict[str, Storage]) -> Accumulat
         return None  # a row beside these is another equation's
     before = -1 if node.forwards else 1
     previous = Read(e.tensor, tuple(s + before if k == axes[0] else s for k, s in enumerate(e.subs)))
-    found = _split(program, _for_all_steps(node, e), previous)
-    if found is None or e.tensor in tensors(found[1]) | tensors(found[2]) or not (reads(found[1]) or reads(found[2])):
+    found = linear(program, _for_all_steps(node, e), previous)
+    if found is None or not (reads(found[1]) or reads(found[2])):
         return None
+    ufunc, x, a = found
+    if (ufunc, x) == ("add", ZERO):
+        ufunc, x, a = "multiply", a, ONE
     store, span = storage[e.tensor].axes[axes[0]], node.range
     edges = (span.lo - 1, span.hi) if node.forwards else (span.lo, span.hi + 1)
-    starts = len(program.definitions[e.tensor]) > 1
-    return Accumulation(e, *found, axes[0], starts) if (store.lo, store.hi) == edges else None
-
-
-def _split(program: Program, e: Equation, previous: Read) -> tuple[str, Expr, Expr] | None:
-    """(the ufunc, the other operand, what the one before is times)."""
-    body = e.body
-    if isinstance(body, Op) and body.op in ("max", "min") and previous in body.args and len(body.args) == 2:
-        return f"{body.op}imum", body.args[1 - body.args.index(previous)], ONE
-    found = affine(program, e, previous)
-    if found is None:
-        return None
-    a, x = found
-    return ("multiply", a, ONE) if x == ZERO else ("add", x, a)
-
-
-def whole(node: Loop, found: Accumulation) -> Equation:
-    """The equation that puts the other operand in place, for all steps at once."""
-    return _for_all_steps(node, found.equation.with_body(found.rest))
+    starts = len(program.definitions[e.tensor]) > 1 or ufunc != "add"
+    return Accumulation(e, ufunc, x, a, axes[0], starts) if (store.lo, store.hi) == edges else None
 
 
 def _for_all_steps(node: Loop, e: Equation) -> Equation:
@@ -80,7 +75,7 @@ def factor(node: Loop, found: Accumulation, program: Program) -> tuple[Equation,
     Where no row is before the first one, the first step has none. What others may compute as well, as the 1 − h[t]² of a gradient, is
     computed at t for all t.
     """
-    e, t = replace(whole(node, found), body=found.factor), node.variable
+    e, t = found.whole(node).with_body(found.factor), node.variable
     if found.starts:
         return e, ":" if node.forwards else "::-1"
     c = shift(found.factor, t)
@@ -96,6 +91,6 @@ def factor(node: Loop, found: Accumulation, program: Program) -> tuple[Equation,
 def rows(tensor: str, node: Loop, found: Accumulation) -> str:
     """The rows in the order of the steps, from the one before the first step on, if it is not one of zeros before a scan."""
     leading = ":, " * found.axis
-    if found.starts or found.factor == ONE:
+    if found.starts or found.is_plain:
         return tensor if node.forwards else f"{tensor}[{leading}::-1]"
     return f"{tensor}[{leading}1:]" if node.forwards else f"{tensor}[{leading}-2::-1]"

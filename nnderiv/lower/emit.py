@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from ..expr import ONE, Expr, Read, additive_terms, signed
+from ..expr import Expr, Read, additive_terms, signed
 from ..integer import Int
 from ..program import Equation, Program, Range
 from . import accumulate, cost
@@ -202,17 +202,21 @@ class Body(Folds):
     def all_steps(self, node: Loop, found: accumulate.Accumulation) -> None:
         """The other operand goes into the rows of all steps; then they are accumulated in place."""
         shown = self.shown.get((found.equation.tensor, found.equation.subs, found.equation.body), str(found.equation))
-        whole = accumulate.whole(node, found)
+        whole = found.whole(node)
         self.shown[whole.tensor, whole.subs, whole.body] = shown
         self.statement(whole)
-        view = accumulate.rows(self.storage[whole.tensor].variable, node, found)
-        if found.factor == ONE:
-            self.line(f"_accumulate(np.{found.ufunc}, {view}, {found.axis})", whole.tensor)
-            return
-        self.line(f"_scan({self.factor(found, node)}, {view}, {found.axis})", whole.tensor)
+        y, axis = self.storage[whole.tensor].variable, found.axis
+        rows, ufunc = accumulate.rows(y, node, found), f"np.{found.ufunc}"
+        if found.is_plain and found.ufunc == "logaddexp":
+            self.line(f"{y}[:] = _running_logsumexp({y}, {axis}{'' if node.forwards else ', -1'})", whole.tensor)
+        elif found.is_plain:
+            self.line(f"_accumulate({ufunc}, {rows}, {axis})", whole.tensor)
+        else:
+            by = {"add": "", "logaddexp": ", _logaddexp"}.get(found.ufunc, f", {ufunc}")
+            self.line(f"_scan({self.factor(found, node)}, {rows}, {axis}{by})", whole.tensor)
 
     def factor(self, found: accumulate.Accumulation, node: Loop) -> str:
-        """What the rows before are times, in the order of the steps of a loop, aligned with the rows of the tensor on the left."""
+        """The factors of the rows before, in the order of the steps of a loop, aligned with the rows of the tensor on the left."""
         e, steps = accumulate.factor(node, found, self.program)
         frame, labels = self.frame(e), tuple(i for i in e.indices if i in e.ranges)
         array = expand(self.right(frame, e), labels)

@@ -49,7 +49,7 @@ Programs (equations) -> programs:
 
 Loops -> statements:
 
-    accumulate   a recurrence whose step is one operation is that operation's accumulate; one that is linear is a scan
+    accumulate   a recurrence whose step is one operation is that operation's accumulate; one that is linear, or an extreme, is a scan
 
 Items (`form`) -> items:
 

@@ -1,4 +1,5 @@
-"""Linear recurrences in a program: y[t] = a[t]·y[t−1] + x[t], a scan, of which `accumulate` computes all steps at once.
+"""Recurrences in a program of which `accumulate` computes all steps at once, scans: linear ones, y[t] = a[t]·y[t−1] + x[t], and those
+that are linear in another arithmetic, max(y[t−1] + a[t], x[t]) and log(exp(y[t−1] + a[t]) + exp(x[t])).
 
 Nothing is to be handed on from step to step (`carry`) or to be computed before (`hoist`).
 """
@@ -6,19 +7,21 @@ Nothing is to be handed on from step to step (`carry`) or to be computed before 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 
 from ..bounds import outside
 from ..conditions import facts
-from ..expr import ONE, ZERO, Expr, Op, Read, additive_terms, conjuncts, factors, product, reads, signed, tensors, where
+from ..expr import ONE, ZERO, Expr, Op, Read, add, additive_terms, conjuncts, factors, product, reads, signed, tensors, where
 from ..integer import Int
 from ..program import Equation, Program
 from ..within import positive_names
+from .quotients import log_exponents
 
 
 def is_scan(program: Program, e: Equation) -> bool:
-    """Whether an equation is all of a linear recurrence: y[…, t, …] = a·y[…, t ± 1, …] + x, for whole rows from the first one on."""
+    """Whether an equation is all of a scan: y[…, t, …] = a·y[…, t ± 1, …] + x, for whole rows from the first one on."""
     before = {r for r in reads(e.body) if r.tensor == e.tensor}
-    if program.components.get(e.tensor) != frozenset({e.tensor}) or len(before) != 1 or affine(program, e, *before) is None:
+    if program.components.get(e.tensor) != frozenset({e.tensor}) or len(before) != 1 or linear(program, e, *before) is None:
         return False
     steps = {k: there - here for k, (here, there) in enumerate(zip(e.subs, before.pop().subs, strict=True)) if here != there}
     rows = [(place.name, axis) for k, (place, axis) in enumerate(zip(e.subs, program.hulls[e.tensor], strict=True)) if k not in steps]
@@ -33,14 +36,43 @@ def _is_start(e: Equation, d: Equation, axis: int, step: Int) -> bool:
     return d.is_base and d.subs == (*e.subs[:axis], first.lo - 1 if step == -1 else first.hi, *e.subs[axis + 1:])
 
 
-def affine(program: Program, e: Equation, y: Read) -> tuple[Expr, Expr] | None:
-    """(a, x) of the right-hand side a·y + x; of where(c, a·y, 0) it is (a, 0) if y is read outside its tensor wherever c does not hold,
-    and (where(c, a, 0), 0) if y is finite."""
-    return _Affine(program, e, y).parts(e.body)
+def linear(program: Program, e: Equation, y: Read) -> tuple[str, Expr, Expr] | None:
+    """(the ufunc, x, a) of a right-hand side a·y + x, in one of the arithmetics: ("maximum", x, a) is max(y + a, x)."""
+    found = _Affine(program, e, y).parts(e.body)
+    if found is not None:
+        return "add", found[1], found[0]
+    terms = additive_terms(e.body)
+    own = [t for s, t in terms if s > 0 and y.tensor in tensors(t)]
+    others = signed([(s, t) for s, t in terms if y.tensor not in tensors(t)])
+    chosen = _shifted(own[0], y) if len(own) == 1 and y.tensor not in tensors(others) else None
+    return chosen and (chosen[0], add([chosen[1], others]), add([chosen[2], others]))
+
+
+def _shifted(e: Expr, y: Read) -> tuple[str, Expr, Expr] | None:
+    """The same of an extreme, or of log(exp(y + a) + exp(x)), with nothing added to it."""
+    extreme = e.op if isinstance(e, Op) and e.op in ("max", "min") else ""
+    parts = _arguments(e, extreme) if extreme else log_exponents(e)
+    own, rest = [p for p in parts if y.tensor in tensors(p)], [p for p in parts if y.tensor not in tensors(p)]
+    if len(own) != 1 or not rest or (1, y) not in additive_terms(own[0]):
+        return None
+    a = signed([x for x in additive_terms(own[0]) if x != (1, y)])
+    if y.tensor in tensors(a):
+        return None
+    if extreme:
+        return f"{extreme}imum", reduce(lambda x, z: Op(extreme, (x, z)), rest), a
+    return "logaddexp", rest[0] if len(rest) == 1 else Op("log", (add([Op("exp", (x,)) for x in rest]),)), a
+
+
+def _arguments(e: Expr, extreme: str) -> list[Expr]:
+    """What the maximum, or the minimum, is taken of, in one inside the other too."""
+    return [x for arg in e.args for x in _arguments(arg, extreme)] if isinstance(e, Op) and e.op == extreme else [e]
 
 
 @dataclass(frozen=True)
 class _Affine:
+    """(a, x) of a·y + x; of where(c, a·y, 0) it is (a, 0) if y is read outside its tensor wherever c does not hold, and
+    (where(c, a, 0), 0) if y is finite."""
+
     program: Program
     equation: Equation
     y: Read

@@ -14,19 +14,20 @@ def _accumulate(f, A, axis):
 _STEPS = LONG  # steps from which it may pay that blocks of them go abreast
 
 
-def _scan(a, y, axis):
-    """y[t] += a[t - 1]*y[t - 1] along the axis, in place; where there are many rows and short ones, blocks of them go abreast."""
+def _scan(a, y, axis, f=np.add):
+    """y[t] += a[t - 1]*y[t - 1] along the axis, in place, or y[t] = f(y[t], a[t - 1] + y[t - 1]) for another f; where there are many
+    rows and short ones, blocks of them go abreast."""
     steps = (*y.shape[:axis], max(0, y.shape[axis] - 1), *y.shape[axis + 1:])
-    a = np.asarray(a, y.dtype)
+    a, times = np.asarray(a, y.dtype), np.multiply if f is np.add else np.add
     a = a if a.shape == steps else np.broadcast_to(a, steps)
     a, y = (x[..., None].swapaxes(0, axis) for x in (a, y))  # a row is an array, also where y is a vector
-    done = _scan_abreast(a, y) if len(a) >= _STEPS and 0 < y.size <= NARROW*len(y) else 0
+    done = _scan_abreast(a, y, f, times) if len(a) >= _STEPS and 0 < y.size <= NARROW*len(y) else 0
     for factor, before, row in zip(a[done:], y[done:], y[done + 1:]):
-        np.add(row, factor*before, out=row)
+        f(row, times(factor, before), out=row)
 
 
-def _scan_abreast(a, y):
-    """The same for the first steps, in √T blocks, and how many these are: what each block comes to if it starts from 0, and then what
+def _scan_abreast(a, y, f, times):
+    """The same for the first steps, in √T blocks, and how many these are: what each block comes to if nothing is before it, and then what
     the block before it ends with, times the product of all a since. None, 0, if a number is too large for that."""
     blocks = int(len(a)**0.5)
     done = len(a)//blocks*blocks
@@ -36,15 +37,21 @@ def _scan_abreast(a, y):
     before[0] = y[0]
     with np.errstate(over="ignore", invalid="ignore"):
         for k in range(1, len(own)):
-            own[k] += products[k]*own[k - 1]
-            products[k] *= products[k - 1]
+            f(own[k], times(products[k], own[k - 1]), out=own[k])
+            times(products[k], products[k - 1], out=products[k])
         for k in range(1, blocks):
-            before[k] = own[-1, k - 1] + products[-1, k - 1]*before[k - 1]
-    if not (np.isfinite(products[-1]).all() and np.isfinite(before).all()):
+            f(own[-1, k - 1], times(products[-1, k - 1], before[k - 1]), out=before[k])
+    unsettled = np.isnan if f is not np.add else lambda x: ~np.isfinite(x)
+    if unsettled(products[-1]).any() or unsettled(before).any():
         return 0
-    products *= before
-    np.add(own, products, out=rows)
+    times(products, before, out=products)
+    f(own, products, out=rows)
     return done
+
+
+def _logaddexp(a, b, out):
+    """np.logaddexp(a, b, out=out), several times as fast."""
+    out[...] = _log_of_exps(a, b)
 
 
 def _until_settled(sweep, arrays):
