@@ -96,6 +96,15 @@ def test_what_depends_on_data_goes_by_parts(text: str, mark: str) -> None:
             np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-15)
 
 
+def test_running_logsumexps_of_a_part_are_those_of_its_rows() -> None:
+    d = nd.derive("s[N,T] -> L\nl[n,i] = logsumexp[j](where(j >= i, s[n,j], -inf))\nL = sum[n,i](l[n,i] - s[n,i])")
+    assert "_running_logsumexp(s[n], " in d.numpy(threads=2)
+    inputs = {"s": np.random.default_rng(0).normal(size=(5, 4))}
+    expected = sum(np.logaddexp.reduce(row[i:]) - row[i] for row in inputs["s"] for i in range(4))
+    np.testing.assert_allclose(results(d, inputs, 2)[0], expected, rtol=1e-12)
+    np.testing.assert_allclose(results(d, inputs, 2)[1], results(d, inputs, 1)[1], rtol=1e-12)
+
+
 def test_the_parts_of_a_batch_are_computed_at_the_same_time() -> None:
     for name in ("conv2d", "multi_head_attention", "mlp_cross_entropy"):
         source = nd.derive(layers.ALL[name].program).numpy(threads=2)

@@ -11,7 +11,7 @@ what has been chosen is no longer compared, and its gradient.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..bounds import never_negative
 from ..conditions import facts
@@ -19,7 +19,7 @@ from ..expr import INF, Expr, Op, Read, Reduce, additive_terms, conjunction, con
 from ..integer import Int
 from ..program import Program, Ranges
 from . import cost
-from .arrays import Array, Frame, labels_of
+from .arrays import Array, Frame, permute
 from .form import call
 
 
@@ -66,10 +66,11 @@ def running_logsumexp(frame: Frame, emit_in: Callable[[Frame, Expr], Array], e: 
     found = running_log(e, frame.order, frame.ranges, frame.positive)
     if found is None or found.t in frame.loops:
         return None
-    scores = subst_indices(found.scores, {found.s: Int.symbol(found.t)})
-    if found.t not in labels_of(frame, scores):
+    scores = emit_in(frame, found.scores)  # as it is written: there may be views of what it reads, as of a part
+    if found.s not in scores.labels:
         return None
-    array = emit_in(frame, scores)
+    labels = tuple(found.t if i == found.s else i for i in scores.labels)
+    array = permute(replace(scores, labels=labels, plain=None), frame.sort(labels))
     axis = array.labels.index(found.t)
     step = "" if found.forwards else ", -1"
     return frame.make(call(f"_running_logsumexp({{0}}, {axis}{step})", 0), [array], array.labels)
