@@ -29,6 +29,7 @@ D[i,0] = D[i-1,0] + cut for i < I + 1
 D[i,j] = min(min(D[i-1,j] + cut, D[i,j-1] + ins), D[i-1,j-1] + m[i-1,j-1]) for i < I + 1, j < J + 1
 L = D[I,J]"""
 CORNER = "x[N,M], a, b -> h\nh[i,j] = tanh(x[i,j] + a*h[i-1,j] + b*h[i,j+1])"
+STARTED = "x[N,M], a -> h\nh[0,0] = a\nh[i,j] = x[i,j]*h[i-1,j] + h[i,j-1]"
 FACTORS = "x[I,J], q[I], r[J] -> h\nh[i,j] = x[i,j] + q[i]*h[i-1,j] + r[j]*sin(h[i,j-1])"
 
 
@@ -70,7 +71,7 @@ def test_an_entry_that_holds_much_is_a_step_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("sizes", [(1, 1), (1, 4), (4, 1), (5, 2), (2, 5), (0, 3), (3, 0)])
-@pytest.mark.parametrize("text", [NETWORK, CORNER, FACTORS])
+@pytest.mark.parametrize("text", [NETWORK, CORNER, STARTED, FACTORS])
 def test_tables_of_any_size_and_inputs_with_gaps(text: str, sizes: tuple[int, int]) -> None:
     d, rng = nd.derive(text), np.random.default_rng(0)
     known = {**dict.fromkeys(d.forward.sizes, 3), **dict(zip(("N", "M") if "N,M" in text else ("I", "J"), sizes, strict=True))}

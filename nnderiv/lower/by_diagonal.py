@@ -11,6 +11,7 @@ Along a diagonal only i is an index; j is d − i. Reads of the table and of wha
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -131,10 +132,15 @@ class ByDiagonal:
             inside = f"{integer(cell.rows.lo)} <= {integer(i)} < {integer(cell.rows.hi)}"
             condition = inside if row.name == found.i else f"{self.name} == {integer(row + found.slope*column)}"
         if condition:
-            with self.body.inside(f"if {condition}:"):
+            with self.body.inside(f"if {condition}:"), self.where_there_is(at):
                 self.statement(at)
         else:
             self.statement(at)
+
+    def where_there_is(self, at: Along) -> AbstractContextManager[None]:
+        """A place on both axes may be none, where one of these is empty: the other has diagonals all the same."""
+        moves = {s.name for s in at.equation.subs} & {self.found.i, self.found.j}
+        return nullcontext() if moves else self.body.where_there_is(at.equation)
 
     def span(self, cell: Cell) -> Range:
         """What i runs over, by names that the step gives to its ends."""
