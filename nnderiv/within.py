@@ -32,7 +32,18 @@ def readable(
             if not (known and never_negative(axis.hi - 1 - sub, ranges, positive)):
                 conditions.append(compare("<", sub, axis.hi))
         elif sizes and not sub.elements() and not sub.symbols() & ranges.keys():
-            less = one_less(sizes)
-            if not inside(sub.subst(less), axis.subst(less), {}, positive):
-                conditions.append(compare("<", Int.of(0), axis.size))
+            conditions += _there(sub, axis, positive, one_less(sizes))
     return conditions
+
+
+def _there(place: Int, axis: Range, positive: Collection[str], less: Mapping[str, Int]) -> list[Expr]:
+    """The conditions under which a place that is on an axis is so even where sizes are 0."""
+    below, above = (never_negative(x.subst(less), {}, positive) for x in (place - axis.lo, axis.hi - 1 - place))
+    if not (below and above) and is_an_end(place, axis):
+        return [compare("<", Int.of(0), axis.size)]
+    return [*([] if below else [compare("<=", axis.lo, place)]), *([] if above else [compare("<", place, axis.hi)])]
+
+
+def is_an_end(place: Int, axis: Range) -> bool:
+    """Whether a place is on the axis wherever that is not empty."""
+    return place in (axis.lo, axis.hi - 1)

@@ -54,6 +54,8 @@ def drawn(d: nd.Derivation, sizes: dict[str, int]) -> dict[str, Any]:
     "x[T,N] -> y\ny = sum[t,n](x[t,n])/(N*T)",                                     # its gradient is the number 1/(N·T)
     "x[T,N], w[N] -> y\ny = -sum[t,n](x[t,n]/(1 + w[n]**2))/T",                    # and this one, by what has entries
     "x[T,N], w[N], a -> y\ny = sum[t,n](x[t,n]/(1 + w[n]**2))/(T*a)",
+    "x[T], w[N] -> y\nh[t,n] = cos(w[n]) for t < T + 1\ny[n] = h[T-1,n]*x[0] + h[T-1,n]",                # the place before the first
+    "x[T], w[N] -> y\nh[t,n] = cos(w[n]) for t < 2*T + 1\ny = sum[n](exp(w[n] + h[2*T-1,n])) + x[0]",
     "x[N], W[T,N] -> y\nz[t] = sum[n](W[t,n]*x[n])\ny[n] = z[n]*x[n] for n < N",   # a prefix
 ])
 def test_what_is_read_of_an_empty_axis_is_zero(text: str) -> None:

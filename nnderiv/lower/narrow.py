@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeVar
 
-from ..bounds import inside, never_negative
+from ..bounds import inside, never_negative, one_less
 from ..expr import (
     ZERO,
     Expr,
@@ -36,7 +36,7 @@ from ..laws_of_conditions import settle_choices
 from ..program import Equation, Program, Range
 from ..terms import Context, Term
 from ..tidy import Surroundings
-from ..within import positive_names
+from ..within import is_an_end, positive_names
 from .pieces import inline_copies
 
 Places = Mapping[int, Int]  # axis -> the place along it that is read
@@ -67,9 +67,10 @@ def _found(program: Program, sizes: Mapping[str, Int]) -> dict[str, Places]:
     kept = {*program.outputs, *program.components, *(r.tensor for fact in program.givens for r in all_reads(fact))}
     able = {name for name in program.definitions if name not in kept and program.whole(name) is not None}
     positive, found = positive_names(program), dict[str, Places]()
+    less = {**one_less(program.sizes), **sizes}
     while True:
         read = _read(program, found)
-        more = {name: places for name in able if (places := _alone(program.dims[name], read.get(name, ()), positive))}
+        more = {name: places for name in able if (places := _alone(program.dims[name], read.get(name, ()), positive, less))}
         if more != found:
             found = more
         elif counted := _Narrowed(program, found, sizes).counted():
@@ -89,11 +90,17 @@ def _read(program: Program, found: Mapping[str, Places]) -> dict[str, set[tuple[
     return read
 
 
-def _alone(axes: tuple[Range, ...], read: Collection[tuple[Int, ...]], positive: Collection[str]) -> Places:
+def _alone(
+    axes: tuple[Range, ...], read: Collection[tuple[Int, ...]], positive: Collection[str], less: Mapping[str, Int]
+) -> Places:
     """The axes along which all reads are at one place, in range wherever the axis is not empty."""
+    def is_there(place: Int, axis: Range) -> bool:
+        return inside(place, axis, {}, positive) and (
+            is_an_end(place, axis) or inside(place.subst(less), axis.subst(less), {}, positive))
+
     places = {k: {subs[k] for subs in read} for k in range(len(axes))}
     alone = {k: next(iter(found)) for k, found in places.items() if len(found) == 1}
-    return {k: place for k, place in alone.items() if not place.elements() and inside(place, axes[k], {}, positive)}
+    return {k: place for k, place in alone.items() if not place.elements() and is_there(place, axes[k])}
 
 
 def _values(e: Equation, found: Mapping[str, Places]) -> dict[str, Int]:
