@@ -9,10 +9,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from .bounds import Range
-from .expr import ZERO, Expr, IntValue, Op, add, additive_terms, compare, conjunction, conjuncts, factors, product, reads, where
+from .expr import (
+    FALSE,
+    TRUE,
+    ZERO,
+    Expr,
+    IntValue,
+    Op,
+    Reduce,
+    add,
+    additive_terms,
+    compare,
+    conjunction,
+    conjuncts,
+    factors,
+    map_children,
+    product,
+    reads,
+    where,
+)
 from .integer import Int, Mod
 
 OPPOSITE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
@@ -44,6 +62,35 @@ def negation(c: Expr) -> Expr:
     if isinstance(c, Op) and c.op in OPPOSITE and all(isinstance(a, IntValue) for a in c.args):
         return Op(OPPOSITE[c.op], c.args)
     return c.args[0] if isinstance(c, Op) and c.op == "not" else Op("not", (c,))
+
+
+def decided(c: Expr) -> Expr:
+    """A condition without the parts that are decided."""
+    if isinstance(c, Op) and c.op in OPPOSITE and all(isinstance(x, IntValue) for x in c.args):
+        a, b = (x.value for x in c.args if isinstance(x, IntValue))
+        return compare(c.op, a, b)
+    if isinstance(c, Op) and c.op == "and":
+        return conjunction([decided(x) for x in conjuncts(c)])
+    if isinstance(c, Op) and c.op == "or":
+        left = [t for x in c.args if (t := decided(x)) != FALSE]
+        return TRUE if TRUE in left else FALSE if not left else left[0] if len(left) == 1 else Op("or", tuple(left))
+    if isinstance(c, Op) and c.op == "not":
+        inner = decided(c.args[0])
+        return FALSE if inner == TRUE else TRUE if inner == FALSE else Op("not", (inner,))
+    return c
+
+
+def settled(e: Expr, decide: Callable[[Expr], Expr] = decided) -> Expr:
+    """An expression without choices that are decided; what a reduction reads stays, for it says over what it runs."""
+    return chosen(e if isinstance(e, Reduce) else map_children(lambda child: settled(child, decide), e), decide)
+
+
+def chosen(e: Expr, decide: Callable[[Expr], Expr] = decided) -> Expr:
+    """where(c, a, b) as a, or b, if c is decided."""
+    if not (isinstance(e, Op) and e.op == "where"):
+        return e
+    test = conjunction([decide(c) for c in conjuncts(e.args[0])])
+    return e.args[1] if test == TRUE else e.args[2] if test == FALSE else Op("where", (test, *e.args[1:]))
 
 
 def turned(e: Op) -> Op:

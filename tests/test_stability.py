@@ -491,6 +491,30 @@ def test_of_nothing_everything_has_no_share() -> None:
     np.testing.assert_allclose(gradients.dz, [[0, 0, 0], [-0.125, -0.125, 0]], rtol=1e-14)
 
 
+@pytest.mark.parametrize("sizes", [None, {"N": 3, "M": 3}, {"N": 1, "M": 4}, {"N": 4, "M": 2}])
+def test_what_is_left_of_a_sum_of_exponentials_may_be_one(sizes: dict[str, int] | None) -> None:
+    """Along the edge of a table log exp(a) is a, at places that known sizes make equations of their own, too."""
+    d = nd.derive("""
+        x[N], y[M], g -> L
+        R[0,0] = (x[0] - y[0])**2
+        R[i,j] = (x[i] - y[j])**2 - g*log(where(i >= 1, exp(-R[i-1,j]/g), 0) + where(j >= 1, exp(-R[i,j-1]/g), 0)) for i < N, j < M
+        L = R[N-1,M-1]
+    """)
+    rng, module = np.random.default_rng(7), d.compile(sizes=sizes)
+    x, y = (30*rng.normal(size=(sizes or {"N": 3, "M": 4})[n]) for n in ("N", "M"))
+    _, residuals = module.forward(x=x.astype(np.float32), y=y.astype(np.float32), g=np.float32(0.1))
+    gradients = module.backward(residuals)
+    leaves = [torch.tensor(v.astype(np.float32).astype(float), requires_grad=True) for v in (x, y, np.float32(0.1))]
+    (a, b, g), R = leaves, {}
+    for i in range(len(x)):
+        for j in range(len(y)):
+            before = [-R[k]/g for k in ((i - 1, j), (i, j - 1)) if k in R]
+            R[i, j] = (a[i] - b[j])**2 - (g*torch.logsumexp(torch.stack(before), 0) if before else 0)
+    wanted = torch.autograd.grad(R[len(x) - 1, len(y) - 1], leaves, allow_unused=True, materialize_grads=True)
+    for found, w in zip(gradients, wanted, strict=True):
+        np.testing.assert_allclose(found, w, rtol=1e-4, atol=0.02)
+
+
 def test_where_one_of_two_exponentials_may_be_left_out_the_gradients_are_those_of_a_difference() -> None:
     d = nd.derive("x[N,K], z[N,K], t[N,K], tau -> y\ny[n,k] = log(where(t[n,k] > 0.5, exp(-x[n,k]/tau), 0) + exp(z[n,k]/tau))")
     assert_exact(d, d, drawn(d.forward))

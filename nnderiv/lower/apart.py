@@ -12,10 +12,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 
-from ..conditions import placed
+from ..conditions import chosen, placed, settled
 from ..expr import (
-    FALSE,
-    TRUE,
     ZERO,
     Expr,
     IntValue,
@@ -99,13 +97,10 @@ def _chosen(e: Equation, a: str) -> Iterator[Equation]:
 
 
 def _at(e: Expr, a: str, k: int) -> Expr:
-    """An expression at a place, where(True, x, y) being x."""
+    """An expression at a place, without the choices that it decides, in what is summed too."""
 
     def visit(n: Expr) -> Expr:
-        n = map_children(visit, n)
-        if isinstance(n, Op) and n.op == "where" and n.args[0] in (TRUE, FALSE):
-            return n.args[1] if n.args[0] == TRUE else n.args[2]
-        return n
+        return chosen(map_children(visit, n))
 
     return visit(subst_indices(e, {a: Int.of(k)}))
 
@@ -141,6 +136,6 @@ def _each(e: Equation, a: str, terms: list[tuple[int, Int, Expr]]) -> Iterator[E
     ranges = {i: r for i, r in e.ranges.items() if i != a}
     for k in range(e.ranges[a].size.constant):
         here = {a: Int.of(k)}
-        own = [(sign, subst_indices(t, here)) for sign, place, t in terms if place == k]
+        own = [(sign, settled(subst_indices(t, here))) for sign, place, t in terms if place == k]
         if own:
             yield replace(e, subs=tuple(s.subst(here) for s in e.subs), body=signed(own), ranges=ranges)

@@ -9,13 +9,13 @@ number. The recurrence reads D where it reads C[x,x], P where conditions keep th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 
 from ..bounds import never_negative
-from ..conditions import OPPOSITE, facts, negation
-from ..expr import FALSE, TRUE, Expr, IntValue, Op, Read, Reduce, compare, conjunction, conjuncts, map_children, subst_indices, walk
+from ..conditions import facts, negation, settled
+from ..expr import FALSE, TRUE, Expr, IntValue, Op, Read, conjuncts, map_children, subst_indices, walk
 from ..fresh import Fresh
 from ..integer import Int
 from ..program import Equation, Program
@@ -87,8 +87,8 @@ class _Diagonal:
         left = [s.name for s in e.subs].index(other)
         subs, ranges = e.subs[:left] + e.subs[left + 1:], {i: r for i, r in e.ranges.items() if i != other}
         same = Op("==", (IntValue(Int.symbol(a)), IntValue(Int.symbol(b))))
-        three = (Equation(on, subs, _settled(subst_indices(e.body, {other: Int.symbol(self.place)}), _compared), ranges),
-                 Equation(off, e.subs, _settled(e.body, lambda c: _beside(c, a, b)), e.ranges),
+        three = (Equation(on, subs, settled(subst_indices(e.body, {other: Int.symbol(self.place)})), ranges),
+                 Equation(off, e.subs, settled(e.body, lambda c: _beside(c, a, b)), e.ranges),
                  Equation(e.tensor, e.subs, Op("where", (same, Read(on, subs), Read(off, e.subs))), {i: e.ranges[i] for i in e.indices}))
         reading = _Reading(e.tensor, on, off, left, [k for k, s in enumerate(e.subs) if s.name in self.pair])
         positive, own = positive_names(self.whole), self.cycle | {on, off}
@@ -97,21 +97,6 @@ class _Diagonal:
         hull = self.whole.hulls[e.tensor]
         shapes = {on: hull[:left] + hull[left + 1:], off: hull}
         return replace(self.whole, equations=tuple(equations), shapes={**self.whole.shapes, **shapes})
-
-
-def _settled(e: Expr, decide: Callable[[Expr], Expr]) -> Expr:
-    """An expression without choices that are decided; what a reduction reads stays, for it says over what it runs."""
-    e = e if isinstance(e, Reduce) else map_children(lambda child: _settled(child, decide), e)
-    if not (isinstance(e, Op) and e.op == "where"):
-        return e
-    test = conjunction([decide(c) for c in conjuncts(e.args[0])])
-    return e.args[1] if test == TRUE else e.args[2] if test == FALSE else Op("where", (test, *e.args[1:]))
-
-
-def _compared(c: Expr) -> Expr:
-    """A comparison of integers, decided where their difference is a number."""
-    values = [x.value for x in c.args if isinstance(x, IntValue)] if isinstance(c, Op) and c.op in OPPOSITE else []
-    return compare(c.op, *values) if isinstance(c, Op) and len(values) == 2 else c
 
 
 def _beside(c: Expr, a: str, b: str) -> Expr:

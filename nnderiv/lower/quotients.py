@@ -32,15 +32,21 @@ from ..expr import (
 
 def exponents(e: Expr) -> list[Expr]:
     """a, b, … of exp(a) + exp(b) + …; a term 1 is exp(0), and 2 exp(b) is exp(b + log 2). Nothing if e is no sum of exponentials."""
-    terms = additive_terms(e)
-    found = [x for s, t in terms if s > 0 and (x := _scaled(t)) is not None]
-    exps = [add([x, Op("log", (num(c),))]) if c != 1 else x for x, c in found]
-    return exps if len(exps) == len(terms) > 1 and any(x != ZERO for x, _ in found) else []
+    exps = _exponents(e)
+    return exps if len(exps) > 1 else []
 
 
 def log_exponents(e: Expr) -> list[Expr]:
-    """a, b, … of log(exp(a) + exp(b) + …), which is shifted as a whole; nothing if e is another thing."""
-    return exponents(e.args[0]) if isinstance(e, Op) and e.op == "log" else []
+    """a, b, … of log(exp(a) + exp(b) + …), which is shifted as a whole, and of log exp(a), which is a; nothing if e is another thing."""
+    return _exponents(e.args[0]) if isinstance(e, Op) and e.op == "log" else []
+
+
+def _exponents(e: Expr) -> list[Expr]:
+    """As `exponents`; of a single exponential too."""
+    terms = additive_terms(e)
+    found = [x for s, t in terms if s > 0 and (x := _scaled(t)) is not None]
+    exps = [add([x, Op("log", (num(c),))]) if c != 1 else x for x, c in found]
+    return exps if len(exps) == len(terms) and any(x != ZERO for x, _ in found) else []
 
 
 def _scaled(e: Expr) -> tuple[Expr, Fraction] | None:

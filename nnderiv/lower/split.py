@@ -19,8 +19,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from ..bounds import inside, never_negative, settled
+from ..conditions import decided
 from ..expr import (
-    COMPARISONS,
     FALSE,
     TRUE,
     UNARY,
@@ -33,8 +33,6 @@ from ..expr import (
     add,
     bound_indices,
     compare,
-    conjunction,
-    conjuncts,
     free_symbols,
     guarded_factors,
     ints,
@@ -156,21 +154,22 @@ class _Run:
 
     def written_out(self, e: Equation) -> Equation:
         """The equation with a sum over a few places as so many terms, where what is added is another thing at each of them."""
-        def visit(node: Expr) -> Expr:
+        def visit(node: Expr, most: int = FEW) -> Expr:
             if isinstance(node, Reduce) and node.op == "sum":
                 for q in node.indices:
-                    if self.differs(e.ranges[q], node.body, q):
-                        return visit(add([self.term(e, node, q, k) for k in range(e.ranges[q].hi.constant)]))
-            return map_children(visit, node)
+                    if self.differs(e.ranges[q], node.body, q, most):
+                        count = e.ranges[q].hi.constant
+                        return visit(add([self.term(e, node, q, k) for k in range(count)]), most//max(1, count))
+            return map_children(lambda child: visit(child, most), node)
 
         few = any(r.hi.is_constant and r.hi.constant <= FEW for i, r in e.ranges.items() if i not in e.indices)
         return e.with_body(visit(e.body)) if few and e.tensor not in self.program.components else e
 
-    def differs(self, span: Range, body: Expr, q: str) -> bool:
-        """Whether conditions ask for the place, and for nothing beside it."""
+    def differs(self, span: Range, body: Expr, q: str, most: int) -> bool:
+        """Whether conditions ask for the place, of which there are so many at most, and for nothing beside it."""
         asked = [x.value.symbols() for n in walk(body) if isinstance(n, Op) and n.op == "where" for x in walk(n.args[0])
                  if isinstance(x, IntValue) and q in x.value.symbols()]
-        return span.lo == 0 and span.hi.is_constant and span.hi.constant <= FEW and bool(asked) and all(x == {q} for x in asked)
+        return span.lo == 0 and span.hi.is_constant and span.hi.constant <= most and bool(asked) and all(x == {q} for x in asked)
 
     def term(self, e: Equation, node: Reduce, q: str, k: int) -> Expr:
         body = _decided(map_ints(partial(self.settled, {q: Int.of(k)}, e.ranges), node.body))
@@ -346,24 +345,8 @@ def _is_digit(x: Atom, a: str) -> bool:
 def _decided(e: Expr) -> Expr:
     """where(c, a, b) is a or b, where integers decide c. All reductions are explicit: nobody asks any more what a branch reads."""
     if isinstance(e, Op) and e.op == "where":
-        condition = _truth(e.args[0])
+        condition = decided(e.args[0])
         if condition in (TRUE, FALSE):
             return _decided(e.args[1 + (condition == FALSE)])
         return where(condition, _decided(e.args[1]), _decided(e.args[2]))
     return map_children(_decided, e)
-
-
-def _truth(c: Expr) -> Expr:
-    """A condition without the parts that are decided."""
-    if isinstance(c, Op) and c.op in COMPARISONS and all(isinstance(x, IntValue) for x in c.args):
-        a, b = (x.value for x in c.args if isinstance(x, IntValue))
-        return compare(c.op, a, b)
-    if isinstance(c, Op) and c.op == "and":
-        return conjunction([_truth(x) for x in conjuncts(c)])
-    if isinstance(c, Op) and c.op == "or":
-        left = [t for x in c.args if (t := _truth(x)) != FALSE]
-        return TRUE if TRUE in left else FALSE if not left else left[0] if len(left) == 1 else Op("or", tuple(left))
-    if isinstance(c, Op) and c.op == "not":
-        inner = _truth(c.args[0])
-        return FALSE if inner == TRUE else TRUE if inner == FALSE else Op("not", (inner,))
-    return c

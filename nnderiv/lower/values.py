@@ -321,7 +321,9 @@ class Values(Writer):
 
     # -- exponentials and their logarithms -----------------------------------------------------------------------------
     def log_of_exps(self, frame: Frame, exps: Sequence[Expr]) -> Array:
-        """log(exp(a) + exp(b) + …), shifted."""
+        """log(exp(a) + exp(b) + …), shifted; log exp(a) is a, as where a sum of exponentials has one term left."""
+        if len(exps) == 1:
+            return self.value(frame, exps[0])
         arrays, labels = self.aligned(frame, [self.value(frame, x) for x in exps])
         places = ", ".join(f"{{{k}}}" for k in range(len(arrays)))
         return frame.make(call(f"_log_of_exps({places})", *[0]*len(arrays)), arrays, labels)
