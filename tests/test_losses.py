@@ -152,6 +152,18 @@ def test_what_windows_read_is_scaled_before(equation, n, t, scale):
     np.testing.assert_allclose(dr, s.grad, rtol=1e-3, atol=1e-3*scale)
 
 
+@pytest.mark.parametrize("equation, X, dr", [
+    ("Y[i] = max[u](r*X[i+u]) for u < 2", [1, 2, -np.inf, 3], 2 + 2 + 3),                      # −inf is not chosen
+    ("Y[i] = logsumexp[u](r*X[i+u]) for i < 2, u < 2", [1, 1, 1, np.inf], 2),                  # nor is what no window holds
+    ("Y[i] = logsumexp[u](r*X[i+2*u]) for i < T - 2, u < 2", [1, np.inf, 1], 1),
+])
+def test_what_hands_nothing_on_may_be_infinite(equation, X, dr):
+    layer = nd.derive(f"X[T], r -> Y\n{equation}")
+    assert "r*X" not in layer.numpy().split("def forward")[1].split("# Y")[0]
+    value, residuals = layer.compile().forward(X=np.array(X, float), r=2.0)
+    assert layer.compile().backward(residuals, dY=np.ones_like(value)).dr == pytest.approx(dr)
+
+
 @pytest.mark.parametrize("h", [0, 1, 2, 3, 7])
 def test_what_a_sum_over_windows_is_weighted_with_is_multiplied_in_after_the_kernel_is_summed(h):
     layer = nd.derive("""

@@ -8,13 +8,16 @@ factors are taken out of it elsewhere.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
+from ..bounds import extreme, never_negative
 from ..expr import Expr, Num, Read, Reduce, factors, map_children
 from ..expr import replace as replaced
 from ..fresh import Fresh
 from ..integer import Int
-from ..program import Equation, Program
+from ..program import Equation, Program, Range
+from ..within import positive_names
 
 
 def beforehand(program: Program) -> Program:
@@ -33,7 +36,7 @@ def beforehand(program: Program) -> Program:
         return Read(scaled[whole], window.subs)
 
     def visit(node: Expr, e: Equation) -> Expr:
-        if isinstance(node, Reduce) and node.op != "sum" and (window := _window(node, e)) is not None:
+        if isinstance(node, Reduce) and node.op != "sum" and (window := _window(program, node, e)) is not None:
             return Reduce(node.op, node.indices, named(node.body, window, e))
         return map_children(lambda child: visit(child, e), node)
 
@@ -41,21 +44,34 @@ def beforehand(program: Program) -> Program:
     return replace(program, equations=(*equations, *rewritten), shapes=shapes) if equations else program
 
 
-def _window(node: Reduce, e: Equation) -> Read | None:
-    """The read that slides, step by step, in a reduction of it times what is one number."""
+def _window(program: Program, node: Reduce, e: Equation) -> Read | None:
+    """The read that slides, step by step, in a reduction of it times what is one number.
+
+    An extreme hands nothing on to a factor from what is −inf and not chosen; as a product, that would be 0·∞.
+    """
     parts = factors(node.body)
     windows = [f for f in parts if isinstance(f, Read) and f.subs]
-    if len(parts) < 2 or len(windows) != 1 or not all(f is windows[0] or _is_number(f) for f in parts):
+    numbers = [f for f in parts if isinstance(f, Num) or _is_number(f) and node.op not in ("max", "min")]
+    if len(parts) < 2 or len(windows) != 1 or len(numbers) + 1 != len(parts):
         return None
-    groups = [[i for i in s.symbols() if i in e.ranges] for s in windows[0].subs]
-    slides = [(s, g) for s, g in zip(windows[0].subs, groups, strict=True) if len(g) > 1]
-    outer = [[s.split(i) for i in g if i in e.indices] for s, g in slides]
-    whole = all(len(found) == 1 and found[0] is not None and found[0][0] == 1 for found in outer)  # else some places might be read by none
-    return windows[0] if slides and whole and not any(s.elements() for s in windows[0].subs) else None
+    seen = list(zip(windows[0].subs, program.hulls[windows[0].tensor], strict=True))
+    slides = [s for s, _ in seen if len(s.symbols() & e.ranges.keys()) > 1]
+    positive = positive_names(program)
+    return windows[0] if slides and all(_goes_through(s, axis, e, positive) for s, axis in seen) else None
+
+
+def _goes_through(sub: Int, axis: Range, e: Equation, positive: Collection[str]) -> bool:
+    """Whether each place of an axis is read, along one index of the equation and perhaps others, all of which go by single steps."""
+    steps = [sub.split(i) for i in sub.symbols() & e.ranges.keys()]
+    if sub.elements() or len(sub.symbols() & {*e.indices}) != 1 or not all(s is not None and s[0] * s[0] == 1 for s in steps):
+        return False
+    first, last = (extreme(sub, e.ranges, upper, positive) for upper in (False, True))
+    return first is not None and last is not None and never_negative(axis.lo - first, {}, positive) and never_negative(
+        last + 1 - axis.hi, {}, positive)
 
 
 def _is_number(f: Expr) -> bool:
-    return isinstance(f, Num) or isinstance(f, Read) and not f.subs
+    return isinstance(f, Read) and not f.subs
 
 
 def _letters(program: Program, window: Read) -> list[str]:
