@@ -20,6 +20,7 @@ from .bounds import Range as Range
 from .bounds import Ranges as Ranges
 from .bounds import smaller_or_greater
 from .expr import (
+    COMPARISONS,
     INF,
     NORMALISERS,
     Expr,
@@ -31,6 +32,7 @@ from .expr import (
     factors,
     head,
     ints,
+    neg,
     reads,
     rename_reads,
     subst_indices,
@@ -275,8 +277,16 @@ class Program:
     @cached_property
     def unbounded(self) -> frozenset[str]:
         """Tensors in which an infinity may stand though all inputs are finite: a normaliser or an extreme of nothing, a quotient by what
-        is read outside, and what reads them."""
-        return infinite(self.equations, {e.tensor for e in self.equations if divides_by_gap(e.body, e.ranges, self)})
+        is read outside, and what reads them; and what is doubted."""
+        divided = {e.tensor for e in self.equations if divides_by_gap(e.body, e.ranges, self)}
+        return infinite(self.equations, divided | self.doubted)
+
+    @cached_property
+    def doubted(self) -> frozenset[str]:
+        """Tensors that are asked whether they are infinite, as in y[n] < inf, or a number at all, as in y[n] == y[n]."""
+        comparisons = [n for e in self.equations for n in walk(e.body) if isinstance(n, Op) and n.op in COMPARISONS]
+        doubts = [c for c in comparisons if any(x in (INF, neg(INF)) for x in c.args) or c.args[0] == c.args[1]]
+        return frozenset(r.tensor for c in doubts for r in reads(c))
 
     @cached_property
     def with_infinities(self) -> frozenset[str]:

@@ -76,6 +76,23 @@ def masked_again(weights: str, condition: str, gradient: str) -> str:
     return str(next(e for e in after.equations if e.tensor == "dS").body)
 
 
+@pytest.mark.parametrize(("condition", "missing"), [
+    *((c, x) for c in ("m[n] == 1", "w[n] > 0", "n < l", "q[n] > 0 and m[n] == 1") for x in (np.inf, -np.inf, np.nan)),
+    ("y[n] < inf", np.inf), ("abs(y[n]) != inf", -np.inf), ("y[n] == y[n]", np.nan), ("not y[n] != y[n]", np.nan),
+])
+@pytest.mark.parametrize("loss", ["(y[n] - q[n])**2", "abs(q[n] - y[n])*w[n]"])
+def test_what_is_missing_counts_for_nothing(condition: str, missing: float, loss: str) -> None:
+    """Whatever stands in y where data choose not to look at it, results are those without these entries."""
+    y, q, w, m = np.array([1, 2, missing]), np.array([0.5, 3, -1]), np.array([2, 1, 0.0]), np.array([1, 1, 0])
+    masked = nd.derive(f"y[N], q[N], w[N], int m[N], int l -> L\nL = sum[n](where({condition}, {loss}, 0))", wrt=("q", "w")).compile()
+    L, residuals = masked.forward(y=y, q=q, w=w, m=m, l=2)
+    left = nd.derive(f"y[N], q[N], w[N] -> L\nL = sum[n]({loss})", wrt=("q", "w")).compile()
+    expected, others = left.forward(y=y[:2], q=q[:2], w=w[:2])
+    np.testing.assert_allclose(L, expected)
+    for mine, other in zip(masked.backward(residuals), left.backward(others), strict=True):
+        np.testing.assert_allclose(mine, [*other, 0])
+
+
 @pytest.mark.parametrize("later", [
     "Y[i,o] = gelu(O[i,o])",                                                          # exp(-O²/2)
     "Y[i,o] = O[i,o]*silu(O[i,o])*softplus(O[i,o])",

@@ -17,11 +17,14 @@ from ..expr import (
     Read,
     Reduce,
     additive_terms,
+    all_reads,
     children,
     conjuncts,
     factors,
     free_symbols,
+    has_reduction,
     neg,
+    reads,
     subst_indices,
 )
 from ..integer import Int
@@ -35,16 +38,17 @@ NOWHERE: Ranges = {}  # of indices of which nothing is known
 
 class Facts:
     """What is known of tensors from their definitions, at their own indices, and of inputs from what is given; they are taken to be
-    finite."""
+    finite, unless the program doubts it, or chooses by other data where it reads them."""
 
-    def __init__(self, definitions: dict[str, tuple[Equation, ...]], program: Program):
+    def __init__(self, definitions: dict[str, tuple[Equation, ...]], program: Program, known: Program | None = None):
+        """`known` is the forward program, as far as nothing has been made explicit in it."""
         self.definitions, self.sizes, self.inputs = definitions, {*program.sizes}, program.kinds
         signs = dict(_given(program))
         self.axes = {i.name: program.dims[i.name] for i in program.inputs}
         self.positive = {name: True for name, strictly in signs.items() if strictly}
         self.by_definition = True
         self.zero: dict[str, set[Expr]] = {}
-        self.finite: dict[str, bool] = {}
+        self.finite: dict[str, bool] = dict.fromkeys(program.doubted | may_be_missing(known or program), False)
         self.at_least_0: dict[str, bool] = dict.fromkeys(signs, True)
 
     def needed(self, e: Expr) -> set[Expr]:
@@ -196,6 +200,29 @@ class Facts:
         definition = self.definitions.get(totals[0].tensor, ())
         body = definition[0].body if len(definition) == 1 else None
         return isinstance(body, Reduce) and body.op == "logsumexp" and isinstance(body.body, Read) and body.body.tensor == scores[0].tensor
+
+
+def may_be_missing(program: Program) -> set[str]:
+    """Tensors that are read where other data choose them alone, y in where(m[n] > 0, (y[n] - q[n])**2, 0): elsewhere may be no number."""
+    open_ = {*program.outputs}
+    while True:
+        more = {n for e in program.equations if e.tensor in open_ or has_reduction(e.body) for n in _not_chosen(e.body, program)}
+        if more <= open_:
+            read = {r.tensor for e in program.equations for r in reads(e.body)}
+            return {i.name for i in program.inputs if i.kind == "real" and i.dims and i.name in read} - open_
+        open_ |= more
+
+
+def _not_chosen(e: Expr, program: Program) -> set[str]:
+    """The tensors that an expression reads where no other data choose between what reads them and what does not."""
+    if isinstance(e, Read):
+        return {e.tensor}
+    if not (isinstance(e, Op) and e.op == "where"):
+        return {n for c in children(e) for n in _not_chosen(c, program)}
+    test, *branches = e.args
+    asked = {r.tensor for r in all_reads(test)} | free_symbols(test) & {*program.kinds}
+    both = set.intersection(*({r.tensor for r in reads(b)} for b in branches))
+    return {n for b in branches for n in _not_chosen(b, program) if n in both or not asked - {n}}
 
 
 def _given(program: Program) -> Iterator[tuple[str, bool]]:

@@ -43,7 +43,7 @@ def guarded(program: Program, known: Program) -> Program:
     """See the module's docstring."""
     definitions = {**known.definitions, **program.definitions}
     exps = {n for es in definitions.values() for e in es for n in walk(e.body) if isinstance(n, Op) and n.op == "exp"}
-    facts = Facts(definitions, program)
+    facts = Facts(definitions, program, known)
     if all(map(facts.is_finite, exps)):
         return program
     guards, found = _Guards(program, facts), list[Equation]()

@@ -181,6 +181,7 @@ class _Lowering:
         head = f"def forward(*, {names}):"
         body.line(f'"""{", ".join(map(str, self.original.inputs))} -> ({", ".join(self.original.outputs)}), residuals"""')
         self.entry(body)
+        body.facts = Facts(self.forward_program.definitions, self.forward_program, self.original)
         body.shown = _as_written(self.forward, self.forward, self.forward_program)
         body.softmaxes = softmaxes(self.forward_program, self.forward_equations, {*self.forward.outputs, *self.residuals})
         body.kept = {*self.forward.outputs, *self.residuals}
@@ -212,7 +213,7 @@ class _Lowering:
         for i in seeds:
             self.seed(body, i)
         definitions = {**self.forward_program.definitions, **self.backward_program.definitions}
-        body.facts = Facts(definitions, self.backward)
+        body.facts = Facts(definitions, self.backward, self.original)
         body.shown = _as_written(self.backward, self.forward, self.backward_program)
         body.softmaxes = softmaxes(self.backward_program, self.backward_equations, self.backward.outputs)
         self.run(body, nodes, "backward", ["residuals"])

@@ -15,7 +15,7 @@ from .facts import Facts
 
 def unmask(program: Program, known: Program) -> Program:
     """See the module's docstring; A is computed by the program that is known."""
-    facts = Facts({**known.definitions, **program.definitions}, program)
+    facts = Facts({**known.definitions, **program.definitions}, program, known)
 
     def visit(node: Expr) -> Expr:
         if isinstance(node, Op) and node.op == "where" and node.args[2] == ZERO:
