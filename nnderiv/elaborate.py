@@ -247,6 +247,9 @@ def _bound(names: Names, reader: _Elaborator, bound: Bound) -> tuple[Int, Int]:
         if names.role.get(str(n.value)) == "index":
             names.fail(f"The range of {name} cannot depend on the index {n.value}.",
                        f"Let {name} run over all that it may be, and say in a where(…) which of it counts.", n.position)
+        if str(n.value) not in (*names.role, "inf", "pi"):
+            names.fail(f"{n.value} is not a size of the signature, nor a parameter.",
+                       f"Give an input a dimension {n.value}, or declare it: int {n.value}.", n.position)
     reader.scope = {}
     lower = reader.integer(bound.lower) if bound.lower else Int.of(0)
     return lower, reader.integer(bound.upper)

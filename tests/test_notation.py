@@ -70,6 +70,12 @@ def test_a_range_that_depends_on_an_index_is_refused_as_such() -> None:
     assert "The range of i cannot depend on the index l" in said and "where" in said
 
 
+def test_a_range_that_ends_at_a_name_that_nobody_declares_says_how_to_declare_it() -> None:
+    with pytest.raises(nd.NotationError) as error:
+        nd.parse("x[N], y[N] -> L\nL = sum[i](x[i]*y[i]) for i < M")
+    assert "M is not a size" in str(error.value) and "int M" in str(error.value) and "Sum over" not in str(error.value)
+
+
 def test_an_element_of_a_value_is_refused_with_what_to_do() -> None:
     said = refused("S[N,N] -> L\nL = sum[i](log_softmax[j](S[i,j])[i])")
     assert "Only a tensor has elements" in said and "an equation of its own" in said
