@@ -203,26 +203,34 @@ class Facts:
 
 
 def may_be_missing(program: Program) -> set[str]:
-    """Tensors that are read where other data choose them alone, y in where(m[n] > 0, (y[n] - q[n])**2, 0): elsewhere may be no number."""
+    """Inputs of whose entries, each by itself, other data say whether they are looked at: y in where(m[n] > 0, (y[n] - q[n])**2, 0).
+
+    What they leave out may be no number. In where(m[n] > 0, x[n,d], 0), the data say it of rows, and these are numbers.
+    """
     open_ = {*program.outputs}
     while True:
-        more = {n for e in program.equations if e.tensor in open_ or has_reduction(e.body) for n in _not_chosen(e.body, program)}
+        more = {r.tensor for e in program.equations if e.tensor in open_ or has_reduction(e.body) for r in _not_chosen(e.body, program)}
         if more <= open_:
             read = {r.tensor for e in program.equations for r in reads(e.body)}
             return {i.name for i in program.inputs if i.kind == "real" and i.dims and i.name in read} - open_
         open_ |= more
 
 
-def _not_chosen(e: Expr, program: Program) -> set[str]:
-    """The tensors that an expression reads where no other data choose between what reads them and what does not."""
+def _not_chosen(e: Expr, program: Program) -> set[Read]:
+    """What an expression reads where no other data choose, entry by entry, between what reads it and what does not."""
     if isinstance(e, Read):
-        return {e.tensor}
+        return {e}
     if not (isinstance(e, Op) and e.op == "where"):
-        return {n for c in children(e) for n in _not_chosen(c, program)}
+        return {r for c in children(e) for r in _not_chosen(c, program)}
     test, *branches = e.args
-    asked = {r.tensor for r in all_reads(test)} | free_symbols(test) & {*program.kinds}
+    asked = [({r.tensor for r in all_reads(c)} | free_symbols(c) & {*program.kinds}, free_symbols(c)) for c in conjuncts(test)]
     both = set.intersection(*({r.tensor for r in reads(b)} for b in branches))
-    return {n for b in branches for n in _not_chosen(b, program) if n in both or not asked - {n}}
+
+    def is_chosen(r: Read) -> bool:
+        letters = free_symbols(r) - {*program.sizes, *program.kinds}
+        return r.tensor not in both and any(data - {r.tensor} and letters <= said for data, said in asked)
+
+    return {r for b in branches for r in _not_chosen(b, program) if not is_chosen(r)}
 
 
 def _given(program: Program) -> Iterator[tuple[str, bool]]:
