@@ -23,6 +23,9 @@ SCANS = {  # equations of y -> how many scans there are, forward and backward
     "y[t,n] = (1 - sigmoid(a[t,n]))*y[t-1,n] + sigmoid(a[t,n])*x[t,n]*v[n]/g": (1, 1),
     "z[t] = g*z[t-1] + x[t,0]\ny[t,n] = z[t]*a[t,n] + v[n]": (1, 1),
     "y[t,n] = v[n]**t*y[t-1,n] + x[t,n]*a[t,n]*g": (1, 1),
+    "y[t,n] = a[t+1,n]*y[t-1,n] + x[t,n] + 0*(v[n] + g)": (1, 1),        # the factor of a step is that of another one
+    "y[t,n] = a[t-1,n]*y[t+1,n]*v[n] + x[t,n]*g": (1, 1),
+    "z[t,n] = tanh(a[t,n])\ny[t,n] = z[t-2,n]*y[t-1,n] + x[t,n] + 0*(v[n] + g)": (1, 1),
     "y[t,n] = tanh(x[t,n]*y[t-1,n] + a[t,n]) + 0*(v[n] + g)": (0, 1),   # a gradient is linear in what comes in
     "y[0,n] = v[n]\ny[t,n] = y[t-1,n]*x[t,n] + a[t,n]*g*y[t-1,n]": (0, 1),  # a product, all steps at once too
     "y[t,n] = a[t,n]*y[t-1,n]**2/4 + x[t,n]*v[n]*g": (0, 1),

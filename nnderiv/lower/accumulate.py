@@ -73,15 +73,16 @@ def factor(node: Loop, found: Accumulation, program: Program) -> tuple[Equation,
     """The equation that puts in place what each row before is times, and which of them these are, in the order of the steps.
 
     Where no row is before the first one, the first step has none. What others may compute as well, as the 1 − h[t]² of a gradient, is
-    computed at t for all t.
+    computed at t for all t, if it is that of the step, or of the one before.
     """
     e, t = found.whole(node).with_body(found.factor), node.variable
     if found.starts:
         return e, ":" if node.forwards else "::-1"
     c = shift(found.factor, t)
     moved = e.with_body(subst_indices(found.factor, {t: Int.symbol(t) - (c or 0)}))
-    if c is not None and all(inside(s, r, e.ranges, positive_names(program)) for tensor, subs in accesses(moved.body)
-                             for s, r in zip(subs, program.hulls[tensor], strict=True)):
+    there = c in (0, -1 if node.forwards else 1)  # all that the steps ask for is then among the t, in a slice
+    if there and all(inside(s, r, e.ranges, positive_names(program)) for tensor, subs in accesses(moved.body)
+                     for s, r in zip(subs, program.hulls[tensor], strict=True)):
         return moved, ("1:" if c == 0 else ":-1") if node.forwards else (":0:-1" if c else "-2::-1")
     lo, hi = e.ranges[t].lo, e.ranges[t].hi
     steps = Range(lo + 1, hi) if node.forwards else Range(lo, hi - 1)
