@@ -18,6 +18,7 @@ from .expr import (
     ZERO,
     Expr,
     IntValue,
+    Num,
     Op,
     Reduce,
     add,
@@ -26,6 +27,7 @@ from .expr import (
     conjunction,
     conjuncts,
     factors,
+    free_symbols,
     map_children,
     product,
     reads,
@@ -148,6 +150,23 @@ def placed(term: Expr) -> Iterator[tuple[str, Int, Expr]]:
             for name, value in solved(c):
                 rest = where(conjunction([x for x in conditions if x is not c]), f.args[1], ZERO)
                 yield name, value, product([rest if x is f else x for x in parts])
+
+
+def where_not_0(e: Expr) -> Expr:
+    """A condition without which e is 0, but for what is infinite in it: true if there is none to tell, false if e is the number 0."""
+    if isinstance(e, Num):
+        return TRUE if e.value else FALSE
+    if isinstance(e, Reduce):
+        inner = conjuncts(where_not_0(e.body)) if e.op == "sum" else ()
+        return conjunction([c for c in inner if not free_symbols(c) & {*e.indices}])
+    if isinstance(e, Op) and e.op == "where":
+        test, a, b = e.args
+        here, there = where_not_0(a), where_not_0(b)
+        if FALSE in (here, there):
+            return conjunction([test, here]) if there == FALSE else conjunction([negation(test), there])
+        return Op("or", (test, there)) if here == TRUE != there else TRUE
+    parts = factors(e)
+    return conjunction([where_not_0(f) for f in parts]) if len(parts) > 1 else TRUE
 
 
 def contradict(conditions: tuple[Expr, ...]) -> bool:

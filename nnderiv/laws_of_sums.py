@@ -8,7 +8,7 @@ from functools import partial
 from math import gcd
 
 from .bounds import inside, never_negative
-from .conditions import between, divisible, negation
+from .conditions import between, divisible, where_not_0
 from .expr import (
     INF,
     ONE,
@@ -25,7 +25,6 @@ from .expr import (
     conjuncts,
     factors,
     free_symbols,
-    guarded_factors,
     has_reduction,
     integer,
     is_reciprocal,
@@ -134,19 +133,8 @@ def _needed(r: Read, ctx: Context) -> list[Expr]:
     d = whole(ctx.defined(r.tensor))
     if d is None:
         return []
-    first, *others = (_asked(t) for _, t in additive_terms(d.body))
+    first, *others = (conjuncts(where_not_0(t)) for _, t in additive_terms(d.body))
     return [subst_indices(c, d.places(r.subs)) for c in first if all(c in other for other in others)]
-
-
-def _asked(e: Expr) -> list[Expr]:
-    """Conditions without which a term is 0."""
-    conditions, parts = guarded_factors(e)
-    for f in parts:
-        if isinstance(f, Op) and f.op == "where" and f.args[1] == ZERO:
-            conditions += conjuncts(negation(f.args[0]))
-        if isinstance(f, Reduce) and f.op == "sum":
-            conditions += [c for c in _asked(f.body) if not free_symbols(c) & {*f.indices}]
-    return conditions
 
 
 def _divides(x: Expr, e: Expr) -> bool:

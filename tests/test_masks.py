@@ -12,7 +12,7 @@ import torch
 import nnderiv as nd
 from nnderiv.lower.unmask import unmask
 from tests.emitted import LARGE, body, helpers, run
-from tests.running import assert_means
+from tests.running import assert_means, interpret
 
 
 @pytest.mark.parametrize(("weights", "gradient"), [
@@ -49,6 +49,16 @@ def test_a_scalar_that_a_condition_replaces_by_zero_has_a_dtype() -> None:
         module = derivation.compile(without=without)
         results.append(module.backward(module.forward(A=A, tok=tok)[1], dY=np.ones((4, 4))).dA)
     np.testing.assert_allclose(*results, rtol=1e-12)
+
+
+@pytest.mark.parametrize("chosen", ["where(b[n] > 0, e[n], 2*e[n])", "max(e[n], e[n]/10)", "where(b[n] > 0, b[n]*e[n], e[n])"])
+def test_an_exponential_that_is_not_chosen_may_overflow_whichever_it_would_be(chosen: str) -> None:
+    d = nd.derive(f"a[N], b[N], x[N] -> L\ne[n] = exp(x[n])\nL = sum[n](where(a[n] > 0, {chosen}, 0))", wrt=("x",))
+    inputs = {"a": np.array([-1.0, 1, 1]), "b": np.array([1.0, 1, -1]), "x": np.array([1.0, 1, 1])}
+    expected = interpret(d.backward, inputs)["dx"]
+    module = d.compile()
+    _, residuals = module.forward(**{**inputs, "x": np.array([1000.0, 1, 1])})  # there a[n] < 0, and x[n] may be anything
+    np.testing.assert_allclose(module.backward(residuals).dx, np.array(expected, float), rtol=1e-12)
 
 
 def test_a_condition_on_a_number_takes_no_sign() -> None:

@@ -12,13 +12,10 @@ What is chosen by a condition has a gradient where it is chosen, and the exponen
 
 from __future__ import annotations
 
-from ..conditions import negation
+from ..conditions import where_not_0
 from ..expr import (
-    FALSE,
-    TRUE,
     ZERO,
     Expr,
-    Num,
     Op,
     Read,
     additive_terms,
@@ -86,7 +83,7 @@ class _Guards:
             if len(terms := additive_terms(f)) > 1 and found.tensor not in self.program.components:
                 chosen = all(any(self.needed(e, x) is not None for x in factors(t)) for _, t in terms)
                 return Op("!=", (read, ZERO)) if chosen else None
-        told = [c for c in map(_where_not_0, factors(f)) if c is not None and reads(c)]
+        told = [c for c in map(where_not_0, factors(f)) if reads(c)]
         return conjunction(told) if told else None
 
     def may_be_large(self, e: Expr) -> bool:
@@ -102,18 +99,3 @@ class _Guards:
         if isinstance(e, Op) and e.op in ("+", "*", "neg", "where"):
             return any(self.may_be_large(a) for a in e.args[e.op == "where":])
         return isinstance(e, Op) and e.op == "/" and self.may_be_large(e.args[0])
-
-
-def _where_not_0(e: Expr) -> Expr | None:
-    """A condition without which e is 0; nothing if there is none to tell."""
-    if isinstance(e, Num):
-        return TRUE if e.value else FALSE
-    if not (isinstance(e, Op) and e.op == "where"):
-        return None
-    test, a, b = e.args
-    here, there = (_where_not_0(x) if isinstance(x, Num) or isinstance(x, Op) and x.op == "where" else TRUE for x in (a, b))
-    if there == FALSE and here is not None:
-        return conjunction([test, here])
-    if here == FALSE and there is not None:
-        return conjunction([negation(test), there])
-    return Op("or", (test, there)) if here == TRUE and there not in (TRUE, None) else None
