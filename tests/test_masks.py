@@ -61,6 +61,13 @@ def test_an_exponential_that_is_not_chosen_may_overflow_whichever_it_would_be(ch
     np.testing.assert_allclose(module.backward(residuals).dx, np.array(expected, float), rtol=1e-12)
 
 
+def test_a_share_of_another_row_may_overflow_where_it_is_not_chosen() -> None:
+    text = "S[N,K], a[N,K] -> y\nl[n] = logsumexp[k](S[n,k])\ny[n,k] = where(a[n,k] > 0, exp(S[n,k] - l[N-1-n]), 0)"
+    module = nd.derive(text, wrt=("a",)).compile()
+    y, _ = module.forward(S=np.array([[2000.0, 2000], [0, 0]]), a=np.array([[-1.0, -1], [1, 1]]))
+    np.testing.assert_array_equal(y, 0)  # chosen is exp(0 - 2000) alone
+
+
 def test_a_condition_on_a_number_takes_no_sign() -> None:
     text = "A[N,M], p[N], g, int q[N] -> y\ny[j] = p[j]*where(g > 0, g - A[j,q[j]], 1)"
     assert "*(g > 0)" in body(text, "backward")

@@ -20,6 +20,7 @@ from ..expr import (
     all_reads,
     children,
     conjuncts,
+    difference,
     factors,
     free_symbols,
     has_reduction,
@@ -189,17 +190,17 @@ class Facts:
         return known[name]
 
     def is_normalised(self, e: Op) -> bool:
-        """exp(S − logsumexp(S)) is at most 1, and exp(Z) where Z is S − logsumexp(S)."""
+        """exp(S − logsumexp(S)), both of one row, is at most 1, and exp(Z) where Z is S − logsumexp(S)."""
         (exponent,) = e.args
         named = self.definitions.get(exponent.tensor, ()) if isinstance(exponent, Read) else ()
-        terms = additive_terms(named[0].body if len(named) == 1 else exponent)
-        totals = [t for s, t in terms if s < 0 and isinstance(t, Read)]
-        scores = [t for s, t in terms if s > 0 and isinstance(t, Read)]
-        if len(terms) != 2 or len(totals) != 1 or len(scores) != 1:
+        if (pair := difference(named[0].body if len(named) == 1 else exponent)) is None:
             return False
-        definition = self.definitions.get(totals[0].tensor, ())
-        body = definition[0].body if len(definition) == 1 else None
-        return isinstance(body, Reduce) and body.op == "logsumexp" and isinstance(body.body, Read) and body.body.tensor == scores[0].tensor
+        scores, total = pair
+        definition = self.definitions.get(total.tensor, ())
+        body = definition[0].at(total.subs) if len(definition) == 1 else None
+        if not (isinstance(body, Reduce) and body.op == "logsumexp" and isinstance(body.body, Read) and body.body.tensor == scores.tensor):
+            return False
+        return all(own == s or own.symbols() & {*body.indices} for own, s in zip(body.body.subs, scores.subs, strict=True))
 
 
 def may_be_missing(program: Program) -> set[str]:
