@@ -8,7 +8,7 @@ from functools import partial
 from math import gcd
 
 from .bounds import inside, never_negative
-from .conditions import between, divisible, where_not_0
+from .conditions import between, divisible, solved, where_not_0
 from .expr import (
     INF,
     ONE,
@@ -51,14 +51,9 @@ MANY = 16  # terms of an expanded product; more would be no simplification
 def contract_delta(term: Term, dims: Ranges, ctx: Context) -> Term:
     """Σ_x [x = v] e(x) = [v in the range of x] e(v), where x is bound and v is free of x."""
     for k, c in enumerate(term.conditions):
-        if not (isinstance(c, Op) and c.op == "==" and isinstance(c.args[0], IntValue) and isinstance(c.args[1], IntValue)):
-            continue
-        difference = c.args[0].value - c.args[1].value
-        for name, r in term.indices.items():
-            split = difference.split(name)
-            if split is None or not (split[0] == 1 or split[0] == -1):
-                continue
-            value = -split[1] * split[0]
+        at = dict(solved(c))
+        if (name := next((i for i in term.indices if i in at), None)) is not None:
+            r, value = term.indices[name], at[name]
             rest = term.conditions[:k] + term.conditions[k + 1 :]
             indices = {i: s for i, s in term.indices.items() if i != name}
             bare = Term(indices, rest, term.body, (*term.spare, (name, r))).subst({name: value})

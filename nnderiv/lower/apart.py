@@ -54,8 +54,8 @@ def _rows(program: Program, e: Equation) -> list[Equation]:
         return []
     terms, goes_round = additive_terms(e.body), e.tensor in program.components
     for a in e.indices:
-        r = e.ranges.get(a)
-        if r is None or not (r.lo == 0 and r.size.is_constant and 1 < r.size.constant <= MANY):
+        r = e.ranges[a]
+        if not (r.lo == 0 and r.size.is_constant and 1 < r.size.constant <= MANY):
             continue
         places = [(sign, next(((at, rest) for i, at, rest in _placed(t) if i == a and at.is_constant), None)) for sign, t in terms]
         if all(found is not None for _, found in places):

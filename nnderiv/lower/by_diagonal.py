@@ -164,7 +164,7 @@ class ByDiagonal:
                          {**e.ranges, self.found.i: at.span} if at.span else e.ranges, position=e.position)
         if own.dropped:
             body.storage[e.tensor] = self.within_a_step(own, row, at)
-        frame, labels = body.frame(inner), tuple(i for i in inner.indices if i in inner.ranges)
+        frame, labels = body.frame(inner), inner.indices
         self.look(frame, at)
         body.code.begin(body.comment(e))
         array = body.right(frame, inner)

@@ -140,7 +140,7 @@ class Body(Folds):
     def part_of(self, part: Part, m: Member, total: str) -> None:
         """One equation, for the part at hand; its sum over the part is `total`."""
         inner, e = m.within(part.range), m.equation
-        frame, labels = self.frame(inner), tuple(i for i in e.indices if i in e.ranges)
+        frame, labels = self.frame(inner), e.indices
         for r in m.reads:
             view = self.storage[r.tensor].variable + (f"[{part.slice}]" if r.tensor not in part.local else "")
             if m.leads(r):
@@ -218,7 +218,7 @@ class Body(Folds):
     def factor(self, found: accumulate.Accumulation, node: Loop) -> str:
         """The factors of the rows before, in the order of the steps of a loop, aligned with the rows of the tensor on the left."""
         e, steps = accumulate.factor(node, found, self.program)
-        frame, labels = self.frame(e), tuple(i for i in e.indices if i in e.ranges)
+        frame, labels = self.frame(e), e.indices
         array = expand(self.right(frame, e), labels)
         if node.variable not in array.labels or steps == ":":
             return array.text
@@ -278,7 +278,7 @@ class Body(Folds):
 
     def statement(self, e: Equation) -> None:
         if self.storage[e.tensor].dropped or self.is_whole(e):
-            frame, labels = self.frame(e), tuple(i for i in e.indices if i in e.ranges)
+            frame, labels = self.frame(e), e.indices
             self.code.begin(self.comment(e))
             array = self.fill(frame, self.right(frame, e), labels, e.tensor in self.exported and not self.is_alone(e))
             self.assign(self.storage[e.tensor].variable, array, frame, labels)
@@ -289,7 +289,7 @@ class Body(Folds):
 
     def part(self, e: Equation) -> None:
         """Some places of a tensor that is stored already."""
-        frame, labels = self.frame(e), tuple(i for i in e.indices if i in e.ranges)
+        frame, labels = self.frame(e), e.indices
         self.code.begin(self.comment(e))
         array = self.right(frame, e)
         if labels and array.labels and array.labels != labels:
@@ -373,7 +373,7 @@ class Body(Folds):
 
     def spotted(self, frame: Frame, e: Equation, total: Array | None, sign: int, spot: Spot) -> Array:
         """What there is so far, with the values of a spot added or subtracted at its places."""
-        labels = tuple(i for i in e.indices if i in e.ranges)
+        labels = e.indices
         place = spot.place - e.ranges[spot.axis].lo
         places = expand(integer_value(frame, place, tuple(i for i in labels if i in frame.vectors(place))), labels)
         one_row = not places.labels  # from which values can be subtracted: dh[T - 1:] -= …
@@ -396,7 +396,7 @@ class Body(Folds):
 
     def cut_out(self, frame: Frame, e: Equation, total: Array | None, sign: int, slab: Slab) -> Array:
         """What there is so far, with the values of a slab added or subtracted there."""
-        labels = tuple(i for i in e.indices if i in e.ranges)
+        labels = e.indices
         self.name_parts(slab.ranges)
         inner = replace(frame, ranges=slab.ranges)
         values, minus = self.value(inner, slab.values), "-" if sign < 0 else ""

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..bounds import never_negative
-from ..conditions import between, divisible
+from ..conditions import between, divisible, solved
 from ..expr import (
     ZERO,
     Expr,
@@ -88,7 +88,7 @@ def _extreme(e: Equation, term: Reduce) -> Fold | None:
 def _strided(program: Program, e: Equation, sum_: Reduce, conditions: list[Expr], body: list[Expr], others: list[Expr]) -> Fold | None:
     ranges = dict(e.ranges)
     axes: dict[str, tuple[Int, tuple[tuple[str, Int], ...]]] = {}
-    for a in (i for i in e.indices if i in e.ranges):
+    for a in e.indices:
         found = (_placed(program, a, conditions, ranges, sum_.indices) or _quotient(program, a, conditions, body, ranges, sum_.indices)
                  or _shared(program, a, body, ranges, sum_.indices))
         if found is None:
@@ -104,7 +104,7 @@ def _strided(program: Program, e: Equation, sum_: Reduce, conditions: list[Expr]
     if any(start.symbols() & ranges.keys() or start.elements() for start, _ in axes.values()):
         return None  # where the window begins varies with another index
     labels: list[str] = []
-    for i in (i for i in e.indices if i in e.ranges):
+    for i in e.indices:
         labels += [x for x, _ in axes[i][1]] if i in axes else [i]
     if len(set(labels)) != len(labels):
         return None
@@ -117,7 +117,7 @@ def _strided(program: Program, e: Equation, sum_: Reduce, conditions: list[Expr]
     kept = [i for i in labels if i not in walked and i not in sliced]
     order = (*kept, *walked, *sliced, *summed)
     return Fold(values, order, {i: ranges[i] for i in order}, tuple(labels),
-                tuple(axes.get(i) for i in e.indices if i in e.ranges))
+                tuple(axes.get(i) for i in e.indices))
 
 
 Found = tuple[dict[str, Range], Int, Expr | None]  # for a left-hand index: (the index that takes its place, the value, what says so)
@@ -257,10 +257,9 @@ def _settled(conditions: list[Expr], ranges: Ranges, positive: frozenset[str]) -
 def _lookup(e: Equation, sum_: Reduce, conditions: list[Expr], body: list[Expr], others: list[Expr]) -> Fold | None:
     """Conditions data = a for left-hand indices a: scatter at the data."""
     places: dict[str, Int] = {}
-    vectors = [i for i in e.indices if i in e.ranges]
     rest = []
     for c in conditions:
-        at = _data_place(c, vectors)
+        at = _data_place(c, e.indices)
         if at is not None and at[0] not in places:
             places[at[0]] = at[1]
         else:
@@ -271,7 +270,7 @@ def _lookup(e: Equation, sum_: Reduce, conditions: list[Expr], body: list[Expr],
     body, others = ([subst_indices(f, places) for f in fs] for fs in (body, others))
     if any(free_symbols(x) & places.keys() for x in [*rest, *body, *others]):
         return None
-    kept = [i for i in vectors if i not in places]
+    kept = [i for i in e.indices if i not in places]
     bound = [i for i in sum_.indices if any(i in v.symbols() for v in places.values())]
     shared = [i for i in kept if any(i in v.symbols() for v in places.values())]  # image by image: its number is a place too
     kept = [i for i in kept if i not in shared]
@@ -297,19 +296,13 @@ def _beside_places(conditions: list[Expr], places: Mapping[str, Int], ranges: Ra
     return sorted(dict.fromkeys([*conditions, *inside]), key=str)
 
 
-def _data_place(c: Expr, vectors: list[str]) -> tuple[str, Int] | None:
+def _data_place(c: Expr, vectors: Sequence[str]) -> tuple[str, Int] | None:
     """(a, v) for a condition v = a whose v holds data, or a remainder, as (i + 1) % N on a ring."""
     place = _place(c, vectors)
     return place if place is not None and any(isinstance(x, Element | Mod) for x in place[1].atoms()) else None
 
 
-def _place(c: Expr, vectors: list[str]) -> tuple[str, Int] | None:
+def _place(c: Expr, vectors: Sequence[str]) -> tuple[str, Int] | None:
     """(a, v) for a condition a = v, with a one of these indices."""
-    if not (isinstance(c, Op) and c.op == "==" and all(isinstance(x, IntValue) for x in c.args)):
-        return None
-    left, right = (x.value for x in c.args if isinstance(x, IntValue))
-    for a in vectors:
-        split = (left - right).split(a)
-        if split is not None and (split[0] == 1 or split[0] == -1):
-            return a, -split[1] * split[0]
-    return None
+    at = dict(solved(c))
+    return next(((a, at[a]) for a in vectors if a in at), None)

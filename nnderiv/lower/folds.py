@@ -21,7 +21,7 @@ class Folds(Values):
 
     def folded(self, frame: Frame, e: Equation, fold: Fold) -> Array:
         """_fold(V, shape, …) or _scatter(V, shape, …): the adjoint of reading at subscripts that are not plain."""
-        whole = tuple(i for i in e.indices if i in e.ranges)
+        whole = e.indices
         order = side_by_side(fold, frame.shape(whole)) if fold.scatter is None else None
         if order is not None and not self.is_interleaved(fold, order):
             return self.reshaped(frame, fold, order, whole)

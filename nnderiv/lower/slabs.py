@@ -55,7 +55,7 @@ def find_slab(e: Equation, term: Expr, storage: Mapping[str, Storage], positive:
     """The part and the values of one additive term of an equation, if it is of this kind; what is read, and nothing else, may be a view."""
     if isinstance(e.body, Read):
         return None
-    own = {i: e.ranges[i] for i in e.indices if i in e.ranges}
+    own = {i: e.ranges[i] for i in e.indices}
     part = _part(storage, e.ranges, own, term, positive, is_finite)
     return part and _in_order(part, {i: Int.symbol(i) + part.ranges[i].lo for i in own})
 

@@ -37,7 +37,7 @@ class Spot:
 def find_spot(e: Equation, term: Expr, positive: Collection[str]) -> Spot | None:
     """The place and the values of one additive term of an equation, if it is of this kind."""
     for index, place, rest in placed(term):
-        if index in e.indices and index in e.ranges and _is_place(e, index, place, positive):
+        if index in e.indices and _is_place(e, index, place, positive):
             return Spot(index, place, subst_indices(rest, {index: place}))
     return None
 
@@ -47,7 +47,7 @@ def _is_place(e: Equation, index: str, place: Int, positive: Collection[str]) ->
     r = e.ranges[index]
     if r.size.is_constant and r.size.constant <= FEW:
         return False
-    return bool(place.symbols() & set(e.indices) & e.ranges.keys()) or never_negative(place - r.lo, {}, positive)
+    return bool(place.symbols() & {*e.indices}) or never_negative(place - r.lo, {}, positive)
 
 
 def at_hand(frame: Frame, spot: Spot) -> bool:

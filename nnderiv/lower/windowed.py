@@ -140,7 +140,7 @@ def _scatter(program: Program, frame: Frame, e: Equation) -> Product | None:
     others = tuple(f for f in parts if f not in sided)
     within = {i for f in sided for i in free_symbols(f)}
     beside = {i for f in others for i in free_symbols(f)}
-    whole = [i for i, axis in zip((i for i in e.indices if i in e.ranges), fold.axes, strict=True) if axis is None]
+    whole = [i for i, axis in zip(e.indices, fold.axes, strict=True) if axis is None]
     if conditions or not whole or not within.issuperset(image) or not within.isdisjoint(kernel) or not beside.issuperset(kernel):
         return None
     if not {*whole} <= within | beside:  # the same at all places of an axis

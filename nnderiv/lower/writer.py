@@ -75,8 +75,7 @@ class Writer:
         return self.sizes.get(value) or str(value)
 
     def frame(self, e: Equation) -> Frame:
-        vectors = [i for i in e.indices if i in e.ranges]
-        order = (*vectors, *(i for i in bound_indices(e.body) if i not in vectors))
+        order = (*e.indices, *(i for i in bound_indices(e.body) if i not in e.indices))
         return self.frame_of(order, dict(e.ranges))
 
     def frame_of(self, order: tuple[str, ...], ranges: Ranges) -> Frame:
