@@ -1,19 +1,34 @@
-"""Where a read is inside its tensor: the conditions that the ranges of indices leave open."""
+"""Where a read is inside its tensor: the conditions that the ranges of indices leave open; and whether it is all of the tensor."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from .bounds import inside, never_negative, one_less
 from .expr import Expr, compare
 from .integer import Int
-from .program import Program, Range
+from .program import Equation, Program, Range
 
 
 def positive_names(program: Program) -> frozenset[str]:
     """Sizes, and the parameters that are required to be at least 1."""
     required = {r.left.name for r in program.requirements if r.op == ">=" and r.right == 1}
     return frozenset(program.sizes) | {n for n in required if n is not None}
+
+
+def runs_along(subs: Sequence[Int], axes: Sequence[Range], ranges: Mapping[str, Range]) -> bool:
+    """Whether each subscript is an index, and runs along the whole of its axis."""
+    return [ranges.get(str(s.name)) for s in subs] == [*axes]
+
+
+def covers(subs: Sequence[Int], axes: Sequence[Range], ranges: Mapping[str, Range]) -> bool:
+    """Whether a read looks at each entry of a tensor once, in any order: each axis has an index of its own that runs along it."""
+    return len({*subs}) == len(subs) and runs_along(subs, axes, ranges)
+
+
+def fills(program: Program, e: Equation) -> bool:
+    """Whether an equation alone defines its tensor, wherever that can be read."""
+    return len(program.definitions[e.tensor]) == 1 and covers(e.subs, program.hulls[e.tensor], e.ranges)
 
 
 def readable(

@@ -12,6 +12,7 @@ from dataclasses import replace
 from ..expr import Expr, Read, additive_terms, signed
 from ..integer import Int
 from ..program import Equation, Program, Range
+from ..within import runs_along
 from . import accumulate, cost
 from .arrays import Array, Frame, Storage, always_inside, expand, integer_value, multiplied, read, slice_of, span, target, tuple_text
 from .by_diagonal import ByDiagonal
@@ -315,7 +316,7 @@ class Body(Folds):
         """Whether this equation alone fills its tensor's storage, at once."""
         if e.is_base or len(self.program.definitions[e.tensor]) > 1 or e.tensor in self.allocated:
             return False
-        return [e.ranges.get(str(s.name)) for s in e.subs] == list(self.storage[e.tensor].axes)
+        return runs_along(e.subs, self.storage[e.tensor].axes, e.ranges)
 
     def is_alone(self, e: Equation) -> bool:
         """Whether an equation is a read of what was computed for it alone: its memory may be handed out."""

@@ -31,6 +31,7 @@ from ..expr import (
 from ..integer import Int
 from ..program import Equation, Program, Ranges, whole
 from ..signs import at_least_0, never_positive
+from ..within import runs_along
 
 FINITE = ("+", "neg", "*", "tanh", "sigmoid", "relu", "softplus", "gelu", "silu", "abs", "sign", "sin", "cos", "erf")  # of finite arguments
 
@@ -155,8 +156,8 @@ class Facts:
     def _is_inside(self, r: Read, ranges: Ranges) -> bool:
         """Whether a read is inside its tensor, as each index runs over an axis; a read outside is 0."""
         definition = whole(self.definitions.get(r.tensor, ()))
-        axes = [definition.ranges[str(s.name)] for s in definition.subs] if definition is not None else self.axes.get(r.tensor, ())
-        return len(axes) == len(r.subs) and all(ranges.get(str(s.name)) == axis for s, axis in zip(r.subs, axes, strict=True))
+        axes = [definition.ranges[i] for i in definition.indices] if definition is not None else self.axes.get(r.tensor, ())
+        return runs_along(r.subs, axes, ranges)
 
     def tensor_is_finite(self, name: str) -> bool:
         def decided(name: str) -> bool:

@@ -10,12 +10,13 @@ from __future__ import annotations
 from ..expr import ZERO, Expr, Op, Read, free_symbols, map_children, reads, subst_indices, unordered
 from ..integer import Int
 from ..program import Equation, Program
+from ..within import fills
 from .exchange import with_known
 
 
 def from_output(program: Program, known: Program) -> Program:
     """See the module's docstring; y is computed by the program that is known."""
-    outputs = [(e, e.body.args[0]) for e in known.equations if isinstance(e.body, Op) and e.body.op == "relu" and _is_alone(known, e)
+    outputs = [(e, e.body.args[0]) for e in known.equations if isinstance(e.body, Op) and e.body.op == "relu" and fills(known, e)
                and {*e.indices} <= free_symbols(e.body)]  # else x has fewer letters, and may stand where nothing says what they are
     if not outputs:
         return program
@@ -27,13 +28,6 @@ def from_output(program: Program, known: Program) -> Program:
         return map_children(lambda child: visit(e, child), node)
 
     return with_known(program, [e.with_body(visit(e, e.body)) for e in program.equations], known)
-
-
-def _is_alone(known: Program, e: Equation) -> bool:
-    """Whether one equation is all of a tensor."""
-    names = [str(s.name) for s in e.subs]
-    whole = len(known.definitions[e.tensor]) == 1 and not e.is_base and len(set(names)) == len(names)
-    return whole and [e.ranges.get(n) for n in names] == list(known.hulls[e.tensor])
 
 
 def _output(known: Program, y: Equation, argument: Expr, e: Equation, x: Expr) -> Read | None:

@@ -15,6 +15,7 @@ from ..expr import ZERO, Expr, Op, Read, factors, free_symbols, map_children, pr
 from ..fresh import Fresh
 from ..integer import Int
 from ..program import Equation, Program
+from ..within import covers
 from .exchange import with_known
 from .facts import Facts
 
@@ -74,9 +75,7 @@ def _gates(program: Program, facts: Facts, e: Equation, node: Expr) -> Iterator[
 
 def _is_whole(program: Program, e: Equation, x: Read) -> bool:
     """Whether a read looks at each entry of a tensor once, in any order, and the tensor does not wait for what reads it."""
-    names = [str(s.name) for s in x.subs]
-    each = bool(names) and len(set(names)) == len(names) and [e.ranges.get(n) for n in names] == list(program.hulls[x.tensor])
-    return each and x.tensor not in program.components
+    return bool(x.subs) and covers(x.subs, program.hulls[x.tensor], e.ranges) and x.tensor not in program.components
 
 
 def _equation(program: Program, name: str, g: _Gate) -> Equation:

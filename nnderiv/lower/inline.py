@@ -13,6 +13,7 @@ from dataclasses import replace
 from ..expr import Expr, Op, Read, Reduce, additive_terms, bound_indices, map_children, neg, reads, rebound, signed, subst_indices
 from ..fresh import Fresh
 from ..program import Equation, Program
+from ..within import covers
 
 
 def inline(program: Program, known: Program) -> Program:
@@ -59,5 +60,4 @@ def _equation(e: Equation, negated: dict[str, Equation], fresh: Fresh, written: 
 
 def _covers(e: Equation, d: Equation, t: Read) -> bool:
     """Whether the read looks at each entry once, along indices of the equation."""
-    names = [s.name for s in t.subs]
-    return len(set(names)) == len(names) and all(e.ranges.get(str(n)) == d.ranges[str(s.name)] for n, s in zip(names, d.subs, strict=True))
+    return covers(t.subs, [d.ranges[i] for i in d.indices], e.ranges)

@@ -32,6 +32,7 @@ from ..expr import (
 from ..fresh import Fresh
 from ..integer import Int
 from ..program import Equation, Program
+from ..within import runs_along
 from .calls import COSTLY
 
 
@@ -100,7 +101,7 @@ def _are_transposed(program: Program, e: Equation, x: Expr, y: Expr) -> bool:
     moved = [k for k, (s, t) in enumerate(zip(x.subs, y.subs, strict=True)) if s != t]
     if len(moved) != 2 or {*x.subs} != {*y.subs}:
         return False
-    return all([e.ranges.get(str(s.name)) for s in r.subs] == list(program.hulls[r.tensor]) for r in (x, y))
+    return all(runs_along(r.subs, program.hulls[r.tensor], e.ranges) for r in (x, y))
 
 
 # -- f(i,j) and f(j,i) ---------------------------------------------------------------------------------------------------------

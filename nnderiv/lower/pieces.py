@@ -14,7 +14,7 @@ from ..expr import Expr, Read, bound_indices, ints, map_children, reads
 from ..fresh import Fresh
 from ..integer import Int
 from ..program import Equation, Program
-from ..within import positive_names
+from ..within import covers, positive_names
 
 
 def split_pieces(program: Program, known: Program) -> Program:
@@ -94,11 +94,10 @@ def _copied(program: Program, e: Equation) -> Equation | None:
     if not isinstance(e.body, Read) or e.body.tensor not in program.definitions or e.body.tensor in program.outputs:
         return None
     name = e.body.tensor
-    source, names = program.whole(name), [s.name for s in e.body.subs]
+    source = program.whole(name)
     if source is None or name in program.components or len(list(_readers(program, name))) != 1:
         return None
-    plain = all(n in e.ranges for n in names) and len(set(names)) == len(names)
-    same = plain and all(e.ranges[str(n)] == source.ranges.get(str(s.name)) for n, s in zip(names, source.subs, strict=True))
+    same = covers(e.body.subs, [source.ranges[i] for i in source.indices], e.ranges)
     free = not set(bound_indices(source.body)) & e.ranges.keys()
     return source if same and free else None
 

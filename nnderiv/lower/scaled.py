@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from ..expr import Expr, Num, Read, Reduce, additive_terms, factors, free_symbols, product, reads, signed, sums_among
 from ..fresh import Fresh
 from ..program import Equation, Program
+from ..within import covers
 from .cost import entries
 from .exchange import with_known
 
@@ -43,9 +44,7 @@ class _Scale:
 
     def _whole(self, r: Read, e: Equation) -> bool:
         """Whether a read looks at each entry once, in any order."""
-        names = [s.name for s in r.subs]
-        mine = [self.equation.ranges[str(s.name)] for s in self.operand.subs]
-        return len(set(names)) == len(names) and [e.ranges.get(str(n)) for n in names] == mine
+        return covers(r.subs, [self.equation.ranges[str(s.name)] for s in self.operand.subs], e.ranges)
 
 
 def scaled(forward: Program, backward: Program) -> tuple[Program, Program]:
@@ -81,9 +80,8 @@ def _scales_of(program: Program, e: Equation, term: Expr) -> Iterator[_Scale]:
     result = entries(e.ranges[i].size for i in e.indices if i in free_symbols(term))
     for x in operands if len(operands) == 2 and all(isinstance(x, Read) for x in operands) else ():
         assert isinstance(x, Read)
-        dims = [e.ranges.get(str(s.name)) for s in x.subs]
-        whole = dims == list(program.hulls[x.tensor]) and len(set(x.subs)) == len(x.subs)
-        if whole and entries(r.size for r in dims if r) <= result:
+        dims = program.hulls[x.tensor]
+        if covers(x.subs, dims, e.ranges) and entries(r.size for r in dims) <= result:
             yield _Scale(tuple(others), x, e)
 
 

@@ -39,7 +39,7 @@ from ..expr import (
 from ..integer import Int
 from ..laws_of_sums import without_pairs
 from ..program import Equation, Program
-from ..within import positive_names
+from ..within import covers, positive_names
 from .spots import Spot, find_spot
 
 Terms = list[tuple[int, Expr]]  # signed, to be added
@@ -164,5 +164,4 @@ class _Written:
 
     def covers(self, s: _Sparse, read: Read) -> bool:
         """Whether a read looks at each entry once, along indices of the equation."""
-        names = [str(t.name) for t in read.subs]
-        return len(set(names)) == len(names) and [self.ranges.get(n) for n in names] == [s.equation.ranges[i] for i in s.equation.indices]
+        return covers(read.subs, [s.equation.ranges[i] for i in s.equation.indices], self.ranges)

@@ -49,7 +49,7 @@ from ..integer import Atom, FloorDiv, Int, Mod
 from ..program import Equation, Program, Range, Ranges
 from ..regular import is_regular
 from ..simplify import may_be_infinite
-from ..within import positive_names
+from ..within import fills, positive_names
 from . import cost
 from .digits import ends, exchanged, taken_apart
 from .fold import axes_at
@@ -107,17 +107,13 @@ class _Run:
 
     def equations(self, e: Equation) -> list[Equation]:
         """The equations that an equation becomes: those of the digits, and the one that joins them."""
-        if not _quotients(e) or isinstance(e.body, Read) or e.tensor in self.program.components or not self.is_whole(e):
+        if not _quotients(e) or isinstance(e.body, Read) or e.tensor in self.program.components or not (e.subs and fills(self.program, e)):
             return [e]
         form = _Form((e,), {i: Int.symbol(i) for i in e.indices})
         for a, m in _candidates(form, list(e.ranges)):
             if a in form.ranges and self.pays(e, a) and (found := self.divided(form, a, m, DEEP)) is not None:
                 form = found
         return self.written(e, form) if form.rows != (e,) else [e]
-
-    def is_whole(self, e: Equation) -> bool:
-        return (len(self.program.definitions[e.tensor]) == 1 and len({*e.indices}) == len(e.subs) > 0
-                and all(e.ranges[i] == r for i, r in zip(e.indices, self.program.hulls[e.tensor], strict=True)))
 
     def pays(self, e: Equation, a: str) -> bool:
         """Whether what an index's digits are asked for is worth it beside all that the equation goes over."""

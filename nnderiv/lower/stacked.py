@@ -18,6 +18,7 @@ from ..expr import Expr, Read, Reduce, additive_terms, factors, product, reads, 
 from ..fresh import Fresh
 from ..integer import Int
 from ..program import Equation, Program, Range
+from ..within import fills
 from .exchange import with_known
 from .stack import Stack, filled, joint_name, redirected, skeleton
 
@@ -63,8 +64,7 @@ def _alike(program: Program) -> list[list[Equation]]:
 
 def _is_plain(program: Program, e: Equation) -> bool:
     """Whether an equation alone defines the whole of a tensor that is no output."""
-    whole = [e.ranges.get(str(s.name)) for s in e.subs] == list(program.hulls[e.tensor])
-    return whole and e.tensor not in program.outputs and len(program.definitions[e.tensor]) == 1
+    return e.tensor not in program.outputs and fills(program, e)
 
 
 @dataclass

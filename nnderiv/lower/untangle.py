@@ -29,7 +29,7 @@ from ..expr import (
 )
 from ..fresh import Fresh
 from ..program import Equation, Program
-from ..within import positive_names, readable
+from ..within import fills, positive_names, readable
 from .schedule import Loop, Node, Sweep, schedule
 
 LARGE = 2000  # nodes of expressions; in what is larger the names stay
@@ -77,15 +77,10 @@ def _candidates(program: Program, cycle: frozenset[str]) -> Iterator[Equation]:
     bodies = {e.tensor: e.body for e in program.equations if e.tensor in cycle}
     read = {name: {r.tensor for r in reads(body)} for name, body in bodies.items()}
     summed = {r.tensor for body in bodies.values() for n in walk(body) if isinstance(n, Reduce) for r in reads(n)}
-    found = [e for e in program.equations if e.tensor in cycle and e.tensor not in e.reads and _is_whole(program, e)
+    found = [e for e in program.equations if e.tensor in cycle and e.tensor not in e.reads and fills(program, e)
              and any(e.tensor in names for names in read.values())]
     yield from (e for e in found if e.tensor not in summed)
     yield from (e for e in found if e.tensor in summed and not has_reduction(e.body))
-
-
-def _is_whole(program: Program, e: Equation) -> bool:
-    """Whether this equation alone defines its tensor, wherever it can be read."""
-    return len(program.definitions[e.tensor]) == 1 and [e.ranges.get(str(s.name)) for s in e.subs] == [*program.hulls[e.tensor]]
 
 
 def _written_in(program: Program, e: Equation, d: Equation) -> Equation:
