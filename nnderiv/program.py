@@ -85,6 +85,11 @@ class Equation:
         """The equation with this right-hand side; itself, with all that is known of it, if it is the same."""
         return self if body is self.body else replace(self, body=body)
 
+    def along(self, axis: int) -> Range:
+        """What its subscript on an axis runs over: the range of an index, or one place."""
+        place = self.subs[axis]
+        return self.ranges[str(place.name)] if place.name in self.ranges else Range(place, place + 1)
+
     def places(self, subs: tuple[Int, ...]) -> dict[str, Int]:
         """What its letters are where it defines the element with these subscripts: i = α where y[i] is y[α]."""
         return {str(own.name): sub for own, sub in zip(self.subs, subs, strict=True) if own.name in self.ranges}
@@ -396,9 +401,7 @@ def _hull(r: Range, equations: tuple[Equation, ...], axis: int, sizes: Collectio
     """r joined with every literal and every base range of this axis."""
     lo, hi = r.lo, r.hi
     for e in equations:
-        s = e.subs[axis]
-        name = s.name
-        other = e.ranges[name] if name is not None and name in e.ranges else Range(s, s + 1)
+        other = e.along(axis)
         if other == r and (lo, hi) == (r.lo, r.hi):
             continue
         lo = smaller_or_greater("min", lo, other.lo, sizes)

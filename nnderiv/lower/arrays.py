@@ -401,6 +401,12 @@ def multiplied(sizes: Iterable[str]) -> str:
     return each[0] if len(each) == 1 else "*".join(bracketed) or "1"
 
 
+def extreme_of(op: str, texts: Iterable[str]) -> str:
+    """max(a, b), or min, of different texts; a for one alone."""
+    found = list(dict.fromkeys(texts))
+    return found[0] if len(found) == 1 else f"{op}({', '.join(found)})"
+
+
 def axis_text(frame: Frame, sub: Int, indices: Sequence[str]) -> str:
     """One axis of _windows: (start, (size, step), …)."""
     start, spans = sub, []

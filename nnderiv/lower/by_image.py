@@ -31,7 +31,7 @@ from ..expr import Expr, Read, Reduce, free_symbols, map_children, neg, product,
 from ..expr import replace as replaced
 from ..integer import Int
 from ..program import Equation, Range
-from .arrays import Array, Frame, Storage, axis_text, cut, expand, multiplied, permute, read, tuple_text
+from .arrays import Array, Frame, Storage, axis_text, cut, expand, extreme_of, multiplied, permute, read, tuple_text
 from .by_place import at
 from .by_tap import EachPlace
 from .contract import flattened
@@ -138,8 +138,7 @@ class ByImage:
     def largest(self, products: Sequence[Product], indices: Callable[[Product], Iterable[str]]) -> str:
         """The largest number of values of these indices together."""
         frames = [self.frames[p.equation.tensor] for p in products]
-        sizes = [multiplied(frame.size(i) for i in indices(p)) for frame, p in zip(frames, products, strict=True)]
-        return sizes[0] if len(set(sizes)) == 1 else f"max({', '.join(dict.fromkeys(sizes))})"
+        return extreme_of("max", (multiplied(map(frame.size, indices(p))) for frame, p in zip(frames, products, strict=True)))
 
     def columns_of(self, p: Product) -> tuple[str, ...]:
         """The indices of the columns of one image."""

@@ -6,7 +6,7 @@ NumPy does in long runs, where the view itself would be read in runs as short as
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
@@ -23,7 +23,6 @@ from ..expr import (
     map_children,
     reads,
     tensor,
-    walk,
 )
 from ..integer import Int
 from . import by_tap, cost
@@ -31,7 +30,7 @@ from .arrays import Array, Frame, Storage, expand, permute, tuple_text, view_of_
 from .by_tap import EMPTY, MERGE, START, EachPlace
 from .fold import Fold
 from .form import ADD, call
-from .windows import is_plain_window, sliding, walked
+from .windows import sliding, walked
 
 
 # -- reductions --------------------------------------------------------------------------------------------------------------
@@ -42,7 +41,7 @@ def reduced(body: EachPlace, frame: Frame, e: Reduce) -> Array | None:
     if not labels or not _pays(frame, e.body, kernel):
         return None
     outside = EMPTY[e.op] if e.op != "sum" and isinstance(e.body, Read) else ""
-    if outside and not any(r == e.body for r in _windows_of(frame, e.body, kernel)):
+    if outside and e.body not in by_tap.windows_in(frame, e.body, kernel):
         return None  # read place by place it would be 0 outside, and no view says otherwise
     if not _tiles(frame, e.body, kernel) and (tapped := by_tap.reduced(body, frame, e, kernel, outside)) is not None:
         return tapped
@@ -64,7 +63,7 @@ def _pays(frame: Frame, e: Expr, kernel: Sequence[str]) -> bool:
 
 def _tiles(frame: Frame, e: Expr, kernel: Sequence[str]) -> bool:
     """Whether windows lie side by side inside their tensor: what is read once need not be copied to be read in long runs."""
-    for r in _windows_of(frame, e, kernel):
+    for r in by_tap.windows_in(frame, e, kernel):
         for s, axis in zip(r.subs, frame.storage[r.tensor].axes, strict=True):
             group = frame.vectors(s)
             spans = [(i, split[0]) for i in group if (split := s.split(i)) is not None]
@@ -167,7 +166,7 @@ def _within(body: EachPlace, frame: Frame, e: Expr, kernel: Sequence[str], outsi
     inner = replace(frame, order=left, ranges={i: r for i, r in frame.ranges.items() if i not in kernel},
                     loops={**frame.loops, **{i: frame.ranges[i] for i in kernel}},
                     views={r: _step(view, kernel) for r, view in frame.views.items()})
-    for r in dict.fromkeys(_windows_of(frame, e, kernel)):
+    for r in by_tap.windows_in(frame, e, kernel):
         view = frame.keep(view_of_windows(frame, r.tensor, r.subs, outside, left), hint="windows")
         inner.views[r.tensor, r.subs] = _step(view, kernel)
     return inner, e
@@ -178,12 +177,6 @@ def _step(view: Array, kernel: Sequence[str]) -> Array:
     if not {*view.labels} & {*kernel}:
         return view
     return Array(at(view.text, view.labels, kernel), tuple(i for i in view.labels if i not in kernel), 9, True)
-
-
-def _windows_of(frame: Frame, e: Expr, kernel: Sequence[str]) -> Iterator[Read]:
-    for node in walk(e):
-        if isinstance(node, Read) and set(kernel) & {i for g in sliding(frame, node) for i in g} and is_plain_window(frame, node):
-            yield node
 
 
 def _hoisted(body: EachPlace, frame: Frame, e: Expr, kernel: set[str]) -> Expr:

@@ -113,8 +113,8 @@ def slide_of(frame: Frame, window: Read, kernel: Collection[str]) -> Slide | Non
 
 def windows_in(frame: Frame, e: Expr, kernel: Collection[str]) -> list[Read]:
     """The reads in which the kernel slides."""
-    slide = (n for n in walk(e) if isinstance(n, Read) and {*kernel} & {i for g in sliding(frame, n) for i in g})
-    return list(dict.fromkeys(n for n in slide if is_plain_window(frame, n)))
+    slide = (r for r in dict.fromkeys(reads(e)) if {*kernel} & {i for g in sliding(frame, r) for i in g})
+    return [r for r in slide if is_plain_window(frame, r)]
 
 
 def suits(frame: Frame, e: Expr, window: Read | None, slide: Slide) -> bool:

@@ -37,9 +37,9 @@ from ..regular import is_regular
 from ..simplify import may_be_infinite
 from . import differences
 from .arrays import Array, Frame, labels_of, multiplied, permute, subscripts
+from .cost import entries
 from .form import DIVIDE, MATMUL, MULTIPLY, call, variable_of
 
-TYPICAL = 32  # what a size that is a name counts as, when costs are compared
 Emit = Callable[[Expr], Array]
 EmitIn = Callable[[Frame, Expr], Array]
 Choose = Callable[[Expr, Array], Array]  # (c, x) -> x where c holds, and 0 elsewhere
@@ -109,8 +109,8 @@ def _smallest(frame: Frame, arrays: list[Array], bound: Sequence[str]) -> int | 
     """The operand that a factor is cheaper to multiply into than into the result; it needs memory, the result would not."""
     labels = {x for a in arrays for x in a.labels}
     result = weight(frame, labels - set(bound))
-    k = min(range(len(arrays)), key=lambda k: weight(frame, set(arrays[k].labels)))
-    return k if 2 * weight(frame, set(arrays[k].labels)) < result else None
+    k = min(range(len(arrays)), key=lambda k: weight(frame, arrays[k].labels))
+    return k if 2 * weight(frame, arrays[k].labels) < result else None
 
 
 def _own_sum(frame: Frame, emit_in: EmitIn, o: Operand, operands: list[Operand], bound: Sequence[str]) -> Array:
@@ -249,13 +249,9 @@ def _may_be_infinite(frame: Frame, f: Expr) -> bool:
     return any(node == INF or isinstance(node, Op) and (node.op == "exp" or may_be_infinite(node, reads(node))) for node in walk(f))
 
 
-def weight(frame: Frame, labels: frozenset[str] | set[str]) -> float:
+def weight(frame: Frame, labels: Iterable[str]) -> int:
     """How many elements an array over these indices has, with a typical size for each name."""
-    total = 1.0
-    for i in labels:
-        size = frame.ranges[i].size
-        total *= max(1, size.constant) if size.is_constant else TYPICAL
-    return total
+    return entries(frame.ranges[i].size for i in labels)
 
 
 def _presum(frame: Frame, array: Array, indices: list[str]) -> Array:
@@ -308,7 +304,7 @@ def _cheapest(frame: Frame, arrays: list[Array], open_: Sequence[str]) -> tuple[
     pairs = [(a, b) for a in range(len(arrays)) for b in range(a + 1, len(arrays))]
     labels = [{*x.labels} for x in arrays]
 
-    def cost(p: tuple[int, int]) -> tuple[float, ...]:
+    def cost(p: tuple[int, int]) -> tuple[int, ...]:
         a, b = p
         both, closing = labels[a] | labels[b], _closing(arrays, p, open_)
         grows = not closing and not any(both <= x for x in labels)
@@ -366,7 +362,7 @@ def matmul(frame: Frame, a: Array, b: Array, inner: list[str]) -> Array:
         product = matmul(replace(frame, order=(*batch, *(x for x in frame.order if x not in batch))),
                          a, b, [x for x in inner if x not in batch])
         return permute(_presum(frame, product, batch), wanted)
-    heavier = max(a, b, key=lambda x: weight(frame, set(x.labels))).origin
+    heavier = max(a, b, key=lambda x: weight(frame, x.labels)).origin
     if frame.rows and not (rows and columns) and {*heavier.labels[:len(inner)]} == {*inner} and heavier.labels[-1] in both:
         return permute(_by_column(frame, heavier, b if heavier == a.origin else a, inner), wanted)
     if not rows and columns and both or rest == columns + rows and rows and columns:
@@ -376,7 +372,7 @@ def matmul(frame: Frame, a: Array, b: Array, inner: list[str]) -> Array:
         a, b, rows, columns, batch_b = b, a, columns, rows, batch_a
     columns = [x for x in columns if x not in batch_b]
     # As they lie in the larger one, which then need not be copied; in doubt, in the one with fewer axes.
-    heavier = min((a.origin, b.origin), key=lambda x: (-weight(frame, set(x.labels)), len(x.labels)))
+    heavier = min((a.origin, b.origin), key=lambda x: (-weight(frame, x.labels), len(x.labels)))
     inner = [x for x in heavier.labels if x in inner]
     labels = (*both, *batch_b, *rows, *columns)
     left = _grouped(frame, a, both, rows, inner)

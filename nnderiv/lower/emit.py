@@ -14,7 +14,21 @@ from ..integer import Int
 from ..program import Equation, Program, Range
 from ..within import runs_along
 from . import accumulate, cost
-from .arrays import Array, Frame, Storage, always_inside, expand, integer_value, multiplied, read, slice_of, span, target, tuple_text
+from .arrays import (
+    Array,
+    Frame,
+    Storage,
+    always_inside,
+    expand,
+    extreme_of,
+    integer_value,
+    multiplied,
+    read,
+    slice_of,
+    span,
+    target,
+    tuple_text,
+)
 from .by_diagonal import ByDiagonal
 from .by_image import ByImage
 from .by_part import Member, Part, largest, member, results, together
@@ -135,7 +149,7 @@ class Body(Folds):
         if self.threads == 1:
             step, k = cost.step(count, arrays, sums), self.fresh("first")
             return f"_part_by_part({function}, [slice({k}, min({k} + {step}, {count})) for {k} in range(0, {count}, {step})])"
-        amounts = [_greatest(multiplied(self.extent(s) for s in sizes) for sizes in found) for found in (arrays, sums) if found]
+        amounts = [extreme_of("max", (multiplied(map(self.extent, sizes)) for sizes in found)) for found in (arrays, sums) if found]
         return f"_in_parts({', '.join([function, str(len(members)), self.extent(count), *amounts])})"
 
     def part_of(self, part: Part, m: Member, total: str) -> None:
@@ -412,8 +426,3 @@ class Body(Folds):
         if total is None:
             return frame.make(call(f"np.zeros({tuple_text(frame.size(i) for i in labels)}, {self.dtype})"), [], labels)
         return self.fill(frame, total, labels, False)
-
-
-def _greatest(texts: Iterable[str]) -> str:
-    found = list(dict.fromkeys(texts))
-    return found[0] if len(found) == 1 else f"max({', '.join(found)})"

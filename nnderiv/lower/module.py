@@ -105,7 +105,6 @@ class _Lowering:
         self.saturates = any(saturates(n) for e in (*self.forward.equations, *self.backward.equations) for n in walk(e.body))
         self.forward, self.backward = prepare_both(self.forward, self.backward, without)
         self.forward = with_nothing(self.forward, nothing)
-        self.public = dict(zip(self.forward.outputs, original.outputs, strict=True))
         self.dtype = Fresh({*self.forward.names, *self.backward.names})("dtype")
 
     @cached_property

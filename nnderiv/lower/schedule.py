@@ -110,8 +110,8 @@ class _Scheduler:
 
     def never_meets(self, reader: Equation, edge: _Edge, writer: Equation) -> bool:
         """Whether what is read is never among what the writer defines: h[t], t ≥ 0, never meets the base case h[−1]."""
-        for sub, place in zip(edge.subs, writer.subs, strict=True):
-            r = writer.ranges[place.name] if place.name in writer.ranges and place.name else Range(place, place + 1)
+        for axis, sub in enumerate(edge.subs):
+            r = writer.along(axis)
             if reader.ranges.get(sub.name or "") != r and outside(sub, r, reader.ranges, self.positive):
                 return True
         return False
@@ -173,15 +173,11 @@ class _Scheduler:
 
     def matching_axis(self, e: Equation, own: int, edge: _Edge) -> int | None:
         """The axis of the tensor that is read whose subscript follows the equation's own axis; the same position if none does."""
-        place = e.subs[own]
-        if place.name in e.ranges:
-            involved = [k for k, s in enumerate(edge.subs) if place.name in s.symbols()]
-            if len(involved) == 1:
-                return involved[0]
-        return own if own < len(edge.subs) and not (place.name in e.ranges and len(self._involved(e, own, edge)) > 1) else None
-
-    def _involved(self, e: Equation, own: int, edge: _Edge) -> list[int]:
-        return [k for k, s in enumerate(edge.subs) if e.subs[own].name in s.symbols()]
+        name = e.subs[own].name
+        involved = [k for k, s in enumerate(edge.subs) if name in s.symbols()] if name in e.ranges else []
+        if len(involved) == 1:
+            return involved[0]
+        return own if own < len(edge.subs) and not involved else None
 
     def own_axis(self, e: Equation, edge: _Edge, theirs: int) -> int | None:
         """The equation's axis that stands in the subscript along which the tensor that it reads is looped."""
@@ -228,8 +224,7 @@ class _Scheduler:
         """The hull of the members' ranges along the axis."""
         span: Range | None = None
         for m in members:
-            place = m.equation.subs[plan.axes[m.equation.tensor]]
-            r = m.equation.ranges[place.name] if place.name in m.equation.ranges and place.name else Range(place, place + 1)
+            r = m.equation.along(plan.axes[m.equation.tensor])
             span = r if span is None else self._joined(span, r)
         assert span is not None
         return span
@@ -239,16 +234,14 @@ class _Scheduler:
 
     def enter(self, m: _Member, axis: int, variable: str, span: Range) -> _Member:
         """The member inside the loop: its index along the axis is the loop variable now."""
-        e = m.equation
-        name = e.subs[axis].name
+        e = inner = m.equation
+        name, r = e.subs[axis].name, e.along(axis)
         if name in e.ranges and name is not None:
-            r, values = e.ranges[name], _letters(e, name, variable)
+            values = _letters(e, name, variable)
             taken = {i: str(v.name) for i, v in values.items() if i != name}
             body = subst_indices(rebound(e.body, taken), {i: v for i, v in values.items() if i in e.indices})
             ranges = {taken.get(i, i): s for i, s in e.ranges.items() if i != name}
             inner = replace(e, subs=tuple(s.subst(values) for s in e.subs), body=body, ranges=ranges)
-        else:
-            r, inner = Range(e.subs[axis], e.subs[axis] + 1), e
         return _Member(inner, m.origin, m.guards if r == span else (*m.guards, (variable, r)))
 
 

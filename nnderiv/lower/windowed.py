@@ -7,11 +7,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from ..bounds import never_negative
-from ..expr import Expr, IntValue, Read, Reduce, additive_terms, free_symbols, guarded_factors, walk
+from ..expr import Expr, IntValue, Read, Reduce, additive_terms, free_symbols, guarded_factors, reads, walk
 from ..integer import Int
 from ..program import Equation, Program
 from .arrays import Frame
@@ -44,7 +44,7 @@ def windowed_product(program: Program, frame: Frame, e: Equation) -> Product | N
 
 
 def _gather(frame: Frame, e: Equation) -> Product | None:
-    sums = [n for n in walk(e.body) if isinstance(n, Reduce) and n.op == "sum" and any(sliding(frame, r) for r in _reads(n.body))]
+    sums = [n for n in walk(e.body) if isinstance(n, Reduce) and n.op == "sum" and any(sliding(frame, r) for r in reads(n.body))]
     if len(sums) != 1:
         return None
     conditions, parts = guarded_factors(sums[0].body)
@@ -52,7 +52,7 @@ def _gather(frame: Frame, e: Equation) -> Product | None:
     if conditions or len(windows) != 1:
         return None
     window, others = windows[0], [f for f in parts if f is not windows[0]]
-    if any(sliding(frame, r) for f in others for r in _reads(f)):
+    if any(sliding(frame, r) for f in others for r in reads(f)):
         return None
     pairs = _pairs(frame, window, sums[0])
     if pairs is None or _are_patches(frame, window, pairs):
@@ -79,10 +79,6 @@ def _gather(frame: Frame, e: Equation) -> Product | None:
         return None
     return Product(kind, e, sums[0], batch, frame.ranges[batch].hi, kernel, image, window, sided=tuple(others) if kind == "kernel" else (),
                    others=() if kind == "kernel" else tuple(others))
-
-
-def _reads(e: Expr) -> Iterator[Read]:
-    return (n for n in walk(e) if isinstance(n, Read))
 
 
 def _pairs(frame: Frame, window: Read, total: Reduce) -> list[tuple[str, str]] | None:

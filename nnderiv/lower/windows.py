@@ -6,16 +6,11 @@ sum is over while the image's index is free. What the two ways of computing cost
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from ..expr import Expr, Read, walk
+from ..expr import Expr, Read, reads
 from ..integer import Int
 from .arrays import Frame
-
-
-def window_reads(e: Expr) -> Iterator[Read]:
-    """Every read in an expression."""
-    return (node for node in walk(e) if isinstance(node, Read))
 
 
 def sliding(frame: Frame, r: Read) -> list[tuple[str, ...]]:
@@ -42,7 +37,7 @@ def walked(frame: Frame, e: Expr, inner: Iterable[str]) -> tuple[str, ...]:
     """Of the indices `inner`, those that stand for a place in a kernel: they slide against a larger one that is not among them."""
     inner = set(inner)
     found: set[str] = set()
-    for r in window_reads(e):
+    for r in reads(e):
         for k, s in enumerate(r.subs):
             group = frame.vectors(s)
             outer = [i for i in group if i not in inner]
