@@ -41,26 +41,25 @@ def softmaxes(program: Program, equations: Sequence[Equation], kept: Collection[
 
 def _is_along(definition: Equation, scores: Read, total: Read, e: Equation) -> bool:
     """Whether lse is the logsumexp of just these scores, wherever they are read: in the windows of a tensor, say."""
-    body = definition.body
-    if not (isinstance(body, Reduce) and body.op == "logsumexp" and isinstance(inner := body.body, Read) and inner.tensor == scores.tensor):
-        return False
-    ways = letters_of(e, total, definition) if {*body.indices} <= free_symbols(inner) and scores.tensor != total.tensor else ()
-    return any(tuple(s.subst(at) for s in scores.subs) == inner.subs for at in ways)
+    inner = _added_up(definition, scores, total)
+    ways = letters_of(e, total, definition) if inner is not None else ()
+    return inner is not None and any(tuple(s.subst(at) for s in scores.subs) == inner.subs for at in ways)
 
 
 def normalises(definition: Equation, scores: Read, total: Read, e: Equation) -> bool:
     """The same for a tensor of scores as a whole: each of its axes has a letter of its own here and there, with one range."""
+    inner = _added_up(definition, scores, total)
+    if inner is None or any(len({*r.subs}) < len(r.subs) for r in (inner, scores)):
+        return False
+    letters = [*zip(inner.subs, scores.subs, strict=True)]
+    rows = [pair for pair in letters if pair[0] in definition.subs]
+    one_range = all(a.name in definition.ranges and e.ranges.get(str(b.name)) == definition.ranges[str(a.name)] for a, b in letters)
+    return one_range and rows == [*zip(definition.subs, total.subs, strict=True)]
+
+
+def _added_up(definition: Equation, scores: Read, total: Read) -> Read | None:
+    """The read whose exponentials a total adds up, if it is one of the tensor of the scores, over indices of its own."""
     body = definition.body
-    if scores.tensor == total.tensor:
-        return False
-    if not (isinstance(body, Reduce) and body.op == "logsumexp" and isinstance(body.body, Read) and body.body.tensor == scores.tensor):
-        return False
-    inner = body.body
-    plain = all(s.name in e.ranges for s in scores.subs) and all(s.name in definition.ranges for s in inner.subs)
-    if not set(body.indices) <= {s.name for s in inner.subs}:
-        return False
-    if not plain or len(set(scores.subs)) != len(scores.subs) or len(set(inner.subs)) != len(inner.subs):
-        return False
-    rows = [(a, b) for a, b in zip(inner.subs, scores.subs, strict=True) if a.name not in body.indices]
-    same_rows = [b for _, b in rows] == list(total.subs) and [a for a, _ in rows] == list(definition.subs)
-    return same_rows and all(definition.ranges[str(a.name)] == e.ranges[str(b.name)] for a, b in zip(inner.subs, scores.subs, strict=True))
+    if not (isinstance(body, Reduce) and body.op == "logsumexp" and isinstance(inner := body.body, Read) and inner.tensor == scores.tensor):
+        return None
+    return inner if scores.tensor != total.tensor and {*body.indices} <= free_symbols(inner) else None

@@ -10,7 +10,6 @@ functions that cost more than reading an array.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -38,8 +37,9 @@ from .calls import COSTLY
 
 @dataclass(frozen=True)
 class _Sum:
-    """An additive term of an equation: ± outside · Σ_indices body."""
+    """An additive term of an equation, and which it is: ± outside · Σ_indices body."""
 
+    term: int
     sign: int
     outside: tuple[Expr, ...]
     total: Reduce
@@ -59,28 +59,29 @@ def mirror(program: Program, known: Program) -> Program:
     return program if tuple(equations) == program.equations else replace(program, equations=tuple(equations), shapes=shapes)
 
 
-def _sums(e: Equation) -> Iterator[tuple[int, _Sum]]:
-    """The terms of an equation that are sums, with their places."""
+def _pairs(e: Equation) -> list[tuple[_Sum, _Sum]]:
+    """Two terms of an equation that are sums over the same indices."""
+    sums = []
     for k, (sign, term) in enumerate(additive_terms(e.body)):
         parts = factors(term)
-        totals = sums_among(parts)
-        if len(totals) == 1:
-            yield k, _Sum(sign, tuple(f for f in parts if f is not totals[0]), totals[0])
+        if len(totals := sums_among(parts)) == 1:
+            sums.append(_Sum(k, sign, tuple(f for f in parts if f is not totals[0]), totals[0]))
+    return [(a, b) for a, b in combinations(sums, 2) if {*a.total.indices} == {*b.total.indices}]
 
 
 # -- A[i,j] and A[j,i] beside the same -----------------------------------------------------------------------------------------
 def _added_up(program: Program, e: Equation) -> Equation:
     """The equation, with one sum for two in which a tensor and its transpose are multiplied by the same."""
-    for (k, a), (m, b) in combinations(_sums(e), 2):
+    for a, b in _pairs(e):
         if (total := _of_both(program, e, a, b)) is not None:
             terms = additive_terms(e.body)
-            terms[k] = (a.sign, product([*a.outside, total]))
-            return _added_up(program, e.with_body(signed(terms[:m] + terms[m + 1:])))
+            terms[a.term] = (a.sign, product([*a.outside, total]))
+            return _added_up(program, e.with_body(signed(terms[:b.term] + terms[b.term + 1:])))
     return e
 
 
 def _of_both(program: Program, e: Equation, a: _Sum, b: _Sum) -> Expr | None:
-    if {*a.total.indices} != {*b.total.indices} or unordered(product([*a.outside])) != unordered(product([*b.outside])):
+    if unordered(product([*a.outside])) != unordered(product([*b.outside])):
         return None
     mine, theirs = factors(a.total.body), factors(b.total.body)
     for x in mine:
@@ -107,9 +108,9 @@ def _are_transposed(program: Program, e: Equation, x: Expr, y: Expr) -> bool:
 # -- f(i,j) and f(j,i) ---------------------------------------------------------------------------------------------------------
 def _shared(e: Equation, fresh: Fresh) -> tuple[Equation, Equation] | None:
     """(F, the equation that reads it) where two sums of the equation are over a function and its mirror image."""
-    for (k, a), (m, b) in combinations(_sums(e), 2):
+    for a, b in _pairs(e):
         body = a.total.body
-        if {*a.total.indices} != {*b.total.indices} or not any(isinstance(n, Op) and n.op in COSTLY for n in walk(body)):
+        if not any(isinstance(n, Op) and n.op in COSTLY for n in walk(body)):
             continue
         for i, j in ((i, j) for i in e.indices for j in a.total.indices if e.ranges.get(i) == e.ranges[j]):
             swap = {i: Int.symbol(j), j: Int.symbol(i)}
@@ -117,7 +118,7 @@ def _shared(e: Equation, fresh: Fresh) -> tuple[Equation, Equation] | None:
             if {i, j} <= {*letters} and unordered(subst_indices(body, swap)) == unordered(b.total.body):
                 at, name = tuple(map(Int.symbol, letters)), fresh(f"{e.tensor}_of")
                 terms = additive_terms(e.body)
-                for n, t, subs in ((k, a, at), (m, b, tuple(s.subst(swap) for s in at))):
-                    terms[n] = (t.sign, product([*t.outside, Reduce("sum", t.total.indices, Read(name, subs))]))
+                for t, subs in ((a, at), (b, tuple(s.subst(swap) for s in at))):
+                    terms[t.term] = (t.sign, product([*t.outside, Reduce("sum", t.total.indices, Read(name, subs))]))
                 return Equation(name, at, body, {x: e.ranges[x] for x in letters}), e.with_body(signed(terms))
     return None
