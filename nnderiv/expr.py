@@ -215,6 +215,12 @@ def map_children(f: Callable[[Expr], Expr], e: Expr) -> Expr:
     return e if all(map(is_, args, e.args)) else build(e.op, args)
 
 
+def map_sums(f: Callable[[Reduce], Expr], e: Expr) -> Expr:
+    """The expression with f applied to each sum, inner ones first."""
+    e = map_children(lambda child: map_sums(f, child), e)
+    return f(e) if isinstance(e, Reduce) and e.op == "sum" else e
+
+
 def build(op: str, args: tuple[Expr, ...]) -> Expr:
     """An Op through the smart constructors."""
     if op == "+":

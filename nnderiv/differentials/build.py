@@ -38,19 +38,21 @@ def negated(a: Node) -> Node:
 
 def times(parts: Sequence[Node]) -> Node:
     """The matrix product, linear in each factor."""
-    for k, p in enumerate(parts):
-        if isinstance(p, mx.Scale) and p.of is not None or isinstance(p, mx.Plus) and len(p.terms) == 1:
-            return inside(p, lambda core, k=k: times([*parts[:k], core, *parts[k + 1 :]]))  # type: ignore[misc]
-    return mx.times(*parts)
+    return _multiple(times, parts) or mx.times(*parts)
 
 
 def hadamard(parts: Sequence[Node]) -> Node:
     """The elementwise product, linear in each factor, without ones."""
+    kept = [p for p in parts if not is_ones(p)]
+    return _multiple(hadamard, parts) or (mx.hadamard(kept) if kept else parts[0])
+
+
+def _multiple(joined: Callable[[Sequence[Node]], Node], parts: Sequence[Node]) -> Node | None:
+    """The product with what one of its factors is a multiple by, or a minus, before it; None where there is no such factor."""
     for k, p in enumerate(parts):
         if isinstance(p, mx.Scale) and p.of is not None or isinstance(p, mx.Plus) and len(p.terms) == 1:
-            return inside(p, lambda core, k=k: hadamard([*parts[:k], core, *parts[k + 1 :]]))  # type: ignore[misc]
-    kept = [p for p in parts if not is_ones(p)]
-    return mx.hadamard(kept) if kept else parts[0]
+            return inside(p, lambda core, k=k: joined([*parts[:k], core, *parts[k + 1 :]]))  # type: ignore[misc]
+    return None
 
 
 def is_ones(a: Node) -> bool:

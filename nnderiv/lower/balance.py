@@ -45,7 +45,7 @@ from ..graph import components
 from ..integer import Int
 from ..program import Equation, Program
 from ..within import positive_names, readable
-from .exchange import with_known
+from .known import with_known
 
 
 @dataclass(frozen=True)

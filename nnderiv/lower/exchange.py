@@ -14,6 +14,7 @@ from ..expr import Expr, Read, Reduce, additive_terms, factors, product, signed,
 from ..fresh import Fresh
 from ..integer import Int
 from ..program import Equation, Program, Ranges
+from .known import with_known
 
 
 def exchange(program: Program, known: Program) -> Program:
@@ -23,22 +24,6 @@ def exchange(program: Program, known: Program) -> Program:
         return program
     fresh = Fresh(program.names | known.names)
     return with_known(program, [_equation(program, e, contractions, fresh) for e in program.equations], known)
-
-
-def with_known(program: Program, equations: list[Equation], known: Program) -> Program:
-    """The program with these equations, and with the known program's for tensors that they read, and so on, and it does not define."""
-    missing: set[str] = set()
-    todo = [name for e in equations for name in e.reads]
-    while todo:
-        name = todo.pop()
-        if name in known.definitions and name not in program.definitions and name not in missing:
-            missing.add(name)
-            todo += [r for e in known.definitions[name] for r in e.reads]
-    if not missing:
-        return program.with_equations(equations)
-    added = [e for e in known.equations if e.tensor in missing]
-    shapes = {**program.shapes, **{name: known.shapes[name] for name in missing}}
-    return replace(program, equations=(*added, *equations), shapes=shapes)
 
 
 def _pair(body: Expr) -> tuple[list[Expr], tuple[str, ...], Read, Read] | None:

@@ -11,7 +11,7 @@ from ..expr import ZERO, Expr, Op, Read, free_symbols, map_children, reads, subs
 from ..integer import Int
 from ..program import Equation, Program
 from ..within import fills
-from .exchange import with_known
+from .known import with_known
 
 
 def from_output(program: Program, known: Program) -> Program:

@@ -16,8 +16,8 @@ from ..fresh import Fresh
 from ..integer import Int
 from ..program import Equation, Program
 from ..within import covers
-from .exchange import with_known
 from .facts import Facts
+from .known import with_known
 
 
 @dataclass(frozen=True)

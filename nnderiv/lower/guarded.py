@@ -32,8 +32,8 @@ from ..expr import (
 from ..program import Equation, Program, whole
 from ..signs import never_positive
 from ..within import positive_names, readable
-from .exchange import with_known
 from .facts import Facts
+from .known import with_known
 
 
 def guarded(program: Program, known: Program) -> Program:

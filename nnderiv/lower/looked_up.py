@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from ..expr import Expr, Read, Reduce, children, map_children, rename_reads
 from ..integer import Int
 from ..program import Equation, Program, Range
-from .exchange import with_known
+from .known import with_known
 
 
 @dataclass(frozen=True)

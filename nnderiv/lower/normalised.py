@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from ..expr import Expr, Op, Read, Reduce, additive_terms, difference, map_children, reads, signed
 from ..fresh import Fresh
 from ..program import Equation, Program
-from .exchange import with_known
 from .fuse import normalises
+from .known import with_known
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from math import inf
 
 from ..bounds import never_negative
 from ..conditions import facts, negation, settled
@@ -20,14 +19,14 @@ from ..fresh import Fresh
 from ..integer import Int
 from ..program import Equation, Program
 from ..within import positive_names
-from .schedule import Compute, Node, Sweep, schedule
+from .known import own_cycles
+from .schedule import depth, schedule
 
 
 def on_diagonal(program: Program, known: Program) -> Program:
-    """See the module's docstring; what the program that is known computes for another one is not computed here."""
-    theirs = known.definitions.keys() if program.outputs != known.outputs else frozenset()
-    for cycle in dict.fromkeys(program.components.values()):
-        if cycle.isdisjoint(theirs) and any(_pair(program, e) for e in program.equations if e.tensor in cycle):
+    """See the module's docstring."""
+    for cycle in own_cycles(program, known):
+        if any(_pair(program, e) for e in program.equations if e.tensor in cycle):
             program = _split(program, cycle, known.names)
     return program
 
@@ -46,11 +45,7 @@ def _split(program: Program, cycle: frozenset[str], taken: Collection[str]) -> P
 
 
 def _depth(program: Program, others: Collection[str]) -> float:
-    """How many loops stand in one another; where no loop follows the recurrence, that is worse than any."""
-
-    def depth(nodes: Sequence[Node]) -> float:
-        return max((inf if isinstance(n, Sweep) else 1 + depth(n.body) for n in nodes if not isinstance(n, Compute)), default=0)
-
+    """How deep the loops are that follow the recurrence, and whatever has been taken apart from it."""
     return depth(schedule(program, [e for e in program.equations if e.tensor not in others]))
 
 

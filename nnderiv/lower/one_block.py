@@ -8,28 +8,21 @@ So stands, in a gradient, what is read at h·(F//H) + d where blocks may be empt
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from ..bounds import never_negative
 from ..conditions import between, facts
-from ..expr import ZERO, Expr, Reduce, compare, conjunction, guarded_factors, map_children, product, subst_indices, where
+from ..expr import ZERO, Expr, Reduce, compare, conjunction, guarded_factors, map_sums, product, subst_indices, where
 from ..integer import Int
-from ..program import Equation, Program, Ranges
+from ..program import Program, Ranges
 from ..within import positive_names
 from .fold import axes_at
 
 
 def one_block(program: Program) -> Program:
     """See the module's docstring."""
-    positive = positive_names(program)
-
-    def rewritten(e: Equation) -> Equation:
-        def visit(node: Expr) -> Expr:
-            node = map_children(visit, node)
-            return _picked(program, node, e.ranges, positive) if isinstance(node, Reduce) and node.op == "sum" else node
-
-        return e.with_body(visit(e.body))
-
-    return program.with_equations(map(rewritten, program.equations))
+    picked = partial(_picked, program, positive=positive_names(program))
+    return program.with_equations(e.with_body(map_sums(partial(picked, ranges=e.ranges), e.body)) for e in program.equations)
 
 
 def _picked(program: Program, node: Reduce, ranges: Ranges, positive: frozenset[str]) -> Expr:

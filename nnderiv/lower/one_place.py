@@ -9,27 +9,21 @@ So are the labels of a loss chosen by a condition; looked up, they cost what the
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import partial
 
 from ..conditions import placed
-from ..expr import ZERO, Expr, Reduce, conjunction, guarded_factors, map_children, subst_indices, where
+from ..expr import ZERO, Expr, Reduce, conjunction, guarded_factors, map_sums, subst_indices, where
 from ..integer import Int
-from ..program import Equation, Program, Ranges
+from ..program import Program, Ranges
 from ..within import positive_names, readable
 from .fold import axes_at
 
 
 def one_place(program: Program) -> Program:
     """See the module's docstring; what reads leave out is said by conditions, and what a recurrence waits for stays as it is."""
-    positive = positive_names(program)
-
-    def rewritten(e: Equation) -> Equation:
-        def visit(node: Expr) -> Expr:
-            node = map_children(visit, node)
-            return _picked(program, node, e.ranges, positive) if isinstance(node, Reduce) and node.op == "sum" else node
-
-        return e if e.tensor in program.components else e.with_body(visit(e.body))
-
-    return program.with_equations(map(rewritten, program.equations))
+    picked, waiting = partial(_picked, program, positive=positive_names(program)), program.components
+    return program.with_equations(
+        e if e.tensor in waiting else e.with_body(map_sums(partial(picked, ranges=e.ranges), e.body)) for e in program.equations)
 
 
 def _picked(program: Program, node: Reduce, ranges: Ranges, positive: Collection[str]) -> Expr:

@@ -21,7 +21,7 @@ from ..integer import Int
 from ..program import Equation, Program, Range
 from ..within import positive_names, readable
 from .calls import COSTLY, Call, Table, calls, table
-from .exchange import with_known
+from .known import with_known
 from .quotients import log_exponents
 
 FINITE = ("+", "neg", "*", "**", "tanh", "sigmoid", "softplus", "erf", "sin", "cos")  # of finite arguments, if the exponent is positive

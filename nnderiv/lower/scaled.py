@@ -16,7 +16,7 @@ from ..fresh import Fresh
 from ..program import Equation, Program
 from ..within import covers
 from .cost import entries
-from .exchange import with_known
+from .known import with_known
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 
 from ..bounds import never_negative, outside, smaller_or_greater
 from ..conditions import facts
@@ -60,6 +61,11 @@ class _Member:
 def schedule(program: Program, equations: Sequence[Equation]) -> list[Node]:
     """Nodes in an order in which everything is computed before it is read."""
     return _Scheduler(program).run([_Member(e, e) for e in equations])
+
+
+def depth(nodes: Sequence[Node]) -> float:
+    """How many loops stand in one another; where no loop follows a recurrence, that is worse than any."""
+    return max((inf if isinstance(n, Sweep) else 1 + depth(n.body) for n in nodes if not isinstance(n, Compute)), default=0)
 
 
 @dataclass(frozen=True)

@@ -58,8 +58,8 @@ from ..laws_of_sums import without_pairs
 from ..logarithms import log_beside_one, power_beside_one
 from ..program import Equation, Program
 from ..within import positive_names, readable
-from .exchange import with_known
 from .fuse import normalises
+from .known import with_known
 from .quotients import exponents, quotient
 
 

@@ -19,7 +19,7 @@ from ..fresh import Fresh
 from ..integer import Int
 from ..program import Equation, Program, Range
 from ..within import fills
-from .exchange import with_known
+from .known import with_known
 from .stack import Stack, filled, joint_name, redirected, skeleton
 
 Places = dict[str, tuple[Stack, int]]

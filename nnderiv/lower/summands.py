@@ -16,8 +16,8 @@ from ..expr import INF, ONE, ZERO, Expr, Op, Read, Reduce, difference, map_child
 from ..fresh import Fresh
 from ..integer import Int
 from ..program import Equation, Program
-from .exchange import with_known
 from .fuse import normalises
+from .known import with_known
 
 
 def summands(forward: Program, backward: Program) -> tuple[Program, Program]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from ..expr import ZERO, Expr, Op, conjuncts, map_children
 from ..program import Program
-from .exchange import with_known
 from .facts import Facts
+from .known import with_known
 
 
 def unmask(program: Program, known: Program) -> Program:

@@ -9,8 +9,9 @@ recurrence as it is, for what has a name is computed once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
+from math import inf
 
 from ..expr import (
     ZERO,
@@ -30,16 +31,16 @@ from ..expr import (
 from ..fresh import Fresh
 from ..program import Equation, Program
 from ..within import fills, positive_names, readable
-from .schedule import Loop, Node, Sweep, schedule
+from .known import own_cycles
+from .schedule import depth, schedule
 
 LARGE = 2000  # nodes of expressions; in what is larger the names stay
 
 
 def untangle(program: Program, known: Program) -> Program:
-    """See the module's docstring; what the program that is known computes for another one is not computed here."""
-    theirs = known.definitions.keys() if program.outputs != known.outputs else frozenset()
-    for cycle in dict.fromkeys(program.components.values()):
-        if cycle.isdisjoint(theirs) and _is_swept(program, cycle):
+    """See the module's docstring."""
+    for cycle in own_cycles(program, known):
+        if _is_swept(program, cycle):
             program = _untangled(program, cycle)
     return program
 
@@ -63,13 +64,7 @@ def _is_large(program: Program, cycle: frozenset[str], d: Equation) -> bool:
 
 def _is_swept(program: Program, cycle: frozenset[str]) -> bool:
     """Whether no loop follows what is left of a recurrence."""
-    return any(isinstance(n, Sweep) for n in _nodes(schedule(program, [e for e in program.equations if e.tensor in cycle])))
-
-
-def _nodes(nodes: Sequence[Node]) -> Iterator[Node]:
-    for node in nodes:
-        yield node
-        yield from _nodes(node.body) if isinstance(node, Loop) else ()
+    return depth(schedule(program, [e for e in program.equations if e.tensor in cycle])) == inf
 
 
 def _candidates(program: Program, cycle: frozenset[str]) -> Iterator[Equation]:
