@@ -30,6 +30,7 @@ FLOORS = (
     ("terms",),
     ("laws_of_conditions", "laws_of_names", "laws_of_terms", "symmetry"),
     ("laws_of_sums",),
+    ("resolve",),
     ("elaborate", "simplify"),
     ("ranges", "wellfounded"),
     ("parse", "normal", "pointers", "draw", "tidy"),
