@@ -42,9 +42,9 @@ def linear(program: Program, e: Equation, y: Read) -> tuple[str, Expr, Expr] | N
     if found is not None:
         return "add", found[1], found[0]
     terms = additive_terms(e.body)
-    own = [t for s, t in terms if s > 0 and y.tensor in tensors(t)]
-    others = signed([(s, t) for s, t in terms if y.tensor not in tensors(t)])
-    chosen = _shifted(own[0], y) if len(own) == 1 and y.tensor not in tensors(others) else None
+    own = [(s, t) for s, t in terms if y.tensor in tensors(t)]
+    others = signed([x for x in terms if x not in own])
+    chosen = _shifted(own[0][1], y) if [s for s, _ in own] == [1] else None
     return chosen and (chosen[0], add([chosen[1], others]), add([chosen[2], others]))
 
 
@@ -53,9 +53,10 @@ def _shifted(e: Expr, y: Read) -> tuple[str, Expr, Expr] | None:
     extreme = e.op if isinstance(e, Op) and e.op in ("max", "min") else ""
     parts = _arguments(e, extreme) if extreme else log_exponents(e)
     own, rest = [p for p in parts if y.tensor in tensors(p)], [p for p in parts if y.tensor not in tensors(p)]
-    if len(own) != 1 or not rest or (1, y) not in additive_terms(own[0]):
+    terms = additive_terms(own[0]) if len(own) == 1 and rest else []
+    if terms.count((1, y)) != 1:
         return None
-    a = signed([x for x in additive_terms(own[0]) if x != (1, y)])
+    a = signed([x for x in terms if x != (1, y)])
     if y.tensor in tensors(a):
         return None
     if extreme:
