@@ -250,6 +250,15 @@ def test_the_largest_that_is_subtracted_by_hand_has_no_gradient() -> None:
         np.testing.assert_allclose(mine, named, rtol=1e-14)
 
 
+@pytest.mark.parametrize("text", [
+    "x[N,D], v[D] -> Y, m\nm[n] = max[d](x[n,d])\nE[n,d] = v[d]*exp(x[n,d] - m[n])\nY[n,d] = E[n,d]/sum[e](E[n,e])",
+    "x[N], v[N] -> Y\nY[n] = log(exp(x[n] + Y[n+1] - Y[n+1]) + exp(v[n]))",
+])
+def test_what_cancels_has_the_gradient_of_an_output_if_it_is_one(text: str) -> None:
+    d, rng, sizes = nd.derive(text), np.random.default_rng(0), {"N": 3, "D": 4}
+    assert_means(d, d.compile(), {i.name: rng.uniform(1, 2, [x.value(sizes) for x in i.dims]) for i in d.forward.inputs}, rng)
+
+
 LOSSES = {  # a loss of probabilities -> the same of scores; both with the probabilities as an output, or not
     "L = -sum[n,k](y[n,k]*log(p[n,k]))": "L = -sum[n,k](y[n,k]*log_softmax[k](x[n,k]))",
     "L = -sum[n](log(p[n,label[n]]))": "q[n,k] = log_softmax[k](x[n,k])\nL = -sum[n](q[n,label[n]])",

@@ -91,8 +91,9 @@ def _subtracted(program: Program) -> Iterable[str]:
     bodies = [n.args[0] for e in program.equations for n in walk(e.body) if isinstance(n, Op) and n.op == "exp"]
     named = [d.body for b in bodies for _, t in additive_terms(b) if isinstance(t, Read) for d in program.definitions.get(t.tensor, ())]
     terms = [t for b in [*bodies, *named] for s, t in additive_terms(b) if s < 0 and isinstance(t, Read)]
-    # What makes P = exp(S − lse) a softmax does not cancel.
-    return dict.fromkeys(t.tensor for t in terms if t.tensor in program.definitions and t.tensor not in program.lse)
+    # What makes P = exp(S − lse) a softmax does not cancel; nor does what arrives at an output itself.
+    stays = {*program.lse, *program.outputs}
+    return dict.fromkeys(t.tensor for t in terms if t.tensor in program.definitions and t.tensor not in stays)
 
 
 @dataclass(frozen=True)
