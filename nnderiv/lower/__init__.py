@@ -1,1 +1,1 @@
-"""Program -> NumPy source, in passes: `explicit` (masks), `hoist`, `schedule`, then `emit` with `arrays` and `contract`."""
+"""Programs -> NumPy source: `passes` over equations, `schedule`, `emit`, and `passes` over its statements; `module` puts them together."""

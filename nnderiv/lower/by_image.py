@@ -4,7 +4,7 @@
     kernel   dK[o,c,u,v] = Σ dY[n,o,i,j] X[n,c,i+u,j+v]    windows.put(X[n]); windows.copy(columns);  dK += columns @ dY[n].T
     scatter  dX[n,c,a,b] = Σ K[o,c,u,v] dY[n,o,a−u,b−v]    windows.add(K.T @ dY[n], dX[n])
 
-`windows` are `_Taps` (`runtime`): they hold the images between zeros so that one tap of the kernel, in all windows at
+`windows` are `_Taps` (`helpers.taps`): they hold the images between zeros so that one tap of the kernel, in all windows at
 once, is one run of memory. Such runs are longer than there are windows: what stands at their ends is not looked at, or is
 multiplied by zeros, and is made finite before (`exact`). The kernel's indices lead in the columns, so that tap after tap is
 copied, multiplied and added as one.

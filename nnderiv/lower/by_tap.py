@@ -1,7 +1,7 @@
 """A window, tap by tap of its kernel, each tap of all windows in one run of memory: for (u, v), tap in windows.taps: Y += tap*K[:, u, v].
 
 `by_place` takes this way where the windows are those of one tensor, alone in its subscripts, with steps that are known to be
-positive. The run goes on behind the last window of an axis (`_Taps` in `runtime`): what does not slide is widened by zeros, and
+positive. The run goes on behind the last window of an axis (`_Taps` in `helpers.taps`): what does not slide is widened by zeros, and
 of the result only what belongs to a window is looked at.
 """
 
