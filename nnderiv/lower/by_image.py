@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 
-from ..expr import Expr, Read, Reduce, free_symbols, map_children, neg, product, tensor
+from ..expr import Expr, Read, Reduce, map_children, neg, product, tensor
 from ..expr import replace as replaced
 from ..integer import Int
 from ..program import Equation, Range
@@ -36,7 +36,8 @@ from .by_place import at
 from .by_tap import EachPlace
 from .contract import flattened
 from .form import ADD, MATMUL, Line, Statement, call, renamed
-from .windowed import Product, steps_of
+from .image_indices import Indices
+from .windowed import Product
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Taps:
 
 
 @dataclass
-class ByImage:
+class ByImage(Indices):
     """The loop over blocks of images of several products, which share the columns and the factors over the image."""
 
     body: EachPlace
@@ -140,40 +141,6 @@ class ByImage:
         frames = [self.frames[p.equation.tensor] for p in products]
         return extreme_of("max", (multiplied(map(frame.size, indices(p))) for frame, p in zip(frames, products, strict=True)))
 
-    def columns_of(self, p: Product) -> tuple[str, ...]:
-        """The indices of the columns of one image."""
-        return (*self.lead(p), *p.kernel, *p.image)
-
-    def rows_of(self, p: Product) -> tuple[str, ...]:
-        """The indices of what a tap of the first axis sees in one image."""
-        return (*self.lead(p), *p.kernel[1:], *p.image)
-
-    def beside_of(self, p: Product) -> tuple[str, ...]:
-        """The indices of what stands beside it in one image: of the product, or of the other side."""
-        return (*self.own(p), *p.image)
-
-    def work_of(self, p: Product) -> tuple[str, ...]:
-        """The indices of a product of matrices, for one image: of the columns and of the other side, without those of both."""
-        groups = self.groups(p)
-        return (*(i for i in self.columns_of(p) if i not in groups), *self.own(p))
-
-    def multiplications(self, p: Product) -> tuple[str, ...]:
-        """The indices of all multiplications for one image."""
-        return (*self.columns_of(p), *self.own(p))
-
-    def own(self, p: Product) -> list[str]:
-        """The indices of the other side alone."""
-        return [i for i in self.frames[p.equation.tensor].order if i not in (*self.columns_of(p), p.batch)]
-
-    def lead(self, p: Product) -> tuple[str, ...]:
-        """The indices of what slides, beside those of the images and those that slide."""
-        frame = self.frames[p.equation.tensor]
-        if p.window is not None:
-            found = [i for s in p.window.subs for i in frame.vectors(s)]
-        else:
-            found = [i for i, axis in zip(p.equation.indices, p.fold.axes, strict=True) if axis is None] if p.fold else []
-        return tuple(i for i in found if i not in (*p.kernel, *p.image, p.batch))
-
     def prepare(self, p: Product) -> None:
         """Memory for a block of images."""
         e = p.equation
@@ -207,48 +174,6 @@ class ByImage:
         assert p.window is not None
         called = {x: Int.symbol(f"@{k}") for k, x in enumerate((*p.kernel, *p.image, p.batch, *self.lead(p)))}
         return (p.window.tensor, tuple(s.subst(called) for s in p.window.subs), len(self.groups(p)), self.taps_of[p.equation.tensor].shape)
-
-    def may_go_by_row(self, p: Product) -> bool:
-        """Whether all that is multiplied for an image are two matrices, and windows go entry by entry.
-
-        With a stride each tap of the last axis would be read entry by entry, which costs what the product gains.
-        """
-        if p.window is None or not (self.gives_matrices(p) if p.kind == "gather" else self.takes_matrices(p)):
-            return False
-        return all(step == 1 for step in steps_of(p.window, p.image))
-
-    def gives_matrices(self, p: Product) -> bool:
-        """Whether the product for an image is a matrix, which lies together in what is computed."""
-        indices, lead, k = p.equation.indices, {*self.lead(p)}, len(p.image)
-        own = {*self.own(p)} - {*p.sum.indices}
-        if not own or not lead <= {*p.sum.indices} or not lead | own <= {i for f in p.others for i in free_symbols(f)}:
-            return False
-        return indices[0] == p.batch and indices[-k:] == p.image and {*indices[1:-k]} == own
-
-    def takes_matrices(self, p: Product) -> bool:
-        """Whether the sum over all images is of products of matrices, and nothing more."""
-        beside = {i for f in p.sided for i in free_symbols(f)} & {*self.frames[p.equation.tensor].order}
-        return p.equation.body == p.sum and {*p.sum.indices} == {p.batch, *p.image} and beside == {p.batch, *self.own(p), *p.image}
-
-    def is_by_tap(self, p: Product) -> bool:
-        """Whether both sides have the same indices beside the window's, as channel by channel: no columns are needed then."""
-        return p.kind != "scatter" and not self.own(p) and {*self.lead(p)} == {*self.groups(p)}
-
-    def images(self, p: Product) -> tuple[str, ...]:
-        """The indices that lead in the memory of images."""
-        return (p.batch, *self.lead(p)) if self.by_row else (*self.lead(p), p.batch)
-
-    def columns_labels(self, p: Product) -> tuple[str, ...]:
-        groups = self.groups(p)
-        return (*groups, *p.kernel, *(i for i in self.lead(p) if i not in groups), p.batch, *p.image)
-
-    def groups(self, p: Product) -> list[str]:
-        """The indices that every part of the product has, as those of groups of channels."""
-        beside = p.others if p.kind == "gather" else p.sided if p.kind == "kernel" else ()
-        found = [i for i in self.lead(p) if i in p.equation.indices and any(i in free_symbols(f) for f in beside)]
-        if p.kind == "scatter":
-            found = [i for i in self.lead(p) if all(any(i in free_symbols(f) for f in fs) for fs in (p.others, p.sided))]
-        return found
 
     def source(self, p: Product, frame: Frame, window: Read) -> str:
         """The images of a block, those axes last along which windows slide."""
@@ -299,15 +224,6 @@ class ByImage:
                 body.line(f"{', '.join(self.shapes[key])}{',' * (len(sizes) == 1)} = {variable}.shape", ", ".join(self.shapes[key]))
             self.known[made] = Taps(variable, self.shapes[key])
         return self.known[made]
-
-    def rows_labels(self, p: Product) -> tuple[str, ...]:
-        frame, lone = self.frames[p.equation.tensor], p.sided[0]
-        present = {i for f in p.sided for i in free_symbols(f)}
-        if len(p.sided) == 1 and isinstance(lone, Read) and all(s.name in frame.ranges for s in lone.subs):
-            rest = [str(s.name) for s in lone.subs]
-        else:
-            rest = [i for i in frame.order if i in present]
-        return (*(i for i in rest if i not in (*p.image, p.batch)), p.batch, *p.image)
 
     def rows_key(self, p: Product) -> tuple[object, ...]:
         """Products that look at the same factor in windows of the same shape share its rows."""
