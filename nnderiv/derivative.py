@@ -1,29 +1,21 @@
-"""The one rule: a program -> the program of its gradients.
+"""A program -> the program of its gradients, by the one rule (`rule`): which tensors matter, what their gradients are called, and in
+which order they stand.
 
-Forward, an equation says Y[i] = Σ_r e(i, r), and e reads A[α(i, r)]. Then
-
-    dA[a]  +=  Σ over (i, r) with α(i, r) = a  of  dY[i] · ∂e/∂A[α(i, r)]
-
-`contribution` is that line: differentiate (`scalar`), solve α(i, r) = a (`solve`), keep as conditions what the remaining reads do
-not imply (`terms`). All else here is bookkeeping: which tensors matter, what their gradients are called, in which order they stand.
 The law that holds between the programs: for all v and w, ⟨J v, w⟩ = ⟨v, Jᵀ w⟩, with Jᵀ w what `differentiate` returns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from . import arguments
 from .auxiliary import Auxiliary
 from .bounds import inside
-from .cases import where_it_rules
-from .conditions import between
 from .errors import DerivationError
 from .expr import (
     ONE,
-    TRUE,
     ZERO,
     Expr,
     IntValue,
@@ -33,37 +25,26 @@ from .expr import (
     Reduce,
     add,
     additive_terms,
-    compare,
-    conjunction,
-    considered,
     factors,
     guarded_factors,
     has_reduction,
     is_reciprocal,
-    map_children,
     num,
-    occurrences,
-    own_reads,
     product,
     reads,
     reduces_or_chooses,
-    subst_indices,
     tensor,
-    where,
 )
 from .fresh import Fresh
 from .graph import components, reach
 from .integer import Int
-from .laws_of_conditions import settle_divisions
 from .laws_of_sums import divided_by, never_zero
 from .normal import normalise
-from .program import Equation, Input, Program, Range, Ranges, infinite, rename_tensors
-from .ranges import accesses
-from .scalar import partial
+from .program import Equation, Input, Program, Range, Ranges, rename_tensors
+from .rule import Inlined, Rule
 from .shares import Shares
-from .simplify import Term, collect, simplify
-from .solve import solve
-from .within import positive_names, readable
+from .simplify import Term, collect
+from .within import positive_names
 
 
 @dataclass(frozen=True)
@@ -77,31 +58,6 @@ class Gradients:
     adjoints: dict[str, str] = field(default_factory=dict, hash=False)  # tensor -> name of its gradient, if that has equations
 
 
-@dataclass(frozen=True)
-class Origin:
-    """How one term of a gradient came about, line by line.
-
-    placed         dY[i] · w · ∂e/∂A[α] where α(i, r) = a, the derivative not carried out; w is 1 but for a maximum or logsumexp
-    differentiated the derivative carried out
-    known          what the program has a name for called by it: 1 − h² rather than 1 − tanh²(z)
-    solved         α(i, r) = a solved for the indices in `values`
-    laws           the term after each law of `simplify` that changed it
-    slope          ∂e/∂A[α] by itself, as SymPy finds it: beside it, the numbers of a term are multiplied
-    """
-
-    equation: Equation
-    read: Read
-    op: str
-    names: dict[str, str]  # of the equation's indices, apart from the letters of the gradient
-    values: dict[str, Int]
-    placed: Term
-    differentiated: Term
-    known: Term
-    solved: Term
-    laws: tuple[tuple[str, Term | None], ...]
-    slope: Expr
-
-
 def differentiate(program: Program, wrt: Sequence[str] | None = None) -> Gradients:
     """dA[a] = Σ dY[i] · ∂e/∂A[α(i, r)] over all i and r with α(i, r) = a, for the real inputs A, or for those that `wrt` names.
 
@@ -111,34 +67,25 @@ def differentiate(program: Program, wrt: Sequence[str] | None = None) -> Gradien
     return _Reverse(program, wrt).run()
 
 
-class _Inlined(Exception):
-    """A gradient was put in where it is read, and then a place came up where it needs a name."""
-
-
-class _Reverse:
+class _Reverse(Rule):
     """The state of one reverse pass over a program in normal form."""
 
     def __init__(self, program: Program, wrt: Sequence[str] | None, record: bool = False, named: frozenset[str] = frozenset()):
         self.start = (program, wrt, record)
         self.named = named  # tensors whose gradients get a name although they are trivial
-        self.history: dict[str, list[Origin]] | None = {} if record else None  # gradient -> where its terms come from
-        self.trace: list[tuple[str, Term | None]] | None = None
+        self.history, self.trace = {} if record else None, None
         self.wrt = _checked(program, wrt)
         self.program = normalise(program)
         self.positive = positive_names(program)
         self.fresh = Fresh(self.program.names | {"d"})
         self.outputs = self.program.outputs
         self.active = self._active()
-        self.adjoint: dict[str, str] = {}  # tensor -> name of its gradient
-        self.inlined: dict[str, tuple[tuple[str, ...], Expr]] = {}
+        self.adjoint, self.inlined, self.found, self.shapes = {}, {}, {}, {}
+        self.totals, self.symmetries = {}, {}
         self.new: list[Equation] = []
-        self.found: dict[str, list[Equation]] = {}  # gradient -> its equations so far
-        self.totals: dict[tuple[str, int], tuple[Reduce, Expr] | None] = {}
-        self.symmetries: dict[str, tuple[tuple[int, int], ...]] = {}
-        self.shapes: dict[str, tuple[Range, ...]] = {}
         self.auxiliary = Auxiliary(self.program, self.fresh, self.shapes)
         self.shares = Shares(self.program)
-        self._now = ""
+        self.now = ""
 
     # -- what matters ------------------------------------------------------------------------------------------------
     def _active(self) -> set[str]:
@@ -156,7 +103,7 @@ class _Reverse:
         """The pass, from the start again wherever a gradient turns out to need a name: so it has one in all places or in none."""
         try:
             return self._run()
-        except _Inlined as needed:
+        except Inlined as needed:
             start, named = self.start, self.named | {str(needed)}
             self.__dict__.clear()
             _Reverse.__init__(self, *start, named)
@@ -246,7 +193,7 @@ class _Reverse:
         bases = [e for e in definitions if e.is_base and self._is_outside(e) and reads(e.body)]
         dims = self._behind(bases, dict(zip(letters, self.program.dims[name], strict=True)))
         targets = [Int.symbol(a) for a in letters]
-        self._now = self.adjoint[name]
+        self.now = self.adjoint[name]
         self._emit(name, letters, dims, self._seed_terms(name, targets), self._all_contributions(name, targets, dims), alone)
         for base in bases:
             self._accumulate_base(name, base, letters)
@@ -296,7 +243,7 @@ class _Reverse:
         at = {a: s for a, s in zip(letters, base.subs, strict=True) if s.name not in base.ranges}
         own = {a: base.ranges[str(s.name)] for a, s in zip(letters, base.subs, strict=True) if a not in at}
         subs = tuple(at.get(a, Int.symbol(a)) for a in letters)
-        self._now = ""  # the steps explain the general case
+        self.now = ""  # the steps explain the general case
         body, ranges = collect(self._seed_terms(name, list(subs)), own, self, self._all_contributions(name, list(subs), own))
         self._add(Equation(self.adjoint[name], subs, body, ranges))
 
@@ -315,12 +262,6 @@ class _Reverse:
     def _add(self, e: Equation) -> None:
         self.new.append(e)
         self.found.setdefault(e.tensor, []).append(e)
-
-    def defined(self, name: str) -> tuple[Equation, ...]:
-        """The equations of a tensor, of a gradient too where it is known already; what is in a cycle never is."""
-        if self.tensor_of.get(name) in self.program.components:
-            return ()
-        return self.program.definitions.get(name) or tuple(self.found.get(name, ()))
 
     def _will_cancel(self, name: str, letters: list[str], body: Expr) -> bool:
         """Whether dP divides by what its derivative multiplies by again.
@@ -378,229 +319,6 @@ class _Reverse:
         spare = (c for c in "abcdefghijklmnopqrstuvwxyz" if c not in self.program.names and c not in best)
         spare_names = [b if b is not None else next(spare, None) for b in best]
         return [b if b is not None else self.fresh(f"a{k}") for k, b in enumerate(spare_names)]
-
-    # -- the rule ----------------------------------------------------------------------------------------------------
-    def contributions(self, e: Equation, name: str, targets: list[Int], dims: Ranges) -> list[Term]:
-        """Every term that one equation contributes to dA[targets]."""
-        found = []
-        for coefficient, indices, summand, op in _summands(e.body):
-            for read in dict.fromkeys(r for r in reads(summand) if r.tensor == name):
-                for part in [summand] if indices else self._parts(e, summand, read):
-                    found += self.contribution(e, coefficient, indices, part, op, read, targets, dims)
-        return found
-
-    def _parts(self, e: Equation, summand: Expr, read: Read) -> list[Expr]:
-        """a·m[t−1] and (1 − a)·x[t], each by itself, if the slope by a is summed over t: a sum of their slopes would leave out t = 0."""
-        moved = any(s.name is None for r in reads(summand) for s in r.subs)
-        if not moved or {i for s in read.subs for i in s.symbols()} >= {*e.indices}:
-            return [summand]
-
-        def leaves(t: Expr) -> bool:
-            return any(isinstance(f, Read) and f != read and self._may_leave(f, e.ranges) for f in factors(t))
-
-        def opened(t: Expr) -> list[Expr]:
-            """t as products, where something in a sum that is a factor may be read outside."""
-            parts = factors(t)
-            k = next((k for k, f in enumerate(parts) if any(leaves(x) for _, x in additive_terms(f)) and not leaves(f)), None)
-            return [t] if k is None else [product([*parts[:k], num(s), *factors(x), *parts[k + 1 :]]) for s, x in additive_terms(parts[k])]
-
-        terms = [u for s, t in additive_terms(summand) if read in reads(t) for u in opened(product([num(s), *factors(t)]))]
-        leaving = [t for t in terms if leaves(t)]
-        rest = [t for t in terms if t not in leaving]
-        return [*leaving, add(rest)] if leaving and rest else [summand]
-
-    def contribution(
-        self, e: Equation, coefficient: Expr, indices: tuple[str, ...], summand: Expr, op: str, read: Read, targets: list[Int],
-        dims: Ranges,
-    ) -> list[Term]:
-        """The rule itself, for one read in one summand."""
-        own = tensor(e.tensor, *e.subs) if summand == e.body and not e.is_base else None
-        slope = self.shares.slope(e, read, own) or partial(summand, read, own)
-        if slope == ZERO:
-            return []
-        weight, e = self._weight(e, op, summand, indices)
-        others = [r for r in own_reads(summand) if r != (read.tensor, read.subs)] if indices else []
-        needs = [c for n, s in others for c in readable(self.program.hulls[n], s, e.ranges, self.positive)]
-        # Rename first: the target's letters may be letters of this equation.
-        ranges, rename = self._apart(e, dims)
-        outputs = [rename[i].name or i for i in e.indices]
-        bound = [rename[i].name or i for i in sorted(indices, key=lambda i: occurrences(summand, i))]
-        subs = [s.subst(rename) for s in read.subs]
-        solution = solve(subs, targets, outputs, bound, self._new_index, set(self.positive), {**dims, **ranges})
-        values = {i: v.subst(solution.values) for i, v in rename.items()}
-        ranges |= solution.extra
-
-        # Under a reduction, where a read is out of range there is no position and so no derivative: the mark `true` says so.
-        open_ = Op("partial", (summand, read, TRUE) if indices else (summand, read))
-
-        def term(
-            at: dict[str, Int], solved: dict[str, Int], conditions: Sequence[Expr], weight: Expr = weight, slope: Expr = slope
-        ) -> Term:
-            """The summand with its indices as `at` has them, summed over those that are not solved for."""
-            seed = self._seed(e, at, {**dims, **ranges})
-            parts = [factors(subst_indices(part, at)) for part in (weight, coefficient, slope)]
-            holds = [*conditions, *(subst_indices(c, at) for c in needs), *self._own_range(e, at, solved, rename, ranges, dims)]
-            left = {i: ranges[i] for i in [*outputs, *bound, *(solution.extra if solved else ())] if i not in solved}
-            spare = tuple((i, r) for i, r in e.ranges.items() if rename[i].name == i and i in solved and i not in dims)
-            whole = Term(left, tuple(holds), product([*factors(seed), *(f for part in parts for f in part)]), spare)
-            return whole if indices or slope is open_ else self._protect(whole, e, at, {**dims, **ranges})
-
-        result = term(values, solution.values, solution.conditions)
-        self.trace = None if self.history is None else []
-        simplified = simplify(result, dims, self)
-        if self.history is not None:
-            unsolved = [compare("==", s.subst(rename), t) for s, t in zip(read.subs, targets, strict=True)]
-            raw, carried_out = self._raw_weight(e, op, summand, indices), partial(summand, read)
-            lines = [term(rename, {}, unsolved, *way) for way in ((raw, open_), (raw, carried_out), ())]
-            self._remember(e, read, op, rename, solution.values, (*lines, result), subst_indices(carried_out, rename))
-        return [] if simplified is None else [simplified]
-
-    def _remember(
-        self, e: Equation, read: Read, op: str, rename: dict[str, Int], values: Mapping[str, Int], lines: Sequence[Term], slope: Expr
-    ) -> None:
-        """One more origin of what is added to the gradient at hand, with the laws that were traced; see `Origin`."""
-        names = {i: str(rename[i].name) for i in e.ranges}
-        placed, differentiated, known, solved = lines
-        origin = Origin(e, read, op, names, dict(values), placed, differentiated, known, solved, tuple(self.trace or ()), slope)
-        if self.history is not None:
-            self.history.setdefault(self._now, []).append(origin)
-        self.trace = None
-
-    def _raw_weight(self, e: Equation, op: str, summand: Expr, indices: tuple[str, ...]) -> Expr:
-        """The weight before it is called by a name that the program has for it."""
-        return Op("exp", (summand - tensor(e.tensor, *e.subs),)) if op == "logsumexp" else self._weight(e, op, summand, indices)[0]
-
-    def _weight(self, e: Equation, op: str, summand: Expr, indices: tuple[str, ...]) -> tuple[Expr, Equation]:
-        """What the derivative of the reduction puts before ∂e/∂A: 1 for a sum, exp(e − Y) for a logsumexp, [e = Y]/ties for a maximum."""
-        if op == "sum":
-            return ONE, e
-        y = tensor(e.tensor, *e.subs)
-        if op == "logsumexp":
-            return self.shares.share(summand, y, e), e
-        conditions, candidate = considered(op, summand)
-        hit = where(conjunction([*conditions, Op("==", (candidate, y))]), ONE, ZERO)
-        return hit / self.auxiliary.ties(e, hit, indices), e
-
-    def _apart(self, e: Equation, dims: Ranges) -> tuple[Ranges, dict[str, Int]]:
-        """The equation's ranges under names that are not target letters, and the renaming."""
-        rename = {i: Int.symbol(self.fresh(i) if i in dims else i) for i in e.ranges}
-        return {rename[i].name or i: r for i, r in e.ranges.items()}, rename
-
-    def _new_index(self, wish: str) -> str:
-        """An index that no equation has, and a letter that the program does not use, so that it can be told apart."""
-        return self.fresh(next((c for c in f"{wish}rsuvwxyz" if c not in self.program.names), wish))
-
-    def _seed(self, e: Equation, values: dict[str, Int], ranges: Ranges) -> Expr:
-        """dY at the left-hand side's place, or what dY was found to be."""
-        subs = tuple(s.subst(values) for s in e.subs)
-        if e.tensor in self.inlined:
-            letters, body = self.inlined[e.tensor]
-            settled = all(inside(s, r, ranges, self.positive) for s, r in zip(subs, self.program.dims[e.tensor], strict=True))
-            if settled or body == ZERO or self._is_alias(e.tensor, letters, body):
-                return subst_indices(body, dict(zip(letters, subs, strict=True)))
-            raise _Inlined(e.tensor)
-        return Read(self.adjoint[e.tensor], subs)
-
-    def _is_alias(self, name: str, letters: tuple[str, ...], body: Expr) -> bool:
-        """Whether the gradient is another tensor of the same extent, which is 0 outside in the same places."""
-        plain = isinstance(body, Read) and body == tensor(body.tensor, *letters)
-        return plain and isinstance(body, Read) and self.axes(body.tensor) == self.program.hulls[name]
-
-    def _own_range(
-        self, e: Equation, values: dict[str, Int], solved: dict[str, Int], rename: dict[str, Int], ranges: Ranges, ranges_of_targets: Ranges
-    ) -> Iterator[Expr]:
-        """The ranges of the indices that were eliminated, and the base cases that the general equation leaves out."""
-        for index in e.ranges:
-            name = rename[index].name or index
-            if name in solved:
-                r = ranges[name]
-                if solved[name].name is not None and ranges_of_targets.get(str(solved[name].name)) == r:
-                    continue  # the target runs over the same range
-                yield from between(r, solved[name])
-        yield from where_it_rules(self.program, e, values, self.positive)
-
-    def _protect(self, term: Term, e: Equation, at: dict[str, Int], ranges: Ranges) -> Term:
-        """A read outside a reduction counts as 0 where it is out of range; inside the new sum the position would be dropped.
-
-        So such a read, unless a zero of it makes the term vanish anyway, gets a name, whose elements are in range.
-        """
-        if not term.indices:
-            return term
-        term = settle_divisions(term, ranges, self)  # where a read is in range once it is known what a quotient is
-        itself = subst_indices(tensor(e.tensor, *e.subs), at)  # the equation's own value is in range wherever its seed is
-        order = list(ranges)
-        axes = dict.fromkeys(s for i in e.indices for s in sorted(at[i].symbols() & ranges.keys(), key=order.index))
-        ranges = {i: ranges[i] for i in dict.fromkeys([*axes, *order])}
-        plain = {f for f in factors(term.body) if isinstance(f, Read) and not any(s.elements() for s in f.subs)} | {itself}
-
-        def shield(node: Expr) -> Expr:
-            exposed = node if isinstance(node, Read | IntValue) else node.args[0] if isinstance(node, Op) and node.op == "where" else None
-            if exposed is not None and node not in plain and self._may_leave(exposed, ranges):
-                return self.auxiliary.value(node, e, ranges)
-            return map_children(shield, node)
-
-        return Term(term.indices, term.conditions, shield(term.body), term.spare)
-
-    def _may_leave(self, e: Expr, ranges: Ranges) -> bool:
-        """Whether some read of a forward tensor in e may be out of range."""
-        forward = ((name, subs) for name, subs in accesses(e) if name not in self.tensor_of and name not in self.outputs_of_seeds)
-        return any(readable(self._hull(name), subs, ranges, self.positive) for name, subs in forward)
-
-    def _hull(self, name: str) -> tuple[Range, ...]:
-        return self.program.hulls.get(name) or self.shapes.get(name, ())
-
-    @property
-    def known(self) -> Program:
-        """The forward program: what it says by name needs no other words."""
-        return self.program
-
-    @property
-    def unbounded(self) -> frozenset[str]:
-        return infinite(self.auxiliary.equations, self.program.unbounded)
-
-    def axes(self, name: str) -> tuple[Range, ...] | None:
-        """The readable range of any tensor, seeds and gradients included; None where it is not known yet."""
-        if name in self.program.hulls:
-            return self.program.hulls[name]
-        if name in self.outputs_of_seeds:
-            return tuple(Range.upto(r.size) for r in self.program.dims[self.outputs_of_seeds[name]])
-        source = self.tensor_of.get(name)
-        return self.program.hulls[source] if source is not None else None
-
-    @cached_property
-    def outputs_of_seeds(self) -> dict[str, str]:
-        return {seed: y for y, seed in self.seeds.items()}
-
-    @cached_property
-    def tensor_of(self) -> dict[str, str]:
-        """The name of a gradient -> the tensor that it is the gradient of; asked only once all gradients have names."""
-        return {adjoint: t for t, adjoint in self.adjoint.items()}
-
-    def is_letter(self, name: str) -> bool:
-        """Whether a name can be an index letter."""
-        return name not in self._roles and name not in self.tensor_of and name not in self.outputs_of_seeds and name not in self.shapes
-
-    @cached_property
-    def _roles(self) -> frozenset[str]:
-        return frozenset({i.name for i in self.program.inputs} | set(self.program.sizes) | {e.tensor for e in self.program.equations})
-
-
-def _summands(body: Expr) -> Iterator[tuple[Expr, tuple[str, ...], Expr, str]]:
-    """The parts of a right-hand side in normal form: (coefficient, bound indices, scalar expression, reduction)."""
-    if isinstance(body, Reduce) and body.op != "sum":
-        yield ONE, body.indices, body.body, body.op
-        return
-    plain: list[Expr] = []
-    for sign, term in additive_terms(body):
-        parts = factors(term)
-        sums = [f for f in parts if isinstance(f, Reduce)]
-        if sums:
-            others = [f for f in parts if f is not sums[0]]
-            yield product([num(sign), *others]), sums[0].indices, sums[0].body, "sum"
-        else:
-            plain.append(term if sign > 0 else product([num(-1), *parts]))
-    if plain:
-        yield ONE, (), add(plain), "sum"
 
 
 def _checked(program: Program, wrt: Sequence[str] | None) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from fractions import Fraction
 from math import prod
 from typing import TYPE_CHECKING
 
-from .derivative import Origin, _Reverse
+from .derivative import _Reverse
 from .errors import MatrixFormError, Unevaluated
 from .expr import (
     DERIVATIVES,
@@ -41,6 +41,7 @@ from .integer import Int
 from .latex import equation_latex
 from .program import Equation, Program, Range, Ranges
 from .reasons import NAMES, REASONS, Said, agreeing, condition, equal, formula, listed, plain, say
+from .rule import Origin
 from .simplify import Term
 from .terms import guarded
 

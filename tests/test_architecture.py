@@ -35,6 +35,7 @@ FLOORS = (
     ("ranges", "wellfounded"),
     ("parse", "normal", "pointers", "draw", "tidy"),
     ("shares", "auxiliary"),
+    ("rule",),
     ("derivative",),
     ("latex", "tex_names", "tex_pieces", "sympy_words", "sympy_nodes", "sympy_form"),
     ("matrix.nodes", "matrix.memory"),
