@@ -14,7 +14,8 @@ from .expr import Expr, Op, Read, Reduce, additive_terms, poles, walk
 if TYPE_CHECKING:
     from .program import Program
 
-KEEP_ZERO = ("neg", "*", "/", "sqrt", "tanh", "relu", "gelu", "silu", "erf", "sin", "abs", "sign")  # 0 where one argument is
+AT_ZERO = ("tanh", "relu", "gelu", "silu", "erf", "sin", "abs", "sign", "sqrt")  # 0 at 0
+KEEP_ZERO = ("neg", "*", "/", *AT_ZERO)  # 0 where one argument is
 
 
 def gaps(program: Program) -> frozenset[str]:

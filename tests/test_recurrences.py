@@ -146,6 +146,22 @@ def test_each_of_two_recurrences_that_end_at_a_place_of_its_own_keeps_one_step_o
     assert_means(d, d.compile(), {i.name: rng.normal(size=[3] * len(i.dims)) for i in d.forward.inputs}, rng)
 
 
+@pytest.mark.parametrize(("function", "called"), [
+    ("tanh(y[t-1,n,l])", "np.tanh("), ("sigmoid(y[t-1,n,l])", "_sigmoid("), ("exp(-y[t-1,n,l]**2)", "np.exp("), ("relu(y[t-1,n,l])", ""),
+])
+@pytest.mark.parametrize("start", ["", "y[-1,n,k] = x[0,n,k]**2\n"])
+def test_what_a_state_goes_through_before_the_matrix_is_computed_once_for_each_step(function: str, called: str, start: str) -> None:
+    """Σ_l dy[t+1,n,l] W[l,k] f'(y[t,n,k]) is a product of matrices, times f', with no table over n, k and l."""
+    text = f"x[T,N,K], W[K,K] -> y\n{start}y[t,n,k] = sum[l](W[k,l]*{function}) + x[t,n,k] for t < T"
+    written = [body(text, f) for f in ("forward", "backward")]
+    assert "N, K, K)" not in written[1] and "np.where" not in written[0]
+    assert not called or sum(source.count(called) for source in written) == 1
+    d = nd.derive(text)
+    for T in (1, 2, 4):
+        rng = np.random.default_rng(T)
+        assert_means(d, d.compile(), {"x": rng.normal(size=(T, 2, 3)), "W": rng.normal(size=(3, 3))}, rng)
+
+
 def test_a_function_beyond_what_is_kept_is_computed_where_nothing_makes_up_for_it() -> None:
     text = "x[T] -> y, z\ny[t] = exp(x[t])\nz[t] = x[t]*exp(x[t+1]) + exp(x[t])"
     assert "np.exp(_windows(x" in body(text, "backward")  # exp(x[T]) is 1, and what is kept is 0 there

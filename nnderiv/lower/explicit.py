@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from ..bounds import outside
 from ..conditions import negation
 from ..expr import INF, ZERO, Expr, Op, Read, Reduce, conjunction, factors, map_children, nothing, own_reads, reads, where
-from ..gaps import divides_by_gap
+from ..gaps import AT_ZERO, divides_by_gap
 from ..integer import Int
 from ..program import Equation, Program, Range
 from ..regular import is_regular
@@ -64,7 +64,7 @@ def _is_never(subs: tuple[Int, ...], axes: tuple[Range, ...], e: Equation, posit
 
 
 def _vanishing(program: Program, e: Equation, body: Expr, places: Mapping[Place, Sequence[Expr]]) -> set[Place]:
-    """The reads that are factors of the body: a zero in one of them is a zero of the whole, as long as the rest is finite.
+    """The reads that are factors of the body, or in a tanh that is: a zero in one is a zero of the whole, as long as the rest is finite.
 
     places: all reads of the body, each with what must hold for it to be inside.
     """
@@ -78,8 +78,13 @@ def _vanishing(program: Program, e: Equation, body: Expr, places: Mapping[Place,
     while isinstance(body, Op) and body.op == "where" and body.args[2] == ZERO:
         body = body.args[1]
     parts = factors(body)
-    plain = {(f.tensor, f.subs) for f in parts if isinstance(f, Read)}
+    plain = {(f.tensor, f.subs) for f in map(_at_zero, parts) if isinstance(f, Read)}
     return set() if any(is_risky(f) for f in parts if not isinstance(f, Read)) else plain
+
+
+def _at_zero(f: Expr) -> Expr:
+    """What stands in functions that are 0 at 0."""
+    return _at_zero(f.args[0]) if isinstance(f, Op) and f.op in AT_ZERO else f
 
 
 def _stays_finite(e: Expr, zeros: set[Read]) -> bool:

@@ -117,19 +117,22 @@ class _Hoister:
         return len(parts) > 1 and more and max(over, key=len) == self.indices(e, product(parts))
 
     def where(self, e: Equation, body: Op, cycle: frozenset[str]) -> Expr | None:
-        """where(t + 1 < T, dh[t+1] a[t], 0) is dh[t+1] b[t] with b[t] = a[t] for t < T − 1: where the condition fails, both are 0."""
+        """where(t + 1 < T, dh[t+1] a[t], 0) is dh[t+1] b[t] with b[t] = a[t] for t < T − 1: where the condition fails, both are 0. Of
+        several factors, those that are the same for all t stay as they are."""
         free = [f for f in factors(body.args[1]) if not tensors(f) & cycle]
         bound = [f for f in factors(body.args[1]) if tensors(f) & cycle]
         conditions = conjuncts(body.args[0])
         ranges = narrowed(e.ranges, conditions, self.positive)
         if body.args[2] != ZERO or ranges is None or len(bound) != 1 or not isinstance(bound[0], Read):
             return None
-        read = set(self.indices(e, product(free)))
-        if any(r != e.ranges[i] and i not in read for i, r in ranges.items()):
+        cut = {i for i, r in ranges.items() if r != e.ranges[i]}
+        moving = [f for f in free if cut.intersection(self.indices(e, f)) or tensors(f) & self.program.unbounded]
+        if not cut <= {*self.indices(e, product(moving))}:
             return None
         if not all(vanishes(self.program, e, bound[0], c) for c in conditions):
             return None
-        return product([bound[0], self.name(replace(e, ranges=ranges), product(free))])
+        together = [product(moving)] if self.is_no_larger(e, moving) else moving
+        return product([*bound, *(self.name(replace(e, ranges=ranges), f) for f in together), *(f for f in free if f not in moving)])
 
     def worthwhile(self, e: Equation, body: Expr) -> bool:
         """A sum, a function or arithmetic of tensors; a read that is shifted against its tensor."""

@@ -31,6 +31,7 @@ from ..expr import (
     walk,
     where,
 )
+from ..gaps import AT_ZERO
 from ..integer import Int
 from ..laws_of_conditions import settle_choices
 from ..program import Equation, Program, Range
@@ -41,7 +42,6 @@ from .pieces import inline_copies
 
 Places = Mapping[int, Int]  # axis -> the place along it that is read
 T = TypeVar("T")
-AT_ZERO = ("tanh", "relu", "gelu", "silu", "erf", "sin", "abs", "sign", "sqrt")  # 0 at 0
 
 
 def narrow(program: Program, sizes: Mapping[str, Int]) -> Program:

@@ -15,7 +15,8 @@ from fractions import Fraction
 
 from ..bounds import never_negative
 from ..conditions import equalities
-from ..expr import ONE, Expr, Num, Op, Read, Reduce, all_reads, children, conjuncts, factors, map_children, reads
+from ..expr import ONE, Expr, Num, Op, Read, Reduce, all_reads, children, conjuncts, factors, map_children, reads, walk
+from ..expr import replace as replaced
 from ..fresh import Fresh
 from ..integer import Int
 from ..program import Equation, Program, Range
@@ -60,12 +61,30 @@ def _kept(forward: Program, wanted: Collection[Expr], fresh: Fresh) -> Kept:
         for call in _calls(e, _opened(e, e.body, wanted)) if not e.is_base else ():
             shifts = call.shifts(e) if call.key in wanted and call.function != e.body else None
             if shifts is not None:
-                word = call.function.op if call.function.op in (*COSTLY, "sqrt") else "held"
-                subs, ranges = tuple(map(Int.symbol, shifts)), {i: e.ranges[i] for i in shifts}
-                made = Table(Equation(f"{e.tensor}_{word}", subs, call.function, ranges), shifts)
+                made = _of_all_places(forward, e, call, shifts) or _as_read(e, call, shifts)
                 if all(made.is_apart(other, positive) for _, other in found.get(call.key, ())):
                     found.setdefault(call.key, []).append((e, made.named(fresh(made.equation.tensor))))
     return found
+
+
+def _as_read(e: Equation, call: Call, shifts: dict[str, Int]) -> Table:
+    """The function at each index of the equation: y_tanh[t] = tanh(y[t−1])."""
+    return Table(Equation(_name(e, call), tuple(map(Int.symbol, shifts)), call.function, {i: e.ranges[i] for i in shifts}), shifts)
+
+
+def _of_all_places(program: Program, e: Equation, call: Call, shifts: dict[str, Int]) -> Table | None:
+    """y_tanh[t] = tanh(y[t]) for all of a tensor, if a sum asks for it outside too, at t − 1: there no tensor has a value, nor has this."""
+    of = [r for r in reads(call.function) if r.subs]
+    reduced = any(isinstance(n, Reduce) and call.function in walk(n.body) for n in walk(e.body))
+    if not reduced or len(of) != 1 or of[0].subs != call.at or not readable(program.hulls[of[0].tensor], call.at, e.ranges, frozenset()):
+        return None
+    subs, ranges = tuple(map(Int.symbol, shifts)), dict(zip(shifts, program.hulls[of[0].tensor], strict=True))
+    body = replaced(call.function, {of[0]: Read(of[0].tensor, subs)})
+    return Table(Equation(_name(e, call), subs, body, ranges), dict.fromkeys(shifts, Int.of(0)))
+
+
+def _name(e: Equation, call: Call) -> str:
+    return f"{e.tensor}_{call.function.op if call.function.op in (*COSTLY, 'sqrt') else 'held'}"
 
 
 # -- calls -------------------------------------------------------------------------------------------------------------------
@@ -120,20 +139,23 @@ def _reading(program: Program, e: Equation, body: Expr, kept: Kept) -> Equation:
         above = never_negative(s - r.lo, e.ranges, positive) or any(never_negative(h.lo - r.lo, {}, positive) for h in hulls)
         return above and (never_negative(r.hi - 1 - s, e.ranges, positive) or any(never_negative(r.hi - h.hi, {}, positive) for h in hulls))
 
-    def leaves_out_the_same(call: Call, there: Table) -> bool:
-        """Whether a reduction leaves out the same places by the name of the function as by what the function reads."""
+    def left_out(call: Call, there: Table) -> tuple[set[Expr], set[Expr]]:
+        """What a reduction asks for that leaves places out: of what the function reads, and of the name of the function."""
         sizes = positive & {*program.sizes}
-        said = readable(there.ranges, there.places(call), e.ranges, positive, sizes)
-        return all(c in said for r in reads(call.function) for c in readable(program.hulls[r.tensor], r.subs, e.ranges, positive, sizes))
+        before = {c for r in reads(call.function) for c in readable(program.hulls[r.tensor], r.subs, e.ranges, positive, sizes)}
+        return before, {*readable(there.ranges, there.places(call), e.ranges, positive, sizes)}
+
+    def has_value(call: Call, there: Table, beside: Beside, reduced: bool) -> bool:
+        """Whether the tensor has the value of the call wherever that is asked for."""
+        before, after = left_out(call, there) if reduced else (set(), set())
+        kept = all(is_kept(s, r, beside) for s, r in zip(there.places(call), there.ranges, strict=True))
+        return kept and before <= after or reduced and before == after
 
     def visit(node: Expr, beside: Beside, reduced: bool) -> Expr:
         for call in calls(e, node):
             for _, there in kept.get(call.key, ()):
-                if there.equation.tensor == e.tensor or reduced and not leaves_out_the_same(call, there):
-                    continue
-                places = there.places(call)
-                if all(is_kept(s, r, beside) for s, r in zip(places, there.ranges, strict=True)):
-                    return Read(there.equation.tensor, places)
+                if there.equation.tensor != e.tensor and has_value(call, there, beside, reduced):
+                    return Read(there.equation.tensor, there.places(call))
         if not _children(node):
             return node
         return map_children(lambda child: visit(child, _beside(node, beside), reduced or isinstance(node, Reduce)), node)
