@@ -12,6 +12,7 @@ import pytest
 
 import nnderiv as nd
 from tests.emitted import body, helpers, run
+from tests.running import assert_means
 
 
 @pytest.mark.parametrize(("dtype", "bound"), [(np.float64, 7e-16), (np.float32, 3e-7)])
@@ -103,3 +104,20 @@ def test_a_power_by_squares_is_the_power(n: float, dtype: Any) -> None:
     (y, gradients), rounding = run(module, {"dy": np.ones(1000, dtype)}, x=x), np.finfo(dtype).eps*max(4, abs(n))
     np.testing.assert_allclose(y, x.astype(float)**n, rtol=rounding)
     np.testing.assert_allclose(gradients.dx, n*x.astype(float)**(n - 1), rtol=2*rounding)
+
+
+@pytest.mark.parametrize(("equations", "called"), [
+    ("Y[n,i] = sum[u,c](K[c,u]*relu(X[n,c,i+u-1])) for i < I", ".clip(0, np.inf)"),
+    ("Y[n,i] = sum[u,c](K[c,u]*tanh(X[n,c,i+u])) for i < I - 2", "np.tanh("),
+    ("Y[n,i] = sum[u,c](K[c,u]*sigmoid(2*X[n,c,2*i+u-1])) for i < I//2", "_sigmoid("),
+    ("Y[n,i] = max[u](tanh(X[n,0,i+u-1]) + K[0,u]) for i < I", "np.tanh("),
+    ("Y[n,i] = logsumexp[u](K[0,u]*sin(X[n,0,i-u])) for i < I", "np.sin("),
+    ("Y[n,i] = sum[u](K[0,u]*tanh(X[n,0,i+u-1]))*sum[u](tanh(X[n,0,i+u+1])*K[1,u]) for i < I", "np.tanh("),
+])
+def test_a_function_of_what_windows_read_is_computed_once_for_each_place(equations: str, called: str) -> None:
+    text = f"X[N,C,I], K[C,3] -> Y\n{equations}"
+    assert body(text, "forward").count(called) == 1 >= body(text, "backward").count(called)
+    d, rng = nd.derive(text), np.random.default_rng(0)
+    for size in (0, 1, 2, 5):
+        if size or "max" not in equations:
+            assert_means(d, d.compile(), {"X": rng.normal(size=(2, 2, size)), "K": rng.normal(size=(2, 3))}, rng)
