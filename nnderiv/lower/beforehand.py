@@ -68,11 +68,9 @@ def _window(program: Program, node: Reduce, e: Equation) -> Read | None:
 def _argument(f: Op, e: Equation) -> Read | None:
     """The read that slides, if the node is a function of it alone, finite at whatever places nobody reads. What is left out of a
     reduction is left out as before: the function stands at the same places."""
-    nodes = list(walk(f))
+    nodes = list(walk(f)) if f.op in UNARY else []
     windows = {n for n in nodes if isinstance(n, Read) and n.subs}
-    if f.op not in UNARY or len(windows) != 1 or any(isinstance(n, Op) and n.op not in FINITE for n in nodes):
-        return None
-    if not all(isinstance(n, Op | Num) or n in windows or _is_number(n) for n in nodes):
+    if len(windows) != 1 or not all(n.op in FINITE if isinstance(n, Op) else isinstance(n, Num | Read) for n in nodes):
         return None
     window = windows.pop()
     slides = any(len(s.symbols() & e.ranges.keys()) > 1 for s in window.subs)

@@ -3,7 +3,7 @@
 A program, before its gradients are taken:
 
     narrow       of an axis of which one place is read, that place alone is computed
-    beforehand   what is read in overlapping windows is scaled before, once for each place
+    beforehand   what is read in overlapping windows is scaled before, once for each place, and so are functions of it
 
 Programs (equations) -> programs:
 
