@@ -423,3 +423,11 @@ def test_a_recurrence_whose_distance_is_given_to_be_ahead_is_a_loop(given: str) 
             np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
     with pytest.raises(ValueError, match="d is 0; expected at least 1"):
         d.compile().forward(x=np.ones((2, 2)), y=np.ones(2), d=0, w=np.ones(2))
+
+
+@pytest.mark.parametrize(("first", "before", "steps"), [("T", "t+1", "t < T - 1"), ("-1", "t-1", "1 <= t < T"), ("-1", "t-1", "t < T")])
+def test_a_place_between_a_start_and_the_steps_is_0_and_is_there(first: str, before: str, steps: str) -> None:
+    """Σ dh[t] (b − h[t+1]) adds b where h[t+1] is no step, but is on the axis that h[T] makes longer."""
+    d, rng = nd.derive(f"a, b, x[T] -> y\ny[{first}] = 0\ny[t] = (1 - a)*(y[{before}] - b) + x[t] for {steps}"), np.random.default_rng(0)
+    for T in (1, 2, 4):
+        assert_means(d, d.compile(), {"a": 0.7, "b": -0.4, "x": rng.uniform(-1, 1, T)}, rng)

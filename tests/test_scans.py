@@ -125,3 +125,12 @@ def test_what_underflows_is_as_small_as_it_is_in_a_loop() -> None:
     x = np.zeros(100)
     x[0] = 1
     np.testing.assert_allclose(module.forward(x=x, a=np.full(100, 1e-3))[0], 1e-3**np.arange(100), rtol=1e-12, atol=1e-300)
+
+
+@pytest.mark.parametrize("there", ["t+1", "t-1", "t+2", "t-2", "T-1-t", "2*t"])
+@pytest.mark.parametrize("before", ["t-1", "t+1"])
+def test_the_factor_of_a_scan_may_be_read_at_any_step(there: str, before: str) -> None:
+    d = nd.derive(f"x[T,N], a[T,N], v[N] -> y\ny[t,n] = a[{there},n]*v[n]*y[{before},n] + x[t,n]")
+    module, rng = d.compile(), np.random.default_rng(0)
+    for T in (1, 2, 5):
+        assert_means(d, module, {"x": rng.uniform(-1, 1, (T, 2)), "a": rng.uniform(-1, 1, (T, 2)), "v": rng.uniform(-1, 1, 2)}, rng)

@@ -46,11 +46,18 @@ def _is_apart(program: Program, e: Equation, axis: int) -> bool:
     place, positive = e.subs[axis], positive_names(program)
     if any(el.tensor == e.tensor for x in program.equations for v in ints(x.body) for el in v.elements()):
         return False
-    for other in program.definitions[e.tensor]:
-        if other is not e and not _never(other.subs[axis] - place, other, positive):
-            return False
+    others = [other for other in program.definitions[e.tensor] if other is not e]
+    if any(not _never(other.subs[axis] - place, other, positive) for other in others) or not _is_beside(program, others, axis, place):
+        return False
     return all(r.subs[axis] == place or _never(r.subs[axis] - place, x, positive)
                for x in program.equations for r in reads(x.body) if r.tensor == e.tensor)
+
+
+def _is_beside(program: Program, others: list[Equation], axis: int, place: Int) -> bool:
+    """Whether a place is the next to what the others define: without h[T], beside h[0..T−2], h[T−1] would be no place of h, and a sum
+    that reads it would leave it out."""
+    rest = replace(program, equations=tuple(others)).hulls[others[0].tensor][axis] if others else None
+    return rest is None or place in (rest.lo - 1, rest.hi)
 
 
 def _never(difference: Int, e: Equation, positive: frozenset[str]) -> bool:

@@ -115,7 +115,10 @@ class _Scheduler:
         return nodes
 
     def never_meets(self, reader: Equation, edge: _Edge, writer: Equation) -> bool:
-        """Whether what is read is never among what the writer defines: h[t], t ≥ 0, never meets the base case h[−1]."""
+        """Whether what is read is never among what the writer defines: h[t], t ≥ 0, never meets the base case h[−1]. A reader of which
+        sizes say that it has no places names the array nevertheless."""
+        if any(never_negative(-r.size, {}, ()) for r in reader.ranges.values()):
+            return False
         for axis, sub in enumerate(edge.subs):
             r = writer.along(axis)
             if reader.ranges.get(sub.name or "") != r and outside(sub, r, reader.ranges, self.positive):
