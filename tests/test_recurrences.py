@@ -431,3 +431,13 @@ def test_a_place_between_a_start_and_the_steps_is_0_and_is_there(first: str, bef
     d, rng = nd.derive(f"a, b, x[T] -> y\ny[{first}] = 0\ny[t] = (1 - a)*(y[{before}] - b) + x[t] for {steps}"), np.random.default_rng(0)
     for T in (1, 2, 4):
         assert_means(d, d.compile(), {"a": 0.7, "b": -0.4, "x": rng.uniform(-1, 1, T)}, rng)
+
+
+@pytest.mark.parametrize("before", ["t-1", "t+1"])
+def test_what_is_compared_with_nothing_before_the_first_step_counts_in_a_sum(before: str) -> None:
+    """db = Σ dy[t] · slope[t] · exp(b), and the slope at the first step is 1, for exp(b) > 0: there the maximum is of exp(b) and 0."""
+    d = nd.derive(f"x[T,N], k[T], b[N] -> y\ny[t,n] = where(k[t] > 0, max(y[{before},n], exp(b[n])), x[t,n])")
+    rng = np.random.default_rng(0)
+    for T in (1, 2, 4):
+        inputs = {"x": rng.uniform(-1, 1, (T, 2)), "k": np.array([1.0, 0, 1, 1])[:T], "b": rng.uniform(-1, 1, 2)}
+        assert_means(d, d.compile(), inputs, rng)

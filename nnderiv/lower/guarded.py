@@ -79,12 +79,17 @@ class _Guards:
             found = whole(self.facts.definitions.get(f.tensor, ()))
             if found is None or readable(self.program.hulls.get(f.tensor, ()), f.subs, e.ranges, self.positive):
                 return None
-            f = found.at(f.subs)
-            if len(terms := additive_terms(f)) > 1 and found.tensor not in self.program.components:
+            f, apart = found.at(f.subs), found.tensor not in self.program.components
+            if len(terms := additive_terms(f)) > 1 and apart:
                 chosen = all(any(self.needed(e, x) is not None for x in factors(t)) for _, t in terms)
                 return Op("!=", (read, ZERO)) if chosen else None
         told = [c for c in map(where_not_0, factors(f)) if reads(c)]
+        if read != f and not all(self.is_inside(e, r) for c in told for r in reads(c)):
+            return Op("!=", (read, ZERO)) if apart else None  # a sum would leave out what the tensor takes to be 0
         return conjunction(told) if told else None
+
+    def is_inside(self, e: Equation, r: Read) -> bool:
+        return not readable(self.program.hulls[r.tensor], r.subs, e.ranges, self.positive)
 
     def may_be_large(self, e: Expr) -> bool:
         """Whether an exponential in e may overflow."""
