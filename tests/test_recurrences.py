@@ -441,3 +441,13 @@ def test_what_is_compared_with_nothing_before_the_first_step_counts_in_a_sum(bef
     for T in (1, 2, 4):
         inputs = {"x": rng.uniform(-1, 1, (T, 2)), "k": np.array([1.0, 0, 1, 1])[:T], "b": rng.uniform(-1, 1, 2)}
         assert_means(d, d.compile(), inputs, rng)
+
+
+@pytest.mark.parametrize("equations", [
+    "y[T] = 1\ny[t] = x[t]*y[t+1] for t < T-2", "y[T] = 1\ny[t] = tanh(x[t]*y[t+1]) for t < T-2", "y[-1] = 1\ny[t] = x[t]*y[t-1] for t < T-3",
+    "y[t] = x[t]*y[t-1] for t < T-2", "y[t] = x[t]*y[t-1] for 2 <= t < T-2",
+])
+def test_of_steps_that_end_before_they_begin_there_is_no_row(equations: str) -> None:
+    d, rng = nd.derive(f"x[T] -> y\n{equations}"), np.random.default_rng(0)
+    for T in range(6):
+        assert_means(d, d.compile(), {"x": rng.uniform(-1, 1, T)}, rng)

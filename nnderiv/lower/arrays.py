@@ -370,11 +370,15 @@ def _slices(frame: Frame, store: Storage, subs: Sequence[Int], relative: list[In
 
 def slice_of(frame: Frame, relative: Int, index: str, axis: Range) -> str:
     shift = relative - Int.symbol(index)
-    start, stop = frame.ranges[index].lo + shift, frame.ranges[index].hi + shift
-    if not never_negative(stop - start, {}, frame.positive) or _counts_from_the_end(frame, stop, axis.size):
-        begin, size = frame.integer(start), frame.size(index)
-        return f":{size}" if start == 0 else f"{begin}:{begin} + {size}"
-    return span(frame.integer, start, stop, axis.size)
+    return slice_at(frame, frame.ranges[index].lo + shift, frame.ranges[index].hi + shift, axis.size)
+
+
+def slice_at(frame: Frame, start: Int, stop: Int, size: Int) -> str:
+    """The slice start:stop of an axis of a size: nothing where it ends before it begins."""
+    if not never_negative(stop - start, {}, frame.positive) or _counts_from_the_end(frame, stop, size):
+        begin, extent = frame.integer(start), frame.extent(stop - start)
+        return f":{extent}" if start == 0 else f"{begin}:{begin} + {extent}"
+    return span(frame.integer, start, stop, size)
 
 
 def _counts_from_the_end(frame: Frame, stop: Int, size: Int) -> bool:

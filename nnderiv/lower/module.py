@@ -20,7 +20,7 @@ from ..learned import learned
 from ..program import Equation, Input, Program, rename_tensors
 from . import cost, layout, specialise
 from .abreast import abreast
-from .arrays import Storage, span, tuple_text
+from .arrays import Storage, slice_at, tuple_text
 from .axis_by_axis import axis_by_axis
 from .balance import balance
 from .beforehand import beforehand
@@ -238,7 +238,7 @@ class _Lowering:
         store, dims = body.storage[name], body.program.dims[name]
         parts = []
         for r, d in zip(store.axes, dims, strict=True):
-            parts.append(span(body.integer, d.lo - r.lo, d.hi - r.lo, r.size))
+            parts.append(":" if d == r else slice_at(body.frame_of((), {}), d.lo - r.lo, d.hi - r.lo, r.size))
         return store.variable if all(p == ":" for p in parts) else f"{store.variable}[{', '.join(parts)}]"
 
     # -- entry checks: the good case is decided by a few comparisons; what is wrong is found out afterwards ------------
