@@ -433,19 +433,22 @@ def test_a_place_between_a_start_and_the_steps_is_0_and_is_there(first: str, bef
         assert_means(d, d.compile(), {"a": 0.7, "b": -0.4, "x": rng.uniform(-1, 1, T)}, rng)
 
 
-@pytest.mark.parametrize("before", ["t-1", "t+1"])
-def test_what_is_compared_with_nothing_before_the_first_step_counts_in_a_sum(before: str) -> None:
+@pytest.mark.parametrize("step", [
+    "where(x[t,0] > 0, max(y[t-1,n], exp(b[n])), x[t,n])", "where(x[t,0] > 0, max(y[t+1,n], exp(b[n])), x[t,n])",
+    "max(a[n], y[t+1,n] - exp(b[n]) + x[t,n], k[t-1])\ny[T-1,n] = b[n]", "max(x[t,n], y[t-1,n] - exp(b[n]), k[t+1])\ny[0,n] = b[n]",
+])
+def test_what_is_compared_with_nothing_before_the_first_step_counts_in_a_sum(step: str) -> None:
     """db = Σ dy[t] · slope[t] · exp(b), and the slope at the first step is 1, for exp(b) > 0: there the maximum is of exp(b) and 0."""
-    d = nd.derive(f"x[T,N], k[T], b[N] -> y\ny[t,n] = where(k[t] > 0, max(y[{before},n], exp(b[n])), x[t,n])")
+    d = nd.derive(f"x[T,N], int k[T], b[N], a[N] -> y, z\nz[t,n] = a[n]*x[t,n]*k[t]\ny[t,n] = {step}")
     rng = np.random.default_rng(0)
     for T in (1, 2, 4):
-        inputs = {"x": rng.uniform(-1, 1, (T, 2)), "k": np.array([1.0, 0, 1, 1])[:T], "b": rng.uniform(-1, 1, 2)}
-        assert_means(d, d.compile(), inputs, rng)
+        vectors = {"b": rng.uniform(-1, 1, 2), "a": np.array([-0.5, -1])}
+        assert_means(d, d.compile(), {"x": rng.uniform(-1, 3, (T, 2)), "k": np.array([-1, 0, -1, 1])[:T], **vectors}, rng)
 
 
 @pytest.mark.parametrize("equations", [
-    "y[T] = 1\ny[t] = x[t]*y[t+1] for t < T-2", "y[T] = 1\ny[t] = tanh(x[t]*y[t+1]) for t < T-2", "y[-1] = 1\ny[t] = x[t]*y[t-1] for t < T-3",
-    "y[t] = x[t]*y[t-1] for t < T-2", "y[t] = x[t]*y[t-1] for 2 <= t < T-2",
+    "y[T] = 1\ny[t] = x[t]*y[t+1] for t < T-2", "y[T] = 1\ny[t] = tanh(x[t]*y[t+1]) for t < T-2",
+    "y[-1] = 1\ny[t] = x[t]*y[t-1] for t < T-3", "y[t] = x[t]*y[t-1] for t < T-2", "y[t] = x[t]*y[t-1] for 2 <= t < T-2",
 ])
 def test_of_steps_that_end_before_they_begin_there_is_no_row(equations: str) -> None:
     d, rng = nd.derive(f"x[T] -> y\n{equations}"), np.random.default_rng(0)

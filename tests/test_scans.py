@@ -134,3 +134,37 @@ def test_the_factor_of_a_scan_may_be_read_at_any_step(there: str, before: str) -
     module, rng = d.compile(), np.random.default_rng(0)
     for T in (1, 2, 5):
         assert_means(d, module, {"x": rng.uniform(-1, 1, (T, 2)), "a": rng.uniform(-1, 1, (T, 2)), "v": rng.uniform(-1, 1, 2)}, rng)
+
+
+@pytest.mark.parametrize(("T", "a", "first"), [(100, 1e-4, 1e30), (100, 1e-5, -1e30), (1000, 0.05, 1e25), (10000, 0.38, 1e10)])
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_product_of_factors_that_is_too_small_for_its_digits_loses_none(T: int, a: float, first: float, backwards: bool) -> None:
+    """0.38^100 has three digits in single precision; times 1e10 it needs all."""
+    module = nd.derive(f"x[T], a[T] -> y\ny[t] = a[t]*y[{'t+1' if backwards else 't-1'}] + x[t]").compile()
+    x = np.zeros(T, np.float32)
+    x[0] = first
+    steps = slice(None, None, -1 if backwards else 1)
+    y = module.forward(x=x[steps].copy(), a=np.full(T, a, np.float32))[0][steps]
+    expected = first*float(np.float32(a))**np.arange(T)
+    shown = np.abs(expected) > 1e-37
+    np.testing.assert_allclose(y[shown], expected[shown], rtol=1e-5)
+
+
+def test_where_nothing_is_handed_on_no_product_is_too_small() -> None:
+    """Where an episode begins the factor is 0, and blocks go abreast all the same."""
+    module = nd.derive("x[T], a[T] -> y\ny[t] = a[t]*y[t-1] + x[t]").compile()
+    x, a = np.full(100, 1e12, np.float32), np.ones(100, np.float32)
+    a[::7] = 0
+    done: list[int] = []
+    scanned = module._scan_abreast
+    module._scan_abreast = lambda *args: done.append(scanned(*args)) or done[-1]
+    np.testing.assert_allclose(module.forward(x=x, a=a)[0], 1e12*(np.arange(100) % 7 + 1), rtol=1e-6)
+    assert done == [99]
+
+
+def test_one_block_alone_may_have_what_no_loop_has() -> None:
+    """-inf + inf is no number in the last block, of which no other goes on; step by step there is inf."""
+    module = nd.derive("x[T], a[T] -> y\ny[0] = x[0]\ny[t] = max(y[t-1] + a[t], x[t])").compile()
+    x, a = np.zeros(101), np.zeros(101)
+    x[91:], a[94] = -np.inf, np.inf
+    assert np.array_equal(module.forward(x=x, a=a)[0], [0.0]*94 + [np.inf]*7)

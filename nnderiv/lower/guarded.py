@@ -29,7 +29,9 @@ from ..expr import (
     walk,
     where,
 )
+from ..integer import Int
 from ..program import Equation, Program, whole
+from ..ranges import accesses
 from ..signs import never_positive
 from ..within import positive_names, readable
 from .facts import Facts
@@ -84,12 +86,12 @@ class _Guards:
                 chosen = all(any(self.needed(e, x) is not None for x in factors(t)) for _, t in terms)
                 return Op("!=", (read, ZERO)) if chosen else None
         told = [c for c in map(where_not_0, factors(f)) if reads(c)]
-        if read != f and not all(self.is_inside(e, r) for c in told for r in reads(c)):
+        if read != f and not all(self.is_inside(e, *place) for c in told for place in accesses(c)):
             return Op("!=", (read, ZERO)) if apart else None  # a sum would leave out what the tensor takes to be 0
         return conjunction(told) if told else None
 
-    def is_inside(self, e: Equation, r: Read) -> bool:
-        return not readable(self.program.hulls[r.tensor], r.subs, e.ranges, self.positive)
+    def is_inside(self, e: Equation, tensor: str, subs: tuple[Int, ...]) -> bool:
+        return not readable(self.program.hulls[tensor], subs, e.ranges, self.positive)
 
     def may_be_large(self, e: Expr) -> bool:
         """Whether an exponential in e may overflow."""

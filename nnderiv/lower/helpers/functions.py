@@ -89,6 +89,7 @@ def _log_of_exps(*terms):
     if len(terms) == 2:
         a, b = terms
         e = np.asarray(a - b)
+        e = e.astype(float) if e.dtype.kind == "i" else e  # of two whole numbers
         np.abs(e, out=e)
         np.negative(e, out=e)
         np.exp(e, out=e)

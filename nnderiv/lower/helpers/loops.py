@@ -28,7 +28,7 @@ def _scan(a, y, axis, f=np.add):
 
 def _scan_abreast(a, y, f, times):
     """The same for the first steps, in √T blocks, and how many these are: what each block comes to if nothing is before it, and then what
-    the block before it ends with, times the product of all a since. None, 0, if a number is too large for that."""
+    the block before it ends with, times the product of all a since. None, 0, if a number is too large for that, or too small."""
     blocks = int(len(a)**0.5)
     done = len(a)//blocks*blocks
     abreast = lambda x: x.reshape(blocks, -1, *x.shape[1:]).swapaxes(0, 1)
@@ -42,11 +42,21 @@ def _scan_abreast(a, y, f, times):
         for k in range(1, blocks):
             f(own[-1, k - 1], times(products[-1, k - 1], before[k - 1]), out=before[k])
     unsettled = np.isnan if f is not np.add else lambda x: ~np.isfinite(x)
-    if unsettled(products[-1]).any() or unsettled(before).any():
+    if unsettled(products[-1]).any() or unsettled(before).any() or unsettled(own[-1]).any():
+        return 0
+    if f is np.add and _is_lost(abreast(a[:done]), products, before):
         return 0
     times(products, before, out=products)
     f(own, products, out=rows)
     return done
+
+
+def _is_lost(factors, products, before):
+    """Whether a product of the factors, none of them 0, is too small for its digits to be kept, and is to be times a number so large
+    that what they come to is not."""
+    kinds = np.finfo(before.dtype)
+    large = np.abs(before) > kinds.tiny/kinds.smallest_subnormal
+    return large.any() and bool(((np.abs(products) < kinds.tiny) & np.logical_and.accumulate(factors != 0) & large).any())
 
 
 def _logaddexp(a, b, out):
