@@ -14,7 +14,7 @@ from . import conditions
 from .bounds import extreme, never_negative
 from .elaborate import Draft
 from .errors import NotationError
-from .expr import Expr, IntValue, Read, Reduce, bound_indices, conjuncts, ints, map_children, walk
+from .expr import Expr, IntValue, Op, Read, Reduce, bound_indices, children, conjuncts, ints, map_children, walk
 from .graph import cycles
 from .integer import FloorDiv, Int
 from .learned import learned
@@ -31,6 +31,22 @@ def accesses(e: Expr) -> Iterator[Access]:
     for value in ints(e):
         for element in value.elements():
             yield element.tensor, element.subs
+
+
+def accesses_under(e: Expr, conditions: tuple[Expr, ...] = ()) -> Iterator[tuple[str, tuple[Int, ...], tuple[Expr, ...]]]:
+    """The same, each with the conditions of the `where`s around it."""
+    if isinstance(e, Read):
+        yield e.tensor, e.subs, conditions
+    for value in e.subs if isinstance(e, Read) else (e.value,) if isinstance(e, IntValue) else ():
+        for element in value.elements():
+            yield element.tensor, element.subs, conditions
+    if isinstance(e, Op) and e.op == "where":
+        yield from accesses_under(e.args[0], conditions)
+        yield from accesses_under(e.args[1], (*conditions, e.args[0]))
+        yield from accesses_under(e.args[2], (*conditions, Op("not", (e.args[0],))))
+    else:
+        for child in children(e):
+            yield from accesses_under(child, conditions)
 
 
 @dataclass

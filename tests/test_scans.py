@@ -168,3 +168,27 @@ def test_one_block_alone_may_have_what_no_loop_has() -> None:
     x, a = np.zeros(101), np.zeros(101)
     x[91:], a[94] = -np.inf, np.inf
     assert np.array_equal(module.forward(x=x, a=a)[0], [0.0]*94 + [np.inf]*7)
+
+
+VTRACE = """
+r[T,N], v[T+1,N], rho[T,N], g -> V
+V[T,n] = v[T,n]
+V[t,n] = v[t,n] + exp(min(rho[t,n], 0))*(r[t,n] + g*v[t+1,n] - v[t,n]) + g*exp(min(rho[t,n], 0))*(V[t+1,n] - v[t+1,n]) for t < T
+"""
+
+
+def test_what_a_scan_leaves_for_a_start_that_stands_in_a_longer_input_is_apart_from_it() -> None:
+    """dv[T] alone asks for dV[T]; the condition beside it says that no other entry of dv does."""
+    assert [body(VTRACE, f).count("_scan(") for f in ("forward", "backward")] == [1, 1]
+    assert "for t in" not in body(VTRACE, "backward")
+    d, rng = nd.derive(VTRACE), np.random.default_rng(0)
+    for T in (0, 1, 2, 5):
+        inputs = {"r": rng.normal(size=(T, 2)), "v": rng.normal(size=(T + 1, 2)), "rho": rng.normal(size=(T, 2)), "g": 0.9}
+        assert_means(d, d.compile(), inputs, rng)
+
+
+@pytest.mark.parametrize("y", ["y = sum[t](where(t < T, h[t]*x[0], 1)) for t < T + 1", "y[t] = where(t < T, h[t], h[T]*2) for t < T + 1"])
+def test_an_end_that_a_condition_leaves_out_counts_in_a_sum(y: str) -> None:
+    d, rng = nd.derive(f"x[T] -> y\nh[-1] = x[0]\nh[t] = x[t]*h[t-1] for t < T\nh[T] = h[T-1]\n{y}"), np.random.default_rng(0)
+    for T in (1, 2, 5):
+        assert_means(d, d.compile(), {"x": rng.normal(size=T)}, rng)

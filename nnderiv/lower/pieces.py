@@ -6,14 +6,16 @@ dh_first[n,k] it can be written into dh0, and dh need not be kept for all t.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
 from ..bounds import never_negative
-from ..expr import Expr, Read, bound_indices, ints, map_children, reads
+from ..conditions import facts
+from ..expr import Expr, Read, Reduce, bound_indices, ints, map_children, reads, walk
 from ..fresh import Fresh
 from ..integer import Int
 from ..program import Equation, Program
+from ..ranges import accesses, accesses_under
 from ..within import covers, positive_names
 
 
@@ -49,8 +51,17 @@ def _is_apart(program: Program, e: Equation, axis: int) -> bool:
     others = [other for other in program.definitions[e.tensor] if other is not e]
     if any(not _never(other.subs[axis] - place, other, positive) for other in others) or not _is_beside(program, others, axis, place):
         return False
-    return all(r.subs[axis] == place or _never(r.subs[axis] - place, x, positive)
-               for x in program.equations for r in reads(x.body) if r.tensor == e.tensor)
+    return all(subs[axis] == place or _never(subs[axis] - place, x, positive, known)
+               for x in program.equations for subs, known in _places(x, e.tensor))
+
+
+def _places(x: Equation, name: str) -> Iterator[tuple[tuple[Int, ...], list[Int]]]:
+    """Where an equation reads a tensor, each with what is known there: in a reduction nothing is, for it leaves out what lies outside, be
+    it chosen or not."""
+    reduced = {place for n in walk(x.body) if isinstance(n, Reduce) for place in accesses(n.body)}
+    for tensor, subs, conditions in accesses_under(x.body):
+        if tensor == name:
+            yield subs, [] if (tensor, subs) in reduced else [f for c in conditions for f in facts(c)]
 
 
 def _is_beside(program: Program, others: list[Equation], axis: int, place: Int) -> bool:
@@ -60,8 +71,8 @@ def _is_beside(program: Program, others: list[Equation], axis: int, place: Int) 
     return rest is None or place in (rest.lo - 1, rest.hi)
 
 
-def _never(difference: Int, e: Equation, positive: frozenset[str]) -> bool:
-    return any(never_negative(d - 1, e.ranges, positive) for d in (difference, -difference))
+def _never(difference: Int, e: Equation, positive: frozenset[str], known: Iterable[Int] = ()) -> bool:
+    return any(never_negative(d - 1, e.ranges, positive, known) for d in (difference, -difference))
 
 
 def _renamed(program: Program, e: Equation, axis: int, name: str) -> Program:

@@ -14,10 +14,11 @@ from math import inf
 
 from ..bounds import never_negative, outside, smaller_or_greater
 from ..conditions import facts
-from ..expr import Expr, IntValue, Op, Read, children, rebound, subst_indices
+from ..expr import Expr, rebound, subst_indices
 from ..graph import components
 from ..integer import Int
 from ..program import Equation, Program, Range
+from ..ranges import accesses_under
 from ..within import positive_names
 
 
@@ -284,21 +285,5 @@ def _letters(e: Equation, name: str, variable: str) -> dict[str, Int]:
 
 
 def _edges(k: int, e: Equation) -> Iterator[_Edge]:
-    for tensor, subs, conditions in _reads_under(e.body, ()):
+    for tensor, subs, conditions in accesses_under(e.body):
         yield _Edge(k, tensor, subs, conditions)
-
-
-def _reads_under(e: Expr, conditions: tuple[Expr, ...]) -> Iterator[tuple[str, tuple[Int, ...], tuple[Expr, ...]]]:
-    """Each read with the conditions of the `where`s around it."""
-    if isinstance(e, Read):
-        yield e.tensor, e.subs, conditions
-    for value in e.subs if isinstance(e, Read) else (e.value,) if isinstance(e, IntValue) else ():
-        for element in value.elements():
-            yield element.tensor, element.subs, conditions
-    if isinstance(e, Op) and e.op == "where":
-        yield from _reads_under(e.args[0], conditions)
-        yield from _reads_under(e.args[1], (*conditions, e.args[0]))
-        yield from _reads_under(e.args[2], (*conditions, Op("not", (e.args[0],))))
-    else:
-        for child in children(e):
-            yield from _reads_under(child, conditions)
