@@ -14,7 +14,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from ..bounds import never_negative
-from ..conditions import equalities
+from ..conditions import equalities, facts, negation
 from ..expr import ONE, Expr, Num, Op, Read, Reduce, all_reads, children, conjuncts, factors, map_children, reads, walk
 from ..expr import replace as replaced
 from ..fresh import Fresh
@@ -28,6 +28,7 @@ from .quotients import log_exponents
 FINITE = ("+", "neg", "*", "**", "tanh", "sigmoid", "softplus", "erf", "sin", "cos")  # of finite arguments, if the exponent is positive
 
 Beside = tuple[Read, ...]
+Known = tuple[Int, ...]  # what is at least 0 where something counts
 Kept = Mapping[Expr, list[tuple[Equation, Table]]]  # function -> (the first equation that needs it, the function as a tensor), ...
 
 
@@ -133,11 +134,12 @@ def _reading(program: Program, e: Equation, body: Expr, kept: Kept) -> Equation:
     """The equation with this body, where the functions that are kept are read."""
     positive = positive_names(program)
 
-    def is_kept(s: Int, r: Range, beside: Beside) -> bool:
+    def is_kept(s: Int, r: Range, beside: Beside, known: Known) -> bool:
         """Whether the place s is among those that are kept, or else one at which what stands beside is 0."""
         hulls = [hull for b in beside for place, hull in zip(b.subs, program.hulls[b.tensor], strict=True) if place == s]
-        above = never_negative(s - r.lo, e.ranges, positive) or any(never_negative(h.lo - r.lo, {}, positive) for h in hulls)
-        return above and (never_negative(r.hi - 1 - s, e.ranges, positive) or any(never_negative(r.hi - h.hi, {}, positive) for h in hulls))
+        above = never_negative(s - r.lo, e.ranges, positive, known) or any(never_negative(h.lo - r.lo, {}, positive) for h in hulls)
+        return above and (never_negative(r.hi - 1 - s, e.ranges, positive, known)
+                          or any(never_negative(r.hi - h.hi, {}, positive) for h in hulls))
 
     def left_out(call: Call, there: Table) -> tuple[set[Expr], set[Expr]]:
         """What a reduction asks for that leaves places out: of what the function reads, and of the name of the function."""
@@ -145,19 +147,24 @@ def _reading(program: Program, e: Equation, body: Expr, kept: Kept) -> Equation:
         before = {c for r in reads(call.function) for c in readable(program.hulls[r.tensor], r.subs, e.ranges, positive, sizes)}
         return before, {*readable(there.ranges, there.places(call), e.ranges, positive, sizes)}
 
-    def has_value(call: Call, there: Table, beside: Beside, reduced: bool) -> bool:
+    def has_value(call: Call, there: Table, beside: Beside, reduced: bool, known: Known) -> bool:
         """Whether the tensor has the value of the call wherever that is asked for."""
         before, after = left_out(call, there) if reduced else (set(), set())
-        kept = all(is_kept(s, r, beside) for s, r in zip(there.places(call), there.ranges, strict=True))
+        kept = all(is_kept(s, r, beside, () if reduced else known) for s, r in zip(there.places(call), there.ranges, strict=True))
         return kept and before <= after or reduced and before == after
 
-    def visit(node: Expr, beside: Beside, reduced: bool) -> Expr:
+    def visit(node: Expr, beside: Beside, reduced: bool, known: Known) -> Expr:
         for call in calls(e, node):
             for _, there in kept.get(call.key, ()):
-                if there.equation.tensor != e.tensor and has_value(call, there, beside, reduced):
+                if there.equation.tensor != e.tensor and has_value(call, there, beside, reduced, known):
                     return Read(there.equation.tensor, there.places(call))
         if not _children(node):
             return node
-        return map_children(lambda child: visit(child, _beside(node, beside), reduced or isinstance(node, Reduce)), node)
+        below = _beside(node, beside), reduced or isinstance(node, Reduce)
+        if isinstance(node, Op) and node.op == "where":
+            test, one, other = node.args
+            return Op("where", (visit(test, *below, known), visit(one, *below, (*known, *facts(test))),
+                                visit(other, *below, (*known, *facts(negation(test))))))
+        return map_children(lambda child: visit(child, *below, known), node)
 
-    return e.with_body(visit(body, (), False))
+    return e.with_body(visit(body, (), False, ()))
