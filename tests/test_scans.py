@@ -192,3 +192,15 @@ def test_an_end_that_a_condition_leaves_out_counts_in_a_sum(y: str) -> None:
     d, rng = nd.derive(f"x[T] -> y\nh[-1] = x[0]\nh[t] = x[t]*h[t-1] for t < T\nh[T] = h[T-1]\n{y}"), np.random.default_rng(0)
     for T in (1, 2, 5):
         assert_means(d, d.compile(), {"x": rng.normal(size=T)}, rng)
+
+
+@pytest.mark.parametrize(("equations", "start"), [
+    ("h[t] = log(exp(h[t-1]) + exp(x[t]))\ny[t] = exp(h[t-1] - h[t])", "h[-1] = -inf\n"),
+    ("h[t] = log(exp(h[t-1]) + exp(h[t-1] + x[t]))\ny[t] = exp(h[t-1] - h[t])", "h[-1] = b[0]\nh[0] = x[0]\n"),
+    ("h[t] = log(exp(u[t-1]) + exp(h[t-1] + x[t]))\nu[t] = log(exp(u[t-1] + b[t]) + exp(h[t-1]))\ny[t] = exp(h[t] - u[t])",
+     "h[-1] = -inf\nu[-1] = 0\n"),
+])
+def test_a_running_logsumexp_of_its_own_past_is_emitted_and_means_what_it_says(equations: str, start: str) -> None:
+    d, rng = nd.derive(f"x[T], b[T] -> y\n{start}{equations} + 0*b[t]"), np.random.default_rng(0)
+    for T in (1, 2, 5):
+        assert_means(d, d.compile(), {"x": rng.normal(size=T), "b": rng.normal(size=T)}, rng)

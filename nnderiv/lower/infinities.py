@@ -15,15 +15,19 @@ from ..program import Program
 BOUNDED = ("tanh", "sigmoid", "erf", "sin", "cos", "sign")
 
 
-def is_logsumexp(program: Program, name: str) -> bool:
-    """Whether a tensor is a logsumexp somewhere, or log(exp(a) + exp(b) + …) of such alone."""
-    return any(isinstance(b, Reduce) and b.op == "logsumexp" or isinstance(b, Op) and b.op == "log" and _adds(program, b.args[0])
+def is_logsumexp(program: Program, name: str, seen: frozenset[str] = frozenset()) -> bool:
+    """Whether a tensor is a logsumexp somewhere, or log(exp(a) + exp(b) + …) of such alone; not because it would be if it were one."""
+    seen |= {name}
+    return any(isinstance(b, Reduce) and b.op == "logsumexp" or isinstance(b, Op) and b.op == "log" and _adds(program, b.args[0], seen)
                for b in (d.body for d in program.definitions.get(name, ())))
 
 
-def _adds(program: Program, e: Expr) -> bool:
+def _adds(program: Program, e: Expr, seen: frozenset[str]) -> bool:
     """Whether each term of a sum reads a logsumexp in which an infinity may stand."""
-    return all(any(r.tensor in program.unbounded and is_logsumexp(program, r.tensor) for r in reads(t)) for _, t in additive_terms(e))
+    def is_one(r: Read) -> bool:
+        return r.tensor in program.unbounded and r.tensor not in seen and is_logsumexp(program, r.tensor, seen)
+
+    return all(any(map(is_one, reads(t))) for _, t in additive_terms(e))
 
 
 def may_be_masked(program: Program, e: Expr, seen: frozenset[str] = frozenset()) -> bool:
