@@ -204,3 +204,20 @@ def test_a_running_logsumexp_of_its_own_past_is_emitted_and_means_what_it_says(e
     d, rng = nd.derive(f"x[T], b[T] -> y\n{start}{equations} + 0*b[t]"), np.random.default_rng(0)
     for T in (1, 2, 5):
         assert_means(d, d.compile(), {"x": rng.normal(size=T), "b": rng.normal(size=T)}, rng)
+
+
+@pytest.mark.parametrize("equations", [
+    "y[t,n] = where(k[t] > 0, x[t,n], a[t,n]*y[t-1,n] + x[t,n])",
+    "y[t,n] = x[t,n] + where(k[t] > 0, 0, a[t,n]*y[t+1,n])",
+])
+@pytest.mark.parametrize("N", [1, 300])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_what_overflows_in_one_episode_does_not_reach_the_next(equations: str, N: int) -> None:
+    d, rng = nd.derive(f"x[T,N], a[T,N], int k[T] -> y\n{equations}"), np.random.default_rng(0)
+    inputs = {"x": rng.normal(size=(60, N)), "a": rng.uniform(-1, 1, (60, N)), "k": np.array([0, 0, 0, 1]*15)}
+    large = {**inputs, "a": np.copy(inputs["a"])}
+    large["a"][20:24] = 1e200  # k is 1 at 19 and at 23
+    found, expected = (gradients(d.compile(), x) for x in (large, inputs))
+    assert "_scan(" in d.numpy() and not all(np.isfinite(x).all() for x in found)
+    for x, y in zip(found, expected, strict=True):
+        np.testing.assert_allclose(np.delete(x, np.s_[19:24], 0), np.delete(y, np.s_[19:24], 0), rtol=1e-12)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ..bounds import inside
-from ..expr import ONE, ZERO, Expr, Read, reads, subst_indices
+from ..expr import ONE, ZERO, Expr, Op, Read, all_reads, reads, subst_indices, tensors, walk
 from ..integer import Int
 from ..program import Equation, Program, Range
 from ..ranges import accesses
@@ -30,6 +30,12 @@ class Accumulation:
     factor: Expr
     axis: int
     starts: bool  # with a row that counts: what another equation puts there, or a 0 that is more than nothing
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether data choose what is handed on: where they do not, it may be infinite, and is nothing."""
+        choices = [n for n in walk(self.equation.body) if isinstance(n, Op) and n.op == "where" and all_reads(n.args[0])]
+        return any(self.equation.tensor in tensors(branch) for n in choices for branch in n.args[1:])
 
     @property
     def is_plain(self) -> bool:

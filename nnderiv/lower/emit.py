@@ -227,7 +227,7 @@ class Body(Folds):
         elif found.is_plain:
             self.line(f"_accumulate({ufunc}, {rows}, {axis})", whole.tensor)
         else:
-            by = {"add": "", "logaddexp": ", _logaddexp"}.get(found.ufunc, f", {ufunc}")
+            by = {"add": ", chosen=True" if found.is_chosen else "", "logaddexp": ", _logaddexp"}.get(found.ufunc, f", {ufunc}")
             self.line(f"_scan({self.factor(found, node)}, {rows}, {axis}{by})", whole.tensor)
 
     def factor(self, found: accumulate.Accumulation, node: Loop) -> str:

@@ -14,16 +14,19 @@ def _accumulate(f, A, axis):
 _STEPS = LONG  # steps from which it may pay that blocks of them go abreast
 
 
-def _scan(a, y, axis, f=np.add):
+def _scan(a, y, axis, f=np.add, chosen=False):
     """y[t] += a[t - 1]*y[t - 1] along the axis, in place, or y[t] = f(y[t], a[t - 1] + y[t - 1]) for another f; where there are many
-    rows and short ones, blocks of them go abreast."""
+    rows and short ones, blocks of them go abreast. If y is chosen, an a of 0 takes nothing from it, whatever it is."""
     steps = (*y.shape[:axis], max(0, y.shape[axis] - 1), *y.shape[axis + 1:])
     a, times = np.asarray(a, y.dtype), np.multiply if f is np.add else np.add
     a = a if a.shape == steps else np.broadcast_to(a, steps)
     a, y = (x[..., None].swapaxes(0, axis) for x in (a, y))  # a row is an array, also where y is a vector
     done = _scan_abreast(a, y, f, times) if len(a) >= _STEPS and 0 < y.size <= NARROW*len(y) else 0
     for factor, before, row in zip(a[done:], y[done:], y[done + 1:]):
-        f(row, times(factor, before), out=row)
+        handed = times(factor, before)
+        if chosen:
+            handed[factor == 0] = 0
+        f(row, handed, out=row)
 
 
 def _scan_abreast(a, y, f, times):
