@@ -13,7 +13,7 @@ from ..expr import ONE, ZERO, Expr, Op, Read, all_reads, reads, subst_indices, t
 from ..integer import Int
 from ..program import Equation, Program, Range
 from ..ranges import accesses
-from ..within import positive_names
+from ..within import positive_names, runs_along
 from .arrays import Storage
 from .carry import shift
 from .scan import linear
@@ -55,7 +55,8 @@ def find(program: Program, node: Loop, storage: dict[str, Storage]) -> Accumulat
     axes = [k for k, s in enumerate(e.subs) if s.name == node.variable]
     if len(axes) != 1 or storage[e.tensor].dropped or any(s.name not in {node.variable, *e.ranges} for s in e.subs):
         return None
-    if any(e.ranges[str(s.name)] != r for k, (s, r) in enumerate(zip(e.subs, storage[e.tensor].axes, strict=True)) if k != axes[0]):
+    beside = [k for k in range(len(e.subs)) if k != axes[0]]
+    if not runs_along([e.subs[k] for k in beside], [storage[e.tensor].axes[k] for k in beside], e.ranges):
         return None  # a row beside these is another equation's
     before = -1 if node.forwards else 1
     previous = Read(e.tensor, tuple(s + before if k == axes[0] else s for k, s in enumerate(e.subs)))

@@ -14,7 +14,7 @@ from ..conditions import facts
 from ..expr import ONE, ZERO, Expr, Op, Read, add, additive_terms, conjuncts, factors, product, reads, signed, tensors, where
 from ..integer import Int
 from ..program import Equation, Program
-from ..within import positive_names
+from ..within import positive_names, runs_along
 from .quotients import log_exponents
 
 
@@ -24,8 +24,9 @@ def is_scan(program: Program, e: Equation) -> bool:
     if program.components.get(e.tensor) != frozenset({e.tensor}) or len(before) != 1 or linear(program, e, *before) is None:
         return False
     steps = {k: there - here for k, (here, there) in enumerate(zip(e.subs, before.pop().subs, strict=True)) if here != there}
-    rows = [(place.name, axis) for k, (place, axis) in enumerate(zip(e.subs, program.hulls[e.tensor], strict=True)) if k not in steps]
-    if [*steps.values()] not in ([-1], [1]) or any(name not in e.ranges or e.ranges[name] != axis for name, axis in rows):
+    rows = [k for k in range(len(e.subs)) if k not in steps]
+    whole = runs_along([e.subs[k] for k in rows], [program.hulls[e.tensor][k] for k in rows], e.ranges)
+    if [*steps.values()] not in ([-1], [1]) or not whole:
         return False
     return all(d is e or any(_is_start(e, d, *step) for step in steps.items()) for d in program.definitions[e.tensor])
 
