@@ -41,6 +41,7 @@ from .expr import (
 )
 from .gaps import divides_by_gap, gaps
 from .integer import Int, compact
+from .missing import missing
 
 
 @dataclass(frozen=True)
@@ -292,6 +293,11 @@ class Program:
         comparisons = [n for e in self.equations for n in walk(e.body) if isinstance(n, Op) and n.op in COMPARISONS]
         doubts = [c for c in comparisons if any(x in (INF, neg(INF)) for x in c.args) or c.args[0] == c.args[1]]
         return frozenset(r.tensor for c in doubts for r in reads(c))
+
+    @cached_property
+    def missing(self) -> frozenset[str]:
+        """Inputs in which anything may stand where other data say that it does not count."""
+        return missing(self)
 
     @cached_property
     def with_infinities(self) -> frozenset[str]:

@@ -34,6 +34,7 @@ from .by_image import ByImage
 from .by_part import Member, Part, largest, member, results, together
 from .by_place import at
 from .diagonals import find as find_diagonals
+from .facts import Facts
 from .fold import Fold, find_fold
 from .folds import Folds
 from .form import ADD, NEGATIVE, SUBTRACT, Operation, Statement, call, function
@@ -51,9 +52,9 @@ from .windowed import Product, windowed_product
 class Body(Folds):
     """The statements of one function."""
 
-    def __init__(self, program: Program, storage: dict[str, Storage], exported: Iterable[str], dtype: str = "dtype",
+    def __init__(self, program: Program, storage: dict[str, Storage], facts: Facts, exported: Iterable[str], dtype: str = "dtype",
                  without: Collection[str] = (), threads: int = 1):
-        super().__init__(program, storage, dtype, without, threads)
+        super().__init__(program, storage, facts, dtype, without, threads)
         self.exported = set(exported)  # handed to the caller: never a view of something else
         self.kept: set[str] = set()  # what somebody reads later
         self.softmaxes: Softmaxes = {}

@@ -17,15 +17,12 @@ from ..expr import (
     Read,
     Reduce,
     additive_terms,
-    all_reads,
     children,
     conjuncts,
     difference,
     factors,
     free_symbols,
-    has_reduction,
     neg,
-    reads,
     subst_indices,
 )
 from ..integer import Int
@@ -50,8 +47,13 @@ class Facts:
         self.positive = {name: True for name, strictly in signs.items() if strictly}
         self.by_definition = True
         self.zero: dict[str, set[Expr]] = {}
-        self.finite: dict[str, bool] = dict.fromkeys(program.doubted | may_be_missing(known or program), False)
+        self.finite: dict[str, bool] = dict.fromkeys(program.doubted | (known or program).missing, False)
         self.at_least_0: dict[str, bool] = dict.fromkeys(signs, True)
+
+    @classmethod
+    def beside(cls, program: Program, known: Program) -> Facts:
+        """What is known in a program that reads what another one computes."""
+        return cls({**known.definitions, **program.definitions}, program, known)
 
     def needed(self, e: Expr) -> set[Expr]:
         """Conditions without which e is 0."""
@@ -202,37 +204,6 @@ class Facts:
         if not (isinstance(body, Reduce) and body.op == "logsumexp" and isinstance(body.body, Read) and body.body.tensor == scores.tensor):
             return False
         return all(own == s or own.symbols() & {*body.indices} for own, s in zip(body.body.subs, scores.subs, strict=True))
-
-
-def may_be_missing(program: Program) -> set[str]:
-    """Inputs of whose entries, each by itself, other data say whether they are looked at: y in where(m[n] > 0, (y[n] - q[n])**2, 0).
-
-    What they leave out may be no number. In where(m[n] > 0, x[n,d], 0), the data say it of rows, and these are numbers.
-    """
-    open_ = {*program.outputs}
-    while True:
-        more = {r.tensor for e in program.equations if e.tensor in open_ or has_reduction(e.body) for r in _not_chosen(e.body, program)}
-        if more <= open_:
-            read = {r.tensor for e in program.equations for r in reads(e.body)}
-            return {i.name for i in program.inputs if i.kind == "real" and i.dims and i.name in read} - open_
-        open_ |= more
-
-
-def _not_chosen(e: Expr, program: Program) -> set[Read]:
-    """What an expression reads where no other data choose, entry by entry, between what reads it and what does not."""
-    if isinstance(e, Read):
-        return {e}
-    if not (isinstance(e, Op) and e.op == "where"):
-        return {r for c in children(e) for r in _not_chosen(c, program)}
-    test, *branches = e.args
-    asked = [({r.tensor for r in all_reads(c)} | free_symbols(c) & {*program.kinds}, free_symbols(c)) for c in conjuncts(test)]
-    both = set.intersection(*({r.tensor for r in reads(b)} for b in branches))
-
-    def is_chosen(r: Read) -> bool:
-        letters = free_symbols(r) - {*program.sizes, *program.kinds}
-        return r.tensor not in both and any(data - {r.tensor} and letters <= said for data, said in asked)
-
-    return {r for b in branches for r in _not_chosen(b, program) if not is_chosen(r)}
 
 
 def _given(program: Program) -> Iterator[tuple[str, bool]]:

@@ -37,7 +37,7 @@ def gate(program: Program, known: Program) -> Program:
     """See the module's docstring; equations of the program that is known stay as they are."""
     if known is program:
         return program
-    facts = Facts({**known.definitions, **program.definitions}, program, known)
+    facts = Facts.beside(program, known)
     own = [e for e in program.equations if e.tensor not in known.definitions and e.tensor not in program.components]
     mine = {e.tensor for e in own}
     many = Counter(g.key for e in own for node in walk(e.body) for g in _gates(program, facts, e, node))

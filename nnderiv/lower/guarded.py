@@ -40,16 +40,15 @@ from .known import with_known
 
 def guarded(program: Program, known: Program) -> Program:
     """See the module's docstring."""
-    definitions = {**known.definitions, **program.definitions}
-    exps = {n for es in definitions.values() for e in es for n in walk(e.body) if isinstance(n, Op) and n.op == "exp"}
-    facts = Facts(definitions, program, known)
+    facts = Facts.beside(program, known)
+    exps = {n for es in facts.definitions.values() for e in es for n in walk(e.body) if isinstance(n, Op) and n.op == "exp"}
     if all(map(facts.is_finite, exps)):
         return program
     guards, found = _Guards(program, facts), list[Equation]()
     for e in program.equations:
         found.append(e.with_body(guards.visit(e, e.body, ())))
-        if whole(definitions[e.tensor]) is not None:
-            definitions[e.tensor] = (found[-1],)  # what it is 0 without, for those that read it
+        if whole(facts.definitions[e.tensor]) is not None:
+            facts.definitions[e.tensor] = (found[-1],)  # what it is 0 without, for those that read it
     return with_known(program, found, known)
 
 

@@ -175,12 +175,12 @@ class _Lowering:
 
     # -- the functions -----------------------------------------------------------------------------------------------
     def forward_function(self) -> str:
-        body = Body(self.forward_program, self.forward_storage, self.forward.outputs, self.dtype, self.without, self.threads)
+        facts = Facts(self.forward_program.definitions, self.forward_program, self.original)
+        body = Body(self.forward_program, self.forward_storage, facts, self.forward.outputs, self.dtype, self.without, self.threads)
         names = ", ".join(i.name for i in self.original.inputs)
         head = f"def forward(*, {names}):"
         body.line(f'"""{", ".join(map(str, self.original.inputs))} -> ({", ".join(self.original.outputs)}), residuals"""')
         self.entry(body)
-        body.facts = Facts(self.forward_program.definitions, self.forward_program, self.original)
         body.shown = _as_written(self.forward, self.forward, self.forward_program)
         body.softmaxes = softmaxes(self.forward_program, self.forward_equations, {*self.forward.outputs, *self.residuals})
         body.kept = {*self.forward.outputs, *self.residuals}
@@ -201,7 +201,8 @@ class _Lowering:
         nodes = schedule(self.backward_program, self.backward_equations)
         storage = place(self.backward_program, nodes, set(self.backward.outputs))
         storage |= {n: self.forward_storage[n] for n in self.available}
-        body = Body(self.backward_program, storage, self.backward.outputs, self.dtype, self.without, self.threads)
+        facts = Facts({**self.forward_program.definitions, **self.backward_program.definitions}, self.backward, self.original)
+        body = Body(self.backward_program, storage, facts, self.backward.outputs, self.dtype, self.without, self.threads)
         seeds = self.backward.inputs[len(self.original.inputs):]
         signature = "".join(f", {i.name}" for i in seeds)
         head = f"def backward(residuals{', *' if seeds else ''}{signature}):"
@@ -211,8 +212,6 @@ class _Lowering:
             body.name_sizes(e.ranges)
         for i in seeds:
             self.seed(body, i)
-        definitions = {**self.forward_program.definitions, **self.backward_program.definitions}
-        body.facts = Facts(definitions, self.backward, self.original)
         body.shown = _as_written(self.backward, self.forward, self.backward_program)
         body.softmaxes = softmaxes(self.backward_program, self.backward_equations, self.backward.outputs)
         self.run(body, nodes, "backward", ["residuals"])

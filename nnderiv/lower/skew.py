@@ -27,7 +27,7 @@ from .fold import axes_at
 
 def skew(program: Program, known: Program) -> Program:
     """See the module's docstring."""
-    facts = Facts({**known.definitions, **program.definitions}, program, known)
+    facts = Facts.beside(program, known)
     tables = _Tables(Fresh(program.names | known.names))
     equations = [_Skewed(program, facts, tables, e).equation() for e in program.equations]
     shapes = {**program.shapes, **{t.tensor: places for (_, places), t in tables.found.items()}}

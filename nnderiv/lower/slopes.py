@@ -18,7 +18,7 @@ from .facts import Facts
 
 def slopes(program: Program, known: Program) -> Program:
     """See the module's docstring."""
-    facts = Facts({**known.definitions, **program.definitions}, program, known)
+    facts = Facts.beside(program, known)
 
     def visit(node: Expr) -> Expr:
         found = Choice.of(node)

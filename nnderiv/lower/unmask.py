@@ -15,7 +15,7 @@ from .known import with_known
 
 def unmask(program: Program, known: Program) -> Program:
     """See the module's docstring; A is computed by the program that is known."""
-    facts = Facts({**known.definitions, **program.definitions}, program, known)
+    facts = Facts.beside(program, known)
 
     def visit(node: Expr) -> Expr:
         if isinstance(node, Op) and node.op == "where" and node.args[2] == ZERO:

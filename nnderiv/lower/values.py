@@ -77,12 +77,12 @@ LARGEST = 64  # power of an array that is computed by squares
 class Values(Writer):
     """The array of each expression, in the frame of its equation."""
 
-    def __init__(self, program: Program, storage: dict[str, Storage], dtype: str = "dtype",
+    def __init__(self, program: Program, storage: dict[str, Storage], facts: Facts, dtype: str = "dtype",
                  without: Collection[str] = (), threads: int = 1):
         super().__init__(program, storage, dtype, without, threads)
         self.as_written = False  # products are to be computed in the order in which they stand
         self.ratios: frozenset[Expr] = frozenset()  # exponentials in 1 + exp(b − a), a quotient of exponentials
-        self.facts = Facts(program.definitions, program)
+        self.facts = facts
 
     # -- expressions ---------------------------------------------------------------------------------------------------
     def value(self, frame: Frame, e: Expr) -> Array:
