@@ -162,6 +162,23 @@ def test_where_nothing_is_handed_on_no_product_is_too_small() -> None:
     assert done == [99]
 
 
+@pytest.mark.parametrize("step", ["a[{0}]*y[{1}] + x[{0}]", "max(y[{1}] + a[{0}], x[{0}])", "log(exp(y[{1}] + a[{0}]) + exp(x[{0}]))",
+                                  "where(a[{0}] > 0, a[{0}]*y[{1}], 0) + x[{0}]"])
+@pytest.mark.parametrize("shape", [(160, 128), (600, 32), (32, 600), (1, 20000)])
+def test_a_scan_along_rows_is_that_along_columns_turned(step: str, shape: tuple[int, int]) -> None:
+    """Large arrays are turned for it, and back; every number is the same."""
+    rows = nd.derive(f"x[N,T], a[N,T] -> y\ny[n,t] = {step.format('n,t', 'n,t+1')}").compile()
+    columns = nd.derive(f"x[T,N], a[T,N] -> y\ny[t,n] = {step.format('t,n', 't+1,n')}").compile()
+    assert "_turned(" in rows.source
+    rng = np.random.default_rng(0)
+    x, a, dy = rng.normal(size=shape), rng.uniform(-1, 1, shape), rng.normal(size=shape)
+    y, residuals = rows.forward(x=x, a=a)
+    turned, others = columns.forward(x=x.T, a=a.T)
+    assert np.array_equal(y, turned.T)
+    for gradient, other in zip(rows.backward(residuals, dy=dy), columns.backward(others, dy=dy.T), strict=True):
+        np.testing.assert_allclose(gradient, other.T, rtol=1e-12, atol=1e-12)
+
+
 def test_one_block_alone_may_have_what_no_loop_has() -> None:
     """-inf + inf is no number in the last block, of which no other goes on; step by step there is inf."""
     module = nd.derive("x[T], a[T] -> y\ny[0] = x[0]\ny[t] = max(y[t-1] + a[t], x[t])").compile()

@@ -22,6 +22,7 @@ ABREAST = BUFFER      # entries of so many rows as are worked on at a time
 BUFFERED = 65_536     # entries from which shorter buffers are worth the calls that set them and set them back
 LONG = 48             # steps from which a scan's blocks may go abreast ...
 NARROW = 256          # ... where a row has no more entries
+TURNED = 16_384       # entries of an array that is turned for a scan along its rows, and back, rather than read across them
 WIDE = 128            # entries of a row from which it is accumulated whole, by a call of its own
 IDLE = 1.4            # a tap of all windows is at most so many times as long as what is needed of it
 SMALL = 1_000_000     # multiplications up to which BLAS takes matrices as they are: no copies, no threads

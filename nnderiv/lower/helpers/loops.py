@@ -21,12 +21,31 @@ def _scan(a, y, axis, f=np.add, chosen=False):
     a, times = np.asarray(a, y.dtype), np.multiply if f is np.add else np.add
     a = a if a.shape == steps else np.broadcast_to(a, steps)
     a, y = (x[..., None].swapaxes(0, axis) for x in (a, y))  # a row is an array, also where y is a vector
+    if abs(y.strides[0]) == y.itemsize and y.size >= TURNED and 32*len(y) <= y.size <= 2*len(y)**2:  # columns lie side by side
+        rows = _turned(y)
+        _scan(_turned(a), rows, 0, f, chosen)
+        _in_strips(y, rows, 0)
+        return
     done = _scan_abreast(a, y, f, times) if len(a) >= _STEPS and 0 < y.size <= NARROW*len(y) else 0
     for factor, before, row in zip(a[done:], y[done:], y[done + 1:]):
         handed = times(factor, before)
         if chosen:
             handed[factor == 0] = 0
         f(row, handed, out=row)
+
+
+def _turned(x):
+    """A copy whose rows lie side by side, of an array whose columns do."""
+    copy = np.empty(x.shape, x.dtype)
+    _in_strips(copy, x, 1 + int(np.argmax(x.shape[1:])))
+    return copy
+
+
+def _in_strips(to, x, axis):
+    """to[...] = x, in strips so narrow that a line of the cache is used up before it is lost."""
+    for k in range(0, x.shape[axis], 16):
+        strip = (slice(None),)*axis + (slice(k, k + 16),)
+        to[strip] = x[strip]
 
 
 def _scan_abreast(a, y, f, times):
