@@ -82,9 +82,11 @@ def decided(c: Expr) -> Expr:
     return c
 
 
-def settled(e: Expr, decide: Callable[[Expr], Expr] = decided) -> Expr:
-    """An expression without choices that are decided; what a reduction reads stays, for it says over what it runs."""
-    return chosen(e if isinstance(e, Reduce) else map_children(lambda child: settled(child, decide), e), decide)
+def chosen_throughout(e: Expr, decide: Callable[[Expr], Expr] = decided, in_sums: bool = False) -> Expr:
+    """An expression without choices that are decided; what a reduction reads stays, for it says
+    over what it runs, but for in_sums, if all are explicit."""
+    stays = isinstance(e, Reduce) and not in_sums
+    return chosen(e if stays else map_children(lambda child: chosen_throughout(child, decide, in_sums), e), decide)
 
 
 def chosen(e: Expr, decide: Callable[[Expr], Expr] = decided) -> Expr:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 
-from ..conditions import chosen, placed, settled
+from ..conditions import chosen_throughout, placed
 from ..expr import (
     ZERO,
     Expr,
@@ -93,16 +93,7 @@ def _chosen(e: Equation, a: str) -> Iterator[Equation]:
     ranges = {i: r for i, r in e.ranges.items() if i != a}
     for k in range(e.ranges[a].size.constant):
         subs = tuple(s.subst({a: Int.of(k)}) for s in e.subs)
-        yield replace(e, subs=subs, body=_at(e.body, a, k), ranges=ranges)
-
-
-def _at(e: Expr, a: str, k: int) -> Expr:
-    """An expression at a place, without the choices that it decides, in what is summed too."""
-
-    def visit(n: Expr) -> Expr:
-        return chosen(map_children(visit, n))
-
-    return visit(subst_indices(e, {a: Int.of(k)}))
+        yield replace(e, subs=subs, body=chosen_throughout(subst_indices(e.body, {a: Int.of(k)}), in_sums=True), ranges=ranges)
 
 
 def _summed(program: Program, e: Equation, positive: Collection[str]) -> Equation:
@@ -115,7 +106,7 @@ def _summed(program: Program, e: Equation, positive: Collection[str]) -> Equatio
         for a in n.indices:
             r = e.ranges[a]
             if r.lo == 0 and r.size.is_constant and r.size.constant <= FEW and _chooses(n.body, a) and is_inside(n.body):
-                terms = [_at(n.body, a, k) for k in range(r.size.constant)]
+                terms = [chosen_throughout(subst_indices(n.body, {a: Int.of(k)}), in_sums=True) for k in range(r.size.constant)]
                 rest = tuple(i for i in n.indices if i != a)
                 return add([visit(Reduce("sum", rest, t)) if rest else t for t in terms if t != ZERO])
         return n
@@ -136,6 +127,6 @@ def _each(e: Equation, a: str, terms: list[tuple[int, Int, Expr]]) -> Iterator[E
     ranges = {i: r for i, r in e.ranges.items() if i != a}
     for k in range(e.ranges[a].size.constant):
         here = {a: Int.of(k)}
-        own = [(sign, settled(subst_indices(t, here))) for sign, place, t in terms if place == k]
+        own = [(sign, chosen_throughout(subst_indices(t, here))) for sign, place, t in terms if place == k]
         if own:
             yield replace(e, subs=tuple(s.subst(here) for s in e.subs), body=signed(own), ranges=ranges)

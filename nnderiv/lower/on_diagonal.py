@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from ..bounds import never_negative
-from ..conditions import facts, negation, settled
+from ..conditions import chosen_throughout, facts, negation
 from ..expr import FALSE, TRUE, Expr, IntValue, Op, Read, conjuncts, map_children, subst_indices, walk
 from ..fresh import Fresh
 from ..integer import Int
@@ -82,8 +82,8 @@ class _Diagonal:
         left = [s.name for s in e.subs].index(other)
         subs, ranges = e.subs[:left] + e.subs[left + 1:], {i: r for i, r in e.ranges.items() if i != other}
         same = Op("==", (IntValue(Int.symbol(a)), IntValue(Int.symbol(b))))
-        three = (Equation(on, subs, settled(subst_indices(e.body, {other: Int.symbol(self.place)})), ranges),
-                 Equation(off, e.subs, settled(e.body, lambda c: _beside(c, a, b)), e.ranges),
+        three = (Equation(on, subs, chosen_throughout(subst_indices(e.body, {other: Int.symbol(self.place)})), ranges),
+                 Equation(off, e.subs, chosen_throughout(e.body, lambda c: _beside(c, a, b)), e.ranges),
                  Equation(e.tensor, e.subs, Op("where", (same, Read(on, subs), Read(off, e.subs))), {i: e.ranges[i] for i in e.indices}))
         reading = _Reading(e.tensor, on, off, left, [k for k, s in enumerate(e.subs) if s.name in self.pair])
         positive, own = positive_names(self.whole), self.cycle | {on, off}

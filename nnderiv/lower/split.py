@@ -19,10 +19,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from ..bounds import inside, never_negative, settled
-from ..conditions import decided
+from ..conditions import chosen_throughout
 from ..expr import (
-    FALSE,
-    TRUE,
     UNARY,
     ZERO,
     Expr,
@@ -168,7 +166,7 @@ class _Run:
         return span.lo == 0 and span.hi.is_constant and span.hi.constant <= most and bool(asked) and all(x == {q} for x in asked)
 
     def term(self, e: Equation, node: Reduce, q: str, k: int) -> Expr:
-        body = _decided(map_ints(partial(self.settled, {q: Int.of(k)}, e.ranges), node.body))
+        body = chosen_throughout(map_ints(partial(self.settled, {q: Int.of(k)}, e.ranges), node.body), in_sums=True)
         rest = tuple(i for i in node.indices if i != q)
         if not rest or body == ZERO:
             return body
@@ -250,7 +248,7 @@ class _Run:
             for k in range(rest.constant):
                 change = partial(self.settled, {low: Int.of(k)}, ranges)
                 subs = tuple(Int.of(k) if s.name == low else s for s in e.subs)
-                rows.append(replace(e, subs=subs, body=_decided(map_ints(change, e.body)), ranges=ranges))
+                rows.append(replace(e, subs=subs, body=chosen_throughout(map_ints(change, e.body), in_sums=True), ranges=ranges))
         return _Form(tuple(rows), form.digits)
 
     # -- the equations -------------------------------------------------------------------------------------------------
@@ -336,13 +334,3 @@ def _asks(e: Expr, a: str) -> bool:
 
 def _is_digit(x: Atom, a: str) -> bool:
     return isinstance(x, FloorDiv | Mod) and a in x.top.symbols()
-
-
-def _decided(e: Expr) -> Expr:
-    """where(c, a, b) is a or b, where integers decide c. All reductions are explicit: nobody asks any more what a branch reads."""
-    if isinstance(e, Op) and e.op == "where":
-        condition = decided(e.args[0])
-        if condition in (TRUE, FALSE):
-            return _decided(e.args[1 + (condition == FALSE)])
-        return where(condition, _decided(e.args[1]), _decided(e.args[2]))
-    return map_children(_decided, e)
