@@ -22,10 +22,9 @@ from ..integer import Int
 from ..program import Equation, Program, Range
 from ..within import positive_names, readable
 from .calls import COSTLY, Call, Table, calls, table
+from .facts import FINITE
 from .known import with_known
 from .quotients import log_exponents
-
-FINITE = ("+", "neg", "*", "**", "tanh", "sigmoid", "softplus", "erf", "sin", "cos")  # of finite arguments, if the exponent is positive
 
 Beside = tuple[Read, ...]
 Known = tuple[Int, ...]  # what is at least 0 where something counts
@@ -114,9 +113,8 @@ def _beside(node: Expr, beside: Beside) -> Beside:
     """Reads of which each makes the whole 0 where it is 0, whatever finite value stands below this node."""
     if isinstance(node, Op) and node.op == "*":
         return (*beside, *(f for f in factors(node) if isinstance(f, Read)))
-    power = isinstance(node, Op) and node.op == "**"
-    finite = isinstance(node, Op) and node.op in FINITE and (not power or isinstance(node.args[1], Num) and node.args[1].value > 0)
-    return beside if finite else ()
+    power = isinstance(node, Op) and node.op == "**" and isinstance(node.args[1], Num) and node.args[1].value > 0
+    return beside if power or isinstance(node, Op) and node.op in FINITE else ()
 
 
 # -- equations ---------------------------------------------------------------------------------------------------------------
