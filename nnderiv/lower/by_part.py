@@ -6,7 +6,7 @@ its rows.
         Y[n] = ...                               its part of what is needed later
         dW_part = X[n].T @ dZ                    sums over the index are added up
         return dW_part,
-    dW, = _in_parts(part, 3, N, M*M)             3 equations, arrays of M*M entries for each n
+    dW, = _in_parts(part, 3, N, M*M)             3 equations entry by entry, arrays of M*M for each n
 
 An equation joins if the index is its first one, or if its one sum runs over it, and if the index stands first, alone, in whatever
 it reads. A part's arrays stay in cache; where all arrays are small, there is one part and no thread. Equations that share a large array
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 from ..expr import Expr, IntValue, Op, Read, Reduce, additive_terms, all_reads, factors, free_symbols, walk
 from ..integer import Element, Int
@@ -74,6 +75,11 @@ class Member:
         terms = additive_terms(self.equation.body)
         return self.summed or len(terms) == 1 and any(isinstance(f, Reduce) and f.op == "sum" for f in factors(terms[0][1]))
 
+    @property
+    def is_entrywise(self) -> bool:
+        """Whether it is more than products of matrices, which linear algebra would compute on all threads anyway."""
+        return not all(map(_is_of_matrices, (t for _, t in additive_terms(self.equation.body))))
+
     def per_step(self) -> Iterator[tuple[Int, ...]]:
         """The sizes of what one value of the index holds, in each array over it."""
         if not self.summed:
@@ -109,6 +115,13 @@ def _summed(e: Equation) -> tuple[str, ...]:
     terms = additive_terms(e.body)
     sums = [f for f in factors(terms[0][1]) if isinstance(f, Reduce)] if len(terms) == 1 else []
     return sums[0].indices if len(sums) == 1 and sums[0].op == "sum" else ()
+
+
+def _is_of_matrices(term: Expr) -> bool:
+    """Whether a term is a sum of products in which two factors have each an index that the other has not."""
+    sums = [f for f in factors(term) if isinstance(f, Reduce) and f.op == "sum"]
+    letters = [[free_symbols(x) for x in factors(s.body)] for s in sums]
+    return any(a - b and b - a for each in letters for a, b in combinations(each, 2))
 
 
 def _can_lead(m: Member, storage: Mapping[str, Storage]) -> bool:
@@ -147,7 +160,8 @@ def together(nodes: Sequence[Node], k: int, member_of: Callable[[int], Member | 
         else:
             elsewhere |= {e.tensor for e in equations_of(nodes[j])}
     pays = any(cost.in_parts(head.whole.size, sizes, threads) for sizes in largest(group.values()))
-    return group if pays and not all(m.is_product for m in group.values()) and not _share(nodes, group) else {}
+    alike = all(m.is_product for m in group.values()) or not any(m.is_entrywise for m in group.values())
+    return group if pays and not alike and not _share(nodes, group) else {}
 
 
 def _share(nodes: Sequence[Node], group: Mapping[int, Member]) -> bool:

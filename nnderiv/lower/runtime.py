@@ -14,9 +14,9 @@ from .helpers import buffers, choices, differences, entry, functions, loops, pla
 THEMES = (entry, buffers, threads, taps, choices, places, functions, differences, loops)
 # Of the cost model, for decisions that wait for the sizes.
 CONSTANTS = ("ABREAST", "BLOCK", "BUFFERED", "BUFFER", "DEPTH", "FEW", "IDLE", "IMAGES", "LARGE", "LONG", "NARROW", "SMALL", "TURNED",
-             "WIDE")
+             "WAKING", "WIDE")
 NAMED = re.compile(r"^(?:def|class) (\w+)|^ *(_\w+) =", re.MULTILINE)
-ALONE = ("_row_sums", "_column_sums")  # short work of linear algebra, which is not to wake its threads where there are others
+RESTING = {"_row_sums", "_column_sums"}  # short work of linear algebra, which is not to wake its threads where there are others
 WORD = re.compile(r"\b_[A-Za-z]\w*")
 
 
@@ -42,5 +42,6 @@ def needed(source: str) -> str:
     while todo:
         used |= todo
         todo = {other for name in todo for other in USES[name]} - used
-    alone = ALONE if "_alone" in used else ()
-    return "\n\n\n".join(f"@_alone()\n{text}" if name in alone else text for name, text in HELPERS.items() if name in used)
+    resting = used & RESTING if "_on_threads" in used else set[str]()
+    used |= {"_resting"} if resting else set()
+    return "\n\n\n".join(f"@_resting\n{text}" if name in resting else text for name, text in HELPERS.items() if name in used)

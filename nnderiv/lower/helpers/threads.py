@@ -23,6 +23,16 @@ def _alone():
             blas.set_num_threads(threads)
 
 
+def _resting(f):
+    """f(x), for which linear algebra wakes no threads of its own; where x is small, it would not anyway."""
+    def run(x):
+        if x.size < WAKING:
+            return f(x)
+        with _alone():
+            return f(x)
+    return run
+
+
 @functools.cache
 def _pool(process):
     """The threads of a process: one that was forked from another has none of its threads."""
