@@ -25,6 +25,16 @@ def test_the_scale_of_a_product_goes_into_an_operand_also_where_a_bias_is_added(
     assert nd.derive(text).check(seed=0).ok
 
 
+@pytest.mark.parametrize("sum_", ["W[h,d,e]*X[b,t,e]", "X[b,t,e]*W[h,d,e]"])
+def test_a_product_that_is_turned_has_what_is_last_side_by_side(sum_: str) -> None:
+    """The same in both orders of writing: rows of (b, t), and in each the d of all heads."""
+    text = f"X[B,T,E], W[H,D,E], c[H,D] -> K\nK[b,h,t,d] = sum[e]({sum_}) + c[h,d]"
+    assert "(X.reshape(B*T, E) @ W.reshape(H*D, E).T).reshape(B, T, H, D).transpose(0, 2, 1, 3) + c[:, None]" in body(text, "forward")
+    d, rng = nd.derive(text), np.random.default_rng(0)
+    shapes = {"X": (2, 3, 4), "W": (2, 5, 4), "c": (2, 5)}
+    assert_means(d, d.compile(), {name: rng.normal(size=shape) for name, shape in shapes.items()}, rng)
+
+
 @pytest.mark.parametrize(("text", "mark"), [
     ("x[N,K], w[K] -> y\ny[n] = sum[k](x[n,k])", "_row_sums(x)"),
     ("x[N,K] -> y\ny[n] = sum[k](x[n,k]**2)", "np.vecdot(x, x)"),

@@ -370,6 +370,8 @@ def matmul(frame: Frame, a: Array, b: Array, inner: list[str]) -> Array:
     batch_b = _own_batch(rest, rows, columns) if not both else []
     if not batch_b and not both and (batch_a := _own_batch(rest, columns, rows)):
         a, b, rows, columns, batch_b = b, a, columns, rows, batch_a
+    elif not batch_b and columns and rest != rows + columns and rest[-1] in rows:
+        a, b, rows, columns = b, a, columns, rows  # turned it will be anyway: so that what is last lies side by side
     columns = [x for x in columns if x not in batch_b]
     # As they lie in the larger one, which then need not be copied; in doubt, in the one with fewer axes.
     heavier = min((a.origin, b.origin), key=lambda x: (-weight(frame, x.labels), len(x.labels)))
