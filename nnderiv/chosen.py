@@ -2,8 +2,9 @@
 
     z[i] = b[i]/m[i],  y[i] = where(m[i] > 0, z[i], 0)       z[i] = where(m[i] > 0, b[i]/m[i], 0)
 
-No output changes: nobody reads the rest. But its gradient would be 0·∞ there, and is 0 now. The condition is what all reads have in
-common, as far as the tensor's own indices say it; it is handed on, from z to what z reads.
+No output changes: nobody reads the rest. But its gradient would be 0·∞ there, and is 0 now. So it is where b[i] may be missing (`missing`)
+and a slope says its value, as in b[i]·m[i], but not in b[i] − m[i]. The condition is what all reads have in common, as far as the tensor's
+own indices say it; it is handed on, from z to what z reads.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from .expr import (
     factors,
     free_symbols,
     guarded_factors,
+    has_reduction,
     map_ints,
     poles,
     product,
@@ -38,6 +40,7 @@ from .expr import (
     without,
 )
 from .integer import Atom, Element, Int
+from .missing import not_chosen
 from .program import Equation, Program, Ranges
 from .regular import is_regular
 from .within import positive_names, readable
@@ -47,11 +50,16 @@ Conditions = tuple[Expr, ...]  # that hold together, said of a tensor's axes
 
 def where_chosen(program: Program) -> Program:
     """See the module's docstring."""
-    positive = positive_names(program)
-    if all(is_tame(e.body, e.ranges, positive) for e in program.equations):
+    positive, absent = positive_names(program), program.missing | program.doubted
+    if not absent and all(is_tame(e.body, e.ranges, positive) for e in program.equations):
         return program
     known = _needed(program)
-    return program.with_equations(_guarded(e, known.get(e.tensor, ()), program, positive) for e in program.equations)
+    while True:
+        guarded = [_guarded(e, known.get(e.tensor, ()), program, absent, positive) for e in program.equations]
+        more = {e.tensor for e in guarded if _says(e.body, program, absent)} - absent
+        if not more:
+            return program.with_equations(guarded)
+        absent |= more
 
 
 def is_tame(e: Expr, ranges: Ranges, positive: Collection[str]) -> bool:
@@ -63,6 +71,22 @@ def is_tame(e: Expr, ranges: Ranges, positive: Collection[str]) -> bool:
     power = e.op == "sqrt" or e.op == "**" and not (isinstance(e.args[1], Num) and e.args[1].value >= 1)
     risky = any(map(reads, e.args[:1] if power else poles(e)))
     return not risky and is_regular(e, ranges, positive) and all(is_tame(x, ranges, positive) for x in e.args)
+
+
+def _says(e: Expr, program: Program, absent: Collection[str]) -> bool:
+    """Whether an expression may be no number where what it reads is missing."""
+    return any(r.tensor in absent for r in not_chosen(e, program))
+
+
+def _has_fixed_slopes(e: Expr) -> bool:
+    """Whether the slopes of an expression depend on no value that it reads, conditions aside."""
+    if isinstance(e, Read) or not reads(e):
+        return True
+    if not isinstance(e, Op) or e.op not in ("+", "neg", "*", "/", "where"):
+        return False
+    within = e.args[1:] if e.op == "where" else e.args
+    linear = e.op in ("+", "neg", "where") or sum(bool(reads(x)) for x in within) == 1 and not (e.op == "/" and reads(e.args[1]))
+    return linear and all(map(_has_fixed_slopes, within))
 
 
 # -- what all reads have in common -----------------------------------------------------------------------------------------------
@@ -120,8 +144,8 @@ def _of_axes(c: Expr, r: Read, e: Equation) -> Expr | None:
 
 
 # -- their place in an equation ------------------------------------------------------------------------------------------------
-def _guarded(e: Equation, known: Conditions, program: Program, positive: Collection[str]) -> Equation:
-    """The equation with what is known where it is read, around what may be infinite."""
+def _guarded(e: Equation, known: Conditions, program: Program, absent: Collection[str], positive: Collection[str]) -> Equation:
+    """The equation with what is known where it is read, around what may be infinite, or has slopes that say what may be missing."""
     cycle = program.components.get(e.tensor, frozenset())
 
     def can_be_asked(c: Expr) -> bool:
@@ -131,7 +155,14 @@ def _guarded(e: Equation, known: Conditions, program: Program, positive: Collect
     conditions = [c for c in _at(known, e.subs) if can_be_asked(c)]
     if not conditions:
         return e
-    return e.with_body(signed([(s, _under(conditions, t, e.ranges, positive)) for s, t in additive_terms(e.body)]))
+
+    def guarded(t: Expr) -> Expr:
+        """What is missing is so entry by entry, and no sum says it."""
+        if not has_reduction(t) and not _has_fixed_slopes(t) and _says(t, program, absent):
+            return _where_all(conditions, t)
+        return _under(conditions, t, e.ranges, positive)
+
+    return e.with_body(signed([(s, guarded(t)) for s, t in additive_terms(e.body)]))
 
 
 def _under(conditions: list[Expr], e: Expr, ranges: Ranges, positive: Collection[str]) -> Expr:
@@ -146,4 +177,9 @@ def _under(conditions: list[Expr], e: Expr, ranges: Ranges, positive: Collection
         inside = [g for f in factors(e) if f in risks or f in sums for g in (factors(f.body) if isinstance(f, Reduce) else [f])]
         total = _under(conditions, product(inside), ranges, positive)
         return product([*(f for f in tame if f not in sums), Reduce("sum", sums[0].indices, total)])
+    return _where_all(conditions, e)
+
+
+def _where_all(conditions: list[Expr], e: Expr) -> Expr:
+    """An expression where the conditions hold that it does not have yet."""
     return where(conjunction([c for c in conditions if c not in guarded_factors(e)[0]]), e, ZERO)

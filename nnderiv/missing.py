@@ -17,19 +17,19 @@ def missing(program: Program) -> frozenset[str]:
     """Inputs of whose entries, each by itself, other data say whether they are looked at."""
     open_ = {*program.outputs}
     while True:
-        more = {r.tensor for e in program.equations if e.tensor in open_ or has_reduction(e.body) for r in _not_chosen(e.body, program)}
+        more = {r.tensor for e in program.equations if e.tensor in open_ or has_reduction(e.body) for r in not_chosen(e.body, program)}
         if more <= open_:
             read = {r.tensor for e in program.equations for r in reads(e.body)}
             return frozenset(i.name for i in program.inputs if i.kind == "real" and i.dims and i.name in read) - open_
         open_ |= more
 
 
-def _not_chosen(e: Expr, program: Program) -> set[Read]:
+def not_chosen(e: Expr, program: Program) -> set[Read]:
     """What an expression reads where no other data choose, entry by entry, between what reads it and what does not."""
     if isinstance(e, Read):
         return {e}
     if not (isinstance(e, Op) and e.op == "where"):
-        return {r for c in children(e) for r in _not_chosen(c, program)}
+        return {r for c in children(e) for r in not_chosen(c, program)}
     test, *branches = e.args
     asked = [({r.tensor for r in all_reads(c)} | free_symbols(c) & {*program.kinds}, free_symbols(c)) for c in conjuncts(test)]
     both = set.intersection(*({r.tensor for r in reads(b)} for b in branches))
@@ -38,4 +38,4 @@ def _not_chosen(e: Expr, program: Program) -> set[Read]:
         letters = free_symbols(r) - {*program.sizes, *program.kinds}
         return r.tensor not in both and any(data - {r.tensor} and letters <= said for data, said in asked)
 
-    return {r for b in branches for r in _not_chosen(b, program) if not is_chosen(r)}
+    return {r for b in branches for r in not_chosen(b, program) if not is_chosen(r)}

@@ -358,7 +358,8 @@ def test_what_is_read_only_where_it_is_chosen_has_no_gradient_elsewhere(equation
     "z[i] = b[i]/m[i]\ny[i] = where(m[i] > 0, z[i], 0) + z[i]",              # it counts elsewhere, too
     "z[i] = b[i]/m[i]\ny[i] = where(m[i] > 0, z[i], 0)*where(z[i] > 0, 1, 2)",  # a condition reads it
     "z[i] = b[i]/m[i]\ny[i] = sum[k](where(m[k] > 0, z[i], 0))",              # the condition is on another index
-    "z[i] = b[i]*m[i]\ny[i] = where(m[i] > 0, z[i], 0)",                      # it is finite
+    "z[i] = b[i]**2\ny[i] = where(m[i] > 0, z[i], 0) + b[i]",                 # it is finite, as b must be
+    "z[i] = b[i] - m[i]\ny[i] = where(m[i] > 0, z[i], 0)",                    # its slopes are
 ])
 def test_what_counts_elsewhere_or_is_finite_is_computed_at_all_places(equations: str) -> None:
     d = nd.derive(f"m[N], b[N] -> y\n{equations}")

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import nnderiv as nd
+from nnderiv.lower.passes import FORMS, PASSES
 from nnderiv.lower.unmask import unmask
 from tests.emitted import LARGE, body, helpers, run
 from tests.running import assert_means, interpret
@@ -108,6 +109,34 @@ def test_what_is_missing_counts_for_nothing(condition: str, missing: float, loss
     np.testing.assert_allclose(L, expected)
     for mine, other in zip(masked.backward(residuals), left.backward(others), strict=True):
         np.testing.assert_allclose(mine, [*other, 0])
+
+
+@pytest.mark.parametrize("condition", ["m[n] == 1", "w[n] > 0", "n < l", "w[n] > 0 and m[n] == 1", "y[n] < inf", "y[n] == y[n]"])
+@pytest.mark.parametrize("named", [
+    "r[n] = (y[n] - q[n])**2",
+    "r[n] = w[n]*y[n] + q[n]*y[n]",
+    "e[n] = y[n] - q[n]\nr[n] = w[n]*e[n]*e[n]",
+    "p[n] = exp(-q[n]*y[n])\nr[n] = w[n]*p[n]",
+    "e[n] = q[n]*y[n]\nu[n] = 2*e[n]\nr[n] = tanh(u[n])*w[n] - u[n]",
+])
+def test_what_is_missing_counts_for_nothing_under_a_name_either(condition: str, named: str) -> None:
+    y, q, w, m = np.array([1, 2, np.nan]), np.array([0.5, 3, -1]), np.array([2, 1, 0.0]), np.array([1, 1, 0])
+    masked = nd.derive(f"y[N], q[N], w[N], int m[N], int l -> L\n{named}\nL = sum[n](where({condition}, r[n], 0))", wrt=("q", "w"))
+    left = nd.derive(f"y[N], q[N], w[N] -> L\n{named}\nL = sum[n](r[n])", wrt=("q", "w")).compile()
+    expected, others = left.forward(y=y[:2], q=q[:2], w=w[:2])
+    for module in (masked.compile(), masked.compile(without=(*FORMS, *PASSES))):
+        L, residuals = module.forward(y=y, q=q, w=w, m=m, l=2)
+        np.testing.assert_allclose(L, expected)
+        for mine, other in zip(module.backward(residuals), left.backward(others), strict=True):
+            np.testing.assert_allclose(mine, [*other, 0])
+
+
+def test_a_sum_of_what_may_be_infinite_has_gradients_where_it_is_chosen() -> None:
+    text = "q[N,D], p[N,D], int z[N] -> y\nr[n,d] = where(q[n,d] > -inf, p[n,d], 0)\ny[n] = where(z[n] > 0, sum[d](r[n,d]*q[n,d]), 0)"
+    assert nd.derive(text).check(seed=0).ok
+    q, p, z = np.array([[1.0, 2]]), np.array([[3.0, -1]]), np.array([1])
+    module = nd.derive(text).compile()
+    assert module.backward(module.forward(q=q, p=p, z=z)[1], dy=np.ones(1)).dq.tolist() == [[3, -1]]
 
 
 @pytest.mark.parametrize("later", [
