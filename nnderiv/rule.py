@@ -122,10 +122,13 @@ class Rule:
             return any(isinstance(f, Read) and f != read and self._may_leave(f, e.ranges) for f in factors(t))
 
         def opened(t: Expr) -> list[Expr]:
-            """t as products, where something in a sum that is a factor may be read outside."""
+            """t as products, where something in a sum that is a factor may be read outside; not in one of several: none is the first."""
             parts = factors(t)
-            k = next((k for k, f in enumerate(parts) if any(leaves(x) for _, x in additive_terms(f)) and not leaves(f)), None)
-            return [t] if k is None else [product([*parts[:k], num(s), *factors(x), *parts[k + 1 :]]) for s, x in additive_terms(parts[k])]
+            among = [k for k, f in enumerate(parts) if any(leaves(x) for _, x in additive_terms(f)) and not leaves(f)]
+            if len(among) != 1:
+                return [t]
+            (k,) = among
+            return [product([*parts[:k], num(s), *factors(x), *parts[k + 1 :]]) for s, x in additive_terms(parts[k])]
 
         terms = [u for s, t in additive_terms(summand) if read in reads(t) for u in opened(product([num(s), *factors(t)]))]
         leaving = [t for t in terms if leaves(t)]
