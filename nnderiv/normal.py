@@ -225,14 +225,16 @@ class _Normaliser:
         There the scores of a softmax are −inf, as behind a mask that is written: then its gradient is 0 by itself.
         """
         body, conditions = self.scalar(e.body), self.conditions(e.body)
-        if e.op == "softmax":
-            scores = self.read("of", where(conjunction(conditions), body, neg(INF)))
-            inside = scores if conditions else self.guarded(e.body, scores, neg(INF))
-            return Op("exp", (scores - self.name("lse", Reduce("logsumexp", e.indices, inside)),))
+        exactly = self.conditions(e.body, self.empty)
+        if e.op == "softmax" and conditions:
+            scores = self.read("of", where(conjunction(exactly), body, neg(INF)))
+            return Op("exp", (scores - self.name("lse", Reduce("logsumexp", e.indices, scores)),))
         body = self.read("of", body)
         difference = body - self.name("lse", Reduce("logsumexp", e.indices, self.guarded(e.body, body, neg(INF))))
-        asked = [c for c in self.conditions(e.body, self.empty) if c not in conditions]
-        difference = where(conjunction(asked), difference, neg(INF))
+        asked = conjunction([c for c in exactly if c not in conditions])
+        if e.op == "softmax":
+            return where(asked, Op("exp", (difference,)), ZERO)
+        difference = where(asked, difference, neg(INF))
         # What reads it outside these positions reads −inf there, and not a score that is outside.
         return self.name("log_softmax", where(conjunction(conditions), difference, neg(INF))) if conditions else difference
 

@@ -96,9 +96,13 @@ def test_what_has_values_anyway_needs_no_question() -> None:
     "y = min[n](exp(x[0,n] + logsumexp[m](w[m]*w[n])))",
     "y = logsumexp[n](w[n]*x[0,n] + cos(x[T-1,n]))",
     "y[n] = softmax[n](w[n] + x[T-1,n]*w[n])",
+    "y[n] = softmax[n](x[T-1,n])*w[n]",
+    "y[n] = softmax[n](x[T-1,n])",
     "y = sum[n](w[n]*softmax[n](w[n] + cos(x[T-1,n])))",
     "y = sum[n](tanh(x[T-1,n] + sum[m](w[m]*w[n])))",
     "z[t,n] = tanh(x[t,n])\ny = max[n](w[n] + cos(z[T-1,n]))",
+    "y[0,n] = softmax[n](x[T-1,n])\ny[m,n] = 2*y[m-1,n]*w[m] for m < N",
+    "y[T,n] = max[m](cos(x[0,m])*w[n])\ny[t,n] = y[t+1,n]*x[t,n]",
 ])
 def test_a_reduction_knows_that_there_is_nothing_whatever_stands_for_what_it_reads(y: str) -> None:
     """The formula leaves that out: with T = 0, what does not change has gradients there, and none that are no numbers here."""

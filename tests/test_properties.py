@@ -157,6 +157,15 @@ Y2[m] = 2*Y2[m-1] + 2*Y2[m-2] + 0.5*abs(Y1[m,m+1]) for m < T
 Y3[m,i] = (sum[t](Y2[m-i]*A[t,t,m]) + softmax[i](A[(m+1)//2,m+2*m-1,2*i+1])) for m < M, i < M, t < N"""),
     # −log_softmax is the negative of the difference, not the difference.
     ("emitted", 0, "C[T] -> Y1, Y2\nY1[k] = -log_softmax[k](-C[k])\nY2[n] = Y1[n]*C[n]"),
+    # Of two sums of what may be read outside, none is the one to multiply out.
+    ("rewritten", 918373, """A[N], B[K,M], C, int tok[N] -> Y1
+Y1[m] = (C/(2 + (C)**2) - C*B[(m+m)//2,m])*(A[m+2] + B[m+1,m])*exp(-(A[(m+1)//2])**2)"""),
+    # Where a softmax runs over scores as they are read, an axis of one place that is empty leaves nothing.
+    ("emptied", 771551, """A[K,T,M], int tok[K] -> Y2, Y3
+Y1[j,n,t] = A[(t+1)//2,j,n-n] for j < T, n < M, t < T
+Y2[m,t] = 2*Y2[m-1,t] + where(Y1[(t+t)//2,t-m,m-m] > 0, A[t+1,tok[m],(m+1)//2], 0) for m < K, t < K
+Y2[0,t] = softmax[t](A[K-1-t,t-t,tok[t]]) for t < K
+Y3[m] = ((A[2*m+m,m-2,m] - m))**2 for m < M"""),
 )
 
 

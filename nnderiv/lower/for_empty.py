@@ -17,6 +17,7 @@ from ..normal import normalise
 from ..program import Equation, Program, rename_tensors
 
 Sum = tuple[str, tuple[str, ...]]  # the operation and the indices of a reduction
+Place = tuple[str, tuple[Int, ...]]  # a tensor, and where a base case of it stands
 
 
 @dataclass
@@ -36,8 +37,8 @@ class Nothing:
         return Nothing(fixed(self.body), fixed(self.exact), {key: [*map(fixed, cs)] for key, cs in self.conditions.items()})
 
 
-def for_empty(original: Program, form: Program, sizes: Mapping[str, Int]) -> dict[str, Nothing]:
-    """What is to be said, by the tensors of the normal form of the original program, which has the same equations by its own names."""
+def for_empty(original: Program, form: Program, sizes: Mapping[str, Int]) -> dict[Place, Nothing]:
+    """What is to be said, by the equations of the normal form of the original program, which has the same equations by its own names."""
     if not any(_asks(n, e) for e in original.equations for n in walk(e.body) if isinstance(n, Reduce)):
         return {}
     exact = normalise(original, original.sizes)
@@ -46,13 +47,16 @@ def for_empty(original: Program, form: Program, sizes: Mapping[str, Int]) -> dic
     if [(e.tensor, e.subs) for e in form.equations] != [(e.tensor, e.subs) for e in exact.equations]:
         return {}  # they name other things; nobody knows which is which
     pairs = zip(form.equations, exact.equations, strict=True)
-    return {e.tensor: _nothing(e.body, x.body).at(sizes) for e, x in pairs if e.body != x.body and not e.is_base}
+    return {_place(e, sizes): _nothing(e.body, x.body).at(sizes) for e, x in pairs if e.body != x.body}
 
 
-def with_nothing(program: Program, said: Mapping[str, Nothing]) -> Program:
+def with_nothing(program: Program, said: Mapping[Place, Nothing]) -> Program:
     """See the module's docstring."""
-    return program.with_equations(
-        e.with_body(_said(e.body, said[e.tensor])) if e.tensor in said and not e.is_base else e for e in program.equations)
+    return program.with_equations(e.with_body(_said(e.body, said[_place(e)])) if _place(e) in said else e for e in program.equations)
+
+
+def _place(e: Equation, sizes: Mapping[str, Int] | None = None) -> Place:
+    return e.tensor, tuple(s.subst(sizes or {}) for s in e.subs) if e.is_base else ()
 
 
 def _asks(e: Reduce, around: Equation) -> bool:

@@ -29,7 +29,7 @@ from .divisors import divisors
 from .emit import Body
 from .explicit import make_explicit
 from .facts import Facts
-from .for_empty import Nothing, for_empty, with_nothing
+from .for_empty import Nothing, Place, for_empty, with_nothing
 from .fuse import softmaxes
 from .narrow import narrow
 from .passes import checked, optimise, prepare, prepare_both
@@ -94,7 +94,7 @@ def _rewritten(gradients: Gradients, original: Program, sizes: Mapping[str, Int]
 class _Lowering:
     def __init__(
         self, gradients: Gradients, original: Program, without: frozenset[str], threads: int, sizes: Mapping[str, Int],
-        nothing: Mapping[str, Nothing],
+        nothing: Mapping[Place, Nothing],
     ):
         self.gradients, self.original, self.without, self.threads, self.fixed = gradients, original, without, threads, sizes
         self.forward, self.backward = gradients.forward, gradients.backward
