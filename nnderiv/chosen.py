@@ -40,7 +40,7 @@ from .expr import (
     without,
 )
 from .integer import Atom, Element, Int
-from .missing import not_chosen
+from .missing import rests_on
 from .program import Equation, Program, Ranges
 from .regular import is_regular
 from .within import positive_names, readable
@@ -56,7 +56,7 @@ def where_chosen(program: Program) -> Program:
     known = _needed(program)
     while True:
         guarded = [_guarded(e, known.get(e.tensor, ()), program, absent, positive) for e in program.equations]
-        more = {e.tensor for e in guarded if _says(e.body, program, absent)} - absent
+        more = {e.tensor for e in guarded if rests_on(e.body, absent, program)} - absent
         if not more:
             return program.with_equations(guarded)
         absent |= more
@@ -71,11 +71,6 @@ def is_tame(e: Expr, ranges: Ranges, positive: Collection[str]) -> bool:
     power = e.op == "sqrt" or e.op == "**" and not (isinstance(e.args[1], Num) and e.args[1].value >= 1)
     risky = any(map(reads, e.args[:1] if power else poles(e)))
     return not risky and is_regular(e, ranges, positive) and all(is_tame(x, ranges, positive) for x in e.args)
-
-
-def _says(e: Expr, program: Program, absent: Collection[str]) -> bool:
-    """Whether an expression may be no number where what it reads is missing."""
-    return any(r.tensor in absent for r in not_chosen(e, program))
 
 
 def _has_fixed_slopes(e: Expr) -> bool:
@@ -158,7 +153,7 @@ def _guarded(e: Equation, known: Conditions, program: Program, absent: Collectio
 
     def guarded(t: Expr) -> Expr:
         """What is missing is so entry by entry, and no sum says it."""
-        if not has_reduction(t) and not _has_fixed_slopes(t) and _says(t, program, absent):
+        if not has_reduction(t) and not _has_fixed_slopes(t) and rests_on(t, absent, program):
             return _where_all(conditions, t)
         return _under(conditions, t, e.ranges, positive)
 

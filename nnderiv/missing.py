@@ -5,12 +5,13 @@ In where(m[n] > 0, x[n,d], 0), the data say it of rows, and these are numbers.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 from .expr import Expr, Op, Read, all_reads, children, conjuncts, free_symbols, has_reduction, reads
 
 if TYPE_CHECKING:
-    from .program import Program
+    from .program import Equation, Program
 
 
 def missing(program: Program) -> frozenset[str]:
@@ -22,6 +23,19 @@ def missing(program: Program) -> frozenset[str]:
             read = {r.tensor for e in program.equations for r in reads(e.body)}
             return frozenset(i.name for i in program.inputs if i.kind == "real" and i.dims and i.name in read) - open_
         open_ |= more
+
+
+def rests_on(e: Expr, absent: Collection[str], program: Program) -> bool:
+    """Whether an expression may be no number where some tensors are none."""
+    return any(r.tensor in absent for r in not_chosen(e, program))
+
+
+def resting_on(absent: Collection[str], equations: Iterable[Equation], program: Program) -> frozenset[str]:
+    """These tensors, and what may be no number where they are none."""
+    found, equations = frozenset(absent), list(equations)
+    while found and (more := {e.tensor for e in equations if e.tensor not in found and rests_on(e.body, found, program)}):
+        found |= more
+    return found
 
 
 def not_chosen(e: Expr, program: Program) -> set[Read]:

@@ -131,6 +131,21 @@ def test_what_is_missing_counts_for_nothing_under_a_name_either(condition: str, 
             np.testing.assert_allclose(mine, [*other, 0])
 
 
+@pytest.mark.parametrize("equation", [
+    "L[d] = sum[n](where(m[n,d] == 1 and z[n] > 0, x[n,d]*y[n,d], 0))",
+    "L[d] = sum[n](where(m[n,d] == 1 and n > 0, b[d]*y[n,d], 0)*x[n,d])",
+    "L[n] = sum[d](where(m[n,d] == 1 and z[n] > 0, y[n,d]*b[d], 0))",
+    "L[n] = b[n] + sum[d](where(m[n,d] == 1 and n > 0 and z[d] > 0, x[n,d]*y[n,d], 0))",
+])
+def test_all_that_says_whether_an_entry_counts_is_asked_beside_it(equation: str) -> None:
+    """Not z by itself, as a factor of what is summed: 0 times what is missing is not 0."""
+    d = nd.derive(f"y[N,N], x[N,N], b[N], int m[N,N], int z[N] -> L\n{equation}", wrt=("x", "b"))
+    y, x, b, z = np.array([[np.nan, 1], [np.nan, 3]]), np.array([[1.0, 2], [3, 4]]), np.array([0.5, 2]), np.array([0, 1])
+    inputs = {"y": y, "x": x, "b": b, "m": np.array([[1, 0], [0, 1]]), "z": z}
+    for without in ((), (*FORMS, *PASSES)):
+        assert_means(d, d.compile(without=without), inputs, np.random.default_rng(0))
+
+
 def test_a_sum_of_what_may_be_infinite_has_gradients_where_it_is_chosen() -> None:
     text = "q[N,D], p[N,D], int z[N] -> y\nr[n,d] = where(q[n,d] > -inf, p[n,d], 0)\ny[n] = where(z[n] > 0, sum[d](r[n,d]*q[n,d]), 0)"
     assert nd.derive(text).check(seed=0).ok

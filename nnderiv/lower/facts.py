@@ -26,6 +26,7 @@ from ..expr import (
     subst_indices,
 )
 from ..integer import Int
+from ..missing import resting_on
 from ..program import Equation, Program, Ranges, whole
 from ..signs import at_least_0, never_positive
 from ..within import runs_along
@@ -47,7 +48,9 @@ class Facts:
         self.positive = {name: True for name, strictly in signs.items() if strictly}
         self.by_definition = True
         self.zero: dict[str, set[Expr]] = {}
-        self.finite: dict[str, bool] = dict.fromkeys(program.doubted | (known or program).missing, False)
+        missing = (known or program).missing
+        self.absent = resting_on(missing, (e for es in definitions.values() for e in es), program)  # where that is, no number stands
+        self.finite: dict[str, bool] = dict.fromkeys(program.doubted | missing, False)
         self.at_least_0: dict[str, bool] = dict.fromkeys(signs, True)
 
     @classmethod

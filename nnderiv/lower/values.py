@@ -82,7 +82,7 @@ class Values(Writer):
         super().__init__(program, storage, dtype, without, threads)
         self.as_written = False  # products are to be computed in the order in which they stand
         self.ratios: frozenset[Expr] = frozenset()  # exponentials in 1 + exp(b − a), a quotient of exponentials
-        self.facts = facts
+        self.facts, self.absent = facts, facts.absent
 
     # -- expressions ---------------------------------------------------------------------------------------------------
     def value(self, frame: Frame, e: Expr) -> Array:

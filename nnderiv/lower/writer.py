@@ -33,6 +33,7 @@ class Writer:
         self.extents: dict[Int, str] = {}
         self.allocated: set[str] = set()
         self.loops: Ranges = {}
+        self.absent: frozenset[str] = frozenset()  # what may be no number where data say that it does not count
         self.swept: frozenset[str] = frozenset()  # what a sweep computes: meanwhile anything may stand there, 0/0 too
         self.shared: dict[tuple[str, ...], Any] = {}  # what was made for some windows, for others of the same kind
         self.depth = 0  # of blocks
@@ -81,7 +82,8 @@ class Writer:
     def frame_of(self, order: tuple[str, ...], ranges: Ranges) -> Frame:
         return Frame(order, ranges, self.positive, self.storage, self.certain, self.sizes, self.extents,
                      dict(self.loops), self.code,
-                     infinite=self.program.unbounded | self.swept, rows="rows" not in self.without, rolls="rolls" not in self.without,
+                     infinite=self.program.unbounded | self.absent | self.swept,
+                     rows="rows" not in self.without, rolls="rolls" not in self.without,
                      digits="digits" not in self.without, differences="differences" not in self.without,
                      log_products="log_products" not in self.without, indicator="indicator" not in self.without, dtype=self.dtype)
 
