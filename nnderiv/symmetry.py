@@ -10,6 +10,7 @@ from collections.abc import Callable
 from itertools import combinations
 
 from .expr import (
+    COMPARISONS,
     Expr,
     Num,
     Op,
@@ -19,6 +20,7 @@ from .expr import (
     has_normaliser,
     map_children,
     neg,
+    num,
     reads,
     signed,
     subst_indices,
@@ -29,6 +31,7 @@ from .program import Equation, Ranges
 from .terms import Context, Term
 
 Axes = tuple[int, int]
+Turns = Callable[[Read, int, int], bool]  # whether the subscripts on two axes are to be exchanged
 DEEP = 8  # so many definitions, each resting on the next, are looked through
 
 
@@ -90,18 +93,52 @@ def _defined(definitions: tuple[Equation, ...], ctx: Context, depth: int) -> lis
     if len(definitions) > 1 or d.is_base or d.tensor in d.reads or d.tensor in ctx.program.components or not written:
         return []
     alike = [(p, q) for p, q in combinations(range(len(d.indices)), 2) if d.ranges[d.indices[p]] == d.ranges[d.indices[q]]]
-    return [(p, q) for p, q in alike if _same(d, d.indices[p], d.indices[q], ctx, depth)]
+    return [(p, q) for p, q in alike if _is_kept(d, d.indices[p], d.indices[q], lambda e: _canonical(e, ctx, depth + 1))]
 
 
-def _same(d: Equation, i: str, j: str, ctx: Context, depth: int) -> bool:
+def _is_kept(d: Equation, i: str, j: str, canonical: Callable[[Expr], Expr]) -> bool:
     """Whether the right-hand side is the same with i and j exchanged."""
-    here, there = (_canonical(subst_indices(d.body, {i: Int.symbol(a), j: Int.symbol(b)}), ctx, depth + 1) for a, b in ((i, j), (j, i)))
+    here, there = (canonical(subst_indices(d.body, {i: Int.symbol(a), j: Int.symbol(b)})) for a, b in ((i, j), (j, i)))
     return unordered(here, d.ranges) == unordered(there, d.ranges)
 
 
 def _canonical(e: Expr, ctx: Context, depth: int) -> Expr:
-    """The same value by one name of each symmetric element; (b − a)² as (a − b)², and j = i as i = j."""
-    return _even(_mapped(e, lambda r, p, q: str(r.subs[q]) < str(r.subs[p]), ctx, depth))
+    """The same value by one name of each symmetric element; (b − a)² as (a − b)², and j = i as i = j.
+
+    In a comparison, the same to the last digit: of c·x[i]·x[j] one may be the largest, and not c·x[j]·x[i].
+    """
+    if isinstance(e, Op) and e.op in COMPARISONS and reads(e):
+        return _digits(e, ctx, depth)
+    if isinstance(e, Read):
+        return _mapped(e, _is_later, ctx, depth)
+    return _even(map_children(lambda child: _canonical(child, ctx, depth), e))
+
+
+def _digits(e: Expr, ctx: Context, depth: int) -> Expr:
+    """The same value however it is rounded: of two terms or factors either may be the first, of more the order counts."""
+    return _in_order(_even(_mapped(e, _exactly(_is_later, ctx, depth), ctx, depth)))
+
+
+def _exactly(turns: Turns, ctx: Context, depth: int) -> Turns:
+    return lambda r, p, q: turns(r, p, q) and _is_exact(r.tensor, p, q, ctx, depth + 1)
+
+
+def _is_exact(name: str, p: int, q: int, ctx: Context, depth: int) -> bool:
+    """Whether a tensor that is its own transpose is so to the last digit."""
+    if depth > DEEP or not (definitions := ctx.defined(name)):
+        return depth <= DEEP
+    i, j = (definitions[0].indices[k] for k in (p, q))
+    return _is_kept(definitions[0], i, j, lambda e: _digits(e, ctx, depth))
+
+
+def _in_order(e: Expr) -> Expr:
+    e = map_children(_in_order, e)
+    parts = factors(e) if isinstance(e, Op) and e.op in ("*", "/") else [num(s)*t for s, t in additive_terms(e)]
+    return Op("in order", tuple(parts)) if len(parts) > 2 else e
+
+
+def _is_later(r: Read, p: int, q: int) -> bool:
+    return str(r.subs[q]) < str(r.subs[p])
 
 
 def _even(e: Expr) -> Expr:
@@ -113,10 +150,11 @@ def _even(e: Expr) -> Expr:
     return Op(e.op, tuple(sorted(e.args, key=str))) if isinstance(e, Op) and e.op in ("==", "!=") else e
 
 
-def _mapped(e: Expr, turns: Callable[[Read, int, int], bool], ctx: Context, depth: int = 0) -> Expr:
-    """The expression with the two subscripts of a symmetric read exchanged where `turns(read, p, q)`."""
+def _mapped(e: Expr, turns: Turns, ctx: Context, depth: int = 0) -> Expr:
+    """The expression with the two subscripts of a symmetric read exchanged where `turns(read, p, q)`; see `_canonical` for comparisons."""
     if not isinstance(e, Read):
-        return map_children(lambda child: _mapped(child, turns, ctx, depth), e)
+        known = _exactly(turns, ctx, depth) if isinstance(e, Op) and e.op in COMPARISONS else turns
+        return map_children(lambda child: _mapped(child, known, ctx, depth), e)
     for p, q in symmetries(e.tensor, ctx, depth) if len(e.subs) > 1 else ():
         if turns(e, p, q):
             subs = list(e.subs)

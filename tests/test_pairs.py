@@ -143,3 +143,22 @@ def test_a_function_and_its_mirror_image_are_computed_once() -> None:
         "sum[j](exp(x[i] - 2*u[j])) + sum[j](exp(x[j] - 2*u[i]))",            # over another range
     ):
         assert "z_of" not in "".join(after(f"z[i] = {other}")), other
+
+
+@pytest.mark.parametrize("largest", [
+    "max[i,j](where(i != j, w*x[i,0]*x[j,0], -inf))",
+    "min[i,j](where(i != j, x[i,0]*x[j,0]/w, inf))",
+    "max[i,j](where(i != j, x[i,0]*x[j,1] + x[i,1] + x[j,1]*x[i,0]*w + x[j,0]*x[i,1] + x[j,1] + x[j,0]*x[i,1]*w, -inf))",
+    "sum[i](max[j](where(i != j, sum[d](v[d]*x[i,d]*x[j,d]), -inf)))",
+    "max[i,j](where(i != j, sum[d](v[d]*x[i,d]*x[j,d]), -inf))",
+    "max[i,j](where(i != j, sum[d](x[i,d]*x[j,d]), -inf))",
+    "max[i,j](sqrt(sum[d]((x[i,d] - x[j,d])**2) + w**2))",
+])
+def test_of_two_that_are_one_pair_the_gradient_is_that_of_whichever_is_the_largest(largest: str) -> None:
+    """Rounded, they may differ: w·x[i]·x[j] is then the largest, and w·x[j]·x[i] is not."""
+    module, rng = nd.derive(f"x[N,D], v[D], w -> L\nL = {largest}", wrt=("x",)).compile(), np.random.default_rng(0)
+    for _ in range(30):
+        x, u, rest = rng.normal(size=(6, 3)), rng.normal(size=(6, 3)), {"v": rng.normal(size=3), "w": rng.normal()}
+        there, here = (module.forward(x=x + h*u, **rest)[0] for h in (1e-6, -1e-6))
+        slope = np.vdot(module.backward(module.forward(x=x, **rest)[1]).dx, u)
+        assert abs((there - here)/2e-6 - slope) < 1e-5*max(1, abs(slope))
