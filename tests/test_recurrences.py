@@ -15,6 +15,7 @@ import nnderiv as nd
 from benchmarks.deriving import chain
 from nnderiv.lower.common import common
 from nnderiv.lower.facts import Facts
+from nnderiv.lower.passes import FORMS, PASSES
 from tests.emitted import CHAIN, ELMAN, FUSED, GATED, GATES, body, logsumexp, run
 from tests.running import assert_means
 
@@ -454,3 +455,25 @@ def test_of_steps_that_end_before_they_begin_there_is_no_row(equations: str) -> 
     d, rng = nd.derive(f"x[T] -> y\n{equations}"), np.random.default_rng(0)
     for T in range(6):
         assert_means(d, d.compile(), {"x": rng.uniform(-1, 1, T)}, rng)
+
+
+@pytest.mark.parametrize("equations", [
+    "h[t,n] = h[t-1,n] + x[t,n]\ny[t,n] = max[u](h[t-u,n]) for t < T, u < 3",
+    "h[t,n] = tanh(h[t+1,n] + x[t,n])\ny[t,n] = min[u](h[t+u,n]) for t < T, u < 3",
+    "h[-1,n] = x[0,n]**2\nh[t,n] = h[t-1,n]*x[t,n]\ny[t,n] = logsumexp[u](h[t-u,n]) for t < T, u < 3",
+    "h[t,n] = h[t-1,n] + x[t,n]\ny[n] = max[t](h[t-1,n]) for t < T",
+    "h[t,n] = h[t-1,n] + x[t,n]\ny[t,n] = max[u](h[t-1-2*u,n]) for t < T, u < 3",
+    "z[t,n] = -exp(x[t,n])\nh[t,n] = tanh(h[t-1,n]*h[t-1,0]*z[t-1,n]) for t < T\ny[t,n] = h[t,n] + max[u](z[t-u,n]) for t < T, u < 2",
+    "h[t,n] = -exp(h[t-1,n] + h[t,n-1] + x[t,n])\ny[t,n] = max[u,v](h[t+u-1,n+v-1]) for t < T, n < N, u < 3, v < 3",
+    "h[t,n] = h[t-1,n] - x[t,n]**2\ng[t,n] = tanh(g[t-1,n] + max[u](h[t-u,n])) for t < T, u < 3, n < N\ny[t,n] = g[t,n]",
+])
+def test_the_zeros_before_the_first_step_are_none_of_those_that_an_extreme_is_of(equations: str) -> None:
+    d, rng = nd.derive(f"x[T,N] -> y\n{equations}"), np.random.default_rng(0)
+    for T, N in ((2, 2), (3, 3), (5, 2)):
+        x = -abs(rng.normal(size=(T, N))) - 0.1
+        y = np.array(nd.evaluate(d.forward, {"x": x.tolist()})["y"], float)
+        for without in ((), ("by_place",), (*FORMS, *PASSES)):
+            module = d.compile(without=without)
+            np.testing.assert_allclose(module.forward(x=x)[0], y, rtol=1e-12)
+            if np.isfinite(y).all():
+                assert_means(d, module, {"x": x}, rng)

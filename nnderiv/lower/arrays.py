@@ -50,11 +50,13 @@ class Storage:
     """Where a tensor's elements are: the variable, and the range that each of its axes holds.
 
     dropped: axes that are not stored, since the tensor lives within one step of the loops along them.
+    inner: the axes without margins, where there are any; in these stand zeros.
     """
 
     variable: str
     axes: tuple[Range, ...]
     dropped: frozenset[int] = frozenset()
+    inner: tuple[Range, ...] = ()
 
 
 @dataclass
@@ -198,9 +200,10 @@ def expand(array: Array, labels: Sequence[str]) -> Array:
 # -- reads -------------------------------------------------------------------------------------------------------------------
 def read(frame: Frame, tensor: str, subs: Sequence[Int], outside: str = "") -> Array:
     """A[subs] as an array over the array indices in subs; 0, or what `outside` says, where a subscript is out of range."""
-    store = frame.storage[tensor]
     if (view := frame.views.get((tensor, tuple(subs)))) is not None:
         return permute(view, frame.sort(view.labels))
+    frame = without_margins(frame, tensor, subs) if outside else frame
+    store = frame.storage[tensor]
     subs = [s for k, s in enumerate(subs) if k not in store.dropped]
     if not store.axes:
         return Array(store.variable)
@@ -219,6 +222,18 @@ def read(frame: Frame, tensor: str, subs: Sequence[Int], outside: str = "") -> A
              else _slices(frame, store, subs, relative, kinds, outside))
     array = _diagonal(array)
     return permute(array, frame.sort(array.labels))
+
+
+def without_margins(frame: Frame, tensor: str, subs: Sequence[Int]) -> Frame:
+    """The frame in which a tensor is stored without margins, if a read may lie in these: zeros stand there, and nothing else."""
+    store = frame.storage[tensor]
+    subs = [s for k, s in enumerate(subs) if k not in store.dropped]
+    if not store.inner or all(inside(s, r, frame.known, frame.positive) for s, r in zip(subs, store.inner, strict=True)):
+        return frame
+    cuts = [span(frame.integer, r.lo - wide.lo, r.hi - wide.lo, wide.size) for r, wide in zip(store.inner, store.axes, strict=True)]
+    bare = Storage(f"{store.variable}[{', '.join(cuts)}]", store.inner, store.dropped)
+    views = {place: view for place, view in frame.views.items() if place[0] != tensor}
+    return replace(frame, storage={**frame.storage, tensor: bare}, views=views)
 
 
 def target(frame: Frame, tensor: str, subs: Sequence[Int], variable: str = "") -> str:
@@ -439,6 +454,7 @@ def _place_in_block(frame: Frame, sub: Int, i: str) -> str | None:
 
 def view_of_windows(frame: Frame, tensor: str, subs: Sequence[Int], outside: str, last: Iterable[str]) -> Array:
     """_windows(A, …) of a whole read, its axes as they come; in each group that slides, the indices `last` stand behind the others."""
+    frame = without_margins(frame, tensor, subs) if outside else frame
     store = frame.storage[tensor]
     subs = [s for k, s in enumerate(subs) if k not in store.dropped]
     relative = [s - r.lo for s, r in zip(subs, store.axes, strict=True)]

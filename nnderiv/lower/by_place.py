@@ -26,7 +26,7 @@ from ..expr import (
 )
 from ..integer import Int
 from . import by_tap, cost
-from .arrays import Array, Frame, Storage, expand, permute, tuple_text, view_of_windows
+from .arrays import Array, Frame, Storage, expand, permute, tuple_text, view_of_windows, without_margins
 from .by_tap import EMPTY, MERGE, START, EachPlace
 from .fold import Fold
 from .form import ADD, call
@@ -41,6 +41,8 @@ def reduced(body: EachPlace, frame: Frame, e: Reduce) -> Array | None:
     if not labels or not _pays(frame, e.body, kernel):
         return None
     outside = EMPTY[e.op] if e.op != "sum" and isinstance(e.body, Read) else ""
+    if outside and isinstance(e.body, Read):
+        frame = without_margins(frame, e.body.tensor, e.body.subs)
     if outside and e.body not in by_tap.windows_in(frame, e.body, kernel):
         return None  # read place by place it would be 0 outside, and no view says otherwise
     if not _tiles(frame, e.body, kernel) and (tapped := by_tap.reduced(body, frame, e, kernel, outside)) is not None:

@@ -17,7 +17,8 @@ def place(program: Program, nodes: Sequence[Node], kept: set[str]) -> dict[str, 
     computed = {e.tensor for node in nodes for e in equations_of(node)}
     for e, loops in _in_loops(nodes, {}):
         _widen(hulls, e, loops, computed)
-    found = {name: Storage(name, tuple(axes)) for name, axes in hulls.items()}
+    margins = {name: program.hulls[name] for name, axes in hulls.items() if (*axes,) != program.hulls[name]}
+    found = {name: Storage(name, tuple(axes), inner=margins.get(name, ())) for name, axes in hulls.items()}
     for node in nodes:
         if isinstance(node, Loop):
             for name, dropped in _within_a_step(node, nodes, kept).items():
