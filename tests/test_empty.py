@@ -137,3 +137,15 @@ def test_what_is_divided_by_zero_is_refused_by_name(equations: str, C: int, G: i
         d.compile().forward(**inputs)
     y, _ = d.compile().forward(x=np.ones((4, 2)), w=np.ones(2))
     np.testing.assert_array_equal(y, np.array(nd.evaluate(d.forward, {"x": np.ones((4, 2)), "w": np.ones(2)})["y"], float))
+
+
+@pytest.mark.parametrize("step", ["where(i > 0, h[i-1], 0) + u[i]", "where(i > 0, tanh(h[i-1])*u[i], v)", "h[i-1]*u[i]"])
+@pytest.mark.parametrize("read", ["y = h[N-1]", "y[m] = h[N-1]*w[m]", "y = sum[m](h[N-1]*w[m])"])
+def test_without_steps_a_recurrence_ends_with_what_it_begins_with(step: str, read: str) -> None:
+    """No step reads h[-1] where i > 0, but h[N-1] is h[-1] where N is 0."""
+    d = nd.derive(f"u[N], v, w[M] -> y\nh[-1] = tanh(v)\nh[i] = {step} for i < N\n{read}")
+    for N in (0, 1, 3):
+        inputs = {"u": np.arange(1.0, N + 1), "v": 0.5, "w": np.array([2.0, -1])}
+        for way in WAYS:
+            y, _ = d.compile(**way).forward(**inputs)
+            np.testing.assert_allclose(y, np.array(nd.evaluate(d.forward, inputs)["y"], float))

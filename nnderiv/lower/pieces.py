@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
-from ..bounds import never_negative
+from ..bounds import never_negative, one_less
 from ..conditions import facts
 from ..expr import Expr, Read, Reduce, bound_indices, ints, map_children, reads, walk
 from ..fresh import Fresh
@@ -49,10 +49,21 @@ def _is_apart(program: Program, e: Equation, axis: int) -> bool:
     if any(el.tensor == e.tensor for x in program.equations for v in ints(x.body) for el in v.elements()):
         return False
     others = [other for other in program.definitions[e.tensor] if other is not e]
-    if any(not _never(other.subs[axis] - place, other, positive) for other in others) or not _is_beside(program, others, axis, place):
+    if any(not _never(other.subs[axis] - place, other, (), positive) for other in others) or not _is_beside(program, others, axis, place):
         return False
-    return all(subs[axis] == place or _never(subs[axis] - place, x, positive, known)
+    return all(subs[axis] == place or _never(*_wherever(subs[axis] - place, known, x, program), positive)
                for x in program.equations for subs, known in _places(x, e.tensor))
+
+
+def _wherever(difference: Int, known: list[Int], x: Equation, program: Program) -> tuple[Int, Equation, list[Int]]:
+    """The same by sizes that are at least 1, if no index moves the place: it is read where some are 0 too, and then h[T-1] is h[-1].
+
+    Those along which the equation runs are not 0 where it says anything.
+    """
+    if difference.symbols() & x.ranges.keys():
+        return difference, x, known
+    less = one_less({*program.sizes} - {str(x.ranges[i].hi.name) for i in x.indices})
+    return difference.subst(less), x, [fact.subst(less) for fact in known]
 
 
 def _places(x: Equation, name: str) -> Iterator[tuple[tuple[Int, ...], list[Int]]]:
@@ -71,7 +82,7 @@ def _is_beside(program: Program, others: list[Equation], axis: int, place: Int) 
     return rest is None or place in (rest.lo - 1, rest.hi)
 
 
-def _never(difference: Int, e: Equation, positive: frozenset[str], known: Iterable[Int] = ()) -> bool:
+def _never(difference: Int, e: Equation, known: Iterable[Int], positive: frozenset[str]) -> bool:
     return any(never_negative(d - 1, e.ranges, positive, known) for d in (difference, -difference))
 
 
