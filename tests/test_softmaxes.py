@@ -352,3 +352,16 @@ def test_a_softmax_over_what_exists_is_one_block_and_so_is_its_gradient(bias: st
         if "B" in bias and E < N + M - 1:
             inputs["B"] = rng.normal(size=N + M - 2)
         assert_means(nd.derive(text), nd.derive(text).compile(), inputs, rng)
+
+
+def test_exponentials_beside_weights_and_without_them_may_be_scaled_together() -> None:
+    """Those without are exponentials of the scores, and not of what is −∞ where a weight is 0."""
+    text = """
+        x[T], a[T] -> y
+        A[t] = A[t-1] + a[t]
+        z[t] = sum[s](where(s <= t, exp(x[s]), 0))  for t < T, s < T
+        y[t] = sum[s](where(s <= t, exp(x[s])*a[s], 0))/(z[t] + 1)  for t < T, s < T
+    """
+    d, rng = nd.derive(text), np.random.default_rng(0)
+    for T in (1, 4):
+        assert_means(d, d.compile(), {"x": rng.normal(size=T), "a": rng.normal(size=T)}, rng)

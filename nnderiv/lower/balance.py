@@ -265,7 +265,7 @@ class _Scaled:
         if isinstance(e, Op) and e.op == "exp" and (degree := self.degree(e)):
             places = {str(s.name): row for s, row in zip(self.z.subs, degree.rows, strict=True)}
             read = [t for s, t in additive_terms(e.args[0]) if s > 0]
-            if self.inner and read and isinstance(read[0], Read):
+            if self.inner and read and isinstance(read[0], Read) and read[0].tensor == self.inner.tensor:
                 places |= {a: s for a, s in zip(self.along, read[0].subs[len(places):], strict=True)}
                 return {*conjuncts(test)} <= {*conjuncts(subst_indices(self.found.condition, places))}
             masks = [t for t in read if isinstance(t, Op) and t.op == "where" and t.args[2] == neg(INF)]
