@@ -34,6 +34,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     # pass: (program, function, what stands there because of it)
     "narrow": ("X[T,I], W[I,F] -> y\nA[t,f] = tanh(sum[i](X[t,i]*W[i,f]))\ny[f] = A[T-1,f]", "forward", "_entry(X, T - 1) @ W"),
     "beforehand": ("X[T], r -> Y\nY[i] = logsumexp[u](r*X[i+u]) for u < 3", "forward", "X_scaled = r*X"),
+    "decayed": ("r[T], g -> G\nG[t] = sum[k](g**k*r[t+k]) for t < T, k < T", "backward", "_scan(g, dG_total[1:], 0)"),
     "balance": ("X[N,D], m[D] -> Y\nY[n,d] = m[d]*exp(X[n,d])/sum[e](m[e]*exp(X[n,e]))", "forward", "_logsumexp(Y_sum_in, 1)"),
     "shifted": ("x[N], z[N] -> y\ny[n] = exp(x[n])/(exp(x[n]) + exp(z[n]))", "forward", "y_exp = z - x"),
     "normalised": (CROSS_ENTROPY, "backward", "np.exp(Z_log"),

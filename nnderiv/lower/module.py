@@ -25,6 +25,7 @@ from .axis_by_axis import axis_by_axis
 from .balance import balance
 from .beforehand import beforehand
 from .buffers import short_buffers
+from .decayed import decayed
 from .divisors import divisors
 from .emit import Body
 from .explicit import make_explicit
@@ -88,6 +89,7 @@ def _rewritten(gradients: Gradients, original: Program, sizes: Mapping[str, Int]
     named = rename_tensors(gradients.forward, other) if other else gradients.forward
     program = named if "narrow" in without else narrow(named, sizes)
     program = program if "beforehand" in without else beforehand(program)
+    program = program if "decayed" in without else decayed(program)
     return gradients if program is named else differentiate(program, list(gradients.names))
 
 
