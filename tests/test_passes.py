@@ -35,6 +35,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "narrow": ("X[T,I], W[I,F] -> y\nA[t,f] = tanh(sum[i](X[t,i]*W[i,f]))\ny[f] = A[T-1,f]", "forward", "_entry(X, T - 1) @ W"),
     "beforehand": ("X[T], r -> Y\nY[i] = logsumexp[u](r*X[i+u]) for u < 3", "forward", "X_scaled = r*X"),
     "decayed": ("r[T], g -> G\nG[t] = sum[k](g**k*r[t+k]) for t < T, k < T", "backward", "_scan(g, dG_total[1:], 0)"),
+    "factored": ("x[N,I], A[I,R], B[R,O] -> y\ny[n,o] = sum[i,r](x[n,i]*A[i,r]*B[r,o])", "backward", "dA = x.T @ dxA"),
     "balance": ("X[N,D], m[D] -> Y\nY[n,d] = m[d]*exp(X[n,d])/sum[e](m[e]*exp(X[n,e]))", "forward", "_logsumexp(Y_sum_in, 1)"),
     "shifted": ("x[N], z[N] -> y\ny[n] = exp(x[n])/(exp(x[n]) + exp(z[n]))", "forward", "y_exp = z - x"),
     "normalised": (CROSS_ENTROPY, "backward", "np.exp(Z_log"),

@@ -29,6 +29,7 @@ from .decayed import decayed
 from .divisors import divisors
 from .emit import Body
 from .explicit import make_explicit
+from .factored import factored
 from .facts import Facts
 from .for_empty import Nothing, Place, for_empty, with_nothing
 from .fuse import softmaxes
@@ -90,6 +91,7 @@ def _rewritten(gradients: Gradients, original: Program, sizes: Mapping[str, Int]
     program = named if "narrow" in without else narrow(named, sizes)
     program = program if "beforehand" in without else beforehand(program)
     program = program if "decayed" in without else decayed(program)
+    program = program if "factored" in without else factored(program)
     return gradients if program is named else differentiate(program, list(gradients.names))
 
 
