@@ -33,6 +33,7 @@ RANKS = "s[N], t[N] -> L\nL = sum[i,j](where(t[i] > t[j], softplus(s[j] - s[i]),
 CASES: dict[str, tuple[str, str, str]] = {
     # pass: (program, function, what stands there because of it)
     "narrow": ("X[T,I], W[I,F] -> y\nA[t,f] = tanh(sum[i](X[t,i]*W[i,f]))\ny[f] = A[T-1,f]", "forward", "_entry(X, T - 1) @ W"),
+    "bare": ("x[T,D], m[D] -> y\ny[t,d] = x[t,d] - m[d]*where(t > 0, x[t-1,d], 0)", "backward", "dy[1:], x[:T - 1])"),
     "beforehand": ("X[T], r -> Y\nY[i] = logsumexp[u](r*X[i+u]) for u < 3", "forward", "X_scaled = r*X"),
     "decayed": ("r[T], g -> G\nG[t] = sum[k](g**k*r[t+k]) for t < T, k < T", "backward", "_scan(g, dG_total[1:], 0)"),
     "factored": ("x[N,I], A[I,R], B[R,O] -> y\ny[n,o] = sum[i,r](x[n,i]*A[i,r]*B[r,o])", "backward", "dA = x.T @ dxA"),

@@ -477,3 +477,14 @@ def test_the_zeros_before_the_first_step_are_none_of_those_that_an_extreme_is_of
             np.testing.assert_allclose(module.forward(x=x)[0], y, rtol=1e-12)
             if np.isfinite(y).all():
                 assert_means(d, module, {"x": x}, rng)
+
+
+def test_what_a_loop_does_under_one_condition_stands_together() -> None:
+    text = """A[N,N], x[N,D], W[D,D] -> h
+        h[0,n,d] = x[n,d]
+        m[t,n,d] = sum[j](A[n,j]*h[t-1,j,d]) for 1 <= t < 5
+        h[t,n,d] = tanh(sum[e](m[t,n,e]*W[e,d])) for 1 <= t < 5"""
+    assert body(text, "backward").count("if t >= 1:") == 1
+    d = nd.derive(text)
+    inputs = {name: np.random.default_rng(0).normal(size=shape) for name, shape in (("A", (3, 3)), ("x", (3, 2)), ("W", (2, 2)))}
+    assert_means(d, d.compile(), inputs, np.random.default_rng(1))

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import nnderiv as nd
+from tests.emitted import body
 from tests.running import assert_means
 
 VARIATION = "x[H,W] -> L\nL = sum[i,j](abs(x[i+1,j] - x[i,j])) + sum[i,j](abs(x[i,j+1] - x[i,j]))"
@@ -145,3 +146,18 @@ def test_what_the_caller_gave_and_what_others_read_is_not_written_to() -> None:
     x, z = np.arange(4.0), np.ones(4)
     assert_means(d, d.compile(), {"x": x, "z": z}, np.random.default_rng(0))
     assert (x == np.arange(4.0)).all() and (z == 1).all()
+
+
+def test_what_one_condition_says_another_within_it_need_not_say_again() -> None:
+    text = "X[H,W] -> L\nL = sum[i,j](where(i >= 1, abs(X[i,j] - X[i-1,j]), 0) + where(j > 0, abs(X[i,j] - X[i,j-1]), 0))"
+    assert all("arange" not in body(text, f) and "np.where" not in body(text, f) for f in ("forward", "backward"))
+    d = nd.derive(text)
+    assert_means(d, d.compile(), {"X": np.random.default_rng(0).normal(size=(4, 3))}, np.random.default_rng(1))
+
+
+def test_a_read_is_not_guarded_where_it_is_outside() -> None:
+    guarded, plain = (f"x[T,D], m[D] -> y\ny[t,d] = x[t,d] - m[d]*{shifted}" for shifted in ("where(t > 0, x[t-1,d], 0)", "x[t-1,d]"))
+    assert all(body(guarded, f).splitlines()[2:] == body(plain, f).splitlines()[2:] for f in ("forward", "backward"))
+    begun = "x[T], h0 -> h\nh[-1] = h0\nh[t] = tanh(x[t]) + 2*where(t > 0, h[t-1], 0)"  # h[-1] is a place of h
+    d = nd.derive(begun)
+    assert_means(d, d.compile(), {"x": np.random.default_rng(0).normal(size=4), "h0": 0.5}, np.random.default_rng(1))

@@ -280,7 +280,7 @@ class Body(Folds):
         if any(e.tensor == total for total, *_ in self.softmaxes.values()):
             return  # it is computed with the softmax that needs it
         around, self.loops = self.loops, {**self.loops, **dict(guards)}
-        conditions = [self.guard(v, r) for v, r in guards]
+        conditions = [self.guard(v, r, around.get(v)) for v, r in guards]
         if conditions:
             with self.inside(f"if {' and '.join(conditions)}:"):
                 self.statement(e)
@@ -288,9 +288,14 @@ class Body(Folds):
             self.statement(e)
         self.loops = around
 
-    def guard(self, variable: str, r: Range) -> str:
+    def guard(self, variable: str, r: Range, steps: Range | None) -> str:
+        """The condition for a step to be in this range; what all steps of the loop are within need not be said."""
         if r.size == 1:
             return f"{variable} == {self.integer(r.lo)}"
+        if steps is not None and steps.hi == r.hi:
+            return f"{variable} >= {self.integer(r.lo)}"
+        if steps is not None and steps.lo == r.lo:
+            return f"{variable} < {self.integer(r.hi)}"
         return f"{self.integer(r.lo)} <= {variable} < {self.integer(r.hi)}"
 
     def statement(self, e: Equation) -> None:

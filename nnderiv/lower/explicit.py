@@ -3,7 +3,7 @@
 Afterwards a read outside its tensor may simply be 0: in a sum of products it makes the term vanish, and wherever that is not
 enough (a sum of exponentials, a quotient, a maximum of more than a lone read, a factor that is still to be computed) a `where`
 stands around the body. A read that is never inside is 0 already, and waits for nothing. What integers leave out they leave out in
-one way: where(c, 0, x) is where(not c, x, 0).
+one way: where(c, 0, x) is where(not c, x, 0). What one condition says, another within it need not say again.
 """
 
 from __future__ import annotations
@@ -11,8 +11,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..bounds import outside
-from ..conditions import negation
-from ..expr import INF, ZERO, Expr, Op, Read, Reduce, conjunction, factors, map_children, nothing, own_reads, reads, where
+from ..conditions import chosen_throughout, facts, negation
+from ..expr import (
+    COMPARISONS,
+    INF,
+    TRUE,
+    ZERO,
+    Expr,
+    Op,
+    Read,
+    Reduce,
+    conjunction,
+    factors,
+    map_children,
+    nothing,
+    own_reads,
+    reads,
+    walk,
+    where,
+)
 from ..gaps import AT_ZERO, divides_by_gap
 from ..integer import Int
 from ..program import Equation, Program, Range
@@ -47,7 +64,7 @@ def _equation(program: Program, e: Equation, positive: frozenset[str]) -> Equati
                       if r not in implied or not all(w == r or c in places[w] for w in waiting)]
         return Reduce(node.op, node.indices, where(conjunction(conditions), node.body, nothing(node.op))) if conditions else node
 
-    return e.with_body(rewrite(_turned(e.body)))
+    return e.with_body(_once(rewrite(_turned(e.body))))
 
 
 def _turned(e: Expr) -> Expr:
@@ -55,6 +72,24 @@ def _turned(e: Expr) -> Expr:
     if isinstance(e, Op) and e.op == "where" and e.args[1] == ZERO != e.args[2] and not reads(e.args[0]):
         return where(negation(e.args[0]), _turned(e.args[2]), ZERO)
     return map_children(_turned, e)
+
+
+def _once(e: Expr) -> Expr:
+    """where(1 <= i, x, 0) for where(1 <= i, where(i >= 1, x, 0), 0)."""
+    if isinstance(e, Op) and e.op == "where" and any(map(_chooses, walk(e.args[1]))) and (known := facts(e.args[0])):
+
+        def decide(c: Expr) -> Expr:
+            """True, if what is to be ≥ 0 is no smaller than what is so already."""
+            said = facts(c) if isinstance(c, Op) and c.op in COMPARISONS else []
+            implied = (any((d := f - k).is_constant and d.constant >= 0 for k in known) for f in said)
+            return TRUE if said and all(implied) else c
+
+        e = where(e.args[0], chosen_throughout(e.args[1], decide), e.args[2])
+    return map_children(_once, e)
+
+
+def _chooses(e: Expr) -> bool:
+    return isinstance(e, Op) and e.op == "where"
 
 
 def _is_never(subs: tuple[Int, ...], axes: tuple[Range, ...], e: Equation, positive: frozenset[str]) -> bool:

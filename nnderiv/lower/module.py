@@ -23,6 +23,7 @@ from .abreast import abreast
 from .arrays import Storage, slice_at, tuple_text
 from .axis_by_axis import axis_by_axis
 from .balance import balance
+from .bare import bare
 from .beforehand import beforehand
 from .buffers import short_buffers
 from .decayed import decayed
@@ -89,6 +90,7 @@ def _rewritten(gradients: Gradients, original: Program, sizes: Mapping[str, Int]
     other = {n: y for n, y in zip(gradients.forward.outputs, original.outputs, strict=True) if n != y}
     named = rename_tensors(gradients.forward, other) if other else gradients.forward
     program = named if "narrow" in without else narrow(named, sizes)
+    program = program if "bare" in without else bare(program)
     program = program if "beforehand" in without else beforehand(program)
     program = program if "decayed" in without else decayed(program)
     program = program if "factored" in without else factored(program)

@@ -3,6 +3,7 @@
 A program, before its gradients are taken:
 
     narrow       of an axis of which one place is read, that place alone is computed
+    bare         a read is not guarded where it is outside, and 0
     beforehand   what is read in overlapping windows is scaled before, once for each place, and so are functions of it
     decayed      a sum that fades from step to step is the sum before, faded by one step, and one more
     factored     a product of several matrices is one product after the other, each with a name
@@ -189,7 +190,7 @@ BOTH: dict[str, Callable[[Program, Program], tuple[Program, Program]]] = {  # fo
     "stacked": stacked,
     "scaled": scaled,
 }
-BEFORE = ("narrow", "beforehand", "decayed", "factored", "balance", "shifted")
+BEFORE = ("narrow", "bare", "beforehand", "decayed", "factored", "balance", "shifted")
 PASSES = tuple(name for name in (*BEFORE, *BOTH, *EQUATIONS, "accumulate", *STATEMENTS) if name != "explicit")
 
 

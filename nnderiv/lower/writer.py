@@ -43,8 +43,10 @@ class Writer:
 
     @contextmanager
     def inside(self, head: str, binds: str = "") -> Iterator[None]:
-        """What is written meanwhile stands inside a block."""
-        outer, self.code.items = self.code.items, []
+        """What is written meanwhile stands inside a block; inside the last one, if that is under the same condition."""
+        last = self.code.items[-1] if self.code.items else None
+        goes_on = isinstance(last, Block) and last.head == head and head.startswith("if ")
+        outer, self.code.items = (self.code.items[:-1], [*last.items]) if goes_on and isinstance(last, Block) else (self.code.items, [])
         self.depth += 1
         yield
         self.depth -= 1
