@@ -117,3 +117,30 @@ def test_no_array_has_all_three_indices() -> None:
     for other in ("with a term for the result", "not by a logarithm"):
         assert "= _log_product(" not in nd.derive(TEXTS[other]).numpy() and "= _share_product(" not in nd.derive(TEXTS[other]).numpy()
     assert all("_log_product(" in nd.derive(TEXTS[n]).numpy() for n in itertools.islice(TEXTS, 2))
+
+
+BATCHES = """s[N,M,T,K], A[K,K] -> Z
+    a[n,m,0,k] = s[n,m,0,k]
+    a[n,m,t,k] = s[n,m,t,k] + logsumexp[j](a[n,m,t-1,j] + A[j,k])
+    Z[n,m] = logsumexp[k](a[n,m,T-1,k])"""
+
+
+@pytest.mark.parametrize(("text", "table"), [(TEXTS["a chain"], "(N, n_t, K, K)"), (BATCHES, "(N, M, n_t, K, K)")])
+def test_the_gradient_of_a_chain_needs_no_table_over_two_states_at_each_step(text: str, table: str) -> None:
+    d = nd.derive(text)
+    source = d.numpy()
+    assert source.count("= _share_product(") + source.count(", _share_product(") == 2 and table not in source
+    exec(source.replace("< 4096", "< 0"), tools := {})
+    for T, scale in itertools.product((1, 2, 5), (1, 1000)):
+        rng = np.random.default_rng(T)
+        inputs = {"s": scale*rng.normal(size=(2, 3, T, 4)[-3 if text is not BATCHES else 0:]), "A": rng.normal(size=(4, 4))}
+        assert_means(d, _Module(tools), inputs, rng)
+        assert_means(d, d.compile(), {**inputs, "A": np.where(rng.random((4, 4)) < 0.3, -50.0, inputs["A"])}, rng)
+
+
+def test_what_weighs_nothing_is_not_computed_one_by_one() -> None:
+    tools: dict[str, Any] = {"np": np, "PART": 4096}
+    exec(needed("_share_product"), tools)
+    tools["_exp_difference"] = None  # which is how
+    x, y, w = np.full((2, 3), 500.0), np.full((2, 4), 500.0), np.zeros((3, 4))
+    assert tools["_share_product"](x, y, np.zeros((3, 4)), w).tolist() == [[0]*3]*2

@@ -29,6 +29,7 @@ LATE = "x[N] -> y\ny[i] = where(i > 2, sqrt(sum[k](where(k < 3, y[k], 0))), x[i]
 TURNED_ROWS = """R[M,D], x[N,D], int r[N] -> y, z
 y[n,d] = x[n,d]*cos(R[r[n],d])
 z[n,d] = x[n,d]*R[r[n],d]"""
+ONE_CHAIN = "s[T,K], A[K,K] -> Z\na[0,k] = s[0,k]\na[t,k] = s[t,k] + logsumexp[j](a[t-1,j] + A[j,k])\nZ = logsumexp[k](a[T-1,k])"
 RANKS = "s[N], t[N] -> L\nL = sum[i,j](where(t[i] > t[j], softplus(s[j] - s[i]), 0))"
 CASES: dict[str, tuple[str, str, str]] = {
     # pass: (program, function, what stands there because of it)
@@ -75,7 +76,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "pieces": (ELMAN, "backward", "dh0 = dh_in[0] @ W"),
     "carry": (GATED, "backward", "_carry[t + 1]"),
     "hoist": (ELMAN, "forward", "@ U.T"),
-    "common": (CHAIN, "backward", "(da_pre[:, :T - 1]*da_lse[:, :T - 1][:, :, None])"),
+    "common": (ONE_CHAIN, "backward", "(da_pre[:T - 1]*da_lse[:T - 1][:, None])"),
     "untangle": (LATE, "forward", "for i in range(N):"),
     "accumulate": ("x[T,N] -> y\ny[t,n] = y[t-1,n] + x[t,n]", "forward", "_accumulate(np.add, y, 0)"),
     "share": ("x[N,M], m[N] -> y, z\ny[n,k] = (x[n,k] - m[n])**2\nz[n,k] = sin(x[n,k] - m[n])", "forward", "part = x - m[:, None]"),

@@ -20,5 +20,5 @@ def bare(program: Program) -> Program:
 
 def _bare(program: Program, e: Equation, body: Expr) -> Expr:
     if isinstance(body, Op) and body.op == "where" and body.args[2] == ZERO and isinstance(r := body.args[1], Read):
-        return where(conjunction([c for c in conjuncts(body.args[0]) if not vanishes(program, e, r, c)]), r, ZERO)
+        return where(conjunction([c for c in conjuncts(body.args[0]) if not vanishes(program, e.ranges, r, c)]), r, ZERO)
     return map_children(lambda child: _bare(program, e, child), body)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 
 from ..bounds import inside, smaller_or_greater
 from ..conditions import facts
@@ -37,6 +38,8 @@ from ..fresh import Fresh
 from ..graph import cycles
 from ..program import Equation, Program, Range, Ranges
 from ..within import positive_names
+from .infinities import is_logsumexp
+from .log_products import are_shares
 from .quotients import log_exponents
 from .scan import is_scan, vanishes
 
@@ -78,6 +81,8 @@ class _Hoister:
             return self.sum_(e, body, cycle)
         if isinstance(body, Op) and body.op == "*":
             return self.product(e, body, cycle)
+        if isinstance(body, Reduce) and are_shares(body, e.indices, partial(is_logsumexp, self.program)):
+            return body
         if log_exponents(body):
             return self.logarithm(e, body, cycle)
         if isinstance(body, Op) and body.op == "where" and (moved := self.where(e, body, cycle)) is not None:
@@ -129,7 +134,7 @@ class _Hoister:
         moving = [f for f in free if cut.intersection(self.indices(e, f)) or tensors(f) & self.program.unbounded]
         if not cut <= {*self.indices(e, product(moving))}:
             return None
-        if not all(vanishes(self.program, e, bound[0], c) for c in conditions):
+        if not all(vanishes(self.program, e.ranges, bound[0], c) for c in conditions):
             return None
         together = [product(moving)] if self.is_no_larger(e, moving) else moving
         return product([*bound, *(self.name(replace(e, ranges=ranges), f) for f in together), *(f for f in free if f not in moving)])

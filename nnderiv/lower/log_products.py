@@ -5,15 +5,16 @@
 
 So are the steps of a chain, whose states are added up in logarithms, and the joint distribution of two softmaxes. Shifted by the maxima of
 rows and columns they are products of matrices, and no array has all three indices. What such a product cannot tell from 0, or would have
-to multiply by something that is too large, is computed entry by entry.
+to multiply by something that is too large, is computed entry by entry. Where i and j are several indices each, they are made one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
-from ..expr import Expr, Op, Read, Reduce, additive_terms, factors, product, signed
-from .arrays import Array, Frame, labels_of, permute
+from ..expr import Expr, Op, Read, Reduce, additive_terms, free_symbols, guarded_factors, product, reads, signed
+from .arrays import Array, Frame, labels_of, multiplied, permute
+from .contract import flattened
 from .form import call
 
 EmitIn = Callable[[Frame, Expr], Array]
@@ -36,25 +37,62 @@ def logarithm(frame: Frame, emit_in: EmitIn, e: Reduce) -> Array | None:
     return permute(total, frame.sort(total.labels))
 
 
-def shares(frame: Frame, emit_in: EmitIn, e: Reduce, is_lse: Callable[[str], bool]) -> Array | None:
-    """Σ_j w · exp(x + y − c) with a logsumexp c, which x + y are not above."""
-    parts = factors(e.body)
+def shares(
+    frame: Frame, emit_in: EmitIn, e: Reduce, is_lse: Callable[[str], bool], vanishes: Callable[[Read, Expr], bool]
+) -> Array | None:
+    """Σ_j w · exp(x + y − c) with a logsumexp c, which x + y are not above; where a condition does not hold, w is outside, and 0."""
+    conditions, parts = guarded_factors(e.body)
     exponentials = [f for f in parts if isinstance(f, Op) and f.op == "exp"]
-    if not frame.log_products or frame.loops or len(exponentials) != 1 or len(e.indices) != 1:
+    if not frame.log_products or len(exponentials) != 1:
         return None
-    weights = product([f for f in parts if f is not exponentials[0]])
+    rest = [f for f in parts if f is not exponentials[0]]
+    if not all(any(isinstance(f, Read) and vanishes(f, c) for f in rest) for c in conditions):
+        return None
+    weights = product(rest)
     terms, labels = additive_terms(exponentials[0].args[0]), labels_of(frame, weights)
     total = [t for s, t in terms if s < 0 and isinstance(t, Read) and is_lse(t.tensor) and labels_of(frame, t) == labels]
-    own, rest = labels_of(frame, exponentials[0]) - labels, labels - {*e.indices}
-    if len(total) != 1 or len(labels) != 2 or len(own) != 1 or len(rest) != 1:
+    own, rows = labels_of(frame, exponentials[0]) - labels, frame.sort(labels - {*e.indices})
+    if len(total) != 1 or len(own) != 1 or not rows or not {*e.indices} <= labels:
         return None
-    sums = _parted(frame, [(s, t) for s, t in terms if t is not total[0]], (rest | own, own | {*e.indices}))
+    sums = _parted(frame, [(s, t) for s, t in terms if t is not total[0]], (own.union(rows), own.union(e.indices)))
     if sums is None:
         return None
-    (n,), (j,), (i,) = own, e.indices, rest
+    (n,), columns = own, e.indices
     arrays = [emit_in(frame, part) for part in (*sums, total[0], weights)]
-    operands = [permute(a, at) for a, at in zip(arrays, ((n, i), (n, j), (i, j), (i, j)), strict=True)]
-    return permute(frame.make(call("_share_product({0}, {1}, {2}, {3})", 0, 0, 0, 0), operands, (n, i)), frame.sort((n, i)))
+    groups: list[tuple[tuple[str, ...], ...]] = [((n,), rows), ((n,), columns), (rows, columns), (rows, columns)]
+    operands = [_matrix(frame, a, *at) for a, at in zip(arrays, groups, strict=True)]
+    found = frame.make(call("_share_product({0}, {1}, {2}, {3})", 0, 0, 0, 0), operands, (n, *rows))
+    if len(rows) > 1:
+        found = frame.make(call(f"{{0}}.reshape({', '.join(map(frame.size, (n, *rows)))})", 9, owns=False), [found], (n, *rows))
+    return permute(found, frame.sort((n, *rows)))
+
+
+def _matrix(frame: Frame, a: Array, rows: tuple[str, ...], columns: tuple[str, ...]) -> Array:
+    """The array with two axes, along which these indices run."""
+    a = permute(a, (*rows, *columns))
+    if len(rows) == len(columns) == 1:
+        return a
+    sizes = [multiplied(map(frame.size, group)) for group in (rows, columns)]
+    return Array(flattened(frame, a, [], [[*rows], [*columns]], sizes), a.labels)
+
+
+def are_shares(e: Reduce, indices: Collection[str], is_lse: Callable[[str], bool]) -> bool:
+    """Whether a sum is of this kind, over all values of these indices but for those that a recurrence steps along: w is read a step further
+    on. What it is of would be a table over one index more than anything else has."""
+    _, parts = guarded_factors(e.body)
+    exponentials = [f for f in parts if isinstance(f, Op) and f.op == "exp"]
+    if e.op != "sum" or len(exponentials) != 1:
+        return False
+    weights = [f for f in parts if f is not exponentials[0]]
+    steps = {i for f in weights for r in reads(f) for s in r.subs if s.name is None for i in s.symbols()}
+    labels = free_symbols(product(weights)) & {*indices, *e.indices} - steps
+    terms = additive_terms(exponentials[0].args[0])
+    own = free_symbols(exponentials[0]) & {*indices} - labels - steps
+    others = [free_symbols(t) & {*indices, *e.indices} - steps for s, t in terms if not (isinstance(t, Read) and is_lse(t.tensor))]
+    below = [free_symbols(t) & {*indices, *e.indices} - steps for s, t in terms if s < 0 and isinstance(t, Read) and is_lse(t.tensor)]
+    rows = labels - {*e.indices}
+    apart = all(not (x & {*e.indices} and x & rows) for x in others)
+    return below == [labels] and len(own) == 1 and bool(rows) and {*e.indices} <= labels and apart
 
 
 def _parted(frame: Frame, terms: Sequence[tuple[int, Expr]], groups: Sequence[Labels]) -> list[Expr] | None:

@@ -13,7 +13,7 @@ from ..bounds import outside
 from ..conditions import facts
 from ..expr import ONE, ZERO, Expr, Op, Read, add, additive_terms, conjuncts, factors, product, reads, signed, tensors, where
 from ..integer import Int
-from ..program import Equation, Program
+from ..program import Equation, Program, Ranges
 from ..within import positive_names, runs_along
 from .quotients import log_exponents
 
@@ -104,14 +104,14 @@ class _Affine:
         chosen, rejected = self.parts(one), self.parts(other)
         if chosen is None or rejected is None or self.y.tensor in tensors(c):
             return None
-        if other == chosen[1] == ZERO and all(vanishes(self.program, self.equation, self.y, fact) for fact in conjuncts(c)):
+        if other == chosen[1] == ZERO and all(vanishes(self.program, self.equation.ranges, self.y, fact) for fact in conjuncts(c)):
             return chosen
         if self.y.tensor in self.program.unbounded:
             return None  # what is not chosen may be infinite there, and 0 times that is not 0
         return where(c, chosen[0], rejected[0]), where(c, chosen[1], rejected[1])
 
 
-def vanishes(program: Program, e: Equation, r: Read, c: Expr) -> bool:
+def vanishes(program: Program, ranges: Ranges, r: Read, c: Expr) -> bool:
     """Whether what is read lies outside its tensor wherever a condition does not hold."""
     known, positive = facts(Op("not", (c,))), positive_names(program)
-    return any(outside(s, axis, e.ranges, positive, known) for s, axis in zip(r.subs, program.hulls[r.tensor], strict=True))
+    return any(outside(s, axis, ranges, positive, known) for s, axis in zip(r.subs, program.hulls[r.tensor], strict=True))

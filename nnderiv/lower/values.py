@@ -55,6 +55,7 @@ from .limits import clip, limits
 from .log_products import logarithm, shares
 from .quotients import log_exponents
 from .running_logs import running_logsumexp
+from .scan import vanishes
 from .slabs import Slab, cut_sum
 from .slopes import Choice
 from .writer import Writer
@@ -482,7 +483,8 @@ class Values(Writer):
             return self.reduce(replace(frame, ranges=part.ranges), Reduce("sum", e.indices, part.values), scale)
         if "by_place" not in self.without and (walked := self.place_by_place(frame, e, scale)) is not None:
             return walked
-        if e.op == "sum" and (found := shares(frame, self.value, e, partial(is_logsumexp, self.program))) is not None:
+        is_lse, is_outside = partial(is_logsumexp, self.program), partial(vanishes, self.program, frame.known)
+        if e.op == "sum" and (found := shares(frame, self.value, e, is_lse, is_outside)) is not None:
             return self.scaled(frame, found, scale)
         if e.op == "sum":
             finite = all(map(self.facts.is_finite, guarded_factors(e.body)[1]))

@@ -142,10 +142,11 @@ def _share_product(x, y, c, w):
         shift = m.T + n
         shift -= c
         limits = np.finfo(x.dtype)
-        poor = np.nonzero(~(shift < -np.log(limits.tiny/limits.eps**2)))
+        large = ~(shift < -np.log(limits.tiny/limits.eps**2))
         np.exp(shift, out=shift)
         shift *= w
-        shift[poor] = 0
+        shift[large] = 0
+        poor = np.nonzero(large & (w != 0))
         z = f @ shift.T
         z *= e
         if len(poor[0]):
