@@ -26,6 +26,10 @@ FACTORED: dict[str, tuple[str, tuple[str, ...]]] = {  # text, and what stands in
     "heads": ("P[H,T,S], V[H,S,D], O[E,H,D] -> y\ny[t,e] = sum[h,d,s](O[e,h,d]*P[h,t,s]*V[h,s,d])", ("PV = P @ V", "dV = P.mT @ dPV")),
     "what a condition leaves of finite ones": ("q[T,D], k[T,D], v[T,E] -> y\ny[t,e] = sum[s,d](where(s <= t, q[t,d]*k[s,d]*v[s,e], 0))",
                                                ("qk = q @ k.T", "dq = dqk @ k", "dk = dqk.T @ q")),
+    "exponentials": ("""q[T,D], k[T,D], v[T,E] -> y
+        u[t,e] = sum[s,d](where(s <= t, exp(q[t,d] + k[s,d])*v[s,e], 0))
+        z[t] = sum[s,d](where(s <= t, exp(q[t,d] + k[s,d]), 0))
+        y[t,e] = u[t,e]/z[t]""", ("qk = _log_product(q, k.T)", "dq = _share_product(")),
     "one for two": ("h[N,D], W[D,D], d[M,D] -> s, t\n"
                     "s[i,j] = sum[a,b](h[i,a]*W[a,b]*d[j,b])\nt[i] = sum[a,b,j](h[i,a]*W[a,b]*d[j,b]*d[j,a])",
                     ("hW = h @ W",)),
@@ -41,6 +45,7 @@ WHOLE = {
     "a vector": "W[K,D], v[D], u[K] -> y\ny = sum[k,d](u[k]*W[k,d]*v[d])",
     "what may be infinite where it is not chosen":
         "q[T,D], k[T,D], v[T,E] -> y\ny[t,e] = sum[s,d](where(s <= t, exp(q[t,d])*k[s,d]*v[s,e], 0))",
+    "an exponential of one index": "q[T,D], v[S,E] -> y\ny[t,e] = sum[s,d](exp(q[t,d])*v[s,e])",
     "a recurrence": "A[N,N], x[N,D], W[D,D] -> h\nh[-1,n,d] = x[n,d]\nh[t,n,d] = tanh(sum[m,e](A[n,m]*h[t-1,m,e]*W[e,d])) for t < 4",
 }
 

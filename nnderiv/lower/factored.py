@@ -2,6 +2,7 @@
 
     y[n,o] = Σ_ir x[n,i] A[i,r] B[r,o]                    xA[n,r] = Σ_i x[n,i] A[i,r],   y[n,o] = Σ_r xA[n,r] B[r,o]
     S[i,j] = Σ_ab h[i,a] W[a,b] d[j,b]                    hW[i,b] = Σ_a h[i,a] W[a,b],   S[i,j] = Σ_b hW[i,b] d[j,b]
+    y[t,e] = Σ_sd exp(q[t,d] + k[s,d]) v[s,e]             qk[t,s] = log Σ_d exp(q[t,d] + k[s,d]),   y[t,e] = Σ_s exp(qk[t,s]) v[s,e]
 
 The gradients are derived from the program that is left. Each asks for what the others have computed, and for products of the sizes that
 the forward pass has: what goes through few places, x → r → o, does so backward too. A product is named if it is no larger than what is
@@ -14,7 +15,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..expr import ZERO, Expr, Read, Reduce, conjunction, free_symbols, guarded_factors, map_sums, product, reads, where
+from ..expr import (
+    ZERO,
+    Expr,
+    Op,
+    Read,
+    Reduce,
+    additive_terms,
+    conjunction,
+    free_symbols,
+    guarded_factors,
+    map_sums,
+    product,
+    reads,
+    where,
+)
+from ..expr import replace as replaced
 from ..fresh import Fresh
 from ..integer import Int
 from ..program import Equation, Program, Ranges
@@ -48,7 +64,19 @@ def factored(program: Program) -> Program:
                 equations.append(Equation(new, subs, total, ranges, position=e.position))
             return Read(named[total, subs], subs)
 
+        def in_logarithms(total: Reduce, e: Equation = e) -> Reduce:
+            """A product of exponentials as the exponential of its logarithm, which `log_products` computes."""
+            for f in guarded_factors(total.body)[1]:
+                if isinstance(f, Op) and f.op == "exp" and (closing := _summed_alone(f, total, e.ranges)):
+                    exponent = _Operand((f.args[0],), _labels(f, e.ranges))
+                    subs = tuple(map(Int.symbol, _in_order(exponent, e.ranges, closing)))
+                    log = name(Reduce("logsumexp", closing, f.args[0]), subs, _hint(e, exponent))
+                    rest = tuple(i for i in total.indices if i not in closing)
+                    return Reduce("sum", rest, replaced(total.body, {f: Op("exp", (log,))}))
+            return total
+
         def one_by_one(total: Reduce, e: Equation = e) -> Expr:
+            total = in_logarithms(total)
             conditions, parts = guarded_factors(total.body)
             if conditions and not all(facts.is_finite(f, e.ranges) for f in parts):
                 return total  # an infinity that is not chosen would have to be left out once more
@@ -70,6 +98,16 @@ def factored(program: Program) -> Program:
 
         equations.append(e.with_body(map_sums(one_by_one, e.body)))
     return replace(program, equations=tuple(equations), shapes=shapes) if named else program
+
+
+def _summed_alone(f: Op, total: Reduce, ranges: Ranges) -> tuple[str, ...]:
+    """The index over which nothing else runs that a sum adds up, if two terms of an exponent run along it, and each along one more."""
+    conditions, parts = guarded_factors(total.body)
+    others = frozenset[str]().union(*(_labels(x, ranges) for x in (*parts, *conditions) if x is not f))
+    labels, closing = _labels(f, ranges), tuple(i for i in total.indices if i in free_symbols(f) and i not in others)
+    over = {_labels(t, ranges) for _, t in additive_terms(f.args[0])}
+    apart = len(closing) == 1 and len(over) == 2 and all(len(x) == 2 and {*closing} < x for x in over)
+    return closing if apart and len(labels) == 3 and len(total.indices) > 1 else ()
 
 
 def _labels(f: Expr, ranges: Ranges) -> frozenset[str]:
@@ -113,7 +151,7 @@ def _in_order(o: _Operand, ranges: Ranges, closing: Sequence[str]) -> list[str]:
     return [i for i in dict.fromkeys([*seen, *ranges]) if i in o.labels and i not in closing]
 
 
-def _hint(e: Equation, a: _Operand, b: _Operand) -> str:
+def _hint(e: Equation, *operands: _Operand) -> str:
     """xA for a product of x and A, if both have short names."""
-    names = [r.tensor for f in (*a.parts, *b.parts) for r in reads(f)]
+    names = [r.tensor for o in operands for f in o.parts for r in reads(f)]
     return "".join(names) if len(names) == 2 and max(map(len, names)) <= 2 else f"{e.tensor}_part"
