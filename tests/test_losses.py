@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from mpmath import mp, mpf
 
 import nnderiv as nd
+from tests.emitted import body
+from tests.running import assert_means
 
 CHOSEN = {  # Σ_k [k = y[n]] f(x[n,k]), and f
     "L[n] = sum[k](where(k == y[n], x[n,k], 0))": lambda x: x,
@@ -183,3 +186,24 @@ def test_what_a_sum_over_windows_is_weighted_with_is_multiplied_in_after_the_ker
     np.testing.assert_allclose(value, whole.item())
     for mine, other in ((dX, x.grad), (dd, w.grad), (dp, p.grad)):
         np.testing.assert_allclose(mine, other, atol=1e-12)
+
+
+@pytest.mark.parametrize("loss", [
+    "y[n]*log(sigmoid(z[n])) + (1 - y[n])*log(1 - sigmoid(z[n]))",
+    "(1 - y[n])*log(sigmoid(-z[n])) + y[n]*log(sigmoid(z[n]))",
+    "w[n]*(y[n]*log(sigmoid(z[n])) + (1 - y[n])*log(1 - sigmoid(z[n])))",
+    "w[n]*y[n]*log(sigmoid(z[n])) + (1 - y[n])*log(1 - sigmoid(z[n]))",
+    "log(sigmoid(z[n])) + log(sigmoid(-z[n])) + y[n]*w[n]",
+])
+def test_a_logistic_loss_takes_one_exponential_and_has_all_its_digits(loss: str) -> None:
+    text = f"z[N], y[N], w[N] -> l\nl[n] = -({loss})"
+    gradient = body("z[N], y[N] -> L\nL = -sum[n](y[n]*log(sigmoid(z[n])) + (1 - y[n])*log(1 - sigmoid(z[n])))/N", "backward")
+    assert "dz = (_sigmoid(z) - y)/N" in gradient and "dy = z/(-N)" in gradient
+    assert body(text, "forward").count("np.exp(") == 1 and "_softplus(" not in body(text, "forward")
+    d = nd.derive(text)
+    inputs = {"z": np.array([-4.0, 4, 0.3, -0.3]), "y": np.array([0.0, 1, 1, 0.7]), "w": np.array([1.0, 2, 3, 4])}
+    assert_means(d, d.compile(), inputs, np.random.default_rng(0))
+    far = {name: x.astype(np.float32)[:2] for name, x in inputs.items()} | {"z": np.array([-80, 80], np.float32)}
+    with mp.workdps(60):
+        exact = nd.evaluate(d.forward, {name: [mpf(float(v)) for v in x] for name, x in far.items()})["l"]
+    np.testing.assert_allclose(d.compile().forward(**far)[0], np.array(exact, float), rtol=1e-5)

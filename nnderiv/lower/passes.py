@@ -17,6 +17,7 @@ Programs (equations) -> programs:
     sparse       what stands at one place of each row is not stored between zeros
     apart        what is another thing at each place of an axis is computed place by place
     held         what is held between two numbers is so computed, and not chosen
+    both_sides   softplus(x) and softplus(−x) share their exponential, as in a logistic loss
     looked_up    what both look up at data is looked up once
     recall       a function that both need is computed once
     stacked      products of one tensor with several matrices are one, forward and backward
@@ -96,6 +97,7 @@ from .abreast import abreast
 from .apart import apart
 from .axis_by_axis import axis_by_axis
 from .blocks import blocks
+from .both_sides import both_sides
 from .carry import carry
 from .common import common
 from .distribute import distribute
@@ -185,6 +187,7 @@ BOTH: dict[str, Callable[[Program, Program], tuple[Program, Program]]] = {  # fo
     "sparse": sparse,
     "apart": lambda forward, backward: (apart(forward), apart(backward)),
     "held": lambda forward, backward: (held(forward), held(backward)),
+    "both_sides": lambda forward, backward: (both_sides(forward), both_sides(backward)),
     "looked_up": looked_up,
     "recall": recall,
     "stacked": stacked,

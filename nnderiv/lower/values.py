@@ -42,6 +42,7 @@ from ..expr import (
 from ..integer import Int
 from ..program import Program
 from ..regular import is_regular
+from ..signs import never_positive
 from ..within import readable
 from . import cost
 from .arrays import Array, Frame, Storage, expand, integer_value, labels_of, permute, read, tuple_text
@@ -308,6 +309,8 @@ class Values(Writer):
             total = frame.combine(MULTIPLY, frame.combine(MULTIPLY, Array("0.5"), x), frame.combine(ADD, Array("1"), inner))
         elif e.op == "sqrt" and not x.labels and not _is_numpy(e.args[0]) and is_regular(e, frame.known, self.positive):
             return Array(f"{x.at_least(9)}**0.5", (), 8)
+        elif e.op == "softplus" and x.labels and never_positive(e.args[0]):
+            total = frame.make(function("np.log1p"), [frame.make(FUNCTIONS["exp"], [x], x.labels)], x.labels)
         else:
             total = frame.make(FUNCTIONS[e.op], [x], x.labels)
         # A Python number in, a Python number out: it must not widen float32.
