@@ -162,3 +162,10 @@ def test_of_two_that_are_one_pair_the_gradient_is_that_of_whichever_is_the_large
         there, here = (module.forward(x=x + h*u, **rest)[0] for h in (1e-6, -1e-6))
         slope = np.vdot(module.backward(module.forward(x=x, **rest)[1]).dx, u)
         assert abs((there - here)/2e-6 - slope) < 1e-5*max(1, abs(slope))
+
+
+def test_an_odd_function_of_a_difference_is_minus_that_of_the_other_one() -> None:
+    d, rng = nd.derive("x[N,D] -> L\nL = sum[i,j,d](abs(x[i,d] - x[j,d]))"), np.random.default_rng(0)
+    backward = d.numpy()[d.numpy().index("def backward"):]
+    assert backward.count("np.sign(") == 1 and "dx *= 2" in backward
+    assert_means(d, d.compile(), {"x": rng.normal(size=(4, 3))}, rng)
