@@ -488,3 +488,35 @@ def test_what_a_loop_does_under_one_condition_stands_together() -> None:
     d = nd.derive(text)
     inputs = {name: np.random.default_rng(0).normal(size=shape) for name, shape in (("A", (3, 3)), ("x", (3, 2)), ("W", (2, 2)))}
     assert_means(d, d.compile(), inputs, np.random.default_rng(1))
+
+
+PAST = {
+    "scores in a table": """x[N,T,D], W[D,D], v[D] -> h
+        s[n,t] = sum[d](v[d]*h[n,t,d])
+        a[n,t,u] = softmax[u](where(u < t, s[n,u], -inf))
+        c[n,t,d] = sum[u](where(u < t, a[n,t,u]*h[n,u,d], 0))
+        h[n,t,d] = tanh(x[n,t,d] + sum[k](W[d,k]*c[n,t,k]))""",
+    "scores of pairs": """x[T,N,D], U[D,D], v[D] -> h
+        e[t,s,n] = sum[d](v[d]*tanh(h[t-1,n,d] + h[s,n,d]))
+        a[t,s,n] = softmax[s](where(s < t, e[t,s,n], -inf))
+        c[t,n,d] = sum[s](where(s < t, a[t,s,n]*h[s,n,d], 0))
+        h[t,n,d] = tanh(x[t,n,d] + sum[k](U[d,k]*c[t,n,k]))""",
+    "keys": """x[N,T,D], W[D,D], K[D,D] -> h
+        g[n,t,e] = sum[d](K[e,d]*h[n,t,d])
+        a[n,t,u] = softmax[u](where(u < t, sum[e](g[n,t-1,e]*g[n,u,e]), -inf))
+        h[n,t,d] = tanh(x[n,t,d] + sum[u,k](where(u < t, a[n,t,u]*h[n,u,k]*W[d,k], 0)))""",
+    "weights": """x[T,N,D], U[D,D], v[D] -> h
+        c[t,n,d] = sum[s](where(s < t, softplus(sum[e](v[e]*h[s,n,e]))*h[s,n,d], 0))/T
+        h[t,n,d] = tanh(x[t,n,d] + sum[e](U[d,e]*c[t,n,e]))""",
+}
+
+
+@pytest.mark.parametrize("name", PAST)
+def test_a_recurrence_that_looks_back_at_all_its_states_is_a_loop(name: str) -> None:
+    d = nd.derive(PAST[name])
+    source = d.numpy()
+    assert source.count("    for t in range(") == 2 and "_until_settled(" not in source
+    for T in (1, 2, 4):
+        rng, sizes = np.random.default_rng(T), dict.fromkeys(d.forward.sizes, 2) | {"T": T}
+        inputs = {i.name: rng.normal(size=[r.value(sizes) for r in i.dims])/2 for i in d.forward.inputs}
+        assert_means(d, d.compile(), inputs, rng)

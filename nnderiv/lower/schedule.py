@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from math import inf
 
 from ..bounds import never_negative, outside, smaller_or_greater
-from ..conditions import facts
-from ..expr import Expr, rebound, subst_indices
+from ..conditions import contradict, facts
+from ..expr import ZERO, Expr, Op, rebound, subst_indices
 from ..graph import components
 from ..integer import Int
 from ..program import Equation, Program, Range
@@ -85,7 +85,7 @@ class _Scheduler:
         self.positive = positive_names(program)
 
     def run(self, members: list[_Member]) -> list[Node]:
-        edges = [edge for k, m in enumerate(members) for edge in _edges(k, m.equation)]
+        edges = [edge for k, m in enumerate(members) for edge in _edges(self.program, k, m.equation)]
         return self.order(members, edges, whole=True)
 
     def order(self, members: list[_Member], edges: list[_Edge], whole: bool = False) -> list[Node]:
@@ -182,9 +182,13 @@ class _Scheduler:
         return None
 
     def matching_axis(self, e: Equation, own: int, edge: _Edge) -> int | None:
-        """The axis of the tensor that is read whose subscript follows the equation's own axis; the same position if none does."""
+        """The axis of the tensor that is read whose subscript follows the equation's own axis, or is compared with it, as s is with t where
+        s < t; the same position if none does."""
         name = e.subs[own].name
         involved = [k for k, s in enumerate(edge.subs) if name in s.symbols()] if name in e.ranges else []
+        if name in e.ranges and not involved:
+            compared = {i for c in edge.conditions for f in facts(c) if name in f.symbols() for i in f.symbols()}
+            involved = [k for k, s in enumerate(edge.subs) if s.symbols() & compared]
         if len(involved) == 1:
             return involved[0]
         return own if own < len(edge.subs) and not involved else None
@@ -284,6 +288,11 @@ def _letters(e: Equation, name: str, variable: str) -> dict[str, Int]:
     return {name: Int.symbol(variable), **taken}
 
 
-def _edges(k: int, e: Equation) -> Iterator[_Edge]:
+def _edges(program: Program, k: int, e: Equation) -> Iterator[_Edge]:
+    """What an equation reads, and where. What is 0 by its definition, A[i,j] = where(j < i, …, 0), is so before it is computed, too."""
     for tensor, subs, conditions in accesses_under(e.body):
-        yield _Edge(k, tensor, subs, conditions)
+        d = program.whole(tensor) if tensor in program.components else None
+        if d is not None and isinstance(d.body, Op) and d.body.op == "where" and d.body.args[2] == ZERO:
+            conditions = (*conditions, subst_indices(d.body.args[0], d.places(subs)))
+        if not contradict(conditions):
+            yield _Edge(k, tensor, subs, conditions)
