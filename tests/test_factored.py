@@ -17,6 +17,11 @@ FACTORED: dict[str, tuple[str, tuple[str, ...]]] = {  # text, and what stands in
     "through few places": (LOW_RANK, ("xA = x @ A", "y = xA @ B", "dxA = dy @ B.T", "dx = dxA @ A.T", "dA = x.T @ dxA", "dB = xA.T @ dy")),
     "between two matrices": ("h[N,D], W[D,D], d[M,D] -> s\ns[i,j] = sum[a,b](h[i,a]*W[a,b]*d[j,b])", ("hW = h @ W", "dd = ds.T @ hW")),
     "a chain": ("x[N,I], A[I,J], B[J,K], C[K,O] -> y\ny[n,o] = sum[i,j,k](x[n,i]*A[i,j]*B[j,k]*C[k,o])", ("xA = x @ A", "xAB = xA @ B")),
+    "from a vector on": ("x[I], A[I,J], B[J,K] -> y\ny[k] = sum[i,j](x[i]*A[i,j]*B[j,k])", ("xA = x @ A", "y = xA @ B")),
+    "to a vector": ("A[I,J], B[J,K], v[K] -> y\ny[i] = sum[j,k](A[i,j]*B[j,k]*v[k])", ("\n    Bv = ", "y = A @ Bv", "dv = dBv @ B")),
+    "of two ranges": ("x[N,I], A[I,R], B[R,O] -> y, z\n"
+                      "z[n,o] = sum[i,r](x[n,i]*A[i,r]*B[r,o]) for n < 1\ny[n,o] = sum[i,r](x[n,i]*A[i,r]*B[r,o])",
+                      ("\n    xA = ", "\n    xA2 = x @ A")),
     "neighbours, scaled": ("A[N,N], g[N], x[N,D], W[D,E] -> y\ny[n,e] = sum[m,d](g[n]*A[n,m]*g[m]*x[m,d]*W[d,e])/N",
                            ("y_part_scaled.T @ dy",)),
     "the rows first": ("q[T,D], k[S,D], v[S,E] -> y\ny[t,e] = sum[s,d](q[t,d]*k[s,d]*v[s,e])",
@@ -42,7 +47,7 @@ WHOLE = {
     "a product that would be larger": "x[N,I], W[K,I,J], y[N,J] -> z\nz[n,k] = sum[i,j](x[n,i]*W[k,i,j]*y[n,j])",
     "entry by entry": "A[I,R], B[J,R], C[K,R] -> T\nT[i,j,k] = sum[r](A[i,r]*B[j,r]*C[k,r])",
     "a weight": "w[D], c[T,D], q[J,D] -> S\nS[t,j] = sum[d](w[d]*c[t,d]*q[j,d])",
-    "a vector": "W[K,D], v[D], u[K] -> y\ny = sum[k,d](u[k]*W[k,d]*v[d])",
+    "weights of a loss": "p[N,K], y[N,K], w[K] -> L\nL = sum[n,k](w[k]*y[n,k]*p[n,k])",
     "what may be infinite where it is not chosen":
         "q[T,D], k[T,D], v[T,E] -> y\ny[t,e] = sum[s,d](where(s <= t, exp(q[t,d])*k[s,d]*v[s,e], 0))",
     "an exponential of one index": "q[T,D], v[S,E] -> y\ny[t,e] = sum[s,d](exp(q[t,d])*v[s,e])",

@@ -72,7 +72,8 @@ def decayed(program: Program) -> Program:
         if e.is_base or program.whole(e.tensor) is None or e.tensor in program.components:
             equations.append(e)
             continue
-        if isinstance(e.body, Reduce) and (own := _find(program, e, e.body)) is not None and _is_all(e, own):
+        total = e.body if isinstance(e.body, Reduce) and e.body.op == "sum" else None
+        if total is not None and (own := _find(program, e, total)) is not None and _is_all(e, own):
             equations.append(_recurrence(e, own, e.tensor))
             continue
 

@@ -49,7 +49,7 @@ class _Operand:
 def factored(program: Program) -> Program:
     """See the module's docstring; a program without such products is given back itself."""
     fresh, equations, shapes = Fresh(program.names), list[Equation](), dict(program.shapes)
-    named, facts = dict[tuple[Reduce, tuple[Int, ...]], str](), Facts(program.definitions, program)
+    named, facts = dict[tuple[object, ...], str](), Facts(program.definitions, program)
     for e in program.equations:
         if e.is_base or e.tensor in program.components:
             equations.append(e)
@@ -57,12 +57,12 @@ def factored(program: Program) -> Program:
 
         def name(total: Reduce, subs: tuple[Int, ...], hint: str, e: Equation = e) -> Read:
             """The product as a tensor, of which there is one."""
-            if (total, subs) not in named:
-                new = named[total, subs] = fresh(hint)
-                ranges = {i: e.ranges[i] for i in (*map(str, subs), *total.indices)}
+            ranges = {i: e.ranges[i] for i in (*map(str, subs), *total.indices)}
+            if (key := (total, subs, tuple(ranges.values()))) not in named:
+                new = named[key] = fresh(hint)
                 shapes[new] = tuple(ranges[str(s)] for s in subs)
                 equations.append(Equation(new, subs, total, ranges, position=e.position))
-            return Read(named[total, subs], subs)
+            return Read(named[key], subs)
 
         def in_logarithms(total: Reduce, e: Equation = e) -> Reduce:
             """A product of exponentials as the exponential of its logarithm, which `log_products` computes."""
@@ -129,10 +129,11 @@ def _next(
     if not pairs or len(operands) + len(asked) < 3:
         return None
     a, b, closing = min(pairs, key=lambda p: p[:3])[3]
-    within = a.labels <= b.labels or b.labels <= a.labels
     small = _weight((a.labels | b.labels) - {*closing}, ranges) <= min(_weight(x.labels, ranges) for x in (a, b))
     more = len(closing) < len(indices)  # else the product is the sum, and what is left stands before it
-    return (a, b, () if within else closing) if within or closing and small and more else None
+    if closing and small and more and a.labels != b.labels:
+        return a, b, closing
+    return (a, b, ()) if a.labels <= b.labels or b.labels <= a.labels else None
 
 
 def _leads(o: _Operand, closing: Sequence[str], both: frozenset[str]) -> bool:
