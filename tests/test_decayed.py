@@ -28,8 +28,8 @@ FADING = {
     "y[t,n] = sum[k](w**k*x[t-k-1,n]*a[n]) for t < T, k < T": "w*y_sum[t-1,n] + x[t,n]",
     "y[t,n] = sum[s](where(s <= t, exp(-w*(t-s)**2)*x[s,n]*a[n], 0)) for t < T": None,
     "y[t,n] = sum[s](where(s <= t, exp(x[t,0] - x[s,0])*w*a[n], 0)) for t < T": None,        # a rate of its own at each step
-    "y[t,n] = max[s](where(s <= t, w**(t-s)*x[s,n]*a[n], 0)) for t < T": None,
     "y[t,n] = sum[s,m](where(s <= t, exp(-a[m]*(t-s))*x[s,m]*x[t,n]*w, 0)) for t < T": None,  # would need a state for each m
+    "y[t,n] = max[s](where(s <= t, w**(t-s)*x[s,n], 0)) for t < T": None,                   # a largest one is no sum
     "y[t,n] = sum[s](where(s <= t, w**(t-s)*exp(x[s-1,n])*a[n], 0)) for t < T, s < T": None,        # what is outside takes its place along
 }
 
