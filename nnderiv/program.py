@@ -179,7 +179,8 @@ class Program:
             alone = e.reads and not (others or e.is_base or any(map(reads, a)) or name in self.components)
             if alone and len(a) + 1 == len(factors(e.body)):
                 heads = frozenset(head(f) for total in factors(e.body) if isinstance(total, Reduce) for f in factors(total.body)) - {""}
-                found.setdefault(min(heads), []).append((heads, e))
+                if heads:
+                    found.setdefault(min(heads), []).append((heads, e))
         return found
 
     @cached_property

@@ -22,6 +22,7 @@ from .expr import (
     difference,
     factors,
     free_symbols,
+    has_reduction,
     num,
     product,
     reads,
@@ -86,7 +87,7 @@ class Shares:
 
     def is_share(self, lse: Read, body: Expr) -> bool:
         """Whether dlse is dL·exp(lse − L), which exp(x − lse) makes dL·exp(x − L)."""
-        if lse.tensor not in self.lse:
+        if lse.tensor not in self.lse or has_reduction(body):
             return False
         parts = factors(body)
         exps = [f for f in parts if isinstance(f, Op) and f.op == "exp" and (1, lse) in additive_terms(f.args[0])]

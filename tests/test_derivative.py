@@ -257,6 +257,17 @@ def test_a_sum_of_shares_has_a_name_where_it_stands_within_a_function(equation: 
     assert nd.derive(f"q[N,N], v[N] -> y\n{equation}").check(seed=0).ok
 
 
+@pytest.mark.parametrize("equation", ["y[n,d] = exp(l[n])*v[n,d]", "y[n,d] = sum[m](exp(l[m])*q[n,m]*v[m,d])"])
+def test_a_sum_over_what_is_weighted_by_a_whole_has_a_name(equation: str) -> None:
+    d = nd.derive(f"q[N,N], v[N,D] -> y\nl[n] = logsumexp[m](q[n,m])\n{equation}")
+    assert "dl[" in str(d.backward)
+    assert d.check(seed=0).ok
+
+
+def test_a_sum_of_integers_beside_others_is_known_by_no_tensor() -> None:
+    assert nd.derive("int A[N,I], int B[I,J], C[J,K] -> y\nP[n,j] = sum[i](A[n,i]*B[i,j])\ny[n,k] = sum[j](P[n,j]*C[j,k])").check(seed=0).ok
+
+
 def test_terms_of_a_sum_of_exponentials_have_their_shares_of_the_whole() -> None:
     d = nd.derive("x[N,K], z[N,K] -> y\ny[n] = log(sum[k](exp(x[n,k]) + exp(z[n,k])))")
     assert str(d["x"]) == "dx[n,k] = dy[n]*exp(x[n,k] - y[n])"

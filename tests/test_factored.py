@@ -35,6 +35,9 @@ FACTORED: dict[str, tuple[str, tuple[str, ...]]] = {  # text, and what stands in
         u[t,e] = sum[s,d](where(s <= t, exp(q[t,d] + k[s,d])*v[s,e], 0))
         z[t] = sum[s,d](where(s <= t, exp(q[t,d] + k[s,d]), 0))
         y[t,e] = u[t,e]/z[t]""", ("qk = _log_product(q, k.T)", "dq = _share_product(")),
+    "exponentials that nothing divides": ("q[T,D], k[S,D], v[S,E] -> y\ny[t,e] = sum[s,d](exp(q[t,d] + k[s,d])*v[s,e])",
+                                          ("qk = _log_product(q, k.T)", "dq = _share_product(", "dk = _share_product(")),
+    "integers": ("int A[N,I], int B[I,J], C[J,K] -> y\ny[n,k] = sum[i,j](A[n,i]*B[i,j]*C[j,k])", ("dC = ",)),
     "one for two": ("h[N,D], W[D,D], d[M,D] -> s, t\n"
                     "s[i,j] = sum[a,b](h[i,a]*W[a,b]*d[j,b])\nt[i] = sum[a,b,j](h[i,a]*W[a,b]*d[j,b]*d[j,a])",
                     ("hW = h @ W",)),
