@@ -86,6 +86,11 @@ def test_it_means_what_was_written(equation: str, options: dict[str, Any]) -> No
     assert d.check(seed=1).ok
 
 
+def test_a_weight_beside_an_exponential_may_know_more_than_it() -> None:
+    d = nd.derive("x[N,K], v[K,P], m[P], int l[N] -> y\ny[p,n] = sum[k](where(k >= l[n], x[n,k], 0)*exp(v[k,p]))*m[p]")
+    assert d.check(seed=1).ok
+
+
 def test_what_is_divided_by_another_exponential_than_its_own_is_scaled_too() -> None:
     d = nd.derive("""
         x[N,K], g[N], v[N,K] -> y
