@@ -82,6 +82,16 @@ def test_arrows_point_down(floor: int) -> None:
         assert not above, f"{module} imports {sorted(above)} from above"
 
 
+@pytest.mark.parametrize(("passes", "others"), [("equations", "items"), ("items", "equations")])
+def test_passes_know_neither_the_emitter_nor_those_over_other_things(passes: str, others: str) -> None:
+    emitter = {f"lower.{name}" for name in ("contract", "emit", "module", "passes", "values", "writer")}
+    own = [m for m in MODULES if m.startswith(f"lower.{passes}.")]
+    assert len(own) > 10
+    for module in own:
+        found = imports(module, only_at_import=False)
+        assert not found & emitter and not any(m.startswith(f"lower.{others}.") for m in found), module
+
+
 def test_the_symbolic_core_imports_no_numpy() -> None:
     code = (
         "import sys, nnderiv\n"

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 import nnderiv as nd
+from nnderiv.lower.equations.unmask import unmask
 from nnderiv.lower.passes import FORMS, PASSES
-from nnderiv.lower.unmask import unmask
 from tests.emitted import LARGE, body, helpers, run
 from tests.running import assert_means, interpret
 

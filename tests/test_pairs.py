@@ -10,7 +10,7 @@ import pytest
 from running import assert_means
 
 import nnderiv as nd
-from nnderiv.lower.mirror import mirror
+from nnderiv.lower.equations.mirror import mirror
 from nnderiv.lower.passes import FORMS, PASSES
 from nnderiv.lower.runtime import needed
 

@@ -13,7 +13,7 @@ import pytest
 
 import nnderiv as nd
 from benchmarks.deriving import chain
-from nnderiv.lower.common import common
+from nnderiv.lower.equations.common import common
 from nnderiv.lower.facts import Facts
 from nnderiv.lower.passes import FORMS, PASSES
 from tests.emitted import CHAIN, ELMAN, FUSED, GATED, GATES, body, logsumexp, run

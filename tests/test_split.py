@@ -11,7 +11,7 @@ import nnderiv as nd
 from nnderiv.integer import Int
 from nnderiv.lower import cost
 from nnderiv.lower.digits import ends
-from nnderiv.lower.split import split
+from nnderiv.lower.equations.split import split
 from tests.running import assert_means
 
 GROUPED = "X[N,G*C,H], W[O,C,3] -> Y\nY[n,o,i] = sum[c,u](W[o,c,u]*X[n,C*(o//(O//G))+c,i+u-1]) for i < H"

@@ -1,1 +1,1 @@
-"""Programs -> NumPy source: `passes` over equations, `schedule`, `emit`, and `passes` over its statements; `module` puts them together."""
+"""Programs -> NumPy source: passes over `equations`, `schedule`, `emit`, and passes over its `items`; `module` puts them together."""

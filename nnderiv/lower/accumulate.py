@@ -15,8 +15,8 @@ from ..program import Equation, Program, Range
 from ..ranges import accesses
 from ..within import positive_names, runs_along
 from .arrays import Storage
-from .carry import shift
-from .scan import linear
+from .equations.carry import shift
+from .equations.scan import linear
 from .schedule import Compute, Loop
 
 

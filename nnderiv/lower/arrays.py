@@ -16,7 +16,7 @@ from ..expr import ZERO, Expr, IntValue, free_symbols, walk
 from ..integer import Atom, Element, Extreme, FloorDiv, Int, Mod
 from ..program import Range, Ranges
 from .digits import Digits, taken_apart
-from .form import Code, Operation, Term, call, is_variable
+from .items.form import Code, Operation, Term, call, is_variable
 
 _LEADING = re.compile(r"^:(, :)+,")  # an ellipsis says it shorter, and NumPy reads it faster
 

@@ -20,7 +20,7 @@ from ..integer import Int
 from ..program import Equation, Range
 from .arrays import Array, Frame, Storage, expand, read, target, tuple_text
 from .diagonals import Cell, Diagonals
-from .form import Statement, call
+from .items.form import Statement, call
 
 if TYPE_CHECKING:
     from .emit import Body

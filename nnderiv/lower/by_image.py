@@ -35,8 +35,8 @@ from .arrays import Array, Frame, Storage, axis_text, cut, expand, extreme_of, m
 from .by_place import at
 from .by_tap import EachPlace
 from .contract import flattened
-from .form import ADD, MATMUL, Line, Statement, call, renamed
 from .image_indices import Indices
+from .items.form import ADD, MATMUL, Line, Statement, call, renamed
 from .windowed import Product
 
 

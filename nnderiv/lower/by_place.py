@@ -29,7 +29,7 @@ from . import by_tap, cost
 from .arrays import Array, Frame, Storage, expand, permute, tuple_text, view_of_windows, without_margins
 from .by_tap import EMPTY, MERGE, START, EachPlace
 from .fold import Fold
-from .form import ADD, call
+from .items.form import ADD, call
 from .windows import sliding, walked
 
 

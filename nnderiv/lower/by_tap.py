@@ -41,7 +41,7 @@ from ..within import readable
 from .arrays import Array, Frame, Storage, axis_text, cut, expand, multiplied, permute, tuple_text
 from .facts import Facts
 from .fold import Axis, Fold
-from .form import ADD, Code, Operation, Term, call, function
+from .items.form import ADD, Code, Operation, Term, call, function
 from .windows import is_plain_window, sliding
 
 PLAIN = ("*", "neg", "+", "where", "and", "or", "not", *COMPARISONS)  # harmless on what is of no use

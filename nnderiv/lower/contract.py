@@ -38,7 +38,7 @@ from ..simplify import may_be_infinite
 from . import differences
 from .arrays import Array, Frame, labels_of, multiplied, permute, subscripts
 from .cost import entries
-from .form import DIVIDE, MATMUL, MULTIPLY, call, variable_of
+from .items.form import DIVIDE, MATMUL, MULTIPLY, call, variable_of
 
 Emit = Callable[[Expr], Array]
 EmitIn = Callable[[Frame, Expr], Array]

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from ..expr import Expr, Op, additive_terms
 from . import cost
 from .arrays import Array, Frame, expand, labels_of, permute
-from .form import call
+from .items.form import call
 
 EmitIn = Callable[[Frame, Expr], Array]
 

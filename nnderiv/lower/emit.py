@@ -34,12 +34,12 @@ from .by_image import ByImage
 from .by_part import Member, Part, largest, member, results, together
 from .by_place import at
 from .diagonals import find as find_diagonals
+from .equations.fuse import Softmaxes
 from .facts import Facts
 from .fold import Fold, find_fold
 from .folds import Folds
-from .form import ADD, NEGATIVE, SUBTRACT, Operation, Statement, call, function
-from .fuse import Softmaxes
 from .infinities import may_be_masked
+from .items.form import ADD, NEGATIVE, SUBTRACT, Operation, Statement, call, function
 from .schedule import Compute, Loop, Node, Sweep
 from .side_by_side import side_by_side
 from .slabs import Slab, find_slab

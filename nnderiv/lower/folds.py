@@ -12,7 +12,7 @@ from .arrays import Array, Frame, integer_value, permute, tuple_text
 from .by_place import scattered
 from .by_tap import EMPTY
 from .fold import Fold, side_by_side
-from .form import call
+from .items.form import call
 from .values import Values
 
 

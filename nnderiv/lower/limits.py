@@ -8,7 +8,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from ..expr import Expr, Num, Op
-from .form import Operation
+from .items.form import Operation
 
 Limits = tuple[Expr, Fraction | None, Fraction | None]
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Sequence
 from ..expr import Expr, Op, Read, Reduce, additive_terms, free_symbols, guarded_factors, product, reads, signed
 from .arrays import Array, Frame, labels_of, multiplied, permute
 from .contract import flattened
-from .form import call
+from .items.form import call
 
 EmitIn = Callable[[Frame, Expr], Array]
 Labels = frozenset[str]

@@ -18,31 +18,32 @@ from ..fresh import Fresh
 from ..integer import Int
 from ..learned import learned
 from ..program import Equation, Input, Program, rename_tensors
-from . import cost, layout, specialise
-from .abreast import abreast
+from . import cost, specialise
 from .arrays import Storage, slice_at, tuple_text
-from .axis_by_axis import axis_by_axis
-from .balance import balance
-from .bare import bare
-from .beforehand import beforehand
-from .buffers import short_buffers
-from .decayed import decayed
 from .divisors import divisors
 from .emit import Body
-from .explicit import make_explicit
-from .factored import factored
+from .equations.axis_by_axis import axis_by_axis
+from .equations.balance import balance
+from .equations.bare import bare
+from .equations.beforehand import beforehand
+from .equations.decayed import decayed
+from .equations.explicit import make_explicit
+from .equations.factored import factored
+from .equations.for_empty import Nothing, Place, for_empty, with_nothing
+from .equations.fuse import softmaxes
+from .equations.narrow import narrow
+from .equations.quotients import saturates
+from .equations.shifted import shifted
+from .equations.split import is_join
+from .equations.spread import spread
 from .facts import Facts
-from .for_empty import Nothing, Place, for_empty, with_nothing
-from .fuse import softmaxes
-from .narrow import narrow
+from .items import layout
+from .items.abreast import abreast
+from .items.buffers import short_buffers
+from .items.render import named, render
 from .passes import checked, optimise, prepare, prepare_both
-from .quotients import saturates
-from .render import named, render
 from .runtime import needed
 from .schedule import Node, schedule
-from .shifted import shifted
-from .split import is_join
-from .spread import spread
 from .storage import place
 
 

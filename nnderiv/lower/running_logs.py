@@ -20,7 +20,7 @@ from ..integer import Int
 from ..program import Program, Ranges
 from . import cost
 from .arrays import Array, Frame, permute
-from .form import call
+from .items.form import call
 
 
 def last_step(c: Expr, s: str, indices: Collection[str], ranges: Ranges, positive: Collection[str]) -> tuple[Int, bool] | None:

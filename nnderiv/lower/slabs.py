@@ -36,8 +36,8 @@ from ..expr import (
 from ..integer import Int
 from ..program import Equation, Range, Ranges
 from .arrays import Storage
-from .blocks import block
-from .hoist import narrowed
+from .equations.blocks import block
+from .equations.hoist import narrowed
 
 Finite = Callable[[Expr], bool]
 

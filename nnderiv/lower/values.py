@@ -49,16 +49,16 @@ from .arrays import Array, Frame, Storage, expand, integer_value, labels_of, per
 from .by_place import for_each_place, reduced
 from .by_tap import EMPTY
 from .contract import sum_of_products, times
+from .equations.quotients import log_exponents
+from .equations.scan import vanishes
+from .equations.slopes import Choice
 from .facts import Facts
-from .form import ADD, DIVIDE, MULTIPLY, NEGATIVE, POWER, SQUARE, SUBTRACT, Operation, call, function
 from .infinities import is_logsumexp, may_be_unreachable, may_hold_infinity
+from .items.form import ADD, DIVIDE, MULTIPLY, NEGATIVE, POWER, SQUARE, SUBTRACT, Operation, call, function
 from .limits import clip, limits
 from .log_products import logarithm, shares
-from .quotients import log_exponents
 from .running_logs import running_logsumexp
-from .scan import vanishes
 from .slabs import Slab, cut_sum
-from .slopes import Choice
 from .writer import Writer
 
 FUNCTIONS = {

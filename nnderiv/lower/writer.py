@@ -15,7 +15,7 @@ from ..program import Equation, Program, Ranges
 from ..within import positive_names
 from .arrays import Array, Frame, Storage, tuple_text
 from .fold import Fold
-from .form import Block, Code, Statement, call, is_variable, renamed
+from .items.form import Block, Code, Statement, call, is_variable, renamed
 
 
 class Writer:

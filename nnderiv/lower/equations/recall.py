@@ -1,0 +1,168 @@
+"""Programs -> programs in which a function that forward and backward both need is computed once, and kept.
+
+    y = x σ(x),   dx = dy σ(x) (1 + x (1 − σ(x)))          s = σ(x),   y = x s,   dx = dy s (1 + x (1 − s))
+
+Only functions that cost more than reading an array are: these, also as tables of several indices, roots of several tensors, as distances
+are, and what is computed to be held between two numbers. GELU and SiLU are written with theirs. Beyond the end of a loop nothing is kept,
+and there dc[t+1] σ(z[t+1]) is dc[t+1] s[t+1] nevertheless: dc is 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+from fractions import Fraction
+
+from ...bounds import never_negative
+from ...conditions import equalities, facts, negation
+from ...expr import ONE, Expr, Num, Op, Read, Reduce, all_reads, children, conjuncts, factors, map_children, reads, walk
+from ...expr import replace as replaced
+from ...fresh import Fresh
+from ...integer import Int
+from ...program import Equation, Program, Range
+from ...within import positive_names, readable
+from ..facts import FINITE
+from .calls import COSTLY, Call, Table, calls, table
+from .known import with_known
+from .quotients import log_exponents
+
+Beside = tuple[Read, ...]
+Known = tuple[Int, ...]  # what is at least 0 where something counts
+Kept = Mapping[Expr, list[tuple[Equation, Table]]]  # function -> (the first equation that needs it, the function as a tensor), ...
+
+
+def recall(forward: Program, backward: Program) -> tuple[Program, Program]:
+    """See the module's docstring."""
+    own = [e for e in backward.equations if e.tensor not in forward.definitions]
+    wanted = {call.key for e in own for call in _calls(e, _opened(e, e.body))}
+    kept = _kept(forward, wanted, Fresh(forward.names | backward.names)) if wanted else {}
+    if not kept:
+        return forward, backward
+    new = [(first, t.equation) for tables in kept.values() for first, t in tables if t.equation is not first]
+    equations: list[Equation] = []
+    for e in forward.equations:
+        equations += [_reading(forward, added, added.body, kept) for first, added in new if first is e]
+        equations.append(_reading(forward, e, _opened(e, e.body, kept), kept))
+    shapes = {added.tensor: tuple(added.ranges.values()) for _, added in new}
+    known = replace(forward, equations=tuple(equations), shapes={**forward.shapes, **shapes})
+    own = [_reading(backward, e, _opened(e, e.body, kept), kept) for e in own]
+    return known, with_known(replace(backward, equations=tuple(own)), own, known)
+
+
+def _kept(forward: Program, wanted: Collection[Expr], fresh: Fresh) -> Kept:
+    """The functions that are wanted, as tensors: those that are some already, and new ones for other places."""
+    found: dict[Expr, list[tuple[Equation, Table]]] = {}
+    positive = positive_names(forward)
+    for e in forward.equations:
+        for call in calls(e, e.body) if len(forward.definitions[e.tensor]) == 1 else ():
+            if call.key in wanted and (there := table(e, call)) is not None:
+                found.setdefault(call.key, [(e, there)])
+    for e in forward.equations:
+        for call in _calls(e, _opened(e, e.body, wanted)) if not e.is_base else ():
+            shifts = call.shifts(e) if call.key in wanted and call.function != e.body else None
+            if shifts is not None:
+                made = _of_all_places(forward, e, call, shifts) or _as_read(e, call, shifts)
+                if all(made.is_apart(other, positive) for _, other in found.get(call.key, ())):
+                    found.setdefault(call.key, []).append((e, made.named(fresh(made.equation.tensor))))
+    return found
+
+
+def _as_read(e: Equation, call: Call, shifts: dict[str, Int]) -> Table:
+    """The function at each index of the equation: y_tanh[t] = tanh(y[t−1])."""
+    return Table(Equation(_name(e, call), tuple(map(Int.symbol, shifts)), call.function, {i: e.ranges[i] for i in shifts}), shifts)
+
+
+def _of_all_places(program: Program, e: Equation, call: Call, shifts: dict[str, Int]) -> Table | None:
+    """y_tanh[t] = tanh(y[t]) for all of a tensor, if a sum asks for it outside too, at t − 1: there no tensor has a value, nor has this."""
+    of = [r for r in reads(call.function) if r.subs]
+    reduced = any(isinstance(n, Reduce) and call.function in walk(n.body) for n in walk(e.body))
+    if not reduced or len(of) != 1 or of[0].subs != call.at or not readable(program.hulls[of[0].tensor], call.at, e.ranges, frozenset()):
+        return None
+    subs, ranges = tuple(map(Int.symbol, shifts)), dict(zip(shifts, program.hulls[of[0].tensor], strict=True))
+    body = replaced(call.function, {of[0]: Read(of[0].tensor, subs)})
+    return Table(Equation(_name(e, call), subs, body, ranges), dict.fromkeys(shifts, Int.of(0)))
+
+
+def _name(e: Equation, call: Call) -> str:
+    return f"{e.tensor}_{call.function.op if call.function.op in (*COSTLY, 'sqrt') else 'held'}"
+
+
+# -- calls -------------------------------------------------------------------------------------------------------------------
+def _calls(e: Equation, node: Expr) -> Iterator[Call]:
+    """The costly functions in an expression, but for those under a condition on indices: it may choose a few places. Data choose many."""
+    if isinstance(node, Op) and node.op == "where" and not all_reads(node.args[0]):
+        return
+    yield from calls(e, node)
+    places = _looked_up(e, node)
+    for child in _children(node):
+        yield from (call for call in _calls(e, child) if not places or not {s.name for s in call.at} & places)
+
+
+def _looked_up(e: Equation, node: Expr) -> set[str]:
+    """The indices that are one place for each of the others under a condition, k in where(t[n] = k, …): no table has all n and k."""
+    asked = conjuncts(node.args[0]) if isinstance(node, Op) and node.op == "where" else []
+    return {str(a.name) for c in asked for a, b in equalities(c) if a.name in e.ranges and b.elements()}
+
+
+def _children(node: Expr) -> tuple[Expr, ...]:
+    """What may be kept of an expression; of log(exp(a) + exp(b)) nothing, since it is shifted as a whole."""
+    return () if log_exponents(node) else tuple(children(node))
+
+
+def _beside(node: Expr, beside: Beside) -> Beside:
+    """Reads of which each makes the whole 0 where it is 0, whatever finite value stands below this node."""
+    if isinstance(node, Op) and node.op == "*":
+        return (*beside, *(f for f in factors(node) if isinstance(f, Read)))
+    power = isinstance(node, Op) and node.op == "**" and isinstance(node.args[1], Num) and node.args[1].value > 0
+    return beside if power or isinstance(node, Op) and node.op in FINITE else ()
+
+
+# -- equations ---------------------------------------------------------------------------------------------------------------
+def _opened(e: Equation, node: Expr, wanted: Collection[Expr] | None = None) -> Expr:
+    """GELU and SiLU by the functions that they are made of, where these are wanted: some, or all."""
+    if isinstance(node, Op) and node.op in ("gelu", "silu"):
+        x = node.args[0]
+        f = Op("sigmoid", (x,)) if node.op == "silu" else Op("erf", (Op("/", (x, Op("sqrt", (Num(Fraction(2)),)))),))
+        if any(wanted is None or call.key in wanted for call in calls(e, f)):
+            return x*f if node.op == "silu" else Num(Fraction(1, 2))*x*(ONE + f)
+    return map_children(lambda child: _opened(e, child, wanted), node)
+
+
+def _reading(program: Program, e: Equation, body: Expr, kept: Kept) -> Equation:
+    """The equation with this body, where the functions that are kept are read."""
+    positive = positive_names(program)
+
+    def is_kept(s: Int, r: Range, beside: Beside, known: Known) -> bool:
+        """Whether the place s is among those that are kept, or else one at which what stands beside is 0."""
+        hulls = [hull for b in beside for place, hull in zip(b.subs, program.hulls[b.tensor], strict=True) if place == s]
+        above = never_negative(s - r.lo, e.ranges, positive, known) or any(never_negative(h.lo - r.lo, {}, positive) for h in hulls)
+        return above and (never_negative(r.hi - 1 - s, e.ranges, positive, known)
+                          or any(never_negative(r.hi - h.hi, {}, positive) for h in hulls))
+
+    def left_out(call: Call, there: Table) -> tuple[set[Expr], set[Expr]]:
+        """What a reduction asks for that leaves places out: of what the function reads, and of the name of the function."""
+        sizes = positive & {*program.sizes}
+        before = {c for r in reads(call.function) for c in readable(program.hulls[r.tensor], r.subs, e.ranges, positive, sizes)}
+        return before, {*readable(there.ranges, there.places(call), e.ranges, positive, sizes)}
+
+    def has_value(call: Call, there: Table, beside: Beside, reduced: bool, known: Known) -> bool:
+        """Whether the tensor has the value of the call wherever that is asked for."""
+        before, after = left_out(call, there) if reduced else (set(), set())
+        kept = all(is_kept(s, r, beside, () if reduced else known) for s, r in zip(there.places(call), there.ranges, strict=True))
+        return kept and before <= after or reduced and before == after
+
+    def visit(node: Expr, beside: Beside, reduced: bool, known: Known) -> Expr:
+        for call in calls(e, node):
+            for _, there in kept.get(call.key, ()):
+                if there.equation.tensor != e.tensor and has_value(call, there, beside, reduced, known):
+                    return Read(there.equation.tensor, there.places(call))
+        if not _children(node):
+            return node
+        below = _beside(node, beside), reduced or isinstance(node, Reduce)
+        if isinstance(node, Op) and node.op == "where":
+            test, one, other = node.args
+            return Op("where", (visit(test, *below, known), visit(one, *below, (*known, *facts(test))),
+                                visit(other, *below, (*known, *facts(negation(test))))))
+        return map_children(lambda child: visit(child, *below, known), node)
+
+    return e.with_body(visit(body, (), False, ()))

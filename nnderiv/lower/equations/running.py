@@ -1,0 +1,121 @@
+"""Program -> program in which a sum up to each step is the sum up to the step before, and one more.
+
+    y[t,n] = Σ_s where(s <= t, x[s,n], 0)        y[t,n] = y[t−1,n] + x[t,n]
+    d[s,n] = Σ_t where(s <= t, e[t,n], 0)        d[s,n] = d[s+1,n] + e[s,n]
+    Σ_s where(s <= t, d[s] exp(a[t] − lse[s]), 0)    exp(a[t] − lse[t]) E[t],  E[t] = d[t] + exp(lse[t] − lse[t−1]) E[t−1]
+
+which `accumulate` computes in one pass, where a product with a triangle of ones takes as many as there are steps. Of the shares, see
+`running_logs`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ...expr import (
+    ZERO,
+    Expr,
+    Op,
+    Read,
+    Reduce,
+    additive_terms,
+    compare,
+    conjunction,
+    free_symbols,
+    guarded_factors,
+    product,
+    signed,
+    subst_indices,
+    sums_among,
+    where,
+)
+from ...fresh import Fresh
+from ...integer import Int
+from ...program import Equation, Program
+from ...within import positive_names
+from ..running_logs import decay, last_step
+
+
+@dataclass(frozen=True)
+class _Running:
+    """others · Σ summand over all s up to `last`, or from there on, under `conditions`; the summand is free of the index in `last`."""
+
+    s: str
+    last: Int
+    forwards: bool
+    summand: Expr
+    others: list[Expr]
+    conditions: list[Expr]
+    decay: Read | None = None  # b[s], if what is summed is times exp(b[last] − b[s])
+
+
+def running(program: Program, known: Program) -> Program:
+    """See the module's docstring."""
+    fresh, positive = Fresh(program.names | known.names), positive_names(program)
+    shapes, equations = dict(program.shapes), list[Equation]()
+    for e in program.equations:
+        may = not e.is_base and len(program.definitions[e.tensor]) == 1 and e.tensor not in program.components
+        found = [(sign, t, _find(e, t, positive, (program, known)) if may else None) for sign, t in additive_terms(e.body)]
+        if len(found) == 1 and (own := found[0][2]) is not None and found[0][0] > 0 and _is_all(e, own):
+            equations.append(_recurrence(e, own, e.tensor))
+            continue
+        terms = []
+        for sign, t, sums in found:
+            if sums is not None:
+                equations.append(_recurrence(e, sums, fresh(f"{e.tensor}_sum")))
+                r = equations[-1]
+                shapes[r.tensor] = tuple(r.ranges[i] for i in r.indices)
+                total = Read(r.tensor, tuple(x.subst({sums.s: sums.last}) for x in r.subs))
+                t = where(conjunction(sums.conditions), product([*sums.others, total]), ZERO)
+            terms.append((sign, t))
+        equations.append(e.with_body(signed(terms)) if any(sums for *_, sums in found) else e)
+    return program if equations == list(program.equations) else replace(program, equations=tuple(equations), shapes=shapes)
+
+
+def _find(e: Equation, term: Expr, positive: frozenset[str], programs: tuple[Program, ...]) -> _Running | None:
+    """The running sum that a term is a multiple of."""
+    outer, parts = guarded_factors(term)
+    sums = sums_among(parts)
+    if len(sums) != 1:
+        return None
+    (total,) = sums
+    conditions, inner = guarded_factors(total.body)
+    own = [f for f in inner if free_symbols(f) & {*total.indices}]
+    others = [f for f in parts if f is not total] + [f for f in inner if f not in own]
+    for c in conditions:
+        for s in total.indices:
+            rest = tuple(i for i in total.indices if i != s)
+            found = last_step(c, s, e.indices, e.ranges, positive)
+            if found is None or {*rest} & found[0].symbols():  # it depends on what else is summed, how far the sum goes
+                continue
+            shares = [(f, d) for f in own if not rest and (d := decay(f, s, *found, programs, positive)) is not None]
+            share, (now, lse) = shares[0] if len(shares) == 1 else (None, (None, None))
+            left, beside = [f for f in own if f is not share], [*others, now] if now is not None else others
+            summand = where(conjunction([x for x in conditions if x is not c]), product(left), ZERO)
+            if (lse or s in free_symbols(summand)) and not free_symbols(summand) & found[0].symbols() & {*e.indices}:
+                return _Running(s, *found, Reduce("sum", rest, summand) if rest else summand, beside, outer, lse)
+    return None
+
+
+def _recurrence(e: Equation, sums: _Running, name: str) -> Equation:
+    """The sums as a tensor, up to each s, or up to each step of the equation, if that is what it is."""
+    (t,) = sums.last.symbols() & {*e.indices}
+    step = Int.symbol(t if name == e.tensor else sums.s)
+    summand = subst_indices(sums.summand, {sums.s: step})
+    used = free_symbols(summand) | (free_symbols(sums.decay) if sums.decay else set())
+    subs = tuple(step if x.name == t else x for x in e.subs if x.name == t or x.name in used)
+    shift = -1 if sums.forwards else 1
+    before: Expr = Read(name, tuple(x + shift if x == step else x for x in subs))
+    if sums.decay is not None:
+        now, last = (subst_indices(sums.decay, {sums.s: x}) for x in (step, step + shift))
+        r = e.ranges[sums.s]
+        beyond = compare("<=", r.lo, step + shift) if sums.forwards else compare("<", step + shift, r.hi)
+        before = where(beyond, product([Op("exp", (now - last,)), before]), ZERO)  # before the first step is nothing to decay
+    bound = sums.summand.indices if isinstance(sums.summand, Reduce) else ()
+    return Equation(name, subs, summand + before, {i: e.ranges[i] for i in (*(str(x.name) for x in subs), *bound)}, position=e.position)
+
+
+def _is_all(e: Equation, sums: _Running) -> bool:
+    """Whether an equation is the running sum at each step itself."""
+    own = sums.last.name is not None and e.ranges[sums.last.name] == e.ranges[sums.s]
+    return own and not sums.others and not sums.conditions and {*e.indices} <= free_symbols(sums.summand) | {str(sums.last.name)}
