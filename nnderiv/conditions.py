@@ -9,9 +9,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
-from .bounds import Range
+from .bounds import Range, Ranges, never_negative
 from .expr import (
     FALSE,
     TRUE,
@@ -57,6 +57,12 @@ def facts(c: Expr) -> list[Int]:
         return []
     a, b = (x.value for x in c.args if isinstance(x, IntValue))
     return {"<": [b - a - 1], "<=": [b - a], ">": [a - b - 1], ">=": [a - b], "==": [a - b, b - a], "!=": []}[c.op]
+
+
+def holds(c: Expr, ranges: Ranges, positive: Collection[str]) -> bool:
+    """Whether a comparison of integers holds wherever the indices are; what data say is not known."""
+    slacks = facts(c) if isinstance(c, Op) and c.op != "and" else []
+    return bool(slacks) and all(not x.elements() and never_negative(x, ranges, positive) for x in slacks)
 
 
 def negation(c: Expr) -> Expr:

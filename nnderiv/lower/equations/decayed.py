@@ -15,9 +15,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from ...bounds import never_negative
-from ...conditions import facts
+from ...conditions import holds
 from ...expr import (
-    COMPARISONS,
     ONE,
     ZERO,
     Expr,
@@ -118,7 +117,7 @@ def _find(program: Program, e: Equation, total: Reduce) -> _Fading | None:
         if any(readable(program.hulls[r.tensor], r.subs, ranges, positive) for r in all_reads(whole.body)):
             continue  # where a read is outside there is nothing to add, whatever the formula makes of 0
         conditions, parts = guarded_factors(whole.body)
-        conditions = [c for c in conditions if not _holds(c, ranges, positive)]
+        conditions = [c for c in conditions if not holds(c, ranges, positive)]
         for c in conditions:
             last, rest = last_step(c, s, e.indices, ranges, positive), [x for x in conditions if x is not c]
             if last is not None and (found := _fading(parts, rest, s, *last, whole.indices, ranges)) is not None:
@@ -138,12 +137,6 @@ def _written_out(program: Program, f: Expr, ranges: Ranges) -> Expr:
 def _may_fade(f: Expr) -> bool:
     """Whether a factor may be what fades: a power by an integer, or an exponential of one."""
     return isinstance(f, Op) and (f.op == "exp" or f.op == "**" and isinstance(f.args[1], IntValue))
-
-
-def _holds(c: Expr, ranges: Ranges, positive: Collection[str]) -> bool:
-    """Whether a comparison of integers holds wherever the indices are."""
-    known = facts(c) if isinstance(c, Op) and c.op in COMPARISONS else []
-    return bool(known) and all(never_negative(x, ranges, positive) for x in known)
 
 
 def _by_place(program: Program, e: Equation, total: Reduce, k: str) -> tuple[Reduce, Ranges, str] | None:

@@ -20,8 +20,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ...bounds import never_negative
-from ...conditions import facts, solved
+from ...conditions import holds, solved
 from ...exponentials import beside_a_sum
 from ...expr import (
     INF,
@@ -141,14 +140,10 @@ class _Shift:
     def where_known(self, e: Expr, known: tuple[Expr, ...]) -> Expr:
         """where(c, x, 0) as x, where c is known to hold."""
         e = map_children(lambda child: self.where_known(child, known), e)
-        if isinstance(e, Op) and e.op == "where" and e.args[2] == ZERO and all(c in known or self.holds(c) for c in conjuncts(e.args[0])):
-            return e.args[1]
-        return e
-
-    def holds(self, c: Expr) -> bool:
-        """Whether the ranges say that a condition holds."""
-        slacks = facts(c)
-        return bool(slacks) and all(not x.elements() and never_negative(x, self.ranges, self.positive) for x in slacks)
+        if not (isinstance(e, Op) and e.op == "where" and e.args[2] == ZERO):
+            return e
+        certain = all(c in known or holds(c, self.ranges, self.positive) for c in conjuncts(e.args[0]))
+        return e.args[1] if certain else e
 
     def quotient(self, e: Op, reduced: bool) -> Expr:
         """The quotients in e shifted, unless a reduction goes by a read that the differences no longer hold."""
