@@ -11,12 +11,13 @@ from functools import partial
 from importlib import metadata
 from pathlib import Path
 
-from jupyter_cache.cache.db import create_db
 from jupyter_cache.executors import utils as executors
 
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "docs" / "_ext"))
 VENDOR = ROOT / "_build" / "vendor"
+
+import executed  # noqa: E402 - it stands beside the book
 
 if not all((VENDOR / name / ".complete").exists() for name in ("mathjax", "pyodide")):
     sys.exit("MathJax and Pyodide are not set up yet: run `make book`, or `python tools/fetch.py mathjax pyodide`.")
@@ -53,9 +54,7 @@ math_eqref_format = "({number})"
 # The cache of executed pages does not see that an imported module changed; its name does.
 nb_execution_mode = "cache"
 nb_execution_cache_path = str(ROOT / "_build" / "cache" / fingerprint())
-# Its database is made here, once: pages are read in parallel, and each would try.
-Path(nb_execution_cache_path).mkdir(parents=True, exist_ok=True)
-create_db(nb_execution_cache_path)
+executed.prepare(Path(nb_execution_cache_path))
 nb_execution_timeout = 300
 # A kernel has as long to start. There is no setting for it, and on a loaded machine nbclient's 60 seconds can be too few.
 executors.executenb = partial(executors.executenb, startup_timeout=nb_execution_timeout)

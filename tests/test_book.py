@@ -112,3 +112,21 @@ def test_what_a_reader_can_copy_runs(name: str) -> None:
         test = doctest.DocTestParser().get_doctest(block, {}, f"{name}[{k}]", f"docs/{name}.md", 0)
         output: list[str] = []
         assert doctest.DocTestRunner(verbose=False).run(test, out=output.append).failed == 0, "".join(output)
+
+
+def test_a_page_of_which_only_the_record_is_cached_stops_no_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after an interrupted build. And no page is deleted for the next one: of two that are added at once, the newer one might be."""
+    from jupyter_cache.base import CacheBundleIn
+    from jupyter_cache.cache.db import NbCacheRecord
+    from nbformat.v4 import new_code_cell, new_notebook
+
+    monkeypatch.syspath_prepend(str(DOCS / "_ext"))
+    from executed import prepare
+
+    cache = prepare(tmp_path)
+    cache.change_cache_limit(1)
+    for name in ("one", "two"):
+        notebook = new_notebook(cells=[new_code_cell(name)], metadata={"kernelspec": {"name": "python3", "display_name": "Python"}})
+        cache.cache_notebook_bundle(CacheBundleIn(notebook, f"{name}.md"), check_validity=False)
+    NbCacheRecord.create_record(uri="half.md", hashkey="0"*32, db=cache.db)
+    assert sorted(r.uri for r in prepare(tmp_path).list_cache_records()) == ["one.md", "two.md"]
