@@ -81,10 +81,10 @@ class Values(Writer):
 
     def __init__(self, program: Program, storage: dict[str, Storage], facts: Facts, dtype: str = "dtype",
                  without: Collection[str] = (), threads: int = 1):
-        super().__init__(program, storage, dtype, without, threads)
+        super().__init__(program, storage, facts.absent, dtype, without, threads)
         self.as_written = False  # products are to be computed in the order in which they stand
         self.ratios: frozenset[Expr] = frozenset()  # exponentials in 1 + exp(b − a), a quotient of exponentials
-        self.facts, self.absent = facts, facts.absent
+        self.facts = facts
 
     # -- expressions ---------------------------------------------------------------------------------------------------
     def value(self, frame: Frame, e: Expr) -> Array:

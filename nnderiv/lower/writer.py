@@ -21,9 +21,10 @@ from .items.form import Block, Code, Statement, call, is_variable, renamed
 class Writer:
     """What all that is written into one function rests on."""
 
-    def __init__(self, program: Program, storage: dict[str, Storage], dtype: str = "dtype",
+    def __init__(self, program: Program, storage: dict[str, Storage], absent: frozenset[str], dtype: str = "dtype",
                  without: Collection[str] = (), threads: int = 1):
         self.without, self.threads = frozenset(without), threads
+        self.absent = absent  # what may be no number where data say that it does not count
         self.program, self.storage = program, storage
         self.positive = positive_names(program)
         self.certain = self.positive - {*program.sizes}  # these are at least 1 even where something is empty
@@ -33,7 +34,6 @@ class Writer:
         self.extents: dict[Int, str] = {}
         self.allocated: set[str] = set()
         self.loops: Ranges = {}
-        self.absent: frozenset[str] = frozenset()  # what may be no number where data say that it does not count
         self.swept: frozenset[str] = frozenset()  # what a sweep computes: meanwhile anything may stand there, 0/0 too
         self.shared: dict[tuple[str, ...], Any] = {}  # what was made for some windows, for others of the same kind
         self.depth = 0  # of blocks
@@ -44,9 +44,9 @@ class Writer:
     @contextmanager
     def inside(self, head: str, binds: str = "") -> Iterator[None]:
         """What is written meanwhile stands inside a block; inside the last one, if that is under the same condition."""
-        last = self.code.items[-1] if self.code.items else None
-        goes_on = isinstance(last, Block) and last.head == head and head.startswith("if ")
-        outer, self.code.items = (self.code.items[:-1], [*last.items]) if goes_on and isinstance(last, Block) else (self.code.items, [])
+        outer, self.code.items = self.code.items, []
+        if head.startswith("if ") and outer and isinstance(last := outer[-1], Block) and last.head == head:
+            outer, self.code.items = outer[:-1], [*last.items]
         self.depth += 1
         yield
         self.depth -= 1

@@ -45,15 +45,13 @@ from ...integer import Int
 from ...program import Equation, Program, Ranges
 from ...within import positive_names, readable
 from ..running_logs import last_step
+from .up_to import UpTo
 
 
 @dataclass(frozen=True)
-class _Fading:
+class _Fading(UpTo):
     """others · Σ_s rate^|last − s| · summand over all s up to `last`, or from there on; rate and summand are free of what is in `last`."""
 
-    s: str
-    last: Int
-    forwards: bool
     rate: Expr
     summand: Expr
     others: Expr
@@ -81,7 +79,7 @@ def decayed(program: Program) -> Program:
                 return total
             equations.append(r := _recurrence(e, found, fresh(f"{e.tensor}_sum")))
             shapes[r.tensor] = tuple(r.ranges[i] for i in r.indices)
-            return product([found.others, Read(r.tensor, tuple(x.subst({found.s: found.last}) for x in r.subs))])
+            return product([found.others, found.whole(r)])
 
         equations.append(e.with_body(map_sums(in_steps, e.body)))
     return replace(program, equations=tuple(equations), shapes=shapes) if equations != [*program.equations] else program
@@ -89,21 +87,17 @@ def decayed(program: Program) -> Program:
 
 def _is_all(e: Equation, f: _Fading) -> bool:
     """Whether an equation is the sum at each step itself."""
-    own = f.last.name is not None and e.ranges[f.last.name] == f.ranges[f.s]
-    return own and f.others == ONE and {*e.indices} == f.letters - {f.s} | {str(f.last.name)}
+    return f.goes_along(e, f.ranges[f.s]) and f.others == ONE and {*e.indices} == f.letters - {f.s} | {str(f.last.name)}
 
 
 def _recurrence(e: Equation, f: _Fading, name: str) -> Equation:
     """The sum at each step, for all that it depends on."""
-    (t,) = f.last.symbols() & {*e.indices}
-    step = Int.symbol(t if name == e.tensor else f.s)
-    subs = tuple(step if x.name == t else x for x in e.subs if x.name == t or x.name in f.letters)
-    before = Read(name, tuple(x + (-1 if f.forwards else 1) if x == step else x for x in subs))
+    step, subs = f.place(e, name, f.letters)
     summand = subst_indices(f.summand, {f.s: step})
     bound = summand.indices if isinstance(summand, Reduce) else ()
     ranges = {**f.ranges, str(step): f.ranges[f.s]}
     kept = {i: ranges[i] for i in (*(str(x.name) for x in subs), *bound)}
-    return Equation(name, subs, product([f.rate, before]) + summand, kept, position=e.position)
+    return Equation(name, subs, product([f.rate, f.before(name, step, subs)]) + summand, kept, position=e.position)
 
 
 def _find(program: Program, e: Equation, total: Reduce) -> _Fading | None:

@@ -30,19 +30,16 @@ from ...expr import (
     where,
 )
 from ...fresh import Fresh
-from ...integer import Int
 from ...program import Equation, Program
 from ...within import positive_names
 from ..running_logs import decay, last_step
+from .up_to import UpTo
 
 
 @dataclass(frozen=True)
-class _Running:
+class _Running(UpTo):
     """others · Σ summand over all s up to `last`, or from there on, under `conditions`; the summand is free of the index in `last`."""
 
-    s: str
-    last: Int
-    forwards: bool
     summand: Expr
     others: list[Expr]
     conditions: list[Expr]
@@ -62,11 +59,9 @@ def running(program: Program, known: Program) -> Program:
         terms = []
         for sign, t, sums in found:
             if sums is not None:
-                equations.append(_recurrence(e, sums, fresh(f"{e.tensor}_sum")))
-                r = equations[-1]
+                equations.append(r := _recurrence(e, sums, fresh(f"{e.tensor}_sum")))
                 shapes[r.tensor] = tuple(r.ranges[i] for i in r.indices)
-                total = Read(r.tensor, tuple(x.subst({sums.s: sums.last}) for x in r.subs))
-                t = where(conjunction(sums.conditions), product([*sums.others, total]), ZERO)
+                t = where(conjunction(sums.conditions), product([*sums.others, sums.whole(r)]), ZERO)
             terms.append((sign, t))
         equations.append(e.with_body(signed(terms)) if any(sums for *_, sums in found) else e)
     return program if equations == list(program.equations) else replace(program, equations=tuple(equations), shapes=shapes)
@@ -99,17 +94,14 @@ def _find(e: Equation, term: Expr, positive: frozenset[str], programs: tuple[Pro
 
 def _recurrence(e: Equation, sums: _Running, name: str) -> Equation:
     """The sums as a tensor, up to each s, or up to each step of the equation, if that is what it is."""
-    (t,) = sums.last.symbols() & {*e.indices}
-    step = Int.symbol(t if name == e.tensor else sums.s)
+    step, subs = sums.place(e, name, free_symbols(sums.summand) | (free_symbols(sums.decay) if sums.decay else set()))
     summand = subst_indices(sums.summand, {sums.s: step})
-    used = free_symbols(summand) | (free_symbols(sums.decay) if sums.decay else set())
-    subs = tuple(step if x.name == t else x for x in e.subs if x.name == t or x.name in used)
-    shift = -1 if sums.forwards else 1
-    before: Expr = Read(name, tuple(x + shift if x == step else x for x in subs))
+    before: Expr = sums.before(name, step, subs)
     if sums.decay is not None:
-        now, last = (subst_indices(sums.decay, {sums.s: x}) for x in (step, step + shift))
+        earlier = step + sums.shift
+        now, last = (subst_indices(sums.decay, {sums.s: x}) for x in (step, earlier))
         r = e.ranges[sums.s]
-        beyond = compare("<=", r.lo, step + shift) if sums.forwards else compare("<", step + shift, r.hi)
+        beyond = compare("<=", r.lo, earlier) if sums.forwards else compare("<", earlier, r.hi)
         before = where(beyond, product([Op("exp", (now - last,)), before]), ZERO)  # before the first step is nothing to decay
     bound = sums.summand.indices if isinstance(sums.summand, Reduce) else ()
     return Equation(name, subs, summand + before, {i: e.ranges[i] for i in (*(str(x.name) for x in subs), *bound)}, position=e.position)
@@ -117,5 +109,5 @@ def _recurrence(e: Equation, sums: _Running, name: str) -> Equation:
 
 def _is_all(e: Equation, sums: _Running) -> bool:
     """Whether an equation is the running sum at each step itself."""
-    own = sums.last.name is not None and e.ranges[sums.last.name] == e.ranges[sums.s]
+    own = sums.goes_along(e, e.ranges[sums.s])
     return own and not sums.others and not sums.conditions and {*e.indices} <= free_symbols(sums.summand) | {str(sums.last.name)}
