@@ -21,8 +21,8 @@ from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import arguments
-from .draw import MODES, Sample, draw, flat, number, tangent
-from .dual import Dual, Kink
+from .draw import Sample, draw, flat, mode_of, number, tangent
+from .dual import Dual, Kink, slope
 from .errors import CheckError, DefinitionError
 from .evaluate import evaluate
 from .expr import INF, Expr, Op, Reduce, neg, walk
@@ -136,15 +136,14 @@ class _Trials:
         """The trial at a sample, drawn again where a value is not finite or a kink is met; first any signs, then tamer numbers."""
         trouble = ""
         for k in range(TRIES):
-            mode = MODES[min(k * len(MODES) // TRIES, len(MODES) - 1)]
-            sample = draw(self.forward, self.rng, mode, dyadic, largest)
+            sample = draw(self.forward, self.rng, mode_of(k, TRIES), dyadic, largest)
             try:
                 return trial(sample)
             except (Kink, _Unusable, ZeroDivisionError) as reason:
                 trouble = str(reason)
         raise CheckError(f"In {TRIES} draws there was none at which the program is defined, finite and smooth: {trouble.rstrip('.')}.")
 
-    def draw_seeds(self, outputs: Mapping[str, Any], mode: str, dyadic: bool = False) -> dict[str, Any]:
+    def draw_seeds(self, outputs: Mapping[str, Any], dyadic: bool = False) -> dict[str, Any]:
         """A random seed for each output that has one."""
         return {seed: _like(outputs[y], lambda: number(self.rng, "any", dyadic)) for y, seed in self.seeds.items()}
 
@@ -210,7 +209,7 @@ class _Exact(_Trials):
     def trial(self, sample: Sample, differences: bool) -> None:
         outputs = self.results(sample)
         self.refuse_hidden_infinities(sample)
-        seeds = self.draw_seeds(outputs, sample.mode)
+        seeds = self.draw_seeds(outputs)
         gradients = evaluate(self.backward, {**sample.inputs, **seeds})
         self.refuse_extremes_of_nothing(sample, gradients)
         found: list[tuple[str, str, Comparison, float]] = []
@@ -218,7 +217,7 @@ class _Exact(_Trials):
             v, weights = self.direction(sample, name), self.weights(seeds)
 
             def jvp(v: Sequence[Any], name: str = name) -> list[Any]:
-                slopes = [_slope(y) for y in self.outputs({**sample.inputs, name: _zip(Dual, sample.inputs[name], v)})]
+                slopes = [slope(y) for y in self.outputs({**sample.inputs, name: _zip(Dual, sample.inputs[name], v)})]
                 _require_finite({f"the slope along {name}": slopes})  # a gradient that is not finite where this is, is wrong
                 return slopes
 
@@ -263,7 +262,7 @@ class _Emitted(_Trials):
 
     def trial(self, sample: Sample) -> None:
         expected = self.results(sample)
-        seeds = self.draw_seeds(expected, sample.mode, dyadic=True)
+        seeds = self.draw_seeds(expected, dyadic=True)
         truth = evaluate(self.backward, {**sample.inputs, **seeds})
         _require_finite(truth)
         self.refuse_hidden_infinities(sample)
@@ -336,10 +335,6 @@ def _shaped(like: Any, values: Sequence[Any]) -> Any:
 
 def _zip(make: Callable[[Any, Any], Any], value: Any, slopes: Sequence[Any]) -> Any:
     return _shaped(value, [make(x, v) for x, v in zip(flat(value), slopes, strict=True)])
-
-
-def _slope(value: Any) -> Any:
-    return value.slope if isinstance(value, Dual) else Fraction(0)
 
 
 def _is_finite(v: Any) -> bool:

@@ -24,10 +24,10 @@ from typing import Any
 from .conditions import between
 from .degree import Degree, chance, of_difference
 from .degree import plain as value_of
-from .draw import MODES, Sample, draw, flat, how_many, nested, number, sum_fact
-from .dual import Dual, Kink
+from .draw import Sample, draw, flat, how_many, mode_of, nested, number, sum_fact
+from .dual import Dual, Kink, slope
 from .errors import CheckError, DefinitionError, EvaluationError, Unevaluated
-from .evaluate import _Run
+from .evaluate import Run
 from .expr import (
     ONE,
     ZERO,
@@ -39,6 +39,7 @@ from .expr import (
     add,
     additive_terms,
     conjunction,
+    conjuncts,
     factors,
     free_symbols,
     guarded_factors,
@@ -111,7 +112,7 @@ class _Confirmation:
         """Whether a side holds a Kronecker delta, or a derivative of a whole tensor."""
         if any(isinstance(n, Op) and n.op in ("whole", "total") for n in walk(e.body)):
             return True
-        conditions = [c for n in walk(e.body) if isinstance(n, Op) and n.op == "where" for c in _parts(n.args[0])]
+        conditions = [c for n in walk(e.body) if isinstance(n, Op) and n.op == "where" for c in conjuncts(n.args[0])]
         return any(self.delta(c, set(e.indices)) is not None for c in conditions)
 
     def delta(self, c: Expr, letters: set[str]) -> tuple[str, Int] | None:
@@ -131,7 +132,7 @@ class _Confirmation:
         found: _Side = self.made[key]
         return found
 
-    def tensor(self, e: Equation, body: Expr, guard: bool = True) -> str:
+    def tensor(self, e: Equation, body: Expr) -> str:
         """A tensor whose elements are those of an expression with the indices of e on its left."""
         name = f"\0t{len(self.equations)}"
         self.shapes[name] = tuple(e.ranges[i] for i in e.indices)
@@ -287,9 +288,8 @@ class _Confirmation:
     def trial(self) -> list[tuple[Fraction | None, bool]]:
         trouble, kinks = "", 0
         for attempt in range(TRIES):
-            mode = MODES[min(attempt * len(MODES) // TRIES, len(MODES) - 1)]
             largest = max(1, LARGEST - 3 * attempt // TRIES)  # where sizes make ties or empty ranges, smaller ones do not
-            sample = draw(self.ground.complete, self.rng, mode=mode, largest=largest, sizing=self.wide)
+            sample = draw(self.ground.complete, self.rng, mode=mode_of(attempt, TRIES), largest=largest, sizing=self.wide)
             try:
                 return self.compare(sample)
             except (DefinitionError, EvaluationError, Kink, ZeroDivisionError, _NotFinite) as error:
@@ -328,17 +328,17 @@ class _Confirmation:
         unbounded = not self.rational or isinf(worst) or any(sum_fact(g, self.ground.forward) is None and reads(g) for g in facts)
         return None if unbounded else Fraction(worst), exact
 
-    def evaluation(self, sample: Sample) -> tuple[_Run, dict[str, Any], dict[str, Any]]:
+    def evaluation(self, sample: Sample) -> tuple[Run, dict[str, Any], dict[str, Any]]:
         """A run of the interpreter that knows all slopes; its inputs; the weights of each tensor."""
         env = sample.sizes
         inputs = {n: self.lifted(n, v) for n, v in sample.inputs.items()}
         weights = {n: _filled(self.inputs[f"\0v_{n}"], env, lambda: self.lift(number(self.rng, sample.mode))) for n in self.moved}
         every = inputs | {f"\0v_{n}": v for n, v in weights.items()} | {EPS: Dual(Fraction(0), Fraction(1))}
         every |= {n: _filled(axes, env, lambda: Fraction(0)) for n, (_, axes) in self.slopes.items()}
-        run = _Run(self.wide, every)
+        run = Run(self.wide, every)
         for slopes, (name, axes) in self.slopes.items():
             spans = [range(r.lo.value(env), r.hi.value(env)) for r in axes]
-            run.data[slopes] = {tuple(k - s.start for k, s in zip(at, spans, strict=True)): _slope(run.demand(name, at))
+            run.data[slopes] = {tuple(k - s.start for k, s in zip(at, spans, strict=True)): slope(run.demand(name, at))
                                 for at in itertools.product(*spans)}
         return run, inputs, weights
 
@@ -353,7 +353,7 @@ class _Confirmation:
             return [self.lifted(name, v) for v in value]
         return Degree(value, 1, float(name in self.scaled))
 
-    def value(self, side: _Side, s: Step, run: _Run, inputs: dict[str, Any], weights: dict[str, Any], losses: dict[str, Any]) -> list[Any]:
+    def value(self, side: _Side, s: Step, run: Run, inputs: dict[str, Any], weights: dict[str, Any], losses: dict[str, Any]) -> list[Any]:
         if side.elements is not None:
             return flat(run.tensor(side.elements))
         name = self.ground.tensor_of[s.before.tensor]
@@ -370,22 +370,18 @@ class _Confirmation:
         forward = self.ground.forward
         at = {i.name: inputs[i.name] for i in forward.inputs}
         if name in at:
-            moved = _Run(forward, {**at, name: _zip(Dual, at[name], weights)})
+            moved = Run(forward, {**at, name: _zip(Dual, at[name], weights)})
         else:
-            moved = _Run(_with_move(forward, name), {**at, MOVE: _map(lambda v: Dual(Fraction(0), v), weights)})
+            moved = Run(_with_move(forward, name), {**at, MOVE: _map(lambda v: Dual(Fraction(0), v), weights)})
         parts = []
         for y in forward.outputs:
             seeds = flat(inputs[self.ground.seeds[y]]) if y in self.ground.seeds else [Fraction(1)]
-            parts += [combine("*", w, _slope(v)) for w, v in zip(seeds, flat(moved.tensor(y)), strict=True)]
+            parts += [combine("*", w, slope(v)) for w, v in zip(seeds, flat(moved.tensor(y)), strict=True)]
         return fold("sum", parts)
 
 
 class _NotFinite(ArithmeticError):
     """A value that is not a finite number."""
-
-
-def _parts(c: Expr) -> Sequence[Expr]:
-    return c.args if isinstance(c, Op) and c.op == "and" else (c,)
 
 
 def _moved(e: Expr, name: str, weights: str) -> Expr:
@@ -404,10 +400,6 @@ def _with_move(program: Program, name: str) -> Program:
 
     return replace(program, inputs=(*program.inputs, Input(MOVE, tuple(r.size for r in axes))),
                    equations=tuple(moved(e) if e.tensor == name else e for e in program.equations))
-
-
-def _slope(x: Any) -> Any:
-    return x.slope if isinstance(x, Dual) else Fraction(0)
 
 
 def _filled(axes: Sequence[Range], env: Mapping[str, int], make: Callable[[], Any]) -> Any:

@@ -64,10 +64,10 @@ def differentiate(program: Program, wrt: Sequence[str] | None = None) -> Gradien
     Each output that is not the only, scalar one gets a seed, an input "d" + its name; each gradient is named likewise. A name
     that is taken in the interface is followed by a number.
     """
-    return _Reverse(program, wrt).run()
+    return Reverse(program, wrt).run()
 
 
-class _Reverse(Rule):
+class Reverse(Rule):
     """The state of one reverse pass over a program in normal form."""
 
     def __init__(self, program: Program, wrt: Sequence[str] | None, record: bool = False, named: frozenset[str] = frozenset()):
@@ -106,7 +106,7 @@ class _Reverse(Rule):
         except Inlined as needed:
             start, named = self.start, self.named | {str(needed)}
             self.__dict__.clear()
-            _Reverse.__init__(self, *start, named)
+            Reverse.__init__(self, *start, named)
             return self.run()
 
     def _run(self) -> Gradients:
@@ -347,6 +347,6 @@ def _is_trivial(body: Expr) -> bool:
     parts = factors(body)
     if reduces_or_chooses(body):
         return False
-    plain = [f.args[1] if isinstance(f, Op) and is_reciprocal(f) else f for f in parts]
+    plain = [f.args[1] if is_reciprocal(f) else f for f in parts]
     plain = [f.args[0] if isinstance(f, Op) and f.op == "**" and isinstance(f.args[1], Num) else f for f in plain]
     return len(reads(body)) <= 1 and all(isinstance(f, Read | Num | IntValue) or not reads(f) for f in plain)

@@ -138,6 +138,11 @@ def number(rng: Random, mode: str = "any", dyadic: bool = False) -> Fraction:
     return -value if mode == "any" and rng.random() < 0.5 else value
 
 
+def mode_of(attempt: int, tries: int) -> str:
+    """Of so many attempts the first ones draw any signs, the later ones tamer numbers."""
+    return MODES[min(attempt * len(MODES) // tries, len(MODES) - 1)]
+
+
 def how_many(mode: str) -> int:
     """From how many numbers, all equally likely, `number` draws one."""
     return {"any": 4 * PRIME - 4, "positive": 2 * PRIME - 2, "fraction": PRIME - 1}[mode]

@@ -104,6 +104,11 @@ class Dual:
         return Dual(y, combine("*", _SLOPES[name](x, y), self.slope) if self.slope != 0 else self.slope)
 
 
+def slope(value: Any) -> Any:
+    """How a value changes: 0 for a number that no step moves."""
+    return _dual(value).slope
+
+
 def _dual(value: Any) -> Dual:
     return value if isinstance(value, Dual) else Dual(value, Fraction(0))
 

@@ -31,7 +31,7 @@ def elaborate(syntax: Syntax) -> tuple[tuple[Input, ...], list[Draft], list[Expr
     names = Names(syntax.text)
     inputs = _inputs(syntax, names)
     names.real_inputs = frozenset(i.name for i in inputs if i.kind == "real")
-    _outputs(syntax, names, inputs)
+    _outputs(syntax, names)
     for statement in syntax.statements:
         if statement.left is not None:
             names.declare(statement.left, "tensor", len(statement.left.parts))
@@ -82,7 +82,7 @@ def _names_in(node: Node) -> list[Node]:
     return [node] if node.kind == "name" else [n for p in node.parts for n in _names_in(p)]
 
 
-def _outputs(syntax: Syntax, names: Names, inputs: tuple[Input, ...]) -> None:
+def _outputs(syntax: Syntax, names: Names) -> None:
     seen: set[str] = set()
     for token in syntax.outputs:
         if token.text in seen:

@@ -4,7 +4,7 @@ Works over every number type that Python has: `Fraction` (exact), `float`, `mpma
 `Fraction`; a function such as exp of a `Fraction` is evaluated with mpmath at the working precision (50 digits unless set).
 
 The four rules of the notation, and where they stand below:
-  1. a read outside its tensor's range is 0                                     `_Run.element`
+  1. a read outside its tensor's range is 0                                     `Run.element`
   2. a reduction runs over the positions at which every read inside is in range `Meaning.positions`
   3. the order of equations does not matter                                     on demand
   4. kinks: a matter of derivatives, not of values
@@ -26,7 +26,7 @@ from .numbers import as_integer, as_number
 from .program import Equation, Input, Program, Requirement
 
 Index = tuple[int, ...]
-MAX_NESTED = 20  # elements under evaluation at once; deeper demands are put off (see `_Run.demand`)
+MAX_NESTED = 20  # elements under evaluation at once; deeper demands are put off (see `Run.demand`)
 
 
 def evaluate(program: Program | str, inputs: Mapping[str, Any], outputs: Sequence[str] | None = None) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def evaluate(program: Program | str, inputs: Mapping[str, Any], outputs: Sequenc
     if unknown := [name for name in names if name not in program.dims]:
         raise EvaluationError(f"There is no tensor {unknown[0]}; there are {', '.join(program.dims)}.")
     try:
-        run = _Run(program, inputs)
+        run = Run(program, inputs)
         return {name: run.tensor(name) for name in names}
     except ZeroDivisionError as error:
         raise DivisionError(f"An index or a size is divided by zero at these sizes: {error}.") from error
@@ -113,12 +113,12 @@ def check_requirements(requirements: Iterable[Requirement], env: Mapping[str, in
 
 
 # -- the interpreter -----------------------------------------------------------------------------------------------------
-class _TooDeep(Exception):
+class TooDeep(Exception):
     def __init__(self, key: tuple[str, Index]):
         self.key = key
 
 
-class _Run:
+class Run:
     """One evaluation: sizes, input elements, and the elements computed so far."""
 
     def __init__(self, program: Program, inputs: Mapping[str, Any]):
@@ -160,7 +160,7 @@ class _Run:
                 self.active.clear()
                 value = self.element(*todo[-1])
                 todo.pop()
-            except _TooDeep as deeper:
+            except TooDeep as deeper:
                 todo.append(deeper.key)
         return value
 
@@ -177,7 +177,7 @@ class _Run:
         if key in self.active:
             raise _needs_itself(self.program, name, at)
         if len(self.active) >= MAX_NESTED:
-            raise _TooDeep(key)
+            raise TooDeep(key)
         self.active.add(key)
         value = Fraction(0)
         for equation in self.program.definitions[name] if self.in_range(name, at) else ():

@@ -45,6 +45,7 @@ from .expr import (
     map_children,
     neg,
     num,
+    positive_terms,
     product,
     reads,
     rebound,
@@ -120,7 +121,7 @@ class Exponentials:
 
     def of_difference(self, e: Expr) -> Expr | None:
         """log(u − v) = log u + log(1 − v/u), where u may be rounded to ∞."""
-        terms = [(-s, num(-t.value)) if isinstance(t, Num) and t.value < 0 else (s, t) for s, t in additive_terms(e)]
+        terms = positive_terms(e)
         above, below = ([t for s, t in terms if s == sign] for sign in (1, -1))
         if len(above) != 1 or len(below) != 1 or not self.logs.risk(above[0]).large:
             return None
@@ -161,11 +162,11 @@ class Exponentials:
             return found
         parts = _difference(parts)
         parts = [_turned(f) for f in parts]
-        if any(isinstance(f, Op) and is_reciprocal(f) and self.is_weighted(f.args[1]) for f in parts):
-            shares = [self.divisor(f) if isinstance(f, Op) and is_reciprocal(f) else self.in_scores(f) for f in parts]
+        if any(is_reciprocal(f) and self.is_weighted(f.args[1]) for f in parts):
+            shares = [self.divisor(f) if is_reciprocal(f) else self.in_scores(f) for f in parts]
             return e if shares == parts else product(shares)
         for k, f in enumerate(parts):
-            total = self.total(f.args[1]) if isinstance(f, Op) and is_reciprocal(f) else None
+            total = self.total(f.args[1]) if is_reciprocal(f) else None
             if total is None:
                 continue
             if (found := self.together([x for x in parts if x is not f], total, kept)) is not None:
@@ -181,7 +182,7 @@ class Exponentials:
         if (found := beside_a_sum(parts)) is None:
             return None
         exps, total = found
-        below = [t for f in factors(total.body) if isinstance(f, Op) and is_reciprocal(f) for _, t in additive_terms(_base(f.args[1]))]
+        below = [t for f in factors(total.body) if is_reciprocal(f) for _, t in additive_terms(_base(f.args[1]))]
         own = next((f for f in exps if f in below and not free_symbols(f) & {*total.indices} and self.logs.is_inside(total.body)), None)
         if own is None:
             return None
@@ -241,7 +242,7 @@ class Exponentials:
         risky = [f for f in parts if self.logs.risk(f)]
         opened = [g for f in risky for g in factors(self.opened(f))]
         rest = [f for f in parts if f not in risky]
-        if not any(isinstance(f, Op) and is_reciprocal(f) and len(additive_terms(_base(f.args[1]))) > 1 for f in opened):
+        if not any(is_reciprocal(f) and len(additive_terms(_base(f.args[1]))) > 1 for f in opened):
             return None
         if opened != risky and not any(map(_has_exponentials, opened)):
             return None  # nothing that divides them meets what it has above
@@ -254,7 +255,7 @@ class Exponentials:
     def differ(parts: list[Expr]) -> bool:
         """Whether a product is one of exp(a)/(exp(a) + exp(b) + …) and of 1/(1 + exp(c) + …), which differences of exponents tell."""
         copies_ = [g for f in parts for g in copies(f)]
-        sums = [[_alone(t) for _, t in additive_terms(f.args[1])] for f in copies_ if isinstance(f, Op) and is_reciprocal(f)]
+        sums = [[_alone(t) for _, t in additive_terms(f.args[1])] for f in copies_ if is_reciprocal(f)]
         if any(len(terms) < 2 or any(isinstance(t, Op) and t.op != "exp" for t in terms) for terms in sums):
             return False
         sums.sort(key=lambda terms: ONE in terms)  # those that need an exponential above go first
@@ -401,7 +402,7 @@ def _turned(f: Expr) -> Expr:
 
 def _divides_by_exp(f: Expr) -> Expr | None:
     """a of 1/exp(a)."""
-    below = f.args[1] if isinstance(f, Op) and is_reciprocal(f) else None
+    below = f.args[1] if is_reciprocal(f) else None
     return below.args[0] if isinstance(below, Op) and below.op == "exp" else None
 
 
@@ -417,7 +418,7 @@ def copies(f: Expr) -> list[Expr]:
         parts = factors(f.args[0])
         times = next((x for x in parts if _count(x) > 1), None)
         return [f] if times is None else [Op("exp", (product([x for x in parts if x is not times]),))]*_count(times)
-    base = f.args[1] if isinstance(f, Op) and is_reciprocal(f) else ONE
+    base = f.args[1] if is_reciprocal(f) else ONE
     if isinstance(base, Op) and base.op == "**" and len(additive_terms(base.args[0])) > 1:
         return [Op("/", (ONE, base.args[0]))]*_count(base.args[1]) or [f]
     return [f]
@@ -435,7 +436,7 @@ def _has_exponentials(f: Expr) -> bool:
 
 def _divides_by_exponentials(parts: list[Expr]) -> bool:
     """Whether the sums below are exp(a) + exp(b) + …, numbers and conditions aside: quotients by differences of exponents."""
-    sums = [additive_terms(_base(f.args[1])) for f in parts if isinstance(f, Op) and is_reciprocal(f)]
+    sums = [additive_terms(_base(f.args[1])) for f in parts if is_reciprocal(f)]
     terms = [_alone(t) for found in sums if len(found) > 1 for _, t in found]
     return bool(terms) and all(t == ONE or isinstance(t, Op) and t.op == "exp" for t in terms)
 

@@ -301,6 +301,11 @@ def tensors(e: Expr) -> set[str]:
     return {r.tensor for r in all_reads(e)}
 
 
+def reads_data(e: Expr) -> bool:
+    """Whether e depends on what tensors hold, and not on indices, sizes and numbers alone."""
+    return bool(reads(e)) or any(value.elements() for value in ints(e))
+
+
 def symbols(e: Expr) -> set[str]:
     """Every index, size and parameter name in e, bound ones included."""
     found = {name for value in ints(e) for name in value.symbols()}
@@ -473,7 +478,7 @@ def rename_reads(e: Expr, names: Mapping[str, str]) -> Expr:
 def product(parts: list[Expr]) -> Expr:
     """The inverse of factors: one fraction, reciprocals gathered in its denominator."""
     above = [f for f in parts if not is_reciprocal(f)]
-    below = [f.args[1] for f in parts if isinstance(f, Op) and is_reciprocal(f)]
+    below = [f.args[1] for f in parts if is_reciprocal(f)]
     top, sign = mul(above), 1
     if isinstance(top, Op) and top.op == "neg":
         top, sign = top.args[0], -1
@@ -570,7 +575,7 @@ def raised(e: Expr) -> Op | None:
     return Op("**", (x, signed(rest))) if len(rest) == len(terms) - 1 and rest else None
 
 
-def is_reciprocal(e: Expr) -> bool:
+def is_reciprocal(e: Expr) -> TypeGuard[Op]:
     return isinstance(e, Op) and e.op == "/" and e.args[0] == ONE
 
 

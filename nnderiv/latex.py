@@ -214,7 +214,7 @@ def _sum(e: Op, bounds: Bounds) -> Piece:
 def _with_plain_roots(e: Op) -> Expr:
     """√2/2 as 1/√2, √2/√π as √(2/π), and 1/(√2 √π) as 1/√(2 π)."""
     parts = factors(e)
-    below = [f for f in parts if isinstance(f, Op) and is_reciprocal(f) and _is_root_of_number(f.args[1])]
+    below = [f for f in parts if is_reciprocal(f) and _is_root_of_number(f.args[1])]
     if len(below) > 1:
         root = Op("sqrt", (mul([f.args[1].args[0] for f in below if isinstance(f.args[1], Op)]),))
         return product([*(f for f in parts if f not in below), ONE / root])
@@ -232,7 +232,7 @@ def _joined_root(root: Op, other: Expr) -> list[Expr] | None:
     n = root.args[0].value
     if isinstance(other, Num) and number_piece(other.value).level == FRACTION and n.denominator == 1 and other.value.denominator % n == 0:
         return [Num(other.value * n), ONE / root]
-    below = other.args[1] if isinstance(other, Op) and is_reciprocal(other) else None
+    below = other.args[1] if is_reciprocal(other) else None
     return [Op("sqrt", (root.args[0] / below.args[0],))] if isinstance(below, Op) and _is_root_of_number(below) else None
 
 

@@ -117,7 +117,7 @@ def cancel(term: Term, dims: Ranges, ctx: Context) -> Term:
 def where_divided(term: Term, dims: Ranges, ctx: Context) -> Term:
     """d/x = [c] d/x, where d is defined to be 0 unless c holds, and c asks something of x: elsewhere x may be 0."""
     parts = factors(term.body)
-    below = {x for f in parts if isinstance(f, Op) and is_reciprocal(f) for x in divided_by(f) if isinstance(x, Read)}
+    below = {x for f in parts if is_reciprocal(f) for x in divided_by(f) if isinstance(x, Read)}
     asked = [c for f in parts if below and isinstance(f, Read) for c in _needed(f, ctx) if not below.isdisjoint(reads(c))]
     new = [c for c in dict.fromkeys(asked) if c not in term.conditions and {*reads(c)} <= {*reads(term.body)}]
     return Term(term.indices, (*term.conditions, *new), term.body, term.spare) if new else term
@@ -142,7 +142,7 @@ def _divides(x: Expr, e: Expr) -> bool:
 def divided_by(e: Op) -> list[Expr]:
     """x for 1/x, for 1/x², and for xᵃ⁻¹."""
     if e.op == "/":
-        below = [f.args[1] for f in factors(e) if isinstance(f, Op) and is_reciprocal(f)]
+        below = [f.args[1] for f in factors(e) if is_reciprocal(f)]
         return [*below, *(x.args[0] for x in below if isinstance(x, Op) and _power_of(x, x.args[0]))]
     return [e.args[0]] if raised(e) is not None else []
 
@@ -151,7 +151,7 @@ def _reduced(parts: list[Expr]) -> list[Expr]:
     """A number above, and the number in an integer below, without their common divisor."""
     for k, f in enumerate(parts):
         for j, g in enumerate(parts):
-            below = g.args[1] if isinstance(f, Num) and isinstance(g, Op) and is_reciprocal(g) else None
+            below = g.args[1] if isinstance(f, Num) and is_reciprocal(g) else None
             if isinstance(f, Num) and isinstance(below, IntValue) and below.value.terms:
                 c = gcd(f.value.numerator, *below.value.terms.values())
                 if c > 1:
@@ -175,7 +175,7 @@ def without_pairs(parts: list[Expr], known: list[Expr]) -> list[Expr]:
 
 def _times(f: Expr, x: Expr) -> Expr | None:
     """f·x where f is 1/x, 1/xⁿ, or xᵃ⁻¹, or divides by what x is a short multiple of."""
-    if is_reciprocal(f) and isinstance(f, Op):
+    if is_reciprocal(f):
         n = _power_of(f.args[1], x)
         return _quotient(x, f.args[1]) if n < 2 else ONE / (x if n == 2 else Op("**", (x, num(n - 1))))
     return raised(f) if isinstance(f, Op) and f.args[0] == x else None
@@ -215,7 +215,7 @@ def _one_power(parts: list[Expr], x: Expr) -> list[Expr]:
 
 def _exponent(f: Expr, x: Expr) -> int:
     """k of a factor xᵏ, negative where it divides; 0 for any other."""
-    return -_power_of(f.args[1], x) if isinstance(f, Op) and is_reciprocal(f) else _power_of(f, x)
+    return -_power_of(f.args[1], x) if is_reciprocal(f) else _power_of(f, x)
 
 
 def _distributed(parts: list[Expr], known: list[Expr]) -> list[Expr]:

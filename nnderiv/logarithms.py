@@ -343,7 +343,7 @@ class Logarithms:
         rest: list[Expr] = []
         parts, shares = self.shares(factors(e))
         for f in parts:
-            below = isinstance(f, Op) and is_reciprocal(f)
+            below = is_reciprocal(f)
             base = f.args[1] if isinstance(f, Op) and below else f
             known = self.of(base)
             inner, others = self.split_named(base) if known is None else (additive_terms(known) if known != ZERO else [], [])
@@ -360,7 +360,7 @@ class Logarithms:
         """What is left of a product without factors u and 1/(u + v), and the logarithms of these."""
         left, found = list(parts), list[Expr]()
         for f in parts:
-            terms = additive_terms(f.args[1]) if isinstance(f, Op) and is_reciprocal(f) else []
+            terms = additive_terms(f.args[1]) if is_reciprocal(f) else []
             for (s, u), (r, v) in ((terms, terms[::-1]) if len(terms) == 2 else ()):
                 taken = [*factors(u), f]
                 if s > 0 < r and u != ONE and Counter(taken) <= Counter(left) and (share := self.of_share(u, v)) is not None:

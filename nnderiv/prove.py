@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from . import arguments
 from .canonical import Builder, TooLarge
 from .degree import Degree, chance, of_difference, plain
-from .draw import MODES, draw_sizes, fill, flat, from_dict, holds, how_many, sum_fact, to_dict
+from .draw import draw_sizes, fill, flat, from_dict, holds, how_many, mode_of, sum_fact, to_dict
 from .errors import CheckError, DefinitionError, EvaluationError, NotationError
 from .evaluate import evaluate, shape_of
 from .expr import Op, Reduce, reads, walk
@@ -203,7 +203,7 @@ class _Prover:
     def trial(self) -> Counterexample | None:
         """One random sample: None if both sides agree at it, else a counterexample, made as small as can be."""
         for attempt in range(TRIES):
-            mode = MODES[min(attempt * len(MODES) // TRIES, len(MODES) - 1)]
+            mode = mode_of(attempt, TRIES)
             sizes = draw_sizes(self.both, self.rng)
             if not fits(self.right, sizes):
                 continue

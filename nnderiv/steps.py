@@ -18,7 +18,7 @@ from fractions import Fraction
 from math import prod
 from typing import TYPE_CHECKING
 
-from .derivative import _Reverse
+from .derivative import Reverse
 from .errors import MatrixFormError, Unevaluated
 from .expr import (
     DERIVATIVES,
@@ -176,7 +176,7 @@ def _without_indices(form: MatrixForm) -> Said:
 
 def moves(program: Program, wrt: str) -> tuple[Ground, list[Step]]:
     """The steps, not yet confirmed."""
-    reverse = _Reverse(program, (wrt,), record=True)
+    reverse = Reverse(program, (wrt,), record=True)
     gradients = reverse.run()
     assert reverse.history is not None
     inlined = [Equation(reverse.adjoint[t], tuple(map(Int.symbol, letters)), body, dict(zip(letters, reverse.program.dims[t], strict=True)))
@@ -195,7 +195,7 @@ def moves(program: Program, wrt: str) -> tuple[Ground, list[Step]]:
 class _Line:
     """The right-hand side of one gradient on its way, as a list of terms."""
 
-    def __init__(self, reverse: _Reverse, final: Equation, origins: Sequence[Origin], first: bool):
+    def __init__(self, reverse: Reverse, final: Equation, origins: Sequence[Origin], first: bool):
         self.reverse, self.final, self.first = reverse, final, first
         self.tensor = reverse.tensor_of[final.tensor]
         self.dims: Ranges = {i: final.ranges[i] for i in final.indices}

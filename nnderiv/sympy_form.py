@@ -221,12 +221,12 @@ def _wanted(facts: Facts, e: Equation) -> Ranges:
     found = dict(e.ranges)
     for k, s in enumerate(e.subs):
         size = facts.size(e.tensor, k)
-        if s.name is not None and size is not None and s.name not in found and not _is_place(facts, s.name, e):
+        if s.name is not None and size is not None and s.name not in found and not _is_place(facts, s.name):
             found[s.name] = Range.upto(Reader(facts).integer(size))
     return found
 
 
-def _is_place(facts: Facts, name: str, e: Equation) -> bool:
+def _is_place(facts: Facts, name: str) -> bool:
     """Whether a name on the left is a size (a base case at that place): it is part of some tensor's shape."""
     shapes = [sp.sympify(d, strict=True) for shape in facts.shapes.values() for d in shape or ()]
     return any(name in {str(s) for s in d.free_symbols} for d in shapes)

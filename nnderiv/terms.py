@@ -8,7 +8,24 @@ from typing import TYPE_CHECKING, Protocol
 
 from .bounds import inside
 from .conditions import facts
-from .expr import ZERO, Expr, Num, Op, Read, Reduce, conjunction, factors, free_symbols, ints, neg, product, reads, subst_indices, where
+from .expr import (
+    ZERO,
+    Expr,
+    Num,
+    Op,
+    Read,
+    Reduce,
+    conjunction,
+    factors,
+    free_symbols,
+    ints,
+    neg,
+    product,
+    reads,
+    reads_data,
+    subst_indices,
+    where,
+)
 from .integer import Int
 from .program import Range, Ranges
 from .regular import is_regular
@@ -71,11 +88,11 @@ class Term:
             turned = neg(self.body)
             minus = isinstance(self.body, Op) and turned == self.body.args[0] or isinstance(turned, Num) and turned.value > 0
             return neg(where(guard, turned, ZERO)) if minus else where(guard, self.body, ZERO)
-        stays = stays or _reads_data
+        stays = stays or reads_data
         parts = factors(self.body)
         scale = [f for f in parts if isinstance(f, Num) or not free_symbols(f) & set(self.indices) and not stays(f)]
         if len(scale) == len(parts):  # a count of places: all that reads data stays with its conditions
-            scale = [f for f in scale if not _reads_data(f)]
+            scale = [f for f in scale if not reads_data(f)]
         rest = [f for f in parts if f not in scale]
         return product([*scale, Reduce("sum", tuple(self.indices), where(guard, product(rest), ZERO))])
 
@@ -97,17 +114,13 @@ def written(term: Term, ranges: Ranges, ctx: Context) -> Expr:
     missing = leaves(rest, ranges, ctx)
     if missing is None or missing or may_leave(term.body, ranges, ctx):
         return term.expression(lambda c: not (isinstance(c, Read) and missing is not None and leaves(c, ranges, ctx) == missing)
-                               and (_reads_data(c) or not is_regular(c, ranges, ctx.positive)))
+                               and (reads_data(c) or not is_regular(c, ranges, ctx.positive)))
     return term.expression(lambda c: False)
 
 
 def guarded(term: Term, ranges: Ranges, ctx: Context) -> Expr:
     """The term as it is where its sum may leave out places: what may be infinite there stays inside."""
-    return term.expression(lambda c: _reads_data(c) or not is_regular(c, ranges, ctx.positive))
-
-
-def _reads_data(e: Expr) -> bool:
-    return bool(reads(e)) or any(v.elements() for v in ints(e))
+    return term.expression(lambda c: reads_data(c) or not is_regular(c, ranges, ctx.positive))
 
 
 def may_leave(e: Expr, ranges: Ranges, ctx: Context, conditions: Iterable[Expr] = ()) -> bool:

@@ -12,7 +12,7 @@ import pytest
 
 import nnderiv as nd
 from nnderiv import matrix as mx
-from nnderiv.evaluate import _Run
+from nnderiv.evaluate import Run
 from nnderiv.expr import COMPARISONS
 from nnderiv.matrix.confirm import value_at
 from nnderiv.matrix.typeset import matrix_latex
@@ -90,7 +90,7 @@ SIZES = dict(zip("NMKDEIHOTBC", (3, 4, 2, 5, 3, 4, 3, 2, 4, 2, 3), strict=True))
 class Meaning:
     """Values of one program, from the interpreter; `env` holds sizes and superscripts."""
 
-    def __init__(self, form: mx.MatrixForm, run: _Run, env: dict[str, int], outside: float = 0.0):
+    def __init__(self, form: mx.MatrixForm, run: Run, env: dict[str, int], outside: float = 0.0):
         self.form, self.run, self.env, self.outside = form, run, env, outside
         self.known: dict[int, tuple[Any, Any]] = {}
 
@@ -318,7 +318,7 @@ OPERATIONS: dict[str, Any] = {
 
 
 # -- the law -----------------------------------------------------------------------------------------------------------
-def assert_means_the_equation(form: mx.MatrixForm, original: _Run) -> None:
+def assert_means_the_equation(form: mx.MatrixForm, original: Run) -> None:
     """The form, evaluated with NumPy in the program as it is read, against the program that was written."""
     e = form.equation
     run = read_run(original)
@@ -343,14 +343,14 @@ def assert_means_the_equation(form: mx.MatrixForm, original: _Run) -> None:
             )
 
 
-def read_run(original: _Run) -> _Run:
+def read_run(original: Run) -> Run:
     """The same inputs, with the definitions that the reading of the program added."""
     if not hasattr(original, "as_read"):
-        original.as_read = _Run(mx.reading(original.program).whole, inputs_of(original))
+        original.as_read = Run(mx.reading(original.program).whole, inputs_of(original))
     return original.as_read
 
 
-def inputs_of(run: _Run) -> dict[str, Any]:
+def inputs_of(run: Run) -> dict[str, Any]:
     return {i.name: run.tensor(i.name) if i.dims else run.env.get(i.name, run.demand(i.name, ())) for i in run.program.inputs}
 
 
@@ -374,7 +374,7 @@ def forms(program: Program) -> list[mx.MatrixForm]:
 def test_a_matrix_form_means_its_equation(name):
     program = nd.parse(CASES[name])
     for p in (program, nd.derive(program).backward):
-        run = _Run(p, drawn(p))
+        run = Run(p, drawn(p))
         for form in forms(p):
             assert_means_the_equation(form, run)
 
@@ -411,14 +411,14 @@ def test_matrix_forms_in_the_zoo_mean_their_equations():
     for layer in ZOO[::8]:
         rng = np.random.default_rng(0)
         program, inputs = nd.parse(layer.text), {name: lists(x) for name, x in layer.inputs(rng).items()}
-        backward, env = nd.derive(program, wrt=layer.wrt).backward, _Run(program, inputs).env
+        backward, env = nd.derive(program, wrt=layer.wrt).backward, Run(program, inputs).env
         seeds = {
             i.name: rng.normal(size=[d.value(env) for d in i.dims]).tolist()
             for i in backward.inputs
             if i.name not in inputs
         }
         for p, values in ((program, inputs), (backward, inputs | seeds)):
-            run = _Run(p, values)
+            run = Run(p, values)
             for form in forms(p):
                 assert_means_the_equation(form, run)
                 count += 1
@@ -530,7 +530,7 @@ def test_the_trace_of_a_cycle_of_factors():
 def test_what_is_no_matrix_expression_is_refused_with_a_reason(text, reason):
     program = nd.parse(text)
     if not reason:  # may have a form; if so, it is right
-        run = _Run(program, drawn(program))
+        run = Run(program, drawn(program))
         for form in forms(program):
             assert_means_the_equation(form, run)
         return

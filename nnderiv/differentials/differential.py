@@ -123,7 +123,7 @@ class Differential:
             return amount(slope, d)
 
         def meet(core: Node) -> Node:
-            if mx.is_reciprocal(core) and isinstance(core, mx.Elementwise):
+            if mx.is_reciprocal(core):
                 below = core.args[1]
                 return inside(d, lambda top: mx.Elementwise("/", (top, below)))
             return hadamard([core, d])

@@ -40,11 +40,11 @@ def reduced(body: EachPlace, frame: Frame, e: Reduce) -> Array | None:
     labels = frame.sort(free_symbols(e) & set(frame.order))
     if not labels or not _pays(frame, e.body, kernel):
         return None
-    outside = EMPTY[e.op] if e.op != "sum" and isinstance(e.body, Read) else ""
-    if outside and isinstance(e.body, Read):
-        frame = without_margins(frame, e.body.tensor, e.body.subs)
-    if outside and e.body not in by_tap.windows_in(frame, e.body, kernel):
-        return None  # read place by place it would be 0 outside, and no view says otherwise
+    outside = ""
+    if e.op != "sum" and isinstance(window := e.body, Read):
+        outside, frame = EMPTY[e.op], without_margins(frame, window.tensor, window.subs)
+        if window not in by_tap.windows_in(frame, window, kernel):
+            return None  # read place by place it would be 0 outside, and no view says otherwise
     if not _tiles(frame, e.body, kernel) and (tapped := by_tap.reduced(body, frame, e, kernel, outside)) is not None:
         return tapped
     rest = tuple(i for i in e.indices if i not in kernel)
@@ -60,7 +60,7 @@ def _pays(frame: Frame, e: Expr, kernel: Sequence[str]) -> bool:
     if not kernel or _is_contraction(frame, e) or any(frame.ranges[i].lo != 0 for i in kernel):
         return False
     others = [i for i in frame.order if i not in kernel and i in free_symbols(e)]
-    return cost.walks_kernel(_sizes(frame, kernel), _sizes(frame, others))
+    return cost.walks_kernel(frame.shape(kernel), frame.shape(others))
 
 
 def _tiles(frame: Frame, e: Expr, kernel: Sequence[str]) -> bool:
@@ -134,10 +134,6 @@ def scattered(body: EachPlace, inner: Frame, fold: Fold, shape: Sequence[str], a
 
 
 # -- the loop ----------------------------------------------------------------------------------------------------------------
-def _sizes(frame: Frame, indices: Sequence[str]) -> list[Int]:
-    return [frame.ranges[i].size for i in indices]
-
-
 def _memory(body: EachPlace, frame: Frame, template: str, labels: Sequence[str]) -> Array:
     shape = tuple_text(frame.size(i) for i in labels)
     memory = frame.make(call(template.format(shape=shape, dtype=body.dtype)), [], tuple(labels))

@@ -146,7 +146,7 @@ def _is_whole(frame: Frame, r: Read, slide: Slide) -> bool:
                if s.name in slide.image)
 
 
-def vanishes(frame: Frame, e: Expr, slide: Slide) -> bool:
+def vanishes(e: Expr, slide: Slide) -> bool:
     """Whether e is 0 where a factor over the whole image is, one that has nothing to do with the kernel."""
     _, parts = guarded_factors(e)
     return any({*slide.image} <= free_symbols(f) and not free_symbols(f) & {*slide.kernel} for f in parts)
@@ -361,7 +361,7 @@ def scattered(body: EachPlace, inner: Frame, fold: Fold, shape: Sequence[str]) -
     window = windows[0] if len(windows) == 1 else None
     same = window is None or (found := slide_of(inner, window, kernel)) is not None and (
         (found.kernel, found.image, found.sizes, found.axes) == (kernel, image, slide.sizes, slide.axes) and {*found.lead} == {*lead})
-    if len(windows) > 1 or not same or not suits(inner, fold.values, window, slide) or not vanishes(inner, fold.values, slide):
+    if len(windows) > 1 or not same or not suits(inner, fold.values, window, slide) or not vanishes(fold.values, slide):
         return None
     work = ByTap(body, inner, with_lead(slide, beside_the_kernel(fold.values, window, slide)))
     total = body.fresh("part")

@@ -98,7 +98,7 @@ def sum_of_products(
 
 def _of_some(frame: Frame, f: Expr, bound: Sequence[str]) -> Expr:
     """1/max(1, C) for 1/C, where C is a size of what is summed over: a sum over nothing is 0, whatever stands in it."""
-    below = f.args[1] if is_reciprocal(f) and isinstance(f, Op) else None
+    below = f.args[1] if is_reciprocal(f) else None
     sizes = {frame.ranges[i].size for i in bound}
     if not isinstance(below, IntValue) or below.value not in sizes:
         return f

@@ -33,8 +33,10 @@ from ..expr import (
     ints,
     is_reciprocal,
     num,
+    positive_terms,
     product,
     reads,
+    reads_data,
     signed,
     sums_among,
     walk,
@@ -135,7 +137,7 @@ class Values(Writer):
 
     def sum_(self, frame: Frame, e: Op) -> Array:
         """Terms over the same indices first, so that small sums stay small; before them exp(x) − 1, or x + exp(x) − 1 would lose x."""
-        terms = [(-s, Num(-t.value)) if isinstance(t, Num) and t.value < 0 else (s, t) for s, t in additive_terms(e)]
+        terms = positive_terms(e)
         groups: dict[frozenset[str], Array] = {}
         minus: set[frozenset[str]] = set()  # groups whose sum is to be subtracted
         if len(terms) > 2 and (near := self.near_a_number(terms)) is not None:
@@ -183,7 +185,7 @@ class Values(Writer):
         if not self.as_written:
             above, below = _one_number(frame, above, below)
         found = [(self.value(frame, f), MULTIPLY) for f in above]
-        of_python = not any(a.labels or _is_numpy(f) for (a, _), f in zip(found, above, strict=True))
+        of_python = not any(a.labels or reads_data(f) for (a, _), f in zip(found, above, strict=True))
         for f in below:
             with self.of_exponentials(f):
                 array = self.operand(frame, Op("/", (ONE, f)), f)
@@ -261,7 +263,7 @@ class Values(Writer):
     def operand(self, frame: Frame, e: Op, x: Expr) -> Array:
         """x, for e to work on; a number of NumPy where Python would raise an error or think of complex numbers: 1/(i − j), sqrt(i − j)."""
         array = self.value(frame, x)
-        if array.labels or _is_numpy(x) or is_regular(e, frame.known, self.positive):
+        if array.labels or reads_data(x) or is_regular(e, frame.known, self.positive):
             return array
         return frame.number(array)
 
@@ -292,7 +294,7 @@ class Values(Writer):
             return held
         if e.op in ("max", "min") and len(e.args) == 2:
             a, b = (self.value(frame, x) for x in e.args)
-            if not a.labels and not b.labels and not _is_numpy(e):
+            if not a.labels and not b.labels and not reads_data(e):
                 return Array(f"{e.op}({a.text}, {b.text})")  # of Python numbers: NumPy's would widen float32
             return frame.combine(function(f"np.{e.op}imum", 2), a, b)
         if e.op == "exp" and e not in self.ratios and (difference := self.difference_from_lse(frame, e.args[0])) is not None:
@@ -307,14 +309,14 @@ class Values(Writer):
         elif e.op == "gelu":
             inner = frame.make(FUNCTIONS["erf"], [frame.combine(MULTIPLY, x, Array("0.5**0.5", (), 8))], x.labels)
             total = frame.combine(MULTIPLY, frame.combine(MULTIPLY, Array("0.5"), x), frame.combine(ADD, Array("1"), inner))
-        elif e.op == "sqrt" and not x.labels and not _is_numpy(e.args[0]) and is_regular(e, frame.known, self.positive):
+        elif e.op == "sqrt" and not x.labels and not reads_data(e.args[0]) and is_regular(e, frame.known, self.positive):
             return Array(f"{x.at_least(9)}**0.5", (), 8)
         elif e.op == "softplus" and x.labels and never_positive(e.args[0]):
             total = frame.make(function("np.log1p"), [frame.make(FUNCTIONS["exp"], [x], x.labels)], x.labels)
         else:
             total = frame.make(FUNCTIONS[e.op], [x], x.labels)
         # A Python number in, a Python number out: it must not widen float32.
-        return total if x.labels or _is_numpy(e.args[0]) else Array(f"float({total.text})")
+        return total if x.labels or reads_data(e.args[0]) else Array(f"float({total.text})")
 
     def held(self, frame: Frame, e: Op) -> Array | None:
         """An array, held between two numbers; short ones, in loops, go to np.maximum faster."""
@@ -358,7 +360,7 @@ class Values(Writer):
     def where(self, frame: Frame, e: Op) -> Array:
         if (slope := self.slope(frame, e)) is not None:
             return slope
-        if e.args[1] == ZERO != e.args[2] and "indicator" not in self.without and _is_numpy(e.args[0]):
+        if e.args[1] == ZERO != e.args[2] and "indicator" not in self.without and reads_data(e.args[0]):
             e = Op("where", (Op("not", (e.args[0],)), e.args[2], ZERO))
         condition = self.condition(frame, e.args[0])
         if e.args[1:] == (ONE, ZERO) and condition.labels:
@@ -417,7 +419,7 @@ class Values(Writer):
         if e == (ONE if operation is MULTIPLY else ZERO):
             return array
         value = self.value(frame, e)
-        return frame.combine(operation, value if _is_numpy(e) else Array(f"{self.dtype}.type({value.text})"), array)
+        return frame.combine(operation, value if reads_data(e) else Array(f"{self.dtype}.type({value.text})"), array)
 
     def only_where(self, frame: Frame, e: Expr, array: Array, finite: bool) -> Array:
         """The array where a condition holds, and 0 otherwise; whatever the array holds then, if it is not known to be finite."""
@@ -433,7 +435,7 @@ class Values(Writer):
         """a where the condition e holds, and b elsewhere: by bits, if that may change from one entry to the next."""
         (c, a, b), labels = self.aligned(frame, [condition, a, b])
         x, y = (x if x.labels else Array(f"{self.dtype}.type({x.text})") for x in (a, b))
-        changes = "indicator" not in self.without and labels[-1] in condition.labels and _is_numpy(e)
+        changes = "indicator" not in self.without and labels[-1] in condition.labels and reads_data(e)
         if changes and b.text == "0":
             return frame.make(ONLY_WHERE, [c, x], labels)
         return frame.make(BY_BITS if changes else WHERE if condition.labels else AT_ONCE, [c, x, y], labels)
@@ -587,7 +589,7 @@ def _fraction(e: Op) -> tuple[list[Expr], list[Expr]]:
     above: list[Expr] = []
     below: list[Expr] = []
     for f in factors(e):
-        if isinstance(f, Op) and f.op == "/" and f.args[0] == ONE:
+        if is_reciprocal(f):
             below.append(f.args[1])
         elif isinstance(f, Num) and f.value.numerator == 1 and f.value.denominator != 1:
             below.append(Num(f.value**-1))
@@ -622,8 +624,3 @@ def _number(e: Num) -> Array:
     v = e.value
     text = str(v.numerator) if v.denominator == 1 else repr(float(v))
     return Array(text, (), 9 if v >= 0 else 5)
-
-
-def _is_numpy(e: Expr) -> bool:
-    """Whether the value of e comes from arrays rather than from Python numbers alone."""
-    return bool(reads(e)) or any(v.elements() for v in ints(e))

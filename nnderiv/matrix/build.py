@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields
+from typing import TypeGuard
 
 from ..expr import ONE, IntValue, Num, Op, num, product
 from .nodes import Diag, Elementwise, Fill, Hadamard, Identity, Leaf, Node, Plus, Scalar, Scale, SumOver, Times, Transpose, parts_of, walk
@@ -35,7 +36,7 @@ def times(*parts: Node) -> Node:
 def hadamard(parts: list[Node]) -> Node:
     """The Hadamard product, flat; reciprocals become one quotient."""
     flat = [q for p in parts for q in (p.parts if isinstance(p, Hadamard) else (p,))]
-    below = [p.args[1] for p in flat if is_reciprocal(p) and isinstance(p, Elementwise)]
+    below = [p.args[1] for p in flat if is_reciprocal(p)]
     above = _leaf_first([p for p in flat if not is_reciprocal(p)])
     above = [*above[:1], *(led(p, above[0]) for p in above[1:])]
     top = above[0] if len(above) == 1 else Hadamard(tuple(above)) if above else None
@@ -171,7 +172,7 @@ def _turned(a: Node) -> Node | None:
     return a if isinstance(a, Scalar) else None
 
 
-def is_reciprocal(a: Node) -> bool:
+def is_reciprocal(a: Node) -> TypeGuard[Elementwise]:
     return isinstance(a, Elementwise) and a.op == "/" and isinstance(a.args[0], Fill) and a.args[0].value == ONE
 
 

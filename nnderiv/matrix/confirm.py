@@ -18,7 +18,7 @@ from typing import Any
 from ..degree import Degree, chance, of_difference, plain
 from ..draw import MODES, draw, how_many, sum_fact
 from ..errors import CheckError, DefinitionError, EvaluationError, MatrixFormError, RefutedForm
-from ..evaluate import _Run, _TooDeep
+from ..evaluate import Run, TooDeep
 from ..expr import reads
 from ..numbers import DIGITS, agree, combine
 from ..program import Equation, Program
@@ -45,7 +45,7 @@ class Evidence:
 class _Sample:
     """One run of the interpreter; numbers: from how many each input is drawn, or None where that bounds nothing."""
 
-    run: _Run
+    run: Run
     numbers: int | None
 
 
@@ -92,7 +92,7 @@ def _drawn(program: Program, k: int) -> _Sample | None:
     bounded = all(sum_fact(g, program) is not None or not reads(g) for g in program.givens)
     try:
         inputs = draw(program, Random(k), mode=mode, largest=3).inputs
-        return _Sample(_Run(program, _lifted(program, inputs, facts)), how_many(mode) if bounded else None)
+        return _Sample(Run(program, _lifted(program, inputs, facts)), how_many(mode) if bounded else None)
     except (CheckError, EvaluationError):
         return None
 
@@ -141,13 +141,13 @@ def _same(sample: _Sample, equation: Equation, lowered: Equation) -> _Passed | b
     return _Passed(Fraction(worst) if bounded else None, exact) if places else None
 
 
-def value_at(run: _Run, e: Equation, env: dict[str, int]) -> Any:
+def value_at(run: Run, e: Equation, env: dict[str, int]) -> Any:
     """The right-hand side of an equation, with these indices; what lies deep in a recurrence is computed first."""
     while True:
         try:
             run.active.clear()
             return run.meaning(e)[1](dict(env))
-        except _TooDeep as deeper:
+        except TooDeep as deeper:
             run.demand(*deeper.key)
 
 

@@ -30,6 +30,7 @@ from ..expr import (
     free_symbols,
     has_reduction,
     is_condition,
+    is_reciprocal,
     num,
     own_reads,
     positive_terms,
@@ -298,7 +299,7 @@ class Recogniser:
         return min(straight, turned, key=lambda a: (transposes(a), isinstance(a, Plus)))  # (X − 1 μᵀ)ᵀ rather than Xᵀ − μ 1ᵀ
 
     def factor(self, f: Expr, row: str | None, column: str | None) -> Node:
-        if isinstance(f, Op) and f.op == "/" and f.args[0] == ONE:
+        if is_reciprocal(f):
             one = Scalar(ONE) if row is None else Fill(ONE, row, column)
             return Elementwise("/", (one, self.matrix(f.args[1], row, column)))
         return self.matrix(f, row, column)

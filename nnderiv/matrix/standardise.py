@@ -26,6 +26,7 @@ from ..expr import (
     additive_terms,
     factors,
     free_symbols,
+    is_reciprocal,
     map_children,
     mul,
     neg,
@@ -142,8 +143,8 @@ class Standardiser:
     def _own_sigma(self, es: tuple[Equation, ...]) -> tuple[Equation, Scaling, int] | None:
         """A tensor that the program defines as √(v + ε), or as 1/√(v + ε)."""
         e, body = whole(es), es[0].body
-        inverse = isinstance(body, Op) and body.op == "/" and body.args[0] == ONE
-        root = body.args[1] if inverse and isinstance(body, Op) else body
+        inverse = is_reciprocal(body)
+        root = body.args[1] if is_reciprocal(body) else body
         if e is None or not (isinstance(root, Op) and root.op == "sqrt"):
             return None
         found = next(self.roots(root), None)
@@ -332,8 +333,8 @@ def _split(e: Expr, sigmas: set[Read]) -> tuple[Powers, list[Expr]]:
     powers: Powers = {}
     rest: list[Expr] = []
     for f in factors(e):
-        inverse = isinstance(f, Op) and f.op == "/" and f.args[0] == ONE
-        g = f.args[1] if inverse and isinstance(f, Op) else f
+        inverse = is_reciprocal(f)
+        g = f.args[1] if is_reciprocal(f) else f
         base, k = (g.args[0], g.args[1].value) if isinstance(g, Op) and g.op == "**" and isinstance(g.args[1], Num) else (g, Fraction(1))
         if isinstance(base, Read) and base in sigmas:
             powers[base] = powers.get(base, Fraction(0)) + (-k if inverse else k)

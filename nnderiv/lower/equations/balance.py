@@ -254,7 +254,7 @@ class _Scaled:
             if isinstance(n, Op) and n.op == "exp":
                 places = _match(self.found.scores, n.args[0], frozenset(self.z.ranges))
                 if places is not None:
-                    return self.exponential(n.args[0], places, e, conditions, known, beside)
+                    return self.exponential(places, e, conditions, known, beside)
             linear = isinstance(n, Op) and n.op in ("*", "/", "+", "neg")
             return map_children(lambda c: visit(c, conditions, known, beside if linear else ()), n)
 
@@ -273,8 +273,7 @@ class _Scaled:
         return len(factors(e)) > 1 and any(self.vanishes(f, test) for f in factors(e))
 
     def exponential(
-        self, scores: Expr, places: Mapping[str, Int], e: Equation, conditions: tuple[Expr, ...], known: tuple[Expr, ...],
-        beside: tuple[Expr, ...]
+        self, places: Mapping[str, Int], e: Equation, conditions: tuple[Expr, ...], known: tuple[Expr, ...], beside: tuple[Expr, ...]
     ) -> Expr:
         """exp(S − lse) at a place where lse surely is, and under the condition under which the exponentials are added up.
 

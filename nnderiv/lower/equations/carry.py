@@ -47,14 +47,14 @@ def carry(program: Program, known: Program) -> Program:
             continue
         cycle = program.components[e.tensor]
         for axis, t in enumerate(str(s.name) for s in e.subs):
-            for c, terms in _shifted(program, e, t, cycle).items():
+            for c, terms in _shifted(e, t, cycle).items():
                 if _worthwhile(program, e, t, terms, cycle) and _vanish(program, t, c, terms, program.dims[e.tensor][axis]):
                     name = fresh(f"{e.tensor}_carry")
                     return carry(_carried(program, e, t, c, terms, program.dims[e.tensor][axis], name), known)
     return program
 
 
-def _shifted(program: Program, e: Equation, t: str, cycle: frozenset[str]) -> dict[int, Terms]:
+def _shifted(e: Equation, t: str, cycle: frozenset[str]) -> dict[int, Terms]:
     """The terms that read the cycle and everything else that moves with t at t + c, by c."""
     found: dict[int, Terms] = {}
     for sign, term in additive_terms(e.body):

@@ -59,7 +59,7 @@ def _term(
     for a, b in ((first, second), (second, first)):
         for more, inner, f, g, ranges in _definition(program, e, b, bound, fresh):
             for name, y in contractions:
-                subs = _matches(y, a, g, bound, inner, {**e.ranges, **ranges})
+                subs = _matches(y, a, g, bound, {**e.ranges, **ranges})
                 if subs is not None and name != e.tensor:
                     return product([*outside, *more, Reduce("sum", inner, f * Read(name, subs))]), ranges
     return None
@@ -87,7 +87,7 @@ def _definition(
 
 
 def _matches(
-    y: Equation, a: Read, g: Read, bound: tuple[str, ...], inner: tuple[str, ...], ranges: Mapping[str, object]
+    y: Equation, a: Read, g: Read, bound: tuple[str, ...], ranges: Mapping[str, object]
 ) -> tuple[Int, ...] | None:
     """The subscripts at which the tensor of y is Σ over bound of a·g, if it is."""
     found = _pair(y.body)

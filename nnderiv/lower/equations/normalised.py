@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from ...expr import Expr, Op, Read, Reduce, additive_terms, difference, map_children, reads, signed
+from ...expr import Expr, Op, Read, additive_terms, children, difference, map_children, reads, signed
 from ...fresh import Fresh
 from ...program import Equation, Program
 from .fuse import normalises
@@ -59,7 +59,7 @@ def _sites(e: Equation, node: Expr, total: Equation) -> Iterator[_Site]:
             yield _Site(found[1], found[2], e)
             yield from (s for _, t in found[3] for s in _sites(e, t, total))
             return
-    for child in node.args if isinstance(node, Op) else (node.body,) if isinstance(node, Reduce) else ():
+    for child in children(node):
         yield from _sites(e, child, total)
 
 

@@ -76,8 +76,8 @@ def saturates(e: Expr) -> bool:
 
 def quotient(e: Op) -> Expr:
     """e, with each quotient of exponentials in it by their differences."""
-    parts, found = [g for f in factors(e) for g in (copies(f) if isinstance(f, Op) and is_reciprocal(f) else [f])], False
-    sums = [f for f in parts if isinstance(f, Op) and is_reciprocal(f) and exponents(f.args[1])]
+    parts, found = [g for f in factors(e) for g in (copies(f) if is_reciprocal(f) else [f])], False
+    sums = [f for f in parts if is_reciprocal(f) and exponents(f.args[1])]
     for below in sums:
         shares = ((k, _share(f, exponents(below.args[1]))) for k, f in enumerate(parts))
         k, share = next(((k, x) for k, x in shares if x is not None), (0, None))

@@ -161,7 +161,7 @@ class _Shift:
         value: Expr | None = None
         if beside is not None:
             value = log_beside_one(*beside[:2], defined)
-        elif isinstance(defined, Op) and is_reciprocal(defined) and exponents(defined.args[1]):
+        elif is_reciprocal(defined) and exponents(defined.args[1]):
             value = neg(Op("log", (defined.args[1],)))
         elif isinstance(defined, Op) and defined.op == "sigmoid":
             value = neg(Op("softplus", (neg(defined.args[0]),)))
@@ -178,7 +178,7 @@ class _Shift:
         found: list[tuple[int, Expr]] = []
         rest: list[Expr] = []
         for f in parts if len(parts) > 1 else ():
-            below = isinstance(f, Op) and is_reciprocal(f)
+            below = is_reciprocal(f)
             base = f.args[1] if isinstance(f, Op) and below else f
             known = Op("log", (base,)) if exponents(base) else self.logarithm(base, reduced)
             if known is None:
@@ -290,7 +290,7 @@ def _logistic(e: Expr) -> Expr:
 
 def _argument(f: Expr) -> Expr | None:
     """x for 1/(1 + exp(−x))."""
-    exps = exponents(f.args[1]) if isinstance(f, Op) and is_reciprocal(f) else []
+    exps = exponents(f.args[1]) if is_reciprocal(f) else []
     own = [x for x in exps if x != ZERO and not (isinstance(x, Op) and x.op == "where")]
     return neg(own[0]) if len(exps) == 2 and len(own) == 1 and ZERO in exps else None
 
