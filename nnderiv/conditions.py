@@ -28,6 +28,7 @@ from .expr import (
     conjuncts,
     factors,
     free_symbols,
+    is_where,
     map_children,
     product,
     reads,
@@ -151,7 +152,7 @@ def placed(term: Expr) -> Iterator[tuple[str, Int, Expr]]:
     """where(a == b and c, x, 0)·y: "a", b and where(c, x, 0)·y, and "b", a and the same, for each equality among a factor's conditions."""
     parts = factors(term)
     for f in parts:
-        if not (isinstance(f, Op) and f.op == "where" and f.args[2] == ZERO):
+        if not is_where(f, ZERO):
             continue
         conditions = conjuncts(f.args[0])
         for c in conditions:

@@ -42,6 +42,7 @@ from .expr import (
     has_reduction,
     ints,
     is_reciprocal,
+    is_where,
     map_children,
     neg,
     num,
@@ -350,7 +351,7 @@ def without_shift(x: Expr, part: tuple[int, Expr]) -> Expr | None:
     if isinstance(x, Reduce) and x.op == "logsumexp" and not free_symbols(part[1]) & {*x.indices}:
         inner = without_shift(x.body, part)
         return None if inner is None else Reduce("logsumexp", x.indices, inner)
-    if isinstance(x, Op) and x.op == "where" and x.args[2] == neg(INF):
+    if is_where(x, neg(INF)):
         inner = without_shift(x.args[1], part)
         return None if inner is None else where(x.args[0], inner, neg(INF))
     if isinstance(x, Op) and x.op == "log":
@@ -409,7 +410,7 @@ def _divides_by_exp(f: Expr) -> Expr | None:
 def _alone(e: Expr) -> Expr:
     """An exponential without the numbers and conditions around it."""
     rest = product([f for f in factors(e) if not isinstance(f, Num)])
-    return _alone(rest.args[1]) if isinstance(rest, Op) and rest.op == "where" and rest.args[2] == ZERO else rest
+    return _alone(rest.args[1]) if is_where(rest, ZERO) else rest
 
 
 def copies(f: Expr) -> list[Expr]:
@@ -456,7 +457,7 @@ def exponent(e: Expr, of_one: Expr | None = None) -> Expr | None:
     """x for exp(x), and where(c, x, −inf) for where(c, exp(x), 0); `of_one` is that of the number 1."""
     if isinstance(e, Op) and e.op == "exp":
         return e.args[0]
-    if isinstance(e, Op) and e.op == "where" and e.args[2] == ZERO and (x := exponent(e.args[1], of_one)) is not None:
+    if is_where(e, ZERO) and (x := exponent(e.args[1], of_one)) is not None:
         return where(e.args[0], x, neg(INF))
     return of_one if e == ONE else None
 

@@ -142,6 +142,11 @@ def where(condition: Expr, a: Expr, b: Expr) -> Expr:
     return b if condition == FALSE and not reads(a) else Op("where", (condition, a, b))
 
 
+def is_where(e: Expr, otherwise: Expr) -> TypeGuard[Op]:
+    """Whether e is where(c, x, otherwise) for some c and x."""
+    return isinstance(e, Op) and e.op == "where" and e.args[2] == otherwise
+
+
 def is_condition(e: object) -> TypeGuard[Op]:
     return isinstance(e, Op) and e.op in CONDITIONS
 
@@ -534,7 +539,7 @@ def guarded_factors(e: Expr) -> tuple[list[Expr], list[Expr]]:
     conditions: list[Expr] = []
     found: list[Expr] = []
     for f in factors(e):
-        while isinstance(f, Op) and f.op == "where" and f.args[2] == ZERO:
+        while is_where(f, ZERO):
             conditions += conjuncts(f.args[0])
             f = f.args[1]
         found += factors(f)
@@ -549,7 +554,7 @@ def nothing(op: str) -> Expr:
 def considered(op: str, e: Expr) -> tuple[list[Expr], Expr]:
     """(conditions, x) for e = where(conditions, x, nothing), which an extreme leaves out where they fail."""
     conditions: list[Expr] = []
-    while isinstance(e, Op) and e.op == "where" and e.args[2] == nothing(op):
+    while is_where(e, nothing(op)):
         conditions += conjuncts(e.args[0])
         e = e.args[1]
     return conditions, e

@@ -20,6 +20,7 @@ from .expr import (
     factors,
     free_symbols,
     head,
+    is_where,
     num,
     product,
     reads,
@@ -111,7 +112,7 @@ def join_exponentials(term: Term, dims: Ranges, ctx: Context) -> Term:
 def _by_name(e: Expr, known: Sequence[Expr], ranges: Ranges, ctx: Context) -> tuple[Expr, list[Expr]]:
     """The tensor whose elements are all defined to be e, or 0 but where some of the known conditions hold, with these conditions."""
     for d in ctx.known.equations if ctx.known is not None else ():
-        guard, body = (d.body.args[0], d.body.args[1]) if isinstance(d.body, Op) and d.body.op == "where" and d.body.args[2] == ZERO else (
+        guard, body = (d.body.args[0], d.body.args[1]) if is_where(d.body, ZERO) else (
             TRUE, d.body)
         if not (isinstance(body, Op) and body.op == "exp") or d.is_base or len(ctx.program.definitions[d.tensor]) > 1:
             continue

@@ -18,6 +18,7 @@ from .expr import (
     compare,
     factors,
     free_symbols,
+    is_where,
     neg,
     num,
     positive_terms,
@@ -129,7 +130,7 @@ def _added(parts: list[Expr], ranges: Ranges) -> list[Expr]:
 
 
 def _is_sum(e: Expr) -> bool:
-    return any(isinstance(f, Reduce) or isinstance(f, Op) and f.op == "where" and f.args[2] == ZERO for f in factors(e))
+    return any(isinstance(f, Reduce) or is_where(f, ZERO) for f in factors(e))
 
 
 def is_negative(e: Expr) -> bool:

@@ -45,6 +45,7 @@ from .expr import (
     free_symbols,
     has_reduction,
     is_reciprocal,
+    is_where,
     monomials,
     neg,
     num,
@@ -412,7 +413,7 @@ def added_exponentials(e: Expr) -> list[tuple[Expr, Num]]:
 
 def exponential(e: Expr) -> Expr:
     """exp(e), for a logarithm e: what it is the logarithm of, where that is plain."""
-    if isinstance(e, Op) and e.op == "where" and e.args[2] == neg(INF):
+    if is_where(e, neg(INF)):
         return where(e.args[0], exponential(e.args[1]), ZERO)
     parts, rest = [], []
     for s, t in additive_terms(e):

@@ -28,6 +28,7 @@ from ..expr import (
     free_symbols,
     guarded_factors,
     is_condition,
+    is_where,
     map_children,
     product,
     reads,
@@ -301,7 +302,7 @@ def reduced(body: EachPlace, frame: Frame, e: Reduce, kernel: Sequence[str], out
 
 def is_equal_inside(frame: Frame, e: Expr, window: Read) -> Expr | None:
     """where(a == b, x, 0), where e is that for a window's reads inside their tensor, and 0 elsewhere: nan, outside, is equal to nothing."""
-    if not (isinstance(e, Op) and e.op == "where" and e.args[2] == ZERO and isinstance(e.args[1], Op)):
+    if not (is_where(e, ZERO) and isinstance(e.args[1], Op)):
         return None
     within, inside = e.args[1], readable(frame.storage[window.tensor].axes, window.subs, frame.ranges, frozenset())
     if within.op != "where" or within.args[2] != ZERO or not {*conjuncts(e.args[0])} <= {*inside}:
@@ -399,7 +400,7 @@ def masked(body: EachPlace, frame: Frame, e: Expr) -> Array:
 
 def is_selection(e: Expr) -> bool:
     """where(a == b, x, 0)."""
-    if not (isinstance(e, Op) and e.op == "where" and e.args[2] == ZERO):
+    if not is_where(e, ZERO):
         return False
     condition = e.args[0]
     return isinstance(condition, Op) and condition.op in COMPARISONS and all(isinstance(x, Read) for x in (*condition.args, e.args[1]))

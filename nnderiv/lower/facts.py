@@ -22,6 +22,7 @@ from ..expr import (
     difference,
     factors,
     free_symbols,
+    is_where,
     neg,
     subst_indices,
 )
@@ -66,7 +67,7 @@ class Facts:
             terms = additive_terms(e.args[0])
             return {c for s, t in terms if s > 0 for c in self.masks(t)
                     if self.is_normalised(e) or all(x is t or self.is_finite(x) for _, x in terms)}
-        if isinstance(e, Op) and e.op == "where" and e.args[2] == ZERO:
+        if is_where(e, ZERO):
             return {*conjuncts(e.args[0]), *self.needed(e.args[1])}
         parts = factors(e)
         found = {id(f): self.needed(f) for f in parts} if len(parts) > 1 else {}
@@ -81,7 +82,7 @@ class Facts:
 
     def masks(self, e: Expr) -> Iterator[Expr]:
         """Conditions without which e is −inf."""
-        if isinstance(e, Op) and e.op == "where" and e.args[2] == neg(INF):
+        if is_where(e, neg(INF)):
             yield from conjuncts(e.args[0])
             yield from self.masks(e.args[1])
         elif isinstance(e, Read) and (d := whole(self.definitions.get(e.tensor, ()))) is not None:

@@ -14,7 +14,7 @@ from math import inf
 
 from ..bounds import never_negative, outside, smaller_or_greater
 from ..conditions import contradict, facts
-from ..expr import ZERO, Expr, Op, rebound, subst_indices
+from ..expr import ZERO, Expr, is_where, rebound, subst_indices
 from ..graph import components
 from ..integer import Int
 from ..program import Equation, Program, Range
@@ -292,7 +292,7 @@ def _edges(program: Program, k: int, e: Equation) -> Iterator[_Edge]:
     """What an equation reads, and where. What is 0 by its definition, A[i,j] = where(j < i, …, 0), is so before it is computed, too."""
     for tensor, subs, conditions in accesses_under(e.body):
         d = program.whole(tensor) if tensor in program.components else None
-        if d is not None and isinstance(d.body, Op) and d.body.op == "where" and d.body.args[2] == ZERO:
+        if d is not None and is_where(d.body, ZERO):
             conditions = (*conditions, subst_indices(d.body.args[0], d.places(subs)))
         if not contradict(conditions):
             yield _Edge(k, tensor, subs, conditions)

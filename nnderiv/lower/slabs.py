@@ -27,6 +27,7 @@ from ..expr import (
     free_symbols,
     guarded_factors,
     is_condition,
+    is_where,
     map_children,
     product,
     signed,
@@ -84,7 +85,7 @@ def _cut(term: Expr, ranges: Ranges, positive: frozenset[str], is_finite: Finite
         if isinstance(f, Reduce) and f.op == "sum":
             ranges, inner = _cut(f.body, ranges, positive, is_finite)
             parts[k] = Reduce("sum", f.indices, inner)
-        elif isinstance(f, Op) and f.op == "where" and f.args[2] == ZERO:
+        elif is_where(f, ZERO):
             left: list[Expr] = []
             for c in conjuncts(f.args[0]):
                 smaller = _within(c, ranges, positive)

@@ -22,6 +22,7 @@ from ..expr import (
     conjuncts,
     factors,
     ints,
+    is_where,
     map_children,
     mul,
     neg,
@@ -132,7 +133,7 @@ class Indicators:
             named = self.scope.program.whole(t.tensor) if isinstance(t, Read) else None
             if isinstance(t, Read) and named is not None:
                 t = named.at(t.subs)
-            if sign > 0 and isinstance(t, Op) and t.op == "where" and t.args[2] == neg(INF):
+            if sign > 0 and is_where(t, neg(INF)):
                 found += conjuncts(t.args[0])
         return found
 
@@ -159,7 +160,7 @@ def negated(c: Expr) -> Expr:
 
 def _is_tie_of(condition: Expr, e: Expr) -> bool:
     """Whether e is [a = b] c, for the condition a > b or a < b."""
-    tie = e.args[0] if isinstance(e, Op) and e.op == "where" and e.args[2] == ZERO else None
+    tie = e.args[0] if is_where(e, ZERO) else None
     strict = isinstance(condition, Op) and condition.op in ("<", ">")
     return strict and isinstance(condition, Op) and isinstance(tie, Op) and tie.op == "==" and set(tie.args) == set(condition.args)
 

@@ -31,6 +31,7 @@ from ..expr import (
     has_reduction,
     is_condition,
     is_reciprocal,
+    is_where,
     num,
     own_reads,
     positive_terms,
@@ -248,7 +249,7 @@ class Recogniser:
                 and self.rows(f)
             ):
                 found += [f.args[0], f.args[0]]
-            elif isinstance(f, Op) and f.op == "where" and f.args[2] == ZERO:
+            elif is_where(f, ZERO):
                 condition = f.args[0]
                 parts = condition.args if isinstance(condition, Op) and condition.op == "and" else (condition,)
                 found += [*self.split(f.args[1]), *parts]

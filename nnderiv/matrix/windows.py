@@ -26,6 +26,7 @@ from ..expr import (
     free_symbols,
     guarded_factors,
     ints,
+    is_where,
     map_children,
     own_reads,
     product,
@@ -272,7 +273,7 @@ def _moved(e: Expr, table: dict[str, str], axes: frozenset[Axis]) -> Expr:
 
 def _drop(e: Expr, conditions: set[Expr | None]) -> Expr:
     """Without these conditions."""
-    if isinstance(e, Op) and e.op == "where" and e.args[2] == ZERO:
+    if is_where(e, ZERO):
         kept = [p for p in conjuncts(e.args[0]) if p not in conditions]
         inner = _drop(e.args[1], conditions)
         return where(conjunction(kept), inner, ZERO) if kept else inner

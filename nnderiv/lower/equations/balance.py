@@ -31,6 +31,7 @@ from ...expr import (
     conjuncts,
     factors,
     has_reduction,
+    is_where,
     map_children,
     neg,
     num,
@@ -149,7 +150,7 @@ def _exponential(program: Program, e: Expr) -> _Scores | None:
     """The one factor exp(S) of e, tensors that are read opened."""
     if isinstance(e, Op) and e.op == "exp":
         return _Scores(e.args[0])
-    if isinstance(e, Op) and e.op == "where" and e.args[2] == ZERO:
+    if is_where(e, ZERO):
         found = _exponential(program, e.args[1])
         return found and replace(found, condition=conjunction([e.args[0], found.condition]))
     if isinstance(e, Read):
@@ -268,7 +269,7 @@ class _Scaled:
             if self.inner and read and isinstance(read[0], Read) and read[0].tensor == self.inner.tensor:
                 places |= {a: s for a, s in zip(self.along, read[0].subs[len(places):], strict=True)}
                 return {*conjuncts(test)} <= {*conjuncts(subst_indices(self.found.condition, places))}
-            masks = [t for t in read if isinstance(t, Op) and t.op == "where" and t.args[2] == neg(INF)]
+            masks = [t for t in read if is_where(t, neg(INF))]
             return any({*conjuncts(test)} <= {*conjuncts(t.args[0])} for t in masks)
         return len(factors(e)) > 1 and any(self.vanishes(f, test) for f in factors(e))
 

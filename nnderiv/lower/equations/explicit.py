@@ -23,6 +23,7 @@ from ...expr import (
     Reduce,
     conjunction,
     factors,
+    is_where,
     map_children,
     nothing,
     own_reads,
@@ -110,7 +111,7 @@ def _vanishing(program: Program, e: Equation, body: Expr, places: Mapping[Place,
         below = divides_by_gap(f, e.ranges, program)
         return below or bool(leaving) and not _stays_finite(f, leaving) or not is_regular(f, e.ranges, positive)
 
-    while isinstance(body, Op) and body.op == "where" and body.args[2] == ZERO:
+    while is_where(body, ZERO):
         body = body.args[1]
     parts = factors(body)
     plain = {(f.tensor, f.subs) for f in map(_at_zero, parts) if isinstance(f, Read)}

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from ...expr import ZERO, Expr, Op, Read, factors, free_symbols, map_children, product, reads, subst_indices, walk
+from ...expr import ZERO, Expr, Op, Read, factors, free_symbols, is_where, map_children, product, reads, subst_indices, walk
 from ...fresh import Fresh
 from ...integer import Int
 from ...program import Equation, Program
@@ -62,7 +62,7 @@ def gate(program: Program, known: Program) -> Program:
 
 def _gates(program: Program, facts: Facts, e: Equation, node: Expr) -> Iterator[_Gate]:
     """The ways in which an expression is a finite multiple of one whole tensor where a condition on tensors holds, and 0 elsewhere."""
-    if not (isinstance(node, Op) and node.op == "where" and node.args[2] == ZERO and reads(node.args[0])):
+    if not (is_where(node, ZERO) and reads(node.args[0])):
         return
     parts = factors(node.args[1])
     for k, x in enumerate(parts):

@@ -20,6 +20,7 @@ from ...expr import (
     factors,
     free_symbols,
     is_reciprocal,
+    is_where,
     monomials,
     neg,
     num,
@@ -135,7 +136,7 @@ def _apart(parts: list[Expr]) -> list[Expr]:
     """c·where(…, w, 0)·where(…, exp(a), 0) for where(…, c·w·exp(a), 0) with a number c; a temperature is one, too."""
     found: list[Expr] = []
     for f in parts:
-        inner = factors(f.args[1]) if isinstance(f, Op) and f.op == "where" and f.args[2] == ZERO else []
+        inner = factors(f.args[1]) if is_where(f, ZERO) else []
         exps: list[Expr] = [x for x in inner if isinstance(x, Op) and x.op == "exp"]
         if not (isinstance(f, Op) and 0 < len(exps) < len(inner)):
             found.append(f)

@@ -41,6 +41,7 @@ from ...expr import (
     free_symbols,
     has_reduction,
     is_reciprocal,
+    is_where,
     map_children,
     neg,
     product,
@@ -140,7 +141,7 @@ class _Shift:
     def where_known(self, e: Expr, known: tuple[Expr, ...]) -> Expr:
         """where(c, x, 0) as x, where c is known to hold."""
         e = map_children(lambda child: self.where_known(child, known), e)
-        if not (isinstance(e, Op) and e.op == "where" and e.args[2] == ZERO):
+        if not is_where(e, ZERO):
             return e
         certain = all(c in known or holds(c, self.ranges, self.positive) for c in conjuncts(e.args[0]))
         return e.args[1] if certain else e
@@ -221,7 +222,7 @@ class _Shift:
             if defined != t and conditions == TRUE and _divides(defined, values):
                 found += [(s * sign, fs) for sign, fs in self.opened(self.visit(defined), values)]
                 continue
-            if isinstance(t, Op) and t.op == "where" and t.args[2] == ZERO and _divides(chosen := self.chosen(t), values):
+            if is_where(t, ZERO) and _divides(chosen := self.chosen(t), values):
                 found += [(s * sign, [where(t.args[0], ONE, ZERO), *fs]) for sign, fs in self.opened(chosen, values)]
                 continue
             parts = factors(t)
@@ -251,7 +252,7 @@ class _Shift:
     def at_index(self, e: Expr) -> Expr:
         """where(k == 1, x[n,1], 0) as where(k == 1, x[n,k], 0), which is surely inside."""
         e = map_children(self.at_index, e)
-        return where(e.args[0], self.chosen(e), ZERO) if isinstance(e, Op) and e.op == "where" and e.args[2] == ZERO else e
+        return where(e.args[0], self.chosen(e), ZERO) if is_where(e, ZERO) else e
 
     def chosen(self, e: Op) -> Expr:
         """x[n,k] for where(k == 1, x[n,1], 0)."""

@@ -7,7 +7,7 @@ A is 0 wherever c does not hold, and so is its product with whatever is finite t
 
 from __future__ import annotations
 
-from ...expr import ZERO, Expr, Op, conjuncts, map_children, tensors
+from ...expr import ZERO, Expr, Op, conjuncts, is_where, map_children, tensors
 from ...program import Program
 from ..facts import Facts
 from .known import with_known
@@ -19,7 +19,7 @@ def unmask(program: Program, known: Program) -> Program:
     facts = Facts.beside(program, known)
 
     def visit(node: Expr, cycle: frozenset[str]) -> Expr:
-        if isinstance(node, Op) and node.op == "where" and node.args[2] == ZERO:
+        if is_where(node, ZERO):
             condition, body = node.args[0], visit(node.args[1], cycle)
             may = not (cycle and tensors(body) & cycle) and set(conjuncts(condition)) <= facts.needed(body)
             return body if may else Op("where", (condition, body, ZERO))
