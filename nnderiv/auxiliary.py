@@ -40,7 +40,7 @@ class Auxiliary:
         for h in (*self.equations, *self.program.equations):
             if (h.subs, h.body, h.ranges) == (subs, count, ranges) and len(self.program.definitions.get(h.tensor, (h,))) == 1:
                 return tensor(h.tensor, *subs)
-        return tensor(self.add(f"{e.tensor}_ties", subs, count, ranges, tuple(e.ranges[i] for i in e.indices)), *subs)
+        return tensor(self.add(f"{e.tensor}_ties", subs, count, ranges, e.shape), *subs)
 
     def value(self, value: Expr, e: Equation, ranges: Ranges) -> Read:
         """t[i] = value for the indices of value: an element of t is in range wherever i is.

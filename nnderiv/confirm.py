@@ -90,7 +90,6 @@ class _Confirmation:
         self.ground, self.found, self.rng = ground, found, rng
         self.positive = positive_names(ground.complete)
         self.equations: list[Equation] = []
-        self.shapes: dict[str, tuple[Range, ...]] = {}
         self.inputs: dict[str, tuple[Range, ...]] = {EPS: ()}
         self.slopes: dict[str, tuple[str, tuple[Range, ...]]] = {}  # input that holds slopes -> tensor of dual numbers, its ranges
         self.made: dict[Any, Any] = {}
@@ -98,8 +97,8 @@ class _Confirmation:
         self.pairs = [self.pair(s) for s in found]
         extra = tuple(Input(name, tuple(r.size for r in axes)) for name, axes in self.inputs.items())
         extra += tuple(Input(name, tuple(r.size for r in axes)) for name, (_, axes) in self.slopes.items())
-        self.wide = replace(ground.complete, inputs=(*ground.complete.inputs, *extra), outputs=(),
-                            equations=(*ground.complete.equations, *self.equations), shapes={**ground.complete.shapes, **self.shapes})
+        self.wide = replace(ground.complete.with_equations([*ground.complete.equations, *self.equations]),
+                            inputs=(*ground.complete.inputs, *extra), outputs=())
         self.scaled = {f.tensor for g in ground.forward.givens if (f := sum_fact(g, ground.forward)) is not None}
         self.rational = not any(isinstance(n, Op) and n.op in _INEXACT for e in self.wide.equations for n in walk(e.body))
 
@@ -135,7 +134,6 @@ class _Confirmation:
     def tensor(self, e: Equation, body: Expr) -> str:
         """A tensor whose elements are those of an expression with the indices of e on its left."""
         name = f"\0t{len(self.equations)}"
-        self.shapes[name] = tuple(e.ranges[i] for i in e.indices)
         self.equations.append(replace(e, tensor=name, subs=tuple(map(Int.symbol, e.indices)), body=self.carried_out(body, e.ranges)))
         return name
 
@@ -176,7 +174,6 @@ class _Confirmation:
                 if base.is_base:
                     inner = {str(s.name): base.ranges[str(s.name)] for s in base.subs if s.name in base.ranges}
                     self.equations.append(Equation(moved, base.subs, self.inside(body, letters, base, axes), inner))
-            self.shapes[moved] = axes
             self.moved[name] = moved
         return self.moved[name]
 
@@ -208,7 +205,6 @@ class _Confirmation:
 
     def number(self, e: Equation, body: Expr) -> str:
         name = f"\0t{len(self.equations)}"
-        self.shapes[name] = ()
         self.equations.append(Equation(name, (), self.carried_out(body, e.ranges), dict(e.ranges)))
         return name
 
@@ -249,7 +245,6 @@ class _Confirmation:
     def dual(self, e: Equation, body: Expr, over: Ranges) -> str:
         """An input that will hold the slopes of an expression at each value of some indices."""
         name, slopes = f"\0d{len(self.equations)}", f"\0s{len(self.equations)}"
-        self.shapes[name] = tuple(over.values())
         self.equations.append(Equation(name, tuple(map(Int.symbol, over)), body, {**e.ranges, **over}))
         self.slopes[slopes] = (name, tuple(over.values()))
         return slopes

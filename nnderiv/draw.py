@@ -272,8 +272,7 @@ def holds(fact: Expr, program: Program, inputs: Mapping[str, Any]) -> bool:
     free = tuple(n for n in ranges if n not in bound_indices(fact))
     name = "given_fact"
     equation = Equation(name, tuple(map(Int.symbol, free)), where(fact, ONE, ZERO), ranges)
-    probe = replace(program, outputs=(name,), equations=(*program.equations, equation), givens=(),
-                    shapes={**program.shapes, name: tuple(ranges[i] for i in free)})
+    probe = replace(program.with_equations([*program.equations, equation]), outputs=(name,), givens=())
     try:
         return all(v == 1 for v in flat(evaluate(probe, inputs)[name]))
     except EvaluationError:

@@ -74,7 +74,6 @@ class _Normaliser:
         self.fresh = Fresh(program.names)
         self.positive, self.empty = positive_names(program), empty
         self.equations: list[Equation] = []
-        self.shapes = dict(program.shapes)
         self.hulls = dict(program.hulls)
         self.named: dict[tuple[object, ...], str] = {}
         self.equation = Equation("", (), ZERO)
@@ -86,7 +85,7 @@ class _Normaliser:
             body = self.top(self.at_data(e.body, frozenset()))
             used = {s.name for s in e.subs} | set(bound_indices(body)) | e.by_hand
             self.equations.append(replace(e, body=body, ranges={i: r for i, r in e.ranges.items() if i in used}))
-        return where_chosen(replace(self.program, equations=tuple(self.equations), shapes=self.shapes))
+        return where_chosen(self.program.with_equations(self.equations))
 
     # -- data ----------------------------------------------------------------------------------------------------------
     def at_data(self, e: Expr, known: frozenset[Element]) -> Expr:
@@ -256,10 +255,8 @@ class _Normaliser:
         if key not in self.named:
             name = self.fresh(f"{e.tensor}_{suffix}")
             subs = tuple(Int.symbol(i) for i in indices)
-            self.equations.append(Equation(name, subs, body, ranges, position=e.position))
-            self.shapes[name] = tuple(ranges[i] for i in indices)
-            self.named[key] = name
-            self.hulls[name] = self.shapes[name]
+            self.equations.append(new := Equation(name, subs, body, ranges, position=e.position))
+            self.named[key], self.hulls[name] = name, new.shape
         return tensor(self.named[key], *indices)
 
 

@@ -82,6 +82,11 @@ class Equation:
         """Names of all tensors on the right."""
         return frozenset(tensors(self.body))
 
+    @cached_property
+    def shape(self) -> tuple[Range, ...]:
+        """The ranges of its indices: the shape of a tensor that it is all of."""
+        return tuple(self.ranges[i] for i in self.indices)
+
     def with_body(self, body: Expr) -> Equation:
         """The equation with this right-hand side; itself, with all that is known of it, if it is the same."""
         return self if body is self.body else replace(self, body=body)
@@ -214,9 +219,13 @@ class Program:
         return frozenset(found)
 
     def with_equations(self, equations: Iterable[Equation]) -> Program:
-        """The program with these equations, of the same tensors; itself, with all that is known of it, if they are the same."""
+        """The program with these equations, of which one that is all of a new tensor says its shape; itself, with all that is known of it,
+        if they are the same."""
         equations = tuple(equations)
-        return self if equations == self.equations else replace(self, equations=equations)
+        if equations == self.equations:
+            return self
+        new = {e.tensor: e.shape for e in equations if e.tensor not in self.shapes and not e.is_base}
+        return replace(self, equations=equations, shapes={**self.shapes, **new})
 
     # -- text --------------------------------------------------------------------------------------------------------
     def __str__(self) -> str:

@@ -11,7 +11,7 @@ The law: the equations of `Reading.shown` have the values of the program's; `con
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from ..expr import Op, reads, walk
 from ..fresh import Fresh
@@ -64,7 +64,7 @@ class _Reader:
             fresh.taken.add("sigma")  # σ(z) is the logistic function there
         axes = superscripts(program)
         above = {id(e): {str(s.name) for a, s in places(e) if a in axes and s.name in e.ranges} for e in program.equations}
-        self.scope = Scope(program, fresh, axes, above, shapes=dict(program.shapes))
+        self.scope = Scope(program, fresh, axes, above)
 
     def run(self) -> Reading:
         own = list(self.program.equations)
@@ -78,8 +78,8 @@ class _Reader:
                 read[id(e)] = rule(read, e)
         definitions = tuple(self.scope.added.values())
         kept = self._kept(own, read, definitions)
-        shown = replace(self.program, equations=tuple([*(read[id(e)] for e in kept), *definitions]), shapes=self.scope.shapes)
-        whole = replace(self.program, equations=(*self.program.equations, *definitions), shapes=self.scope.shapes)
+        shown = self.program.with_equations([*(read[id(e)] for e in kept), *definitions])
+        whole = self.program.with_equations([*self.program.equations, *definitions])
         return Reading(whole, shown, frozenset(e.tensor for e in definitions), read)
 
     def _kept(self, own: list[Equation], read: dict[int, Equation], definitions: tuple[Equation, ...]) -> list[Equation]:

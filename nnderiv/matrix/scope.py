@@ -20,7 +20,6 @@ class Scope:
     axes: Collection[tuple[str, int]]                # that are superscripts
     above: dict[int, set[str]]                       # by the identity of the program's own equation: the indices that are superscripts
     added: dict[tuple[object, ...], Equation] = field(default_factory=dict)
-    shapes: dict[str, tuple[Range, ...]] = field(default_factory=dict)
     equation: Equation = field(init=False)
     key: int = 0                                     # the identity of the program's own equation
 
@@ -45,7 +44,6 @@ class Scope:
             name = next((w for w in wishes if w not in self.fresh.taken), None) or self.fresh(wishes[0])
             self.fresh.taken.add(name)
             self.added[key] = Equation(name, tuple(map(Int.symbol, indices)), body, ranges)
-            self.shapes[name] = tuple(ranges[i] for i in indices)
         return self.added[key].tensor
 
     def rows(self, e: Expr) -> list[str]:

@@ -10,12 +10,11 @@ side: of others, part of R would be computed for nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from ...expr import Expr, Read, Reduce, factors, free_symbols, map_children, product, reads
 from ...fresh import Fresh
 from ...integer import FloorDiv, Int
-from ...program import Equation, Program, Range, Ranges
+from ...program import Equation, Program, Ranges
 from .. import cost
 
 REDUCTIONS = ("sum", "max", "min")
@@ -24,8 +23,7 @@ REDUCTIONS = ("sum", "max", "min")
 def axis_by_axis(program: Program, known: Program) -> Program:
     """See the module's docstring."""
     run = _Run(program, Fresh(program.names | known.names))
-    equations = tuple(x for e in program.equations for x in run.equations(e))
-    return replace(program, equations=equations, shapes={**program.shapes, **run.shapes}) if run.shapes else program
+    return program.with_equations(x for e in program.equations for x in run.equations(e))
 
 
 class _Run:
@@ -33,7 +31,6 @@ class _Run:
 
     def __init__(self, program: Program, fresh: Fresh):
         self.program, self.fresh = program, fresh
-        self.shapes: dict[str, tuple[Range, ...]] = {}
 
     def equations(self, e: Equation) -> list[Equation]:
         """The equation, after those of what it reads."""
@@ -89,7 +86,6 @@ class _Run:
 
     def tensor(self, e: Equation, left: Sequence[str], ranges: Ranges, body: Expr, first: list[Equation]) -> str:
         name = self.fresh(f"{e.tensor}_rows")
-        self.shapes[name] = tuple(ranges[i] for i in left)
         first.append(Equation(name, tuple(map(Int.symbol, left)), body, ranges, position=e.position))
         return name
 

@@ -198,9 +198,7 @@ class _Scaled:
         new = [self.inner] if self.inner else []
         new.append(replace(self.z, tensor=self.name, body=Reduce("logsumexp", self.along, self.scores)))
         equations[0][k:k] = new
-        shapes = {**self.forward.shapes, **{e.tensor: tuple(e.ranges[str(s.name)] for s in e.subs) for e in new}}
-        forward = replace(self.forward, equations=tuple(equations[0]), shapes=shapes)
-        backward = replace(self.backward, equations=tuple(equations[1]))
+        forward, backward = (p.with_equations(es) for p, es in zip((self.forward, self.backward), equations, strict=True))
         if not self.found.weights:  # z is 1, the sum of what was divided by it
             forward, backward = (_put(p, self.z.tensor, ONE) for p in (forward, backward))
         forward, backward = self.named(forward, backward)

@@ -10,7 +10,6 @@ factors are taken out of it elsewhere.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
 
 from ...bounds import extreme, never_negative
 from ...expr import UNARY, Expr, Num, Op, Read, Reduce, factors, map_children, walk
@@ -24,7 +23,7 @@ from ..facts import FINITE
 
 def beforehand(program: Program) -> Program:
     """See the module's docstring; a program without such windows is given back itself. A reduction goes by the same places as before."""
-    fresh, equations, shapes = Fresh(program.names), list[Equation](), dict(program.shapes)
+    fresh, equations = Fresh(program.names), list[Equation]()
     scaled: dict[Expr, str] = {}
 
     def named(body: Expr, window: Read, e: Equation) -> Read:
@@ -34,8 +33,8 @@ def beforehand(program: Program) -> Program:
         if whole not in scaled:
             word = body.op if isinstance(body, Op) and body.op in UNARY else "scaled"
             name = scaled[whole] = fresh(f"{window.tensor}_{word}")
-            shapes[name] = program.hulls[window.tensor]
-            equations.append(Equation(name, letters, whole, dict(zip(map(str, letters), shapes[name], strict=True)), position=e.position))
+            ranges = dict(zip(map(str, letters), program.hulls[window.tensor], strict=True))
+            equations.append(Equation(name, letters, whole, ranges, position=e.position))
         return Read(scaled[whole], window.subs)
 
     def visit(node: Expr, e: Equation, reduced: bool = False) -> Expr:
@@ -46,7 +45,7 @@ def beforehand(program: Program) -> Program:
         return map_children(lambda child: visit(child, e, reduced or isinstance(node, Reduce)), node)
 
     rewritten = [e if e.tensor in program.components else e.with_body(visit(e.body, e)) for e in program.equations]
-    return replace(program, equations=(*equations, *rewritten), shapes=shapes) if equations else program
+    return program.with_equations([*equations, *rewritten])
 
 
 def _window(program: Program, node: Reduce, e: Equation) -> Read | None:

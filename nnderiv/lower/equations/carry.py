@@ -118,7 +118,7 @@ def _carried(program: Program, e: Equation, t: str, c: int, terms: Terms, span: 
             equations += [*(() if known else (new,)), e.with_body(signed([*rest, (1, read)]))]
         else:
             equations.append(_with_end(x, new, t, span))
-    return replace(program, equations=tuple(equations), shapes={**program.shapes, name: tuple(ranges[i] for i in indices)})
+    return program.with_equations(equations)
 
 
 def _with_end(x: Equation, new: Equation, t: str, span: Range) -> Equation:

@@ -13,7 +13,7 @@ than columns: of Σ_sd q[t,d] k[s,d] v[s,e] that is Σ_s k[s,d] v[s,e], which ha
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ...expr import (
     ZERO,
@@ -48,7 +48,7 @@ class _Operand:
 
 def factored(program: Program) -> Program:
     """See the module's docstring; a program without such products is given back itself."""
-    fresh, equations, shapes = Fresh(program.names), list[Equation](), dict(program.shapes)
+    fresh, equations = Fresh(program.names), list[Equation]()
     named, facts = dict[tuple[object, ...], str](), Facts(program.definitions, program)
     for e in program.equations:
         if e.is_base or e.tensor in program.components:
@@ -60,7 +60,6 @@ def factored(program: Program) -> Program:
             ranges = {i: e.ranges[i] for i in (*map(str, subs), *total.indices)}
             if (key := (total, subs, tuple(ranges.values()))) not in named:
                 new = named[key] = fresh(hint)
-                shapes[new] = tuple(ranges[str(s)] for s in subs)
                 equations.append(Equation(new, subs, total, ranges, position=e.position))
             return Read(named[key], subs)
 
@@ -97,7 +96,7 @@ def factored(program: Program) -> Program:
             return Reduce("sum", indices, where(conjunction(conditions), product([f for o in left for f in o.parts]), ZERO))
 
         equations.append(e.with_body(map_sums(one_by_one, e.body)))
-    return replace(program, equations=tuple(equations), shapes=shapes) if named else program
+    return program.with_equations(equations)
 
 
 def _summed_alone(f: Op, total: Reduce, ranges: Ranges) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ...expr import ZERO, Expr, Op, Read, factors, free_symbols, is_where, map_children, product, reads, subst_indices, walk
 from ...fresh import Fresh
@@ -42,7 +42,6 @@ def gate(program: Program, known: Program) -> Program:
     mine = {e.tensor for e in own}
     many = Counter(g.key for e in own for node in walk(e.body) for g in _gates(program, facts, e, node))
     fresh, names, equations = Fresh(program.names | known.names), dict[tuple[str, Expr], str](), list[Equation]()
-    shapes = dict(program.shapes)
 
     def visit(e: Equation, node: Expr) -> Expr:
         gates = [g for g in _gates(program, facts, e, node) if many[g.key] > 1]
@@ -52,12 +51,11 @@ def gate(program: Program, known: Program) -> Program:
         if best.key not in names:
             names[best.key] = fresh(f"{best.read.tensor}_on")
             equations.append(_equation(program, names[best.key], best))
-            shapes[names[best.key]] = program.hulls[best.read.tensor]
         return product([Read(names[best.key], best.read.subs), *(visit(e, x) for x in best.others)])
 
     for e in program.equations:
         equations.append(e.with_body(visit(e, e.body)) if e.tensor in mine else e)
-    return with_known(replace(program, equations=tuple(equations), shapes=shapes), equations, known) if names else program
+    return with_known(program.with_equations(equations), equations, known) if names else program
 
 
 def _gates(program: Program, facts: Facts, e: Equation, node: Expr) -> Iterator[_Gate]:

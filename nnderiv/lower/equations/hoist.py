@@ -57,7 +57,6 @@ class _Hoister:
         self.positive = positive_names(program)
         self.fresh = fresh
         self.equations: list[Equation] = []
-        self.shapes: dict[str, tuple[Range, ...]] = dict(program.shapes)
         self.known: dict[tuple[object, ...], Read] = {}
 
     def run(self) -> Program:
@@ -66,7 +65,7 @@ class _Hoister:
                 cycle = self.recurrent[e.tensor]
                 e = e.with_body(self.rewrite(e, e.body, cycle))
             self.equations.append(e)
-        return replace(self.program, equations=tuple(self.equations), shapes=self.shapes)
+        return self.program.with_equations(self.equations)
 
     def is_start(self, e: Equation) -> bool:
         """Whether an equation holds at a place of an axis along which another one of its tensor runs."""
@@ -159,7 +158,6 @@ class _Hoister:
         if key not in self.known:
             name = self.fresh(f"{e.tensor}_pre")
             self.equations.append(Equation(name, tuple(s for i in indices for s in tensor("", i).subs), body, ranges))
-            self.shapes[name] = tuple(ranges[i] for i in indices)
             self.known[key] = tensor(name, *indices)
         return self.known[key]
 

@@ -10,7 +10,7 @@ functions that cost more than reading an array.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 
 from ...expr import (
@@ -47,16 +47,15 @@ class _Sum:
 
 def mirror(program: Program, known: Program) -> Program:
     """See the module's docstring; what sums leave out is left out by conditions, and recurrences are left alone."""
-    fresh, equations, shapes = Fresh(program.names | known.names), list[Equation](), dict(program.shapes)
+    fresh, equations = Fresh(program.names | known.names), list[Equation]()
     for e in program.equations:
         if e.tensor not in program.components:
             e = _added_up(program, e)
             while (found := _shared(e, fresh)) is not None:
                 function, e = found
                 equations.append(function)
-                shapes[function.tensor] = tuple(function.ranges.values())
         equations.append(e)
-    return program if tuple(equations) == program.equations else replace(program, equations=tuple(equations), shapes=shapes)
+    return program.with_equations(equations)
 
 
 def _pairs(e: Equation) -> list[tuple[_Sum, _Sum]]:

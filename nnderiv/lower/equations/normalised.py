@@ -9,7 +9,7 @@ backward needs D alone, where it needed S and lse.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ...expr import Expr, Op, Read, additive_terms, children, difference, map_children, reads, signed
 from ...fresh import Fresh
@@ -44,9 +44,7 @@ def normalised(forward: Program, backward: Program) -> tuple[Program, Program]:
         equations = _rewritten(forward, total, e)
         if not own:
             equations.insert(equations.index(total) + 1, e)
-            shape = tuple(e.ranges[str(s.name)] for s in e.subs)
-            forward = replace(forward, shapes={**forward.shapes, e.tensor: shape})
-        forward = replace(forward, equations=tuple(equations))
+        forward = forward.with_equations(equations)
         backward = with_known(backward, _rewritten(backward, total, e), forward)
     return forward, backward
 

@@ -100,8 +100,7 @@ def _renamed(program: Program, e: Equation, axis: int, name: str) -> Program:
         if x is e:
             x = replace(x, tensor=name, subs=x.subs[:axis] + x.subs[axis + 1 :])
         equations.append(x.with_body(body))
-    shape = tuple(e.ranges[str(s.name)] for k, s in enumerate(e.subs) if k != axis)
-    return replace(program, equations=tuple(equations), shapes={**program.shapes, name: shape})
+    return program.with_equations(equations)
 
 
 def inline_copies(program: Program, kept: Collection[str] = ()) -> Program:

@@ -43,8 +43,7 @@ def recall(forward: Program, backward: Program) -> tuple[Program, Program]:
     for e in forward.equations:
         equations += [_reading(forward, added, added.body, kept) for first, added in new if first is e]
         equations.append(_reading(forward, e, _opened(e, e.body, kept), kept))
-    shapes = {added.tensor: tuple(added.ranges.values()) for _, added in new}
-    known = replace(forward, equations=tuple(equations), shapes={**forward.shapes, **shapes})
+    known = forward.with_equations(equations)
     own = [_reading(backward, e, _opened(e, e.body, kept), kept) for e in own]
     return known, with_known(replace(backward, equations=tuple(own)), own, known)
 

@@ -10,7 +10,7 @@ which `accumulate` computes in one pass, where a product with a triangle of ones
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ...expr import (
     ZERO,
@@ -49,7 +49,7 @@ class _Running(UpTo):
 def running(program: Program, known: Program) -> Program:
     """See the module's docstring."""
     fresh, positive = Fresh(program.names | known.names), positive_names(program)
-    shapes, equations = dict(program.shapes), list[Equation]()
+    equations: list[Equation] = []
     for e in program.equations:
         may = not e.is_base and len(program.definitions[e.tensor]) == 1 and e.tensor not in program.components
         found = [(sign, t, _find(e, t, positive, (program, known)) if may else None) for sign, t in additive_terms(e.body)]
@@ -60,11 +60,10 @@ def running(program: Program, known: Program) -> Program:
         for sign, t, sums in found:
             if sums is not None:
                 equations.append(r := _recurrence(e, sums, fresh(f"{e.tensor}_sum")))
-                shapes[r.tensor] = tuple(r.ranges[i] for i in r.indices)
                 t = where(conjunction(sums.conditions), product([*sums.others, sums.whole(r)]), ZERO)
             terms.append((sign, t))
         equations.append(e.with_body(signed(terms)) if any(sums for *_, sums in found) else e)
-    return program if equations == list(program.equations) else replace(program, equations=tuple(equations), shapes=shapes)
+    return program.with_equations(equations)
 
 
 def _find(e: Equation, term: Expr, positive: frozenset[str], programs: tuple[Program, ...]) -> _Running | None:

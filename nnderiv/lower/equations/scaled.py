@@ -57,8 +57,7 @@ def scaled(forward: Program, backward: Program) -> tuple[Program, Program]:
         scale = min(saving, key=lambda s: entries(e.ranges[str(i.name)].size for i in s.operand.subs))
         ranges = {str(s.name): e.ranges[str(s.name)] for s in scale.operand.subs}
         new = Equation(fresh(f"{scale.operand.tensor}_scaled"), scale.operand.subs, product([scale.operand, *scale.factors]), ranges)
-        equations = [x for f in forward.equations for x in ([new, _rewritten(scale, f, new)] if f is e else [f])]
-        forward = replace(forward, equations=tuple(equations), shapes={**forward.shapes, new.tensor: tuple(ranges.values())})
+        forward = forward.with_equations(x for f in forward.equations for x in ([new, _rewritten(scale, f, new)] if f is e else [f]))
         backward = with_known(backward, [_rewritten(scale, g, new) for g in backward.equations], forward)
     return forward, backward
 

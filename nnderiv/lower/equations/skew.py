@@ -30,8 +30,7 @@ def skew(program: Program, known: Program) -> Program:
     facts = Facts.beside(program, known)
     tables = _Tables(Fresh(program.names | known.names))
     equations = [_Skewed(program, facts, tables, e).equation() for e in program.equations]
-    shapes = {**program.shapes, **{t.tensor: places for (_, places), t in tables.found.items()}}
-    return replace(program, equations=(*equations, *tables.found.values()), shapes=shapes) if tables.found else program
+    return program.with_equations([*equations, *tables.found.values()])
 
 
 @dataclass

@@ -98,8 +98,7 @@ class _Total:
                 e = e.with_body(Read(words["max"], e.subs) + Op("log", (Read(words["total"], e.subs),)))
             if e.tensor != self.logarithm:
                 equations.append(self.reading(e, words))
-        shapes = {e.tensor: tuple(e.ranges[str(s.name)] for s in e.subs) for e in new}
-        known = replace(forward, equations=tuple(equations), shapes={**forward.shapes, **shapes})
+        known = forward.with_equations(equations)
         own = [self.reading(e, words) for e in backward.equations if e.tensor not in forward.definitions]
         return known, with_known(replace(backward, equations=tuple(own)), own, known)
 

@@ -8,7 +8,7 @@ unknown size may be as long as the circle.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from ...bounds import Range, extreme
 from ...expr import Expr, Read, Reduce, map_children
@@ -22,10 +22,7 @@ def wrapped(program: Program, known: Program) -> Program:
     """See the module's docstring. A recurrence stays as it is: what it reads is not there yet."""
     run = _Run(program, Fresh(program.names | known.names))
     equations = [e.with_body(run.visit(e, e.body)) for e in program.equations]
-    if not run.around:
-        return program
-    new = {e.tensor: tuple(e.ranges[str(s.name)] for s in e.subs) for e in run.around.values()}
-    return replace(program, equations=(*run.around.values(), *equations), shapes={**program.shapes, **new})
+    return program.with_equations([*run.around.values(), *equations])
 
 
 @dataclass
