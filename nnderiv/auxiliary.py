@@ -54,7 +54,7 @@ class Auxiliary:
             if self.needed_by.get(h.tensor) is e:
                 for at in _ways(h, names, ranges):
                     if unordered(subst_indices(h.body, at)) == key:
-                        return Read(h.tensor, tuple(s.subst(at) for s in h.subs))
+                        return h.element.subst(at)
         own = {i: ranges[i] for i in names}
         name = self.add(f"{e.tensor}_at", tuple(map(Int.symbol, names)), value, own, tuple(own.values()))
         self.needed_by[name] = e

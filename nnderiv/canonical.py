@@ -85,7 +85,7 @@ class Builder:
         if isinstance(e, IntValue):
             return integer(e.value.subst(at))
         if isinstance(e, Read):
-            return self.read(Read(e.tensor, tuple(s.subst(at) for s in e.subs)))
+            return self.read(e.subst(at))
         if isinstance(e, Reduce):
             return self.reduction(e, at, eq)
         assert isinstance(e, Op)

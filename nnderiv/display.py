@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from .expr import Read
 from .latex import equation_latex, expression_latex
 from .numbers import shown as number
 from .program import Program
@@ -176,7 +175,7 @@ def _group_markdown(group: Sequence[Step]) -> str:
 def _definition(group: Sequence[Step]) -> str:
     """Where the steps of a gradient begin."""
     e = group[0].before
-    return f"{expression_latex(Read(e.tensor, e.subs))} = {expression_latex(e.body)}"
+    return f"{expression_latex(e.element)} = {expression_latex(e.body)}"
 
 
 # -- documents ---------------------------------------------------------------------------------------------------------------

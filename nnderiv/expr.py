@@ -75,6 +75,10 @@ class Read(Expr):
     tensor: str
     subs: tuple[Int, ...]
 
+    def subst(self, values: Mapping[str, Int]) -> Read:
+        """The element at other places: with these in place of names in its subscripts."""
+        return Read(self.tensor, tuple(s.subst(values) for s in self.subs))
+
 
 @dataclass(frozen=True, slots=True)
 class Op(Expr):

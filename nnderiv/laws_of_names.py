@@ -59,7 +59,7 @@ def _named(term: Term, d: Equation, at: Mapping[str, Int], dims: Ranges, ctx: Co
     if Counter(own) - Counter(parts) or any(may_leave(f, ranges, ctx) for f in own):
         return None
     rest = without(parts, own)
-    y = Read(d.tensor, tuple(s.subst(at) for s in d.subs))
+    y = d.element.subst(at)
     if any({*letters} & free_symbols(e) for e in (*rest, *term.conditions, y)):
         return None
     scale = [_inverse(f) for f in (*numbers, *(f for f in factors(total.body) if isinstance(f, Num)))]

@@ -81,7 +81,7 @@ def _subst_condition(c: Condition, values: Mapping[str, Int]) -> Condition:
 
 def _subst_factor(f: Factor, values: Mapping[str, Int]) -> Factor:
     if isinstance(f, Read):
-        return Read(f.tensor, tuple(s.subst(values) for s in f.subs))
+        return f.subst(values)
     if isinstance(f, IntValue):
         return IntValue(f.value.subst(values))
     return _subst_apply(f, values) if isinstance(f, Apply) else f

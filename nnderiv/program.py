@@ -105,8 +105,13 @@ class Equation:
         return subst_indices(self.body, self.places(subs))
 
     @property
+    def element(self) -> Read:
+        """What stands on its left: the element that it defines, as one reads it."""
+        return Read(self.tensor, self.subs)
+
+    @property
     def left(self) -> str:
-        return f"{self.tensor}[{','.join(compact(s) for s in self.subs)}]" if self.subs else self.tensor
+        return str(self.element)
 
     @cached_property
     def _text(self) -> str:

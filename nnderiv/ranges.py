@@ -391,7 +391,7 @@ def _rename_bound(e: Expr, names: dict[str, str]) -> Expr:
         if isinstance(node, Reduce):
             return Reduce(node.op, tuple(names.get(i, i) for i in node.indices), rename(node.body))
         if isinstance(node, Read):
-            return Read(node.tensor, tuple(s.subst(values) for s in node.subs))
+            return node.subst(values)
         return IntValue(node.value.subst(values)) if isinstance(node, IntValue) else map_children(rename, node)
 
     return rename(e)

@@ -74,7 +74,7 @@ class Shares:
         for p, _, total in self.differences.get((summand.tensor, y.tensor), ()) if isinstance(summand, Read) else ():
             at = next((at for at in letters_of(p, total, e) if subst_indices(p.body, at) == value), None)
             if at is not None:
-                return Read(p.tensor, tuple(s.subst(at) for s in p.subs))
+                return p.element.subst(at)
         return value
 
     def slope(self, e: Equation, read: Read, own: Read | None) -> Expr | None:

@@ -263,7 +263,7 @@ class _Line:
         e, names = o.equation, {i: Int.symbol(n) for i, n in o.names.items()}
         ranges = {n: e.ranges[i] for i, n in o.names.items()}
         holds = list(self.reverse._own_range(e, names, {}, names, {**ranges, **e.ranges}, self.dims))
-        body = Op("whole", (Read(e.tensor, tuple(s.subst(names) for s in e.subs)), self.element))
+        body = Op("whole", (e.element.subst(names), self.element))
         seed = self.seed_name(e, names) if by_name else self.seed(o)
         return Term({o.names[i]: e.ranges[i] for i in e.indices}, tuple(holds), product([*factors(seed), body]))
 
@@ -284,10 +284,9 @@ class _Line:
         places: dict[tuple[Read, tuple[Said, ...]], list[Said]] = {}
         for o in self.origins:
             names = {i: Int.symbol(n) for i, n in o.names.items()}
-            read = Read(o.read.tensor, tuple(s.subst(names) for s in o.read.subs))
+            read = o.read.subst(names)
             where = tuple(equal(s, t) for s, t in zip(read.subs, self.targets, strict=True))
-            place = Read(o.equation.tensor, tuple(s.subst(names) for s in o.equation.subs))
-            places.setdefault((read, where), []).append(formula(place))
+            places.setdefault((read, where), []).append(formula(o.equation.element.subst(names)))
         said = [say("delta", read=read, places=listed(found), element=self.element, condition=listed(where)) if where
                 else say("delta_scalar", read=read, places=listed(found)) for (read, where), found in places.items()]
         said += [say(o.op) for o in self.origins if o.op != "sum"]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..bounds import inside, never_ends_early, never_negative, one_less
-from ..expr import ZERO, Expr, IntValue, free_symbols, walk
+from ..expr import ZERO, Expr, IntValue, Read, free_symbols, walk
 from ..integer import Atom, Element, Extreme, FloorDiv, Int, Mod
 from ..program import Range, Ranges
 from .digits import Digits, taken_apart
@@ -127,6 +127,11 @@ class Frame:
         return self.sizes.get(value) or str(value)
 
     # -- statements ----------------------------------------------------------------------------------------------------------
+    def stored(self, array: Array) -> Read:
+        """An array that has a variable, as a tensor that is read."""
+        self.storage[array.text] = Storage(array.text, tuple(self.ranges[i] for i in array.labels))
+        return Read(array.text, tuple(map(Int.symbol, array.labels)))
+
     def shape(self, labels: Iterable[str]) -> tuple[Int, ...]:
         return tuple(self.ranges[i].size for i in labels)
 

@@ -166,7 +166,7 @@ class ByImage(Indices):
     def memory(self, name: str, frame: Frame, labels: tuple[str, ...], make: str) -> Array:
         array = Array(self.body.fresh(name), labels)
         self.body.line(f"{array.text} = np.{make}({tuple_text(frame.size(i) for i in labels)}, {self.body.dtype})", array.text)
-        frame.storage[array.text] = Storage(array.text, tuple(frame.ranges[i] for i in labels))
+        frame.stored(array)
         return array
 
     def columns_key(self, p: Product) -> tuple[object, ...]:
@@ -272,9 +272,7 @@ class ByImage(Indices):
             self.put(p)
             exact = ", exact=True" if columns.text in self.exact else ""
             self.body.line(f"{taps.name}.copy({permute(columns, leading).text}{exact})", columns.text)
-        inner = self.inner(p, wide=True)
-        inner.storage[columns.text] = Storage(columns.text, tuple(inner.ranges[i] for i in labels))
-        return tensor(columns.text, *labels)
+        return self.inner(p, wide=True).stored(columns)
 
     def put(self, p: Product) -> None:
         """windows.put(X[n])."""
@@ -312,8 +310,7 @@ class ByImage(Indices):
             else:
                 value = wide.keep(body.value(wide, Reduce("sum", p.sum.indices, product([*p.others, columns]))))
             value = cut(self.into_memory(wide, value, start, []), narrow, p.image)
-        seen = tensor(value.text, *value.labels)
-        narrow.storage[value.text] = Storage(value.text, tuple(narrow.ranges[i] for i in value.labels))
+        seen = narrow.stored(value)
         narrow.views[seen.tensor, seen.subs] = value
         result = body.value(narrow, self.of_block(narrow, replaced(e.body, {p.sum: seen}), p.batch))
         body.assign(place, expand(result, e.indices), narrow, e.indices)

@@ -22,11 +22,10 @@ from ..expr import (
     is_condition,
     map_children,
     reads,
-    tensor,
 )
 from ..integer import Int
 from . import by_tap, cost
-from .arrays import Array, Frame, Storage, expand, permute, tuple_text, view_of_windows, without_margins
+from .arrays import Array, Frame, expand, permute, tuple_text, view_of_windows, without_margins
 from .by_tap import EMPTY, MERGE, START, EachPlace
 from .fold import Fold
 from .items.form import ADD, call
@@ -188,8 +187,4 @@ def _hoisted(body: EachPlace, frame: Frame, e: Expr, kernel: set[str]) -> Expr:
         return map_children(lambda c: _hoisted(body, frame, c, kernel), e)
     if not reads(e) or not free_symbols(e) & set(frame.order):
         return e
-    array = frame.keep(body.value(frame, e))
-    axes = tuple(frame.ranges[i] for i in array.labels)
-    frame.storage[array.text] = Storage(array.text, axes)
-    body.facts.finite[array.text] = body.facts.is_finite(e)
-    return tensor(array.text, *array.labels)
+    return by_tap.in_place_of(body, frame, e, frame.keep(body.value(frame, e)))

@@ -32,14 +32,13 @@ from ..expr import (
     map_children,
     product,
     reads,
-    tensor,
     walk,
 )
 from ..fresh import Fresh
 from ..integer import Int
 from ..program import Equation, Range
 from ..within import readable
-from .arrays import Array, Frame, Storage, axis_text, cut, expand, multiplied, permute, tuple_text
+from .arrays import Array, Frame, axis_text, cut, expand, multiplied, permute, tuple_text
 from .facts import Facts
 from .fold import Axis, Fold
 from .items.form import ADD, Code, Operation, Term, call, function
@@ -209,8 +208,8 @@ class ByTap:
         frame, variable = self.wide, self.body.fresh(name)
         shape = tuple_text(frame.size(i) for i in labels)
         self.body.line(f"{variable} = {text.format(shape=shape, dtype=self.body.dtype)}", variable)
-        frame.storage[variable] = Storage(variable, tuple(frame.ranges[i] for i in labels))
-        return Array(variable, tuple(labels))
+        frame.stored(total := Array(variable, tuple(labels)))
+        return total
 
     def widened(self, e: Expr, window: Read | None) -> Expr:
         """The expression with what does not slide in memory between zeros."""
@@ -221,19 +220,14 @@ class ByTap:
             narrow = replace(self.frame, order=(*self.slide.labels, *(i for i in self.frame.order if i not in self.slide.labels)))
             value = self.body.value(narrow, e)
             if not {*self.slide.image} & {*value.labels}:
-                value = narrow.keep(value)
-                narrow.storage[value.text] = Storage(value.text, tuple(narrow.ranges[i] for i in value.labels))
-                self.body.facts.finite[value.text] = self.body.facts.is_finite(e)
-                return tensor(value.text, *value.labels)
+                return in_place_of(self.body, narrow, e, narrow.keep(value))
             key = (value.text, *self.shape, *map(self.frame.size, value.labels))
             rows = Array(self.body.shared[key], value.labels) if key in self.body.shared else self.memory("rows", value.labels)
             if key not in self.body.shared:
                 self.body.code.put(cut(rows, self.frame, self.slide.image).text, (value.term,), narrow.shape(value.labels))
             if isinstance(e, Read):
                 self.share(key, rows.text)
-            self.wide.storage[rows.text] = Storage(rows.text, tuple(self.wide.ranges[i] for i in rows.labels))
-            self.body.facts.finite[rows.text] = self.body.facts.is_finite(e)
-            return tensor(rows.text, *rows.labels)
+            return in_place_of(self.body, self.wide, e, rows)
         return map_children(lambda c: self.widened(c, window), e)
 
     def loop(self, used: Collection[str], taps: Sequence[tuple[str, str]], write: Callable[[Frame], None]) -> None:
@@ -258,6 +252,12 @@ class ByTap:
         """place op= value."""
         labels = self.slide.labels
         self.body.code.merge(place, operation, expand(value, labels).term, frame.shape(labels), real)
+
+
+def in_place_of(body: EachPlace, frame: Frame, e: Expr, array: Array) -> Read:
+    """The array of an expression as a tensor that is read in its place, and is as finite as that."""
+    body.facts.finite[array.text] = body.facts.is_finite(e)
+    return frame.stored(array)
 
 
 def with_lead(slide: Slide, first: Collection[str]) -> Slide:

@@ -73,7 +73,7 @@ class Hats:
         """μ beside this x."""
         assert s.mean is not None
         at = {str(t.name): u for t, u in zip(s.x.subs, r.subs, strict=True)}
-        return Read(s.mean.tensor, tuple(t.subst(at) for t in s.mean.subs))
+        return s.mean.subst(at)
 
     def _without_inverses(self, e: Expr, sigmas: dict[Expr, Read]) -> Expr:
         """The program's own tensor for 1/σ as 1/σ."""
@@ -123,7 +123,7 @@ class Hats:
                 self.named.add(name)
                 hat = Read(name, found[1].subs)
                 at = {str(t.name): u for t, u in zip(s.x.subs, found[1].subs, strict=True)}
-                return mul([num(found[0]), hat, Read(sigma.tensor, tuple(t.subst(at) for t in sigma.subs))])
+                return mul([num(found[0]), hat, sigma.subst(at)])
         return map_children(lambda c: self._hats(c, s, sigma), e)
 
     def _arriving(self, e: Expr) -> Expr:

@@ -221,7 +221,7 @@ class Standardiser:
                 own, s = self.sigmas.get(n.tensor) or self.inverses[n.tensor]
                 at = {str(i): t for i, t in zip(own.indices, n.subs, strict=True)}
                 sigma = n if n.tensor in self.sigmas else None
-                yield Scaling(subst_indices(s.radicand, at), _read(s.variance, at), _read(s.x, at), s.mean and _read(s.mean, at), sigma)
+                yield Scaling(subst_indices(s.radicand, at), s.variance.subst(at), s.x.subst(at), s.mean and s.mean.subst(at), sigma)
                 continue
             base = n.args[0] if isinstance(n, Op) and (n.op == "sqrt" or n.op == "**" and _half(n.args[1]) is not None) else None
             if base is None:
@@ -231,12 +231,7 @@ class Standardiser:
                 definition, _ = self.moments[read[0].tensor]
                 x, mean = self.scalings[read[0].tensor]
                 table = definition.places(read[0].subs)
-                yield Scaling(base, read[0], _read(x, table), mean and _read(mean, table))
-
-
-def _read(r: Read, at: dict[str, Int]) -> Read:
-    """The same element at other indices."""
-    return Read(r.tensor, tuple(s.subst(at) for s in r.subs))
+                yield Scaling(base, read[0], x.subst(table), mean and mean.subst(table))
 
 
 def collected(e: Expr, x: str, mean_of: Callable[[Read], Read | None], ranges: Ranges) -> Expr:

@@ -220,9 +220,9 @@ class _Scaled:
     def reading(self, program: Program, own: Equation) -> Program:
         def visit(e: Equation, n: Expr) -> Expr:
             if self.degree(n) and (places := _match(own.body, n, frozenset(own.ranges))) is not None:
-                subs = tuple(s.subst(places) for s in own.subs)
-                if not readable(self.forward.dims[own.tensor], subs, e.ranges, self.positive):
-                    return Read(own.tensor, subs)
+                read = own.element.subst(places)
+                if not readable(self.forward.dims[own.tensor], read.subs, e.ranges, self.positive):
+                    return read
             return map_children(lambda c: visit(e, c), n)
 
         return replace(program, equations=tuple(e if e.tensor == own.tensor or self.name not in e.reads else e.with_body(visit(e, e.body))

@@ -130,5 +130,5 @@ def _with_end(x: Equation, new: Equation, t: str, span: Range) -> Equation:
         same = all(x.ranges.get(i) == r for i, r in new.ranges.items() if i != t)
         if same and wanted <= own:
             rest = list((own - wanted).elements())
-            return x.with_body(signed([*rest, (1, Read(new.tensor, tuple(s.subst(values) for s in new.subs)))]))
+            return x.with_body(signed([*rest, (1, new.element.subst(values))]))
     return x

@@ -79,7 +79,7 @@ def _look_up(e: Equation, r: Read) -> _LookUp | None:
     indices = [i for s in r.subs for i in sorted(s.symbols()) if i in e.ranges]
     indices = list(dict.fromkeys(indices))
     letters = {i: Int.symbol(f"§{k}") for k, i in enumerate(indices)}
-    return _LookUp(Read(r.tensor, tuple(s.subst(letters) for s in r.subs)), tuple(e.ranges[i] for i in indices), tuple(indices))
+    return _LookUp(r.subst(letters), tuple(e.ranges[i] for i in indices), tuple(indices))
 
 
 def _uses(e: Equation, node: Expr) -> Iterator[_LookUp]:

@@ -92,5 +92,4 @@ def _used(scale: _Scale, backward: Program) -> bool:
 def _rewritten(scale: _Scale, e: Equation, new: Equation) -> Equation:
     if scale.operand.tensor not in e.reads:
         return e
-    stored = Read(new.tensor, new.subs)
-    return e.with_body(signed([(s, scale.within(t, e, stored) or t) for s, t in additive_terms(e.body)]))
+    return e.with_body(signed([(s, scale.within(t, e, new.element) or t) for s, t in additive_terms(e.body)]))

@@ -39,4 +39,4 @@ class UpTo:
 
     def whole(self, r: Equation) -> Read:
         """The sum up to `last`, of those that an equation has by s."""
-        return Read(r.tensor, tuple(x.subst({self.s: self.last}) for x in r.subs))
+        return r.element.subst({self.s: self.last})
