@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
-from itertools import dropwhile, takewhile
+from itertools import combinations, dropwhile, takewhile
 
 from ..expr import (
     INF,
@@ -37,7 +37,7 @@ from ..regular import is_regular
 from ..simplify import may_be_infinite
 from . import differences
 from .arrays import Array, Frame, labels_of, multiplied, permute, subscripts
-from .cost import entries
+from .cost import closing, entries_over
 from .items.form import DIVIDE, MATMUL, MULTIPLY, call, variable_of
 
 Emit = Callable[[Expr], Array]
@@ -76,7 +76,8 @@ def sum_of_products(
     while len(arrays) > 1:
         a, b = _cheapest(frame, arrays, open_)
         others = [x for k, x in enumerate(arrays) if k not in (a, b)]
-        arrays = [*others, _pair(frame, arrays[a], arrays[b], _closing(arrays, (a, b), open_))]
+        closed = closing([x.labels for x in arrays], (a, b), open_)
+        arrays = [*others, _pair(frame, arrays[a], arrays[b], closed)]
     result = arrays[0] if arrays else Array("1")
     for i in missing:
         size = Array(frame.size(i), (), 9 if frame.size(i).isidentifier() or frame.size(i).isdigit() else 5)
@@ -108,9 +109,9 @@ def _of_some(frame: Frame, f: Expr, bound: Sequence[str]) -> Expr:
 def _smallest(frame: Frame, arrays: list[Array], bound: Sequence[str]) -> int | None:
     """The operand that a factor is cheaper to multiply into than into the result; it needs memory, the result would not."""
     labels = {x for a in arrays for x in a.labels}
-    result = weight(frame, labels - set(bound))
-    k = min(range(len(arrays)), key=lambda k: weight(frame, arrays[k].labels))
-    return k if 2 * weight(frame, arrays[k].labels) < result else None
+    result = entries_over(frame.ranges, labels - set(bound))
+    k = min(range(len(arrays)), key=lambda k: entries_over(frame.ranges, arrays[k].labels))
+    return k if 2 * entries_over(frame.ranges, arrays[k].labels) < result else None
 
 
 def _own_sum(frame: Frame, emit_in: EmitIn, o: Operand, operands: list[Operand], bound: Sequence[str]) -> Array:
@@ -229,7 +230,7 @@ def _operands(frame: Frame, body: Expr, bound: Sequence[str]) -> tuple[list[Oper
         hosts = [o for o in found if labels <= o.labels]
         weighs = frame.indicator and len(found) == 1 and bool(labels & {*bound}) and labels < found[0].labels
         if hosts and not weighs:  # alone, it is a factor of 0 and 1: Σ_t x[n,t,d] over some t is a product of matrices
-            min(hosts, key=lambda o: weight(frame, o.labels)).conditions.append(c)
+            min(hosts, key=lambda o: entries_over(frame.ranges, o.labels)).conditions.append(c)
         else:
             found.append(Operand(labels, [], [c]))
     order = {id(f): k for k, f in enumerate(parts)}
@@ -247,11 +248,6 @@ def _may_be_infinite(frame: Frame, f: Expr) -> bool:
     if any(r.tensor in frame.infinite for r in reads(f)) or not is_regular(f, frame.ranges, frame.positive):
         return True
     return any(node == INF or isinstance(node, Op) and (node.op == "exp" or may_be_infinite(node, reads(node))) for node in walk(f))
-
-
-def weight(frame: Frame, labels: Iterable[str]) -> int:
-    """How many elements an array over these indices has, with a typical size for each name."""
-    return entries(frame.ranges[i].size for i in labels)
 
 
 def _presum(frame: Frame, array: Array, indices: list[str]) -> Array:
@@ -301,23 +297,16 @@ def _cheapest(frame: Frame, arrays: list[Array], open_: Sequence[str]) -> tuple[
     In a tie, a product of matrices rather than one entry by entry, unless that makes nothing larger than there is; then one whose
     result lies beside another array as it is; then one for which nothing is copied.
     """
-    pairs = [(a, b) for a in range(len(arrays)) for b in range(a + 1, len(arrays))]
     labels = [{*x.labels} for x in arrays]
 
     def cost(p: tuple[int, int]) -> tuple[int, ...]:
         a, b = p
-        both, closing = labels[a] | labels[b], _closing(arrays, p, open_)
-        grows = not closing and not any(both <= x for x in labels)
-        apart = closing and not any(both - {*closing} == x for k, x in enumerate(labels) if k not in p)
-        return weight(frame, both), not closing, grows, bool(apart), _copies(arrays[a], arrays[b], closing)
+        both, closed = labels[a] | labels[b], closing(labels, p, open_)
+        grows = not closed and not any(both <= x for x in labels)
+        apart = bool(closed) and not any(both - {*closed} == x for k, x in enumerate(labels) if k not in p)
+        return entries_over(frame.ranges, both), not closed, grows, apart, _copies(arrays[a], arrays[b], closed)
 
-    return min(pairs, key=cost)
-
-
-def _closing(arrays: list[Array], p: tuple[int, int], open_: Sequence[str]) -> list[str]:
-    """The summed indices that no other array has than the two."""
-    others = {i for k, x in enumerate(arrays) if k not in p for i in x.labels}
-    return [i for i in open_ if i not in others and all(i in arrays[k].labels for k in p)]
+    return min(combinations(range(len(arrays)), 2), key=cost)
 
 
 def _copies(a: Array, b: Array, inner: Sequence[str]) -> int:
@@ -333,9 +322,9 @@ def _run_together(labels: tuple[str, ...], group: set[str]) -> bool:
     return not places or places[-1] - places[0] == len(places) - 1
 
 
-def _pair(frame: Frame, a: Array, b: Array, closing: list[str]) -> Array:
-    if closing:
-        return matmul(frame, a, b, closing)
+def _pair(frame: Frame, a: Array, b: Array, closed: Sequence[str]) -> Array:
+    if closed:
+        return matmul(frame, a, b, [*closed])
     whole, other = (a, b) if {*b.labels} <= {*a.labels} else (b, a)
     if not {*other.labels} <= {*whole.labels}:
         return frame.combine(MULTIPLY, a, b)
@@ -362,7 +351,7 @@ def matmul(frame: Frame, a: Array, b: Array, inner: list[str]) -> Array:
         product = matmul(replace(frame, order=(*batch, *(x for x in frame.order if x not in batch))),
                          a, b, [x for x in inner if x not in batch])
         return permute(_presum(frame, product, batch), wanted)
-    heavier = max(a, b, key=lambda x: weight(frame, x.labels)).origin
+    heavier = max(a, b, key=lambda x: entries_over(frame.ranges, x.labels)).origin
     if frame.rows and not (rows and columns) and {*heavier.labels[:len(inner)]} == {*inner} and heavier.labels[-1] in both:
         return permute(_by_column(frame, heavier, b if heavier == a.origin else a, inner), wanted)
     if not rows and columns and both or rest == columns + rows and rows and columns:
@@ -374,7 +363,7 @@ def matmul(frame: Frame, a: Array, b: Array, inner: list[str]) -> Array:
         a, b, rows, columns = b, a, columns, rows  # turned it will be anyway: so that what is last lies side by side
     columns = [x for x in columns if x not in batch_b]
     # As they lie in the larger one, which then need not be copied; in doubt, in the one with fewer axes.
-    heavier = min((a.origin, b.origin), key=lambda x: (-weight(frame, x.labels), len(x.labels)))
+    heavier = min((a.origin, b.origin), key=lambda x: (-entries_over(frame.ranges, x.labels), len(x.labels)))
     inner = [x for x in heavier.labels if x in inner]
     labels = (*both, *batch_b, *rows, *columns)
     left = _grouped(frame, a, both, rows, inner)

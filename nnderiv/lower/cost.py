@@ -6,9 +6,10 @@ about half a nanosecond; what was measured to fit the constants is in `benchmark
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from math import prod
 
+from ..bounds import Range
 from ..integer import FloorDiv, Int
 
 TYPICAL = 32          # what a size that is a name counts as
@@ -40,6 +41,18 @@ def typical(size: Int) -> int:
 def entries(sizes: Iterable[Int]) -> int:
     """How many entries an array of these sizes has, typically."""
     return prod(typical(s) for s in sizes)
+
+
+def entries_over(ranges: Mapping[str, Range], indices: Iterable[str]) -> int:
+    """The same of an array over these indices."""
+    return entries(ranges[i].size for i in indices)
+
+
+def closing(operands: Sequence[Collection[str]], pair: tuple[int, int], summed: Iterable[str]) -> tuple[str, ...]:
+    """The indices of a sum of products that both of a pair of operands have, and no other: their product is summed over these at once."""
+    a, b = (operands[k] for k in pair)
+    others = {i for k, o in enumerate(operands) if k not in pair for i in o}
+    return tuple(i for i in summed if i in a and i in b and i not in others)
 
 
 def is_short(count: Int) -> bool:

@@ -13,7 +13,9 @@ than columns: of Σ_sd q[t,d] k[s,d] v[s,e] that is Σ_s k[s,d] v[s,e], which ha
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import combinations
 
 from ...expr import (
     ZERO,
@@ -34,7 +36,7 @@ from ...expr import replace as replaced
 from ...fresh import Fresh
 from ...integer import Int
 from ...program import Equation, Program, Ranges
-from ..cost import entries
+from ..cost import closing, entries_over
 from ..facts import Facts
 
 
@@ -48,55 +50,73 @@ class _Operand:
 
 def factored(program: Program) -> Program:
     """See the module's docstring; a program without such products is given back itself."""
-    fresh, equations = Fresh(program.names), list[Equation]()
-    named, facts = dict[tuple[object, ...], str](), Facts(program.definitions, program)
-    for e in program.equations:
-        if e.is_base or e.tensor in program.components:
-            equations.append(e)
-            continue
+    run = _Run(program, Fresh(program.names), Facts(program.definitions, program))
+    return program.with_equations(x for e in program.equations for x in run.equations(e))
 
-        def name(total: Reduce, subs: tuple[Int, ...], hint: str, e: Equation = e) -> Read:
-            """The product as a tensor, of which there is one."""
-            ranges = {i: e.ranges[i] for i in (*map(str, subs), *total.indices)}
-            if (key := (total, subs, tuple(ranges.values()))) not in named:
-                new = named[key] = fresh(hint)
-                equations.append(Equation(new, subs, total, ranges, position=e.position))
-            return Read(named[key], subs)
 
-        def in_logarithms(total: Reduce, e: Equation = e) -> Reduce:
-            """A product of exponentials as the exponential of its logarithm, which `log_products` computes."""
-            for f in guarded_factors(total.body)[1]:
-                if isinstance(f, Op) and f.op == "exp" and (closing := _summed_alone(f, total, e.ranges)):
-                    exponent = _Operand((f.args[0],), _labels(f, e.ranges))
-                    subs = tuple(map(Int.symbol, _in_order(exponent, e.ranges, closing)))
-                    log = name(Reduce("logsumexp", closing, f.args[0]), subs, _hint(e, exponent))
-                    rest = tuple(i for i in total.indices if i not in closing)
-                    return Reduce("sum", rest, replaced(total.body, {f: Op("exp", (log,))}))
+@dataclass
+class _Run:
+    """One program: its products that have names, and the equation at hand, before which those stand that it is the first to ask for."""
+
+    program: Program
+    fresh: Fresh
+    facts: Facts
+    named: dict[tuple[object, ...], str] = field(default_factory=dict)
+    equation: Equation = field(init=False)
+    first: list[Equation] = field(init=False)
+
+    def equations(self, e: Equation) -> list[Equation]:
+        """The equation, after those of what it reads."""
+        if e.is_base or e.tensor in self.program.components:
+            return [e]
+        self.equation, self.first = e, []
+        body = map_sums(self.one_by_one, e.body)
+        return [*self.first, e.with_body(body)]
+
+    def one_by_one(self, total: Reduce) -> Expr:
+        """A product of several factors, two at a time."""
+        total, ranges = self.in_logarithms(total), self.equation.ranges
+        conditions, parts = guarded_factors(total.body)
+        if conditions and not all(self.facts.is_finite(f, ranges) for f in parts):
+            return total  # an infinity that is not chosen would have to be left out once more
+        left = [_Operand((f,), _labels(f, ranges)) for f in parts]
+        asked, indices = [_Operand((), _labels(c, ranges)) for c in conditions], total.indices
+        while (pair := _next(left, asked, indices, ranges)) is not None:
+            a, b, closed = pair
+            merged = _Operand((*a.parts, *b.parts), a.labels | b.labels)
+            if closed:
+                read = self.name(Reduce("sum", closed, product([*merged.parts])), merged, self.hint(a, b))
+                merged = _Operand((read,), merged.labels - {*closed})
+                indices = tuple(i for i in indices if i not in closed)
+            left = [merged if o is a else o for o in left if o is not b]
+        if indices == total.indices:
             return total
+        return Reduce("sum", indices, where(conjunction(conditions), product([f for o in left for f in o.parts]), ZERO))
 
-        def one_by_one(total: Reduce, e: Equation = e) -> Expr:
-            total = in_logarithms(total)
-            conditions, parts = guarded_factors(total.body)
-            if conditions and not all(facts.is_finite(f, e.ranges) for f in parts):
-                return total  # an infinity that is not chosen would have to be left out once more
-            operands = [_Operand((f,), _labels(f, e.ranges)) for f in parts]
-            asked = [_Operand((), _labels(c, e.ranges)) for c in conditions]
-            left, indices = operands, total.indices
-            while (pair := _next(left, asked, indices, e.ranges)) is not None:
-                a, b, closing = pair
-                merged = _Operand((*a.parts, *b.parts), a.labels | b.labels)
-                if closing:
-                    subs = tuple(map(Int.symbol, _in_order(merged, e.ranges, closing)))
-                    read = name(Reduce("sum", closing, product([*merged.parts])), subs, _hint(e, a, b))
-                    merged = _Operand((read,), merged.labels - {*closing})
-                    indices = tuple(i for i in indices if i not in closing)
-                left = [merged if o is a else o for o in left if o is not b]
-            if indices == total.indices:
-                return total
-            return Reduce("sum", indices, where(conjunction(conditions), product([f for o in left for f in o.parts]), ZERO))
+    def in_logarithms(self, total: Reduce) -> Reduce:
+        """A product of exponentials as the exponential of its logarithm, which `log_products` computes."""
+        for f in guarded_factors(total.body)[1]:
+            if isinstance(f, Op) and f.op == "exp" and (closed := _summed_alone(f, total, self.equation.ranges)):
+                exponent = _Operand((f.args[0],), _labels(f, self.equation.ranges))
+                log = self.name(Reduce("logsumexp", closed, f.args[0]), exponent, self.hint(exponent))
+                rest = tuple(i for i in total.indices if i not in closed)
+                return Reduce("sum", rest, replaced(total.body, {f: Op("exp", (log,))}))
+        return total
 
-        equations.append(e.with_body(map_sums(one_by_one, e.body)))
-    return program.with_equations(equations)
+    def name(self, total: Reduce, of: _Operand, hint: str) -> Read:
+        """A reduction of this operand as a tensor, of which there is one."""
+        e = self.equation
+        indices = _in_order(of, e.ranges, total.indices)
+        subs, ranges = tuple(map(Int.symbol, indices)), {i: e.ranges[i] for i in (*indices, *total.indices)}
+        if (key := (total, subs, tuple(ranges.values()))) not in self.named:
+            self.named[key] = self.fresh(hint)
+            self.first.append(Equation(self.named[key], subs, total, ranges, position=e.position))
+        return Read(self.named[key], subs)
+
+    def hint(self, *operands: _Operand) -> str:
+        """xA for a product of x and A, if both have short names."""
+        names = [r.tensor for o in operands for f in o.parts for r in reads(f)]
+        return "".join(names) if len(names) == 2 and max(map(len, names)) <= 2 else f"{self.equation.tensor}_part"
 
 
 def _summed_alone(f: Op, total: Reduce, ranges: Ranges) -> tuple[str, ...]:
@@ -117,21 +137,21 @@ def _next(
     operands: Sequence[_Operand], asked: Sequence[_Operand], indices: Sequence[str], ranges: Ranges
 ) -> tuple[_Operand, _Operand, tuple[str, ...]] | None:
     """The two operands to multiply next, and over what the product is a sum; none where it would be larger than they are, or the last."""
-    pairs = []
-    for k, a in enumerate(operands):
-        for b in operands[k + 1:]:
-            others = frozenset[str]().union(*(o.labels for o in (*operands, *asked) if o is not a and o is not b))
-            closing = tuple(i for i in indices if i in a.labels & b.labels - others)
-            both = a.labels | b.labels
-            rows = sum(not _leads(o, closing, a.labels & b.labels) for o in (a, b))
-            pairs.append((_weight(both, ranges), not closing, rows, (a, b, closing)))
-    if not pairs or len(operands) + len(asked) < 3:
+    labels, weight = [o.labels for o in (*operands, *asked)], partial(entries_over, ranges)
+    if len(operands) < 2 or len(labels) < 3:
         return None
-    a, b, closing = min(pairs, key=lambda p: p[:3])[3]
-    small = _weight((a.labels | b.labels) - {*closing}, ranges) <= min(_weight(x.labels, ranges) for x in (a, b))
-    more = len(closing) < len(indices)  # else the product is the sum, and what is left stands before it
-    if closing and small and more and a.labels != b.labels:
-        return a, b, closing
+
+    def cost(p: tuple[int, int]) -> tuple[int, bool, int]:
+        a, b = (operands[k] for k in p)
+        closed = closing(labels, p, indices)
+        return weight(a.labels | b.labels), not closed, sum(not _leads(o, closed, a.labels & b.labels) for o in (a, b))
+
+    best = min(combinations(range(len(operands)), 2), key=cost)
+    (a, b), closed = (operands[k] for k in best), closing(labels, best, indices)
+    small = weight((a.labels | b.labels) - {*closed}) <= min(weight(x.labels) for x in (a, b))
+    more = len(closed) < len(indices)  # else the product is the sum, and what is left stands before it
+    if closed and small and more and a.labels != b.labels:
+        return a, b, closed
     return (a, b, ()) if a.labels <= b.labels or b.labels <= a.labels else None
 
 
@@ -141,17 +161,7 @@ def _leads(o: _Operand, closing: Sequence[str], both: frozenset[str]) -> bool:
     return all(names[0] in closing for names in subs if {*names} & {*closing})
 
 
-def _weight(labels: frozenset[str], ranges: Ranges) -> int:
-    return entries(ranges[i].size for i in labels)
-
-
 def _in_order(o: _Operand, ranges: Ranges, closing: Sequence[str]) -> list[str]:
     """The indices of a product, as they stand in what it is of."""
     seen = [i for f in o.parts for r in reads(f) for s in r.subs for i in sorted(s.symbols())]
     return [i for i in dict.fromkeys([*seen, *ranges]) if i in o.labels and i not in closing]
-
-
-def _hint(e: Equation, *operands: _Operand) -> str:
-    """xA for a product of x and A, if both have short names."""
-    names = [r.tensor for o in operands for f in o.parts for r in reads(f)]
-    return "".join(names) if len(names) == 2 and max(map(len, names)) <= 2 else f"{e.tensor}_part"
