@@ -24,7 +24,7 @@ from . import arguments
 from .draw import Sample, draw, flat, mode_of, number, tangent
 from .dual import Dual, Kink, slope
 from .errors import CheckError, DefinitionError
-from .evaluate import evaluate
+from .evaluate import evaluate, shape_of
 from .expr import INF, Expr, Op, Reduce, neg, walk
 from .normal import reductions_named
 from .numbers import is_mpf
@@ -412,22 +412,16 @@ def _closest(values: Mapping[str, Any], expected: Mapping[str, Any], name: str |
     """The greatest relative error, infinite where a shape differs."""
     worst = 0.0
     for n in expected if name is None else (name,):
-        shapes_agree = _shape_of(values[n]) == _shape_of(expected[n])
+        shapes_agree = shape_of(values[n]) == shape_of(expected[n])
         worst = max(worst, closeness(flat(values[n]), flat(expected[n])) if shapes_agree else float("inf"))
     return worst
-
-
-def _shape_of(value: Any) -> tuple[int, ...]:
-    from .evaluate import shape_of
-
-    return shape_of(value)
 
 
 def _mismatch(values: Mapping[str, Any], expected: Mapping[str, Any], name: str | None = None) -> str:
     """Both values at the first place where they differ."""
     for n in expected if name is None else (name,):
-        if _shape_of(values[n]) != _shape_of(expected[n]):
-            return f"{n} has the shape {_shape_of(values[n])}, and should have {_shape_of(expected[n])}"
+        if shape_of(values[n]) != shape_of(expected[n]):
+            return f"{n} has the shape {shape_of(values[n])}, and should have {shape_of(expected[n])}"
         for k, (a, b) in enumerate(zip(flat(values[n]), flat(expected[n]), strict=True)):
             if not abs(float(a) - float(b)) <= FLOAT * max(1.0, abs(float(b))):
                 return f"element {k} of {n} is {_digits(a)}, and should be {_digits(b)}"

@@ -58,7 +58,7 @@ from .integer import Int
 from .meaning import fold
 from .numbers import DIGITS, agree, combine, is_finite
 from .program import Equation, Input, Program, Range, Ranges
-from .steps import Ground, Step
+from .step import Ground, Step
 from .within import positive_names, readable
 
 TRIALS, TRIES, KINKS, LARGEST = 3, 40, 8, 3

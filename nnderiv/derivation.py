@@ -24,7 +24,7 @@ from .program import Equation, Program
 
 if TYPE_CHECKING:
     from .check import Report
-    from .steps import Steps
+    from .step import Steps
 
 
 def derive(program: Program | str, wrt: Sequence[str] | None = None) -> Derivation:

@@ -22,7 +22,7 @@ from .tex_names import typeset
 if TYPE_CHECKING:
     from .derivation import Derivation
     from .prove import Counterexample, Proof
-    from .steps import Step
+    from .step import Step
 
 WIDTH = 100
 

@@ -40,6 +40,7 @@ from .expr import (
     walk,
 )
 from .gaps import divides_by_gap, gaps
+from .graph import cycles, reach
 from .integer import Int, compact
 from .missing import missing
 
@@ -317,8 +318,6 @@ class Program:
     @cached_property
     def with_infinities(self) -> frozenset[str]:
         """Tensors in which an infinity is written, and those that rest on such."""
-        from .graph import reach
-
         users: dict[str, set[str]] = {}
         for e in self.equations:
             for name in e.reads:
@@ -333,8 +332,6 @@ class Program:
     @cached_property
     def components(self) -> dict[str, frozenset[str]]:
         """For each tensor that takes part in a recurrence, the tensors of its cycle."""
-        from .graph import cycles
-
         edges = {name: {r for e in es for r in e.reads} for name, es in self.definitions.items()}
         return cycles(edges)
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from . import arguments
 from .canonical import Builder, TooLarge
 from .degree import Degree, chance, of_difference, plain
+from .display import proof_latex, proof_markdown, proof_text
 from .draw import draw_sizes, fill, flat, from_dict, holds, how_many, mode_of, sum_fact, to_dict
 from .errors import CheckError, DefinitionError, EvaluationError, NotationError
 from .evaluate import evaluate, shape_of
@@ -105,21 +106,15 @@ class Proof:
         return self.verdict != "refuted"
 
     def __str__(self) -> str:
-        from .display import proof_text
-
         return proof_text(self)
 
     __repr__ = __str__
 
     def latex(self) -> str:
         """The identity in index form."""
-        from .display import proof_latex
-
         return proof_latex(self)
 
     def _repr_markdown_(self) -> str:
-        from .display import proof_markdown
-
         return proof_markdown(self)
 
 

@@ -13,11 +13,12 @@ A step turns one right-hand side of dA into the next:
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from math import prod
 from typing import TYPE_CHECKING
 
+from .confirm import confirm
 from .derivative import Reverse
 from .errors import MatrixFormError, Unevaluated
 from .expr import (
@@ -39,84 +40,24 @@ from .expr import (
 )
 from .integer import Int
 from .latex import equation_latex
+from .matrix import MatrixForm, lower, matrix_form
+from .matrix import nodes as mx
+from .matrix.typeset import matrix_latex
 from .program import Equation, Program, Range, Ranges
 from .reasons import NAMES, REASONS, Said, agreeing, condition, equal, formula, listed, plain, say
 from .rule import Origin
 from .simplify import Term
+from .step import Ground, Step, Steps
 from .terms import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .derivation import Gradient
-    from .matrix.form import MatrixForm
-
-
-@dataclass(frozen=True, repr=False)
-class Step:
-    """One move: the equation `before` becomes the equation `after`, by a rule and for a reason.
-
-    latex: the equation that the step arrives at. of: the gradient that is on its way. said: the reason in Markdown.
-    trials: on how many random samples both sides were evaluated and found equal. probability: at most with what probability a
-    false step would have passed them, at their sizes; digits: to how many digits they agree, where numbers are not exact.
-    """
-
-    rule: str
-    reason: str
-    before: Equation
-    after: Equation
-    latex: str = ""
-    trials: int = 0
-    probability: Fraction | None = None
-    digits: int | None = None
-    of: str = ""
-    said: str = ""
-
-    def __str__(self) -> str:
-        from .display import step_text
-
-        return step_text(self)
-
-    __repr__ = __str__  # a terminal shows it as text
-
-    def _repr_markdown_(self) -> str:
-        from .display import step_markdown
-
-        return step_markdown(self)
-
-
-class Steps(tuple[Step, ...]):
-    """The steps of a derivation, those of the gradients it rests on first; shows itself step by step."""
-
-    __slots__ = ()
-
-    def __str__(self) -> str:
-        from .display import steps_text
-
-        return steps_text(self)
-
-    __repr__ = __str__
-
-    def _repr_markdown_(self) -> str:
-        from .display import steps_markdown
-
-        return steps_markdown(self)
-
-
-@dataclass(frozen=True)
-class Ground:
-    """What steps stand on: the forward program, all equations that they may read, and which gradient belongs to which tensor."""
-
-    forward: Program
-    complete: Program
-    tensor_of: dict[str, str]
-    seeds: dict[str, str]
 
 
 def steps(gradient: Gradient) -> Steps:
     """The steps that lead to a gradient, those of the gradients it rests on first."""
-    from .confirm import confirm
-
     ground, found = moves(gradient.derivation.forward, gradient.wrt)
     try:
         confirmed = confirm(ground, found)
@@ -151,9 +92,6 @@ def _in_matrices(gradient: Gradient, found: Sequence[Step]) -> Iterator[Step]:
 
     A form that was refuted is no step: the others hold without it, and `latex` says what was found.
     """
-    from .matrix import lower, matrix_form
-    from .matrix.typeset import matrix_latex
-
     if not found:
         return
     try:
@@ -167,8 +105,6 @@ def _in_matrices(gradient: Gradient, found: Sequence[Step]) -> Iterator[Step]:
 
 def _without_indices(form: MatrixForm) -> Said:
     """What each kind of product in a matrix form was before, in index form."""
-    from .matrix import nodes as mx
-
     kinds = {f"Correlate{'+' if a.sign > 0 else '-'}" if isinstance(a, mx.Correlate) else type(a).__name__ for a in mx.walk(form.right)}
     facts = listed(say(k) for k in ("Times", "Correlate+", "Correlate-", "Hadamard") if k in kinds)
     return say("matrix", facts=plain(": ") + facts if facts.text else facts)

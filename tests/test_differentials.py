@@ -9,7 +9,7 @@ from nnderiv import matrix as mx
 from nnderiv.differentials import by_differentials
 from nnderiv.differentials.differential import Differential
 from nnderiv.differentials.trace import Pair, Trace
-from nnderiv.steps import Step
+from nnderiv.step import Step
 
 CASES = {
     "dense0": (

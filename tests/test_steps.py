@@ -23,7 +23,8 @@ from nnderiv.matrix import Plus
 from nnderiv.numbers import agree
 from nnderiv.program import Equation, Program
 from nnderiv.reasons import NAMES, equal
-from nnderiv.steps import Step, Steps, moves
+from nnderiv.step import Step, Steps
+from nnderiv.steps import moves
 
 DENSE = "X[N,I], W[I,O], b[O] -> Y\n Y[n,o] = sum[i](X[n,i]*W[i,o]) + b[o]"
 CONVOLUTION = """

@@ -31,7 +31,7 @@ from ..matrix.typeset import formula_latex
 from ..numbers import agree, combine, is_finite
 from ..program import Equation, Input, Program, Range
 from ..reasons import Said, formula
-from ..steps import Step, Steps
+from ..step import Step, Steps
 from .build import added, hadamard
 from .differential import Differential, Shape
 from .trace import ADDED, REASONS, Pair, Trace, law
