@@ -555,6 +555,11 @@ def nothing(op: str) -> Expr:
     return ZERO if op == "sum" else INF if op == "min" else neg(INF)
 
 
+def restricted(e: Reduce, conditions: list[Expr]) -> Reduce:
+    """A reduction over those places only where the conditions hold."""
+    return Reduce(e.op, e.indices, where(conjunction(conditions), e.body, nothing(e.op))) if conditions else e
+
+
 def considered(op: str, e: Expr) -> tuple[list[Expr], Expr]:
     """(conditions, x) for e = where(conditions, x, nothing), which an extreme leaves out where they fail."""
     conditions: list[Expr] = []

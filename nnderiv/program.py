@@ -208,6 +208,18 @@ class Program:
         return tuple(seen)
 
     @cached_property
+    def _pairs(self) -> frozenset[frozenset[Int]]:
+        return frozenset(frozenset((r.left, r.right)) for r in self.requirements if r.op == "==")
+
+    def are_equal(self, a: Int, b: Int) -> bool:
+        """Whether two sizes are the same, or checked to be when the program runs."""
+        return a == b or frozenset((a, b)) in self._pairs
+
+    def coincide(self, a: Range, b: Range) -> bool:
+        """The same of two ranges."""
+        return self.are_equal(a.lo, b.lo) and self.are_equal(a.hi, b.hi)
+
+    @cached_property
     def parameters(self) -> tuple[str, ...]:
         """Names of the integer parameters."""
         return tuple(i.name for i in self.inputs if i.kind == "int" and not i.dims)

@@ -42,7 +42,7 @@ class Array:
         return Term(self.text, self.binding, self.spread, not self.labels, self.row)
 
     def at_least(self, binding: int) -> str:
-        return self.text if self.binding >= binding else f"({self.text})"
+        return self.term.at_least(binding)
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,6 @@ class Lowering:
         self.program, self.equation = program, equation
         self.ranges = dict(equation.ranges)
         self.fresh = Fresh(program.names | set(equation.ranges))
-        self.equal = {(r.left, r.right) for r in program.requirements if r.op == "=="}
 
     def fail(self, reason: str) -> MatrixFormError:
         return MatrixFormError(f"{self.equation.left} has no matrix form: {reason}.")
@@ -125,10 +124,7 @@ class Lowering:
     def _fits(self, a: Range | None, b: Range | None) -> bool:
         if a is None or b is None:
             return a is b
-        return ANYWHERE in (a, b) or a == b or (self._same(a.lo, b.lo) and self._same(a.hi, b.hi)) or self._same(a.size, b.size)
-
-    def _same(self, a: Int, b: Int) -> bool:
-        return a == b or (a, b) in self.equal or (b, a) in self.equal
+        return ANYWHERE in (a, b) or self.program.coincide(a, b) or self.program.are_equal(a.size, b.size)
 
     # -- elements ----------------------------------------------------------------------------------------------------
     def element(self, a: mx.Node, row: Place, column: Place) -> Expr:

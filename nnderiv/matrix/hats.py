@@ -95,7 +95,7 @@ class Hats:
         body, indices = self._hat_body(s, sigma)
         wanted = unordered(by_position(body, indices))
         for e in self.scope.program.equations:
-            alone = len(self.scope.program.definitions[e.tensor]) == 1 and not e.is_base and len(e.indices) == len(indices)
+            alone = self.scope.program.whole(e.tensor) is not None and len(e.indices) == len(indices)
             if alone and unordered(by_position(e.body, list(e.indices))) == wanted:
                 return e.tensor
         return None

@@ -70,7 +70,6 @@ class Recogniser:
         self.program, self.equation, self.axes = program, equation, superscript_axes
         self.above = {str(s.name) for a, s in places(equation) if a in superscript_axes and s.name in equation.ranges}
         self.gaussian = not program.names & {"Phi", "phi", "varphi"}
-        self.equal = {(r.left, r.right) for r in program.requirements if r.op == "=="}
 
     def fail(self, reason: str) -> NoReturn:
         raise MatrixFormError(f"{self.equation.left} has no matrix form: {reason}.")
@@ -99,11 +98,8 @@ class Recogniser:
     def _check_whole(self, tensor: str, axis: int, index: str) -> None:
         """A row or column index must run over the whole axis, or only a part of the matrix would be meant."""
         mine, its = self.equation.ranges[index], self.program.dims[tensor][axis]
-        if mine != its and not (self._same(mine.lo, its.lo) and self._same(mine.hi, its.hi)):
+        if not self.program.coincide(mine, its):
             self.fail(f"{index} runs over {mine}, but axis {axis} of {tensor} over {its}")
-
-    def _same(self, a: Int, b: Int) -> bool:
-        return a == b or (a, b) in self.equal or (b, a) in self.equal
 
     def read(self, e: Read, row: str | None, column: str | None) -> Node:
         plain: list[str] = []
@@ -192,7 +188,7 @@ class Recogniser:
     def _is_delta(self, e: Op, row: str, column: str) -> bool:
         """Whether e is row = column, both over one range."""
         ranges = self.equation.ranges
-        same = self._same(ranges[row].lo, ranges[column].lo) and self._same(ranges[row].hi, ranges[column].hi)
+        same = self.program.coincide(ranges[row], ranges[column])
         return same and {a.value.name for a in e.args if isinstance(a, IntValue)} == {row, column}
 
     # -- reductions ----------------------------------------------------------------------------------------------------

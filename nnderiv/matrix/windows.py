@@ -188,9 +188,9 @@ class Windows(Recogniser):
             return ""
         ranges = self.equation.ranges
         sizes = [(ranges[a].size, first.size, ranges[u].size) for a, first, u in zip(self.place, self.first, self.window, strict=True)]
-        if all(s.by == 1 for s in subs) and all(self._same(a, m - n + 1) for a, m, n in sizes):
+        if all(s.by == 1 for s in subs) and all(self.program.are_equal(a, m - n + 1) for a, m, n in sizes):
             return "valid"
-        return "full" if all(s.by == -1 for s in subs) and all(self._same(a, m + n - 1) for a, m, n in sizes) else ""
+        return "full" if all(s.by == -1 for s in subs) and all(self.program.are_equal(a, m + n - 1) for a, m, n in sizes) else ""
 
     def _turned(self, first: Node, second: Node, subs: list[_Sub]) -> Node | None:
         """Σ_i X[i−a+c] Y[i]: rot180 (X ⋆ Y) where c is the last place of a, else Y ⋆ X."""

@@ -50,7 +50,7 @@ def apart(program: Program) -> Program:
 
 def _rows(program: Program, e: Equation) -> list[Equation]:
     """The equations of the single places along the first axis that has them; none where there is no such axis."""
-    if e.is_base or len(program.definitions[e.tensor]) > 1:
+    if program.whole(e.tensor) is None:
         return []
     terms, goes_round = additive_terms(e.body), e.tensor in program.components
     for a in e.indices:

@@ -124,7 +124,7 @@ class _Scores:
 
 def _scores(program: Program, z: Equation) -> _Scores | None:
     """What z adds up the exponentials of; nothing if that has its largest subtracted already."""
-    if z.is_base or len(program.definitions[z.tensor]) > 1 or not (isinstance(z.body, Reduce) and z.body.op == "sum"):
+    if program.whole(z.tensor) is None or not (isinstance(z.body, Reduce) and z.body.op == "sum"):
         return None
     found = _exponential(program, z.body.body)
     if found is None or has_reduction(found.scores):

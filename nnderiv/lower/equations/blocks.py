@@ -29,7 +29,7 @@ def blocks(program: Program) -> Program:
 def _blocks(program: Program, e: Equation, positive: Collection[str]) -> list[Equation]:
     """The equations of the parts of an axis, if each term is 0 outside one of several parts that have nothing in common."""
     terms = additive_terms(e.body)
-    if e.is_base or len(program.definitions[e.tensor]) > 1 or len(terms) < 2:
+    if program.whole(e.tensor) is None or len(terms) < 2:
         return []
     for a in e.indices:
         blocks: dict[Range, list[tuple[int, Expr]]] = {}

@@ -21,13 +21,13 @@ from ...expr import (
     Op,
     Read,
     Reduce,
-    conjunction,
     factors,
     is_where,
     map_children,
     nothing,
     own_reads,
     reads,
+    restricted,
     walk,
     where,
 )
@@ -63,7 +63,7 @@ def _equation(program: Program, e: Equation, positive: frozenset[str]) -> Equati
         waiting = [r for r in places if r[0] in cycle]  # anything may stand there before it is computed; outside there is always 0
         conditions = [c for r, needs in places.items() for c in needs
                       if r not in implied or not all(w == r or c in places[w] for w in waiting)]
-        return Reduce(node.op, node.indices, where(conjunction(conditions), node.body, nothing(node.op))) if conditions else node
+        return restricted(node, conditions)
 
     return e.with_body(_once(rewrite(_turned(e.body))))
 

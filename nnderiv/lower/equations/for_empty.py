@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ...expr import Expr, Op, Reduce, conjunction, conjuncts, map_children, map_ints, nothing, own_reads, walk, where
+from ...expr import Expr, Op, Reduce, conjuncts, map_children, map_ints, own_reads, restricted, walk
 from ...integer import Int
 from ...normal import normalise
 from ...program import Equation, Program, rename_tensors
@@ -83,7 +83,6 @@ def _said(e: Expr, said: Nothing) -> Expr:
 
     def visit(n: Expr) -> Expr:
         n = map_children(visit, n)
-        asked = said.conditions.get((n.op, n.indices), []) if isinstance(n, Reduce) else []
-        return Reduce(n.op, n.indices, where(conjunction(asked), n.body, nothing(n.op))) if isinstance(n, Reduce) and asked else n
+        return restricted(n, said.conditions.get((n.op, n.indices), [])) if isinstance(n, Reduce) else n
 
     return visit(e)

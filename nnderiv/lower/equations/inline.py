@@ -31,7 +31,7 @@ def inline(program: Program, known: Program) -> Program:
 def _is_negated_sum(program: Program, e: Equation) -> bool:
     terms = additive_terms(e.body)
     alone = len(terms) == 1 and terms[0][0] < 0 and isinstance(terms[0][1], Reduce) and terms[0][1].op == "sum"
-    return alone and not e.is_base and len(program.definitions[e.tensor]) == 1
+    return alone and program.whole(e.tensor) is not None
 
 
 def _equation(e: Equation, negated: dict[str, Equation], fresh: Fresh, written: set[str]) -> Equation:

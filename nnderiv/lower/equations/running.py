@@ -51,7 +51,7 @@ def running(program: Program, known: Program) -> Program:
     fresh, positive = Fresh(program.names | known.names), positive_names(program)
     equations: list[Equation] = []
     for e in program.equations:
-        may = not e.is_base and len(program.definitions[e.tensor]) == 1 and e.tensor not in program.components
+        may = program.whole(e.tensor) is not None and e.tensor not in program.components
         found = [(sign, t, _find(e, t, positive, (program, known)) if may else None) for sign, t in additive_terms(e.body)]
         if len(found) == 1 and (own := found[0][2]) is not None and found[0][0] > 0 and _is_all(e, own):
             equations.append(_recurrence(e, own, e.tensor))

@@ -78,7 +78,7 @@ def sparse(forward: Program, backward: Program) -> tuple[Program, Program]:
 
 def _sparse(program: Program, e: Equation, positive: Collection[str]) -> _Sparse | None:
     """The equation as a number and spots, all along the same axis, if it is that, and reads all that it reads inside."""
-    if e.is_base or len(program.definitions[e.tensor]) > 1 or has_reduction(e.body):
+    if program.whole(e.tensor) is None or has_reduction(e.body):
         return None
     terms = [(sign, t, find_spot(e, t, positive)) for sign, t in additive_terms(e.body)]
     spots = [(sign, spot) for sign, _, spot in terms if spot is not None]

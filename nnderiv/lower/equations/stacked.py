@@ -238,7 +238,7 @@ class _Backward:
         self.program = replace(self.program, equations=tuple(e.with_body(redirected(e.body, stack.places)) for e in own))
 
     def is_alone(self, e: Equation) -> bool:
-        return e.tensor not in self.program.components and not e.is_base and len(self.program.definitions[e.tensor]) == 1
+        return e.tensor not in self.program.components and self.program.whole(e.tensor) is not None
 
     def alike(self, rows: list[Equation], stack: Stack) -> None:
         """One equation for all; an output is its own place of it."""
