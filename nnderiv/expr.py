@@ -21,7 +21,8 @@ from math import factorial, prod
 from operator import is_
 from typing import TypeGuard
 
-from .integer import Int, compact
+from .integer import Int, indexed
+from .text import Written, decimal, whole
 
 REDUCTIONS = ("sum", "max", "min", "mean", "logsumexp", "softmax", "log_softmax")
 NORMALISERS = ("softmax", "log_softmax")
@@ -32,6 +33,7 @@ CONDITIONS = (*COMPARISONS, "and", "or", "not", "true", "false")
 # Derivatives that are not carried out; in steps only, not in the notation: of a summand by what it reads, of an element of a
 # tensor by an element that its equation reads, of the loss by an element of a tensor on which it depends.
 DERIVATIVES = ("partial", "whole", "total")
+LEVEL = {"or": 1, "and": 2, "not": 3, "+": 5, "neg": 5, "*": 6, "/": 6, "**": 8} | {op: 4 for op in COMPARISONS}  # how strongly each binds
 
 
 class Expr:
@@ -52,22 +54,40 @@ class Expr:
         return self if other == ONE else self if self == ZERO else Op("/", (self, other))
 
     def __str__(self) -> str:
-        return text(self)
+        return self.written()[0]
+
+    def written(self) -> Written:
+        """The expression in the notation, and how strongly its text binds."""
+        raise NotImplementedError
+
+    def within(self, level: int) -> str:
+        """The text where it must bind at least so strongly, in brackets if it does not."""
+        shown, own = self.written()
+        return shown if own >= level else f"({shown})"
 
 
 @dataclass(frozen=True, slots=True)
 class Num(Expr):
     value: Fraction
 
+    def written(self) -> Written:
+        return decimal(self.value)
+
 
 @dataclass(frozen=True, slots=True)
 class Const(Expr):
     name: str
 
+    def written(self) -> Written:
+        return self.name, 9
+
 
 @dataclass(frozen=True, slots=True)
 class IntValue(Expr):
     value: Int
+
+    def written(self) -> Written:
+        return whole(self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +99,36 @@ class Read(Expr):
         """The element at other places: with these in place of names in its subscripts."""
         return Read(self.tensor, tuple(s.subst(values) for s in self.subs))
 
+    def written(self) -> Written:
+        return indexed(self.tensor, self.subs), 9
+
 
 @dataclass(frozen=True, slots=True)
 class Op(Expr):
     op: str
     args: tuple[Expr, ...]
+
+    def written(self) -> Written:
+        if self in (TRUE, FALSE):
+            return ("0 == 0" if self == TRUE else "0 == 1"), 4
+        if self.op in DERIVATIVES:
+            d = "d" if self.op == "total" else "∂"
+            return f"{d}{self.args[0].within(9)}/{d}{self.args[1]}", 7
+        return (self._infix(), LEVEL[self.op]) if self.op in LEVEL else (f"{self.op}({', '.join(map(str, self.args))})", 9)
+
+    def _infix(self) -> str:
+        """Brackets keep together what is one operand: an integer i - j that is added to a real number is not two terms."""
+        level, first = LEVEL[self.op], self.args[0]
+        if self.op == "+":
+            return "".join([first.within(level + isinstance(first, IntValue)), *map(_added, self.args[1:])])
+        if self.op in ("neg", "not"):
+            return f"{'-' if self.op == 'neg' else 'not '}{first.within(level + 1)}"
+        if self.op == "**":
+            return f"{first.within(9)}**{self.args[1].within(9)}"
+        if self.op == "/":
+            return f"{first.within(level)}/{self.args[1].within(level + 1)}"
+        tight = [k > 0 or self.op in COMPARISONS or isinstance(a, IntValue) for k, a in enumerate(self.args)]
+        return ("*" if self.op == "*" else f" {self.op} ").join(a.within(level + t) for a, t in zip(self.args, tight, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +136,15 @@ class Reduce(Expr):
     op: str
     indices: tuple[str, ...]
     body: Expr
+
+    def written(self) -> Written:
+        return f"{self.op}[{','.join(self.indices)}]({self.body})", 9
+
+
+def _added(term: Expr) -> str:
+    """A further term of a sum, with its sign."""
+    minus = isinstance(term, Op) and term.op == "neg" or isinstance(term, Num) and term.value < 0
+    return f" - {neg(term).within(LEVEL['+'] + 1)}" if minus else f" + {term.within(LEVEL['+'] + 1)}"
 
 
 def num(value: int | Fraction) -> Num:
@@ -591,91 +645,3 @@ def raised(e: Expr) -> Op | None:
 
 def is_reciprocal(e: Expr) -> TypeGuard[Op]:
     return isinstance(e, Op) and e.op == "/" and e.args[0] == ONE
-
-
-# -- text ----------------------------------------------------------------------------------------------------------------
-_LEVEL = {"or": 1, "and": 2, "not": 3, "+": 5, "neg": 5, "*": 6, "/": 6, "**": 8} | {op: 4 for op in COMPARISONS}
-
-
-def text(e: Expr) -> str:
-    """The expression in the notation."""
-    return _text(e)[0]
-
-
-def _text(e: Expr) -> tuple[str, int]:
-    """(text, binding strength): 9 is an atom, a sum is 5, a product 6, a power 8."""
-    if isinstance(e, Num):
-        return decimal(e.value)
-    if isinstance(e, Const):
-        return e.name, 9
-    if isinstance(e, IntValue):
-        shown = str(e.value)
-        return shown, _int_level(e.value, shown)
-    if isinstance(e, Read):
-        return e.tensor + (f"[{','.join(compact(s) for s in e.subs)}]" if e.subs else ""), 9
-    if isinstance(e, Reduce):
-        return f"{e.op}[{','.join(e.indices)}]({text(e.body)})", 9
-    assert isinstance(e, Op)
-    if e.op in ("true", "false"):
-        return ("0 == 0" if e.op == "true" else "0 == 1"), 4
-    if e.op in DERIVATIVES:
-        d = "d" if e.op == "total" else "∂"
-        return f"{d}{_wrap(e.args[0], 9)}/{d}{text(e.args[1])}", 7
-    if e.op not in _LEVEL:
-        return f"{e.op}({', '.join(text(a) for a in e.args)})", 9
-    return _operator_text(e), _LEVEL[e.op]
-
-
-def _operator_text(e: Op) -> str:
-    """Brackets keep together what is one operand: an integer i - j that is added to a real number is not two terms."""
-    level = _LEVEL[e.op]
-    if e.op == "+":
-        shown = [_wrap(e.args[0], level + isinstance(e.args[0], IntValue))]
-        for a in e.args[1:]:
-            minus = isinstance(a, Op) and a.op == "neg" or isinstance(a, Num) and a.value < 0
-            shown.append(f" - {_wrap(neg(a), level + 1)}" if minus else f" + {_wrap(a, level + 1)}")
-        return "".join(shown)
-    if e.op == "neg":
-        return f"-{_wrap(e.args[0], level + 1)}"
-    if e.op == "not":
-        return f"not {_wrap(e.args[0], level + 1)}"
-    if e.op == "**":
-        return f"{_wrap(e.args[0], 9)}**{_wrap(e.args[1], 9)}"
-    if e.op == "/":
-        return f"{_wrap(e.args[0], level)}/{_wrap(e.args[1], level + 1)}"
-    joiner = "*" if e.op == "*" else f" {e.op} "
-    return joiner.join(_wrap(a, level + (k > 0 or e.op in COMPARISONS or isinstance(a, IntValue))) for k, a in enumerate(e.args))
-
-
-def _wrap(e: Expr, level: int) -> str:
-    shown, own = _text(e)
-    return shown if own >= level else f"({shown})"
-
-
-def _int_level(value: Int, shown: str) -> int:
-    if shown.isidentifier() or shown.isdigit():
-        return 9
-    if len(value.terms) > 1 or shown.startswith("-") or "//" in shown or "%" in shown:  # a chain is of * / or of * // %, not both
-        return 5
-    return 6 if "*" in shown else 9
-
-
-def decimal(value: Fraction) -> tuple[str, int]:
-    """(text, binding strength) of an exact number: an integer, a terminating decimal, or a quotient."""
-    if value < 0:
-        return f"-{_unsigned(-value)[0]}", 5
-    return _unsigned(value)
-
-
-def _unsigned(value: Fraction) -> tuple[str, int]:
-    rest, digits = value.denominator, 0
-    while rest % 10 == 0 or rest % 2 == 0 or rest % 5 == 0:
-        rest //= 10 if rest % 10 == 0 else 2 if rest % 2 == 0 else 5
-        digits += 1
-    if value.denominator == 1:
-        return str(value.numerator), 9
-    if rest != 1 or digits > 12:
-        return f"{value.numerator}/{value.denominator}", 6
-    scaled = value.numerator * 10**digits // value.denominator
-    shown = f"{scaled:0{digits + 1}d}"
-    return f"{shown[:-digits]}.{shown[-digits:]}".rstrip("0"), 9

@@ -66,7 +66,7 @@ class Element:
     subs: tuple[Int, ...]
 
     def __str__(self) -> str:
-        return f"{self.tensor}[{','.join(compact(s) for s in self.subs)}]" if self.subs else self.tensor
+        return indexed(self.tensor, self.subs)
 
 
 def _factor(value: Int) -> str:
@@ -393,3 +393,8 @@ def atom_of(atom: FloorDiv | Mod | Extreme, values: list[int]) -> int:
 def compact(value: Int) -> str:
     """The text of a subscript: without blanks, as people write it."""
     return str(value).replace(" ", "").replace("%", " % ") if "%" in str(value) else str(value).replace(" ", "")
+
+
+def indexed(tensor: str, subs: tuple[Int, ...]) -> str:
+    """A[α,β]; A alone for a scalar."""
+    return f"{tensor}[{','.join(map(compact, subs))}]" if subs else tensor

@@ -31,7 +31,6 @@ from .expr import (
     Op,
     Read,
     Reduce,
-    decimal,
     factors,
     ints,
     is_reciprocal,
@@ -62,6 +61,7 @@ from .tex_pieces import (
     read_piece,
     subscript,
 )
+from .text import decimal
 
 Bounds = Mapping[str, Range]  # ranges of the bound indices that no subscript shows
 

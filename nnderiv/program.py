@@ -41,7 +41,7 @@ from .expr import (
 )
 from .gaps import divides_by_gap, gaps
 from .graph import cycles, reach
-from .integer import Int, compact
+from .integer import Int, indexed
 from .missing import missing
 
 
@@ -54,7 +54,7 @@ class Input:
     kind: str = "real"
 
     def __str__(self) -> str:
-        shown = f"{self.name}[{','.join(compact(d) for d in self.dims)}]" if self.dims else self.name
+        shown = indexed(self.name, self.dims)
         return f"int {shown}" if self.kind == "int" else shown
 
 
