@@ -17,7 +17,7 @@ import numpy as np
 
 from nnderiv import Derivation, Program
 from nnderiv.check import DIGITS, Evidence, Report
-from nnderiv.draw import MODES, draw, flat, number
+from nnderiv.draw import draw, flat, mode_of, number
 from nnderiv.dual import Dual, Kink
 from nnderiv.evaluate import evaluate
 from nnderiv.expr import Read, add
@@ -28,7 +28,7 @@ from nnderiv.program import Input
 
 Row = dict[str, Any]
 PROBE = "probe_"
-TRIALS = 3
+TRIALS, TRIES = 3, 30
 
 _reports: dict[tuple[str, tuple[str, ...]], Report] = {}
 
@@ -87,9 +87,9 @@ def probe(d: Derivation, tensor: str, adjoint: str) -> Evidence:
     """⟨dz, v⟩ = the slope of the outputs, weighed by their seeds, when v is added to z: exactly, at random sizes and inputs."""
     forward, rng = probed(d.gradients.forward, tensor), Random(0)
     found: list[tuple[Comparison, str]] = []
-    for attempt in range(30):
+    for attempt in range(TRIES):
         try:
-            found.append(_trial(d, forward, tensor, adjoint, rng, MODES[attempt // 10]))
+            found.append(_trial(d, forward, adjoint, rng, mode_of(attempt, TRIES)))
         except (Kink, ZeroDivisionError):
             continue
         if len(found) == TRIALS:
@@ -114,7 +114,7 @@ def probed(program: Program, tensor: str) -> Program:
     return replace(program, inputs=(*program.inputs, Input(PROBE, tuple(r.hi - r.lo for r in dims))), equations=equations)
 
 
-def _trial(d: Derivation, forward: Program, tensor: str, adjoint: str, rng: Random, mode: str) -> tuple[Comparison, str]:
+def _trial(d: Derivation, forward: Program, adjoint: str, rng: Random, mode: str) -> tuple[Comparison, str]:
     sample, seeds = draw(d.forward, rng, mode), d.gradients.seeds
     outputs = evaluate(d.forward, sample.inputs)
     if not all(is_finite(y) for value in outputs.values() for y in flat(value)):

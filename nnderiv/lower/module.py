@@ -24,14 +24,9 @@ from .divisors import divisors
 from .emit import Body
 from .equations.axis_by_axis import axis_by_axis
 from .equations.balance import balance
-from .equations.bare import bare
-from .equations.beforehand import beforehand
-from .equations.decayed import decayed
 from .equations.explicit import make_explicit
-from .equations.factored import factored
 from .equations.for_empty import Nothing, Place, for_empty, with_nothing
 from .equations.fuse import softmaxes
-from .equations.narrow import narrow
 from .equations.quotients import saturates
 from .equations.shifted import shifted
 from .equations.split import is_join
@@ -41,7 +36,7 @@ from .items import layout
 from .items.abreast import abreast
 from .items.buffers import short_buffers
 from .items.render import named, render
-from .passes import checked, optimise, prepare, prepare_both
+from .passes import checked, optimise, prepare, prepare_both, prepare_forward
 from .runtime import needed
 from .schedule import Node, schedule
 from .storage import place
@@ -86,15 +81,11 @@ def lower(
     return Module(_Lowering(special, specialise.specialise(original, known), passes, threads, known, nothing).source)
 
 
-def _rewritten(gradients: Gradients, original: Program, sizes: Mapping[str, Int], without: Collection[str]) -> Gradients:
+def _rewritten(gradients: Gradients, original: Program, sizes: Mapping[str, Int], without: frozenset[str]) -> Gradients:
     """The gradients of the program after the passes that come before them, by the names that they have."""
     other = {n: y for n, y in zip(gradients.forward.outputs, original.outputs, strict=True) if n != y}
     named = rename_tensors(gradients.forward, other) if other else gradients.forward
-    program = named if "narrow" in without else narrow(named, sizes)
-    program = program if "bare" in without else bare(program)
-    program = program if "beforehand" in without else beforehand(program)
-    program = program if "decayed" in without else decayed(program)
-    program = program if "factored" in without else factored(program)
+    program = prepare_forward(named, sizes, without)
     return gradients if program is named else differentiate(program, list(gradients.names))
 
 

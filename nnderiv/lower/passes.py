@@ -90,18 +90,24 @@ Before them, what the emitter may choose, each with its switch too:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TypeVar
 
+from ..integer import Int
 from ..program import Program
 from .equations.apart import apart
 from .equations.axis_by_axis import axis_by_axis
+from .equations.bare import bare
+from .equations.beforehand import beforehand
 from .equations.blocks import blocks
 from .equations.both_sides import both_sides
 from .equations.carry import carry
 from .equations.common import common
+from .equations.decayed import decayed
 from .equations.distribute import distribute
 from .equations.exchange import exchange
 from .equations.explicit import make_explicit
+from .equations.factored import factored
 from .equations.from_output import from_output
 from .equations.gate import gate
 from .equations.gathered import gathered
@@ -111,6 +117,7 @@ from .equations.hoist import hoist
 from .equations.inline import inline
 from .equations.looked_up import looked_up
 from .equations.mirror import mirror
+from .equations.narrow import narrow
 from .equations.normalised import normalised
 from .equations.on_diagonal import on_diagonal
 from .equations.one_block import one_block
@@ -141,6 +148,39 @@ from .items.nest import nest
 from .items.share import share
 from .items.sign import sign
 
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
+
+def alone(run: Callable[[Given], Made]) -> Callable[[Given, object], Made]:
+    """A pass that asks for nothing beside what it works on."""
+    return lambda given, beside: run(given)
+
+
+def each(run: Callable[[Program], Program]) -> Callable[[Program, Program], tuple[Program, Program]]:
+    """A pass over forward and backward that goes over one after the other."""
+    return lambda forward, backward: (run(forward), run(backward))
+
+
+FIRST: dict[str, Callable[[Program, Mapping[str, Int]], Program]] = {  # before gradients are taken; some sizes may be known
+    "narrow": narrow,
+    "bare": alone(bare),
+    "beforehand": alone(beforehand),
+    "decayed": alone(decayed),
+    "factored": alone(factored),
+}
+BOTH: dict[str, Callable[[Program, Program], tuple[Program, Program]]] = {  # forward and backward together
+    "normalised": normalised,
+    "summands": summands,
+    "sparse": sparse,
+    "apart": each(apart),
+    "held": each(held),
+    "both_sides": each(both_sides),
+    "looked_up": looked_up,
+    "recall": recall,
+    "stacked": stacked,
+    "scaled": scaled,
+}
 EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
     "slopes": slopes,
     "guarded": guarded,
@@ -148,55 +188,40 @@ EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
     "gate": gate,
     "exchange": exchange,
     "inline": inline,
-    "turned": lambda program, known: turned(program),
+    "turned": alone(turned),
     "on_diagonal": on_diagonal,
     "unmask": unmask,
     "pieces": split_pieces,
-    "distribute": lambda program, known: distribute(program),
+    "distribute": alone(distribute),
     "axis_by_axis": axis_by_axis,
     "skew": skew,
-    "spread": lambda program, known: spread(program),
+    "spread": alone(spread),
     "wrapped": wrapped,
-    "whole_steps": lambda program, known: whole_steps(program),
-    "one_block": lambda program, known: one_block(program),
-    "explicit": lambda program, known: make_explicit(program),  # always: it settles what the rest may assume
-    "one_place": lambda program, known: one_place(program),
-    "gathered": lambda program, known: gathered(program),
+    "whole_steps": alone(whole_steps),
+    "one_block": alone(one_block),
+    "explicit": alone(make_explicit),  # always: it settles what the rest may assume
+    "one_place": alone(one_place),
+    "gathered": alone(gathered),
     "mirror": mirror,
     "running": running,
     "split": split,
-    "blocks": lambda program, known: blocks(program),
-    "recentre": lambda program, known: recentre(program),
+    "blocks": alone(blocks),
+    "recentre": alone(recentre),
     "carry": carry,
     "hoist": hoist,
-    "common": lambda program, known: common(program),
+    "common": alone(common),
     "untangle": untangle,
 }
 STATEMENTS: dict[str, Callable[[Sequence[Item], frozenset[str]], tuple[Item, ...]]] = {
-    "share": lambda items, kept: share(items),
-    "invariant": lambda items, kept: invariant(items),
-    "sign": lambda items, kept: sign(items),
+    "share": alone(share),
+    "invariant": alone(invariant),
+    "sign": alone(sign),
     "in_place": in_place,
-    "abreast": lambda items, kept: abreast(items),
-    "dot": lambda items, kept: dot(items),
-    "nest": lambda items, kept: nest(items),
+    "abreast": alone(abreast),
+    "dot": alone(dot),
+    "nest": alone(nest),
 }
-BOTH: dict[str, Callable[[Program, Program], tuple[Program, Program]]] = {  # forward and backward together
-    "normalised": normalised,
-    "summands": summands,
-    "sparse": sparse,
-    "apart": lambda forward, backward: (apart(forward), apart(backward)),
-    "held": lambda forward, backward: (held(forward), held(backward)),
-    "both_sides": lambda forward, backward: (both_sides(forward), both_sides(backward)),
-    "looked_up": looked_up,
-    "recall": recall,
-    "stacked": stacked,
-    "scaled": scaled,
-}
-BEFORE = ("narrow", "bare", "beforehand", "decayed", "factored", "balance", "shifted")
-PASSES = tuple(name for name in (*BEFORE, *BOTH, *EQUATIONS, "accumulate", *STATEMENTS) if name != "explicit")
-
-
+PASSES = tuple(name for name in (*FIRST, "balance", "shifted", *BOTH, *EQUATIONS, "accumulate", *STATEMENTS) if name != "explicit")
 FORMS = ("by_diagonal", "by_image", "by_place", "by_part", "rows", "spots", "slabs", "indicator", "few", "clip", "rolls", "digits",
          "squares", "buffers", "front", "log_products", "differences")
 
@@ -208,6 +233,14 @@ def checked(without: Collection[str]) -> frozenset[str]:
     if unknown:
         raise ValueError(f"there is no pass {unknown[0]!r}; there are {', '.join([*FORMS, *PASSES])}")
     return frozenset(names)
+
+
+def prepare_forward(program: Program, sizes: Mapping[str, Int], without: frozenset[str]) -> Program:
+    """The program from which gradients are to be derived; the one that is given, if no pass changes it."""
+    for name, run in FIRST.items():
+        if name not in without:
+            program = run(program, sizes)
+    return program
 
 
 def prepare_both(forward: Program, backward: Program, without: frozenset[str]) -> tuple[Program, Program]:

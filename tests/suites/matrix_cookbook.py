@@ -61,7 +61,6 @@ def case(number: int, inputs: str, forward: str, wrt: str, identity: str, torch:
 
 
 SQUARES = "X[N,N], A[N,N], B[N,N], C[N,N]"
-VECTORS = "X[N,N], a[N], b[N], c[N], B[N,N], D[N,N]"
 QUADRATIC = "x[N], s[M], A[N,M], S[N,N]"
 WEIGHTS = "W[i,j] = S[i,j] + S[j,i]\nr[i] = x[i] - sum[k](A[i,k]*s[k])\n"
 POWERS = "P[0,i,j] = X[i,j]\nP[t,i,j] = sum[k](P[t-1,i,k]*X[k,j])  for 1 <= t < T\n"  # P[t] = X^(t+1)
