@@ -140,7 +140,7 @@ class Rule:
         dims: Ranges,
     ) -> list[Term]:
         """The rule itself, for one read in one summand."""
-        own = tensor(e.tensor, *e.subs) if summand == e.body and not e.is_base else None
+        own = e.element if summand == e.body and not e.is_base else None
         slope = self.shares.slope(e, read, own) or partial(summand, read, own)
         if slope == ZERO:
             return []
@@ -194,13 +194,13 @@ class Rule:
 
     def _raw_weight(self, e: Equation, op: str, summand: Expr, indices: tuple[str, ...]) -> Expr:
         """The weight before it is called by a name that the program has for it."""
-        return Op("exp", (summand - tensor(e.tensor, *e.subs),)) if op == "logsumexp" else self._weight(e, op, summand, indices)[0]
+        return Op("exp", (summand - e.element,)) if op == "logsumexp" else self._weight(e, op, summand, indices)[0]
 
     def _weight(self, e: Equation, op: str, summand: Expr, indices: tuple[str, ...]) -> tuple[Expr, Equation]:
         """What the derivative of the reduction puts before ∂e/∂A: 1 for a sum, exp(e − Y) for a logsumexp, [e = Y]/ties for a maximum."""
         if op == "sum":
             return ONE, e
-        y = tensor(e.tensor, *e.subs)
+        y = e.element
         if op == "logsumexp":
             return self.shares.share(summand, y, e), e
         conditions, candidate = considered(op, summand)
@@ -253,7 +253,7 @@ class Rule:
         if not term.indices:
             return term
         term = settle_divisions(term, ranges, self)  # where a read is in range once it is known what a quotient is
-        itself = subst_indices(tensor(e.tensor, *e.subs), at)  # the equation's own value is in range wherever its seed is
+        itself = subst_indices(e.element, at)  # the equation's own value is in range wherever its seed is
         order = list(ranges)
         axes = dict.fromkeys(s for i in e.indices for s in sorted(at[i].symbols() & ranges.keys(), key=order.index))
         ranges = {i: ranges[i] for i in dict.fromkeys([*axes, *order])}

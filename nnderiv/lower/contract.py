@@ -340,11 +340,7 @@ def matmul(frame: Frame, a: Array, b: Array, inner: list[str]) -> Array:
     columns = [x for x in b.labels if x not in both and x not in inner]
     wanted = [x for x in frame.order if x in {*both, *rows, *columns}]
     if not rows and not columns and (both or len(inner) > 1):
-        first, second = a.origin.labels, b.origin.labels
-        labels = first if first == second else frame.sort([*both, *inner])  # a sum needs no transpose
-        if both and frame.rows:
-            return _dot(frame, permute(a, labels), permute(b, labels), inner)
-        return _presum(frame, frame.make(MULTIPLY, [permute(a, labels), permute(b, labels)], labels), inner)
+        return _by_entry(frame, a, b, both, inner)
     rest = [x for x in wanted if x not in both]
     if (batch := _summed_batch(a, b, both, inner)):
         # Σ_n A[n]·B[n]: one product for each n and a sum is cheaper than moving n next to the other summed axes.
@@ -354,13 +350,9 @@ def matmul(frame: Frame, a: Array, b: Array, inner: list[str]) -> Array:
     heavier = max(a, b, key=lambda x: entries_over(frame.ranges, x.labels)).origin
     if frame.rows and not (rows and columns) and {*heavier.labels[:len(inner)]} == {*inner} and heavier.labels[-1] in both:
         return permute(_by_column(frame, heavier, b if heavier == a.origin else a, inner), wanted)
-    if not rows and columns and both or rest == columns + rows and rows and columns:
+    if _is_turned(both, rest, rows, columns):
         a, b, rows, columns = b, a, columns, rows
-    batch_b = _own_batch(rest, rows, columns) if not both else []
-    if not batch_b and not both and (batch_a := _own_batch(rest, columns, rows)):
-        a, b, rows, columns, batch_b = b, a, columns, rows, batch_a
-    elif not batch_b and columns and rest != rows + columns and rest[-1] in rows:
-        a, b, rows, columns = b, a, columns, rows  # turned it will be anyway: so that what is last lies side by side
+    batch_b = [] if both else _own_batch(rest, rows, columns)
     columns = [x for x in columns if x not in batch_b]
     # As they lie in the larger one, which then need not be copied; in doubt, in the one with fewer axes.
     heavier = min((a.origin, b.origin), key=lambda x: (-entries_over(frame.ranges, x.labels), len(x.labels)))
@@ -376,6 +368,26 @@ def matmul(frame: Frame, a: Array, b: Array, inner: list[str]) -> Array:
     if len(rows) > 1 or len(columns) > 1:
         result = frame.make(call(f"{{0}}.reshape({', '.join(frame.size(x) for x in labels)})", 9, owns=False), [result], labels)
     return permute(Array(result.text, labels, result.binding), wanted)
+
+
+def _by_entry(frame: Frame, a: Array, b: Array, both: list[str], inner: list[str]) -> Array:
+    """Σ over inner of a·b where neither has an index of its own: a dot product for each of what both keep."""
+    first, second = a.origin.labels, b.origin.labels
+    labels = first if first == second else frame.sort([*both, *inner])  # a sum needs no transpose
+    a, b = permute(a, labels), permute(b, labels)
+    return _dot(frame, a, b, inner) if both and frame.rows else _presum(frame, frame.make(MULTIPLY, [a, b], labels), inner)
+
+
+def _is_turned(both: list[str], wanted: list[str], rows: list[str], columns: list[str]) -> bool:
+    """Whether the product is Bᵀ Aᵀ, because that has its axes as they are wanted, or its last one at least."""
+    turned = bool(not rows and columns and both or wanted == columns + rows and rows and columns)
+    first, second = (columns, rows) if turned else (rows, columns)
+    if not both and _own_batch(wanted, first, second):
+        return turned
+    if not both and _own_batch(wanted, second, first):
+        return not turned
+    aside = bool(second) and wanted != first + second and wanted[-1] in first  # a copy is turned anyway: what is last lies side by side
+    return turned != aside
 
 
 def _by_column(frame: Frame, whole: Array, other: Array, inner: list[str]) -> Array:
