@@ -207,6 +207,7 @@ class _Exact(_Trials):
         return self.evidence()
 
     def trial(self, sample: Sample, differences: bool) -> None:
+        """⟨w, J v⟩ = ⟨Jᵀ w, v⟩ for each gradient at one sample, with J v by dual numbers, and if asked for by differences."""
         outputs = self.results(sample)
         self.refuse_hidden_infinities(sample)
         seeds = self.draw_seeds(outputs)
@@ -261,6 +262,7 @@ class _Emitted(_Trials):
         return self.evidence()
 
     def trial(self, sample: Sample) -> None:
+        """Outputs, gradients, their slopes and single precision at one sample."""
         expected = self.results(sample)
         seeds = self.draw_seeds(expected, dyadic=True)
         truth = evaluate(self.backward, {**sample.inputs, **seeds})
@@ -291,9 +293,9 @@ class _Emitted(_Trials):
         gradients = _by_name(self.module.backward(residuals, **seed_arrays), tuple(self.names.values()))
         for n, a in before.items():
             if not (a == {**arrays, **seed_arrays}[n]).all():
-                raise CheckError(f"the emitted code changes its argument {n}")
+                raise CheckError(f"The emitted code changes its argument {n}.")
         if not all(a == b or a != a and b != b for n in kept for a, b in zip(flat(kept[n]), flat(outputs[n]), strict=True)):
-            raise CheckError("backward changes what forward returned")
+            raise CheckError("The emitted backward changes what forward returned.")
         return outputs, gradients
 
     def slopes(self, sample: Sample, name: str, v: Any, seeds: Mapping[str, Any], gradient: Any) -> Comparison:

@@ -17,6 +17,7 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import partial
 from math import isinf
 from random import Random
 from typing import Any
@@ -24,7 +25,7 @@ from typing import Any
 from .conditions import between
 from .degree import Degree, chance, of_difference
 from .degree import plain as value_of
-from .draw import Sample, draw, flat, how_many, mode_of, nested, number, sum_fact
+from .draw import Sample, draw, flat, how_many, mapped, mode_of, nested, number, sum_fact, with_degrees, zipped
 from .dual import Dual, Kink, slope
 from .errors import CheckError, DefinitionError, EvaluationError, Unevaluated
 from .evaluate import Run
@@ -99,7 +100,6 @@ class _Confirmation:
         extra += tuple(Input(name, tuple(r.size for r in axes)) for name, (_, axes) in self.slopes.items())
         self.wide = replace(ground.complete.with_equations([*ground.complete.equations, *self.equations]),
                             inputs=(*ground.complete.inputs, *extra), outputs=())
-        self.scaled = {f.tensor for g in ground.forward.givens if (f := sum_fact(g, ground.forward)) is not None}
         self.rational = not any(isinstance(n, Op) and n.op in _INEXACT for e in self.wide.equations for n in walk(e.body))
 
     # -- building ----------------------------------------------------------------------------------------------------
@@ -326,7 +326,7 @@ class _Confirmation:
     def evaluation(self, sample: Sample) -> tuple[Run, dict[str, Any], dict[str, Any]]:
         """A run of the interpreter that knows all slopes; its inputs; the weights of each tensor."""
         env = sample.sizes
-        inputs = {n: self.lifted(n, v) for n, v in sample.inputs.items()}
+        inputs = with_degrees(self.ground.complete, sample.inputs) if self.rational else sample.inputs
         weights = {n: _filled(self.inputs[f"\0v_{n}"], env, lambda: self.lift(number(self.rng, sample.mode))) for n in self.moved}
         every = inputs | {f"\0v_{n}": v for n, v in weights.items()} | {EPS: Dual(Fraction(0), Fraction(1))}
         every |= {n: _filled(axes, env, lambda: Fraction(0)) for n, (_, axes) in self.slopes.items()}
@@ -339,14 +339,6 @@ class _Confirmation:
 
     def lift(self, x: Any) -> Any:
         return Degree(x) if self.rational else x
-
-    def lifted(self, name: str, value: Any) -> Any:
-        """An input as numbers that know their degrees; what a fact was made to hold for is a quotient."""
-        if not self.rational or self.ground.complete.kinds[name] == "int":
-            return value
-        if isinstance(value, list):
-            return [self.lifted(name, v) for v in value]
-        return Degree(value, 1, float(name in self.scaled))
 
     def value(self, side: _Side, s: Step, run: Run, inputs: dict[str, Any], weights: dict[str, Any], losses: dict[str, Any]) -> list[Any]:
         if side.elements is not None:
@@ -365,9 +357,9 @@ class _Confirmation:
         forward = self.ground.forward
         at = {i.name: inputs[i.name] for i in forward.inputs}
         if name in at:
-            moved = Run(forward, {**at, name: _zip(Dual, at[name], weights)})
+            moved = Run(forward, {**at, name: zipped(Dual, at[name], weights)})
         else:
-            moved = Run(_with_move(forward, name), {**at, MOVE: _map(lambda v: Dual(Fraction(0), v), weights)})
+            moved = Run(_with_move(forward, name), {**at, MOVE: mapped(partial(Dual, Fraction(0)), weights)})
         parts = []
         for y in forward.outputs:
             seeds = flat(inputs[self.ground.seeds[y]]) if y in self.ground.seeds else [Fraction(1)]
@@ -399,11 +391,3 @@ def _with_move(program: Program, name: str) -> Program:
 
 def _filled(axes: Sequence[Range], env: Mapping[str, int], make: Callable[[], Any]) -> Any:
     return nested(tuple(r.size.value(env) for r in axes), make)
-
-
-def _map(f: Callable[[Any], Any], value: Any) -> Any:
-    return [_map(f, v) for v in value] if isinstance(value, list) else f(value)
-
-
-def _zip(f: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
-    return [_zip(f, x, y) for x, y in zip(a, b, strict=True)] if isinstance(a, list) else f(a, b)

@@ -12,9 +12,11 @@ import itertools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from random import Random
 from typing import Any
 
+from .degree import Degree
 from .errors import CheckError, EvaluationError
 from .evaluate import evaluate
 from .expr import ONE, ZERO, Expr, IntValue, Num, Op, Read, Reduce, additive_terms, bound_indices, reads, symbols, where
@@ -290,6 +292,23 @@ def _fact_ranges(fact: Expr, program: Program) -> Ranges:
     if unknown:
         raise CheckError(f"Nothing says how far {sorted(unknown)[0]} runs in: given {fact}.")
     return found
+
+
+def with_degrees(program: Program, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Inputs as numbers that know their degrees; what a fact was made to hold for is a quotient."""
+    made = {f.tensor for g in program.givens if (f := sum_fact(g, program)) is not None}
+    bottoms = {i.name: float(i.name in made) for i in program.inputs if i.kind == "real"}
+    return {n: mapped(partial(Degree, top=1, bottom=bottoms[n]), v) if n in bottoms else v for n, v in inputs.items()}
+
+
+def mapped(f: Callable[[Any], Any], value: Any) -> Any:
+    """f of each number in nested lists."""
+    return [mapped(f, v) for v in value] if isinstance(value, list) else f(value)
+
+
+def zipped(f: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
+    """f of each number in nested lists and the one at its place in others."""
+    return [zipped(f, x, y) for x, y in zip(a, b, strict=True)] if isinstance(a, list) else f(a, b)
 
 
 def flat(value: Any) -> list[Any]:

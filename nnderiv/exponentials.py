@@ -158,6 +158,7 @@ class Exponentials:
 
     # -- quotients -----------------------------------------------------------------------------------------------------
     def divided(self, e: Expr, kept: tuple[str, ...]) -> Expr:
+        """A product with its quotients of exponentials as shares, one after the other; what is left, by parts."""
         parts = [_of_multiple(f) for f in factors(e)]
         if (found := self.within(parts, kept)) is not None:
             return found

@@ -168,6 +168,7 @@ class Logarithms:
 
     # -- what may happen -----------------------------------------------------------------------------------------------
     def risk(self, e: Expr) -> Risk:
+        """What may happen to e; nothing is feared of what is not made of exponentials."""
         if isinstance(e, Read):
             return self.tensors.risk(e.tensor)
         if isinstance(e, Reduce):

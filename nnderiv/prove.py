@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from . import arguments
 from .canonical import Builder, TooLarge
-from .degree import Degree, chance, of_difference, plain
+from .degree import chance, of_difference, plain
 from .display import proof_latex, proof_markdown, proof_text
-from .draw import draw_sizes, fill, flat, from_dict, holds, how_many, mode_of, sum_fact, to_dict
+from .draw import draw_sizes, fill, flat, from_dict, holds, how_many, mode_of, sum_fact, to_dict, with_degrees
 from .errors import CheckError, DefinitionError, EvaluationError, NotationError
 from .evaluate import evaluate, shape_of
 from .expr import Op, Reduce, reads, walk
@@ -203,7 +203,7 @@ class _Prover:
             if not fits(self.right, sizes):
                 continue
             inputs = fill(self.both, sizes, self.rng, mode)
-            values = None if inputs is None else self.values(self.lifted(inputs))
+            values = None if inputs is None else self.values(with_degrees(self.left, inputs))
             if inputs is None or values is None:
                 continue
             if self.agree(values, mode):
@@ -212,15 +212,6 @@ class _Prover:
             assert found is not None
             return self.smaller(found)
         raise CheckError("No random inputs were found at which both sides are finite and what is given holds.")
-
-    def lifted(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        """The inputs as numbers that know their degrees; what a fact was made to hold for is a quotient."""
-        facts = {f.tensor for g in self.left.givens if (f := sum_fact(g, self.left)) is not None}
-
-        def lift(name: str, v: Any) -> Any:
-            return [lift(name, x) for x in v] if isinstance(v, list) else Degree(v, 1, float(name in facts))
-
-        return {n: lift(n, v) if n in self.left.real_inputs else v for n, v in inputs.items()}
 
     def values(self, inputs: dict[str, Any]) -> list[tuple[Any, Any]] | None:
         """Outputs of both sides in pairs; None where one is not a finite number."""

@@ -16,8 +16,8 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from .. import matrix as mx
-from ..draw import draw, flat, nested, number, sum_fact
-from ..dual import Dual, Kink
+from ..draw import draw, flat, mapped, nested, number, sum_fact, zipped
+from ..dual import Dual, Kink, slope
 from ..errors import CheckError, DefinitionError, EvaluationError, MatrixFormError
 from ..evaluate import evaluate, shape_of
 from ..expr import ONE, ZERO
@@ -288,10 +288,11 @@ def _confirmed(m: _Method, final: Equation, seed: int = 0) -> list[Step]:
 
 
 def _trial(m: _Method, final: Equation, rng: Random, mode: str) -> bool:
+    """Each line, each differential and the gradient at one random sample; False where a value is not finite."""
     sample = draw(m.program, rng, mode=mode, largest=3)
     direction = nested(shape_of(sample.inputs[m.wrt]), lambda: number(rng))
-    moved = {**sample.inputs, m.wrt: _with_slopes(sample.inputs[m.wrt], direction)}
-    slopes = {v: _slope(x) for v, x in evaluate(m.program, moved, m.order).items()}
+    moved = {**sample.inputs, m.wrt: zipped(Dual, sample.inputs[m.wrt], direction)}
+    slopes = {v: mapped(slope, x) for v, x in evaluate(m.program, moved, m.order).items()}
     seeds = {} if m.sole else {y: nested(shape_of(slopes[y]), lambda: number(rng)) for y in m.program.outputs if y in m.d}
     expected = flat(slopes[m.program.outputs[0]])[0] if m.sole else _total(seeds, slopes)
     values = _evaluated(m, final, {**sample.inputs, m.d[m.wrt]: direction, **{m.g[y]: s for y, s in seeds.items()}})
@@ -322,14 +323,6 @@ def _evaluated(m: _Method, final: Equation, inputs: dict[str, Any]) -> dict[str,
         {**m.program.shapes, **{n: m.world.dims[n] for n in known | {final.tensor}}, **{e.tensor: () for e in lines}}, m.program.givens,
         m.program.requirements)
     return evaluate(wide, inputs, [*known, final.tensor, *(e.tensor for e in lines)])
-
-
-def _with_slopes(value: Any, direction: Any) -> Any:
-    return [_with_slopes(a, b) for a, b in zip(value, direction, strict=True)] if isinstance(value, list) else Dual(value, direction)
-
-
-def _slope(value: Any) -> Any:
-    return list(map(_slope, value)) if isinstance(value, list) else value.slope if isinstance(value, Dual) else 0
 
 
 def _total(seeds: dict[str, Any], slopes: dict[str, Any]) -> Any:

@@ -86,6 +86,7 @@ def _extreme(e: Equation, term: Reduce) -> Fold | None:
 
 # -- strided windows ---------------------------------------------------------------------------------------------------------
 def _strided(program: Program, e: Equation, sum_: Reduce, conditions: list[Expr], body: list[Expr], others: list[Expr]) -> Fold | None:
+    """Σ_u [s | a + p − u] dY[(a + p − u)/s] W[u] as dY[i] W[u], added at s·i + u − p: for each index on the left, what takes its place."""
     ranges = dict(e.ranges)
     axes: dict[str, tuple[Int, tuple[tuple[str, Int], ...]]] = {}
     for a in e.indices:

@@ -240,6 +240,7 @@ class _Lowering:
 
     # -- entry checks: the good case is decided by a few comparisons; what is wrong is found out afterwards ------------
     def entry(self, body: Body) -> None:
+        """Dtype, kinds, shapes and what sizes must be equal, before anything is computed."""
         arrays = [i for i in self.original.inputs if i.kind == "real" and i.dims]
         numbers = [i for i in self.original.inputs if i.kind == "real" and not i.dims]
         if arrays:

@@ -44,6 +44,7 @@ def windowed_product(program: Program, frame: Frame, e: Equation) -> Product | N
 
 
 def _gather(frame: Frame, e: Equation) -> Product | None:
+    """Y[n,o,i] = Σ K[o,c,u] X[n,c,i+u], or the gradient of its kernel, dK[o,c,u] = Σ dY[n,o,i] X[n,c,i+u]."""
     sums = [n for n in walk(e.body) if isinstance(n, Reduce) and n.op == "sum" and any(sliding(frame, r) for r in reads(n.body))]
     if len(sums) != 1:
         return None
@@ -122,6 +123,7 @@ def _is_multiple(e: Expr, part: Expr) -> bool:
 
 
 def _scatter(program: Program, frame: Frame, e: Equation) -> Product | None:
+    """dX[n,c,a] = Σ K[o,c,u] dY[n,o,a−u], as its fold says it: a product of matrices, added where the windows read."""
     terms = additive_terms(e.body)
     fold = find_fold(program, e, terms[0][1]) if len(terms) == 1 else None
     if fold is None or fold.scatter is not None or not all(axis is None or len(axis[1]) == 2 for axis in fold.axes):

@@ -8,15 +8,14 @@ numbers with a probability of at most degree/|S| (Schwartz–Zippel; see `degree
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import isinf, prod
 from random import Random
 from typing import Any
 
-from ..degree import Degree, chance, of_difference, plain
-from ..draw import MODES, draw, how_many, sum_fact
+from ..degree import chance, of_difference, plain
+from ..draw import MODES, draw, how_many, sum_fact, with_degrees
 from ..errors import CheckError, DefinitionError, EvaluationError, MatrixFormError, RefutedForm
 from ..evaluate import Run, TooDeep
 from ..expr import reads
@@ -88,22 +87,12 @@ def _samples(program: Program) -> list[_Sample | None]:
 
 def _drawn(program: Program, k: int) -> _Sample | None:
     mode = MODES[k % len(MODES)]
-    facts = {f.tensor for g in program.givens if (f := sum_fact(g, program)) is not None}
     bounded = all(sum_fact(g, program) is not None or not reads(g) for g in program.givens)
     try:
         inputs = draw(program, Random(k), mode=mode, largest=3).inputs
-        return _Sample(Run(program, _lifted(program, inputs, facts)), how_many(mode) if bounded else None)
+        return _Sample(Run(program, with_degrees(program, inputs)), how_many(mode) if bounded else None)
     except (CheckError, EvaluationError):
         return None
-
-
-def _lifted(program: Program, inputs: Mapping[str, Any], quotients: set[str]) -> dict[str, Any]:
-    """Inputs as numbers that know their degrees; what a fact was made to hold for is a quotient."""
-
-    def lift(value: Any, bottom: float) -> Any:
-        return [lift(v, bottom) for v in value] if isinstance(value, list) else Degree(value, 1, bottom)
-
-    return {n: v if program.kinds[n] == "int" else lift(v, float(n in quotients)) for n, v in inputs.items()}
 
 
 @dataclass(frozen=True)

@@ -278,6 +278,7 @@ class _Run:
         return e if isinstance(e, Reduce) and e.op != "sum" else map_children(lambda c: self.viewed(ranges, c, letters), e)
 
     def view(self, ranges: Ranges, r: Read, letters: Collection[str]) -> Read:
+        """X[n,m·o0+c] as X_split[n,o0,c], a view with an axis for each digit, of which there is one for all that read X so."""
         found = [self.pair(ranges, s, letters) for s in r.subs]
         if not any(found):
             return r

@@ -184,6 +184,7 @@ class _Rewriter:
                    for i, o in enumerate(s.operands) if i != j)
 
     def write(self, at: _Place, s: Statement, j: int) -> None:
+        """The statement at hand writes its result into the memory of operand j, which nobody needs any more."""
         done, k, v = at.done, at.k, s.operands[j].text
         operands = s.operands
         if j == 1 and s.operation.commutes:

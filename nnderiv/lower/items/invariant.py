@@ -42,6 +42,7 @@ def _invariant(items: Sequence[Item], fresh: _Fresh) -> tuple[Item, ...]:
 
 
 def _hoisted(loop: Block, fresh: _Fresh, copies: dict[str, str]) -> tuple[list[Item], Block]:
+    """(what goes before the loop, the loop without it)."""
     writers = Counter(written_by(loop))
     changed = set(writers) | names(loop.head.partition(" in ")[0])
     before: list[Item] = []

@@ -17,6 +17,7 @@ def share(items: Sequence[Item]) -> tuple[Item, ...]:
 
 
 def _share(items: Sequence[Item], around: Mapping[Key, str]) -> tuple[Item, ...]:
+    """What is known holds until something is written to an operand or to the result; a function knows nothing of what is around it."""
     known, table = dict(around), dict[str, str]()
     done: list[Item] = []
     for item in items:
