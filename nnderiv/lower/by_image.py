@@ -109,7 +109,7 @@ class ByImage(Indices):
                 done: set[str] = set()
                 for p, note in zip(products, notes, strict=True):
                     body.code.note = note
-                    getattr(self, p.kind)(p, done)
+                    {"gather": self.gather, "kernel": self.kernel, "scatter": self.scatter}[p.kind](p, done)
             body.code.items[-1:-1] = self.reserved
 
     def on_threads(self, products: Sequence[Product], notes: Sequence[int], whole: str) -> None:

@@ -9,10 +9,10 @@ The law: for the form of an equation, `lower(form)` has the equation's values. O
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import MatrixFormError
 from ..expr import (
@@ -80,40 +80,12 @@ class Lowering:
     # -- shapes ------------------------------------------------------------------------------------------------------
     def shape(self, a: mx.Node) -> Shape:
         """(rows, columns); None for an axis that a column or a scalar lacks."""
-        if isinstance(a, mx.Leaf):
-            found = [self.program.dims[a.tensor][k] for k, s in enumerate(a.subs) if s is None]
-            row, column = [*found, None, None][:2]
-            return row, column
-        if isinstance(a, mx.Scalar | mx.Trace):
-            return MATRIX_OF_ONE
-        if isinstance(a, mx.Fill):
-            return self._range(a.row), self._range(a.column) if a.column else None
-        if isinstance(a, mx.Ones):
-            return self._range(a.index), None
-        if isinstance(a, mx.Identity):
-            return self._range(a.index), self._range(a.index)
-        if isinstance(a, mx.Transpose):
-            return self.shape(a.of)[::-1]
-        if isinstance(a, mx.Times):
-            return self.shape(a.parts[0])[0], self.shape(a.parts[-1])[1]
-        if isinstance(a, mx.Diag):
-            return self.shape(a.of)[0], self.shape(a.of)[0]
-        if isinstance(a, mx.Diagonal):
-            return self.shape(a.of)[0], None
-        if isinstance(a, mx.Along):
-            keeps = "softmax" in a.op
-            return self.shape(a.of) if keeps else MATRIX_OF_ONE if a.is_column else (self.shape(a.of)[0], None)
-        if isinstance(a, mx.SumOver | mx.Extreme):
-            return self.shape(a.of)
-        common = self._common([self.shape(p) for p in mx.parts_of(a)[:1 if isinstance(a, mx.Correlate) else None]])
-        if isinstance(a, mx.Correlate | mx.Up | mx.Down | mx.Shift | mx.Flip):
-            return ANYWHERE if common[0] else None, ANYWHERE if common[1] else None
-        return common
+        return SHAPE[type(a)](self, a)
 
-    def _range(self, index: str) -> Range:
+    def range(self, index: str) -> Range:
         return self.equation.ranges[index]
 
-    def _common(self, shapes: Sequence[Shape]) -> Shape:
+    def common(self, shapes: Sequence[Shape]) -> Shape:
         """The shape of operands that stand side by side: all the same, scalars aside."""
         wide = sorted((s for s in shapes if s != MATRIX_OF_ONE), key=lambda s: ANYWHERE in s)
         for s in wide[1:]:
@@ -139,12 +111,49 @@ class Lowering:
         return name
 
     def all(self, parts: Sequence[mx.Node], row: Place, column: Place) -> list[Expr]:
-        self._common([self.shape(p) for p in parts])
+        self.common([self.shape(p) for p in parts])
         return [self.element(p, *self._at(p, row, column)) for p in parts]
 
     def _at(self, a: mx.Node, row: Place, column: Place) -> tuple[Place, Place]:
         """Scalars stand beside matrices, and have no place."""
         return (None, None) if self.shape(a) == MATRIX_OF_ONE else (row, column)
+
+
+def _shape_of_leaf(w: Lowering, a: mx.Leaf) -> Shape:
+    row, column, *_ = [*(w.program.dims[a.tensor][k] for k, s in enumerate(a.subs) if s is None), None, None]
+    return row, column
+
+
+def _shape_along(w: Lowering, a: mx.Along) -> Shape:
+    return w.shape(a.of) if "softmax" in a.op else MATRIX_OF_ONE if a.is_column else (w.shape(a.of)[0], None)
+
+
+def _shape_beside(w: Lowering, a: mx.Node) -> Shape:
+    return w.common([w.shape(p) for p in mx.parts_of(a)])
+
+
+def _shape_moved(w: Lowering, a: mx.Node) -> Shape:
+    """Of what moves the rows and columns of its first operand, as many as are wanted may be meant."""
+    rows, columns = w.shape(mx.parts_of(a)[0])
+    return ANYWHERE if rows else None, ANYWHERE if columns else None
+
+
+SHAPE: dict[type[mx.Node], Callable[[Lowering, Any], Shape]] = {
+    mx.Leaf: _shape_of_leaf,
+    mx.Scalar: lambda w, a: MATRIX_OF_ONE,
+    mx.Fill: lambda w, a: (w.range(a.row), w.range(a.column) if a.column else None),
+    mx.Ones: lambda w, a: (w.range(a.index), None),
+    mx.Identity: lambda w, a: (w.range(a.index), w.range(a.index)),
+    mx.Transpose: lambda w, a: w.shape(a.of)[::-1],
+    mx.Times: lambda w, a: (w.shape(a.parts[0])[0], w.shape(a.parts[-1])[1]),
+    mx.Diag: lambda w, a: (w.shape(a.of)[0], w.shape(a.of)[0]),
+    mx.Diagonal: lambda w, a: (w.shape(a.of)[0], None),
+    mx.Trace: lambda w, a: MATRIX_OF_ONE,
+    mx.Along: _shape_along,
+    **dict.fromkeys((mx.SumOver, mx.Extreme), lambda w, a: w.shape(a.of)),
+    **dict.fromkeys((mx.Hadamard, mx.Plus, mx.Scale, mx.Elementwise), _shape_beside),
+    **dict.fromkeys((mx.Correlate, mx.Up, mx.Down, mx.Shift, mx.Flip), _shape_moved),
+}
 
 
 def _shown(s: Shape) -> str:
