@@ -23,7 +23,7 @@ def names(what: str, value: Any, refusal: Refusal = ValueError) -> tuple[str, ..
     return found
 
 
-def several(what: str, value: Any, expected: str, refusal: Refusal = ValueError) -> tuple[Any, ...]:
+def several(what: str, value: Any, expected: str, refusal: Refusal) -> tuple[Any, ...]:
     """What can be walked through, but for texts."""
     if isinstance(value, str | bytes) or not isinstance(value, Iterable) or getattr(value, "ndim", 1) != 1:
         raise refusal(f"{what} is {shown(value)}; expected {expected}")

@@ -67,9 +67,9 @@ EPS, MOVE = "\0eps", "\0move"
 _INEXACT = ("exp", "log", "sqrt", "tanh", "sigmoid", "softplus", "gelu", "silu", "erf", "sin", "cos")
 
 
-def confirm(ground: Ground, found: Sequence[Step], seed: int = 0, trials: int = TRIALS) -> tuple[Step, ...]:
+def confirm(ground: Ground, found: Sequence[Step]) -> tuple[Step, ...]:
     """The steps with their evidence; CheckError for one whose sides differ, or that cannot be evaluated."""
-    return _Confirmation(ground, found, Random(seed)).run(trials) if found else ()
+    return _Confirmation(ground, found, Random(0)).run() if found else ()
 
 
 # -- sides -------------------------------------------------------------------------------------------------------------------
@@ -269,15 +269,15 @@ class _Confirmation:
         return Read(self.made[key], tuple(Int.symbol(i) - r.lo for i, r in over.items()))
 
     # -- trials ------------------------------------------------------------------------------------------------------
-    def run(self, trials: int) -> tuple[Step, ...]:
+    def run(self) -> tuple[Step, ...]:
         bounds: list[Fraction | None] = [Fraction(1)] * len(self.found)
         exact = [True] * len(self.found)
-        for _ in range(trials):
+        for _ in range(TRIALS):
             for k, (chance_of, is_exact) in enumerate(self.trial()):
                 known = bounds[k]
                 bounds[k] = None if known is None or chance_of is None else known * chance_of
                 exact[k] &= is_exact
-        return tuple(replace(s, trials=trials, probability=b if x else None, digits=None if x and self.rational else DIGITS - 10)
+        return tuple(replace(s, trials=TRIALS, probability=b if x else None, digits=None if x and self.rational else DIGITS - 10)
                      for s, b, x in zip(self.found, bounds, exact, strict=True))
 
     def trial(self) -> list[tuple[Fraction | None, bool]]:

@@ -96,9 +96,9 @@ def shows_range(program: Program, e: Equation, index: str) -> bool:
     return bool(seen) and all(axis == r for axis in seen)
 
 
-def expression_latex(e: Expr, bounds: Bounds | None = None) -> str:
-    """One expression in index form; `bounds` holds the ranges to be written at reductions."""
-    return tex(e, bounds or {}).text
+def expression_latex(e: Expr) -> str:
+    """One expression in index form, without the ranges of its reductions."""
+    return tex(e, {}).text
 
 
 def aligned(lines: Iterable[str]) -> str:

@@ -383,7 +383,7 @@ def whole(definitions: Sequence[Equation]) -> Equation | None:
     return definitions[0] if len(definitions) == 1 and not definitions[0].is_base else None
 
 
-def infinite(equations: Iterable[Equation], known: Collection[str] = ()) -> frozenset[str]:
+def infinite(equations: Iterable[Equation], known: Collection[str]) -> frozenset[str]:
     """Tensors in which an infinity may stand, with those that are known to be such; exp(S − lse) of an empty row is 0."""
     found, equations = set(known), list(equations)
     lse = {e.tensor for e in equations if isinstance(e.body, Reduce) and e.body.op == "logsumexp"}

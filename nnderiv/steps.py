@@ -203,9 +203,9 @@ class _Line:
         seed = self.seed_name(e, names) if by_name else self.seed(o)
         return Term({o.names[i]: e.ranges[i] for i in e.indices}, tuple(holds), product([*factors(seed), body]))
 
-    def seed_name(self, e: Equation, names: dict[str, Int] | None = None) -> Expr:
+    def seed_name(self, e: Equation, names: dict[str, Int]) -> Expr:
         """dY[i], called by its name unless it is the seed itself."""
-        subs = tuple(s.subst(names or {}) for s in e.subs)
+        subs = tuple(s.subst(names) for s in e.subs)
         history = self.reverse.history or {}
         if e.tensor in self.reverse.inlined and self.reverse.adjoint[e.tensor] not in history:
             letters, body = self.reverse.inlined[e.tensor]

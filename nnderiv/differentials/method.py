@@ -273,9 +273,9 @@ def _mapped(a: Node, f: Any) -> Node:
 
 
 # -- confirmation ------------------------------------------------------------------------------------------------------------
-def _confirmed(m: _Method, final: Equation, seed: int = 0) -> list[Step]:
+def _confirmed(m: _Method, final: Equation) -> list[Step]:
     """The steps, each line equal to the slope of J at random inputs, and the gradient equal to the engine's."""
-    rng, done, tries = Random(seed), 0, 0
+    rng, done, tries = Random(0), 0, 0
     while done < TRIALS:
         tries += 1
         if tries > TRIES:

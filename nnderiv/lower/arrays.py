@@ -147,13 +147,12 @@ class Frame:
         labels = self.sort({*a.labels, *b.labels})
         return self.make(operation, [expand(a, labels), expand(b, labels)], labels, real)
 
-    def keep(self, array: Array, owns: bool = False, real: bool = True, hint: str = "") -> Array:
+    def keep(self, array: Array, hint: str = "") -> Array:
         """An expression that is more than a variable as a statement of its own."""
         if is_variable(array.text) or not array.labels:
             return array
-        kept = Array(self.code.make(call("{0}", 0, binding=array.binding, owns=owns), [array.term], self.shape(array.labels), real, hint),
-                     array.labels, 9, array.is_view)
-        return kept
+        plain = call("{0}", 0, binding=array.binding, owns=False)
+        return Array(self.code.make(plain, [array.term], self.shape(array.labels), hint=hint), array.labels, 9, array.is_view)
 
 
 def labels_of(frame: Frame, e: Expr) -> frozenset[str]:
@@ -367,7 +366,7 @@ def subscripts(every: Sequence[str], labels: Iterable[str]) -> str:
     return "".join(letters[x] for x in labels)
 
 
-def _slices(frame: Frame, store: Storage, subs: Sequence[Int], relative: list[Int], kinds: list[str], outside: str = "") -> Array:
+def _slices(frame: Frame, store: Storage, subs: Sequence[Int], relative: list[Int], kinds: list[str], outside: str) -> Array:
     """Basic indexing: A[t + 1], A[:, 1:]; and _entry(A, T - 1), where T may be 0."""
     parts, labels, variable = [], [], store.variable
     places = [frame.integer(r) if kind in ("place", "short") else "None" for r, kind in zip(relative, kinds, strict=True)]
@@ -442,7 +441,7 @@ def axis_text(frame: Frame, sub: Int, indices: Sequence[str]) -> str:
     return tuple_text([frame.integer(start), *spans])
 
 
-def _windows(frame: Frame, store: Storage, relative: list[Int], kinds: list[str], outside: str = "") -> Array:
+def _windows(frame: Frame, store: Storage, relative: list[Int], kinds: list[str], outside: str) -> Array:
     """_windows(A, …): strided views, padded where they leave the array."""
     # The output index of a window goes last, or the place in a block: along it lies what is copied together.
     within = {i: c for i in frame.order for s in relative if (c := _place_in_block(frame, s, i)) is not None}

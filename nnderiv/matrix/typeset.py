@@ -21,13 +21,13 @@ from .build import is_reciprocal
 from .form import MatrixForm
 
 
-def matrix_latex(form: MatrixForm, align: bool = False) -> str:
+def matrix_latex(form: MatrixForm) -> str:
     r"""left = right, what the form names, and a note on the axes that are left out: \qquad \text{for every } b."""
     operators = operators_latex(form)
     where = [*(defined_latex(form, d) for d in form.definitions), *functions_latex(form), *operators]
     where += [outside_latex(form)] if operators else []
     clause = r",\qquad \text{where } " + r",\quad ".join(where) if where else ""
-    return formula_latex(form, align) + clause + note_latex(form)
+    return formula_latex(form) + clause + note_latex(form)
 
 
 def formula_latex(form: MatrixForm, align: bool = False) -> str:

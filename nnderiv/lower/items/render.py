@@ -8,9 +8,9 @@ from .form import Block, Item, Line, Statement, Term, renamed, statements
 from .layout import WIDTH, assignment, comment
 
 
-def render(items: Iterable[Item], notes: Sequence[str], indent: str = "    ") -> list[str]:
+def render(items: Iterable[Item], notes: Sequence[str]) -> list[str]:
     """The lines of a function's body."""
-    return _render(items, notes, indent, -1)
+    return _render(items, notes, "    ", -1)
 
 
 def _render(items: Iterable[Item], notes: Sequence[str], indent: str, shown: int) -> list[str]:
