@@ -22,6 +22,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import chain
 
 from .bounds import never_negative
 from .expr import (
@@ -103,8 +104,7 @@ class Tensors:
         self.divisors = {f.tensor for x in below for f in factors(x) if isinstance(f, Read)}
         self.margins: dict[str, bool] = {}  # whether a tensor is above some positive number in all places
         self.within = 0  # so many logarithms of reads are taken, each within the next
-        edges = {name: {r for e in es for r in e.reads} for name, es in program.definitions.items()}
-        for name in (name for together in components(edges) for name in together):  # first what others rest on: Python's stack is short
+        for name in chain.from_iterable(components(program.edges)):  # first what others rest on: Python's stack is short
             self.risk(name)
             self.length(name)
 

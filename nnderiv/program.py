@@ -344,8 +344,12 @@ class Program:
     @cached_property
     def components(self) -> dict[str, frozenset[str]]:
         """For each tensor that takes part in a recurrence, the tensors of its cycle."""
-        edges = {name: {r for e in es for r in e.reads} for name, es in self.definitions.items()}
-        return cycles(edges)
+        return cycles(self.edges)
+
+    @cached_property
+    def edges(self) -> dict[str, set[str]]:
+        """What the equations of each tensor read, by name."""
+        return {name: {r for e in es for r in e.reads} for name, es in self.definitions.items()}
 
     # -- other forms -------------------------------------------------------------------------------------------------
     def sympy(self) -> list[Any]:

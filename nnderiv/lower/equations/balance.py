@@ -367,7 +367,7 @@ class _Degrees:
 
     def run(self) -> None:
         """Each tensor after what it reads; a recurrence to a fixed point, since what it hands round is open at first."""
-        for names in components({name: {r for e in es for r in e.reads} for name, es in self.program.definitions.items()}):
+        for names in components(self.program.edges):
             known = {name: self.program.definitions[name] for name in names}
             equations = [e for es in known.values() for e in es]
             if not any(r in self.moved for e in equations for r in e.reads):

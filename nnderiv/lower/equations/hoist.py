@@ -35,7 +35,6 @@ from ...expr import (
     tensors,
 )
 from ...fresh import Fresh
-from ...graph import cycles
 from ...program import Equation, Program, Range, Ranges
 from ...within import positive_names
 from ..infinities import is_logsumexp
@@ -46,14 +45,12 @@ from .scan import is_scan, vanishes
 
 def hoist(program: Program, known: Program) -> Program:
     """See the module's docstring."""
-    edges = {name: {r for e in es for r in e.reads} for name, es in program.definitions.items()}
-    recurrent = cycles(edges)
-    return _Hoister(program, recurrent, Fresh(program.names | known.names)).run() if recurrent else program
+    return _Hoister(program, Fresh(program.names | known.names)).run() if program.components else program
 
 
 class _Hoister:
-    def __init__(self, program: Program, recurrent: dict[str, frozenset[str]], fresh: Fresh):
-        self.program, self.recurrent = program, recurrent
+    def __init__(self, program: Program, fresh: Fresh):
+        self.program, self.recurrent = program, program.components
         self.positive = positive_names(program)
         self.fresh = fresh
         self.equations: list[Equation] = []
