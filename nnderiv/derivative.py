@@ -40,7 +40,7 @@ from .graph import components, reach
 from .integer import Int
 from .laws_of_sums import divided_by, never_zero
 from .normal import normalise
-from .program import Equation, Input, Program, Range, Ranges, rename_tensors
+from .program import Equation, Input, Program, Range, Ranges, edges_of, rename_tensors
 from .rule import Inlined, Rule
 from .shares import Shares
 from .simplify import Term, collect
@@ -164,7 +164,7 @@ class Reverse(Rule):
             Input(name, tuple(r.size for r in self._array_dims(y))) for y, name in self.seeds.items()
         )
         equations = [*self.program.equations, *self.auxiliary.equations, *self.new]
-        needed = reach(set(self.gradient.values()), _sources(equations))
+        needed = reach(set(self.gradient.values()), edges_of(equations))
         kept = tuple(e for e in equations if e.tensor in needed)
         shapes = {**self.program.shapes, **self.shapes}
         backward = Program(
@@ -333,13 +333,6 @@ def _checked(program: Program, wrt: Sequence[str] | None) -> tuple[str, ...]:
     if not names:
         raise DerivationError("The program has no real input to differentiate by.")
     return tuple(dict.fromkeys(names))
-
-
-def _sources(equations: Sequence[Equation]) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {}
-    for e in equations:
-        found.setdefault(e.tensor, set()).update(e.reads)
-    return found
 
 
 def _is_trivial(body: Expr) -> bool:

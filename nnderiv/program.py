@@ -349,7 +349,7 @@ class Program:
     @cached_property
     def edges(self) -> dict[str, set[str]]:
         """What the equations of each tensor read, by name."""
-        return {name: {r for e in es for r in e.reads} for name, es in self.definitions.items()}
+        return edges_of(self.equations)
 
     # -- other forms -------------------------------------------------------------------------------------------------
     def sympy(self) -> list[Any]:
@@ -380,6 +380,14 @@ def rename_tensors(program: Program, names: dict[str, str]) -> Program:
     equations = tuple(replace(e, tensor=names.get(e.tensor, e.tensor), body=rename_reads(e.body, names)) for e in program.equations)
     return replace(program, outputs=tuple(names.get(o, o) for o in program.outputs), equations=equations,
                    shapes={names.get(n, n): s for n, s in program.shapes.items()})
+
+
+def edges_of(equations: Iterable[Equation]) -> dict[str, set[str]]:
+    """What the equations of each tensor read, by name."""
+    found: dict[str, set[str]] = {}
+    for e in equations:
+        found.setdefault(e.tensor, set()).update(e.reads)
+    return found
 
 
 def whole(definitions: Sequence[Equation]) -> Equation | None:

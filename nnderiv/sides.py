@@ -19,6 +19,7 @@ from . import arguments
 from .errors import DerivationError, NotationError
 from .expr import NORMALISERS
 from .fresh import Fresh
+from .graph import reach
 from .notation import Node, Statement, Syntax, parse_syntax, tokenize
 from .parse import parse
 from .program import Equation, Program, Ranges
@@ -106,11 +107,7 @@ def _program_text(side: Any) -> str | None:
 
 def _needed(program: Program, name: str) -> tuple[Equation, ...]:
     """The equations on which one tensor rests."""
-    found, todo = {name}, [name]
-    while todo:
-        for e in program.definitions.get(todo.pop(), ()):
-            todo += e.reads - found
-            found |= e.reads
+    found = reach([name], program.edges)
     return tuple(e for e in program.equations if e.tensor in found)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from ..derivative import Gradients, differentiate
 from ..expr import walk
 from ..fresh import Fresh
+from ..graph import reach
 from ..integer import Int
 from ..learned import learned
 from ..program import Equation, Input, Program, rename_tensors
@@ -320,14 +321,7 @@ def _as_written(program: Program, known: Program, prepared: Program) -> dict[tup
 
 def _needed(program: Program, outputs: Sequence[str], available: frozenset[str]) -> list[Equation]:
     """The equations that the outputs depend on, not looking behind what is available."""
-    found: set[str] = set()
-    todo = [o for o in outputs if o not in available]
-    while todo:
-        name = todo.pop()
-        if name in found or name not in program.definitions:
-            continue
-        found.add(name)
-        todo += [r for e in program.definitions[name] for r in e.reads if r not in available]
+    found = reach({*outputs} - available, {name: read - available for name, read in program.edges.items()})
     return [e for e in program.equations if e.tensor in found]
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from ...bounds import inside
 from ...expr import Expr, Op, Read, map_children, reads
+from ...graph import reach
 from ...program import Equation, Program
 from ...within import positive_names
 from .calls import COSTLY, Table, calls, table
@@ -47,17 +48,6 @@ def _reading(program: Program, e: Equation, node: Expr, tables: Tables, positive
                 break  # of two that are the same, the first one is computed
             places = there.places(call)
             covers = all(inside(s, r, e.ranges, positive) for s, r in zip(places, there.ranges, strict=True))
-            if covers and e.tensor not in _behind(program, there.equation):
+            if covers and e.tensor not in reach([there.equation.tensor], program.edges):
                 return Read(there.equation.tensor, places)
     return node
-
-
-def _behind(program: Program, e: Equation) -> set[str]:
-    """The tensors that an equation's is computed from, itself among them."""
-    found, todo = set[str](), [e.tensor]
-    while todo:
-        name = todo.pop()
-        if name not in found:
-            found.add(name)
-            todo += [r for d in program.definitions.get(name, ()) for r in d.reads]
-    return found

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ...graph import reach
 from ...program import Equation, Program
 
 
 def with_known(program: Program, equations: list[Equation], known: Program) -> Program:
     """The program with these equations, and with the known program's for tensors that they read, and so on, and it does not define."""
-    missing: set[str] = set()
-    todo = [name for e in equations for name in e.reads]
-    while todo:
-        name = todo.pop()
-        if name in known.definitions and name not in program.definitions and name not in missing:
-            missing.add(name)
-            todo += [r for e in known.definitions[name] for r in e.reads]
+    own = program.definitions.keys()
+    read = {name for e in equations for name in e.reads}
+    missing = reach(read - own, {name: more - own for name, more in known.edges.items()}) & known.definitions.keys()
     if not missing:
         return program.with_equations(equations)
     added = [e for e in known.equations if e.tensor in missing]
