@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ..graph import reach
 from . import cost
 from .helpers import buffers, choices, differences, entry, functions, loops, places, taps, threads
 
@@ -37,11 +38,7 @@ USES = {name: {*WORD.findall(text)} & HELPERS.keys() for name, text in HELPERS.i
 
 def needed(source: str) -> str:
     """The helpers that a source text uses, in their own order, with the helpers that these use."""
-    used: set[str] = set()
-    todo = {*WORD.findall(source)} & HELPERS.keys()
-    while todo:
-        used |= todo
-        todo = {other for name in todo for other in USES[name]} - used
+    used = reach({*WORD.findall(source)} & HELPERS.keys(), USES)
     resting = used & RESTING if "_on_threads" in used else set[str]()
     used |= {"_resting"} if resting else set()
     return "\n\n\n".join(f"@_resting\n{text}" if name in resting else text for name, text in HELPERS.items() if name in used)
