@@ -159,7 +159,20 @@ def test_where_nothing_is_handed_on_no_product_is_too_small() -> None:
     scanned = module._scan_abreast
     module._scan_abreast = lambda *args: done.append(scanned(*args)) or done[-1]
     np.testing.assert_allclose(module.forward(x=x, a=a)[0], 1e12*(np.arange(100) % 7 + 1), rtol=1e-6)
-    assert done == [99]
+    assert done == [96], "and what is left goes step by step"
+
+
+@pytest.mark.parametrize("step", ["a[t]*y[t-1] + x[t]", "max(y[t-1] + a[t], x[t])", "log(exp(y[t-1] + a[t]) + exp(x[t]))"])
+def test_what_blocks_hand_on_is_a_scan_again(step: str) -> None:
+    """Each of an eighth of the steps of the one before it, until a loop is as fast."""
+    T, rng = 4801, np.random.default_rng(0)
+    inputs = {name: rng.uniform(-1, 1, T) for name in "xa"}
+    blocks, loop = (nd.derive(f"x[T], a[T] -> y\ny[t] = {step}").compile(without=without) for without in ((), ("accumulate",)))
+    done: list[int] = []
+    scanned = blocks._scan_abreast
+    blocks._scan_abreast = lambda *args: done.append(scanned(*args)) or done[-1]
+    np.testing.assert_allclose(blocks.forward(**inputs)[0], loop.forward(**inputs)[0], rtol=1e-12, atol=1e-13)
+    assert done == [72, 592, 4800], "the innermost is done first"
 
 
 @pytest.mark.parametrize("step", ["a[{0}]*y[{1}] + x[{0}]", "max(y[{1}] + a[{0}], x[{0}])", "log(exp(y[{1}] + a[{0}]) + exp(x[{0}]))",

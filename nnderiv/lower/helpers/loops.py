@@ -49,20 +49,20 @@ def _in_strips(to, x, axis):
 
 
 def _scan_abreast(a, y, f, times):
-    """The same for the first steps, in √T blocks, and how many these are: what each block comes to if nothing is before it, and then what
-    the block before it ends with, times the product of all a since. None, 0, if a number is too large for that, or too small."""
-    blocks = int(len(a)**0.5)
+    """The same for the first steps, in blocks of RUN or a few more, and how many these are: what each block comes to if nothing is before
+    it, and then what the block before it ends with, a scan of its own, times the product of all a since. None, 0, if a number is too large
+    for that, or too small."""
+    blocks = max(1, len(a)//RUN)
     done = len(a)//blocks*blocks
     abreast = lambda x: x.reshape(blocks, -1, *x.shape[1:]).swapaxes(0, 1)
     rows, products = abreast(y[1:done + 1]), abreast(a[:done]).copy()
     own, before = rows.copy(), np.empty_like(y[:blocks])
-    before[0] = y[0]
     with np.errstate(over="ignore", invalid="ignore"):
         for k in range(1, len(own)):
             f(own[k], times(products[k], own[k - 1]), out=own[k])
             times(products[k], products[k - 1], out=products[k])
-        for k in range(1, blocks):
-            f(own[-1, k - 1], times(products[-1, k - 1], before[k - 1]), out=before[k])
+        before[0], before[1:] = y[0], own[-1, :-1]
+        _scan(products[-1, :-1], before, 0, f)
     unsettled = np.isnan if f is not np.add else lambda x: ~np.isfinite(x)
     if unsettled(products[-1]).any() or unsettled(before).any() or unsettled(own[-1]).any():
         return 0
