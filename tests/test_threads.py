@@ -143,6 +143,19 @@ def test_on_one_thread_only_what_is_larger_than_the_cache_goes_by_parts() -> Non
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize(("text", "cut"), [
+    ("x[N,I], W[H,I] -> y\ny[n,k] = gelu(sum[i](W[k,i]*x[n,i]))", False),             # the rows of one product of matrices
+    ("x[H,N,I], W[H,N,J] -> y\ny[h,i,j] = gelu(sum[n](x[h,n,i]*W[h,n,j]))", True),    # one product for each h
+])
+def test_on_one_thread_no_product_is_cut_that_linear_algebra_shares_out(text: str, cut: bool) -> None:
+    d, sizes = nd.derive(text), {"N": 4096, "I": 1024, "H": 1024, "J": 64}
+    for threads, expected in ((1, cut), (2, True)):
+        source = d.numpy(sizes={name: sizes[name] for name in d.forward.sizes}, threads=threads)
+        parts = [after.partition("_in_parts(" if threads > 1 else "_part_by_part(")[0] for after in source.split("def part(")[1:]]
+        assert len(parts) == 2, "what goes entry by entry goes by parts, forward and backward"
+        assert any("@" in part or "matmul" in part for part in parts) == expected
+
+
 GROUP_NORM = """
     x[N,Q,C], g[Q,C], b[Q,C] -> y
     m[n,q] = mean[c](x[n,q,c])

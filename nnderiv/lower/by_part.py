@@ -78,7 +78,12 @@ class Member:
     @property
     def is_entrywise(self) -> bool:
         """Whether it is more than products of matrices, which linear algebra would compute on all threads anyway."""
-        return not all(map(_is_of_matrices, (t for _, t in additive_terms(self.equation.body))))
+        return not all(any(_matrices(t)) for _, t in additive_terms(self.equation.body))
+
+    @property
+    def is_shared_out(self) -> bool:
+        """Whether it has a product of matrices which is one for all of the index, so that linear algebra shares it out by itself."""
+        return any(self.summed or self.lead not in a & b for _, t in additive_terms(self.equation.body) for a, b in _matrices(t))
 
     def per_step(self) -> Iterator[tuple[Int, ...]]:
         """The sizes of what one value of the index holds, in each array over it."""
@@ -117,11 +122,11 @@ def _summed(e: Equation) -> tuple[str, ...]:
     return sums[0].indices if len(sums) == 1 and sums[0].op == "sum" else ()
 
 
-def _is_of_matrices(term: Expr) -> bool:
-    """Whether a term is a sum of products in which two factors have each an index that the other has not."""
-    sums = [f for f in factors(term) if isinstance(f, Reduce) and f.op == "sum"]
-    letters = [[free_symbols(x) for x in factors(s.body)] for s in sums]
-    return any(a - b and b - a for each in letters for a, b in combinations(each, 2))
+def _matrices(term: Expr) -> Iterator[tuple[set[str], set[str]]]:
+    """The indices of two factors of a sum in a term, where each has one that the other has not."""
+    for s in factors(term):
+        if isinstance(s, Reduce) and s.op == "sum":
+            yield from ((a, b) for a, b in combinations(map(free_symbols, factors(s.body)), 2) if a - b and b - a)
 
 
 def _can_lead(m: Member, storage: Mapping[str, Storage]) -> bool:
@@ -145,15 +150,21 @@ def _symbols(value: Int) -> set[str]:
 
 
 def together(nodes: Sequence[Node], k: int, member_of: Callable[[int], Member | None], threads: int) -> dict[int, Member]:
-    """Node k and those after it that are done part by part with it; none unless that pays."""
-    head = member_of(k)
+    """Node k and those after it that are done part by part with it; none unless that pays. On one thread, no product is cut of which
+    linear algebra gives the rows to its own threads."""
+
+    def joins(j: int) -> Member | None:
+        m = member_of(j)
+        return None if m and threads == 1 and m.is_shared_out else m
+
+    head = joins(k)
     if head is None or threads == 1 and not head.whole.size.is_constant:  # `in_parts` asks for sizes: nothing could pay
         return {}
     group = {k: head}
     parts, elsewhere = set[str](), set[str]()  # tensors of which the part at hand exists, and tensors that are computed later
     (elsewhere if head.summed else parts).add(head.tensor)
     for j in range(k + 1, len(nodes)):
-        m = member_of(j)
+        m = joins(j)
         if m and m.whole == head.whole and elsewhere.isdisjoint(m.equation.reads) and all(m.leads(r) for r in m.reads if r.tensor in parts):
             group[j] = m
             (elsewhere if m.summed else parts).add(m.tensor)
