@@ -197,45 +197,70 @@ def _masked_softmax(x, axis, out=None):
     return p
 
 
-def _erf(x):
-    """The error function, relative error 5e-16 (3e-7 in float32): 1 - exp(a s(a) - a^2) for a = abs(x), s a polynomial in 1/(c + a)."""
-    series, most, c, scale, shift = _ERF if np.result_type(x).itemsize > 4 else _ERF_SHORT
-    x = np.asarray(x)
-    x = x if x.dtype.kind == "f" else x.astype(float)
-    y = np.empty(x.shape, x.dtype)
-    flat, result = x.reshape(-1), y.reshape(-1)
-    for first in range(0, x.size, 16384):  # parts that stay in cache
-        part, p = flat[first:first + 16384], result[first:first + 16384]
-        a = np.abs(part)
-        np.minimum(a, most, out=a)  # from here on it is 1
-        u = scale/(c + a)
-        u -= shift
-        p[...] = series[-1]
-        for k in series[-2::-1]:
-            p *= u
-            p += k
-        p -= a
-        p *= a
-        np.expm1(p, out=p)
-        np.copysign(p, part, out=p)
-    return y if y.ndim else y[()]
-
-
 _ERF = (
-    (-0.7226526037276817, -0.3664705921766396, -0.04356821820570928, -0.00021351315807294286, 0.004042584110006372,
+    -0.7226526037276817, -0.3664705921766396, -0.04356821820570928, -0.00021351315807294286, 0.004042584110006372,
     0.0007585744519176087, -0.00013391177890585408, -0.0001451840445541957, -1.2353401333457329e-05,
     1.1864998034900871e-05, 5.459887946884414e-06, -5.125240081784452e-07, -7.104816170598777e-07,
     -1.5032336535350885e-07, 7.267920581868082e-08, 3.172659478452009e-08, 2.8984678365394614e-10,
     -5.086072165269097e-09, -8.864058648875552e-10, 3.923465640086006e-10, 2.082470318170004e-10,
-    -3.5322059834201444e-11, -9.971661872757816e-12), 6, 4, 40/3, 7/3,
+    -3.5322059834201444e-11, -9.971661872757816e-12,
 )
 
 
 _ERF_SHORT = (
-    (-0.8095336297544298, -0.3200982468615395, -0.004432073158680494, 0.004778539703889225, 0.0013570498067883379,
-    -0.000409067764551177, -6.258361352044291e-05, 1.3776882767655387e-05, 9.364520803782333e-06,
-    -2.2964723945281085e-06), 4, 3, 10.5, 2.5,
+    1.1283792742816945, 0.10276905600127968, -0.00019183124687990622, -0.0006197842976262788,
+    8.763719891222746e-05, -5.668455709650037e-06, 1.4185113988840896e-07,
 )
+
+
+def _polynomial(series, u):
+    """The sum of series[k]*u**k."""
+    y = np.full_like(u, series[-1])
+    for k in series[-2::-1]:
+        y *= u
+        y += k
+    return y
+
+
+def _error_function(x):
+    """erf(x), relative error 5e-16 (3e-7 in float32): 1 - exp(a s(a) - a^2) for a = abs(x), s a polynomial in 1/(4 + a), or
+    tanh(x t(x^2)), t a polynomial."""
+    if x.dtype.itemsize <= 4:
+        a = x.clip(-4.2, 4.2)  # from there on it is 1
+        y = _polynomial(_ERF_SHORT, a*a)
+        y *= a
+        return np.tanh(y, out=y)
+    a = np.abs(x)
+    np.minimum(a, 6, out=a)
+    u = (40/3)/(4 + a)
+    u -= 7/3
+    y = _polynomial(_ERF, u)
+    y -= a
+    y *= a
+    np.expm1(y, out=y)
+    return np.copysign(y, x, out=y)
+
+
+def _by_pieces(function):
+    """function(x) goes piece by piece of an array, so that all that it computes stays in cache."""
+    def run(x):
+        x = np.asarray(x)
+        x = x if x.dtype.kind == "f" else x.astype(float)
+        y = np.empty(x.shape, x.dtype)
+        flat, result = x.reshape(-1), y.reshape(-1)
+        for first in range(0, x.size, 16384):
+            result[first:first + 16384] = function(flat[first:first + 16384])
+        return y if y.ndim else y[()]
+    return run
+
+
+@_by_pieces
+def _normal(x):
+    """The probability that a standard normal number is below x: (1 + erf(x/sqrt(2)))/2."""
+    y = _error_function(x*0.5**0.5)
+    y += 1
+    y /= 2
+    return y
 
 
 Gradients = _record("Gradients", "dX", "dg1", "dc1", "dWq", "dWk", "dWv", "dWo", "dg2", "dc2", "dW1", "db1", "dW2", "db2", "deps")
@@ -311,29 +336,29 @@ def forward(*, X, g1, c1, Wq, Wk, Wv, Wo, g2, c2, W1, b1, W2, b2, eps):
     # F1_in[n,i,f] = sum[d](X2[n,i,d]*W1[d,f]) + b1[f]
     F1_in = (X2.reshape(N*T, D) @ W1).reshape(N, T, F)
     F1_in += b1                                     # (N, T, F)
-    # F1_erf[n,i,f] = erf(F1_in[n,i,f]/sqrt(2))
-    F1_erf = _erf(F1_in/2**0.5)                     # (N, T, F)
-    # F1[n,i,f] = 0.5*F1_in[n,i,f]*(1 + F1_erf[n,i,f])
-    F1 = F1_in/2*(1 + F1_erf)                       # (N, T, F)
+    # F1_normal[n,i,f] = 0.5*(1 + erf(F1_in[n,i,f]/sqrt(2)))
+    F1_normal = _normal(F1_in)                      # (N, T, F)
+    # F1[n,i,f] = F1_in[n,i,f]*F1_normal[n,i,f]
+    F1 = F1_in*F1_normal                            # (N, T, F)
     # Y[n,i,d] = R[n,i,d] + sum[f](F1[n,i,f]*W2[f,d]) + b2[d]
     Y = R + (F1.reshape(N*T, F) @ W2).reshape(N, T, D)
     Y += b2                                         # (N, T, D)
-    return Y, (X, g1, Wq, Wk, Wv, Wo, g2, W1, W2, eps, m1, v1, X1, K, V, Q_scaled, A, Z, R, m2, v2, X2, F1_in, F1_erf, F1, N, T, D, H, E, F, dtype,)
+    return Y, (X, g1, Wq, Wk, Wv, Wo, g2, W1, W2, eps, m1, v1, X1, K, V, Q_scaled, A, Z, R, m2, v2, X2, F1_in, F1_normal, F1, N, T, D, H, E, F, dtype,)
 
 
 @np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def backward(residuals, *, dY):
     """residuals, dY[N,T,D] -> dX, dg1, dc1, dWq, dWk, dWv, dWo, dg2, dc2, dW1, db1, dW2, db2, deps"""
-    X, g1, Wq, Wk, Wv, Wo, g2, W1, W2, eps, m1, v1, X1, K, V, Q_scaled, A, Z, R, m2, v2, X2, F1_in, F1_erf, F1, N, T, D, H, E, F, dtype, = residuals
+    X, g1, Wq, Wk, Wv, Wo, g2, W1, W2, eps, m1, v1, X1, K, V, Q_scaled, A, Z, R, m2, v2, X2, F1_in, F1_normal, F1, N, T, D, H, E, F, dtype, = residuals
     dY = _seed(dY, dtype, (N, T, D), "dY[N,T,D]")
     # dF1[n,i,f] = sum[d](dY[n,i,d]*W2[f,d])
     dY_flat = dY.reshape(N*T, D)
     dF1 = (dY_flat @ W2.T).reshape(N, T, F)         # (N, T, F)
-    # dF1_in[n,i,f] = dF1[n,i,f]*(0.5*(1 + F1_erf[n,i,f]) + F1_in[n,i,f]*exp(-F1_in[n,i,f]**2/2)/sqrt(2*pi))
+    # dF1_in[n,i,f] = dF1[n,i,f]*(F1_normal[n,i,f] + F1_in[n,i,f]*exp(-F1_in[n,i,f]**2/2)/sqrt(2*pi))
     part = -0.5*F1_in**2
     np.exp(part, out=part)
     part *= F1_in/(2*np.pi)**0.5
-    part += (1 + F1_erf)/2
+    part += F1_normal
     dF1_in = np.multiply(dF1, part, out=dF1)        # (N, T, F)
     # dX2[n,i,d] = sum[f](dF1_in[n,i,f]*W1[d,f])
     dF1_in_flat = dF1_in.reshape(N*T, F)

@@ -23,6 +23,20 @@ def test_erf_is_exact_to_a_few_roundings_next_to_zero_too(dtype: Any, bound: flo
     np.testing.assert_allclose(y, [math.erf(float(v)) for v in x], rtol=bound, atol=0)
 
 
+@pytest.mark.parametrize(("dtype", "bound"), [(np.float64, 4e-16), (np.float32, 2e-7)])
+@pytest.mark.parametrize("form", ["x[n]*(1 + erf(x[n]/sqrt(2)))/2", "gelu(x[n])", "0.5*x[n]*(1 + erf(x[n]/sqrt(2)))"])
+def test_the_normal_distribution_is_one_function(form: str, dtype: Any, bound: float) -> None:
+    x = np.concatenate([np.linspace(-7, 7, 20_001), np.logspace(-30, 0, 3_001), [1e4, -1e4]]).astype(dtype)
+    d = nd.derive(f"x[N] -> y\ny[n] = {form}")
+    assert "_normal(x)" in d.numpy() and "2**0.5" not in body(f"x[N] -> y\ny[n] = {form}", "forward")
+    y, residuals = d.compile().forward(x=x)
+    assert y.dtype == dtype
+    share = np.array([(1 + math.erf(float(v)/math.sqrt(2)))/2 for v in x])
+    assert (np.abs(y - x*share) <= bound*np.abs(x)).all()
+    slope = share + x*np.exp(-np.minimum(x.astype(float)**2, 1400)/2)/math.sqrt(2*math.pi)
+    np.testing.assert_allclose(d.compile().backward(residuals, dy=np.ones_like(x)).dx, slope, rtol=0, atol=4*bound)
+
+
 @pytest.mark.filterwarnings("error")
 def test_softplus_is_stable_where_its_exponential_is_not() -> None:
     x = np.array([-1e4, -90, -1, 0, 1, 90, 1e4], np.float32)

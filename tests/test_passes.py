@@ -43,7 +43,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "normalised": (CROSS_ENTROPY, "backward", "np.exp(Z_log"),
     "summands": (LABELS, "backward", "dZ = Z_exp*"),
     "sparse": (LABELS, "backward", "_add_at(dZ, y[:, None], "),
-    "recall": ("x[N,K] -> y\ny[n,k] = gelu(x[n,k])", "forward", "y_erf = _erf(x/2**0.5)"),
+    "recall": ("x[N,K] -> y\ny[n,k] = gelu(x[n,k])", "forward", "y_normal = _normal(x)"),
     "on_diagonal": (CHOLESKY, "forward", "C_on[j] = np.sqrt(C_in[j])"),
     "looked_up": (TURNED_ROWS, "forward", "y_cos = np.cos(y_at)"),
     "one_place": ("x[N,K], int y[N] -> L\nL = sum[n,k](where(k == y[n], log(x[n,k]), 0))", "forward", "_gather(x, np.arange(N), y)"),
@@ -255,7 +255,10 @@ def test_a_quotient_that_goes_into_a_sum_leaves_no_1_before_it() -> None:
 
 
 @pytest.mark.parametrize(("text", "forward", "backward"), [
-    ("x[N,K], z[N,K] -> y\ny[n,k] = gelu(x[n,k])*z[n,k]", "y_erf = _erf(x/2**0.5)", "dz = dy/2*x*part"),
+    ("x[N,K], z[N,K] -> y\ny[n,k] = gelu(x[n,k])*z[n,k]", "y_normal = _normal(x)", "dz = dy*x*y_normal"),
+    ("x[N,K] -> y\ny[n,k] = x[n,k]*(1 + erf(x[n,k]/sqrt(2)))/2", "y_normal = _normal(x)", "+= y_normal"),
+    ("x[N,K] -> y\nP[n,k] = (1 + erf(x[n,k]/sqrt(2)))/2\ny[n,k] = x[n,k]*P[n,k]", "P = _normal(x)", "dy*P"),
+    ("x[N,K] -> y\ny[n,k] = tanh(gelu(tanh(x[n,k])))", "y_normal = _normal(y_tanh)", "+= y_normal"),
     ("x[N,K], z[N,K] -> y\ny[n,k] = silu(x[n,k])*z[n,k]", "y_sigmoid = _sigmoid(x)", "dz = dy*x*y_sigmoid"),
     ("x[N,K], a -> y\ny[n,k] = where(x[n,k] > 0, x[n,k], a*(exp(x[n,k]) - 1))", "y_exp = np.exp(x)",
      "dx = _where(part, dtype.type(1), a*y_exp)"),
@@ -263,7 +266,7 @@ def test_a_quotient_that_goes_into_a_sum_leaves_no_1_before_it() -> None:
 ])
 def test_a_function_is_computed_once_whatever_name_it_goes_by(text: str, forward: str, backward: str) -> None:
     assert forward in body(text, "forward") and backward in body(text, "backward")
-    assert not re.search(r"_erf\(|_sigmoid\(", body(text, "backward"))
+    assert not re.search(r"_erf\(|_normal\(|_sigmoid\(", body(text, "backward"))
 
 
 def test_a_sign_is_not_written_over_what_it_is_taken_of() -> None:

@@ -59,6 +59,7 @@ from .infinities import is_logsumexp, may_be_unreachable, may_hold_infinity
 from .items.form import ADD, DIVIDE, MULTIPLY, NEGATIVE, POWER, SQUARE, SUBTRACT, Operation, call, function
 from .limits import clip, limits
 from .log_products import logarithm, shares
+from .normal_distribution import with_normal
 from .running_logs import running_logsumexp
 from .slabs import Slab, cut_sum
 from .writer import Writer
@@ -67,6 +68,7 @@ FUNCTIONS = {
     **{name: function(f"np.{name}") for name in ("exp", "log", "sqrt", "tanh", "sin", "cos", "abs")},
     "sign": replace(function("np.sign"), into=""),  # into its own operand it goes by branches, and takes twelve times as long
     "erf": call("_erf({0})", 0),
+    "normal": call("_normal({0})", 0),  # (1 + erf(x/√2))/2
     "sigmoid": function("_sigmoid"),
     "relu": function("np.maximum", 1, ", 0"),
     "softplus": function("_softplus"),
@@ -137,6 +139,8 @@ class Values(Writer):
 
     def sum_(self, frame: Frame, e: Op) -> Array:
         """Terms over the same indices first, so that small sums stay small; before them exp(x) − 1, or x + exp(x) − 1 would lose x."""
+        if (normal := with_normal(e)) != e:
+            return self.value(frame, normal)
         terms = positive_terms(e)
         groups: dict[frozenset[str], Array] = {}
         minus: set[frozenset[str]] = set()  # groups whose sum is to be subtracted
@@ -181,6 +185,8 @@ class Values(Writer):
         """Factors over few indices first, where they are among those of another, so that small products stay small."""
         if (scaled := self.scaled_sum(frame, e)) is not None:
             return scaled
+        if (normal := with_normal(e)) != e:
+            return self.value(frame, normal)
         above, below = _fraction(e)
         if not self.as_written:
             above, below = _one_number(frame, above, below)
@@ -307,8 +313,7 @@ class Values(Writer):
         if e.op == "silu":
             total = frame.combine(MULTIPLY, x, frame.make(FUNCTIONS["sigmoid"], [x], x.labels))
         elif e.op == "gelu":
-            inner = frame.make(FUNCTIONS["erf"], [frame.combine(MULTIPLY, x, Array("0.5**0.5", (), 8))], x.labels)
-            total = frame.combine(MULTIPLY, frame.combine(MULTIPLY, Array("0.5"), x), frame.combine(ADD, Array("1"), inner))
+            total = frame.combine(MULTIPLY, x, frame.make(FUNCTIONS["normal"], [x], x.labels))
         elif e.op == "sqrt" and not x.labels and not reads_data(e.args[0]) and is_regular(e, frame.known, self.positive):
             return Array(f"{x.at_least(9)}**0.5", (), 8)
         elif e.op == "softplus" and x.labels and never_positive(e.args[0]):
@@ -606,7 +611,8 @@ def _one_number(frame: Frame, above: list[Expr], below: list[Expr]) -> tuple[lis
     if len(numbers) + len(sizes) < 2 or not sizes or not scale or not any(labels_of(frame, f) for f in rest):
         return above, below
     each = [x for f in sizes for x in (_atoms(f.value) if isinstance(f, IntValue) else [f])]
-    return rest, [*(f for f in below if f not in sizes), product([Num(1/scale), *each] if scale != 1 else each)]
+    divisor = product([Num(1/scale), *each] if scale != 1 else each)
+    return rest, [*(f for f in below if f not in sizes), *([divisor] if divisor != ONE else [])]
 
 
 def _atoms(size: Int) -> list[Expr]:

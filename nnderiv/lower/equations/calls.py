@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from ...bounds import never_negative
-from ...expr import Expr, IntValue, Op, Read, free_symbols, has_reduction, ints, map_ints, reads, walk
+from ...expr import ONE, Expr, IntValue, Op, Read, free_symbols, has_reduction, ints, map_ints, reads, walk
 from ...expr import replace as replaced
 from ...integer import Int
 from ...program import Equation, Range
 from ..limits import limits
+from ..normal_distribution import HALF, TWO, argument
 
 COSTLY = ("exp", "log", "tanh", "sigmoid", "softplus", "erf", "sin", "cos")
 
@@ -39,6 +40,7 @@ class Table:
 
     equation: Equation
     shifts: dict[str, Int]
+    times: Expr = ONE  # what the function is of the tensor: 2, where that is Φ
 
     def named(self, name: str) -> Table:
         return replace(self, equation=replace(self.equation, tensor=name))
@@ -64,9 +66,12 @@ class Table:
 
 
 def table(e: Equation, call: Call) -> Table | None:
-    """The tensor that the equation computes, if it is this function at all its places."""
-    shifts = call.shifts(e)
-    return None if shifts is None or e.is_base or {*shifts} != {*e.indices} or call.function != e.body else Table(e, shifts)
+    """The tensor that the equation computes, if it is this function at all its places, or half of 2Φ."""
+    shifts, f = call.shifts(e), call.function
+    halved = argument(f) is not None and e.body in (HALF*f, f/TWO)
+    if shifts is None or e.is_base or {*shifts} != {*e.indices} or f != e.body and not halved:
+        return None
+    return Table(e, shifts, TWO if halved else ONE)
 
 
 def calls(e: Equation, f: Expr) -> Iterator[Call]:
@@ -91,10 +96,10 @@ def calls(e: Equation, f: Expr) -> Iterator[Call]:
 
 
 def is_costly(f: Op) -> bool:
-    """Whether it costs more than reading an array, is a root of several tensors, or what is held between two numbers."""
+    """Whether it costs more than reading an array, as 2Φ does, is a root of several tensors, or what is held between two numbers."""
     x, low, high = limits(f)
     root = f.op == "sqrt" and len({r for r in reads(f) if r.subs}) > 1
-    return f.op in COSTLY or root or isinstance(x, Op) and low is not None and high is not None
+    return f.op in COSTLY or argument(f) is not None or root or isinstance(x, Op) and low is not None and high is not None
 
 
 def shifted(e: Equation, s: Int) -> tuple[str, Int] | None:

@@ -3,25 +3,25 @@
     y = x σ(x),   dx = dy σ(x) (1 + x (1 − σ(x)))          s = σ(x),   y = x s,   dx = dy s (1 + x (1 − s))
 
 Only functions that cost more than reading an array are: these, also as tables of several indices, roots of several tensors, as distances
-are, and what is computed to be held between two numbers. GELU and SiLU are written with theirs. Beyond the end of a loop nothing is kept,
-and there dc[t+1] σ(z[t+1]) is dc[t+1] s[t+1] nevertheless: dc is 0.
+are, and what is computed to be held between two numbers. GELU is written with Φ for it, and SiLU with σ. Beyond the end of a loop nothing
+is kept, and there dc[t+1] σ(z[t+1]) is dc[t+1] s[t+1] nevertheless: dc is 0.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
-from fractions import Fraction
 
 from ...bounds import never_negative
 from ...conditions import equalities, facts, negation
-from ...expr import ONE, Expr, Num, Op, Read, Reduce, all_reads, children, conjuncts, factors, map_children, reads, walk
+from ...expr import Expr, Num, Op, Read, Reduce, all_reads, children, conjuncts, factors, map_children, reads, walk
 from ...expr import replace as replaced
 from ...fresh import Fresh
 from ...integer import Int
-from ...program import Equation, Program, Range
+from ...program import Equation, Program, Range, Ranges
 from ...within import positive_names, readable
 from ..facts import FINITE
+from ..normal_distribution import HALF, TWO, argument, twice
 from .calls import COSTLY, Call, Table, calls, table
 from .known import with_known
 from .quotients import log_exponents
@@ -68,7 +68,7 @@ def _kept(forward: Program, wanted: Collection[Expr], fresh: Fresh) -> Kept:
 
 def _as_read(e: Equation, call: Call, shifts: dict[str, Int]) -> Table:
     """The function at each index of the equation: y_tanh[t] = tanh(y[t−1])."""
-    return Table(Equation(_name(e, call), tuple(map(Int.symbol, shifts)), call.function, {i: e.ranges[i] for i in shifts}), shifts)
+    return _named(e, call, tuple(map(Int.symbol, shifts)), call.function, {i: e.ranges[i] for i in shifts}, shifts)
 
 
 def _of_all_places(program: Program, e: Equation, call: Call, shifts: dict[str, Int]) -> Table | None:
@@ -79,11 +79,15 @@ def _of_all_places(program: Program, e: Equation, call: Call, shifts: dict[str, 
         return None
     subs, ranges = tuple(map(Int.symbol, shifts)), dict(zip(shifts, program.hulls[of[0].tensor], strict=True))
     body = replaced(call.function, {of[0]: Read(of[0].tensor, subs)})
-    return Table(Equation(_name(e, call), subs, body, ranges), dict.fromkeys(shifts, Int.of(0)))
+    return _named(e, call, subs, body, ranges, dict.fromkeys(shifts, Int.of(0)))
 
 
-def _name(e: Equation, call: Call) -> str:
-    return f"{e.tensor}_{call.function.op if call.function.op in (*COSTLY, 'sqrt') else 'held'}"
+def _named(e: Equation, call: Call, subs: tuple[Int, ...], body: Expr, ranges: Ranges, shifts: dict[str, Int]) -> Table:
+    """The function, with a name that says what it is; of 2Φ(x), Φ(x)."""
+    if argument(call.function) is not None:
+        return Table(Equation(f"{e.tensor}_normal", subs, HALF*body, ranges), shifts, TWO)
+    kind = call.function.op if call.function.op in (*COSTLY, "sqrt") else "held"
+    return Table(Equation(f"{e.tensor}_{kind}", subs, body, ranges), shifts)
 
 
 # -- calls -------------------------------------------------------------------------------------------------------------------
@@ -104,8 +108,9 @@ def _looked_up(e: Equation, node: Expr) -> set[str]:
 
 
 def _children(node: Expr) -> tuple[Expr, ...]:
-    """What may be kept of an expression; of log(exp(a) + exp(b)) nothing, since it is shifted as a whole."""
-    return () if log_exponents(node) else tuple(children(node))
+    """What may be kept of an expression: nothing of log(exp(a) + exp(b)), which is shifted as a whole; of 2Φ(x), what is in x."""
+    x = argument(node)
+    return () if log_exponents(node) else tuple(children(node)) if x is None else (x,)
 
 
 def _beside(node: Expr, beside: Beside) -> Beside:
@@ -118,12 +123,14 @@ def _beside(node: Expr, beside: Beside) -> Beside:
 
 # -- equations ---------------------------------------------------------------------------------------------------------------
 def _opened(e: Equation, node: Expr, wanted: Collection[Expr] | None = None) -> Expr:
-    """GELU and SiLU by the functions that they are made of, where these are wanted: some, or all."""
+    """GELU and SiLU by the functions that they are made of, where these are wanted: some, or all. The half of a 2Φ(x) stands beside it."""
+    if isinstance(node, Op) and node.op == "/" and node.args[1] == TWO and any(argument(f) is not None for f in factors(node.args[0])):
+        node = HALF*node.args[0]
     if isinstance(node, Op) and node.op in ("gelu", "silu"):
         x = node.args[0]
-        f = Op("sigmoid", (x,)) if node.op == "silu" else Op("erf", (Op("/", (x, Op("sqrt", (Num(Fraction(2)),)))),))
+        f = Op("sigmoid", (x,)) if node.op == "silu" else twice(x)
         if any(wanted is None or call.key in wanted for call in calls(e, f)):
-            return x*f if node.op == "silu" else Num(Fraction(1, 2))*x*(ONE + f)
+            return x*f if node.op == "silu" else HALF*x*f
     return map_children(lambda child: _opened(e, child, wanted), node)
 
 
@@ -154,9 +161,11 @@ def _reading(program: Program, e: Equation, body: Expr, kept: Kept) -> Equation:
         for call in calls(e, node):
             for _, there in kept.get(call.key, ()):
                 if there.equation.tensor != e.tensor and has_value(call, there, beside, reduced, known):
-                    return Read(there.equation.tensor, there.places(call))
+                    return there.times*Read(there.equation.tensor, there.places(call))
         if not _children(node):
             return node
+        if (x := argument(node)) is not None:
+            return twice(visit(x, (), reduced, known))
         below = _beside(node, beside), reduced or isinstance(node, Reduce)
         if isinstance(node, Op) and node.op == "where":
             test, one, other = node.args

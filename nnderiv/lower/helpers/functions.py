@@ -1,8 +1,9 @@
 """Functions that NumPy lacks, or has slower or less stable: sums along axes, softmax and its kind, sigmoid, softplus, erf.
 
 `_LOWEST`: no maximum is below the lowest finite number, so exp(x - shift) is 0, not nan, where all entries are -inf. `_ERF`:
-log(erfc(a))/a + a, its Chebyshev series in u, computed with mpmath at 120 nodes, cut off, in powers of u. With t = c/(c + a), u goes from
--1 at the largest a to 1 at 0."""
+log(erfc(a))/a + a, its Chebyshev series in u, computed with mpmath at 120 nodes, cut off, in powers of u. With t = 4/(4 + a), u goes from
+-1 at the largest a to 1 at 0. `_ERF_SHORT`: atanh(erf(x))/x in powers of x^2, fitted to values of mpmath at 3000 nodes up to 4, so that the
+largest relative error of erf is as small as it can be, 1e-7."""
 
 TEXT = '''
 @np.errstate(over="ignore")
@@ -257,43 +258,71 @@ def _softplus(x, out=None):
     return y
 
 
-def _erf(x):
-    """The error function, relative error 5e-16 (3e-7 in float32): 1 - exp(a s(a) - a^2) for a = abs(x), s a polynomial in 1/(c + a)."""
-    series, most, c, scale, shift = _ERF if np.result_type(x).itemsize > 4 else _ERF_SHORT
-    x = np.asarray(x)
-    x = x if x.dtype.kind == "f" else x.astype(float)
-    y = np.empty(x.shape, x.dtype)
-    flat, result = x.reshape(-1), y.reshape(-1)
-    for first in range(0, x.size, 16384):  # parts that stay in cache
-        part, p = flat[first:first + 16384], result[first:first + 16384]
-        a = np.abs(part)
-        np.minimum(a, most, out=a)  # from here on it is 1
-        u = scale/(c + a)
-        u -= shift
-        p[...] = series[-1]
-        for k in series[-2::-1]:
-            p *= u
-            p += k
-        p -= a
-        p *= a
-        np.expm1(p, out=p)
-        np.copysign(p, part, out=p)
-    return y if y.ndim else y[()]
-
-
 _ERF = (
-    (-0.7226526037276817, -0.3664705921766396, -0.04356821820570928, -0.00021351315807294286, 0.004042584110006372,
+    -0.7226526037276817, -0.3664705921766396, -0.04356821820570928, -0.00021351315807294286, 0.004042584110006372,
     0.0007585744519176087, -0.00013391177890585408, -0.0001451840445541957, -1.2353401333457329e-05,
     1.1864998034900871e-05, 5.459887946884414e-06, -5.125240081784452e-07, -7.104816170598777e-07,
     -1.5032336535350885e-07, 7.267920581868082e-08, 3.172659478452009e-08, 2.8984678365394614e-10,
     -5.086072165269097e-09, -8.864058648875552e-10, 3.923465640086006e-10, 2.082470318170004e-10,
-    -3.5322059834201444e-11, -9.971661872757816e-12), 6, 4, 40/3, 7/3,
+    -3.5322059834201444e-11, -9.971661872757816e-12,
 )
 
 
 _ERF_SHORT = (
-    (-0.8095336297544298, -0.3200982468615395, -0.004432073158680494, 0.004778539703889225, 0.0013570498067883379,
-    -0.000409067764551177, -6.258361352044291e-05, 1.3776882767655387e-05, 9.364520803782333e-06,
-    -2.2964723945281085e-06), 4, 3, 10.5, 2.5,
+    1.1283792742816945, 0.10276905600127968, -0.00019183124687990622, -0.0006197842976262788,
+    8.763719891222746e-05, -5.668455709650037e-06, 1.4185113988840896e-07,
 )
+
+
+def _polynomial(series, u):
+    """The sum of series[k]*u**k."""
+    y = np.full_like(u, series[-1])
+    for k in series[-2::-1]:
+        y *= u
+        y += k
+    return y
+
+
+def _error_function(x):
+    """erf(x), relative error 5e-16 (3e-7 in float32): 1 - exp(a s(a) - a^2) for a = abs(x), s a polynomial in 1/(4 + a), or
+    tanh(x t(x^2)), t a polynomial."""
+    if x.dtype.itemsize <= 4:
+        a = x.clip(-4.2, 4.2)  # from there on it is 1
+        y = _polynomial(_ERF_SHORT, a*a)
+        y *= a
+        return np.tanh(y, out=y)
+    a = np.abs(x)
+    np.minimum(a, 6, out=a)
+    u = (40/3)/(4 + a)
+    u -= 7/3
+    y = _polynomial(_ERF, u)
+    y -= a
+    y *= a
+    np.expm1(y, out=y)
+    return np.copysign(y, x, out=y)
+
+
+def _by_pieces(function):
+    """function(x) goes piece by piece of an array, so that all that it computes stays in cache."""
+    def run(x):
+        x = np.asarray(x)
+        x = x if x.dtype.kind == "f" else x.astype(float)
+        y = np.empty(x.shape, x.dtype)
+        flat, result = x.reshape(-1), y.reshape(-1)
+        for first in range(0, x.size, 16384):
+            result[first:first + 16384] = function(flat[first:first + 16384])
+        return y if y.ndim else y[()]
+    return run
+
+
+_erf = _by_pieces(_error_function)
+
+
+@_by_pieces
+def _normal(x):
+    """The probability that a standard normal number is below x: (1 + erf(x/sqrt(2)))/2."""
+    y = _error_function(x*0.5**0.5)
+    y += 1
+    y /= 2
+    return y
 '''
