@@ -215,10 +215,11 @@ _ERF_SHORT = (
 
 def _polynomial(series, u):
     """The sum of series[k]*u**k."""
-    y = np.full_like(u, series[-1])
-    for k in series[-2::-1]:
-        y *= u
+    y = series[-1]*u
+    for k in series[-2:0:-1]:
         y += k
+        y *= u
+    y += series[0]
     return y
 
 
@@ -247,9 +248,9 @@ def _by_pieces(function):
         x = np.asarray(x)
         x = x if x.dtype.kind == "f" else x.astype(float)
         y = np.empty(x.shape, x.dtype)
-        flat, result = x.reshape(-1), y.reshape(-1)
-        for first in range(0, x.size, 16384):
-            result[first:first + 16384] = function(flat[first:first + 16384])
+        flat, result, step = x.reshape(-1), y.reshape(-1), 131072 // x.itemsize
+        for k in range(0, x.size, step):
+            result[k:k + step] = function(flat[k:k + step])
         return y if y.ndim else y[()]
     return run
 
@@ -259,7 +260,7 @@ def _normal(x):
     """The probability that a standard normal number is below x: (1 + erf(x/sqrt(2)))/2."""
     y = _error_function(x*0.5**0.5)
     y += 1
-    y /= 2
+    y *= 0.5
     return y
 
 
