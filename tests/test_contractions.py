@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -252,3 +254,24 @@ def test_a_condition_on_what_is_summed_is_a_factor_of_the_product(text: str, wri
               else rng.integers(3, size=[r.value(sizes) for r in i.dims]) for i in d.forward.inputs}
     for without in ((), ("indicator",)):
         assert_means(d, d.compile(without=without), inputs, rng)
+
+
+def test_a_product_over_one_place_is_of_all_pairs_of_entries() -> None:
+    """With a batch of one, the gradient of a matrix is; linear algebra takes four times as long for it."""
+    d, rng = nd.derive("x[N,I], W[H,I] -> y\ny[n,h] = sum[i](W[h,i]*x[n,i])"), np.random.default_rng(0)
+    assert "dW = dy.T*x" in d.numpy(sizes={"N": 1, "I": 5, "H": 4})
+    assert "dW = dy.T @ x" in d.numpy(sizes={"N": 2, "I": 5, "H": 4})
+    for sizes in itertools.product((1, 2), (1, 3), (1, 4)):
+        known = dict(zip("NIH", sizes, strict=True))
+        inputs = {"x": rng.normal(size=sizes[:2]), "W": rng.normal(size=(sizes[2], sizes[1]))}
+        assert_means(d, d.compile(sizes=known), inputs, rng)
+    d = nd.derive("A[B,N,I], C[B,N,J] -> Y\nY[b,i,j] = sum[n](A[b,n,i]*C[b,n,j])")
+    module = d.compile(sizes={"B": 2, "N": 1, "I": 3, "J": 4})
+    assert "@" not in module.source.partition("def backward")[0]
+    assert_means(d, module, {"A": rng.normal(size=(2, 1, 3)), "C": rng.normal(size=(2, 1, 4))}, rng)
+
+
+def test_shorter_buffers_are_not_asked_for_where_all_sizes_are_known_to_be_small() -> None:
+    d = nd.derive("x[N,K], g[K], b[K] -> y\ny[n,k] = g[k]*(x[n,k] - mean[i](x[n,i]))*sqrt(1 + mean[i](x[n,i]**2)) + b[k]")
+    assert "getbufsize" in d.numpy() and "getbufsize" in d.numpy(sizes={"N": 1000, "K": 100})
+    assert "getbufsize" not in d.numpy(sizes={"N": 100, "K": 100})

@@ -364,7 +364,7 @@ def matmul(frame: Frame, a: Array, b: Array, inner: list[str]) -> Array:
         result = frame.make(call("({0} @ {1}[..., None])[..., 0]", 6, 9), [left, right], (*both, *rows))
     else:
         right = _grouped(frame, b, both or batch_b, inner, columns)
-        result = _product(frame, left, right, [*both, *batch_b], rows, columns)
+        result = _product(frame, left, right, [*both, *batch_b], rows, inner, columns)
     if len(rows) > 1 or len(columns) > 1:
         result = frame.make(call(f"{{0}}.reshape({', '.join(frame.size(x) for x in labels)})", 9, owns=False), [result], labels)
     return permute(Array(result.text, labels, result.binding), wanted)
@@ -399,13 +399,19 @@ def _by_column(frame: Frame, whole: Array, other: Array, inner: list[str]) -> Ar
     return _presum(frame, frame.combine(MULTIPLY, whole, permute(other, frame.sort(other.labels))), inner)
 
 
-def _product(frame: Frame, left: Array, right: Array, batch: list[str], rows: list[str], columns: list[str]) -> Array:
-    """left @ right, with rows and columns each merged into one axis."""
+def _product(
+    frame: Frame, left: Array, right: Array, batch: list[str], rows: list[str], inner: list[str], columns: list[str]
+) -> Array:
+    """left @ right, with rows and columns each merged into one axis. Of one column and one row it is the product of all pairs of entries,
+    for which linear algebra takes four times as long."""
     merged = [_count(frame, g) for g in (rows, columns) if g]
     shape = (*frame.shape(batch), *merged)
     if not shape:
         return Array(MATMUL.text([left.term, right.term]), (), MATMUL.binding)
-    return Array(frame.code.make(MATMUL, [left.term, right.term], shape), (*batch, *rows, *columns))
+    terms, operation = [left.term, right.term], MATMUL
+    if rows and columns and _count(frame, inner) == 1:
+        terms, operation = [replace(t, spread=True) for t in terms], MULTIPLY
+    return Array(frame.code.make(operation, terms, shape), (*batch, *rows, *columns))
 
 
 def _count(frame: Frame, group: list[str]) -> Int:

@@ -155,6 +155,11 @@ def in_parts(count: Int, per_step: Iterable[Int], threads: int) -> bool:
     return entries(sizes) >= (2*PART if threads > 1 else LARGE)
 
 
+def may_be_many(sizes: Sequence[Int]) -> bool:
+    """Whether an array may have so many entries that shorter buffers pay; names are decided when they are known."""
+    return not all(s.is_constant for s in sizes) or entries(sizes) > BUFFERED
+
+
 def shortens(repeated: int, products: int) -> bool:
     """Whether shorter buffers pay: two operations repeat rows or columns, as in a softmax, and three more for each product."""
     return repeated >= 2 + 3*products

@@ -35,6 +35,8 @@ def short_buffers(
     if not cost.shortens(len(found), products):
         return []
     wholes = {tuple(sorted(map(str, s.shape))): s.shape for s in found}
+    if not any(cost.may_be_many(whole) for whole in wholes.values()):
+        return []
     rows = list(dict.fromkeys(s.shape[-_axes_of_row(s):] for s in found))
     rows = [row for row in rows if not any(row != other and row[-len(other):] == other for other in rows)]  # the shortest
     sizes, row = ([multiplied(map(extent, some)) for some in each] for each in (wholes.values(), rows))
