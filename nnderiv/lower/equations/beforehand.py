@@ -1,18 +1,20 @@
-"""Program -> program in which what is read in overlapping windows is scaled before, once for each place, and so are functions of it.
+"""Program -> program in which what is read in overlapping windows, or again for each place along another index, is scaled before, once
+for each of its own places; so are functions of what is in windows.
 
     Y[n,i] = logsumexp_u (r X[n,i+u])        Y[n,i] = logsumexp_u Z[n,i+u],  Z[n,a] = r X[n,a]
     Y[n,i] = Σ_u K[u] relu(X[n,i+u])         Y[n,i] = Σ_u K[u] Z[n,i+u],     Z[n,a] = relu(X[n,a])
+    u[k,i] = logsumexp_j (v[k,j] − C[i,j]/ε)     u[k,i] = logsumexp_j (v[k,j] − Z[i,j]),  Z[i,j] = C[i,j]/ε
 
-The gradients are derived from the program that is left: dX is r dZ, and dr is Σ dZ X, without the windows. A sum is linear, and its
-factors are taken out of it elsewhere.
+The gradients are derived from the program that is left: dX is r dZ, and dr is Σ dZ X, without the windows, or the other index. A sum is
+linear, and its factors are taken out of it elsewhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from ...bounds import extreme, never_negative
-from ...expr import UNARY, Expr, Num, Op, Read, Reduce, factors, map_children, walk
+from ...expr import UNARY, Expr, Num, Op, Read, Reduce, additive_terms, children, factors, free_symbols, map_children, walk
 from ...expr import replace as replaced
 from ...fresh import Fresh
 from ...integer import Int
@@ -22,29 +24,35 @@ from ..facts import FINITE
 
 
 def beforehand(program: Program) -> Program:
-    """See the module's docstring; a program without such windows is given back itself. A reduction goes by the same places as before."""
+    """See the module's docstring; a program that has none of this is given back itself. A reduction goes by the same places as before."""
     fresh, equations = Fresh(program.names), list[Equation]()
-    scaled: dict[Expr, str] = {}
+    scaled: dict[Expr, str] = {}  # by what is done to a tensor, whichever letters it has
 
     def named(body: Expr, window: Read, e: Equation) -> Read:
         """The window of the scaled tensor, of which there is one for each factor, or of a function of all its places."""
-        letters = tuple(Int.symbol(i) for i in _letters(program, window))
-        whole = replaced(body, {window: Read(window.tensor, letters)})
-        if whole not in scaled:
+        anywhere = replaced(body, {window: Read(window.tensor, ())})
+        if anywhere not in scaled:
+            letters = tuple(Int.symbol(i) for i in _letters(program, window))
+            whole = replaced(body, {window: Read(window.tensor, letters)})
             word = body.op if isinstance(body, Op) and body.op in UNARY else "scaled"
-            name = scaled[whole] = fresh(f"{window.tensor}_{word}")
+            name = scaled[anywhere] = fresh(f"{window.tensor}_{word}")
             ranges = dict(zip(map(str, letters), program.hulls[window.tensor], strict=True))
             equations.append(Equation(name, letters, whole, ranges, position=e.position))
-        return Read(scaled[whole], window.subs)
+        return Read(scaled[anywhere], window.subs)
+
+    again = {f: window for e in program.equations for f, window in _again(program, e)}
 
     def visit(node: Expr, e: Equation, reduced: bool = False) -> Expr:
-        if isinstance(node, Reduce) and node.op != "sum" and (window := _window(program, node, e)) is not None:
+        if node in again and _is_all_of(program, again[node], e):
+            return named(node, again[node], e)
+        recurs = e.tensor in program.components
+        if isinstance(node, Reduce) and node.op != "sum" and not recurs and (window := _window(program, node, e)) is not None:
             return Reduce(node.op, node.indices, named(node.body, window, e))
-        if reduced and isinstance(node, Op) and (window := _argument(node, e)) is not None:
+        if reduced and isinstance(node, Op) and not recurs and (window := _argument(node, e)) is not None:
             return named(node, window, e)
         return map_children(lambda child: visit(child, e, reduced or isinstance(node, Reduce)), node)
 
-    rewritten = [e if e.tensor in program.components else e.with_body(visit(e.body, e)) for e in program.equations]
+    rewritten = [e.with_body(visit(e.body, e)) for e in program.equations]
     return program.with_equations([*equations, *rewritten])
 
 
@@ -62,6 +70,27 @@ def _window(program: Program, node: Reduce, e: Equation) -> Read | None:
     slides = [s for s, _ in seen if len(s.symbols() & e.ranges.keys()) > 1]
     positive = positive_names(program)
     return windows[0] if slides and all(_goes_through(s, axis, e, positive) for s, axis in seen) else None
+
+
+def _again(program: Program, e: Equation) -> Iterator[tuple[Expr, Read]]:
+    """Terms of what a function is of, or a logsumexp or an extreme along more indices, that scale all of a tensor by numbers."""
+    for node in walk(e.body):
+        if isinstance(node, Op) and node.op in UNARY or isinstance(node, Reduce) and node.op != "sum":
+            (inner,) = children(node)
+            for _, term in additive_terms(inner):
+                windows = [f for f in factors(term) if isinstance(f, Read) and f.subs]
+                numbers = [f for f in factors(term) if _is_number(f) or isinstance(f, Op) and f.op == "/" and _is_number(f.args[1])]
+                alone = len(windows) == 1 and numbers and len(numbers) + 1 == len(factors(term))
+                if alone and free_symbols(term) < free_symbols(inner) and _is_all_of(program, windows[0], e):
+                    yield term, windows[0]
+
+
+def _is_all_of(program: Program, window: Read, e: Equation) -> bool:
+    """Whether an equation reads the whole tensor, along an index for each axis, and the tensor waits for no step of a recurrence."""
+    names = [s.name for s in window.subs]
+    plain = len({*names}) == len(names) and all(name in e.ranges for name in names)
+    return plain and window.tensor not in program.components and all(
+        e.ranges[str(s)] == axis for s, axis in zip(window.subs, program.hulls[window.tensor], strict=True))
 
 
 def _argument(f: Op, e: Equation) -> Read | None:

@@ -108,6 +108,7 @@ def _log_of_exps(*terms):
     return np.log(np.fmax(total, 1)) + largest  # at least 1, from the largest itself; inf - inf is nan, and left out
 
 
+@np.errstate(over="ignore")
 def _shifted_exp(x, axis):
     """exp(x - m) and m, the maxima along an axis, as far as they are finite."""
     m = np.maximum.reduce(x, axis, initial=_LOWEST[x.dtype], keepdims=True)
@@ -115,12 +116,25 @@ def _shifted_exp(x, axis):
     return np.exp(e, out=e), m
 
 
-def _log_product(x, y):
-    """log(exp(x) @ exp(y)), shifted. What a product cannot tell from 0 is computed one by one; all together, if it is much, or all is
-    little."""
+def _log_row(x, y, known):
+    """log(exp(x) @ exp(y)) for a row x, shifted; `known` is _shifted_exp(y, -2). What a product cannot tell from 0 is computed anew."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        m = np.maximum.reduce(x, initial=_LOWEST[x.dtype])
+        z = np.exp(x - m) @ known[0]
+    limits = np.finfo(z.dtype)
+    if not limits.tiny/limits.eps**2 < np.minimum.reduce(z, initial=np.inf) < np.inf or len(x) > limits.max:
+        return _log_product(x[None], y, known)[0]
+    np.log(z, out=z)
+    z += known[1][0] + m
+    return z
+
+
+def _log_product(x, y, known=None):
+    """log(exp(x) @ exp(y)), shifted; `known` is _shifted_exp(y, -2), where that stays the same. What a product cannot tell from 0 is
+    computed one by one; all together, if it is much, or all is little."""
     if x.size*y.shape[-1] >= 4096:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            (e, m), (f, n) = _shifted_exp(x, -1), _shifted_exp(y, -2)
+            (e, m), (f, n) = _shifted_exp(x, -1), known or _shifted_exp(y, -2)
             z = e @ f
         limits = np.finfo(z.dtype)
         poor = np.nonzero(~((z > limits.tiny/limits.eps**2) & (z < np.inf)))
@@ -136,10 +150,11 @@ def _log_product(x, y):
     return _logsumexp(x[..., None] + y[..., None, :, :], x.ndim - 1)
 
 
-def _share_product(x, y, c, w):
-    """The sums over j of w[i, j]*exp(x[n, i] + y[n, j] - c[i, j]), shifted. Exponentials that are too large then are taken one by one."""
+def _share_product(x, y, c, w, known=None):
+    """The sums over j of w[i, j]*exp(x[n, i] + y[n, j] - c[i, j]), shifted; `known` is _shifted_exp(y, 0), where that stays the same.
+    Exponentials that are too large then are taken one by one."""
     with np.errstate(over="ignore", invalid="ignore"):
-        (e, m), (f, n) = _shifted_exp(x, 0), _shifted_exp(y, 0)
+        (e, m), (f, n) = _shifted_exp(x, 0), known or _shifted_exp(y, 0)
         shift = m.T + n
         shift -= c
         limits = np.finfo(x.dtype)
