@@ -34,6 +34,18 @@ TEXTS = {
     "weighted, by what is masked": """x[N,K], y[N,M], w[K,M] -> z
         c[k,m] = logsumexp[n](x[n,k] + where(n <= m, y[n,m], -inf))
         z[n,k] = sum[m](w[k,m]*exp(x[n,k] - c[k,m] + where(n <= m, y[n,m], -inf)))""",
+    "a chain of one sequence": """s[T,K], A[K,K] -> Z
+        a[0,k] = s[0,k]
+        a[t,k] = s[t,k] + logsumexp[j](a[t-1,j] + A[j,k])
+        Z = logsumexp[k](a[T-1,k])""",
+    "a chain that goes back": """s[T,K], A[K,K] -> b
+        b[T-1,k] = 0
+        b[t,k] = logsumexp[j](b[t+1,j] + A[k,j] + s[t+1,j])""",
+    "scalings that alternate": """C[N,M], a[N], b[M], eps -> P, v
+        v[-1,j] = 0
+        u[k,i] = a[i] - logsumexp[j](v[k-1,j] - C[i,j]/eps) for k < 3
+        v[k,j] = b[j] - logsumexp[i](u[k,i] - C[i,j]/eps) for k < 3
+        P[i,j] = exp(u[2,i] + v[2,j] - C[i,j]/eps)""",
     "not by a logarithm": "x[N,K], y[N,M], c[K,M], w[K,M] -> z\nz[n,k] = sum[m](w[k,m]*exp(x[n,k] - c[k,m] + y[n,m]))",
 }
 
@@ -43,7 +55,7 @@ TEXTS = {
 def test_products_of_exponentials_are_worth_what_the_definition_says(name: str, without: tuple[str, ...]) -> None:
     rng, d = np.random.default_rng(0), nd.derive(TEXTS[name])
     module = d.compile(without=without)
-    source = module.source.replace("< 4096", "< 0") if not without else module.source  # in matrices, however small
+    source = module.source.replace("< 4096", "< 0").replace("< 1024", "< 0") if not without else module.source  # in matrices, however small
     exec(source, tools := {})
     for sizes in ({"N": 3, "K": 4, "M": 2, "B": 2, "T": 3}, {"N": 4, "K": 1, "M": 3, "B": 1, "T": 1}):
         inputs = {i.name: rng.normal(size=[int(r.value(sizes)) for r in i.dims]) if i.dims else 0.5 for i in d.forward.inputs}
@@ -62,7 +74,8 @@ def test_products_of_exponentials_are_as_good_far_apart(dtype: str, scale: float
     if scale > 1000 and dtype == "e":
         scale = 3000  # the sum of two is finite
     tools: dict[str, Any] = {"np": np, "PART": 4096}
-    exec(needed("_log_product _share_product"), tools)
+    exec(needed("_log_product _share_product _log_row _shares"), tools)
+    exec(needed("_shares").replace("< 1024", "< 0"), factors := dict(tools))
     rng = np.random.default_rng(0)
     for i, k, j in [(20, 30, 10), (1, 5000, 2), (3, 2, 4), (0, 4, 3), (70, 1, 70), (5, 0, 6)]:
         x, y = ((scale*rng.normal(size=s)).astype(dtype) for s in ((i, k), (k, j)))
@@ -84,6 +97,18 @@ def test_products_of_exponentials_are_as_good_far_apart(dtype: str, scale: float
         assert found.dtype == x.dtype and found.shape == (k, i)
         wanted = (parts*w.astype("g")[:, None]).sum(2).T
         np.testing.assert_allclose(found.astype("g"), wanted, atol=eps*(2*large + 60)*max(1, j))
+        known = tools["_shifted_exp"](y, -2)
+        for row, whole in zip(x, exact, strict=True):
+            found = tools["_log_row"](row, y, known)
+            assert found.dtype == x.dtype
+            np.testing.assert_allclose(found.astype("g"), whole, rtol=10*eps, atol=eps*(large + 60))
+        for way in (tools, factors):
+            f = way["_shares"](x, y, c)
+            for t in range(-1, i + 1):
+                found = f(t, w[t % i]) if i else f(t, np.ones(j, dtype))
+                assert found.dtype == x.dtype
+                wanted = (parts[t]*w[t].astype("g")).sum(1) if 0 <= t < i else np.zeros(k)
+                np.testing.assert_allclose(found.astype("g"), wanted, atol=eps*(2*large + 60)*max(1, j))
 
 
 def test_two_softmaxes_that_never_agree_have_a_joint_distribution_too() -> None:
@@ -144,3 +169,31 @@ def test_what_weighs_nothing_is_not_computed_one_by_one() -> None:
     tools["_exp_difference"] = None  # which is how
     x, y, w = np.full((2, 3), 500.0), np.full((2, 4), 500.0), np.zeros((3, 4))
     assert tools["_share_product"](x, y, np.zeros((3, 4)), w).tolist() == [[0]*3]*2
+
+
+def test_a_chain_of_one_sequence_has_no_table_of_two_states_for_each_step() -> None:
+    """What stays the same is exponentiated before the loops; backward sums up shares, of which nothing but its steps asks."""
+    text = nd.derive(TEXTS["a chain of one sequence"]).numpy()
+    assert "_log_row(a[t - 1], A, part)" in text and "= _shares(a[:T - 1], A, a_lse)" in text and "(T, K, K)" not in text
+    assert "_share_product(A, " in text  # of dA
+    text = nd.derive(TEXTS["scalings that alternate"]).numpy()
+    assert text.count("_log_row(v[k], ") == text.count("_log_row(u[k], ") == 1 and text.count("= _shares(") == 2
+    assert "C_scaled = C/eps" in text and "np.vdot(dC_scaled, C_scaled)" in text  # and no shares for deps
+
+
+@pytest.mark.parametrize("step", [
+    "logsumexp[j](a[t-1,j] + A[t,j,k])",
+    "logsumexp[j](a[t-1,j] + s[t,0]*A[0,j,k])",
+    "logsumexp[j](a[t-1,j] + A[0,j,k] + A[t,k,j])",
+])
+def test_what_changes_from_step_to_step_is_a_table(step: str) -> None:
+    d = nd.derive(f"s[T,K], A[T,K,K] -> a\na[0,k] = s[0,k]\na[t,k] = s[t,k] + {step}")
+    assert "_shares(" not in d.numpy() and "_log_row(" not in d.numpy()
+    rng = np.random.default_rng(0)
+    assert_means(d, d.compile(), {"s": rng.normal(size=(4, 3)), "A": rng.normal(size=(4, 3, 3))}, rng)
+
+
+@pytest.mark.parametrize("T", [0, 1, 2])
+def test_a_chain_of_few_steps_is_worth_what_the_definition_says(T: int) -> None:
+    rng, d = np.random.default_rng(0), nd.derive(TEXTS["a chain of one sequence"].replace("-> Z", "-> a"))
+    assert_means(d, d.compile(), {"s": rng.normal(size=(T, 40)), "A": 30*rng.normal(size=(40, 40))}, rng)

@@ -29,7 +29,7 @@ LATE = "x[N] -> y\ny[i] = where(i > 2, sqrt(sum[k](where(k < 3, y[k], 0))), x[i]
 TURNED_ROWS = """R[M,D], x[N,D], int r[N] -> y, z
 y[n,d] = x[n,d]*cos(R[r[n],d])
 z[n,d] = x[n,d]*R[r[n],d]"""
-ONE_CHAIN = "s[T,K], A[K,K] -> Z\na[0,k] = s[0,k]\na[t,k] = s[t,k] + logsumexp[j](a[t-1,j] + A[j,k])\nZ = logsumexp[k](a[T-1,k])"
+CHANGING_CHAIN = "s[T,K], A[K,K], g[T] -> a\na[0,k] = s[0,k]\na[t,k] = s[t,k] + logsumexp[j](a[t-1,j] + g[t]*A[j,k])"
 RANKS = "s[N], t[N] -> L\nL = sum[i,j](where(t[i] > t[j], softplus(s[j] - s[i]), 0))"
 CASES: dict[str, tuple[str, str, str]] = {
     # pass: (program, function, what stands there because of it)
@@ -77,7 +77,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "pieces": (ELMAN, "backward", "dh0 = dh_in[0] @ W"),
     "carry": (GATED, "backward", "_carry[t + 1]"),
     "hoist": (ELMAN, "forward", "@ U.T"),
-    "common": (ONE_CHAIN, "backward", "(da_pre[:T - 1]*da_lse[:T - 1][:, None])"),
+    "common": (CHANGING_CHAIN, "backward", "da_total_pre[:T - 1]*"),
     "untangle": (LATE, "forward", "for i in range(N):"),
     "accumulate": ("x[T,N] -> y\ny[t,n] = y[t-1,n] + x[t,n]", "forward", "_accumulate(np.add, y, 0)"),
     "share": ("x[N,M], m[N] -> y, z\ny[n,k] = (x[n,k] - m[n])**2\nz[n,k] = sin(x[n,k] - m[n])", "forward", "part = x - m[:, None]"),
@@ -98,7 +98,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "digits": ("x[N,4*C,H] -> y\ny[n,c,i] = x[n,4*c+i%4,i//4] for c < C, i < 4*H", "forward", ".copy().reshape(N, C, 4*H)"),
     "squares": ("x[N] -> y\ny[n] = x[n]**7", "forward", "y = (x**2*x)**2"),
     "front": ("A[K,K], x[N,K] -> y\ny[n,k] = max[j](A[j,k] + x[n,j])", "forward", "(A[:, None] + x.T[..., None]).max(0, initial"),
-    "log_products": (CHAIN, "forward", "_log_product(a[:, t - 1], A)"),
+    "log_products": (CHAIN, "forward", "_log_product(a[:, t - 1], A, part)"),
     "differences": ("x[N,D], c[M,D] -> y\ny[n,k] = sum[d]((x[n,d] - c[k,d])**2)", "forward", "y = _square_distances(x[:, None], c)"),
     "mirror": (RANKS, "backward", "ds = _row_sums(ds_of) - _column_sums(ds_of)"),
 }

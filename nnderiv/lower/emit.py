@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 from ..expr import Expr, Read, additive_terms, signed
 from ..integer import Int
@@ -23,6 +24,7 @@ from .arrays import (
     extreme_of,
     integer_value,
     multiplied,
+    permute,
     read,
     slice_of,
     span,
@@ -38,12 +40,14 @@ from .equations.fuse import Softmaxes
 from .facts import Facts
 from .fold import Fold, find_fold
 from .folds import Folds
-from .infinities import may_be_masked
+from .infinities import is_logsumexp, may_be_masked
 from .items.form import ADD, NEGATIVE, SUBTRACT, Operation, Statement, call, function
 from .schedule import Compute, Loop, Node, Sweep
 from .side_by_side import side_by_side
 from .slabs import Slab, find_slab
 from .spots import Spot, at_hand, find_spot
+from .step_shares import Shares
+from .step_shares import find as find_shares
 from .storage import equations_of
 from .values import axes_text
 from .windowed import Product, windowed_product
@@ -63,6 +67,8 @@ class Body(Folds):
 
     # -- nodes ---------------------------------------------------------------------------------------------------------
     def run(self, nodes: Sequence[Node]) -> None:
+        if not self.loops and "log_products" not in self.without:
+            self.shares = find_shares(self.program, nodes, {*self.kept, *self.exported}, partial(is_logsumexp, self.program))
         done: set[int] = set()
         for k, node in enumerate(nodes):
             if k in done:
@@ -77,6 +83,8 @@ class Body(Folds):
             elif rows := side_by_side(self.program, self.storage, nodes, k):
                 done |= rows.keys()
                 self.stack(list(rows.values()))
+            elif isinstance(node, Compute) and node.equation.tensor in self.shares:
+                self.shared_out(self.shares[node.equation.tensor])
             elif isinstance(node, Compute):
                 self.compute(node.equation, node.guards)
             elif isinstance(node, Loop):
@@ -95,6 +103,15 @@ class Body(Folds):
         self.code.items.append(Statement(rows[0].tensor, stack, tuple(operands), shape, True, self.code.note, remark=remark))
         self.allocated.add(rows[0].tensor)
 
+    def shared_out(self, shares: Shares) -> None:
+        """What the steps of a recurrence are to sum up, as a function of a step and its weights."""
+        self.code.begin(self.comment(shares.equation))
+        (t, k, j), frame = shares.order, self.frame(shares.equation)
+        parts = ((shares.x, (t, k)), (shares.y, (k, j)), (shares.c, (t, j)))
+        operands = tuple(permute(self.value(frame, part), labels).term for part, labels in parts)
+        made = call("_shares({0}, {1}, {2})", 0, 0, 0)
+        self.code.items.append(Statement(shares.equation.tensor, made, operands, (), False, self.code.note))
+
     def parts(self, nodes: Sequence[Node], k: int) -> dict[int, Member]:
         """Node k and those after it that are to be computed part by part."""
         constant = any(r.size.is_constant for e in equations_of(nodes[k]) for r in e.ranges.values())
@@ -104,7 +121,7 @@ class Body(Folds):
 
     def member(self, nodes: Sequence[Node], j: int) -> Member | None:
         m = member(nodes[j], self.storage)
-        if m is None or not self.is_whole(m.equation) or self.images(nodes, j):
+        if m is None or m.tensor in self.shares or not self.is_whole(m.equation) or self.images(nodes, j):
             return None
         along = self.softmaxes[m.tensor][2] if m.tensor in self.softmaxes else ()
         terms = [t for _, t in additive_terms(m.equation.body)]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from ..expr import Expr, Op, Read, Reduce, additive_terms, free_symbols, guarded_factors, product, reads, signed
+from ..expr import Expr, Op, Read, Reduce, additive_terms, free_symbols, guarded_factors, product, signed
 from .arrays import Array, Frame, labels_of, multiplied, permute
 from .contract import flattened
 from .items.form import Operation, call
@@ -117,19 +117,19 @@ def _matrix(frame: Frame, a: Array, rows: tuple[str, ...], columns: tuple[str, .
 
 
 def are_shares(e: Reduce, indices: Collection[str], is_lse: Callable[[str], bool]) -> bool:
-    """Whether a sum is of this kind, over all values of these indices but for those that a recurrence steps along: w is read a step further
-    on. What it is of would be a table over one index more than anything else has."""
+    """Whether a sum is of this kind, over all values of these indices, along which no recurrence steps. What it is of would be a table over
+    one index more than anything else has."""
     _, parts = guarded_factors(e.body)
     exponentials = [f for f in parts if isinstance(f, Op) and f.op == "exp"]
     if e.op != "sum" or len(exponentials) != 1:
         return False
     weights = [f for f in parts if f is not exponentials[0]]
-    steps = {i for f in weights for r in reads(f) for s in r.subs if s.name is None for i in s.symbols()}
-    labels = free_symbols(product(weights)) & {*indices, *e.indices} - steps
+    over = {*indices, *e.indices}
+    labels = free_symbols(product(weights)) & over
     terms = additive_terms(exponentials[0].args[0])
-    own = free_symbols(exponentials[0]) & {*indices} - labels - steps
-    others = [free_symbols(t) & {*indices, *e.indices} - steps for s, t in terms if not (isinstance(t, Read) and is_lse(t.tensor))]
-    below = [free_symbols(t) & {*indices, *e.indices} - steps for s, t in terms if s < 0 and isinstance(t, Read) and is_lse(t.tensor)]
+    own = free_symbols(exponentials[0]) & {*indices} - labels
+    others = [free_symbols(t) & over for s, t in terms if not (isinstance(t, Read) and is_lse(t.tensor))]
+    below = [free_symbols(t) & over for s, t in terms if s < 0 and isinstance(t, Read) and is_lse(t.tensor)]
     rows = labels - {*e.indices}
     apart = all(not (x & {*e.indices} and x & rows) for x in others)
     return below == [labels] and len(own) == 1 and bool(rows) and {*e.indices} <= labels and apart

@@ -4,7 +4,7 @@ A program, before its gradients are taken:
 
     narrow       of an axis of which one place is read, that place alone is computed
     bare         a read is not guarded where it is outside, and 0
-    beforehand   what is read in overlapping windows is scaled before, once for each place, and so are functions of it
+    beforehand   what is read in overlapping windows, or again at each step, is scaled before, and so are functions of windows
     decayed      a sum that fades from step to step is the sum before, faded by one step, and one more
     factored     a product of several matrices is one product after the other, each with a name
 
@@ -82,7 +82,7 @@ Before them, what the emitter may choose, each with its switch too:
     squares      a whole power of an array is a product of squares
     buffers      where rows or columns are repeated over many entries, NumPy joins rows in buffers that stay in cache
     front        in max_j (A[j,k] + x[n,j]) what is reduced stands first, so that rows are long
-    log_products log Σ_k exp(x[i,k] + y[k,j]) is the logarithm of a product of matrices
+    log_products log Σ_k exp(x[i,k] + y[k,j]) is the logarithm of a product of matrices; so are steps of a chain, of their factors
     differences  Σ_k (x[i,k] − y[j,k])² goes place by place along a short k, for all i and j at once
 
 `d.numpy(without=("in_place",))` and `d.compile(without=…)` leave passes out; the results stay the same.

@@ -494,6 +494,8 @@ class Values(Writer):
         if "by_place" not in self.without and (walked := self.place_by_place(frame, e, scale)) is not None:
             return walked
         is_lse, is_outside = partial(is_logsumexp, self.program), partial(vanishes, self.program, frame.known)
+        if e.op == "sum" and (found := self.share_of_step(frame, e)) is not None:
+            return self.scaled(frame, found, scale)
         if e.op == "sum" and (found := shares(frame, self.value, e, is_lse, is_outside)) is not None:
             return self.scaled(frame, found, scale)
         if e.op == "sum":
@@ -505,6 +507,18 @@ class Values(Writer):
         if "running" not in self.without and (found := running_logsumexp(frame, self.value, e)) is not None:
             return found
         return self.along_axes(frame, e)
+
+    def share_of_step(self, frame: Frame, e: Reduce) -> Array | None:
+        """Σ_j w[j] E[t,k,j] at a step, where E is a function of it (`step_shares`)."""
+        for r in reads(e.body) if self.shares else ():
+            if (shares := self.shares.get(r.tensor)) is not None:
+                (variable,) = r.subs[shares.equation.indices.index(shares.order[0])].symbols()
+                weight = shares.weight(e, frame.ranges, variable)
+                assert weight is not None
+                step, k = shares.step(variable), r.subs[shares.equation.indices.index(shares.order[1])]
+                operands = [Array(r.tensor), Array(frame.integer(step)), self.value(frame, weight)]
+                return frame.make(call("{0}({1}, {2})", 9, 0, 0), operands, (str(k),))
+        return None
 
     def part_of_sum(self, frame: Frame, e: Reduce) -> Slab | None:
         """The parts of what a sum runs over, if its terms are 0 outside of these."""

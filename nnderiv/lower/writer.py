@@ -16,6 +16,7 @@ from ..within import positive_names
 from .arrays import Array, Frame, Storage, tuple_text
 from .fold import Fold
 from .items.form import Block, Code, Statement, call, is_variable, renamed
+from .step_shares import Shares
 
 
 class Writer:
@@ -35,6 +36,7 @@ class Writer:
         self.allocated: set[str] = set()
         self.loops: Ranges = {}
         self.swept: frozenset[str] = frozenset()  # what a sweep computes: meanwhile anything may stand there, 0/0 too
+        self.shares: dict[str, Shares] = {}  # tensors that are no arrays, but functions of a step
         self.shared: dict[tuple[str, ...], Any] = {}  # what was made for some windows, for others of the same kind
         self.depth = 0  # of blocks
 

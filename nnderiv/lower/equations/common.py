@@ -9,12 +9,15 @@ Such tensors are, for one, what a recurrence need not wait for (`hoist`).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from ...bounds import inside
 from ...expr import Expr, Op, Read, map_children, reads
 from ...graph import reach
 from ...program import Equation, Program
 from ...within import positive_names
+from ..infinities import is_logsumexp
+from ..step_shares import shares_of
 from .calls import COSTLY, Table, calls, table
 
 Tables = Mapping[Expr, list[Table]]  # function -> where it is a tensor
@@ -23,8 +26,10 @@ Tables = Mapping[Expr, list[Table]]  # function -> where it is a tensor
 def common(program: Program) -> Program:
     """See the module's docstring."""
     tables: dict[Expr, list[Table]] = {}
+    is_lse = partial(is_logsumexp, program)
     for e in program.equations:
-        for call in calls(e, e.body) if _is_of_several(e.body) and len(program.definitions[e.tensor]) == 1 else ():
+        alone = len(program.definitions[e.tensor]) == 1 and shares_of(e, is_lse) is None
+        for call in calls(e, e.body) if alone and _is_of_several(e.body) else ():
             if (there := table(e, call)) is not None:
                 tables.setdefault(call.key, []).append(there)
     if not tables:

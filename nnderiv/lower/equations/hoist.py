@@ -39,6 +39,8 @@ from ...program import Equation, Program, Range, Ranges
 from ...within import positive_names
 from ..infinities import is_logsumexp
 from ..log_products import are_shares
+from ..schedule import Loop, schedule
+from ..storage import equations_of
 from .quotients import log_exponents
 from .scan import is_scan, vanishes
 
@@ -55,6 +57,7 @@ class _Hoister:
         self.fresh = fresh
         self.equations: list[Equation] = []
         self.known: dict[tuple[object, ...], Read] = {}
+        self.loops: dict[frozenset[str], list[Loop]] = {}
 
     def run(self) -> Program:
         for e in self.program.equations:
@@ -63,6 +66,15 @@ class _Hoister:
                 e = e.with_body(self.rewrite(e, e.body, cycle))
             self.equations.append(e)
         return self.program.with_equations(self.equations)
+
+    def steps(self, e: Equation) -> set[str]:
+        """The indices along which the recurrence of an equation steps."""
+        cycle = self.recurrent[e.tensor]
+        if cycle not in self.loops:
+            nodes = schedule(self.program, [x for x in self.program.equations if x.tensor in cycle])
+            self.loops[cycle] = [n for n in nodes if isinstance(n, Loop)]
+        return {str(e.subs[k].name) for loop in self.loops[cycle] for x in equations_of(loop) if x.tensor == e.tensor
+                for k, s in enumerate(x.subs) if loop.variable in s.symbols()}
 
     def is_start(self, e: Equation) -> bool:
         """Whether an equation holds at a place of an axis along which another one of its tensor runs."""
@@ -77,7 +89,7 @@ class _Hoister:
             return self.sum_(e, body, cycle)
         if isinstance(body, Op) and body.op == "*":
             return self.product(e, body, cycle)
-        if isinstance(body, Reduce) and are_shares(body, e.indices, partial(is_logsumexp, self.program)):
+        if isinstance(body, Reduce) and are_shares(body, {*e.indices} - self.steps(e), partial(is_logsumexp, self.program)):
             return body
         if log_exponents(body):
             return self.logarithm(e, body, cycle)

@@ -171,6 +171,36 @@ def _share_product(x, y, c, w, known=None):
         return z
 
 
+def _shares(x, y, c):
+    """f(t, w), the sums over j of w[j]*exp(x[t, k] + y[k, j] - c[t, j]), and zeros for other t: by a table where it is small, or shifted
+    factors. Exponentials that are too large for these are taken one by one."""
+    nothing = np.zeros(len(y), y.dtype)
+    if y.size < 1024:
+        table = _exp_difference(x[..., None] + y, c[:, None])
+        return lambda t, w: table[t] @ w if 0 <= t < len(table) else nothing
+    with np.errstate(over="ignore", invalid="ignore"):
+        (e, m), (f, n) = _shifted_exp(x, 1), _shifted_exp(y, 0)
+        shift = m + n
+        shift -= c
+        limits = np.finfo(y.dtype)
+        large = ~(shift < -np.log(limits.tiny/limits.eps**2))
+        np.exp(shift, out=shift)
+    shift[large] = 0
+    poor = large.any(1)
+
+    def sums(t, w):
+        if not 0 <= t < len(x):
+            return nothing
+        z = f @ (shift[t]*w)
+        z *= e[t]
+        if poor[t]:
+            j = np.nonzero(large[t] & (w != 0))[0]
+            z += _exp_difference(x[t, :, None] + y[:, j], c[t, j]) @ w[j]
+        return z
+
+    return sums
+
+
 def _masked(x, keep, value):
     """np.where(keep, x, value), in the memory of x: by bits where branches would be hard to guess."""
     if _is_steady(keep) or x.dtype != value.dtype or x.itemsize > 8:
