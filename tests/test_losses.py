@@ -200,6 +200,7 @@ def test_a_logistic_loss_takes_one_exponential_and_has_all_its_digits(loss: str)
     gradient = body("z[N], y[N] -> L\nL = -sum[n](y[n]*log(sigmoid(z[n])) + (1 - y[n])*log(1 - sigmoid(z[n])))/N", "backward")
     assert "dz = (_sigmoid(z) - y)/N" in gradient and "dy = z/(-N)" in gradient
     assert body(text, "forward").count("np.exp(") == 1 and "_softplus(" not in body(text, "forward")
+    assert body(text, "backward").count("_sigmoid(") == 1 + ("y[n]*w[n]" in loss)
     d = nd.derive(text)
     inputs = {"z": np.array([-4.0, 4, 0.3, -0.3]), "y": np.array([0.0, 1, 1, 0.7]), "w": np.array([1.0, 2, 3, 4])}
     assert_means(d, d.compile(), inputs, np.random.default_rng(0))

@@ -239,6 +239,40 @@ def test_what_is_held_between_two_numbers_is_what_was_chosen(expression: str, is
     assert d.check().ok
 
 
+IN_COMMON = {
+    "a function": ("where(a[n] > b[n], softplus(-a[n]), softplus(b[n]))", "_softplus(", 1),
+    "a function with a minus": ("where(k[n] == 1, -log(sigmoid(a[n])), -log(1 - sigmoid(a[n])))", "np.exp(", 0),
+    "a function in three branches": ("where(k[n] == 0, sin(a[n]), where(k[n] == 1, sin(b[n]), sin(a[n] - b[n])))", "np.sin(", 1),
+    "a function that is asked for again": ("where(k[n] == 1, tanh(a[n]), tanh(b[n]))", "np.tanh(", 2),
+    "a term": ("where(k[n] == 1, 1 - sin(a[n]), b[n] - sin(a[n]))", "np.sin(", 1),
+    "a factor": ("where(k[n] == 1, cos(a[n])*b[n], cos(a[n])/b[n])", "np.cos(", 1),
+    "another function": ("where(k[n] == 1, sin(a[n]), cos(a[n]))", "np.sin(", 1),
+    "a number": ("where(k[n] == 1, a[n] + 2, b[n]**2 + 2)", "+ 2", 2),
+    "nothing": ("where(a[n] > 0, a[n]*log(a[n]), 0)", "np.log(", 1),
+}
+
+
+@pytest.mark.parametrize("expression, function, times", IN_COMMON.values(), ids=IN_COMMON)
+def test_what_branches_have_in_common_stands_outside(expression: str, function: str, times: int) -> None:
+    d, rng = nd.derive(f"a[N], b[N], int k[N] -> y\ny[n] = {expression} + 0*a[n]*b[n]*k[n]"), np.random.default_rng(0)
+    assert body(str(d.forward), "forward").count(function) == times
+    inputs = {"a": rng.normal(size=12), "b": rng.normal(size=12), "k": rng.integers(3, size=12)}
+    for without in ((), ("branches",), ("both_sides",), ("shifted",)):
+        assert_means(d, d.compile(without=without), inputs, rng)
+
+
+def test_what_is_no_number_in_one_branch_is_left_out() -> None:
+    d = nd.derive("a[N], b[N] -> y\ny[n] = where(a[n] > 0, b[n]*log(a[n]), b[n]*log(-a[n]))")
+    a, b = np.array([2.0, -2.0, -np.inf, np.inf, 1.0]), np.array([1.0, 1.0, 1.0, 1.0, np.inf])
+    for without in ((), ("branches",)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            y, residuals = d.compile(without=without).forward(a=a, b=b)
+            gradients = d.compile(without=without).backward(residuals, dy=np.ones(5))
+        np.testing.assert_array_equal(y, [np.log(2), np.log(2), np.inf, np.inf, np.nan])
+        np.testing.assert_array_equal(gradients.da[:2], [0.5, -0.5])
+
+
 def test_what_is_computed_to_be_held_is_computed_once() -> None:
     loss = "mean[n](where(abs(o[n] - y[n]) < 1, 0.5*(o[n] - y[n])**2, abs(o[n] - y[n]) - 0.5))"
     d = nd.derive(f"o[N], y[N] -> L\nL = {loss}")

@@ -52,6 +52,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "from_output": ("X[N,I], W[I,O] -> Y\nY[n,o] = relu(sum[i](X[n,i]*W[i,o]))", "backward", "Y > 0"),
     "slopes": ("C[N,M] -> L\nR[0,0] = C[0,0]\nR[i,j] = C[i,j] + min(R[i-1,j], R[i,j-1])\nL = R[N-1,M-1]", "backward",
                "dR_pre[:N - 1] = _slope("),
+    "branches": ("z[N], w[N], int y[N] -> l\nl[n] = where(y[n] == 1, sin(z[n]), sin(w[n]))", "forward", "l = _where("),
     "both_sides": ("z[N], y[N] -> l\nl[n] = -y[n]*log(sigmoid(z[n])) - (1 - y[n])*log(1 - sigmoid(z[n]))", "forward", "-np.abs(z)"),
     "sign": ("z[N], y[N] -> L\nL = sum[n](relu(1 - y[n]*z[n]))/N", "backward", "dz = y/(-N)*part"),
     "guarded": ("x[N] -> y\ne[n] = exp(x[n]) - 1\ny[n] = where(x[n] > 0, x[n], e[n])", "backward", "_only_where("),

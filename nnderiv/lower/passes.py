@@ -17,6 +17,7 @@ Programs (equations) -> programs:
     sparse       what stands at one place of each row is not stored between zeros
     apart        what is another thing at each place of an axis is computed place by place
     held         what is held between two numbers is so computed, and not chosen
+    branches     what both branches of a choice have in common stands outside of it
     both_sides   softplus(x) and softplus(−x) share their exponential, as in a logistic loss
     looked_up    what both look up at data is looked up once
     recall       a function that both need is computed once
@@ -101,6 +102,7 @@ from .equations.bare import bare
 from .equations.beforehand import beforehand
 from .equations.blocks import blocks
 from .equations.both_sides import both_sides
+from .equations.branches import branches
 from .equations.carry import carry
 from .equations.common import common
 from .equations.decayed import decayed
@@ -175,6 +177,7 @@ BOTH: dict[str, Callable[[Program, Program], tuple[Program, Program]]] = {  # fo
     "sparse": sparse,
     "apart": each(apart),
     "held": each(held),
+    "branches": each(branches),
     "both_sides": each(both_sides),
     "looked_up": looked_up,
     "recall": recall,

@@ -3,6 +3,7 @@
     a·softplus(−x) + b·softplus(x)            a·relu(−x) + b·relu(x) + (a + b)·softplus(−|x|),   where b = 1 − a: … + softplus(−|x|)
     a·softplus(x) − a·softplus(−x)            a·x
     p·(1 − a) − a·(1 − p)                     p − a
+    1 − σ(−x)                                 σ(x)
 
 There is one exponential, and not two, and nothing is subtracted: a loss near 0 has all its digits.
 """
@@ -14,6 +15,7 @@ from itertools import permutations
 
 from ...expr import Expr, Op, add, additive_terms, complement, factors, map_children, neg, product, signed
 from ...program import Program
+from .held import minus_first
 
 Factors = Counter[Expr]
 
@@ -24,7 +26,8 @@ def both_sides(program: Program) -> Program:
 
 
 def _visit(node: Expr) -> Expr:
-    node = map_children(_visit, node)
+    new = map_children(_visit, node)
+    node = _turned(new) or (minus_first(new) if new is not node else node)
     terms = additive_terms(node) if isinstance(node, Op) and node.op == "+" else []
     products = [Counter(factors(t)) for _, t in terms]
     if sum(any(complement(f) is not None or isinstance(f, Op) and f.op == "softplus" for f in p) for p in products) < 2:
@@ -35,6 +38,14 @@ def _visit(node: Expr) -> Expr:
         if found is not None:
             return signed([(sign, found) if n == k else term for n, term in enumerate(terms) if n != j])
     return node
+
+
+def _turned(node: Expr) -> Expr | None:
+    """The last law, for σ(−x) − 1 too."""
+    for sign, e in ((1, node), (-1, signed([(-s, t) for s, t in additive_terms(node)]))):
+        if isinstance(f := complement(e), Op) and f.op == "sigmoid" and isinstance(x := f.args[0], Op) and x.op == "neg":
+            return signed([(sign, Op("sigmoid", x.args))])
+    return None
 
 
 def _logistic(one: Factors, other: Factors) -> Expr | None:

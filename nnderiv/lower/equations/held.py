@@ -31,10 +31,10 @@ def _visit(node: Expr) -> Expr:
             if found is not None:
                 return found
     new = map_children(_visit, node)
-    return _signed(new) if new is not node else node
+    return minus_first(new) if new is not node else node
 
 
-def _signed(e: Expr) -> Expr:
+def minus_first(e: Expr) -> Expr:
     """−a/b for (−a)/b, and −a·b for (−a)·b."""
     if not isinstance(e, Op) or e.op not in ("*", "/"):
         return e
