@@ -275,3 +275,12 @@ def test_shorter_buffers_are_not_asked_for_where_all_sizes_are_known_to_be_small
     d = nd.derive("x[N,K], g[K], b[K] -> y\ny[n,k] = g[k]*(x[n,k] - mean[i](x[n,i]))*sqrt(1 + mean[i](x[n,i]**2)) + b[k]")
     assert "getbufsize" in d.numpy() and "getbufsize" in d.numpy(sizes={"N": 1000, "K": 100})
     assert "getbufsize" not in d.numpy(sizes={"N": 100, "K": 100})
+
+
+def test_what_few_indices_have_goes_into_the_array_that_has_all() -> None:
+    """Σ_k w[n,k] r[k,d] (m[k,d] − x[n,d]): no second array over n, d and k, and a product of matrices at last."""
+    text = "w[N,K], r[K,D], m[K,D], x[N,D] -> y\ny[n,d] = sum[k](w[n,k]*r[k,d]*(m[k,d] - x[n,d]))"
+    written = body(text, "forward")
+    assert "part *= r.T" in written and "(part @ w[..., None])[..., 0]" in written and "vecdot" not in written
+    d, rng = nd.derive(text), np.random.default_rng(0)
+    assert_means(d, d.compile(), {n: rng.normal(size=s) for n, s in (("w", (5, 3)), ("r", (3, 4)), ("m", (3, 4)), ("x", (5, 4)))}, rng)

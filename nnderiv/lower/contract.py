@@ -295,7 +295,8 @@ def _cheapest(frame: Frame, arrays: list[Array], open_: Sequence[str]) -> tuple[
     """The pair whose union of indices is smallest.
 
     In a tie, a product of matrices rather than one entry by entry, unless that makes nothing larger than there is; then one whose
-    result lies beside another array as it is; then one for which nothing is copied.
+    result lies beside another array as it is; then one that needs no array over more indices than both, and goes along whole rows of the
+    larger one; then one for which nothing is copied.
     """
     labels = [{*x.labels} for x in arrays]
 
@@ -304,7 +305,10 @@ def _cheapest(frame: Frame, arrays: list[Array], open_: Sequence[str]) -> tuple[
         both, closed = labels[a] | labels[b], closing(labels, p, open_)
         grows = not closed and not any(both <= x for x in labels)
         apart = bool(closed) and not any(both - {*closed} == x for k, x in enumerate(labels) if k not in p)
-        return entries_over(frame.ranges, both), not closed, grows, apart, _copies(arrays[a], arrays[b], closed)
+        outer = not closed and both not in (labels[a], labels[b])
+        small, large = sorted((arrays[a].labels, arrays[b].labels), key=len)
+        spread = not closed and not outer and small != large[len(large) - len(small):]
+        return entries_over(frame.ranges, both), not closed, grows, apart, outer, spread, _copies(arrays[a], arrays[b], closed)
 
     return min(combinations(range(len(arrays)), 2), key=cost)
 
