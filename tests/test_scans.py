@@ -251,3 +251,64 @@ def test_what_overflows_in_one_episode_does_not_reach_the_next(equations: str, N
     assert "_scan(" in d.numpy() and not all(np.isfinite(x).all() for x in found)
     for x, y in zip(found, expected, strict=True):
         np.testing.assert_allclose(np.delete(x, np.s_[19:24], 0), np.delete(y, np.s_[19:24], 0), rtol=1e-12)
+
+
+BACK = {  # equations of y, which look back at several rows -> how many of these are gone through in blocks, forward and backward
+    "y[t,n] = v[n]*y[t-1,n] - g*y[t-2,n]/2 + x[t,n] + 0*a[t,n]": (1, 1),
+    "y[t,n] = a[t,n]*y[t-1,n] + x[t,n]*y[t-2,n] + v[n]*g": (1, 1),
+    "y[t,n] = a[t,n]*y[t+1,n]/2 + v[n]*y[t+3,n]/2 + x[t,n]*g": (1, 1),
+    "y[t,n] = g*y[t-2,n] + x[t,n]*v[n] + 0*a[t,n]": (1, 1),
+    "y[0,n] = v[n]\ny[1,n] = x[0,n]\ny[t,n] = g*y[t-1,n] - v[n]*y[t-2,n]/2 + x[t,n]*a[t,n]": (0, 0),      # two rows at least
+    "y[-1,n] = v[n]\ny[-2,n] = g\ny[t,n] = (y[t-1,n] - y[t-2,n])*a[t,n] + x[t,n] for t < T": (1, 1),
+    "y[t,n] = tanh(x[t,n]*y[t-1,n] + a[t,n]*y[t-2,n]) + 0*(v[n] + g)": (0, 1),     # a gradient is linear in what comes in
+    "y[t,n] = x[t,n]*y[t-1,n]*y[t-2,n]/2 + a[t,n]*v[n]*g": (0, 1),
+    "y[t,n] = where(a[t,n] > 0, g*y[t-1,n], 0) + v[n]*y[t-2,n]/2 + x[t,n]": (0, 0),      # data choose
+    "y[t,n] = sum[m](a[t,m]*y[t-1,m])*v[n]/2 + g*y[t-2,n] + x[t,n]": (0, 0),
+    "y[t,n] = g*y[t-1,n] + v[n]*y[t-5,n] + a[t,n]*x[t,n]": (0, 0),      # further back
+    "y[t,n] = max(y[t-1,n] + a[t,n], y[t-2,n] + x[t,n]) + g*v[n]": (0, 1),
+}
+
+
+@pytest.mark.parametrize("equations", BACK)
+@pytest.mark.parametrize("T", [0, 1, 2, 3, cost.LONG + 3])
+def test_a_scan_may_look_back_at_several_rows(equations: str, T: int) -> None:
+    text = ALL + equations
+    assert tuple(body(text, f).count("_recur(") for f in ("forward", "backward")) == BACK[equations]
+    ways = compiled(equations), compiled(equations, ("accumulate",))
+    for N in (0, 1, 3, cost.NARROW + 1):
+        if T < 2 and "[1,n] = " in equations:
+            continue  # there is no such row
+        for found, expected in zip(*(gradients(module, drawn(T, N)) for module in ways), strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-11)
+    if 0 < T < 4 and not (T < 2 and "[1,n] = " in equations):
+        assert_means(nd.derive(text), ways[0], drawn(T, 2), np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("text", [
+    "x[T], a, b -> y\ny[t] = a*y[t-1] + b*y[t-2] + x[t]",
+    "x[N,T], a[N], b -> y\ny[n,t] = a[n]*y[n,t-1] + b*y[n,t-2] + x[n,t]",
+    "x[K,T,N], a[T], b[K] -> y\ny[k,t,n] = a[t]*y[k,t-1,n] + b[k]*y[k,t-2,n] + x[k,t,n]",
+    "x[K,N,T], a[K,T], b[N] -> y\ny[k,n,t] = a[k,t]*y[k,n,t+1] + b[n]*y[k,n,t+2] + x[k,n,t]",
+])
+@pytest.mark.parametrize("T", [7, 70, 1100])
+def test_the_axis_of_steps_that_look_back_may_stand_anywhere(text: str, T: int) -> None:
+    d, rng, sizes = nd.derive(text), np.random.default_rng(0), {"T": T, "K": 2, "N": 3}
+    inputs = {i.name: rng.uniform(-0.6, 0.4, [x.value(sizes) for x in i.dims])[()] for i in d.forward.inputs}
+    assert body(text, "forward").count("_recur(") == 1
+    for found, expected in zip(gradients(d.compile(), inputs), gradients(d.compile(without=("accumulate",)), inputs), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize(("a", "b", "first"), [
+    (1e20, 0, 0), (0, 1e20, 0), (3, -2, 1e-30), (1e-4, 1e-9, 1e30), (1e-3, 0, 1e20), (np.inf, 0, 1),
+])
+def test_blocks_that_cannot_hold_what_a_step_can_are_not_taken(a: float, b: float, first: float) -> None:
+    """What overflows without what is before it, or is lost and would be times a large number, goes step by step."""
+    d = nd.derive("x[T,N], a[T], b[T] -> y\ny[t,n] = a[t]*y[t-1,n] + b[t]*y[t-2,n] + x[t,n]")
+    x, factors = np.zeros((100, 2), np.float32), [np.full(100, c, np.float32) for c in (a, b)]
+    x[0] = first
+    for c in factors:
+        c[50::3] = 0
+    x[60:] = 1
+    ways = [m.forward(x=x, a=factors[0], b=factors[1])[0] for m in (d.compile(), d.compile(without=("accumulate",)))]
+    np.testing.assert_allclose(*ways, rtol=1e-4)

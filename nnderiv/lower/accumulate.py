@@ -1,7 +1,8 @@
 """A recurrence whose step is one operation, y[t] = y[t−1] ∘ x[t], is that operation's accumulate: np.add.accumulate, and so on.
-One that is linear, y[t] = a[t]·y[t−1] + x[t] (see `scan`), goes in blocks of steps abreast where rows are short.
+One that is linear, y[t] = a[t]·y[t−1] + x[t] (see `scan`), goes in blocks of steps abreast where rows are short; so does one that looks
+back at several rows.
 
-`find` recognises both in a loop; anything else stays a loop.
+`find` and `find_several` recognise them in a loop; anything else stays a loop.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from ..ranges import accesses
 from ..within import positive_names, runs_along
 from .arrays import Storage
 from .equations.carry import shift
-from .equations.scan import linear
+from .equations.scan import Before, linear, several
 from .schedule import Compute, Loop
 
 
@@ -70,6 +71,36 @@ def find(program: Program, node: Loop, storage: dict[str, Storage]) -> Accumulat
     edges = (span.lo - 1, span.hi) if node.forwards else (span.lo, span.hi + 1)
     starts = len(program.definitions[e.tensor]) > 1 or ufunc != "add"
     return Accumulation(e, ufunc, x, a, axes[0], starts) if (store.lo, store.hi) == edges else None
+
+
+@dataclass(frozen=True)
+class Several:
+    """tensor[…, t, …] = a·tensor[…, t ∓ 1, …] + b·tensor[…, t ∓ 2, …] + … + rest, for all t of the loop."""
+
+    equation: Equation
+    rest: Expr
+    factors: list[Expr]
+    axis: int
+
+    def whole(self, node: Loop) -> Equation:
+        """The equation that puts the rest in place, for all steps at once."""
+        return _for_all_steps(node, self.equation.with_body(self.rest))
+
+
+def find_several(program: Program, node: Loop, storage: dict[str, Storage]) -> Several | None:
+    """The scan of several rows that a loop is, if it is one and all steps are stored, behind the rows before the first."""
+    if len(node.body) != 1 or not isinstance(node.body[0], Compute) or node.body[0].guards:
+        return None
+    e = _for_all_steps(node, node.body[0].equation)
+    before = Before.of(e) if not storage[e.tensor].dropped else None
+    if before is None or before.order < 2 or before.forwards != node.forwards or e.subs[before.axis].name != node.variable:
+        return None
+    beside = [k for k in range(len(e.subs)) if k != before.axis]
+    store, span = storage[e.tensor].axes[before.axis], node.range
+    edges = (span.lo - before.order, span.hi) if node.forwards else (span.lo, span.hi + before.order)
+    whole = runs_along([e.subs[k] for k in beside], [storage[e.tensor].axes[k] for k in beside], e.ranges)
+    found = several(program, e, before) if whole and (store.lo, store.hi) == edges else None
+    return found and Several(node.body[0].equation, *found, before.axis)
 
 
 def _for_all_steps(node: Loop, e: Equation) -> Equation:

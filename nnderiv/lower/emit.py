@@ -215,6 +215,9 @@ class Body(Folds):
         if "accumulate" not in self.without and (found := accumulate.find(self.program, node, self.storage)) is not None:
             self.all_steps(node, found)
             return
+        if "accumulate" not in self.without and (several := accumulate.find_several(self.program, node, self.storage)) is not None:
+            self.all_steps_of_several(node, several)
+            return
         if "by_diagonal" not in self.without:
             diagonals = find_diagonals(self.program, node, self.storage, self.loops, self.positive)
             if diagonals is not None:
@@ -248,6 +251,21 @@ class Body(Folds):
         else:
             by = {"add": ", chosen=True" if found.is_chosen else "", "logaddexp": ", _logaddexp"}.get(found.ufunc, f", {ufunc}")
             self.line(f"_scan({self.factor(found, node)}, {rows}, {axis}{by})", whole.tensor)
+
+    def all_steps_of_several(self, node: Loop, found: accumulate.Several) -> None:
+        """What does not wait goes into the rows of all steps; then they are gone through in place."""
+        shown, whole = str(found.equation), found.whole(node)
+        self.shown[whole.tensor, whole.subs, whole.body] = self.shown.get((whole.tensor, whole.subs, found.equation.body), shown)
+        self.statement(whole)
+        y, axis, frame = self.storage[whole.tensor].variable, found.axis, self.frame(whole)
+        back = f"[{':, ' * axis}::-1]"
+        factors = []
+        for f in found.factors:
+            array = expand(self.right(frame, whole.with_body(f)), whole.indices)
+            turns = not node.forwards and node.variable in array.labels
+            factors.append(array.at_least(9) + f"[{':, ' * array.labels.index(node.variable)}::-1]" if turns else array.text)
+        rows = y if node.forwards else y + back
+        self.line(f"_recur(({', '.join(factors)}), {rows}, {axis})", whole.tensor)
 
     def factor(self, found: accumulate.Accumulation, node: Loop) -> str:
         """The factors of the rows before, in the order of the steps of a loop, aligned with the rows of the tensor on the left."""

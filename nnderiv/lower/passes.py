@@ -54,7 +54,8 @@ Programs (equations) -> programs:
 
 Loops -> statements:
 
-    accumulate   a recurrence whose step is one operation is that operation's accumulate; one that is linear, or an extreme, is a scan
+    accumulate   a recurrence whose step is one operation is that operation's accumulate; one that is linear, or an extreme, is a scan,
+                 and so is a linear one that looks back at several rows
 
 Items (`form`) -> items:
 

@@ -1,7 +1,8 @@
 """Recurrences in a program of which `accumulate` computes all steps at once, scans: linear ones, y[t] = a[t]·y[t−1] + x[t], and those
 that are linear in another arithmetic, max(y[t−1] + a[t], x[t]) and log(exp(y[t−1] + a[t]) + exp(x[t])).
 
-Nothing is to be handed on from step to step (`carry`) or to be computed before (`hoist`).
+A linear one may look back at several rows, y[t] = a·y[t−1] + b·y[t−2] + x[t]. Nothing is to be handed on from step to step (`carry`) or to
+be computed before (`hoist`).
 """
 
 from __future__ import annotations
@@ -11,30 +12,93 @@ from functools import reduce
 
 from ...bounds import outside
 from ...conditions import facts
-from ...expr import ONE, ZERO, Expr, Op, Read, add, additive_terms, conjuncts, factors, product, reads, signed, tensors, where
-from ...integer import Int
+from ...expr import (
+    ONE,
+    ZERO,
+    Expr,
+    Op,
+    Read,
+    add,
+    additive_terms,
+    all_reads,
+    conjuncts,
+    factors,
+    product,
+    reads,
+    signed,
+    tensors,
+    walk,
+    where,
+)
+from ...expr import replace as replaced
 from ...program import Equation, Program, Ranges
 from ...within import positive_names, runs_along
 from .quotients import log_exponents
 
+ORDER = 4  # rows to which a scan looks back at most
+
 
 def is_scan(program: Program, e: Equation) -> bool:
     """Whether an equation is all of a scan: y[…, t, …] = a·y[…, t ± 1, …] + x, for whole rows from the first one on."""
-    before = {r for r in reads(e.body) if r.tensor == e.tensor}
-    if program.components.get(e.tensor) != frozenset({e.tensor}) or len(before) != 1 or linear(program, e, *before) is None:
+    if program.components.get(e.tensor) != frozenset({e.tensor}) or (before := Before.of(e)) is None:
         return False
-    steps = {k: there - here for k, (here, there) in enumerate(zip(e.subs, before.pop().subs, strict=True)) if here != there}
-    rows = [k for k in range(len(e.subs)) if k not in steps]
+    found = linear(program, e, before.reads[0]) if before.order == 1 else several(program, e, before)
+    rows = [k for k in range(len(e.subs)) if k != before.axis]
     whole = runs_along([e.subs[k] for k in rows], [program.hulls[e.tensor][k] for k in rows], e.ranges)
-    if [*steps.values()] not in ([-1], [1]) or not whole:
-        return False
-    return all(d is e or any(_is_start(e, d, *step) for step in steps.items()) for d in program.definitions[e.tensor])
+    return found is not None and whole and all(d is e or before.is_start(e, d) for d in program.definitions[e.tensor])
 
 
-def _is_start(e: Equation, d: Equation, axis: int, step: Int) -> bool:
-    """Whether one equation is the row before the first one of another, which goes on from it by steps."""
-    first = e.ranges[str(e.subs[axis].name)]
-    return d.is_base and d.subs == (*e.subs[:axis], first.lo - 1 if step == -1 else first.hi, *e.subs[axis + 1:])
+@dataclass(frozen=True)
+class Before:
+    """What an equation reads of its own tensor: the row before, and perhaps others before that."""
+
+    axis: int
+    forwards: bool
+    reads: tuple[Read, ...]  # of the row before, of that before it, and so on; one that is not asked for, too
+
+    @property
+    def order(self) -> int:
+        return len(self.reads)
+
+    @staticmethod
+    def of(e: Equation) -> Before | None:
+        """None where it reads at other places, or further back than `ORDER` rows."""
+        found = {r for r in reads(e.body) if r.tensor == e.tensor}
+        steps = [{k: there - here for k, (here, there) in enumerate(zip(e.subs, r.subs, strict=True)) if here != there} for r in found]
+        axes = {k for step in steps for k in step}
+        if len(axes) != 1 or not all(len(step) == 1 and step[max(axes)].is_constant for step in steps):
+            return None
+        (axis,) = axes
+        far = [step[axis].constant for step in steps]
+        if e.subs[axis].name not in e.ranges or min(far)*max(far) < 0 or max(map(abs, far)) > ORDER:
+            return None
+        sign = -1 if max(far) < 0 else 1
+        rows = [tuple(s + sign*m if k == axis else s for k, s in enumerate(e.subs)) for m in range(1, max(map(abs, far)) + 1)]
+        return Before(axis, sign < 0, tuple(Read(e.tensor, subs) for subs in rows))
+
+    def is_start(self, e: Equation, d: Equation) -> bool:
+        """Whether one equation is a row before the first one of another, which goes on from these by steps."""
+        first = e.ranges[str(e.subs[self.axis].name)]
+        places = [first.lo - m if self.forwards else first.hi - 1 + m for m in range(1, self.order + 1)]
+        return d.is_base and any(d.subs == (*e.subs[:self.axis], place, *e.subs[self.axis + 1:]) for place in places)
+
+
+def several(program: Program, e: Equation, before: Before) -> tuple[Expr, list[Expr]] | None:
+    """(x, [a, b, …]) of a right-hand side a·y[t−1] + b·y[t−2] + … + x, if no data choose what is handed on."""
+    names: dict[Expr, Expr] = {r: Read(f"§{k}", r.subs) for k, r in enumerate(before.reads)}
+    slopes, rest = list[Expr](), e.body
+    for r in before.reads:
+        others: dict[Expr, Expr] = {x: name for x, name in names.items() if x != r}
+        found = _Affine(program, e, r).parts(replaced(rest, others))
+        if found is None or any(x.tensor.startswith("§") for x in reads(found[0])) or _is_chosen(found[0]):
+            return None
+        slopes.append(found[0])
+        rest = replaced(found[1], {name: x for x, name in others.items()})
+    return None if e.tensor in tensors(rest) else (rest, slopes)
+
+
+def _is_chosen(e: Expr) -> bool:
+    return any(isinstance(n, Op) and n.op == "where" and all_reads(n.args[0]) for n in walk(e))
 
 
 def linear(program: Program, e: Equation, y: Read) -> tuple[str, Expr, Expr] | None:

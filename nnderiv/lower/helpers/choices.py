@@ -30,5 +30,5 @@ def _is_steady(mask):
 
 def _slope(a, b, dtype):
     """How max(a, b) changes with a: 1 where a > b, 1/2 where a == b, 0 elsewhere."""
-    return ((a > b).astype("i1") + (a >= b))*dtype.type(0.5)
+    return ((a > b).view("i1") + (a >= b).view("i1"))*dtype.type(0.5)
 '''

@@ -81,6 +81,66 @@ def _is_lost(factors, products, before):
     return large.any() and bool(((np.abs(products) < kinds.tiny) & np.logical_and.accumulate(factors != 0) & large).any())
 
 
+def _recur(factors, y, axis):
+    """y[t] += a*y[t - 1] + b*y[t - 2] + ... along the axis, in place, for factors a, b, ... of the steps after the first few. Where these
+    are many, and rows short, blocks of them go abreast; few steps of one number each go in Python's numbers."""
+    order, ndim = len(factors), y.ndim
+    by_steps = lambda a: a.reshape((1,)*(ndim - a.ndim) + a.shape)[..., None].swapaxes(0, axis)
+    y, *factors = (by_steps(np.asarray(a, y.dtype)) for a in (y, *factors))  # a row is an array, also where y is a vector
+    if y.size == len(y) < 1024:
+        numbers = y.reshape(-1).tolist()
+        each = [np.broadcast_to(a, (len(y) - order, *y.shape[1:])).reshape(-1).tolist() for a in factors]
+        for t in range(order, len(y)):
+            for m, a in enumerate(each, 1):
+                numbers[t] += a[t - order]*numbers[t - m]
+        y[...] = np.reshape(numbers, y.shape)
+        return
+    done = _recur_abreast(factors, y) if len(y) >= _STEPS and 0 < y.size <= NARROW*len(y) else 0
+    for t in range(done, len(y) - order):
+        for m, a in enumerate(factors, 1):
+            y[t + order] += a[t if len(a) > 1 else 0]*y[t + order - m]
+
+
+def _recur_abreast(factors, y):
+    """The same for the first steps, in √T blocks, and how many these are: what each block comes to if nothing is before it, then what
+    the block before it ends with, times what comes of a 1 in each of the rows before. None, 0, if a number is too large for that."""
+    order, rows = len(factors), y.shape[1:]
+    blocks = int((len(y) - order)**0.5)
+    size = (len(y) - order)//blocks
+    done = blocks*size
+    abreast = lambda x: x.reshape(blocks, size, *x.shape[1:]).swapaxes(0, 1)
+    ones = blocks if any(len(a) > 1 for a in factors) else 1
+    if ones > 1:
+        factors = [np.tile(abreast(np.broadcast_to(a, (len(y) - order, *rows))[:done]), (1, 1 + order) + (1,)*len(rows)) for a in factors]
+    each = np.zeros((size + order, blocks + order*ones, *rows), y.dtype)
+    own, alone = each[:, :blocks], each[:, blocks:].reshape(size + order, order, ones, *rows)
+    own[order:] = abreast(y[order:order + done])
+    before, part = np.empty((order, blocks, *rows), y.dtype), np.empty_like(each[0])
+    before[:, 0] = y[order - 1::-1]
+    with np.errstate(over="ignore", invalid="ignore"):
+        for m in range(order):
+            alone[order - 1 - m, m] = 1
+        for t in range(order, len(each)):
+            for m, a in enumerate(factors, 1):
+                each[t] += np.multiply(a[t - order if len(a) > 1 else 0], each[t - m], out=part)
+        last, ends = own[:-order - 1:-1], alone[:-order - 1:-1]
+        for k in range(1, blocks):
+            before[:, k] = last[:, k - 1] + (ends[:, :, (k - 1) % ones]*before[:, k - 1]).sum(1)
+        for m in range(order):
+            own[order:] += alone[order:, m]*before[m]
+    if not (np.isfinite(each[-1]).all() and np.isfinite(before).all()) or _is_lost_alone(alone, before):
+        return 0
+    abreast(y[order:order + done])[...] = own[order:]
+    return done
+
+
+def _is_lost_alone(alone, before):
+    """Whether what comes of a 1 is too small for its digits to be kept, and is to be times a number so large that the product is not."""
+    kinds = np.finfo(before.dtype)
+    large = np.abs(before) > kinds.tiny/kinds.smallest_subnormal
+    return large.any() and bool(((np.abs(alone) < kinds.tiny) & (alone != 0)).any())
+
+
 def _logaddexp(a, b, out):
     """np.logaddexp(a, b, out=out), several times as fast."""
     out[...] = _log_of_exps(a, b)
