@@ -121,11 +121,12 @@ def _gather(A, *indices, outside=0):
     """A[indices] along the first axes of A, and 0 (or another value) where an index is outside its axis."""
     if all(_all_inside(i, n) for i, n in zip(indices, A.shape)):
         return _taken(A, indices)
-    indices = np.broadcast_arrays(*indices)
-    inside = np.logical_and.reduce([(0 <= i) & (i < n) for i, n in zip(indices, A.shape)])
+    inside = np.True_
+    for i, n in zip(indices, A.shape):
+        inside = inside & (0 <= i) & (i < n)
     if 0 in A.shape:
         return np.full(inside.shape + A.shape[len(indices):], outside, A.dtype)
-    taken = A[tuple(np.where(inside, i, 0) for i in indices)]
+    taken = _taken(A, tuple(np.clip(i, 0, n - 1) for i, n in zip(indices, A.shape)))
     return np.where(inside.reshape(inside.shape + (1,) * (taken.ndim - inside.ndim)), taken, A.dtype.type(outside))
 
 
@@ -135,7 +136,8 @@ def _all_inside(i, n):
 
 
 def _taken(A, indices):
-    """A[indices], in whole rows: np.take copies them faster. A[i[:, None], j] is A[i][:, j], if neither i nor j is short beside A."""
+    """A[indices], in whole rows: np.take copies them faster. A[i[:, None], j] is A[i][:, j], if neither i nor j is short beside A; many
+    places, of which most indices know one axis each, are numbered first."""
     if len(indices) == 1:
         return A.take(indices[0], 0) if A.flags.c_contiguous else A[indices]
     shapes = [np.shape(x) for x in indices]
@@ -144,6 +146,11 @@ def _taken(A, indices):
             i, j, B = indices[first][:, 0], indices[second], A if first == 0 else A.swapaxes(0, 1)
             if B.shape[0] <= i.size and B.shape[1] <= j.size:
                 return B.take(i, 0).take(j, 1)
+    if A.flags.c_contiguous and max(map(np.size, indices)) >= 4096:
+        axes, tail = A.shape[:len(indices)], A.shape[len(indices):]
+        steps = [_product(axes[k + 1:]) for k in range(len(axes))]
+        place = sum(i*step for i, step in sorted(zip(indices, steps), key=lambda x: np.size(x[0])))
+        return A.reshape(_product(axes), *tail).take(place, 0)
     return A[indices]
 
 
@@ -196,9 +203,13 @@ def _add_at(A, place, values, axis, out=None):
     """A, with values added where the index along an axis is `place`; a place that is not on the axis names nothing."""
     A = A.copy() if out is None else out
     n, each = A.shape[axis], (*A.shape[:axis], 1, *A.shape[axis + 1:])
-    if axis == A.ndim - 1 and A.size and A.flags.c_contiguous and _all_inside(place, n):
-        flat, starts = A.reshape(-1), np.arange(0, A.size, n)
-        flat[starts + np.broadcast_to(place, each).reshape(-1)] += np.broadcast_to(values, each).reshape(-1)
+    if A.size and A.flags.c_contiguous:
+        flat, step = A.reshape(-1), _product(each[axis:])
+        at = place*step + (np.arange(0, A.size, n*step)[:, None] + np.arange(step)).reshape(each)  # one number for each place
+        if not _all_inside(place, n):
+            inside = np.broadcast_to((0 <= place) & (place < n), each)
+            at, values = at[inside], np.broadcast_to(values, each)[inside]
+        flat[at] += values
         return A
     rows = np.moveaxis(A, axis, -1)[None]
     place, values = (np.moveaxis(np.broadcast_to(x, each), axis, -1)[None, ..., 0] for x in (place, values))

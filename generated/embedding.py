@@ -100,11 +100,12 @@ def _gather(A, *indices, outside=0):
     """A[indices] along the first axes of A, and 0 (or another value) where an index is outside its axis."""
     if all(_all_inside(i, n) for i, n in zip(indices, A.shape)):
         return _taken(A, indices)
-    indices = np.broadcast_arrays(*indices)
-    inside = np.logical_and.reduce([(0 <= i) & (i < n) for i, n in zip(indices, A.shape)])
+    inside = np.True_
+    for i, n in zip(indices, A.shape):
+        inside = inside & (0 <= i) & (i < n)
     if 0 in A.shape:
         return np.full(inside.shape + A.shape[len(indices):], outside, A.dtype)
-    taken = A[tuple(np.where(inside, i, 0) for i in indices)]
+    taken = _taken(A, tuple(np.clip(i, 0, n - 1) for i, n in zip(indices, A.shape)))
     return np.where(inside.reshape(inside.shape + (1,) * (taken.ndim - inside.ndim)), taken, A.dtype.type(outside))
 
 
@@ -114,7 +115,8 @@ def _all_inside(i, n):
 
 
 def _taken(A, indices):
-    """A[indices], in whole rows: np.take copies them faster. A[i[:, None], j] is A[i][:, j], if neither i nor j is short beside A."""
+    """A[indices], in whole rows: np.take copies them faster. A[i[:, None], j] is A[i][:, j], if neither i nor j is short beside A; many
+    places, of which most indices know one axis each, are numbered first."""
     if len(indices) == 1:
         return A.take(indices[0], 0) if A.flags.c_contiguous else A[indices]
     shapes = [np.shape(x) for x in indices]
@@ -123,6 +125,11 @@ def _taken(A, indices):
             i, j, B = indices[first][:, 0], indices[second], A if first == 0 else A.swapaxes(0, 1)
             if B.shape[0] <= i.size and B.shape[1] <= j.size:
                 return B.take(i, 0).take(j, 1)
+    if A.flags.c_contiguous and max(map(np.size, indices)) >= 4096:
+        axes, tail = A.shape[:len(indices)], A.shape[len(indices):]
+        steps = [_product(axes[k + 1:]) for k in range(len(axes))]
+        place = sum(i*step for i, step in sorted(zip(indices, steps), key=lambda x: np.size(x[0])))
+        return A.reshape(_product(axes), *tail).take(place, 0)
     return A[indices]
 
 

@@ -116,8 +116,9 @@ def forward(*, X, slope):
     dtype = X.dtype
     slope = _real("slope", slope, dtype)
     N, D = _shape(X, 2, "X[N,D]")
-    # Y[n,d] = where(X[n,d] > 0, X[n,d], slope*X[n,d])
-    Y = _where(X > 0, X, slope*X)                   # (N, D)
+    # Y[n,d] = X[n,d]*where(X[n,d] > 0, 1, slope)
+    Y = _where(X > 0, dtype.type(1), dtype.type(slope))
+    Y *= X                                          # (N, D)
     return Y, (X, slope, N, D, dtype,)
 
 
