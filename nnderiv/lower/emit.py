@@ -37,6 +37,7 @@ from .by_part import Member, Part, largest, member, results, together
 from .by_place import at
 from .diagonals import find as find_diagonals
 from .equations.fuse import Softmaxes
+from .equations.scan import vanishes
 from .facts import Facts
 from .fold import Fold, find_fold
 from .folds import Folds
@@ -46,7 +47,6 @@ from .schedule import Compute, Loop, Node, Sweep
 from .side_by_side import side_by_side
 from .slabs import Slab, find_slab
 from .spots import Spot, at_hand, find_spot
-from .step_shares import Shares
 from .step_shares import find as find_shares
 from .storage import equations_of
 from .values import axes_text
@@ -67,8 +67,6 @@ class Body(Folds):
 
     # -- nodes ---------------------------------------------------------------------------------------------------------
     def run(self, nodes: Sequence[Node]) -> None:
-        if not self.loops and "log_products" not in self.without:
-            self.shares = find_shares(self.program, nodes, {*self.kept, *self.exported}, partial(is_logsumexp, self.program))
         done: set[int] = set()
         for k, node in enumerate(nodes):
             if k in done:
@@ -83,8 +81,6 @@ class Body(Folds):
             elif rows := side_by_side(self.program, self.storage, nodes, k):
                 done |= rows.keys()
                 self.stack(list(rows.values()))
-            elif isinstance(node, Compute) and node.equation.tensor in self.shares:
-                self.shared_out(self.shares[node.equation.tensor])
             elif isinstance(node, Compute):
                 self.compute(node.equation, node.guards)
             elif isinstance(node, Loop):
@@ -103,15 +99,6 @@ class Body(Folds):
         self.code.items.append(Statement(rows[0].tensor, stack, tuple(operands), shape, True, self.code.note, remark=remark))
         self.allocated.add(rows[0].tensor)
 
-    def shared_out(self, shares: Shares) -> None:
-        """What the steps of a recurrence are to sum up, as a function of a step and its weights."""
-        self.code.begin(self.comment(shares.equation))
-        (t, k, j), frame = shares.order, self.frame(shares.equation)
-        parts = ((shares.x, (t, k)), (shares.y, (k, j)), (shares.c, (t, j)))
-        operands = tuple(permute(self.value(frame, part), labels).term for part, labels in parts)
-        made = call("_shares({0}, {1}, {2})", 0, 0, 0)
-        self.code.items.append(Statement(shares.equation.tensor, made, operands, (), False, self.code.note))
-
     def parts(self, nodes: Sequence[Node], k: int) -> dict[int, Member]:
         """Node k and those after it that are to be computed part by part."""
         constant = any(r.size.is_constant for e in equations_of(nodes[k]) for r in e.ranges.values())
@@ -121,7 +108,7 @@ class Body(Folds):
 
     def member(self, nodes: Sequence[Node], j: int) -> Member | None:
         m = member(nodes[j], self.storage)
-        if m is None or m.tensor in self.shares or not self.is_whole(m.equation) or self.images(nodes, j):
+        if m is None or not self.is_whole(m.equation) or self.images(nodes, j):
             return None
         along = self.softmaxes[m.tensor][2] if m.tensor in self.softmaxes else ()
         terms = [t for _, t in additive_terms(m.equation.body)]
@@ -223,8 +210,26 @@ class Body(Folds):
             if diagonals is not None:
                 ByDiagonal(self, diagonals).run()
                 return
+        self.share_out(node)
         with self.each(node.variable, node.range, node.forwards):
             self.run(node.body)
+
+    def share_out(self, node: Loop) -> None:
+        """Before a loop, functions that sum up shares at its steps."""
+        if self.loops or "log_products" in self.without:
+            return
+        computed, is_lse = {e.tensor for e in equations_of(node)}, partial(is_logsumexp, self.program)
+        for e in [x.equation for x in node.body if isinstance(x, Compute)]:
+            ranges = {node.variable: node.range, **e.ranges}
+            for s in find_shares(e, node.variable, computed, is_lse, partial(vanishes, self.program, ranges)):
+                frame, name = self.frame_of((node.variable, *s.rows, s.own, s.column), ranges), self.fresh(f"{e.tensor}_shares")
+                self.code.begin(f"{name}: {s.total}")
+                c = read(frame, s.c.tensor, s.c.subs, "np.inf")  # where it is outside, w is, and nothing has a share
+                x, y = (self.value(frame, part) for part in (s.x, s.y))
+                labels = ((node.variable, *s.rows, s.own), (s.own, s.column), (node.variable, *s.rows, s.column))
+                operands = tuple(permute(a, order).term for a, order in zip((x, y, c), labels, strict=True))
+                self.code.items.append(Statement(name, call("_shares({0}, {1}, {2})", 0, 0, 0), operands, (), False, self.code.note))
+                self.shares[s.total] = s, name, Int.symbol(node.variable) - node.range.lo
 
     @contextmanager
     def each(self, variable: str, span: Range, forwards: bool) -> Iterator[None]:

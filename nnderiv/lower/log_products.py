@@ -116,9 +116,9 @@ def _matrix(frame: Frame, a: Array, rows: tuple[str, ...], columns: tuple[str, .
     return Array(flattened(frame, a, [], [[*rows], [*columns]], sizes), a.labels)
 
 
-def are_shares(e: Reduce, indices: Collection[str], is_lse: Callable[[str], bool]) -> bool:
-    """Whether a sum is of this kind, over all values of these indices, along which no recurrence steps. What it is of would be a table over
-    one index more than anything else has."""
+def are_shares(e: Reduce, indices: Collection[str], steps: Collection[str], is_lse: Callable[[str], bool]) -> bool:
+    """Whether a sum is of this kind, over all values of these indices, at steps of a recurrence; or of one row, with a y that no step
+    changes. What it is of would be a table over one index more than anything else has."""
     _, parts = guarded_factors(e.body)
     exponentials = [f for f in parts if isinstance(f, Op) and f.op == "exp"]
     if e.op != "sum" or len(exponentials) != 1:
@@ -132,7 +132,8 @@ def are_shares(e: Reduce, indices: Collection[str], is_lse: Callable[[str], bool
     below = [free_symbols(t) & over for s, t in terms if s < 0 and isinstance(t, Read) and is_lse(t.tensor)]
     rows = labels - {*e.indices}
     apart = all(not (x & {*e.indices} and x & rows) for x in others)
-    return below == [labels] and len(own) == 1 and bool(rows) and {*e.indices} <= labels and apart
+    stays = all(free_symbols(t).isdisjoint(steps) for _, t in terms if own.union(e.indices) <= free_symbols(t))
+    return below == [labels] and len(own) == 1 and {*e.indices} <= labels and apart and (bool(rows) or stays)
 
 
 def _parted(frame: Frame, terms: Sequence[tuple[int, Expr]], groups: Sequence[Labels]) -> list[Expr] | None:

@@ -1,90 +1,65 @@
 """Shares that a recurrence sums up at each of its steps, in the gradient of a chain, or of scalings that alternate:
 
-    E[t,k,j] = exp(x[t,k] + y[k,j] − c[t,j]),   Σ_j w[j] E[t,k,j]  at step t            E = _shares(x, y, c),   E(t, w)
+    Σ_j w[n,j] exp(x[t,n,k] + y[k,j] − c[t,n,j])  at step t          f = _shares(x, y, c)  before the loop,   f(t, w)  in it
 
-c is the logarithm of what the exponentials add up to over k. Where the table has few entries for a step it is one, and its factors
-otherwise, three matrices that no step computes anew.
+c is the logarithm of what the exponentials add up to over k; there may be no n, or several. Where the table of all exponentials has few
+entries for a step it is made, and its factors otherwise, three arrays of which no step computes anything anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
-from ..expr import Expr, Op, Read, Reduce, additive_terms, free_symbols, guarded_factors, product, reads, signed, walk
-from ..integer import Int
-from ..program import Equation, Program
-from .schedule import Compute, Loop, Node
-from .storage import equations_of
-
-IsLogarithm = Callable[[str], bool]
+from ..expr import Expr, Op, Read, Reduce, additive_terms, free_symbols, guarded_factors, product, signed, tensors, walk
+from ..program import Equation
 
 
 @dataclass(frozen=True)
 class Shares:
-    """E[t,k,j], and what it is of: x over t and k, y over k and j, c over t and j."""
+    """A sum of shares: x over n and k, y over k and j, c and w over n and j; none but w waits for a step of the loop."""
 
-    equation: Equation
+    total: Reduce
     x: Expr
     y: Expr
-    c: Expr
-    order: tuple[str, str, str]  # t, k and j
-
-    def weight(self, e: Reduce, ranges: Mapping[str, object], step: str) -> Expr | None:
-        """w, if a sum is Σ_j w[j] E[t,k,j] at step t, for all k."""
-        conditions, parts = guarded_factors(e.body)
-        own = [f for f in parts if isinstance(f, Read) and f.tensor == self.equation.tensor]
-        if conditions or len(own) != 1 or len(e.indices) != 1:
-            return None
-        t, k, j = (str(own[0].subs[self.equation.indices.index(i)]) for i in self.order)
-        rest = product([f for f in parts if f is not own[0]])
-        whole = all(ranges.get(i) == self.equation.ranges[n] for i, n in zip((k, j), self.order[1:], strict=True))
-        fits = t == step and whole and j == e.indices[0] and free_symbols(rest) & ranges.keys() == {j}
-        return rest if fits else None
-
-    def step(self, variable: str) -> Int:
-        """Which of its steps one of the loop is."""
-        return Int.symbol(variable) - self.equation.ranges[self.order[0]].lo
+    c: Read
+    w: Expr
+    rows: tuple[str, ...]  # n
+    own: str               # k
+    column: str            # j
 
 
-def shares_of(e: Equation, is_lse: IsLogarithm) -> Shares | None:
-    """What an equation is as shares, if it is."""
-    if not isinstance(e.body, Op) or e.body.op != "exp" or len(e.indices) != 3 or any(s.name not in e.ranges for s in e.subs):
+def find(
+    e: Equation, variable: str, computed: Collection[str], is_lse: Callable[[str], bool], vanishes: Callable[[Read, Expr], bool]
+) -> Iterator[Shares]:
+    """Those in an equation of a loop over a variable, which computes these tensors."""
+    for node in walk(e.body):
+        if isinstance(node, Reduce) and node.op == "sum" and len(node.indices) == 1:
+            shares = _of(node, e, variable, is_lse, vanishes)
+            if shares is not None and not any(tensors(part) & {*computed} for part in (shares.x, shares.y, shares.c)):
+                yield shares
+
+
+def _of(
+    node: Reduce, e: Equation, variable: str, is_lse: Callable[[str], bool], vanishes: Callable[[Read, Expr], bool]
+) -> Shares | None:
+    conditions, parts = guarded_factors(node.body)
+    exponentials = [f for f in parts if isinstance(f, Op) and f.op == "exp"]
+    weights = [f for f in parts if f not in exponentials]
+    labels = frozenset(free_symbols(product(weights)) & e.ranges.keys())
+    if len(exponentials) != 1 or not {*node.indices} <= labels:
+        return None
+    if not all(any(isinstance(f, Read) and vanishes(f, c) for f in weights) for c in conditions):
         return None
     by: dict[frozenset[str], list[tuple[int, Expr]]] = {}
-    for sign, term in additive_terms(e.body.args[0]):
+    for sign, term in additive_terms(exponentials[0].args[0]):
         by.setdefault(frozenset(free_symbols(term) & e.ranges.keys()), []).append((sign, term))
-    below = [labels for labels, ((sign, term), *others) in by.items()
-             if sign < 0 and not others and isinstance(term, Read) and is_lse(term.tensor)]
-    if len(by) != 3 or any(len(labels) != 2 for labels in by) or len(below) != 1:
+    rows, below = labels - {*node.indices}, by.pop(labels, [])
+    own = frozenset[str]().union(*by) - labels
+    if len(below) != 1 or len(own) != 1 or {*by} != {rows | own, own.union(node.indices)}:
         return None
-    (k,) = {*e.indices} - below[0]
-    t = e.indices[0]
-    if t == k:
+    (sign, c), (x, y) = below[0], (signed(by[group]) for group in (rows | own, own.union(node.indices)))
+    moves = [variable in free_symbols(part) for part in (x, y, c)]
+    if sign > 0 or not isinstance(c, Read) or not is_lse(c.tensor) or moves != [True, False, True]:
         return None
-    (j,) = below[0] - {t}
-    x, y = (signed(by[frozenset(pair)]) for pair in ((t, k), (k, j)))
-    ((_, c),) = by[below[0]]
-    return Shares(e, x, y, c, (t, k, j))
-
-
-def find(program: Program, nodes: Sequence[Node], kept: Collection[str], is_lse: IsLogarithm) -> dict[str, Shares]:
-    """The tensors that are shares and asked for by steps alone, each a sum."""
-    found: dict[str, Shares] = {}
-    for node in nodes:
-        if isinstance(node, Compute) and not node.guards and node.equation.tensor not in kept:
-            shares = shares_of(node.equation, is_lse)
-            if shares is not None and len(program.definitions[node.equation.tensor]) == 1 and _steps_alone(shares, nodes):
-                found[node.equation.tensor] = shares
-    return found
-
-
-def _steps_alone(shares: Shares, nodes: Sequence[Node]) -> bool:
-    name = shares.equation.tensor
-    for node in nodes:
-        for e in equations_of(node):
-            asked = sum(r.tensor == name for r in reads(e.body))
-            sums = [n for n in walk(e.body) if isinstance(n, Reduce) and n.op == "sum"] if isinstance(node, Loop) else []
-            if asked and (not isinstance(node, Loop) or asked != sum(shares.weight(n, e.ranges, node.variable) is not None for n in sums)):
-                return False
-    return True
+    return Shares(node, x, y, c, product(weights), tuple(i for i in e.ranges if i in rows), *own, *node.indices)

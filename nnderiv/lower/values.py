@@ -509,16 +509,14 @@ class Values(Writer):
         return self.along_axes(frame, e)
 
     def share_of_step(self, frame: Frame, e: Reduce) -> Array | None:
-        """Σ_j w[j] E[t,k,j] at a step, where E is a function of it (`step_shares`)."""
-        for r in reads(e.body) if self.shares else ():
-            if (shares := self.shares.get(r.tensor)) is not None:
-                (variable,) = r.subs[shares.equation.indices.index(shares.order[0])].symbols()
-                weight = shares.weight(e, frame.ranges, variable)
-                assert weight is not None
-                step, k = shares.step(variable), r.subs[shares.equation.indices.index(shares.order[1])]
-                operands = [Array(r.tensor), Array(frame.integer(step)), self.value(frame, weight)]
-                return frame.make(call("{0}({1}, {2})", 9, 0, 0), operands, (str(k),))
-        return None
+        """A sum of shares for which there is a function (`step_shares`)."""
+        if e not in self.shares:
+            return None
+        found, name, step = self.shares[e]
+        w = permute(self.value(frame, found.w), (*found.rows, found.column))
+        operands = [Array(name), Array(frame.integer(step)), w]
+        total = frame.make(call("{0}({1}, {2})", 9, 0, 0), operands, (*found.rows, found.own))
+        return permute(total, frame.sort(total.labels))
 
     def part_of_sum(self, frame: Frame, e: Reduce) -> Slab | None:
         """The parts of what a sum runs over, if its terms are 0 outside of these."""

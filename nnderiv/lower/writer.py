@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..bounds import never_ends_early, never_negative
-from ..expr import bound_indices
+from ..expr import Expr, bound_indices
 from ..fresh import Fresh
 from ..integer import Int
 from ..program import Equation, Program, Ranges
@@ -36,7 +36,7 @@ class Writer:
         self.allocated: set[str] = set()
         self.loops: Ranges = {}
         self.swept: frozenset[str] = frozenset()  # what a sweep computes: meanwhile anything may stand there, 0/0 too
-        self.shares: dict[str, Shares] = {}  # tensors that are no arrays, but functions of a step
+        self.shares: dict[Expr, tuple[Shares, str, Int]] = {}  # sums at steps of a loop, what computes them there, and of which step
         self.shared: dict[tuple[str, ...], Any] = {}  # what was made for some windows, for others of the same kind
         self.depth = 0  # of blocks
 

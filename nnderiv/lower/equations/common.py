@@ -9,15 +9,12 @@ Such tensors are, for one, what a recurrence need not wait for (`hoist`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 
 from ...bounds import inside
 from ...expr import Expr, Op, Read, map_children, reads
 from ...graph import reach
 from ...program import Equation, Program
 from ...within import positive_names
-from ..infinities import is_logsumexp
-from ..step_shares import shares_of
 from .calls import COSTLY, Table, calls, table
 
 Tables = Mapping[Expr, list[Table]]  # function -> where it is a tensor
@@ -26,10 +23,8 @@ Tables = Mapping[Expr, list[Table]]  # function -> where it is a tensor
 def common(program: Program) -> Program:
     """See the module's docstring."""
     tables: dict[Expr, list[Table]] = {}
-    is_lse = partial(is_logsumexp, program)
     for e in program.equations:
-        alone = len(program.definitions[e.tensor]) == 1 and shares_of(e, is_lse) is None
-        for call in calls(e, e.body) if alone and _is_of_several(e.body) else ():
+        for call in calls(e, e.body) if _is_of_several(e.body) and len(program.definitions[e.tensor]) == 1 else ():
             if (there := table(e, call)) is not None:
                 tables.setdefault(call.key, []).append(there)
     if not tables:

@@ -89,8 +89,10 @@ class _Hoister:
             return self.sum_(e, body, cycle)
         if isinstance(body, Op) and body.op == "*":
             return self.product(e, body, cycle)
-        if isinstance(body, Reduce) and are_shares(body, {*e.indices} - self.steps(e), partial(is_logsumexp, self.program)):
-            return body
+        if isinstance(body, Reduce) and body.op == "sum":
+            steps = self.steps(e)
+            if are_shares(body, {*e.indices} - steps, steps, partial(is_logsumexp, self.program)):
+                return body
         if log_exponents(body):
             return self.logarithm(e, body, cycle)
         if isinstance(body, Op) and body.op == "where" and (moved := self.where(e, body, cycle)) is not None:

@@ -172,30 +172,29 @@ def _share_product(x, y, c, w, known=None):
 
 
 def _shares(x, y, c):
-    """f(t, w), the sums over j of w[j]*exp(x[t, k] + y[k, j] - c[t, j]), and zeros for other t: by a table where it is small, or shifted
-    factors. Exponentials that are too large for these are taken one by one."""
-    nothing = np.zeros(len(y), y.dtype)
-    if y.size < 1024:
-        table = _exp_difference(x[..., None] + y, c[:, None])
-        return lambda t, w: table[t] @ w if 0 <= t < len(table) else nothing
+    """f(t, w), the sums over j of w[j]*exp(x[t, k] + y[k, j] - c[t, j]), for all rows of x[t], c[t] and w if there are several: by a table
+    where that is small, or shifted factors. Exponentials that are too large for these are taken one by one."""
+    if x[:1].size*y.shape[1] < 1024:
+        table = _exp_difference(x[..., None] + y, c[..., None, :])
+        return lambda t, w: np.vecdot(table[t], w[..., None, :])
     with np.errstate(over="ignore", invalid="ignore"):
-        (e, m), (f, n) = _shifted_exp(x, 1), _shifted_exp(y, 0)
-        shift = m + n
+        (e, m), (f, n) = _shifted_exp(x, -1), _shifted_exp(y.T, -1)
+        shift = m + n[:, 0]
         shift -= c
         limits = np.finfo(y.dtype)
         large = ~(shift < -np.log(limits.tiny/limits.eps**2))
         np.exp(shift, out=shift)
     shift[large] = 0
-    poor = large.any(1)
+    poor = large.any(tuple(range(1, large.ndim)))
 
     def sums(t, w):
-        if not 0 <= t < len(x):
-            return nothing
-        z = f @ (shift[t]*w)
+        z = (shift[t]*w) @ f
         z *= e[t]
         if poor[t]:
-            j = np.nonzero(large[t] & (w != 0))[0]
-            z += _exp_difference(x[t, :, None] + y[:, j], c[t, j]) @ w[j]
+            rows = lambda a: a.reshape(_product(a.shape[:-1]), a.shape[-1])
+            i, j = np.nonzero(rows(large[t]) & (rows(w) != 0))
+            parts = _exp_difference(rows(x[t])[i] + y.T[j], rows(c[t])[i, j][:, None])*rows(w)[i, j][:, None]
+            np.add.at(rows(z), i, parts)
         return z
 
     return sums
