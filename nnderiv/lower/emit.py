@@ -47,6 +47,7 @@ from .schedule import Compute, Loop, Node, Sweep
 from .side_by_side import side_by_side
 from .slabs import Slab, find_slab
 from .spots import Spot, at_hand, find_spot
+from .step_shares import Shares
 from .step_shares import find as find_shares
 from .storage import equations_of
 from .values import axes_text
@@ -210,14 +211,16 @@ class Body(Folds):
             if diagonals is not None:
                 ByDiagonal(self, diagonals).run()
                 return
-        self.share_out(node)
+        around, self.shares = self.shares, {**self.shares, **self.share_out(node)}
         with self.each(node.variable, node.range, node.forwards):
             self.run(node.body)
+        self.shares = around
 
-    def share_out(self, node: Loop) -> None:
-        """Before a loop, functions that sum up shares at its steps."""
+    def share_out(self, node: Loop) -> dict[Expr, tuple[Shares, str, Int]]:
+        """Before a loop, functions that sum up shares at its steps: each by its sum."""
+        made: dict[Expr, tuple[Shares, str, Int]] = {}
         if self.loops or "log_products" in self.without:
-            return
+            return made
         computed, is_lse = {e.tensor for e in equations_of(node)}, partial(is_logsumexp, self.program)
         for e in [x.equation for x in node.body if isinstance(x, Compute)]:
             ranges = {node.variable: node.range, **e.ranges}
@@ -229,7 +232,8 @@ class Body(Folds):
                 labels = ((node.variable, *s.rows, s.own), (s.own, s.column), (node.variable, *s.rows, s.column))
                 operands = tuple(permute(a, order).term for a, order in zip((x, y, c), labels, strict=True))
                 self.code.items.append(Statement(name, call("_shares({0}, {1}, {2})", 0, 0, 0), operands, (), False, self.code.note))
-                self.shares[s.total] = s, name, Int.symbol(node.variable) - node.range.lo
+                made[s.total] = s, name, Int.symbol(node.variable) - node.range.lo
+        return made
 
     @contextmanager
     def each(self, variable: str, span: Range, forwards: bool) -> Iterator[None]:
