@@ -31,6 +31,8 @@ IDLE = 1.4            # a tap of all windows is at most so many times as long as
 SMALL = 1_000_000     # multiplications up to which BLAS takes matrices as they are: no copies, no threads
 ASKEW = 2             # a table over distances is at most so many times as wide as what it replaces
 FEW = 1024            # entries of a product of long rows and columns up to which pieces of SMALL multiplications beat one in one go
+SHARES = 1024         # entries of a table of shares, for one step of a recurrence, up to which it beats a product of its factors
+ALONE = 1024          # steps of one number each up to which Python's numbers beat blocks of steps
 DEPTH = 8             # rows of a matrix from which a product with it, and adding what comes out, beats copying several into one
 BLOCK = 300_000       # entries of the columns of the images that are worked on at a time
 

@@ -174,7 +174,7 @@ def _share_product(x, y, c, w, known=None):
 def _shares(x, y, c):
     """f(t, w), the sums over j of w[j]*exp(x[t, k] + y[k, j] - c[t, j]), for all rows of x[t], c[t] and w if there are several: by a table
     where that is small, or shifted factors. Exponentials that are too large for these are taken one by one."""
-    if x[:1].size*y.shape[1] < 1024:
+    if x[:1].size*y.shape[1] < SHARES:
         table = _exp_difference(x[..., None] + y, c[..., None, :])
         return lambda t, w: np.vecdot(table[t], w[..., None, :])
     with np.errstate(over="ignore", invalid="ignore"):

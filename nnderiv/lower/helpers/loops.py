@@ -87,7 +87,7 @@ def _recur(factors, y, axis):
     order, ndim = len(factors), y.ndim
     by_steps = lambda a: a.reshape((1,)*(ndim - a.ndim) + a.shape)[..., None].swapaxes(0, axis)
     y, *factors = (by_steps(np.asarray(a, y.dtype)) for a in (y, *factors))  # a row is an array, also where y is a vector
-    if y.size == len(y) < 1024:
+    if y.size == len(y) < ALONE:
         numbers = y.reshape(-1).tolist()
         each = [np.broadcast_to(a, (len(y) - order, *y.shape[1:])).reshape(-1).tolist() for a in factors]
         for t in range(order, len(y)):
