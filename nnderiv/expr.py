@@ -303,6 +303,11 @@ def build(op: str, args: tuple[Expr, ...]) -> Expr:
     return Op(op, args)
 
 
+def rebuilt(e: Expr) -> Expr:
+    """What is left of an expression when all zeros and ones in it disappear."""
+    return build(e.op, tuple(map(rebuilt, e.args))) if isinstance(e, Op) else map_children(rebuilt, e)
+
+
 def map_ints(f: Callable[[Int], Int], e: Expr) -> Expr:
     """The expression with f applied to every subscript and integer value."""
     if isinstance(e, Read):

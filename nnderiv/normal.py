@@ -40,6 +40,7 @@ from .expr import (
     own_reads,
     product,
     reads,
+    rebuilt,
     signed,
     subst_indices,
     tensor,
@@ -145,9 +146,13 @@ class _Normaliser:
         return [c for n, s in own_reads(e) for c in readable(self.hulls[n], s, self.equation.ranges, self.positive, empty)]
 
     def guarded(self, body: Expr, named: Expr, nothing: Expr) -> Expr:
-        """A name is in range everywhere, and what it stands for may not be: the reduction must still run only where that is."""
-        still = self.conditions(named, self.empty)
-        return where(conjunction([c for c in self.conditions(body, self.empty) if c not in still]), named, nothing)
+        """A name is in range everywhere, and what it stands for may not be: the reduction must still run only where that is.
+
+        So it must where what is read disappears as soon as somebody touches it, as z[j−1] does in where(c, 0, 0)·z[j−1].
+        """
+        asked = self.conditions(body, self.empty)
+        still = self.conditions(rebuilt(named), self.empty) if asked else []
+        return where(conjunction([c for c in asked if c not in still]), named, nothing)
 
     def mean(self, e: Reduce) -> Expr:
         """sum / count, where the count is the product of the sizes if every read is always in range."""

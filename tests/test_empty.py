@@ -46,6 +46,8 @@ def drawn(d: nd.Derivation, sizes: dict[str, int]) -> dict[str, Any]:
     "x[T,N], W[N,N] -> y\n" + ENDS,
     "x[T,N], W[N,N] -> y\nh[0,n] = x[0,n]\n" + ENDS,
     "x[T,N], W[N,N] -> y\nh[T-1,n] = x[0,n]\n" + ENDS.replace("h[t-1", "h[t+1"),
+    "x[T,N], w[N] -> y\nh[T-1,n] = w[n]\nh[t,n] = tanh(x[t,n] + h[t+1,n])\ny[n] = h[T-1,n] + h[0,n]",        # a base that stands nowhere
+    "x[T,N], w[N] -> y\nh[0,n] = w[n]\nh[t,n] = h[t-1,n]*w[n] + x[t,n]\ny[i,n] = h[i,n] for i < T+1",
     "x[T,N], h0[N] -> y\nh[-1,n] = h0[n]\nh[t,n] = exp(x[t,n] + h[t-1,n])\ny[i,n] = h[i-1,n] for i < T+1",
     "x[T,N] -> y\nh[0,0] = x[0,0]\nh[0,n] = x[0,n] + h[0,n-1]\nh[t,0] = x[t,0] + h[t-1,0]\n"
     "h[t,n] = x[t,n] + tanh(h[t-1,n]*h[t,n-1])\ny = h[T-1,N-1]",
@@ -97,6 +99,7 @@ def test_what_has_values_anyway_needs_no_question() -> None:
     "y = logsumexp[n](w[n]*x[0,n] + cos(x[T-1,n]))",
     "y[n] = softmax[n](w[n] + x[T-1,n]*w[n])",
     "y[n] = softmax[n](x[T-1,n])*w[n]",
+    "y[n] = exp(2*log_softmax[n](w[n] + x[T-1,0])) - w[n]",                       # −∞, and not what a difference makes of it
     "y[n] = softmax[n](x[T-1,n])",
     "y = sum[n](w[n]*softmax[n](w[n] + cos(x[T-1,n])))",
     "y = sum[n](tanh(x[T-1,n] + sum[m](w[m]*w[n])))",

@@ -196,6 +196,8 @@ SHIFTED = (  # What a reduction leaves out is told by what its summand reads: a 
     "x[N,K] -> y\np[n,k] = sigmoid(x[n,k+1]) for n < N, k < K - 1\ny[n] = min[k](log(p[n,k])) + max[k](log(1 - p[n,k])) for n < N, k < K",
     "x[N,K] -> y\nt[n] = logsumexp[k](x[n,k])\np[n,k] = sigmoid(x[n,k] - t[n])\nq[n,k] = tanh(t[n] - x[n,k])\ny[n,k] = log(p[n,k]*q[n,k])",
     "x[N,K], z[N,K] -> y\ny[n] = sum[k](exp(x[n,k+1] + z[n,k])/(exp(x[n,k+1] + z[n,k]) + exp(x[n,k+1]))) for n < N, k < K",
+    "z[N], x[N] -> y\ny[n] = sum[j](exp(where(x[n] > 0, 0, 0)*z[j-1] + x[n])) for j < N",
+    "z[N], x[N] -> y\ny[n] = max[j](where(z[j+1] > 0, 1, 1)*exp(where(x[n] > 0, 0, 0)) - j + tanh(x[n])) for j < N",
 )
 
 

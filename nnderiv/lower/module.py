@@ -26,7 +26,7 @@ from .emit import Body
 from .equations.axis_by_axis import axis_by_axis
 from .equations.balance import balance
 from .equations.explicit import make_explicit
-from .equations.for_empty import Nothing, Place, for_empty, with_nothing
+from .equations.for_empty import Nothing, Place, for_empty, with_choices, with_nothing
 from .equations.fuse import softmaxes
 from .equations.quotients import saturates
 from .equations.shifted import shifted
@@ -96,7 +96,7 @@ class _Lowering:
         nothing: Mapping[Place, Nothing],
     ):
         self.gradients, self.original, self.without, self.threads, self.fixed = gradients, original, without, threads, sizes
-        self.forward, self.backward = gradients.forward, gradients.backward
+        self.forward, self.backward = with_choices(gradients.forward, nothing), gradients.backward
         if "balance" not in without:
             self.forward, self.backward = balance(self.forward, self.backward, gradients.adjoints)
         if "shifted" not in without:

@@ -1,8 +1,10 @@
 """Programs -> program whose reductions are right where sizes are 0, which formulas leave out:
 
     y_of[n] = w[n] + cos(x[T-1,n]),  y = max[n](y_of[n])         y = max[n](where(0 < T, y_of[n], −∞))
+    p[n] = 2·(x[n] − lse)            of x[n] + A[0,0]            p[n] = 2·where(0 < M, x[n] − lse, −∞)
 
 Rule 2 asks what was written whether there is anything to read; a name that stands for it does not tell. Gradients know by the values.
+What is chosen outside of reductions is said before the other passes, which give names to what it is chosen from.
 A mean stays a sum divided by a size, as one writes it, and NumPy's nan where that is 0.
 """
 
@@ -11,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ...expr import Expr, Op, Reduce, conjuncts, map_children, map_ints, own_reads, restricted, walk
+from ...expr import Expr, Op, Reduce, conjuncts, map_children, map_ints, own_reads, replace, restricted, walk
 from ...integer import Int
 from ...normal import normalise
 from ...program import Equation, Program, rename_tensors
@@ -24,7 +26,8 @@ Place = tuple[str, tuple[Int, ...]]  # a tensor, and where a base case of it sta
 class Nothing:
     """What the equation of a tensor in normal form should say of empty axes: whole, and for one that has been changed since, by parts."""
 
-    body: Expr
+    plain: Expr
+    body: Expr  # the same where something is chosen outside of its reductions
     exact: Expr
     conditions: dict[Sum, list[Expr]] = field(default_factory=dict)
 
@@ -34,7 +37,7 @@ class Nothing:
         def fixed(e: Expr) -> Expr:
             return map_ints(lambda value: value.subst(sizes), e)
 
-        return Nothing(fixed(self.body), fixed(self.exact), {key: [*map(fixed, cs)] for key, cs in self.conditions.items()})
+        return Nothing(fixed(self.plain), fixed(self.body), fixed(self.exact), {key: [*map(fixed, cs)] for key, cs in self.conditions.items()})
 
 
 def for_empty(original: Program, form: Program, sizes: Mapping[str, Int]) -> dict[Place, Nothing]:
@@ -48,6 +51,13 @@ def for_empty(original: Program, form: Program, sizes: Mapping[str, Int]) -> dic
         return {}  # they name other things; nobody knows which is which
     pairs = zip(form.equations, exact.equations, strict=True)
     return {_place(e, sizes): _nothing(e.body, x.body).at(sizes) for e, x in pairs if e.body != x.body}
+
+
+def with_choices(program: Program, said: Mapping[Place, Nothing]) -> Program:
+    """The program, before any other pass, with what is chosen outside of reductions."""
+    return program.with_equations(
+        e.with_body(n.body) if (n := said.get(_place(e))) is not None and e.body == n.plain else e for e in program.equations
+    )
 
 
 def with_nothing(program: Program, said: Mapping[Place, Nothing]) -> Program:
@@ -65,8 +75,9 @@ def _asks(e: Reduce, around: Equation) -> bool:
 
 
 def _nothing(plain: Expr, exact: Expr) -> Nothing:
-    found = Nothing(plain, exact)
-    for a, b in zip(_reductions(plain), _reductions(exact), strict=True):
+    both = list(zip(_reductions(plain), _reductions(exact), strict=True))
+    found = Nothing(plain, replace(exact, {b: a for a, b in both}), exact)
+    for a, b in both:
         known, asked = (conjuncts(r.body.args[0]) if isinstance(r.body, Op) and r.body.op == "where" else () for r in (a, b))
         if (a.op, a.indices) == (b.op, b.indices) and (more := [c for c in asked if c not in known]):
             found.conditions[a.op, a.indices] = more
