@@ -1,16 +1,18 @@
 """Program in normal form -> the same program, in which what is read under a condition only, and may be infinite elsewhere, has it.
 
     z[i] = b[i]/m[i],  y[i] = where(m[i] > 0, z[i], 0)       z[i] = where(m[i] > 0, b[i]/m[i], 0)
+                       u[i] = where(k[i] > 0, z[i], 0)       z[i] = where(m[i] > 0 or k[i] > 0, b[i]/m[i], 0) if that is read, too
 
 No output changes: nobody reads the rest. But its gradient would be 0·∞ there, and is 0 now. So it is where b[i] may be missing (`missing`)
 and a slope says its value, as in b[i]·m[i], but not in b[i] − m[i]. The condition is what all reads have in common, as far as the tensor's
-own indices say it; it is handed on, from z to what z reads.
+own indices say it, and that one of those counts which differ; it is handed on, from z to what z reads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from functools import partial
+from itertools import combinations
 
 from .conditions import negation
 from .expr import (
@@ -39,6 +41,7 @@ from .expr import (
     where,
     without,
 )
+from .graph import components
 from .integer import Atom, Element, Int
 from .missing import rests_on
 from .program import Equation, Program, Ranges
@@ -46,6 +49,7 @@ from .regular import is_regular
 from .within import positive_names, readable
 
 Conditions = tuple[Expr, ...]  # that hold together, said of a tensor's axes
+MANY = 8  # conditions of which one holds: to ask more of them would be a formula of its own
 
 
 def where_chosen(program: Program) -> Program:
@@ -86,17 +90,62 @@ def _has_fixed_slopes(e: Expr) -> bool:
 
 # -- what all reads have in common -----------------------------------------------------------------------------------------------
 def _needed(program: Program) -> dict[str, Conditions]:
-    """The conditions under which each tensor is read, all of them; a cycle is gone through until nothing is dropped any more."""
+    """The conditions under which each tensor is read, all of them; one of which differ from read to read, outside of cycles."""
+    known = _in_common(program)
+    edges = {name: {r for e in es for r in e.reads} for name, es in program.definitions.items()}
+    asked: dict[str, list[Conditions]] = {}
+    for name in (n for component in reversed(components(edges)) for n in component if n in known):
+        if name in asked and name not in program.outputs and name not in program.components:
+            known[name] = _any_of(asked[name])
+        for e in program.definitions[name]:
+            for r, said in _asked(e, known[name]):
+                asked.setdefault(r.tensor, []).append(said)
+    return known
+
+
+def _in_common(program: Program) -> dict[str, Conditions]:
+    """The conditions under which all reads of each tensor stand; a cycle is gone through until nothing is dropped any more."""
     known: dict[str, Conditions] = {name: () for name in program.outputs}
     while True:
         before = dict(known)
         for e in reversed(program.equations):
             if e.tensor in known:
-                for r, conditions in _reads_under(e.body, _at(known[e.tensor], e.subs)):
-                    said = tuple(c for c in (_of_axes(c, r, e) for c in conditions) if c is not None)
+                for r, said in _asked(e, known[e.tensor]):
                     known[r.tensor] = tuple(c for c in known.get(r.tensor, said) if c in said)
         if known == before:
             return known
+
+
+def _any_of(asked: Sequence[Conditions]) -> Conditions:
+    """What holds where one of these does: what they have in common, and any of the rest. One that says more than another adds nothing."""
+    common = tuple(c for c in asked[0] if all(c in a for a in asked))
+    ways = {frozenset(way): way for a in asked for way in _ways([c for c in a if c not in common])}
+    while (pair := next(filter(None, (_either(a, b) for a, b in combinations(ways, 2))), None)) is not None:
+        a, b, both = pair
+        first = ways.pop(a)
+        ways = {k: way for k, way in ways.items() if k != b} | {both: tuple(c for c in first if c in both)}
+    smallest = [way for k, way in ways.items() if not any(other < k for other in ways)]
+    if len(smallest) == 1 or len(smallest) > MANY:
+        return (*common, *(smallest[0] if len(smallest) == 1 else ()))
+    return (*common, Op("or", tuple(conjunction([*way]) for way in smallest)))
+
+
+def _ways(conditions: Sequence[Expr]) -> list[Conditions]:
+    """Conditions that hold together, by what fulfils them: of a lone c or d, each."""
+    lone = conditions[0] if len(conditions) == 1 else None
+    return [conjuncts(c) for c in lone.args] if isinstance(lone, Op) and lone.op == "or" else [tuple(conditions)]
+
+
+def _either(a: frozenset[Expr], b: frozenset[Expr]) -> tuple[frozenset[Expr], frozenset[Expr], frozenset[Expr]] | None:
+    """Both, and what is left of them, if c stands in one and not c in the other, beside the same."""
+    one, other = [*a - b], [*b - a]
+    return (a, b, a & b) if len(one) == len(other) == 1 and negation(one[0]) == other[0] else None
+
+
+def _asked(e: Equation, known: Conditions) -> Iterator[tuple[Read, Conditions]]:
+    """Each read of an equation, with what holds where it counts, said of the axes of what is read."""
+    for r, conditions in _reads_under(e.body, _at(known, e.subs)):
+        yield r, tuple(c for c in (_of_axes(c, r, e) for c in conditions) if c is not None)
 
 
 def _reads_under(e: Expr, known: Conditions) -> Iterator[tuple[Read, Conditions]]:

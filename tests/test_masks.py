@@ -131,6 +131,37 @@ def test_what_is_missing_counts_for_nothing_under_a_name_either(condition: str, 
             np.testing.assert_allclose(mine, [*other, 0])
 
 
+@pytest.mark.parametrize("equations", [
+    "r[n] = (y[n] - q[n])**2*w[n]\nL = sum[n](where(m[n] == 1, r[n], 0)) + sum[n](where(k[n] == 1, r[n]*q[n], 0))",
+    "r[n] = y[n]*q[n]\nL = sum[n](where(m[n] == 1, r[n]**2, 0)) + sum[n](where(k[n] == 1 and n > 0, exp(r[n])*q[n], 0))",
+    "e[n] = tanh(y[n]*q[n])\nr[n] = e[n]*w[n]\ns[n] = e[n]*q[n]\nL = sum[n](where(m[n] == 1, r[n], 0)) + sum[n](where(k[n] == 1, s[n], 0))",
+    "r[n] = y[n]*q[n]\nL = sum[n](where(m[n] == 0, 0, r[n]*w[n])) + sum[n](where(k[n] == 1, r[n], q[n]))",
+    "e[n] = y[n] - q[n]\nf[n] = e[n]*w[n]\nL = sum[n](where(m[n] == 1, e[n]*f[n], 0)) + sum[n](where(k[n] == 1, f[n]**3, 0))"
+    " + sum[n](where(m[n]*k[n] == 1, e[n]*q[n], 0))",
+    "e[n] = q[n]*y[n]*w[n]\nf[n] = where(m[n] == 1, f[n-1]*0.9 + e[n], f[n-1])\n"
+    "L = sum[n](f[n]**2) + sum[n](where(k[n] == 1, e[n]*f[n], 0))",
+])
+def test_what_is_missing_under_each_of_two_conditions_counts_for_nothing(equations: str) -> None:
+    d = nd.derive(f"y[N], q[N], w[N], int m[N], int k[N] -> L\n{equations}", wrt=("q", "w"))
+    y, q, w, m, k = np.array([1, 2, np.nan, 3]), np.array([0.5, 3, -1, 2]), np.array([2, 1, 0.0, 1]), [1, 1, 0, 0], [0, 1, 0, 1]
+    for module in (d.compile(), d.compile(without=(*FORMS, *PASSES))):
+        results = []
+        for known in (y, np.where(np.isnan(y), 7, y)):
+            L, residuals = module.forward(y=known, q=q, w=w, m=m, k=k)
+            results.append([L, *module.backward(residuals)])
+        for mine, other in zip(*results, strict=True):
+            np.testing.assert_allclose(mine, other)
+
+
+def test_a_quotient_is_taken_where_either_of_its_readers_asks_for_it() -> None:
+    text = "b[N], m[N], k[N] -> y\nz[i] = b[i]/m[i]\ny[i] = where(m[i] > 0, z[i], 0) + where(k[i] > 0, {}z[i], 0)"
+    assert "where(m[i] > 0 or k[i] > 0" in str(nd.derive(text.format("2*")).backward)
+    module, inputs = nd.derive(text.format("2*")).compile(), {"b": [3.0, 3], "m": [0.0, 2], "k": [-1.0, 1]}
+    assert module.backward(module.forward(**inputs)[1], dy=np.ones(2)).db.tolist() == [0, 1.5]
+    always = nd.derive("b[N], m[N], k[N] -> y\nz[i] = b[i]/m[i]\ny[i] = where(k[i] > 0, z[i]**2, where(m[i] > 1, 2*z[i], sin(z[i])))")
+    assert " or " not in str(always.backward)
+
+
 @pytest.mark.parametrize("equation", [
     "L[d] = sum[n](where(m[n,d] == 1 and z[n] > 0, x[n,d]*y[n,d], 0))",
     "L[d] = sum[n](where(m[n,d] == 1 and n > 0, b[d]*y[n,d], 0)*x[n,d])",

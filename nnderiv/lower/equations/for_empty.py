@@ -37,7 +37,8 @@ class Nothing:
         def fixed(e: Expr) -> Expr:
             return map_ints(lambda value: value.subst(sizes), e)
 
-        return Nothing(fixed(self.plain), fixed(self.body), fixed(self.exact), {key: [*map(fixed, cs)] for key, cs in self.conditions.items()})
+        conditions = {key: [*map(fixed, cs)] for key, cs in self.conditions.items()}
+        return Nothing(fixed(self.plain), fixed(self.body), fixed(self.exact), conditions)
 
 
 def for_empty(original: Program, form: Program, sizes: Mapping[str, Int]) -> dict[Place, Nothing]:
