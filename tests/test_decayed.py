@@ -26,6 +26,7 @@ FADING = {
     "y[t,n] = sum[k](where(k <= t, exp(-a[n]*k)*x[t-k,n], 0))*w for t < T, k < T": "y_sum_exp[n]*y_sum[t-1,n] + x[t,n]",
     "y[t,n] = sum[k](w**k*x[t-k,n]*a[n]) for t < T, k < 3": None,                            # a window has an end
     "y[t,n] = sum[k](w**k*x[t-k-1,n]*a[n]) for t < T, k < T": "w*y_sum[t-1,n] + x[t,n]",
+    "y[t,n] = sum[s](where(s <= t, w*exp(a[n]*(t-s-5))*x[s,n], 0)) for t < T": None,      # exp(300·0) is 1, exp(300)⁵·exp(−1500) none
     "y[t,n] = sum[s](where(s <= t, exp(-w*(t-s)**2)*x[s,n]*a[n], 0)) for t < T": None,
     "y[t,n] = sum[s](where(s <= t, exp(x[t,0] - x[s,0])*w*a[n], 0)) for t < T": None,        # a rate of its own at each step
     "y[t,n] = sum[s,m](where(s <= t, exp(-a[m]*(t-s))*x[s,m]*x[t,n]*w, 0)) for t < T": None,  # would need a state for each m

@@ -6,7 +6,8 @@
 
 So are moving averages, traces, and returns. The gradients are derived from the program that is left, and are scans as well: no table of
 all pairs of steps is made, for any of them. What fades at a rate of its own at each step stays a sum: the product of the rates may be 0
-where the exponential of their sum is not.
+where the exponential of their sum is not. So may it be for what is exp(a·d + b) at a distance d, if b and a are large and of either sign:
+that is asked only of numbers in them.
 """
 
 from __future__ import annotations
@@ -193,7 +194,9 @@ def _linear(x: Expr, s: str, distance: Int) -> tuple[Expr, Expr] | None:
         return ZERO, x
     if isinstance(x, IntValue):
         found = _multiple(x.value, s, distance)
-        return found and (num(found[0]), num(found[1]))
+        if found is None or found[0] * found[1] < 0:  # exp(w·(d − 5)) may be 1 where exp(w) is ∞ and exp(−5w) is 0
+            return None
+        return num(found[0]), num(found[1])
     if not (isinstance(x, Op) and x.op in ("+", "*", "/", "neg")):
         return None
     parts = [_linear(a, s, distance) for a in x.args]
