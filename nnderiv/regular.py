@@ -16,11 +16,16 @@ def is_regular(e: Expr, ranges: Mapping[str, Range], positive: Collection[str]) 
     return all(_Signs(ranges, positive).allow(node) for node in walk(e) if isinstance(node, Op))
 
 
+def has_value(e: Op, ranges: Mapping[str, Range], positive: Collection[str]) -> bool:
+    """Whether this quotient, root, power or logarithm is finite by itself; in 1/(N − 1) too, which no index changes."""
+    return _Signs(ranges, positive, by_sizes=True).allow(e)
+
+
 class _Signs:
     """What is known of the signs of expressions. Tensors are taken for positive: what they hold is not for integers to say."""
 
-    def __init__(self, ranges: Mapping[str, Range], positive: Collection[str]):
-        self.ranges, self.positive = ranges, positive
+    def __init__(self, ranges: Mapping[str, Range], positive: Collection[str], by_sizes: bool = False):
+        self.ranges, self.positive, self.by_sizes = ranges, positive, by_sizes
 
     def allow(self, e: Op) -> bool:
         """Whether this operation itself is finite."""
@@ -40,7 +45,7 @@ class _Signs:
         return below or self.is_positive(e, strictly=True)
 
     def is_positive(self, e: Expr, strictly: bool) -> bool:
-        """Whether e > 0, or e ≥ 0 if not strictly; True of what no index changes, tensors aside."""
+        """Whether e > 0, or e ≥ 0 if not strictly; True of what no index changes, tensors aside, but for by_sizes."""
         if not self.moves(e):
             return True
         if isinstance(e, IntValue):
@@ -52,5 +57,5 @@ class _Signs:
     def moves(self, e: Expr) -> bool:
         """Whether an index is a value in e, and not only in a subscript, a condition or under a sum."""
         if isinstance(e, IntValue):
-            return bool(e.value.symbols() & self.ranges.keys())
+            return self.by_sizes or bool(e.value.symbols() & self.ranges.keys())
         return isinstance(e, Op) and any(self.moves(a) for a in e.args[e.op == "where":])

@@ -125,6 +125,25 @@ def test_a_reduction_knows_that_there_is_nothing_whatever_stands_for_what_it_rea
                 agrees(d, module, inputs)
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("y", [
+    "y[n] = where(N > 1, x[n]*sqrt(N-2), 0)",                                      # Python thinks of complex numbers
+    "y[n] = where(N > 1, x[n]*(N-1)**(-0.5), x[n])",
+    "y = where(N > 1, sum[n](x[n]), 0)/(N-1)*where(N > 2, 1/(N-2), 1)",
+    "y = where(N > 1, sum[n](x[n])/log(N)/(N-1), 2)",                              # its gradient is a number by a number that may be 0
+    "y = sum[n](x[n])*where(N > 2, N/(N-2)/log(N-1), 0)",
+    "y[n] = x[n] + x[0]/log(N)*where(N > 1, 1, 0)",
+    "p[n] = softmax[n](x[n])\ny = log(p[0])/log(N)",                               # at labels its gradient is one number by another
+    "p[m,n] = softmax[n](x[n]*x[m])\ny = sum[m](log(p[m,m]))/log(N)",
+])
+def test_what_sizes_make_infinite_where_it_is_not_chosen_is_left_out(y: str) -> None:
+    d = nd.derive(f"x[N] -> y\n{y}")
+    for N in (1, 2, 3):
+        inputs = {"x": np.arange(1.0, N + 1)}
+        for way in [*WAYS, {"sizes": {"N": N}}]:
+            agrees(d, d.compile(**way), inputs)
+
+
 @pytest.mark.parametrize("equations, C, G, zero", [
     ("y[c,k] = x[c//(C//G),k]*sum[g](w[g]) for c < C", 2, 3, "C//G"),
     ("y[c,k] = x[c % (C//G),k]*sum[g](w[g]) for c < C", 2, 3, "C//G"),

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..bounds import inside, never_ends_early, never_negative, one_less
-from ..expr import ZERO, Expr, IntValue, Read, free_symbols, walk
+from ..expr import ONE, ZERO, Expr, IntValue, Op, Read, free_symbols, walk
 from ..integer import Atom, Element, Extreme, FloorDiv, Int, Mod
 from ..program import Range, Ranges
 from .digits import Digits, taken_apart
@@ -98,9 +98,12 @@ class Frame:
     def may_vanish(self, e: Expr) -> bool:
         """Whether integers make e zero, or may where something is empty."""
         def is_zero(n: Expr) -> bool:
-            if isinstance(n, IntValue):
-                return not any(never_negative(sign*n.value.subst(self.less) - 1, self.known, self.positive) for sign in (1, -1))
-            return n == ZERO
+            one = isinstance(n, Op) and n.op == "log"  # whose logarithm is 0
+            value = n.args[0] if isinstance(n, Op) and one else n
+            if isinstance(value, IntValue):
+                apart = value.value.subst(self.less) - one
+                return not any(never_negative(sign*apart - 1, self.known, self.positive) for sign in (1, -1))
+            return value == (ONE if one else ZERO)
 
         return any(map(is_zero, walk(e)))
 

@@ -32,6 +32,7 @@ from ..expr import (
     guarded_factors,
     ints,
     is_reciprocal,
+    map_ints,
     num,
     positive_terms,
     product,
@@ -43,7 +44,7 @@ from ..expr import (
 )
 from ..integer import Int
 from ..program import Program
-from ..regular import is_regular
+from ..regular import has_value, is_regular
 from ..signs import never_positive
 from ..within import readable
 from . import cost
@@ -191,7 +192,7 @@ class Values(Writer):
         if not self.as_written:
             above, below = _one_number(frame, above, below)
         found = [(self.value(frame, f), MULTIPLY) for f in above]
-        of_python = not any(a.labels or reads_data(f) for (a, _), f in zip(found, above, strict=True))
+        of_python = not any(a.labels or _is_always_numpy(f) for (a, _), f in zip(found, above, strict=True))
         for f in below:
             with self.of_exponentials(f):
                 array = self.operand(frame, Op("/", (ONE, f)), f)
@@ -269,9 +270,13 @@ class Values(Writer):
     def operand(self, frame: Frame, e: Op, x: Expr) -> Array:
         """x, for e to work on; a number of NumPy where Python would raise an error or think of complex numbers: 1/(i − j), sqrt(i − j)."""
         array = self.value(frame, x)
-        if array.labels or reads_data(x) or is_regular(e, frame.known, self.positive):
-            return array
-        return frame.number(array)
+        return array if array.labels or reads_data(x) or self.has_value(frame, e) else frame.number(array)
+
+    def has_value(self, frame: Frame, e: Op) -> bool:
+        """Whether integers give e a value, provably; at all sizes, but for a quotient, of which `product` knows what is divided."""
+        least = map_ints(lambda value: value.subst(frame.less), e)
+        at_all = e.op == "/" or not isinstance(least, Op) or has_value(least, frame.known, self.positive)
+        return at_all and is_regular(e, frame.known, self.positive)
 
     def power(self, frame: Frame, e: Op) -> Array:
         base, exponent = self.operand(frame, e, e.args[0]), e.args[1]
@@ -314,7 +319,7 @@ class Values(Writer):
             total = frame.combine(MULTIPLY, x, frame.make(FUNCTIONS["sigmoid"], [x], x.labels))
         elif e.op == "gelu":
             total = frame.combine(MULTIPLY, x, frame.make(FUNCTIONS["normal"], [x], x.labels))
-        elif e.op == "sqrt" and not x.labels and not reads_data(e.args[0]) and is_regular(e, frame.known, self.positive):
+        elif e.op == "sqrt" and not x.labels and not reads_data(e.args[0]) and self.has_value(frame, e):
             return Array(f"{x.at_least(9)}**0.5", (), 8)
         elif e.op == "softplus" and x.labels and never_positive(e.args[0]):
             total = frame.make(function("np.log1p"), [frame.make(FUNCTIONS["exp"], [x], x.labels)], x.labels)
@@ -642,3 +647,8 @@ def _number(e: Num) -> Array:
     v = e.value
     text = str(v.numerator) if v.denominator == 1 else repr(float(v))
     return Array(text, (), 9 if v >= 0 else 5)
+
+
+def _is_always_numpy(e: Expr) -> bool:
+    """Whether a value is one of NumPy's, whatever is chosen: not so of where(c, x, 0)."""
+    return all(map(_is_always_numpy, e.args[1:])) if isinstance(e, Op) and e.op == "where" else reads_data(e)
