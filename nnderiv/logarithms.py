@@ -8,7 +8,7 @@
     log(1 − tanh(x)²)           2 (log(2) − x − softplus(−2x))
     log(a + b)                  log(exp(log a) + exp(log b))
     log(Σ_k a_k)                logsumexp_k(log a_k)       log(Σ_k c a_k)           log c + log(Σ_k a_k)
-    log(Σ_k (a_k + b_k))        log(Σ_k a_k + Σ_k b_k)
+    log(Σ_k (a_k + b_k))        log(Σ_k a_k + Σ_k b_k)     log(max_k a_k)           max_k log a_k
     log(t[i])                   t_log[i], a tensor of its own; or by parts of what t[i] is, if that is no sum; not in a recurrence
 
 Only what is surely positive has parts: exponentials, numbers, and what is a number or more, as σ = softplus(x) + 0.001 is. A factor
@@ -49,6 +49,7 @@ from .expr import (
     is_where,
     monomials,
     neg,
+    nothing,
     num,
     own_reads,
     poles,
@@ -268,14 +269,17 @@ class Logarithms:
     def of_reduction(self, e: Reduce) -> Expr | None:
         if e.op == "softmax":
             return Reduce("log_softmax", e.indices, e.body)
-        runs = self.conditions(e.body) if e.op in ("sum", "mean") else []
+        runs = self.conditions(e.body) if e.op in ("sum", "mean", "max", "min") else []
         if e.op == "sum" and (added := self.added(e.body, runs)):  # log(Σ a + Σ b)
             logs = [self.of(Reduce("sum", e.indices, t)) for t in added]
             return None if None in logs else log_of_sum([x for x in logs if x is not None])
-        inner = replace(self, known=self.known | {*runs}).of(e.body) if e.op == "sum" or e.op == "mean" and not runs else None
+        taken = e.op in ("sum", "max", "min") or e.op == "mean" and not runs
+        inner = replace(self, known=self.known | {*runs}).of(e.body) if taken else None
         theirs = self.conditions(inner) if inner is not None else []
         if inner is None or not {*theirs} <= {*runs}:
             return None
+        if e.op in ("max", "min"):
+            return Reduce(e.op, e.indices, where(conjunction([c for c in runs if c not in theirs]), inner, nothing(e.op)))
         terms = additive_terms(inner)
         apart = [(s, t) for s, t in terms if not reads(t) and not free_symbols(t) & {*e.indices}]  # log Σ c exp(x) = log Σ exp(x) + log c
         apart = apart if len(apart) < len(terms) else []

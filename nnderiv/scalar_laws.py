@@ -152,7 +152,7 @@ def _over_one(whole: Any) -> Any:
     for u in below[0]:
         if all(u in powers for powers in below):
             power = max(powers[u] for powers in below)
-            found = sp.expand(sp.Add(*(t * u**power for t in whole.args))) / u**power
+            found = sp.expand(sp.Add(*(t * u**power for t in whole.args)), power_exp=False) / u**power
             return found if sp.count_ops(found) < sp.count_ops(whole) else whole
     return whole
 

@@ -59,6 +59,9 @@ SPELLINGS = {
     "softmax plus one": ("x[N,K] -> y", "y[n,k] = exp(x[n,k])/(1 + sum[j](exp(x[n,j])))"),
     "softmax eps": ("x[N,K] -> y", "m[n] = max[k](x[n,k])\ny[n,k] = exp(x[n,k]-m[n])/(sum[j](exp(x[n,j]-m[n])) + 0.00001)"),
     "softmin": ("x[N,K] -> y", "y[n,k] = exp(-x[n,k])/sum[j](exp(-x[n,j]))"),
+    "share of the largest": ("x[N,K], int c[N] -> y", "p[n,k] = softmax[k](x[n,k])\ny[n] = log(p[n,c[n]]/max[k](p[n,k]))"),
+    "log of the largest": ("x[N,K] -> y", "e[n,k] = exp(x[n,k])\ny[n] = log(max[k](e[n,k])/sum[k](e[n,k]))"),
+    "logistic density": ("x[N,K] -> y", "y[n,k] = exp(x[n,k])/(1 + exp(x[n,k]))**2"),
     "softmax pair": ("x[N,K] -> y", "y[n] = exp(x[n,0])/(exp(x[n,0]) + exp(x[n,1]))"),
     "attention": ("x[N,K], v[K,K] -> y", "e[n,k] = exp(x[n,k])\ny[n,p] = sum[k](e[n,k]*v[k,p])/sum[k](e[n,k])"),
     "linear attn": ("x[N,K], v[K,K] -> y", "y[n,p] = sum[k](exp(x[n,k])*v[k,p])/(sum[k](exp(x[n,k])) + 1)"),
@@ -617,3 +620,10 @@ def test_what_a_recurrence_adds_up_under_a_logarithm_is_shifted_with_the_rest(st
     expected, residuals = d.compile().forward(x=x.astype(np.longdouble))
     np.testing.assert_allclose(y, expected.astype(float), rtol=1e-6)
     np.testing.assert_allclose(dx, d.compile().backward(residuals, dy=np.ones(5, np.longdouble)).dx.astype(float), rtol=1e-2, atol=1e-30)
+
+
+def test_the_gradient_of_a_logistic_density_is_one_of_differences_wherever_it_is_centred() -> None:
+    """Not exp(x)·exp(−z), of which one may be infinite and the other 0."""
+    d = nd.derive("x[N,K], z[K] -> y\ny[n,k] = exp(x[n,k] - z[k])/(1 + exp(x[n,k] - z[k]))**2")
+    x = np.array([[1000, -1000, 1000], [-1000, 1000, 1000]], np.float32)
+    assert_exact(d, d, {"x": x, "z": np.array([999, -999, -1000], np.float32)})

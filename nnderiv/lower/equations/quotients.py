@@ -114,14 +114,14 @@ def _is_share(e: Expr) -> bool:
 def _share(f: Expr, exps: list[Expr]) -> Expr | None:
     """f/(exp(a) + exp(b) + …), if f is one of these exponentials, or a sum of which each term has one as a factor.
 
-    A number in a sum has exp(0), where the divisor has it.
+    Any term in a sum has exp(0), where the divisor has it and another term has more.
     """
     terms = [(s, _apart(factors(t))) for s, t in additive_terms(f)]
+    constant = next((x for x in exps if _plain(x)[0] == ZERO), None)
+    own_terms = [_taken(parts, exps) for _, parts in terms]
     shares = []
-    for s, parts in terms:
-        taken = _taken(parts, exps)
-        constant = next((x for x in exps if _plain(x)[0] == ZERO), None)
-        if taken is None and len(terms) > 1 and constant is not None and all(isinstance(x, Num) for x in parts):
+    for (s, parts), taken in zip(terms, own_terms, strict=True):
+        if taken is None and constant is not None and any(own_terms):
             taken = constant, [*parts, num(1/_plain(constant)[1])]
         if taken is None:
             return None
