@@ -92,9 +92,8 @@ def _has_fixed_slopes(e: Expr) -> bool:
 def _needed(program: Program) -> dict[str, Conditions]:
     """The conditions under which each tensor is read, all of them; one of which differ from read to read, outside of cycles."""
     known = _in_common(program)
-    edges = {name: {r for e in es for r in e.reads} for name, es in program.definitions.items()}
     asked: dict[str, list[Conditions]] = {}
-    for name in (n for component in reversed(components(edges)) for n in component if n in known):
+    for name in (n for component in reversed(components(program.edges)) for n in component if n in known):
         if name in asked and name not in program.outputs and name not in program.components:
             known[name] = _any_of(asked[name])
         for e in program.definitions[name]:

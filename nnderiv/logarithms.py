@@ -49,12 +49,12 @@ from .expr import (
     is_where,
     monomials,
     neg,
-    nothing,
     num,
     own_reads,
     poles,
     product,
     reads,
+    restricted,
     signed,
     square_root,
     walk,
@@ -279,7 +279,7 @@ class Logarithms:
         if inner is None or not {*theirs} <= {*runs}:
             return None
         if e.op in ("max", "min"):
-            return Reduce(e.op, e.indices, where(conjunction([c for c in runs if c not in theirs]), inner, nothing(e.op)))
+            return restricted(Reduce(e.op, e.indices, inner), [c for c in runs if c not in theirs])
         terms = additive_terms(inner)
         apart = [(s, t) for s, t in terms if not reads(t) and not free_symbols(t) & {*e.indices}]  # log Σ c exp(x) = log Σ exp(x) + log c
         apart = apart if len(apart) < len(terms) else []
