@@ -284,6 +284,15 @@ def test_a_scan_may_look_back_at_several_rows(equations: str, T: int) -> None:
         assert_means(nd.derive(text), ways[0], drawn(T, 2), np.random.default_rng(0))
 
 
+@pytest.mark.parametrize("equations", ["y[0] = a\ny[t] = y[t-1]/2 + b*y[t-2] + x[t]", "y[t] = x[t-1]*y[t-1] + x[t+1]*y[t-2] + a*b",
+                                       "y[t] = x[t+2]*y[t+1] + x[t-1]*y[t+3] + a*b"])
+def test_a_scan_may_have_fewer_rows_than_it_looks_back_at(equations: str) -> None:
+    d, rng = nd.derive(f"x[T], a, b -> y\n{equations}"), np.random.default_rng(0)
+    assert "_recur(" in d.numpy()
+    for T in range(7):
+        assert_means(d, d.compile(), {"x": rng.normal(size=T), "a": 0.3, "b": 0.7}, rng)
+
+
 @pytest.mark.parametrize("text", [
     "x[T], a, b -> y\ny[t] = a*y[t-1] + b*y[t-2] + x[t]",
     "x[N,T], a[N], b -> y\ny[n,t] = a[n]*y[n,t-1] + b*y[n,t-2] + x[n,t]",

@@ -85,6 +85,8 @@ def _recur(factors, y, axis):
     """y[t] += a*y[t - 1] + b*y[t - 2] + ... along the axis, in place, for factors a, b, ... of the steps after the first few. Where these
     are many, and rows short, blocks of them go abreast; few steps of one number each go in Python's numbers."""
     order, ndim = len(factors), y.ndim
+    if y.shape[axis] <= order:
+        return
     by_steps = lambda a: a.reshape((1,)*(ndim - a.ndim) + a.shape)[..., None].swapaxes(0, axis)
     y, *factors = (by_steps(np.asarray(a, y.dtype)) for a in (y, *factors))  # a row is an array, also where y is a vector
     if y.size == len(y) < ALONE:
