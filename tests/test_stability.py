@@ -627,3 +627,21 @@ def test_the_gradient_of_a_logistic_density_is_one_of_differences_wherever_it_is
     d = nd.derive("x[N,K], z[K] -> y\ny[n,k] = exp(x[n,k] - z[k])/(1 + exp(x[n,k] - z[k]))**2")
     x = np.array([[1000, -1000, 1000], [-1000, 1000, 1000]], np.float32)
     assert_exact(d, d, {"x": x, "z": np.array([999, -999, -1000], np.float32)})
+
+
+@pytest.mark.parametrize(("text", "sizes"), [
+    ("x[N] -> Y\nY[i] = logsumexp[u](x[2*i+u]) for i < N//2, u < 3", {"N": 4}),
+    ("x[N] -> Y\nY[i] = logsumexp[u](x[3*i+u]) for i < N//3, u < 2", {"N": 6}),
+    ("x[N,M] -> Y\nY[i,j] = logsumexp[u,v](x[2*i+u,2*j+v]) for i < N//2, j < M//2, u < 3, v < 3", {"N": 4, "M": 3}),
+])
+def test_what_is_outside_of_a_window_is_no_share_of_it(text: str, sizes: dict[str, int]) -> None:
+    """exp(x[a] − Y[q]) overflows where the window of q is far below x[a]: as a factor of 0 that would be nan."""
+    d, rng = nd.derive(text), np.random.default_rng(0)
+    modules = d.compile(), d.compile(sizes=sizes)
+    for _ in range(10):
+        x = rng.choice([-2000.0, 0, 2000], tuple(sizes.values()))
+        seed = np.ones_like(modules[0].forward(x=x)[0])
+        expected = np.array(nd.evaluate(d.backward, {"x": x.tolist(), "dY": seed.tolist()})["dx"], float)
+        for module in modules:
+            _, residuals = module.forward(x=x)
+            np.testing.assert_allclose(module.backward(residuals, dY=seed).dx, expected, rtol=1e-9)

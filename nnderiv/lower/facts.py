@@ -3,7 +3,7 @@ they are finite."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from ..conditions import TURNED
 from ..expr import (
@@ -28,7 +28,7 @@ from ..expr import (
 )
 from ..integer import Int
 from ..missing import resting_on
-from ..program import Equation, Program, Ranges, whole
+from ..program import Equation, Program, Range, Ranges, whole
 from ..signs import at_least_0, never_positive
 from ..within import runs_along
 
@@ -161,9 +161,12 @@ class Facts:
 
     def _is_inside(self, r: Read, ranges: Ranges) -> bool:
         """Whether a read is inside its tensor, as each index runs over an axis; a read outside is 0."""
-        definition = whole(self.definitions.get(r.tensor, ()))
-        axes = [definition.ranges[i] for i in definition.indices] if definition is not None else self.axes.get(r.tensor, ())
-        return runs_along(r.subs, axes, ranges)
+        return runs_along(r.subs, self._axes_of(r.tensor), ranges)
+
+    def _axes_of(self, name: str) -> Sequence[Range]:
+        """What each subscript of a tensor runs over; nothing where no equation says that alone."""
+        definition = whole(self.definitions.get(name, ()))
+        return [definition.ranges[i] for i in definition.indices] if definition is not None else self.axes.get(name, ())
 
     def tensor_is_finite(self, name: str) -> bool:
         def decided(name: str) -> bool:
@@ -197,7 +200,7 @@ class Facts:
         return known[name]
 
     def is_normalised(self, e: Op) -> bool:
-        """exp(S − logsumexp(S)), both of one row, is at most 1, and exp(Z) where Z is S − logsumexp(S)."""
+        """exp(S − logsumexp(S)), both of one row or one window, is at most 1, and exp(Z) where Z is S − logsumexp(S)."""
         (exponent,) = e.args
         named = self.definitions.get(exponent.tensor, ()) if isinstance(exponent, Read) else ()
         if (pair := difference(named[0].body if len(named) == 1 else exponent)) is None:
@@ -207,7 +210,15 @@ class Facts:
         body = definition[0].at(total.subs) if len(definition) == 1 else None
         if not (isinstance(body, Reduce) and body.op == "logsumexp" and isinstance(body.body, Read) and body.body.tensor == scores.tensor):
             return False
-        return all(own == s or own.symbols() & {*body.indices} for own, s in zip(body.body.subs, scores.subs, strict=True))
+        pairs, axes, ranges = [*zip(body.body.subs, scores.subs, strict=True)], self._axes_of(scores.tensor), definition[0].ranges
+        rows = {own for (own, _), axis in zip(pairs, axes, strict=False) if own.name in body.indices and ranges.get(own.name) == axis}
+        return all(own == s or own in rows or _is_in_window(own, s, body.indices) for own, s in pairs)
+
+
+def _is_in_window(own: Int, place: Int, bound: Collection[str]) -> bool:
+    """Whether a place is one that a subscript goes through as an index steps, by a letter of another step: 2q + v of 2q + u, but not a."""
+    moving = [u for u in bound if u in own.symbols()]
+    return len(moving) == 1 and any(own.subst({moving[0]: Int.symbol(v)}) == place for v in place.symbols())
 
 
 def _given(program: Program) -> Iterator[tuple[str, bool]]:
