@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 import nnderiv as nd
+from tests.running import assert_means
 
 LABELS = "o[N,K], int y[N] -> L\np[n,k] = log_softmax[k](o[n,k])\nL = -mean[n](p[n,y[n]])"
 PIXELS = "o[N,K,H], int y[N,H] -> L\np[n,k,h] = log_softmax[k](o[n,k,h])\nL = -mean[n,h](p[n,y[n,h],h])"
@@ -87,3 +88,17 @@ def test_a_share_of_another_total_is_none_of_this_one() -> None:
     """exp(z − y) has y = log(exp(lse x) + exp(lse z)) below it, and not the logsumexp of z."""
     d = nd.derive("x[N,K], z[N,K] -> y\ny[n] = log(exp(logsumexp[k](x[n,k])) + exp(logsumexp[k](z[n,k])))")
     assert d.check(seed=0).ok
+
+
+@pytest.mark.parametrize("text", [
+    "o[N,K], int y[N] -> L\np[n,k] = log_softmax[k](o[n,k])\nL[n] = -p[n,y[n]]",
+    "o[K,N], int y[N] -> L\np[k,n] = log_softmax[k](o[k,n])\nL[n] = p[y[n],n]**2",
+    "o[N,K], int y[N] -> L\np[n,k] = log_softmax[k](o[n,k])\nL[n] = where(n > 0, p[n-1,y[n]], p[n+1,y[n]+1]) for n < N",
+    "o[N,K], int y[N] -> L\np[n,k] = log_softmax[k](o[n,k])\nL = p[N-1,y[0]]",
+])
+def test_what_is_read_of_a_row_outside_of_it_is_zero(text: str) -> None:
+    """A label of −1 or −100 says that there is none; without a reduction around, nothing leaves it out."""
+    d, rng = nd.derive(text), np.random.default_rng(0)
+    for N, K in ((5, 3), (1, 2), (2, 0)) if "y[0]" in text else ((5, 3), (1, 2), (2, 0), (0, 2)):
+        y = np.array([-1, 1, K, 0, -100])[:N]
+        assert_means(d, d.compile(), {"o": rng.normal(size=(K, N) if "o[K,N]" in text else (N, K)), "y": y}, rng)

@@ -12,10 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from ...expr import INF, ONE, ZERO, Expr, Op, Read, Reduce, difference, map_children, reads, walk, where
+from ...expr import INF, ONE, ZERO, Expr, Op, Read, Reduce, conjunction, difference, map_children, reads, walk, where
 from ...fresh import Fresh
 from ...integer import Int
 from ...program import Equation, Program
+from ...within import positive_names, readable
 from .fuse import normalises
 from .known import with_known
 
@@ -26,7 +27,7 @@ def summands(forward: Program, backward: Program) -> tuple[Program, Program]:
     for total in [e for e in forward.equations if e.tensor in forward.lse]:
         body = total.body
         if isinstance(body, Reduce) and isinstance(body.body, Read) and total.tensor not in forward.components:
-            found = _Total(total, body.body, body.indices, _logarithm(forward, total))
+            found = _Total(forward, total, body.body, body.indices, _logarithm(forward, total))
             if found.is_asked_for(forward, backward):
                 forward, backward = found.written_out(forward, backward, fresh)
     return forward, backward
@@ -43,8 +44,9 @@ def _logarithm(forward: Program, total: Equation) -> str | None:
 
 @dataclass(frozen=True)
 class _Total:
-    """A logsumexp of scores along some indices, and the name of S − lse."""
+    """A logsumexp of scores along some indices, and the name of S − lse, if there is one."""
 
+    forward: Program
     equation: Equation
     scores: Read
     along: tuple[str, ...]
@@ -114,17 +116,21 @@ class _Total:
         ]
 
     def reading(self, e: Equation, words: dict[str, str]) -> Equation:
-        """The equation with E/T for shares and S − m − log T for S − lse."""
-        def visit(node: Expr) -> Expr:
+        """The equation with E/T for shares and S − m − log T for S − lse. Outside, S − lse is 0; a reduction leaves that out, as before."""
+        positive = positive_names(self.forward)
+
+        def visit(node: Expr, reduced: bool) -> Expr:
             place = self.place(e, node)
             if place is not None:
                 return Read(words["exp"], place)/Read(words["total"], self.row(place))
             if isinstance(node, Read) and node.tensor == self.logarithm:
                 total = Read(words["total"], self.row(node.subs))
-                return Read(self.scores.tensor, node.subs) - Read(words["shift"], self.row(node.subs)) - Op("log", (total,))
-            return map_children(visit, node)
+                value = Read(self.scores.tensor, node.subs) - Read(words["shift"], self.row(node.subs)) - Op("log", (total,))
+                hull, sizes = self.forward.hulls[node.tensor], positive & {*self.forward.sizes}
+                return value if reduced else where(conjunction(readable(hull, node.subs, e.ranges, positive, sizes)), value, ZERO)
+            return map_children(lambda child: visit(child, reduced or isinstance(node, Reduce)), node)
 
-        return e.with_body(visit(e.body)) if self.concerns(e) else e
+        return e.with_body(visit(e.body, False)) if self.concerns(e) else e
 
 
 def _equation(left: Read, body: Expr, e: Equation) -> Equation:
