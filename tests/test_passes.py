@@ -284,3 +284,10 @@ def test_a_logarithm_and_the_minus_before_the_sum_need_none(loss: str, written: 
     assert written in body(text, "forward") and "type(-" not in body(text, "forward")
     d, rng = nd.derive(text), np.random.default_rng(0)
     assert_means(d, d.compile(), {"x": rng.normal(size=5), "t": rng.normal(size=5)}, rng)
+
+
+def test_a_difference_is_written_over_what_nobody_reads_any_more() -> None:
+    """NumPy finds the memory of c/2 in d + c/2, but not in d − c/2: there d gives its own, if it has a name and no reader left."""
+    text = "o[N], y[N] -> L\nL = mean[n](where(abs(o[n] - y[n]) < 1, 0.5*(o[n] - y[n])**2, abs(o[n] - y[n]) - 0.5))"
+    assert "part -= L_held/2" in body(text, "forward")
+    assert "part - L_held/2" in body(text, "forward", without=("in_place",))

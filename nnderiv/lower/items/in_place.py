@@ -144,10 +144,15 @@ class _Rewriter:
             if s.operation.only not in (None, j):
                 continue
             v = operand.text
-            free = v in at.here and not (inside and at.is_inside(v)) and not self.is_needed(at, v)
+            free = v in at.here and not (inside and at.is_inside(v) and not self.saves(s, j)) and not self.is_needed(at, v)
             if free and self.fits(v, s) and self.others_apart(s, j):
                 self.write(at, s, j)
                 return
+
+    def saves(self, s: Statement, j: int) -> bool:
+        """Whether NumPy would not find the memory: x − y/2 is not written to y/2, and x, with a name, is looked at no more."""
+        others = [o.text for i, o in enumerate(s.operands) if i != j]
+        return j == 0 and not s.operation.commutes and self.uses[s.operands[0].text] > 1 and all(self.uses[o] == 1 for o in others)
 
     def is_needed(self, at: _Place, v: str) -> bool:
         """Whether somebody reads the memory of v later."""
