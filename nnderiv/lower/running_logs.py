@@ -15,7 +15,22 @@ from dataclasses import dataclass, replace
 
 from ..bounds import never_negative
 from ..conditions import facts
-from ..expr import INF, Expr, Op, Read, Reduce, additive_terms, conjunction, conjuncts, free_symbols, neg, signed, subst_indices, where
+from ..expr import (
+    INF,
+    Expr,
+    Op,
+    Read,
+    Reduce,
+    additive_terms,
+    conjunction,
+    conjuncts,
+    free_symbols,
+    is_where,
+    neg,
+    signed,
+    subst_indices,
+    where,
+)
 from ..integer import Int
 from ..program import Program, Ranges
 from . import cost
@@ -49,7 +64,7 @@ class RunningLog:
 def running_log(e: Reduce, indices: Collection[str], ranges: Ranges, positive: Collection[str]) -> RunningLog | None:
     """What a logsumexp is, if it is of this kind, at each step itself."""
     body = e.body
-    if e.op != "logsumexp" or len(e.indices) != 1 or not (isinstance(body, Op) and body.op == "where" and body.args[2] == neg(INF)):
+    if e.op != "logsumexp" or len(e.indices) != 1 or not is_where(body, neg(INF)):
         return None
     (s,), conditions = e.indices, conjuncts(body.args[0])
     for c in conditions:

@@ -8,7 +8,7 @@ of x are all that they need.
 
 from __future__ import annotations
 
-from ...expr import ZERO, Expr, Op, Read, conjunction, conjuncts, map_children, where
+from ...expr import ZERO, Expr, Read, conjunction, conjuncts, is_where, map_children, where
 from ...program import Equation, Program
 from .scan import vanishes
 
@@ -19,6 +19,6 @@ def bare(program: Program) -> Program:
 
 
 def _bare(program: Program, e: Equation, body: Expr) -> Expr:
-    if isinstance(body, Op) and body.op == "where" and body.args[2] == ZERO and isinstance(r := body.args[1], Read):
+    if is_where(body, ZERO) and isinstance(r := body.args[1], Read):
         return where(conjunction([c for c in conjuncts(body.args[0]) if not vanishes(program, e.ranges, r, c)]), r, ZERO)
     return map_children(lambda child: _bare(program, e, child), body)

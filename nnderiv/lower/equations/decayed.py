@@ -13,7 +13,7 @@ that is asked only of numbers in them.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ...bounds import never_negative
 from ...conditions import holds
@@ -65,9 +65,9 @@ class _Fading(UpTo):
 
 def decayed(program: Program) -> Program:
     """See the module's docstring; a program without such sums is given back itself."""
-    fresh, equations, shapes = Fresh(program.names), list[Equation](), dict(program.shapes)
+    fresh, equations = Fresh(program.names), list[Equation]()
     for e in program.equations:
-        if e.is_base or program.whole(e.tensor) is None or e.tensor in program.components:
+        if program.whole(e.tensor) is None or e.tensor in program.components:
             equations.append(e)
             continue
         total = e.body if isinstance(e.body, Reduce) and e.body.op == "sum" else None
@@ -79,11 +79,10 @@ def decayed(program: Program) -> Program:
             if (found := _find(program, e, total)) is None:
                 return total
             equations.append(r := _recurrence(e, found, fresh(f"{e.tensor}_sum")))
-            shapes[r.tensor] = tuple(r.ranges[i] for i in r.indices)
             return product([found.others, found.whole(r)])
 
         equations.append(e.with_body(map_sums(in_steps, e.body)))
-    return replace(program, equations=tuple(equations), shapes=shapes) if equations != [*program.equations] else program
+    return program.with_equations(equations)
 
 
 def _is_all(e: Equation, f: _Fading) -> bool:

@@ -98,7 +98,7 @@ class _Guards:
             if e.tensor not in self.large:
                 self.large[e.tensor] = False
                 found = self.facts.definitions.get(e.tensor, ())
-                self.large[e.tensor] = any(self.may_be_large(d.body) for d in found) if e.tensor not in self.program.components else False
+                self.large[e.tensor] = e.tensor not in self.program.components and any(self.may_be_large(d.body) for d in found)
             return self.large[e.tensor]
         if isinstance(e, Op) and e.op == "exp":
             return not (never_positive(e.args[0]) or self.facts.is_finite(e))
