@@ -36,15 +36,22 @@ def readable(
 ) -> list[Expr]:
     """The conditions under which a read is in range, without those that always hold.
 
-    sizes: those that may be 0 nevertheless. An index has no values then, but x[T-1] is a place that no index moves.
+    sizes: those that may be 0 nevertheless. An index over such a size has no values then, but x[T-1] is a place that no index moves, and
+    x[u-2] one that three values of u move.
     """
     conditions: list[Expr] = []
+    less = one_less(sizes)
+    fewer = {i: r.subst(less) for i, r in ranges.items()} if sizes else ranges
+
+    def holds(apart: Int) -> bool:
+        return never_negative(apart, ranges, positive) and (not sizes or never_negative(apart.subst(less), fewer, positive))
+
     for sub, axis in zip(subs, hull, strict=True):
         if not inside(sub, axis, ranges, positive):
             known = not sub.elements()
-            if not (known and never_negative(sub - axis.lo, ranges, positive)):
+            if not (known and holds(sub - axis.lo)):
                 conditions.append(compare("<=", axis.lo, sub))
-            if not (known and never_negative(axis.hi - 1 - sub, ranges, positive)):
+            if not (known and holds(axis.hi - 1 - sub)):
                 conditions.append(compare("<", sub, axis.hi))
         elif sizes and not sub.elements() and not sub.symbols() & ranges.keys():
             conditions += _there(sub, axis, positive, one_less(sizes))

@@ -171,3 +171,14 @@ def test_without_steps_a_recurrence_ends_with_what_it_begins_with(step: str, rea
         for way in WAYS:
             y, _ = d.compile(**way).forward(**inputs)
             np.testing.assert_allclose(y, np.array(nd.evaluate(d.forward, inputs)["y"], float))
+
+
+@pytest.mark.parametrize("y", ["logsumexp[u](3*B[u,u-2])", "max[u](3*B[u,u-2])", "max[u](2*B[u,u])", "sigmoid(logsumexp[u](3*B[u,u-2]))"])
+def test_an_index_over_a_number_has_values_where_a_size_is_zero(y: str) -> None:
+    """u - 2 < M holds for all three u where M is 1 or more, and for none where it is 0."""
+    d = nd.derive(f"B[3,M] -> Y\nY[t] = {y} for t < 2, u < 3")
+    for M in (0, 1, 2, 4):
+        B = np.random.default_rng(M).normal(size=(3, M))
+        expected = np.array(nd.evaluate(d.forward, {"B": B})["Y"], float)
+        for module in (d.compile(), d.compile(sizes={"M": M})):
+            np.testing.assert_allclose(module.forward(B=B)[0], expected, rtol=1e-12)
