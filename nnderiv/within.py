@@ -41,10 +41,11 @@ def readable(
     """
     conditions: list[Expr] = []
     less = one_less(sizes)
-    fewer = {i: r.subst(less) for i, r in ranges.items()} if sizes else ranges
 
     def holds(apart: Int) -> bool:
-        return never_negative(apart, ranges, positive) and (not sizes or never_negative(apart.subst(less), fewer, positive))
+        if not never_negative(apart, ranges, positive):
+            return False
+        return not sizes or never_negative(apart.subst(less), {i: r.subst(less) for i, r in ranges.items()}, positive)
 
     for sub, axis in zip(subs, hull, strict=True):
         if not inside(sub, axis, ranges, positive):
@@ -54,7 +55,7 @@ def readable(
             if not (known and holds(axis.hi - 1 - sub)):
                 conditions.append(compare("<", sub, axis.hi))
         elif sizes and not sub.elements() and not sub.symbols() & ranges.keys():
-            conditions += _there(sub, axis, positive, one_less(sizes))
+            conditions += _there(sub, axis, positive, less)
     return conditions
 
 
