@@ -44,11 +44,10 @@ from .folds import Folds
 from .infinities import is_logsumexp, may_be_masked
 from .items.form import ADD, NEGATIVE, SUBTRACT, Operation, Statement, call, function
 from .schedule import Compute, Loop, Node, Sweep
+from .shares import Shares, of_steps
 from .side_by_side import side_by_side
 from .slabs import Slab, find_slab
 from .spots import Spot, at_hand, find_spot
-from .step_shares import Shares
-from .step_shares import find as find_shares
 from .storage import equations_of
 from .values import axes_text
 from .windowed import Product, windowed_product
@@ -224,12 +223,12 @@ class Body(Folds):
         computed, is_lse = {e.tensor for e in equations_of(node)}, partial(is_logsumexp, self.program)
         for e in [x.equation for x in node.body if isinstance(x, Compute)]:
             ranges = {node.variable: node.range, **e.ranges}
-            for s in find_shares(e, node.variable, computed, is_lse, partial(vanishes, self.program, ranges)):
-                frame, name = self.frame_of((node.variable, *s.rows, s.own, s.column), ranges), self.fresh(f"{e.tensor}_shares")
+            for s in of_steps(e, node.variable, computed, is_lse, partial(vanishes, self.program, ranges)):
+                frame, name = self.frame_of((node.variable, *s.rows, s.own, *s.columns), ranges), self.fresh(f"{e.tensor}_shares")
                 self.code.begin(f"{name}: {s.total}")
                 c = read(frame, s.c.tensor, s.c.subs, "np.inf")  # where it is outside, w is, and nothing has a share
                 x, y = (self.value(frame, part) for part in (s.x, s.y))
-                labels = ((node.variable, *s.rows, s.own), (s.own, s.column), (node.variable, *s.rows, s.column))
+                labels = ((node.variable, *s.rows, s.own), (s.own, *s.columns), (node.variable, *s.rows, *s.columns))
                 operands = tuple(permute(a, order).term for a, order in zip((x, y, c), labels, strict=True))
                 self.code.items.append(Statement(name, call("_shares({0}, {1}, {2})", 0, 0, 0), operands, (), False, self.code.note))
                 made[s.total] = s, name, Int.symbol(node.variable) - node.range.lo

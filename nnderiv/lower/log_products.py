@@ -10,15 +10,15 @@ to multiply by something that is too large, is computed entry by entry. Where i 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 
-from ..expr import Expr, Op, Read, Reduce, additive_terms, free_symbols, guarded_factors, product, signed
+from ..expr import Expr, Reduce, additive_terms, free_symbols, signed
 from .arrays import Array, Frame, labels_of, multiplied, permute
 from .contract import flattened
 from .items.form import Operation, call
+from .shares import Vanishes, parted, shares
 
 EmitIn = Callable[[Frame, Expr], Array]
-Labels = frozenset[str]
 
 
 def logarithm(frame: Frame, emit_in: EmitIn, e: Reduce) -> Array | None:
@@ -36,7 +36,7 @@ def logarithm(frame: Frame, emit_in: EmitIn, e: Reduce) -> Array | None:
     second = next((labels_of(frame, t) for _, t in terms if not labels_of(frame, t) <= first), first)
     rows, columns = sorted((first - second, second - first), key=lambda own: [frame.order.index(i) for i in frame.sort(own)])
     fits = len(rows) == len(columns) == 1 and {*e.indices} <= first & second
-    if not fits or (parts := _parted(frame, terms, (first, second))) is None:
+    if not fits or (parts := parted(terms, frame.order, (first, second))) is None:
         return None
     parts = parts if rows < first else parts[::-1]
     stays = [_stays(frame, [(1, p)]) for p in parts]
@@ -75,36 +75,23 @@ def _function(name: str, operands: Sequence[Array]) -> Operation:
     return call(f"{name}({', '.join(f'{{{k}}}' for k in range(len(operands)))})", *[0]*len(operands))
 
 
-def shares(
-    frame: Frame, emit_in: EmitIn, e: Reduce, is_lse: Callable[[str], bool], vanishes: Callable[[Read, Expr], bool]
+def share_product(
+    frame: Frame, emit_in: EmitIn, e: Reduce, is_lse: Callable[[str], bool], vanishes: Vanishes
 ) -> Array | None:
-    """Σ_j w · exp(x + y − c) with a logsumexp c, which x + y are not above; where a condition does not hold, w is outside, and 0."""
-    conditions, parts = guarded_factors(e.body)
-    exponentials = [f for f in parts if isinstance(f, Op) and f.op == "exp"]
-    if not frame.log_products or len(exponentials) != 1:
+    """A sum of shares, each of one row or more."""
+    found = shares(e, frame.order, is_lse) if frame.log_products else None
+    if found is None or not found.rows or not found.are_complete(vanishes):
         return None
-    rest = [f for f in parts if f is not exponentials[0]]
-    if not all(any(isinstance(f, Read) and vanishes(f, c) for f in rest) for c in conditions):
-        return None
-    weights = product(rest)
-    terms, labels = additive_terms(exponentials[0].args[0]), labels_of(frame, weights)
-    total = [t for s, t in terms if s < 0 and isinstance(t, Read) and is_lse(t.tensor) and labels_of(frame, t) == labels]
-    own, rows = labels_of(frame, exponentials[0]) - labels, frame.sort(labels - {*e.indices})
-    if len(total) != 1 or len(own) != 1 or not rows or not {*e.indices} <= labels:
-        return None
-    sums = _parted(frame, [(s, t) for s, t in terms if t is not total[0]], (own.union(rows), own.union(e.indices)))
-    if sums is None:
-        return None
-    (n,), columns = own, e.indices
-    arrays = [emit_in(frame, part) for part in (*sums, total[0], weights)]
-    groups: list[tuple[tuple[str, ...], ...]] = [((n,), rows), ((n,), columns), (rows, columns), (rows, columns)]
+    n, rows, columns = (found.own,), found.rows, found.columns
+    arrays = [emit_in(frame, part) for part in (found.x, found.y, found.c, found.w)]
+    groups: list[tuple[tuple[str, ...], ...]] = [(n, rows), (n, columns), (rows, columns), (rows, columns)]
     operands = [_matrix(frame, a, *at) for a, at in zip(arrays, groups, strict=True)]
-    if _stays(frame, [(1, sums[1])]):
+    if _stays(frame, [(1, found.y)]):
         operands.append(_exponentials(frame, operands[1], 0))
-    found = frame.make(_function("_share_product", operands), operands, (n, *rows))
+    total = frame.make(_function("_share_product", operands), operands, n + rows)
     if len(rows) > 1:
-        found = frame.make(call(f"{{0}}.reshape({', '.join(map(frame.size, (n, *rows)))})", 9, owns=False), [found], (n, *rows))
-    return permute(found, frame.sort((n, *rows)))
+        total = frame.make(call(f"{{0}}.reshape({', '.join(map(frame.size, n + rows))})", 9, owns=False), [total], n + rows)
+    return permute(total, frame.sort(n + rows))
 
 
 def _matrix(frame: Frame, a: Array, rows: tuple[str, ...], columns: tuple[str, ...]) -> Array:
@@ -114,35 +101,3 @@ def _matrix(frame: Frame, a: Array, rows: tuple[str, ...], columns: tuple[str, .
         return a
     sizes = [multiplied(map(frame.size, group)) for group in (rows, columns)]
     return Array(flattened(frame, a, [], [[*rows], [*columns]], sizes), a.labels)
-
-
-def are_shares(e: Reduce, indices: Collection[str], steps: Collection[str], is_lse: Callable[[str], bool]) -> bool:
-    """Whether a sum is of this kind, over all values of these indices, at steps of a recurrence; or of one row, with a y that no step
-    changes. What it is of would be a table over one index more than anything else has."""
-    _, parts = guarded_factors(e.body)
-    exponentials = [f for f in parts if isinstance(f, Op) and f.op == "exp"]
-    if e.op != "sum" or len(exponentials) != 1:
-        return False
-    weights = [f for f in parts if f is not exponentials[0]]
-    over = {*indices, *e.indices}
-    labels = free_symbols(product(weights)) & over
-    terms = additive_terms(exponentials[0].args[0])
-    own = free_symbols(exponentials[0]) & {*indices} - labels
-    others = [free_symbols(t) & over for s, t in terms if not (isinstance(t, Read) and is_lse(t.tensor))]
-    below = [free_symbols(t) & over for s, t in terms if s < 0 and isinstance(t, Read) and is_lse(t.tensor)]
-    rows = labels - {*e.indices}
-    apart = all(not (x & {*e.indices} and x & rows) for x in others)
-    stays = all(free_symbols(t).isdisjoint(steps) for _, t in terms if own.union(e.indices) <= free_symbols(t))
-    return below == [labels] and len(own) == 1 and {*e.indices} <= labels and apart and (bool(rows) or stays)
-
-
-def _parted(frame: Frame, terms: Sequence[tuple[int, Expr]], groups: Sequence[Labels]) -> list[Expr] | None:
-    """The sums of the terms over the indices of each group, where it belongs to one; together they have all its indices."""
-    found: list[list[tuple[int, Expr]]] = [[] for _ in groups]
-    for term in terms:
-        fits = [k for k, group in enumerate(groups) if labels_of(frame, term[1]) <= group]
-        if not fits:
-            return None
-        found[fits[0]].append(term)
-    whole = all(frozenset[str]().union(*(labels_of(frame, t) for _, t in some)) == group for some, group in zip(found, groups, strict=True))
-    return [signed(some) for some in found] if whole else None

@@ -59,7 +59,7 @@ from .facts import Facts
 from .infinities import is_logsumexp, may_be_unreachable, may_hold_infinity
 from .items.form import ADD, DIVIDE, MULTIPLY, NEGATIVE, POWER, SQUARE, SUBTRACT, Operation, call, function
 from .limits import clip, limits
-from .log_products import logarithm, shares
+from .log_products import logarithm, share_product
 from .normal_distribution import with_normal
 from .running_logs import running_logsumexp
 from .slabs import Slab, cut_sum
@@ -501,7 +501,7 @@ class Values(Writer):
         is_lse, is_outside = partial(is_logsumexp, self.program), partial(vanishes, self.program, frame.known)
         if e.op == "sum" and (found := self.share_of_step(frame, e)) is not None:
             return self.scaled(frame, found, scale)
-        if e.op == "sum" and (found := shares(frame, self.value, e, is_lse, is_outside)) is not None:
+        if e.op == "sum" and (found := share_product(frame, self.value, e, is_lse, is_outside)) is not None:
             return self.scaled(frame, found, scale)
         if e.op == "sum":
             finite = all(map(self.facts.is_finite, guarded_factors(e.body)[1]))
@@ -514,11 +514,11 @@ class Values(Writer):
         return self.along_axes(frame, e)
 
     def share_of_step(self, frame: Frame, e: Reduce) -> Array | None:
-        """A sum of shares for which there is a function (`step_shares`)."""
+        """A sum of shares for which there is a function (`shares.of_steps`)."""
         if e not in self.shares:
             return None
         found, name, step = self.shares[e]
-        w = permute(self.value(frame, found.w), (*found.rows, found.column))
+        w = permute(self.value(frame, found.w), (*found.rows, *found.columns))
         operands = [Array(name), Array(frame.integer(step)), w]
         total = frame.make(call("{0}({1}, {2})", 9, 0, 0), operands, (*found.rows, found.own))
         return permute(total, frame.sort(total.labels))

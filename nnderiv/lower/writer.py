@@ -16,7 +16,7 @@ from ..within import positive_names
 from .arrays import Array, Frame, Storage, tuple_text
 from .fold import Fold
 from .items.form import Block, Code, Statement, call, is_variable, renamed
-from .step_shares import Shares
+from .shares import Shares
 
 
 class Writer:

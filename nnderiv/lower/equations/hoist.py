@@ -38,8 +38,8 @@ from ...fresh import Fresh
 from ...program import Equation, Program, Range, Ranges
 from ...within import positive_names
 from ..infinities import is_logsumexp
-from ..log_products import are_shares
 from ..schedule import Loop, schedule
+from ..shares import shares
 from ..storage import equations_of
 from .quotients import log_exponents
 from .scan import is_scan, vanishes
@@ -91,8 +91,9 @@ class _Hoister:
             return self.product(e, body, cycle)
         if isinstance(body, Reduce) and body.op == "sum":
             steps = self.steps(e)
-            if are_shares(body, {*e.indices} - steps, steps, partial(is_logsumexp, self.program)):
-                return body
+            found = shares(body, [i for i in e.indices if i not in steps], partial(is_logsumexp, self.program))
+            if found is not None and (found.rows or free_symbols(found.y).isdisjoint(steps)):
+                return body  # a table of the shares would be over one index more than anything else is
         if log_exponents(body):
             return self.logarithm(e, body, cycle)
         if isinstance(body, Op) and body.op == "where" and (moved := self.where(e, body, cycle)) is not None:
