@@ -32,7 +32,7 @@ class Shares:
 
     @property
     def w(self) -> Expr:
-        return product(self.weights)
+        return product([*self.weights])
 
     def are_complete(self, vanishes: Vanishes) -> bool:
         """Whether no condition has to be asked: where it does not hold, a weight is 0."""
