@@ -106,25 +106,27 @@ def test_the_axis_of_the_steps_may_stand_anywhere(text: str) -> None:
 
 
 @pytest.mark.parametrize("a", [1e30, -1e38, np.inf])
-def test_a_product_of_factors_that_is_too_large_for_a_number_spoils_nothing(a: float) -> None:
+@pytest.mark.parametrize("N", [1, 2])
+def test_a_product_of_factors_that_is_too_large_for_a_number_spoils_nothing(a: float, N: int) -> None:
     """Each block's product overflows, and none of the sums does, for every other factor is 0."""
-    module = nd.derive("x[T], a[T] -> y\ny[t] = a[t]*y[t-1] + x[t]").compile()
-    factors, x = np.full(64, a, np.float32), np.zeros(64, np.float32)
+    module = nd.derive("x[T,N], a[T] -> y\ny[t,n] = a[t]*y[t-1,n] + x[t,n]").compile()
+    factors, x = np.full(64, a, np.float32), np.zeros((64, N), np.float32)
     factors[32:] = [0, 2] * 16
     x[32:] = 1
     y, residuals = module.forward(x=x, a=factors)
     if np.isfinite(a):
-        assert np.array_equal(y, [0]*32 + [1, 3]*16)
-        assert np.array_equal(module.backward(residuals, dy=x).da[32:], [0, 1] + [9, 1] * 15)
+        assert np.array_equal(y.T, [[0]*32 + [1, 3]*16]*N)
+        assert np.array_equal(module.backward(residuals, dy=x).da[32:], N*np.array([0, 1] + [9, 1] * 15))
     else:
         assert np.isnan(y).all() or np.isnan(y[1:]).all(), "0·inf at every step, as a loop has it"
 
 
-def test_what_underflows_is_as_small_as_it_is_in_a_loop() -> None:
-    module = nd.derive("x[T], a[T] -> y\ny[t] = a[t]*y[t-1] + x[t]").compile()
-    x = np.zeros(100)
+@pytest.mark.parametrize("N", [1, 2])
+def test_what_underflows_is_as_small_as_it_is_in_a_loop(N: int) -> None:
+    module = nd.derive("x[T,N], a[T] -> y\ny[t,n] = a[t]*y[t-1,n] + x[t,n]").compile()
+    x = np.zeros((100, N))
     x[0] = 1
-    np.testing.assert_allclose(module.forward(x=x, a=np.full(100, 1e-3))[0], 1e-3**np.arange(100), rtol=1e-12, atol=1e-300)
+    np.testing.assert_allclose(module.forward(x=x, a=np.full(100, 1e-3))[0].T, [1e-3**np.arange(100)]*N, rtol=1e-12, atol=1e-300)
 
 
 @pytest.mark.parametrize("there", ["t+1", "t-1", "t+2", "t-2", "T-1-t", "2*t"])
@@ -138,13 +140,16 @@ def test_the_factor_of_a_scan_may_be_read_at_any_step(there: str, before: str) -
 
 @pytest.mark.parametrize(("T", "a", "first"), [(100, 1e-4, 1e30), (100, 1e-5, -1e30), (1000, 0.05, 1e25), (10000, 0.38, 1e10)])
 @pytest.mark.parametrize("backwards", [False, True])
-def test_a_product_of_factors_that_is_too_small_for_its_digits_loses_none(T: int, a: float, first: float, backwards: bool) -> None:
+@pytest.mark.parametrize("N", [1, 2])
+def test_a_product_of_factors_that_is_too_small_for_its_digits_loses_none(
+    T: int, a: float, first: float, N: int, backwards: bool
+) -> None:
     """0.38^100 has three digits in single precision; times 1e10 it needs all."""
-    module = nd.derive(f"x[T], a[T] -> y\ny[t] = a[t]*y[{'t+1' if backwards else 't-1'}] + x[t]").compile()
-    x = np.zeros(T, np.float32)
+    module = nd.derive(f"x[T,N], a[T] -> y\ny[t,n] = a[t]*y[{'t+1' if backwards else 't-1'},n] + x[t,n]").compile()
+    x = np.zeros((T, N), np.float32)
     x[0] = first
     steps = slice(None, None, -1 if backwards else 1)
-    y = module.forward(x=x[steps].copy(), a=np.full(T, a, np.float32))[0][steps]
+    y = module.forward(x=x[steps].copy(), a=np.full(T, a, np.float32))[0][steps][:, -1]
     expected = first*float(np.float32(a))**np.arange(T)
     shown = np.abs(expected) > 1e-37
     np.testing.assert_allclose(y[shown], expected[shown], rtol=1e-5)
@@ -152,22 +157,23 @@ def test_a_product_of_factors_that_is_too_small_for_its_digits_loses_none(T: int
 
 def test_where_nothing_is_handed_on_no_product_is_too_small() -> None:
     """Where an episode begins the factor is 0, and blocks go abreast all the same."""
-    module = nd.derive("x[T], a[T] -> y\ny[t] = a[t]*y[t-1] + x[t]").compile()
-    x, a = np.full(100, 1e12, np.float32), np.ones(100, np.float32)
+    module = nd.derive("x[T,N], a[T] -> y\ny[t,n] = a[t]*y[t-1,n] + x[t,n]").compile()
+    x, a = np.full((100, 2), 1e12, np.float32), np.ones(100, np.float32)
     a[::7] = 0
     done: list[int] = []
     scanned = module._scan_abreast
     module._scan_abreast = lambda *args: done.append(scanned(*args)) or done[-1]
-    np.testing.assert_allclose(module.forward(x=x, a=a)[0], 1e12*(np.arange(100) % 7 + 1), rtol=1e-6)
+    np.testing.assert_allclose(module.forward(x=x, a=a)[0].T, [1e12*(np.arange(100) % 7 + 1)]*2, rtol=1e-6)
     assert done == [96], "and what is left goes step by step"
 
 
-@pytest.mark.parametrize("step", ["a[t]*y[t-1] + x[t]", "max(y[t-1] + a[t], x[t])", "log(exp(y[t-1] + a[t]) + exp(x[t]))"])
+@pytest.mark.parametrize("step", ["a[t,n]*y[t-1,n] + x[t,n]", "max(y[t-1,n] + a[t,n], x[t,n])",
+                                  "log(exp(y[t-1,n] + a[t,n]) + exp(x[t,n]))"])
 def test_what_blocks_hand_on_is_a_scan_again(step: str) -> None:
     """Each of an eighth of the steps of the one before it, until a loop is as fast."""
     T, rng = 4801, np.random.default_rng(0)
-    inputs = {name: rng.uniform(-1, 1, T) for name in "xa"}
-    blocks, loop = (nd.derive(f"x[T], a[T] -> y\ny[t] = {step}").compile(without=without) for without in ((), ("accumulate",)))
+    inputs = {name: rng.uniform(-1, 1, (T, 2)) for name in "xa"}
+    blocks, loop = (nd.derive(f"x[T,N], a[T,N] -> y\ny[t,n] = {step}").compile(without=without) for without in ((), ("accumulate",)))
     done: list[int] = []
     scanned = blocks._scan_abreast
     blocks._scan_abreast = lambda *args: done.append(scanned(*args)) or done[-1]
@@ -190,6 +196,24 @@ def test_a_scan_along_rows_is_that_along_columns_turned(step: str, shape: tuple[
     assert np.array_equal(y, turned.T)
     for gradient, other in zip(rows.backward(residuals, dy=dy), columns.backward(others, dy=dy.T), strict=True):
         np.testing.assert_allclose(gradient, other.T, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("T", [1, 2, 3, cost.LONG, cost.ALONE - 1, cost.ALONE, 10*cost.ALONE])
+@pytest.mark.parametrize("step", ["a[t]*y[t-1] + x[t]", "a[t+1]*y[t+1] + x[t]", "where(a[t] > 0.5, a[t]*y[t-1], 0) + x[t]"])
+def test_few_steps_of_one_number_go_in_numbers(step: str, T: int) -> None:
+    """So do the last of many: what blocks hand on is one number for each."""
+    rng = np.random.default_rng(T)
+    inputs = {"x": rng.normal(size=T), "a": rng.uniform(-1, 1, T)}
+    ways = (nd.derive(f"x[T], a[T] -> y\ny[t] = {step}").compile(without=without) for without in ((), ("accumulate",)))
+    for found, expected in zip(*(gradients(module, inputs) for module in ways), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
+
+
+def test_in_numbers_a_factor_of_0_that_is_chosen_takes_nothing() -> None:
+    module = nd.derive("x[T], a[T] -> y\ny[t] = where(a[t] > 0, a[t]*y[t-1], 0) + x[t]").compile()
+    x, a = np.ones(9, np.float32), np.ones(9, np.float32)
+    x[3], a[4] = np.inf, 0
+    assert np.array_equal(module.forward(x=x, a=a)[0], [1, 2, 3, np.inf, 1, 2, 3, 4, 5])
 
 
 def test_one_block_alone_may_have_what_no_loop_has() -> None:

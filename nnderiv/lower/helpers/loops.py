@@ -16,11 +16,17 @@ _STEPS = LONG  # steps from which it may pay that blocks of them go abreast
 
 def _scan(a, y, axis, f=np.add, chosen=False):
     """y[t] += a[t - 1]*y[t - 1] along the axis, in place, or y[t] = f(y[t], a[t - 1] + y[t - 1]) for another f; where there are many
-    rows and short ones, blocks of them go abreast. If y is chosen, an a of 0 takes nothing from it, whatever it is."""
+    rows and short ones, blocks of them go abreast; a few of one number each go in Python's numbers. If y is chosen, an a of 0 takes nothing
+    from it, whatever it is."""
     steps = (*y.shape[:axis], max(0, y.shape[axis] - 1), *y.shape[axis + 1:])
     a, times = np.asarray(a, y.dtype), np.multiply if f is np.add else np.add
     a = a if a.shape == steps else np.broadcast_to(a, steps)
     a, y = (x[..., None].swapaxes(0, axis) for x in (a, y))  # a row is an array, also where y is a vector
+    if f is np.add and 0 < y.size == len(y) < ALONE:
+        last, *numbers = y.reshape(-1).tolist()
+        numbers = [last := x + by*last if by or not chosen else x for x, by in zip(numbers, a.reshape(-1).tolist())]
+        y[1:] = np.reshape(numbers, y[1:].shape)
+        return
     if abs(y.strides[0]) == y.itemsize and y.size >= TURNED and 32*len(y) <= y.size <= 2*len(y)**2:  # columns lie side by side
         rows = _turned(y)
         _scan(_turned(a), rows, 0, f, chosen)
