@@ -243,12 +243,13 @@ def _product(numbers):
     return product
 
 
-def _blocks(start, stop, entries, work=0):
+def _blocks(start, stop, entries, work=0, weights=0):
     """(start, stop, count), ...: the images from start to stop, so many at a time, and those that are left. So many that their entries
-    stay in cache, and that a product of matrices for all, of so much work each, is one that BLAS does in one go, if that of one image
-    is; as runs of memory they are up to 1.4 times as long. Where each image has a product of its own, half as many will do."""
-    most = 300000 // max(1, entries if work else 2*entries)
-    if 0 < work <= 1000000:
+    stay in cache, or are as many as the weights that each block reads anew. Where weights are few, and BLAS does a product of matrices
+    of so much work, that of one image, in one go, so it does that of a block; as runs of memory images are up to 1.4 times as long.
+    Where each image has a product of its own, half as many will do."""
+    most = max(300000, weights) // max(1, entries if work else 2*entries)
+    if 0 < work <= 1000000 and weights <= 1024:
         most = min(most, int(1000000/(1.4*max(1, work))))
     blocks = -(-(stop - start) // max(1, most))
     count = -(-(stop - start) // max(1, blocks))
@@ -294,7 +295,7 @@ def forward(*, X, K, b, s, d, p):
     # Y[n,o,i] = sum[c,u](K[o,c,u]*X[n,c,i*s+d*u-p]) + b[o]
     Y = np.empty((N, O, n_i), dtype)
     K_flat = K.mT.reshape(O, U*C)
-    for start, stop, count in _blocks(0, N, C*U*n_i, C*U*n_i*O):
+    for start, stop, count in _blocks(0, N, C*U*n_i, C*U*n_i*O, C*U*O):
         windows = _Taps((C, count), (T,), ((-p, (U, d), (n_i, s)),), dtype)
         wide, = windows.shape
         columns = np.empty((U, C, count, wide), dtype)
@@ -319,7 +320,7 @@ def backward(residuals, *, dY):
     # dK[o,c,u] = sum[n,i](dY[n,o,i]*X[n,c,i*s+d*u-p])
     dK_sum = np.zeros((U, C, O), dtype)
     part = np.ascontiguousarray(K.mT.reshape(O, U*C).T)
-    for start, stop, count in _blocks(0, N, C*U*n_i, C*U*n_i*O):
+    for start, stop, count in _blocks(0, N, C*U*n_i, C*U*n_i*O, C*U*O):
         windows = _Taps((C, count), (T,), ((-p, (U, d), (n_i, s)),), dtype)
         wide, = windows.shape
         rows = np.zeros((O, count, wide), dtype)

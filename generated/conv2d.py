@@ -244,12 +244,13 @@ def _product(numbers):
     return product
 
 
-def _blocks(start, stop, entries, work=0):
+def _blocks(start, stop, entries, work=0, weights=0):
     """(start, stop, count), ...: the images from start to stop, so many at a time, and those that are left. So many that their entries
-    stay in cache, and that a product of matrices for all, of so much work each, is one that BLAS does in one go, if that of one image
-    is; as runs of memory they are up to 1.4 times as long. Where each image has a product of its own, half as many will do."""
-    most = 300000 // max(1, entries if work else 2*entries)
-    if 0 < work <= 1000000:
+    stay in cache, or are as many as the weights that each block reads anew. Where weights are few, and BLAS does a product of matrices
+    of so much work, that of one image, in one go, so it does that of a block; as runs of memory images are up to 1.4 times as long.
+    Where each image has a product of its own, half as many will do."""
+    most = max(300000, weights) // max(1, entries if work else 2*entries)
+    if 0 < work <= 1000000 and weights <= 1024:
         most = min(most, int(1000000/(1.4*max(1, work))))
     blocks = -(-(stop - start) // max(1, most))
     count = -(-(stop - start) // max(1, blocks))
@@ -296,7 +297,7 @@ def forward(*, X, K, b, s, d, p):
     # Y[n,o,i,j] = sum[c,u,v](K[o,c,u,v]*X[n,c,i*s+d*u-p,j*s+d*v-p]) + b[o]
     Y = np.empty((N, O, n_i, n_j), dtype)
     K_flat = K.transpose(0, 2, 3, 1).reshape(O, U*V*C)
-    for start, stop, count in _blocks(0, N, C*U*V*n_i*n_j, C*U*V*n_i*n_j*O):
+    for start, stop, count in _blocks(0, N, C*U*V*n_i*n_j, C*U*V*n_i*n_j*O, C*U*V*O):
         windows = _Taps((C, count), (H, W), ((-p, (U, d), (n_i, s)), (-p, (V, d), (n_j, s))), dtype)
         wide, wide2 = windows.shape
         columns = np.empty((U, V, C, count, wide, wide2), dtype)
@@ -325,7 +326,7 @@ def backward(residuals, *, dY):
     # dK[o,c,u,v] = sum[n,i,j](dY[n,o,i,j]*X[n,c,i*s+d*u-p,j*s+d*v-p])
     dK_sum = np.zeros((U, V, C, O), dtype)
     part = np.ascontiguousarray(K.transpose(0, 2, 3, 1).reshape(O, U*V*C).T)
-    for start, stop, count in _blocks(0, N, C*U*V*n_i*n_j, C*U*V*n_i*n_j*O):
+    for start, stop, count in _blocks(0, N, C*U*V*n_i*n_j, C*U*V*n_i*n_j*O, C*U*V*O):
         windows = _Taps((C, count), (H, W), ((-p, (U, d), (n_i, s)), (-p, (V, d), (n_j, s))), dtype)
         wide, wide2 = windows.shape
         rows = np.zeros((O, count, wide, wide2), dtype)

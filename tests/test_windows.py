@@ -319,9 +319,9 @@ def test_the_last_block_may_be_smaller(case: str, threads: int) -> None:
     rng = np.random.default_rng(0)
     text, inputs = reader(case, 7, rng)
     emitted = derivation(text).compile(threads=threads).source
-    assert f"most = {cost.BLOCK} //" in emitted
+    assert f"most = max({cost.BLOCK}, weights) //" in emitted
     smaller: dict[str, Any] = {}
-    exec(emitted.replace(f"most = {cost.BLOCK} //", "most = 2000 //"), smaller)
+    exec(emitted.replace(f"most = max({cost.BLOCK}, weights) //", "most = 2000 //"), smaller)
     smaller["PART"] = 1  # or threads would not pay
     (Y, residuals), (expected, others) = smaller["forward"](**inputs), compiled(text).forward(**inputs)
     assert_close(Y, expected, "Y")
@@ -555,13 +555,16 @@ def test_so_many_images_go_at_once_as_stay_in_cache_and_suit_blas() -> None:
     assert blocks(0, 31, entries, large) == [(0, 24, 8), (24, 31, 7)], "a prime number of images"
     assert blocks(0, 0, entries, large) == [] and blocks(3, 4, entries, 1) == [(3, 4, 1)]
     assert blocks(0, 32, 100, int(cost.SMALL/cost.IDLE)//4) == [(0, 32, 4)], "products that BLAS does in one go stay such"
+    assert blocks(0, 32, 100, int(cost.SMALL/cost.IDLE)//4, cost.FEW + 1) == [(0, 32, 32)], "weights for which that would not pay"
     assert blocks(0, 4, 2*cost.BLOCK, 1) == [(0, 4, 1)]
+    assert blocks(0, 32, cost.BLOCK, large, 4*cost.BLOCK) == [(0, 32, 4)], "columns as many as weights, which each block reads"
     assert blocks(0, 32, entries) == [(0, 32, 4)], "half as many where each has a product of its own"
 
 
-@given(start=st.integers(0, 9), count=st.integers(0, 99), entries=st.integers(0, cost.BLOCK), work=st.integers(0, 2*cost.SMALL))
-def test_blocks_hold_every_image_once(start: int, count: int, entries: int, work: int) -> None:
-    found = helper("_blocks")["_blocks"](start, start + count, entries, work)
+@given(start=st.integers(0, 9), count=st.integers(0, 99), entries=st.integers(0, cost.BLOCK), work=st.integers(0, 2*cost.SMALL),
+       weights=st.integers(0, 2*cost.BLOCK))
+def test_blocks_hold_every_image_once(start: int, count: int, entries: int, work: int, weights: int) -> None:
+    found = helper("_blocks")["_blocks"](start, start + count, entries, work, weights)
     images = [n for first, last, step in found for k in range(first, last, step) for n in range(k, k + step)]
     assert images == [*range(start, start + count)]
 

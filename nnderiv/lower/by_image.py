@@ -97,7 +97,7 @@ class ByImage(Indices):
             body.code.note = note
             self.sums(p)
         start, stop, first = body.fresh("start"), body.fresh("stop"), body.fresh("first")
-        of = (self.rows_of, self.beside_of) if self.by_row else (self.columns_of, self.work_of)
+        of = (self.rows_of, self.beside_of) if self.by_row else (self.columns_of, self.work_of, self.weights_of)
         sizes = (" + " if self.by_row else ", ").join(self.largest(products, indices) for indices in of)
         body.code.note = -1
         with body.inside(f"for {start}, {stop}, {self.count} in _blocks({begin}, {end}, {sizes}):"):

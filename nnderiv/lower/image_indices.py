@@ -51,6 +51,10 @@ class Indices:
         groups = self.groups(p)
         return (*(i for i in self.columns_of(p) if i not in groups), *self.own(p))
 
+    def weights_of(self, p: Product) -> tuple[str, ...]:
+        """The indices of the matrix in it that all images have."""
+        return tuple(i for i in self.work_of(p) if i not in p.image)
+
     def multiplications(self, p: Product) -> tuple[str, ...]:
         """The indices of all multiplications for one image."""
         return (*self.columns_of(p), *self.own(p))

@@ -1,12 +1,13 @@
 """Reads that are more than a slice, and their adjoints: blocks, diagonals, windows, look-ups."""
 
 TEXT = '''
-def _blocks(start, stop, entries, work=0):
+def _blocks(start, stop, entries, work=0, weights=0):
     """(start, stop, count), ...: the images from start to stop, so many at a time, and those that are left. So many that their entries
-    stay in cache, and that a product of matrices for all, of so much work each, is one that BLAS does in one go, if that of one image
-    is; as runs of memory they are up to IDLE times as long. Where each image has a product of its own, half as many will do."""
-    most = BLOCK // max(1, entries if work else 2*entries)
-    if 0 < work <= SMALL:
+    stay in cache, or are as many as the weights that each block reads anew. Where weights are few, and BLAS does a product of matrices
+    of so much work, that of one image, in one go, so it does that of a block; as runs of memory images are up to IDLE times as long.
+    Where each image has a product of its own, half as many will do."""
+    most = max(BLOCK, weights) // max(1, entries if work else 2*entries)
+    if 0 < work <= SMALL and weights <= FEW:
         most = min(most, int(SMALL/(IDLE*max(1, work))))
     blocks = -(-(stop - start) // max(1, most))
     count = -(-(stop - start) // max(1, blocks))
