@@ -366,3 +366,5 @@ def test_few_images_are_left_to_the_threads_of_linear_algebra() -> None:
     parts = lambda count: module._images_on_threads(lambda first, last: (first, last), count, cost.PART)
     assert parts(cost.IMAGES) == [(0, cost.IMAGES//2), (cost.IMAGES//2, cost.IMAGES)]
     assert parts(cost.IMAGES - 1) == [(0, cost.IMAGES - 1)]
+    large = lambda count: module._images_on_threads(lambda first, last: (first, last), count, cost.IMAGES*cost.PART)
+    assert large(1) == [(0, 1)] and large(2) == [(0, 1), (1, 2)], "a thread for one image would hold linear algebra to itself"

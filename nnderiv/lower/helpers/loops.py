@@ -188,7 +188,7 @@ def _part_by_part(work, parts):
 
 
 def _images_on_threads(work, count, multiplications):
-    """[work(first, last), ...] for so many images: on THREADS threads, or, where so many multiplications for each are few, on one,
-    with what linear algebra has of its own."""
-    return _on_threads(work, count) if count*multiplications >= IMAGES*PART else [work(0, count)]
+    """[work(first, last), ...] for so many images: on THREADS threads, or, where these or so many multiplications for each are few, on
+    one, with what linear algebra has of its own."""
+    return _on_threads(work, count) if count >= THREADS and count*multiplications >= IMAGES*PART else [work(0, count)]
 '''
