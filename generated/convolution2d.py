@@ -163,9 +163,19 @@ class _Taps:
             columns[at] = tap
 
     def weighed(self, weights):
-        """The sum of all taps, each times its weights[..., tap] for all leading axes but the last; so many at a time as stay in cache."""
+        """The sum of all taps, each times its weights[..., tap] for all leading axes but the last; so many at a time as stay in cache, or
+        one after the other, if these are few."""
         lead, count, run, total = weights.shape[:weights.ndim - len(self.shape)], len(self.taps), _product(self.windows), None
         most = max(1, min(count, int(1.4*300000) // max(1, _product(lead)*run)))
+        if count and most < 6:
+            weights = np.moveaxis(weights.reshape(*lead, count, *[1]*len(self.windows)), len(lead), 0)
+            for weight, (_, tap) in zip(weights, self.taps):
+                if total is None:
+                    total = tap*weight
+                else:
+                    self.columns = np.multiply(tap, weight, out=self.columns)
+                    total += self.columns
+            return total
         if self.columns is None:
             self.columns = np.empty((*lead, most, *self.windows), weights.dtype)
         weights = weights.reshape(*lead, 1, count)

@@ -34,6 +34,7 @@ FEW = 1024            # entries of a product of long rows and columns up to whic
 SHARES = 1024         # entries of a table of shares, for one step of a recurrence, up to which it beats a product of its factors
 ALONE = 1024          # steps of one number each up to which Python's numbers beat blocks of steps
 DEPTH = 8             # rows of a matrix from which a product with it, and adding what comes out, beats copying several into one
+TAPS = 6              # taps at a time from which a product of matrices beats one after the other, channel by channel
 BLOCK = 300_000       # entries of the columns of the images that are worked on at a time
 
 
