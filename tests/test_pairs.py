@@ -97,6 +97,71 @@ def test_differences_are_summed_place_by_place_in_short_buffers_and_in_blocks_al
     assert ways == ({True, False} if dtype != "e" else {False}) and np.getbufsize() == 8192
 
 
+MATRICES = {
+    "x[N,D], c[M,D] -> y\ny[n,k] = sum[d]((x[n,d] - c[k,d])**2)": {"x": (50, 40), "c": (60, 40)},
+    "x[N,D], c[M,D] -> y\ny[k,n] = sum[d]((x[n,d] - c[k,d])**2)": {"x": (50, 40), "c": (60, 40)},
+    "x[B,N,D], c[B,M,D] -> y\ny[b,k,n] = sum[d]((x[b,n,d] - c[b,k,d])**2)": {"x": (3, 50, 24), "c": (3, 60, 24)},
+    "x[B,N,D], c[M,D] -> y\ny[b,n,k] = sum[d]((x[b,n,d] - c[k,d])**2)": {"x": (3, 50, 24), "c": (60, 24)},
+    "x[B,N,D], c[M,D] -> y\ny[n,k,b] = sum[d]((x[b,n,d] - c[k,d])**2)": {"x": (3, 50, 24), "c": (60, 24)},
+    "x[B,N,D], c[B,M,D], w[B,M] -> y\ny[b,n] = sum[k](w[b,k]**2*exp(-sum[d]((x[b,n,d] - c[b,k,d])**2)/D))":
+        {"x": (3, 50, 24), "c": (3, 60, 24), "w": (3, 60)},
+    "x[N,D] -> y\ny[n,k] = sum[d]((x[n,d] - x[k,d])**2)": {"x": (64, 40)},
+}
+
+
+@pytest.mark.parametrize("text", MATRICES)
+@pytest.mark.parametrize("apart", [0, 1, 1e4], ids=["alike", "near", "far from 0"])
+def test_squares_of_many_differences_are_products_of_matrices(text: str, apart: float) -> None:
+    """With the digits of differences: in single precision as in double, but for rounding; so are the gradients."""
+    d, rng = nd.derive(text), np.random.default_rng(0)
+    inputs = {name: rng.normal(size=shape) + apart for name, shape in MATRICES[text].items()}
+    inputs["x"][..., ::7, :] = inputs.get("c", inputs["x"])[..., 0, :] if inputs.get("c", inputs["x"]).ndim < 3 else inputs["c"][:, :1]
+    inputs["x"][..., 3, :] = inputs["x"][..., 0, :] + 1e-2
+    single = {name: a.astype(np.float32) for name, a in inputs.items()}
+    plain, fast = d.compile(without=("differences",)), d.compile()
+    exact, residuals = plain.forward(**{name: a.astype(float) for name, a in single.items()})
+    dy = rng.normal(size=exact.shape)
+    gradients = plain.backward(residuals, dy=dy)
+    y, residuals = fast.forward(**single)
+    np.testing.assert_allclose(y, exact, rtol=1e-5, atol=1e-12)
+    for found, expected in zip(fast.backward(residuals, dy=dy.astype(np.float32)), gradients, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5*abs(expected).max())
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan, 1e19, 5e37])
+def test_what_a_product_of_matrices_cannot_hold_goes_by_differences(value: float) -> None:
+    tools: dict[str, Any] = {"np": np, "PART": 4096}
+    exec(needed("_square_distances _weighted_differences"), tools)
+    rng = np.random.default_rng(0)
+    x, y, w = (rng.normal(size=s).astype(np.float32) for s in ((64, 32), (64, 32), (64, 64)))
+    x[3] = y[5] = value
+    with np.errstate(all="ignore"):
+        found, exact = tools["_square_distances"](x[:, None], y), ((x[:, None] - y)**2).sum(-1)
+        assert np.array_equal(np.isfinite(found), np.isfinite(exact))
+        np.testing.assert_allclose(found, exact, rtol=1e-5)
+        found, exact = tools["_weighted_differences"](x[..., None], y.T, w), ((x[..., None] - y.T)*w[:, None]).sum(-1)
+        assert np.array_equal(np.isfinite(found), np.isfinite(exact))
+
+
+def test_many_pairs_that_are_close_go_by_differences() -> None:
+    tools: dict[str, Any] = {"np": np, "PART": 4096}
+    exec(needed("_square_distances"), tools)
+    rng = np.random.default_rng(0)
+    x = np.repeat(rng.normal(size=(4, 32)), 16, 0) + 1e-6*rng.normal(size=(64, 32))
+    assert tools["_squares_of_matrices"](x[:, None], x) is None
+    np.testing.assert_allclose(tools["_square_distances"](x[:, None], x), ((x[:, None] - x)**2).sum(-1), rtol=1e-14)
+    few = np.concatenate([rng.normal(size=(64, 32)), x[:2]])
+    found = tools["_squares_of_matrices"](few[:, None], few)
+    assert np.array_equal(found.diagonal(), np.zeros(66)) and found[64, 65] == found[65, 64]
+    np.testing.assert_allclose(found, ((few[:, None] - few)**2).sum(-1), rtol=1e-13)
+
+
+def test_few_differences_of_known_sizes_are_taken_as_they_stand() -> None:
+    d = nd.derive("x[N,D], c[M,D] -> y\ny[n,k] = sum[d]((x[n,d] - c[k,d])**2)")
+    assert "part = x[:, None] - c" in d.numpy(sizes={"N": 30, "M": 30, "D": 32})
+    assert "_square_distances(x[:, None], c)" in d.numpy(sizes={"N": 300, "M": 300, "D": 64})
+
+
 def test_differences_that_are_scaled_go_the_same_way() -> None:
     assert "_square_distances(x[:, None], c, " in nd.derive(TEXTS["by a scale of each"]).numpy()
 

@@ -34,6 +34,8 @@ FEW = 1024            # entries of a product of long rows and columns up to whic
 SHARES = 1024         # entries of a table of shares, for one step of a recurrence, up to which it beats a product of its factors
 ALONE = 1024          # steps of one number each up to which Python's numbers beat blocks of steps
 DEPTH = 8             # rows of a matrix from which a product with it, and adding what comes out, beats copying several into one
+PLACES = 8            # places of a difference of pairs from which it is worth products of matrices, ...
+PAIRS = 32_768        # ... and differences at them
 TAPS = 6              # taps at a time from which a product of matrices beats one after the other, channel by channel
 BLOCK = 300_000       # entries of the columns of the images that are worked on at a time
 
@@ -132,6 +134,12 @@ def splits(parts: Iterable[Iterable[Int]], whole: Iterable[Iterable[Int]]) -> bo
 def may_be_few(count: Int) -> bool:
     """Whether so many entries may be few enough for `_extreme` to take them one after the other; names are decided when they are known."""
     return not count.is_constant or count.constant <= 16
+
+
+def has_function(places: Int, differences: Iterable[Int]) -> bool:
+    """Whether differences of pairs are left to a function: places may be few, or the differences many; names, when they are known."""
+    sizes = [*differences]
+    return may_be_few(places) or not all(s.is_constant for s in sizes) or entries(sizes) >= PAIRS
 
 
 def distributes(whole: Iterable[Int], others: Iterable[Iterable[Int]]) -> bool:

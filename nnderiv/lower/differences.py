@@ -4,8 +4,8 @@
     Σ_k ((x[i,k] − y[j,k])/s[j,k])²    _square_distances(x[:, None], y, s)
     Σ_j (x[i,k] − y[j,k]) w[i,j]       _weighted_differences(x[..., None], y.T, w)
 
-The differences are taken, since x·x − 2 x·y + y·y has no digits left where x and y are close. But not all of them are in memory at once:
-if k runs over few places, these come one after the other, each in long rows.
+The differences are taken where x and y are close, since x·x − 2 x·y + y·y has no digits left there; elsewhere these are products of
+matrices. Or not all of them are in memory at once: if k runs over few places, these come one after the other, each in long rows.
 """
 
 from __future__ import annotations
@@ -49,9 +49,11 @@ def weighted(
 
 
 def _parts(frame: Frame, base: Expr, k: str) -> list[Expr] | None:
-    """[x, y] of x − y, both with k, which may run over few places, and neither with all indices of the other."""
+    """[x, y] of x − y, both with k, and neither with all indices of the other, where a function pays."""
     terms = sorted(additive_terms(base), key=lambda t: -t[0]) if isinstance(base, Op) and base.op == "+" else []
-    if not frame.differences or frame.loops or [sign for sign, _ in terms] != [1, -1] or not cost.may_be_few(frame.ranges[k].size):
+    if not frame.differences or frame.loops or [sign for sign, _ in terms] != [1, -1]:
+        return None
+    if not cost.has_function(frame.ranges[k].size, [frame.ranges[i].size for i in labels_of(frame, base)]):
         return None
     parts = [t for _, t in terms]
     x, y = (labels_of(frame, p) for p in parts)

@@ -85,7 +85,7 @@ Before them, what the emitter may choose, each with its switch too:
     buffers      where rows or columns are repeated over many entries, NumPy joins rows in buffers that stay in cache
     front        in max_j (A[j,k] + x[n,j]) what is reduced stands first, so that rows are long
     log_products log Σ_k exp(x[i,k] + y[k,j]) is the logarithm of a product of matrices; so are steps of a chain, of their factors
-    differences  Σ_k (x[i,k] − y[j,k])² goes place by place along a short k, for all i and j at once
+    differences  Σ_k (x[i,k] − y[j,k])² goes place by place along a short k, for all i and j at once, or is a product of matrices
 
 `d.numpy(without=("in_place",))` and `d.compile(without=…)` leave passes out; the results stay the same.
 """
