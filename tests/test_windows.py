@@ -861,3 +861,16 @@ def test_folding_back_is_the_adjoint_of_reading_windows(axes: Any, shape: tuple[
     windows = helpers["_windows"](A, *axes)
     V = rng.normal(size=windows.shape)
     np.testing.assert_allclose(np.vdot(windows, V), np.vdot(A, helpers["_fold"](V, shape, *axes)))
+
+
+@pytest.mark.parametrize("long", [0, 1])
+def test_diagonals_of_a_long_array_need_little_more_memory_than_it_has(long: int) -> None:
+    helpers: dict[str, Any] = {"np": np}
+    exec(needed("_fold("), helpers)
+    V = np.ones((20, 5000)[::1 if long else -1])
+    tracemalloc.start()
+    found = helpers["_fold"](V, (5019,), (0, (V.shape[0], 1), (V.shape[1], 1)))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3*V.nbytes
+    assert np.array_equal(found, np.convolve(np.ones(20), np.ones(5000)))

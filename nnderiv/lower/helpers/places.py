@@ -63,9 +63,9 @@ def _fold(V, shape, *axes):
 
 def _diagonal_sums(V, axis, start, rows, columns):
     """V, summed along the diagonals of two of its axes, which _windows reads at start + k*step + l*step or start + k*step - l*step, and
-    what it reads then. Each row is shifted by one more than that before: it has so many zeros behind it, but for one."""
-    (n, step), (m, other) = rows, columns
-    V = np.moveaxis(V, (axis, axis + 1), (-2, -1))
+    what it reads then. Each row is shifted by one more than that before: it has so many zeros behind it, but for one; rows are few."""
+    (n, step), (m, other) = sorted((rows, columns))
+    V = np.moveaxis(V, (axis, axis + 1), (-2, -1) if rows <= columns else (-1, -2))
     if step != other:
         V, start = V[..., ::-1, :], start + step*(n - 1)
     wide = np.zeros((*V.shape[:-1], n + m), V.dtype)
