@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import types
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from running import assert_means
 
 import nnderiv as nd
+from nnderiv.lower import cost
 from nnderiv.lower.equations.mirror import mirror
 from nnderiv.lower.passes import FORMS, PASSES
 from nnderiv.lower.runtime import needed
@@ -95,6 +97,21 @@ def test_differences_are_summed_place_by_place_in_short_buffers_and_in_blocks_al
             assert found.dtype == x.dtype and found.shape == (n, k)
             np.testing.assert_allclose(found.astype("g"), (exact*w.astype("g")[..., None]).sum(1), **close)
     assert ways == ({True, False} if dtype != "e" else {False}) and np.getbufsize() == 8192
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_pairs_as_products_of_matrices_are_worth_what_the_definition_says(name: str) -> None:
+    """However few they are."""
+    rng, d = np.random.default_rng(0), nd.derive(TEXTS[name])
+    pays = f"count >= {cost.PLACES} and x.size*y.size >= {cost.PAIRS}*count"
+    source = d.numpy()
+    assert (pays in source) == ("_square_distances(" in source or "_weighted_differences(" in source)
+    module = types.ModuleType("products")
+    exec(source.replace(pays, "x.size*y.size > 0"), module.__dict__)
+    for sizes in ({"N": 5, "M": 4, "D": 3, "B": 2, "T": 5}, {"N": 1, "M": 1, "D": 2, "B": 1, "T": 1},
+                  {"N": 3, "M": 7, "D": 1, "B": 3, "T": 2}, {"N": 6, "M": 6, "D": 9, "B": 2, "T": 3}):
+        inputs = {i.name: rng.normal(size=[int(r.value(sizes)) for r in i.dims]) if i.dims else 0.5 for i in d.forward.inputs}
+        assert_means(d, module, inputs, rng)
 
 
 MATRICES = {
