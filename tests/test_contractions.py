@@ -172,6 +172,17 @@ def test_a_sum_of_products_of_matrices_is_one_product_for_each(right: str) -> No
             np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("sign", ["+", "-"])
+def test_keys_and_relative_positions_are_added_after_their_products(sign: str) -> None:
+    """What is read at distances is smaller than what is read of it; a difference of what arrays hold stays one."""
+    text = f"q[T,D], k[T,D], r[2*T-1,D] -> S\nS[i,j] = sum[d](q[i,d]*(k[j,d] {sign} r[j-i+T-1,d]))"
+    assert ("S_skewed = q @ r.T" in body(text, "forward")) == (sign == "+")
+    rng, d = np.random.default_rng(0), nd.derive(text)
+    for T, D in [(4, 3), (1, 1), (0, 2)]:
+        inputs = {"q": rng.normal(size=(T, D)), "k": rng.normal(size=(T, D)), "r": rng.normal(size=(max(0, 2*T - 1), D))}
+        assert_means(d, d.compile(), inputs, rng)
+
+
 @pytest.mark.parametrize("sum_", [
     "(x[i,d] - y[j,d])**2",
     "(x[i,d] - y[j,d])*(x[i,d] - y[j,d])",
