@@ -13,11 +13,18 @@ from .simplify import Context, Term, collect
 from .terms import may_leave
 from .within import positive_names, readable
 
+ROUNDS = 8  # more than what one equation comes to has ever mattered to another
+
 
 def tidy(program: Program) -> Program:
-    """The program with every equation simplified; its interface, tensors and their order stay."""
-    ctx = Surroundings(program)
-    return replace(program, equations=tuple(tidied(e, ctx) for e in program.equations))
+    """The program with every equation simplified, until none is any more: its interface, tensors and their order stay. What one
+    comes to may say more about another, as that a table is symmetric."""
+    for _ in range(ROUNDS):
+        before, ctx = program, Surroundings(program)
+        program = replace(before, equations=tuple(tidied(e, ctx) for e in before.equations))
+        if program.equations == before.equations:
+            break
+    return program
 
 
 @dataclass

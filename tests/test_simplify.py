@@ -111,3 +111,9 @@ def test_the_textbook_form_is_reached(claim: str) -> None:
     d = nd.derive(text, wrt=[wrt])
     assert line in str(d.backward).splitlines()
     assert d.check(code=False).ok
+
+
+def test_what_one_equation_comes_to_simplifies_another_at_once() -> None:
+    """A table of ones is symmetric, which nobody knows before it is one."""
+    simple = tidy(nd.parse("x[T,T] -> y\nc[j,a] = where(2*j + a >= 0, 1, 0) for j < T, a < T\ny[i,j] = x[i,j]*c[j,i]"))
+    assert str(simple).endswith("y[i,j] = x[i,j]*c[i,j]") and str(tidy(simple)) == str(simple)
