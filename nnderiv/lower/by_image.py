@@ -132,8 +132,9 @@ class ByImage(Indices):
         """Memory for what comes out, where each block has a part of it."""
         body, e = self.body, p.equation
         if p.kind != "kernel":
-            make = "empty" if p.kind == "gather" else "zeros"
-            body.line(f"{e.tensor} = np.{make}({tuple_text(body.frame(e).size(i) for i in e.indices)}, {body.dtype})", e.tensor)
+            frame, make = body.frame(e), "empty" if p.kind == "gather" else "zeros"
+            made = call(f"np.{make}({tuple_text(frame.size(i) for i in e.indices)}, {body.dtype})")
+            body.code.items.append(Statement(e.tensor, made, (), frame.shape(e.indices), note=body.code.note))
         body.mark_allocated(e.tensor)
 
     def largest(self, products: Sequence[Product], indices: Callable[[Product], Iterable[str]]) -> str:
