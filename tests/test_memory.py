@@ -74,6 +74,24 @@ def test_vectors_are_worked_in_place_where_there_are_no_matrices() -> None:
     assert "y = x - z\n    np.tanh(y, out=y)" in alone and "y = np.tanh(y_in)" in beside
 
 
+REARRANGED: dict[str, tuple[str, dict[str, tuple[int, ...]]]] = {  # program -> what is worked in place, and shapes
+    "X[N,C,T], K[O,C,3], b[O] -> Y\nY[n,o,t] = tanh(sum[c,u](K[o,c,u]*X[n,c,t+u]) + b[o])":
+        ("np.tanh(Y_in, out=Y_in)", {"X": (3, 2, 5), "K": (4, 2, 3), "b": (4,)}),
+    "X[B,T,D], W[H,D,E] -> Y\nq[b,h,t,e] = sum[d](X[b,t,d]*W[h,d,e])\nY[b,h,t,e] = tanh(q[b,h,t,e])":
+        ("np.tanh(q, out=q)", {"X": (2, 3, 4), "W": (2, 4, 3)}),
+    "Q[2*G,N,D], K[G,M,D] -> A\nS[h,i,j] = sum[d](Q[h,i,d]*K[h//2,j,d])\nA[h,i,j] = softmax[j](S[h,i,j])":
+        ("_softmax(S, 2, out=S)", {"Q": (4, 3, 2), "K": (2, 5, 2)}),
+}
+
+
+@pytest.mark.parametrize("text", REARRANGED)
+def test_what_came_about_in_blocks_or_is_seen_in_another_order_is_memory_too(text: str) -> None:
+    written, shapes = REARRANGED[text]
+    assert written in body(text, "forward")
+    d, rng = nd.derive(text), np.random.default_rng(0)
+    assert_means(d, d.compile(), {name: rng.normal(size=shape) for name, shape in shapes.items()}, rng)
+
+
 def test_numpy_s_settings_stay_as_they_are() -> None:
     before = np.getbufsize(), np.geterr()
     module = nd.derive("x[N,K], g[K] -> y\ny[n,k] = exp(x[n,k])*g[k]").compile()

@@ -27,6 +27,8 @@ from ...integer import Int
 
 _NAMES = re.compile(r"§\d+|[^\W\d]\w*")
 _UNNAMED = re.compile(r"§\d+")
+_SIZES = r"\((?:[^()]|\([^()]*\))*\)"  # in brackets, with brackets inside
+_REARRANGED = re.compile(rf"(§\d+|[^\W\d]\w*)(?:\.m?T|\.(?:reshape|transpose|swapaxes){_SIZES})*")
 
 
 @dataclass(frozen=True)
@@ -166,6 +168,14 @@ def variable_of(text: str) -> str:
 def is_reshape(s: Statement) -> bool:
     """Whether it shows each entry of its operand once, in the same order."""
     return s.operation.template.startswith("{0}.reshape(")
+
+
+def rearranged(s: Statement) -> str:
+    """The variable whose entries it shows, each once, in another shape or order; none, if it is another statement."""
+    if is_reshape(s):
+        return s.operands[0].text if is_variable(s.operands[0].text) else ""
+    found = _REARRANGED.fullmatch(s.operands[0].text) if s.operation == SAME else None
+    return found[1] if found else ""
 
 
 def is_variable(text: str) -> bool:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from .form import NEGATIVE, SQUARE, Block, Item, Statement, is_reshape, names, read_by, renamed, statements, uses
+from .form import NEGATIVE, SQUARE, Block, Item, Statement, names, read_by, rearranged, renamed, statements, uses
 
 
 def in_place(items: Sequence[Item], kept: frozenset[str]) -> tuple[Item, ...]:
@@ -62,6 +62,8 @@ class Memory:
             return self.of(s.out)
         if s.operation.owns:
             return frozenset({s.target})
+        if whole := rearranged(s):
+            return self.of(whole)
         found = frozenset(x for o in s.operands for name in names(o.text) for x in self.of(name))
         return found if self.bound[s.target] == 1 else found | {s.target}
 
@@ -180,7 +182,7 @@ class _Rewriter:
 
     def fits(self, v: str, s: Statement) -> bool:
         made = self.memory.made[v]
-        return made.shape == s.shape and made.real and self.memory.is_own(v) and (made.operation.owns or _reshapes(made))
+        return made.shape == s.shape and made.real and self.memory.is_own(v) and (made.operation.owns or bool(made.out or rearranged(made)))
 
     def others_apart(self, s: Statement, j: int) -> bool:
         """Whether no other operand looks at the memory of this one through another window."""
@@ -226,8 +228,3 @@ def _updated(s: Statement) -> Statement:
     """y += c for y = c + y."""
     turns = len(s.operands) == 2 and s.operation.commutes and s.operands[1].text == s.out
     return replace(s, operands=s.operands[::-1]) if turns else s
-
-
-def _reshapes(s: Statement) -> bool:
-    """A view that shows each entry once."""
-    return is_reshape(s) or bool(s.out)
