@@ -280,6 +280,13 @@ def test_what_a_recurrence_need_not_wait_for_is_computed_before_its_loop() -> No
     assert "@ U.T" not in before
 
 
+def test_what_is_computed_before_a_loop_lies_as_the_steps_read_it_also_where_a_range_is_said_behind_the_equation() -> None:
+    text = "x[N,T,I], W[I,2*H], U[H,2*H] -> h\n"
+    text += "a[n,t,j] = sum[i](x[n,t,i]*W[i,j]) + sum[k](h[n,t-1,k]*U[k,j]) for j < 2*H\n"
+    text += "h[n,t,k] = sigmoid(a[n,t,k])*tanh(a[n,t,k+H]) for k < H"
+    assert "a += a_pre[:, t]\n" in body(text, "forward")
+
+
 def test_independent_recurrences_get_loops_of_their_own() -> None:
     text = "x[T,N], y[S,N] -> a, b\na[t,n] = sin(a[t-1,n]) + x[t,n]\nb[s,n] = cos(b[s-1,n]) + y[s,n]"
     forward = body(text, "forward")

@@ -160,8 +160,9 @@ class _Hoister:
         return isinstance(body, Reduce) or any(isinstance(c, Op | Reduce | Read) for c in children(body)) and not is_condition(body)
 
     def indices(self, e: Equation, body: Expr) -> list[str]:
+        """Those of the body in the order of the left-hand side, whatever a `for` behind the equation begins with."""
         free = free_symbols(body)
-        return [i for i in e.ranges if i in free]
+        return [i for i in dict.fromkeys((*e.indices, *e.ranges)) if i in free]
 
     def name(self, e: Equation, body: Expr) -> Expr:
         indices = self.indices(e, body)
