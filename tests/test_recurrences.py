@@ -287,6 +287,25 @@ def test_what_is_computed_before_a_loop_lies_as_the_steps_read_it_also_where_a_r
     assert "a += a_pre[:, t]\n" in body(text, "forward")
 
 
+@pytest.mark.parametrize("T", [0, 1, 3])
+def test_what_is_0_before_the_first_step_is_no_choice_in_a_product_with_what_the_step_computes(T: int) -> None:
+    """A reset gate multiplies the state before it: the sum over both asks for no condition, forward or backward."""
+    text = """x[T,N,H], U[H,H], V[H,H] -> h
+        r[t,n,k] = sigmoid(x[t,n,k] + sum[l](U[k,l]*h[t-1,n,l]))
+        h[t,n,k] = tanh(x[t,n,k] + sum[l](V[k,l]*r[t,n,l]*h[t-1,n,l]))"""
+    assert "where" not in body(text, "forward") + body(text, "backward")
+    d, rng = nd.derive(text), np.random.default_rng(0)
+    assert_means(d, d.compile(), {"x": rng.normal(size=(T, 2, 3)), "U": rng.normal(size=(3, 3)), "V": rng.normal(size=(3, 3))}, rng)
+
+
+def test_a_factor_that_says_in_which_order_a_recurrence_goes_is_asked_for() -> None:
+    """w is outside from s = t on: y[t] does not wait for itself."""
+    text = "x[T], w[T] -> y\ny[t] = x[t] + sum[s](w[t-s-1]*y[s])"
+    d, rng = nd.derive(text), np.random.default_rng(0)
+    assert "_until_settled(" not in d.numpy()
+    assert_means(d, d.compile(), {"x": rng.normal(size=4), "w": rng.normal(size=4)}, rng)
+
+
 def test_independent_recurrences_get_loops_of_their_own() -> None:
     text = "x[T,N], y[S,N] -> a, b\na[t,n] = sin(a[t-1,n]) + x[t,n]\nb[s,n] = cos(b[s-1,n]) + y[s,n]"
     forward = body(text, "forward")

@@ -1,14 +1,16 @@
 """Program -> program in which every position that a reduction must leave out is left out by a condition, not by the meaning of reads.
 
 Afterwards a read outside its tensor may simply be 0: in a sum of products it makes the term vanish, and wherever that is not
-enough (a sum of exponentials, a quotient, a maximum of more than a lone read, a factor that is still to be computed) a `where`
-stands around the body. A read that is never inside is 0 already, and waits for nothing. What integers leave out they leave out in
-one way: where(c, 0, x) is where(not c, x, 0). What one condition says, another within it need not say again.
+enough (a sum of exponentials, a quotient, a maximum of more than a lone read, a factor that is still to be computed, which a
+recurrence may have to wait for) a `where` stands around the body. A read that is never inside is 0 already, and waits for nothing.
+What integers leave out they leave out in one way: where(c, 0, x) is where(not c, x, 0). What one condition says, another within it
+need not say again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import inf
 
 from ...bounds import outside
 from ...conditions import chosen_throughout, facts, negation
@@ -37,17 +39,31 @@ from ...program import Equation, Program, Range
 from ...regular import is_regular
 from ...simplify import may_be_infinite
 from ...within import positive_names, readable
+from ..schedule import depth, schedule
 
 Place = tuple[str, tuple[Int, ...]]
 
 def make_explicit(program: Program) -> Program:
     """See the module's docstring; the program is in normal form."""
     positive = positive_names(program)
-    return program.with_equations(_equation(program, e, positive) for e in program.equations)
+    careful = program.with_equations(_equation(program, e, positive, is_careful=True) for e in program.equations)
+    if not program.components:
+        return careful
+    bare = program.with_equations(_equation(program, e, positive, is_careful=False) for e in program.equations)
+    ordered = {cycle: _is_as_deep(bare, careful, cycle) for cycle in {*program.components.values()}}
+    pairs = zip(program.equations, bare.equations, careful.equations, strict=True)
+    return program.with_equations(b if ordered.get(program.components.get(e.tensor, frozenset())) else c for e, b, c in pairs)
 
 
-def _equation(program: Program, e: Equation, positive: frozenset[str]) -> Equation:
-    cycle, sizes = program.components.get(e.tensor, frozenset()), positive & {*program.sizes}
+def _is_as_deep(bare: Program, careful: Program, cycle: frozenset[str]) -> bool:
+    """Whether the loops of a recurrence go in the same order where nothing says that a factor of 0 need not be computed yet."""
+    ways = [[e for e in p.equations if e.tensor in cycle] for p in (bare, careful)]
+    return ways[0] != ways[1] and depth(schedule(bare, ways[0])) == depth(schedule(careful, ways[1])) < inf
+
+
+def _equation(program: Program, e: Equation, positive: frozenset[str], is_careful: bool) -> Equation:
+    """is_careful: what a recurrence reads of itself is not read beside a 0."""
+    cycle, sizes = program.components.get(e.tensor, frozenset()) if is_careful else frozenset(), positive & {*program.sizes}
 
     def rewrite(node: Expr) -> Expr:
         if isinstance(node, Read) and _is_never(node.subs, program.hulls[node.tensor], e, positive):
