@@ -77,6 +77,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "blocks": (HALVES, "backward", "out=da[:, H:]"),
     "pieces": (ELMAN, "backward", "dh0 = dh_in[0] @ W"),
     "carry": (GATED, "backward", "_carry[t + 1]"),
+    "at_once": (GATES, "backward", "np.multiply(dh_total, difg_in_pre[t], out="),
     "hoist": (ELMAN, "forward", "@ U.T"),
     "common": (CHANGING_CHAIN, "backward", "da_total_pre[:T - 1]*"),
     "untangle": (LATE, "forward", "for i in range(N):"),

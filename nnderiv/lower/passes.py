@@ -48,6 +48,7 @@ Programs (equations) -> programs:
     blocks       what is another thing in each part of an axis is computed part by part
     recentre     the kernel stays and the image slides
     carry        what a step hands to the next is computed where its parts are
+    at_once      what a step only multiplies, to multiply it again, is multiplied once
     hoist        what a recurrence need not wait for is computed before it
     common       a function that is a tensor already, there or a step further, is read
     untangle     a name that hides the order of a recurrence is written in where it is read
@@ -98,6 +99,7 @@ from typing import TypeVar
 from ..integer import Int
 from ..program import Program
 from .equations.apart import apart
+from .equations.at_once import at_once
 from .equations.axis_by_axis import axis_by_axis
 from .equations.bare import bare
 from .equations.beforehand import beforehand
@@ -212,6 +214,7 @@ EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
     "blocks": alone(blocks),
     "recentre": alone(recentre),
     "carry": carry,
+    "at_once": at_once,
     "hoist": hoist,
     "common": alone(common),
     "untangle": untangle,
