@@ -295,3 +295,15 @@ def test_what_few_indices_have_goes_into_the_array_that_has_all() -> None:
     assert "part *= r.T" in written and "(part @ w[..., None])[..., 0]" in written and "vecdot" not in written
     d, rng = nd.derive(text), np.random.default_rng(0)
     assert_means(d, d.compile(), {n: rng.normal(size=s) for n, s in (("w", (5, 3)), ("r", (3, 4)), ("m", (3, 4)), ("x", (5, 4)))}, rng)
+
+
+def test_heads_that_lead_are_moved_beside_what_else_is_summed_rather_than_multiplied_one_by_one() -> None:
+    """A product for each head and their sum take more than a copy of what the heads give."""
+    text = "o[H,T,D], W[H,D,E] -> Y\nY[t,e] = sum[h,d](o[h,t,d]*W[h,d,e])"
+    assert "Y = o.swapaxes(0, 1).reshape(T, H*D) @ W.reshape(H*D, E)" in body(text, "forward")
+    images = "Y[N,O,H,W], X[N,C,H,W] -> K\nK[o,c] = sum[n,i,j](Y[n,o,i,j]*X[n,c,i,j])"  # here the copies are larger
+    assert "(Y.reshape(N, O, H*W) @ X.reshape(N, C, H*W).mT)" in body(images, "forward")
+    for program in (text, images):
+        d, rng = nd.derive(program), np.random.default_rng(0)
+        for n in (0, 1, 3):
+            assert_means(d, d.compile(), {i.name: rng.normal(size=[n]*len(i.dims)) for i in d.forward.inputs}, rng)

@@ -346,8 +346,8 @@ def matmul(frame: Frame, a: Array, b: Array, inner: list[str]) -> Array:
     if not rows and not columns and (both or len(inner) > 1):
         return _by_entry(frame, a, b, both, inner)
     rest = [x for x in wanted if x not in both]
-    if (batch := _summed_batch(a, b, both, inner)):
-        # Σ_n A[n]·B[n]: one product for each n and a sum is cheaper than moving n next to the other summed axes.
+    if (batch := _summed_batch(frame, a, b, both, inner)):
+        # Σ_n A[n]·B[n]: one product for each n, and a sum.
         product = matmul(replace(frame, order=(*batch, *(x for x in frame.order if x not in batch))),
                          a, b, [x for x in inner if x not in batch])
         return permute(_presum(frame, product, batch), wanted)
@@ -425,14 +425,17 @@ def _count(frame: Frame, group: list[str]) -> Int:
     return total
 
 
-def _summed_batch(a: Array, b: Array, both: list[str], inner: list[str]) -> list[str]:
-    """Summed indices that lead both operands, where the other summed ones do not follow them directly."""
+def _summed_batch(frame: Frame, a: Array, b: Array, both: list[str], inner: list[str]) -> list[str]:
+    """Summed indices that lead both operands, where the other summed ones do not follow them directly: to move them there takes a copy,
+    which is larger than the products of all of them."""
     first, second = a.origin.labels, b.origin.labels
     if both or not first or not second or first[0] != second[0] or first[0] not in inner or len(inner) < 2:
         return []
     scattered = [labels for labels in (first, second) if not _together(labels, inner)]
     rest = [x for x in inner if x != first[0]]
-    return [first[0]] if scattered and all(_together(labels[1:], rest) for labels in scattered) else []
+    copied = sum(entries_over(frame.ranges, labels) for labels in scattered)
+    products = entries_over(frame.ranges, {first[0], *first, *second} - {*rest})
+    return [first[0]] if products < copied and all(_together(labels[1:], rest) for labels in scattered) else []
 
 
 def _together(labels: tuple[str, ...], inner: list[str]) -> bool:
