@@ -85,7 +85,7 @@ SELECTED = "Q[N,D], K[M,D], int m[N,M] -> S\nS[i,j] = sum[d](where({}, Q[i,d]*{}
 def test_what_runs_over_no_summed_index_stands_outside_of_the_sum(condition: str, factor: str, mark: str) -> None:
     """And what the condition excludes is 0, though it be infinite."""
     text = SELECTED.format(condition, factor)
-    assert mark in body(text, "forward", without=("recall",))
+    assert mark in body(text, "forward")
     assert "[:, :, None]" not in body(text, "forward") and "[:, None, :, None]" not in body(text, "backward"), "no array over i, j, d"
     rng, m = np.random.default_rng(0), np.array([[1, 0, 1, 1], [0, 0, 1, 0], [0, 0, 1, 0]])
     Q, K = rng.normal(size=(3, 5)), rng.normal(size=(4, 5))
@@ -307,3 +307,27 @@ def test_heads_that_lead_are_moved_beside_what_else_is_summed_rather_than_multip
         d, rng = nd.derive(program), np.random.default_rng(0)
         for n in (0, 1, 3):
             assert_means(d, d.compile(), {i.name: rng.normal(size=[n]*len(i.dims)) for i in d.forward.inputs}, rng)
+
+
+NUMBERS = {  # what is the same for all entries meets the array as one number -> how
+    "x[N,K], c -> y\ny[n,k] = 2*c*x[n,k]": "2*c*x",
+    "x[N,K], c -> y\ny[n,k] = c**2*x[n,k]/N": "c**2/max(1, N)*x",
+    "x[N,K], c -> y\ny[n,k] = c**2*x[n,k]/(N*K)": "c**2/max(1, K*N)*x",
+    "x[N,K], z[M], c -> y\ny[n,k] = c*x[n,k]/M + z[0]": "c*x/M",   # with no axis of M, x is there where M is 0
+    "x[N,K], c -> y\ny[n,k] = x[n,k]/2/c": "x/(2*c)",
+    "x[N,K], c -> y\ny[n,k] = -x[n,k]/(2*c**2)": "x/(-2*c**2)",
+}
+
+
+@pytest.mark.parametrize("text", NUMBERS)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_an_array_is_multiplied_by_one_number_and_not_by_several(text: str) -> None:
+    assert NUMBERS[text] in body(text, "forward")
+    d, rng = nd.derive(text), np.random.default_rng(0)
+    for N, K in ((0, 2), (2, 0), (0, 0), (3, 2)):
+        drawn = {"x": rng.normal(size=(N, K)), "z": rng.normal(size=2), "c": 3.0}
+        inputs = {i.name: drawn[i.name] for i in d.forward.inputs}
+        with np.errstate(all="raise"):  # nothing is divided by a size of nothing
+            d.compile().forward(**inputs)
+        for without in ((), ("few",)):
+            assert_means(d, d.compile(without=without), inputs, rng)

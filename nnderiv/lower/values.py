@@ -30,6 +30,7 @@ from ..expr import (
     factors,
     free_symbols,
     guarded_factors,
+    integer,
     ints,
     is_reciprocal,
     map_ints,
@@ -191,6 +192,7 @@ class Values(Writer):
         above, below = _fraction(e)
         if not self.as_written:
             above, below = _one_number(frame, above, below)
+            above, below = _one_scalar(frame, above, below) if "few" not in self.without else (above, below)
         found = [(self.value(frame, f), MULTIPLY) for f in above]
         of_python = not any(a.labels or _is_always_numpy(f) for (a, _), f in zip(found, above, strict=True))
         for f in below:
@@ -630,6 +632,29 @@ def _one_number(frame: Frame, above: list[Expr], below: list[Expr]) -> tuple[lis
     each = [x for f in sizes for x in (_atoms(f.value) if isinstance(f, IntValue) else [f])]
     divisor = product([Num(1/scale), *each] if scale != 1 else each)
     return rest, [*(f for f in below if f not in sizes), *([divisor] if divisor != ONE else [])]
+
+
+def _one_scalar(frame: Frame, above: list[Expr], below: list[Expr]) -> tuple[list[Expr], list[Expr]]:
+    """lam·2·W as (2·lam)·W, and X/2/tau as X/(2·tau): what is the same for all entries is one number before an array meets it."""
+    labels = frozenset[str]().union(*(labels_of(frame, f) for f in above))
+    numbers, divisors = ([f for f in part if not labels_of(frame, f)] for part in (above, below))
+    arrays, quotients = ([f for f in part if labels_of(frame, f)] for part in (above, below))
+    if not labels or not any(map(_is_always_numpy, [*numbers, *divisors])):
+        return above, below
+    if not numbers:
+        return above, [*quotients, product(divisors)] if len(divisors) > 1 else below
+    by = [(f, _of_no_axis(frame, f, labels)) for f in divisors]
+    numbers += [ONE / g for _, g in by if g is not None]
+    return ([product(numbers), *arrays], [*quotients, *(f for f, g in by if g is None)]) if len(numbers) > 1 else (above, below)
+
+
+def _of_no_axis(frame: Frame, divisor: Expr, labels: frozenset[str]) -> Expr | None:
+    """What a number may be divided by where it is nothing to an empty array: no size, or max(N, 1), if the array has an axis of N."""
+    if not frame.may_vanish(divisor):
+        return divisor
+    if isinstance(divisor, IntValue) and {*_atoms(divisor.value)} <= {IntValue(frame.ranges[i].size) for i in labels}:
+        return integer(Int.extreme("max", Int.of(1), divisor.value))
+    return None
 
 
 def _atoms(size: Int) -> list[Expr]:

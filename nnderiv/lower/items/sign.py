@@ -65,7 +65,7 @@ def _with_minus(s: Statement, k: int) -> Statement:
     number, other = s.operands[k], s.operands[1 - k]
     if s.operation == DIVIDE and k == 1 and number.text in HALVES:
         return replace(s, operation=MULTIPLY, operands=(replace(number, text=HALVES[number.text], binding=6), other))
-    minus = replace(number, text=f"-{number.at_least(6 if s.operation == MULTIPLY else 7)}", binding=6)
+    minus = replace(number, text=f"-{number.at_least(6)}", binding=6)
     if s.operation == MULTIPLY:
         return replace(s, operands=(minus, other))
     return replace(s, operands=(minus, other) if k == 0 else (other, minus))
