@@ -342,7 +342,12 @@ def test_a_product_of_matrices_over_windows_goes_by_blocks_of_images() -> None:
     assert text.split("def backward")[1].count("exact=True") == 1, "what is summed over all windows"
     assert text.count("] = dY[n]") == 1, "both gradients share the rows of dY"
     assert text.count("windows = _Taps(") == 1, "both gradients share the windows"
+    assert "windows.add(columns, dX[n].swapaxes(0, 1))" in text, "what is a matrix for the product is the columns themselves"
     assert "_gather" not in text and "np.arange" not in text
+
+
+def test_one_image_after_the_other_is_written_to_as_it_lies_where_it_is_a_matrix() -> None:
+    assert "windows.product(K.transpose(2, 0, 1), out=Y[n])" in source("X[N,C,T], K[O,C,3] -> Y\nY[n,o,t] = sum[c,u](K[o,c,u]*X[n,c,t+u])")
 
 
 def test_the_larger_matrix_of_the_gradient_of_a_kernel_stands_first() -> None:

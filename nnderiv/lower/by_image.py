@@ -321,8 +321,10 @@ class ByImage(Indices):
         body, e, taps = self.body, p.equation, self.taps_of[p.equation.tensor].name
         own, seen = [i for i in e.indices if i not in (p.batch, *p.image)], [*p.kernel[1:], *self.lead(p)]
         self.put(p)
-        flat = body.fresh(f"{e.tensor}_flat")
-        body.line(f"{flat} = {place}.reshape{tuple_text(multiplied(map(frame.size, m)) for m in ([p.batch], own, p.image))}", flat)
+        groups, flat = ([p.batch], own, p.image), place
+        if any(len(m) != 1 for m in groups):
+            flat = body.fresh(f"{e.tensor}_flat")
+            body.line(f"{flat} = {place}.reshape{tuple_text(multiplied(map(frame.size, m)) for m in groups)}", flat)
         matrix = (p.kernel[0], *own, *seen)
         beside, factors = tuple(i for i in p.sum.indices if i not in matrix), product(list(p.others))
         order = replace(frame, order=(*matrix, *beside))
@@ -401,18 +403,31 @@ class ByImage(Indices):
 
     def into_memory(self, frame: Frame, value: Array, start: int, free: Iterable[str]) -> Array:
         """The value, whose matrix product, among the statements since the start, is written to memory that all blocks use: one that
-        is free and as large, or its own."""
+        is free and as large, and then is the value if it has its axes, or its own."""
         code = self.body.code
         if (found := self.product_since(start)) is None:
             return value
         k, s = found
-        shape = tuple_text(frame.extent(size) for size in s.shape)
         alike = [c for c in free if _entries(frame.storage[c]) == prod(s.shape, start=Int.of(1))]
         name = self.body.fresh(f"{alike[0]}_flat" if alike else "product")
-        made = f"{alike[0]}.reshape{shape}" if alike else f"np.empty({shape}, {self.body.dtype})"
+        made = self.matrix(frame, alike[0], s.shape) if alike else f"np.empty({tuple_text(map(frame.extent, s.shape))}, {self.body.dtype})"
         self.reserved.append(Line(f"{name} = {made}", binds=name))
-        code.items[k:] = renamed([replace(s, out=name, is_place=True), *code.items[k + 1 :]], {s.target: name})
+        written, rest = replace(s, out=name, is_place=True), code.items[k + 1 :]
+        axes = tuple(r.size for r in frame.storage[alike[0]].axes) if alike else ()
+        if axes == frame.shape(value.labels) and all(isinstance(x, Statement) and not x.operation.owns for x in rest):
+            code.items[k:] = renamed([written], {s.target: name})
+            return replace(value, text=alike[0])
+        code.items[k:] = renamed([written, *rest], {s.target: name})
         return replace(value, text=name) if value.text == s.target else value
+
+    def matrix(self, frame: Frame, variable: str, shape: Sequence[Int]) -> str:
+        """Memory as matrices of this shape, whose sizes are products of those of its axes."""
+        axes, groups = [r.size for r in frame.storage[variable].axes], list[list[Int]]()
+        for size in shape:
+            k = next((k for k in range(len(axes) + 1) if prod(axes[:k], start=Int.of(1)) == size), None)
+            groups.append([size] if not k else axes[:k])
+            axes = axes[k or 0:]
+        return f"{variable}.reshape{tuple_text(multiplied(map(frame.extent, g)) for g in groups)}"
 
     def product_since(self, start: int) -> tuple[int, Statement] | None:
         """The matrix product among the statements since the start, and where it stands, if there is one and no other."""
