@@ -331,3 +331,12 @@ def test_an_array_is_multiplied_by_one_number_and_not_by_several(text: str) -> N
             d.compile().forward(**inputs)
         for without in ((), ("few",)):
             assert_means(d, d.compile(without=without), inputs, rng)
+
+
+def test_how_many_share_a_maximum_is_counted_as_the_array_lies_and_compared_once() -> None:
+    text = "x[N,T,D] -> y\ny[n,d] = max[t](x[n,t,d])"
+    written = body(text, "backward")
+    assert "_column_sums(part.astype(dtype))" in written and written.count("==") == written.count("x == y[:, None]") == 1
+    d, rng = nd.derive(text), np.random.default_rng(0)
+    for shape in ((3, 4, 2), (0, 4, 2), (3, 1, 2)):
+        assert_means(d, d.compile(), {"x": rng.integers(0, 3, shape)*1.0}, rng)

@@ -177,7 +177,7 @@ def _two_factors(o: Operand) -> list[Expr]:
 
 def _as_stored(frame: Frame, o: Operand) -> Frame:
     """The frame with the indices of an operand in the order in which the first tensor that runs over all of them is stored."""
-    for r in (n for p in o.parts for n in walk(p) if isinstance(n, Read)):
+    for r in (n for p in (*o.parts, *o.conditions) for n in walk(p) if isinstance(n, Read)):
         stored = [str(s.name) for s in r.subs if s.name in frame.order]
         if len(stored) == len(set(stored)) and o.labels == set(stored):
             following = iter(stored)
