@@ -340,3 +340,17 @@ def test_how_many_share_a_maximum_is_counted_as_the_array_lies_and_compared_once
     d, rng = nd.derive(text), np.random.default_rng(0)
     for shape in ((3, 4, 2), (0, 4, 2), (3, 1, 2)):
         assert_means(d, d.compile(), {"x": rng.integers(0, 3, shape)*1.0}, rng)
+
+
+@pytest.mark.parametrize("text, shown", [
+    ("x[N], z[N] -> L\nL = -sum[n](x[n]*z[n])/N", "dtype.type(-np.vdot(x, z)/N)"),
+    ("x[N] -> L\nL = -2*sum[n](x[n])", "dtype.type(-2*x.sum())"),
+    ("x[N], z[N] -> L\nL = -(sum[n](x[n]) + sum[n](z[n]))", "dtype.type(-(x.sum() + z.sum()))"),
+    ("x[N], z[M], A[N,M], c -> L\nL = -sum[n,m](x[n]*A[n,m]*z[m])/c", "xA = x @ A"),
+])
+def test_the_minus_before_a_product_of_numbers_is_that_of_its_first_factor(text: str, shown: str) -> None:
+    written = body(text, "forward")
+    assert shown in written and "-x @" not in written  # of an array it would be another array
+    d, rng = nd.derive(text), np.random.default_rng(0)
+    drawn = {"x": rng.normal(size=3), "z": rng.normal(size=3), "A": rng.normal(size=(3, 3)), "c": 2.0}
+    assert_means(d, d.compile(), {i.name: drawn[i.name] for i in d.forward.inputs}, rng)

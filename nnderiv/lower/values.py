@@ -163,7 +163,7 @@ class Values(Writer):
         total: Array | None = None
         for labels, a in sorted(groups.items(), key=lambda g: g[0] in minus):
             if total is None:
-                total = frame.make(NEGATIVE, [a], a.labels) if labels in minus else a
+                total = _negative(frame, a) if labels in minus else a
             else:
                 total = frame.combine(SUBTRACT if labels in minus else ADD, total, a)
         assert total is not None
@@ -598,6 +598,16 @@ class Values(Writer):
 def axes_text(array: Array, indices: Sequence[str]) -> str:
     axes = [array.labels.index(i) for i in indices]
     return str(axes[0]) if len(axes) == 1 else f"({', '.join(map(str, axes))})"
+
+
+def _negative(frame: Frame, a: Array) -> Array:
+    """−a. That of a product of numbers is one of its first factor: -2*x/N, and not -(2*x/N)."""
+    outside = a.text
+    while (inside := re.sub(r"\([^()]*\)", "", outside)) != outside:
+        outside = inside
+    if a.labels or a.binding != MULTIPLY.binding or " @ " in outside:
+        return frame.make(NEGATIVE, [a], a.labels)
+    return replace(a, text=f"-{a.text}")
 
 
 def _in_turn(frame: Frame, found: Sequence[tuple[Array, Operation]]) -> Array:
