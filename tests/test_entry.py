@@ -258,3 +258,18 @@ def test_no_name_of_a_program_hides_what_the_functions_call(name: str) -> None:
             todo += table.get_children()
             found = {s.get_name() for s in table.get_symbols() if s.is_global() and s.is_referenced()}
             assert {n for n in found if not n.startswith("_")} <= EMITTED | WORDS
+
+
+def test_what_backward_does_not_read_is_not_handed_on() -> None:
+    """No size of which only a comment speaks; and a tuple has a comma behind its last entry only if that is the only one."""
+    dense = nd.derive("X[N,I], W[I,O], b[O] -> Y\nY[n,o] = sum[i](X[n,i]*W[i,o]) + b[o]").numpy()
+    assert "return Y, (X, W, N, O, dtype)\n" in dense and "    X, W, N, O, dtype = residuals\n" in dense
+    assert "return Gradients((dX, dW, db))" in dense
+    total = nd.derive("x[N] -> L\nL = 2*sum[n](x[n])").numpy()
+    assert "    N, dtype = residuals\n" in total and "return Gradients((dx,))" in total
+
+
+def test_many_residuals_stand_in_several_lines() -> None:
+    names = [f"weight{k}" for k in range(30)]
+    source = nd.derive(f"x[N], {', '.join(names)} -> y\ny[n] = {' + '.join(f'{name}*x[n]**2' for name in names)}").numpy()
+    assert "    return y, (\n        x, weight0," in source and "    (\n        x, weight0," in source and "\n    ) = residuals\n" in source

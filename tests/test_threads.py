@@ -126,7 +126,7 @@ def test_what_has_an_index_in_common_is_one_function_sums_over_it_too(options: d
     source = nd.derive(LAYER_NORM).numpy(**options)
     for function in source.partition("def forward")[2].split("def backward"):
         assert function.count("def part(n):") == 1
-    assert "return dg_part, db_part,\n    dg, db, = " in source
+    assert "return dg_part, db_part\n    dg, db = " in source
     assert "np.multiply(z[n], g, out=y[n])\n        y[n] /= " in source, "a chain works in the memory of its result"
     assert "def part" not in nd.derive(LAYER_NORM).numpy(**options, without=("by_part",))
 

@@ -142,9 +142,9 @@ class Body(Folds):
                     self.part_of(part, m, sums.get(m.tensor, ""))
             self.code.note = -1
             if sums:
-                self.line(f"return {', '.join(sums.values())},")
+                self.line(f"return {', '.join(sums.values())}{',' * (len(sums) == 1)}")
         self.code.note = -1
-        target = f"{', '.join(sums)}, = " if sums else ""
+        target = f"{', '.join(sums)}{',' * (len(sums) == 1)} = " if sums else ""
         self.line(f"{target}{self.all_parts(function, members)}", *list(sums)[:1])
         self.allocated |= {m.tensor for m in members}
 

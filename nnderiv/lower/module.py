@@ -33,7 +33,7 @@ from .equations.shifted import shifted
 from .equations.split import is_join
 from .equations.spread import spread
 from .facts import Facts
-from .items import layout
+from .items import form, layout
 from .items.abreast import abreast
 from .items.buffers import short_buffers
 from .items.render import named, render
@@ -108,7 +108,7 @@ class _Lowering:
 
     @cached_property
     def source(self) -> str:
-        bodies = "\n\n\n".join([self.forward_function(), self.backward_function()])
+        bodies = "\n\n\n".join([self.forward_function(), self.backward_function])
         records = self.records()
         helpers = needed(bodies + records)
         imports = "import numpy as np"
@@ -188,7 +188,8 @@ class _Lowering:
         self.run(body, self.forward_nodes, "forward", [])
         outputs = [self.output(body, n) for n in self.forward.outputs]
         shown = outputs[0] if len(outputs) == 1 else f"Outputs(({', '.join(outputs)}))"
-        body.line(f"return {shown}, ({', '.join(self.residuals)},)")
+        for text in layout.arguments(f"return {shown}, ", _entries(self.handed_on)):
+            body.line(text)
         return _quiet([head, *self.finish(body, {*self.forward.outputs, *self.residuals})], self.saturates)
 
     def finish(self, body: Body, kept: set[str]) -> list[str]:
@@ -196,7 +197,21 @@ class _Lowering:
         items = optimise(body.code.items, frozenset(kept), self.without)
         return render(named(items, body.fresh), body.code.notes)
 
+    @cached_property
+    def handed_on(self) -> list[str]:
+        """Those of the residuals that backward has a use for: no size of which only a comment speaks."""
+        _, _, *lines = self.backward_lines
+        used = form.names("\n".join(re.sub(r'"[^"]*"|  # .*|^ *# .*|\.[^\W\d]\w*', "", line) for line in lines))
+        return [n for n in self.residuals if n in used]
+
+    @cached_property
     def backward_function(self) -> str:
+        head, about, *lines = self.backward_lines
+        return _quiet([head, about, *layout.unpacked(self.handed_on, "residuals", "    "), *lines], self.saturates)
+
+    @cached_property
+    def backward_lines(self) -> list[str]:
+        """Its head, what it says of itself, and the lines behind the one that unpacks what forward hands on."""
         nodes = schedule(self.backward_program, self.backward_equations)
         storage = place(self.backward_program, nodes, set(self.backward.outputs))
         storage |= {n: self.forward_storage[n] for n in self.available}
@@ -206,7 +221,6 @@ class _Lowering:
         signature = "".join(f", {i.name}" for i in seeds)
         head = f"def backward(residuals{', *' if seeds else ''}{signature}):"
         body.line(f'"""residuals{"".join(f", {i}" for i in seeds)} -> {", ".join(self.backward.outputs)}"""')
-        body.line(f"{', '.join(self.residuals)}, = residuals")
         for e in self.backward_equations:
             body.name_sizes(e.ranges)
         for i in seeds:
@@ -215,8 +229,10 @@ class _Lowering:
         body.softmaxes = softmaxes(self.backward_program, self.backward_equations, self.backward.outputs)
         self.run(body, nodes, "backward", ["residuals"])
         outputs = [self.output(body, n) for n in self.backward.outputs]
-        body.line(f"return Gradients(({', '.join(outputs)},))")
-        return _quiet([head, *self.finish(body, {*self.backward.outputs, *self.residuals})], self.saturates)
+        *first, last = layout.arguments("return Gradients(", _entries(outputs))
+        for text in (*first, f"{last})"):
+            body.line(text)
+        return [head, *self.finish(body, {*self.backward.outputs, *self.residuals})]
 
     def run(self, body: Body, nodes: Sequence[Node], function: str, residuals: list[str]) -> None:
         """What the nodes compute; before it the function is called anew with short buffers, where these help (`buffers`)."""
@@ -237,7 +253,9 @@ class _Lowering:
         parts = []
         for r, d in zip(store.axes, dims, strict=True):
             parts.append(":" if d == r else slice_at(body.frame_of((), {}), d.lo - r.lo, d.hi - r.lo, r.size))
-        return store.variable if all(p == ":" for p in parts) else f"{store.variable}[{', '.join(parts)}]"
+        while parts and parts[-1] == ":":
+            parts.pop()
+        return f"{store.variable}[{', '.join(parts)}]" if parts else store.variable
 
     # -- entry checks: the good case is decided by a few comparisons; what is wrong is found out afterwards ------------
     def entry(self, body: Body) -> None:
@@ -336,6 +354,11 @@ def _quiet(lines: list[str], saturates: bool) -> str:
         return f'@np.errstate(divide="ignore", invalid="ignore", over="ignore")\n{text}'
     exponentials = any(name in text for name in ("np.exp(", "_exp_difference("))
     return f'@np.errstate(over="ignore")\n{text}' if saturates and exponentials else text
+
+
+def _entries(names: Sequence[str]) -> list[str]:
+    """Those of a tuple, of which one alone has a comma."""
+    return [f"{names[0]},"] if len(names) == 1 else [*names]
 
 
 def _in_brackets(value: Int) -> str:

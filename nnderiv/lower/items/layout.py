@@ -82,6 +82,14 @@ def arguments(head: str, parts: list[str]) -> list[str]:
     return [f"{head}(", *_filled([f"{p}," for p in parts], f"{indent}    "), f"{indent})"]
 
 
+def unpacked(names: list[str], value: str, indent: str) -> list[str]:
+    """a, b, c = value, over as many lines as it takes; nothing, if there are no names."""
+    line = f"{indent}{', '.join(names)}{',' * (len(names) == 1)} = {value}"
+    if len(line) <= WIDTH:
+        return [line] if names else []
+    return [f"{indent}(", *_filled([f"{n}," for n in names], f"{indent}    "), f"{indent}) = {value}"]
+
+
 def comment(text: str, indent: str) -> list[str]:
     """# text, over as many lines as it takes."""
     return [f"{indent}# {line}" for line in textwrap.wrap(text, WIDTH - len(indent) - 2, subsequent_indent="    ", break_long_words=False)]
