@@ -354,3 +354,13 @@ def test_the_minus_before_a_product_of_numbers_is_that_of_its_first_factor(text:
     d, rng = nd.derive(text), np.random.default_rng(0)
     drawn = {"x": rng.normal(size=3), "z": rng.normal(size=3), "A": rng.normal(size=(3, 3)), "c": 2.0}
     assert_means(d, d.compile(), {i.name: drawn[i.name] for i in d.forward.inputs}, rng)
+
+
+def test_what_is_copied_to_be_a_matrix_is_one_matrix_for_all_heads() -> None:
+    """The gradient of X has them side by side, and that of the weights takes the same copy."""
+    text = "X[N,T,D], W[H,D,E] -> Q\nQ[n,h,t,e] = sum[d](X[n,t,d]*W[h,d,e])"
+    written = body(text, "backward")
+    assert written.count("dQ.transpose(0, 2, 1, 3).reshape(N*T, H*E)") == 1 and "swapaxes(0, 1).reshape(H, N*T, E)" not in written
+    d, rng = nd.derive(text), np.random.default_rng(0)
+    for N, T in ((2, 3), (0, 3), (1, 1)):
+        assert_means(d, d.compile(), {"X": rng.normal(size=(N, T, 4)), "W": rng.normal(size=(2, 4, 3))}, rng)

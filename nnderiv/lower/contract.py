@@ -357,6 +357,8 @@ def matmul(frame: Frame, a: Array, b: Array, inner: list[str]) -> Array:
     if _is_turned(both, rest, rows, columns):
         a, b, rows, columns = b, a, columns, rows
     batch_b = [] if both else _own_batch(rest, rows, columns)
+    if batch_b and not _run_together(b.origin.labels, {*inner}):
+        batch_b = []  # it is copied anyway, into one matrix for one product
     columns = [x for x in columns if x not in batch_b]
     # As they lie in the larger one, which then need not be copied; in doubt, in the one with fewer axes.
     heavier = min((a.origin, b.origin), key=lambda x: (-entries_over(frame.ranges, x.labels), len(x.labels)))
