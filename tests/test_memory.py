@@ -156,3 +156,12 @@ def test_gradients_share_no_memory_with_each_other_or_with_what_was_handed_in(te
     gradients = list(module.backward(residuals, dY=dy))
     for k, g in enumerate(gradients):
         assert not any(np.shares_memory(g, other) for other in [*gradients[:k], *inputs.values(), y, dy])
+
+
+def test_the_terms_of_a_sum_that_are_matrices_in_another_shape_are_added_in_one_memory() -> None:
+    """NumPy takes an intermediate result's memory by itself, but not that of a view."""
+    text = "X[N,T,D], A[D,E], B[D,E], C[D,E] -> Y\n"
+    text += "Y[n,t,e] = sum[d](X[n,t,d]*A[d,e]) + sum[d](X[n,t,d]*B[d,e]) + sum[d](X[n,t,d]*C[d,e])"
+    assert body(text, "forward", without=("stacked",)).count("    Y += (X_flat @ ") == 2
+    d, rng = nd.derive(text), np.random.default_rng(0)
+    assert_means(d, d.compile(), {"X": rng.normal(size=(2, 3, 4)), **{n: rng.normal(size=(4, 2)) for n in "ABC"}}, rng)

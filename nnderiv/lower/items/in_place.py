@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from .form import NEGATIVE, SQUARE, Block, Item, Statement, names, read_by, rearranged, renamed, statements, uses
+from .form import ADD, NEGATIVE, SQUARE, SUBTRACT, Block, Item, Statement, names, read_by, rearranged, renamed, statements, uses
 
 
 def in_place(items: Sequence[Item], kept: frozenset[str]) -> tuple[Item, ...]:
@@ -152,7 +152,10 @@ class _Rewriter:
                 return
 
     def saves(self, s: Statement, j: int) -> bool:
-        """Whether NumPy would not find the memory: x − y/2 is not written to y/2, and x, with a name, is looked at no more."""
+        """Whether NumPy would not find the memory: x − y/2 is not written to y/2, and x, with a name, is looked at no more; nor is a
+        term that is a product of matrices in another shape."""
+        if s.operation in (ADD, SUBTRACT) and rearranged(self.memory.made[s.operands[j].text]):
+            return True
         others = [o.text for i, o in enumerate(s.operands) if i != j]
         return j == 0 and not s.operation.commutes and self.uses[s.operands[0].text] > 1 and all(self.uses[o] == 1 for o in others)
 
