@@ -305,15 +305,18 @@ def forward(*, X, U, V, s, p):
     for _, tap in windows.taps:
         total += tap
     Y = total[:, :, :n_i, :n_j]/Y_count.clip(1, np.inf)  # (N, C, n_i, n_j)
-    return Y, (Y_count, N, C, H, W, U, V, s, p, dtype,)
+    return Y, (Y_count, N, C, H, W, U, V, s, p, dtype)
 
 
 def backward(residuals, *, dY):
     """residuals, dY[N,C,(H+2*p-U)//s+1,(W+2*p-V)//s+1] -> dX"""
-    Y_count, N, C, H, W, U, V, s, p, dtype, = residuals
+    Y_count, N, C, H, W, U, V, s, p, dtype = residuals
     n_u = max(0, U)  # values of u
     n_v = max(0, V)  # values of v
-    dY = _seed(dY, dtype, (N, C, max(0, (H + 2*p - U)//s + 1), max(0, (W + 2*p - V)//s + 1)), "dY[N,C,(H+2*p-U)//s+1,(W+2*p-V)//s+1]")
+    dY = _seed(
+        dY, dtype, (N, C, max(0, (H + 2*p - U)//s + 1), max(0, (W + 2*p - V)//s + 1)),
+        "dY[N,C,(H+2*p-U)//s+1,(W+2*p-V)//s+1]",
+    )
     # dX[n,c,a,b] = sum[u,v](where((p + a - u) % s == 0 and (p + b - v) % s == 0,
     #     dY[n,c,(p+a-u)//s,(p+b-v)//s]/max(Y_count[(p+a-u)//s,(p+b-v)//s], 1), 0))
     n_a_q = max(0, (H + 2*p - U)//s + 1)  # values of a_q

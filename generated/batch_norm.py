@@ -135,12 +135,12 @@ def forward(*, X, gamma, beta, eps):
     # Y[n,d] = gamma[d]*(X[n,d] - mu[d])/sqrt(var[d] + eps) + beta[d]
     _abreast(np.multiply, part, gamma/np.sqrt(var + eps), out=part)
     Y = _abreast(np.add, part, beta, out=part)      # (N, D)
-    return Y, (X, gamma, eps, mu, var, N, D, dtype,)
+    return Y, (X, gamma, eps, mu, var, N, D, dtype)
 
 
 def backward(residuals, *, dY):
     """residuals, dY[N,D] -> dX, dgamma, dbeta, deps"""
-    X, gamma, eps, mu, var, N, D, dtype, = residuals
+    X, gamma, eps, mu, var, N, D, dtype = residuals
     dY = _seed(dY, dtype, (N, D), "dY[N,D]")
     # dvar[d] = -0.5*gamma[d]*sum[n](dY[n,d]*(X[n,d] - mu[d]))/(var[d] + eps)**1.5
     part = _abreast(np.subtract, X, mu)
@@ -161,5 +161,5 @@ def backward(residuals, *, dY):
     # dbeta[d] = sum[n](dY[n,d])
     dbeta = part6                                   # (D,)
     # deps = -0.5*sum[n,d](dY[n,d]*gamma[d]*(X[n,d] - mu[d])/(var[d] + eps)**1.5)
-    deps = dtype.type(-(0.5*(part2 @ (gamma/part5))))
-    return Gradients((dX, dgamma, dbeta, deps,))
+    deps = dtype.type(-0.5*(part2 @ (gamma/part5)))
+    return Gradients((dX, dgamma, dbeta, deps))

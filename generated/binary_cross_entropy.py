@@ -103,14 +103,14 @@ def forward(*, z, y):
         raise _misfit((y, (N,), "y[N]"))
     # L = sum[n](softplus(z[n]) - y[n]*z[n])/N
     L = dtype.type((_softplus(z) - y*z).sum()/N)
-    return L, (z, y, N, dtype,)
+    return L, (z, y, N)
 
 
 def backward(residuals):
     """residuals -> dz, dy"""
-    z, y, N, dtype, = residuals
+    z, y, N = residuals
     # dz[n] = (sigmoid(z[n]) - y[n])/N
     dz = (_sigmoid(z) - y)/N                        # (N,)
     # dy[n] = -z[n]/N
     dy = z/(-N)                                     # (N,)
-    return Gradients((dz, dy,))
+    return Gradients((dz, dy))

@@ -195,12 +195,12 @@ def forward(*, Q, K, V):
     A = _masked_softmax(A_of, 1, out=A_of)          # (N, N)
     # Y[i,e] = sum[j](A[i,j]*V[j,e])
     Y = A @ V                                       # (N, E)
-    return Y, (K, V, Q_scaled, A, Y, N, D, E, dtype,)
+    return Y, (K, V, Q_scaled, A, Y, N, D, E, dtype)
 
 
 def backward(residuals, *, dY):
     """residuals, dY[N,E] -> dQ, dK, dV"""
-    K, V, Q_scaled, A, Y, N, D, E, dtype, = residuals
+    K, V, Q_scaled, A, Y, N, D, E, dtype = residuals
     dY = _seed(dY, dtype, (N, E), "dY[N,E]")
     # dA[i,j] = sum[e](dY[i,e]*V[j,e])
     dA = dY @ V.T                                   # (N, N)
@@ -214,4 +214,4 @@ def backward(residuals, *, dY):
     dK = dS.T @ Q_scaled                            # (N, D)
     # dV[j,e] = sum[i](dY[i,e]*A[i,j])
     dV = A.T @ dY                                   # (N, E)
-    return Gradients((dQ, dK, dV,))
+    return Gradients((dQ, dK, dV))

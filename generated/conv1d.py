@@ -317,12 +317,12 @@ def forward(*, X, K, b, s, d, p):
             windows.copy(columns)
             np.matmul(K_flat, columns.reshape(U*C, count*wide), out=product)
             np.add(product.reshape(O, count, wide)[:, :, :n_i].swapaxes(0, 1), b[:, None], out=Y[n])
-    return Y, (X, K, N, C, T, O, U, s, d, p, dtype,)
+    return Y, (X, K, N, C, T, O, U, s, d, p, dtype)
 
 
 def backward(residuals, *, dY):
     """residuals, dY[N,O,(T+2*p+d-U*d-1)//s+1] -> dX, dK, db"""
-    X, K, N, C, T, O, U, s, d, p, dtype, = residuals
+    X, K, N, C, T, O, U, s, d, p, dtype = residuals
     n_i = max(0, (T + 2*p + d - U*d - 1)//s + 1)  # values of i
     dY = _seed(dY, dtype, (N, O, n_i), "dY[N,O,(T+2*p+d-U*d-1)//s+1]")
     # dX[n,c,a] = sum[o,u](where((p + a - d*u) % s == 0, dY[n,o,(p+a-d*u)//s]*K[o,c,u], 0))
@@ -335,15 +335,14 @@ def backward(residuals, *, dY):
         wide, = windows.shape
         rows = np.zeros((O, count, wide), dtype)
         columns = np.empty((U, C, count, wide), dtype)
-        columns_flat = columns.reshape(C*U, count*wide)
+        columns_flat = columns.reshape(U*C, count*wide)
         for first in range(start, stop, count):
             n = slice(first, first + count)
             # dX[n,c,a] = sum[o,u](where((p + a - d*u) % s == 0, dY[n,o,(p+a-d*u)//s]*K[o,c,u], 0))
             rows[:, :, :n_i] = dY[n].swapaxes(0, 1)
             rows_flat = rows.reshape(O, count*wide)
             np.matmul(part, rows_flat, out=columns_flat)
-            part2 = columns_flat.reshape(U, C, count, wide)
-            windows.add(part2, dX[n].swapaxes(0, 1))
+            windows.add(columns, dX[n].swapaxes(0, 1))
             # dK[o,c,u] = sum[n,i](dY[n,o,i]*X[n,c,i*s+d*u-p])
             windows.put(X[n].swapaxes(0, 1))
             windows.copy(columns, exact=True)
@@ -352,4 +351,4 @@ def backward(residuals, *, dY):
     dK = dK_sum.transpose(2, 1, 0)                  # (O, C, U)
     # db[o] = sum[n,i](dY[n,o,i])
     db = _column_sums(_row_sums(dY))                # (O,)
-    return Gradients((dX, dK, db,))
+    return Gradients((dX, dK, db))

@@ -321,12 +321,12 @@ def forward(*, X, K, b, s, d, p):
             np.add(
                 product.reshape(O, count, wide, wide2)[:, :, :n_i, :n_j].swapaxes(0, 1), b[:, None, None], out=Y[n],
             )
-    return Y, (X, K, N, C, H, W, O, U, V, s, d, p, dtype,)
+    return Y, (X, K, N, C, H, W, O, U, V, s, d, p, dtype)
 
 
 def backward(residuals, *, dY):
     """residuals, dY[N,O,(H+2*p+d-U*d-1)//s+1,(W+2*p+d-V*d-1)//s+1] -> dX, dK, db"""
-    X, K, N, C, H, W, O, U, V, s, d, p, dtype, = residuals
+    X, K, N, C, H, W, O, U, V, s, d, p, dtype = residuals
     n_i = max(0, (H + 2*p + d - U*d - 1)//s + 1)  # values of i
     n_j = max(0, (W + 2*p + d - V*d - 1)//s + 1)  # values of j
     dY = _seed(dY, dtype, (N, O, n_i, n_j), "dY[N,O,(H+2*p+d-U*d-1)//s+1,(W+2*p+d-V*d-1)//s+1]")
@@ -341,7 +341,7 @@ def backward(residuals, *, dY):
         wide, wide2 = windows.shape
         rows = np.zeros((O, count, wide, wide2), dtype)
         columns = np.empty((U, V, C, count, wide, wide2), dtype)
-        columns_flat = columns.reshape(C*U*V, count*wide*wide2)
+        columns_flat = columns.reshape(U*V*C, count*wide*wide2)
         for first in range(start, stop, count):
             n = slice(first, first + count)
             # dX[n,c,a,e] = sum[o,u,v](where((p + a - d*u) % s == 0 and (p + e - d*v) % s == 0,
@@ -349,8 +349,7 @@ def backward(residuals, *, dY):
             rows[:, :, :n_i, :n_j] = dY[n].swapaxes(0, 1)
             rows_flat = rows.reshape(O, count*wide*wide2)
             np.matmul(part, rows_flat, out=columns_flat)
-            part2 = columns_flat.reshape(U, V, C, count, wide, wide2)
-            windows.add(part2, dX[n].swapaxes(0, 1))
+            windows.add(columns, dX[n].swapaxes(0, 1))
             # dK[o,c,u,v] = sum[n,i,j](dY[n,o,i,j]*X[n,c,i*s+d*u-p,j*s+d*v-p])
             windows.put(X[n].swapaxes(0, 1))
             windows.copy(columns, exact=True)
@@ -359,4 +358,4 @@ def backward(residuals, *, dY):
     dK = dK_sum.transpose(3, 2, 0, 1)               # (O, C, U, V)
     # db[o] = sum[n,i,j](dY[n,o,i,j])
     db = _column_sums(_row_sums(dY.reshape(N, O, n_i*n_j)))  # (O,)
-    return Gradients((dX, dK, db,))
+    return Gradients((dX, dK, db))

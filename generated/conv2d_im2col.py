@@ -192,26 +192,25 @@ def forward(*, X, K, b, s, d, p):
     # Y[n,o,i,j] = sum[c,u,v](cols[n,i,j,c,u,v]*K[o,c,u,v]) + b[o]
     Y = (K.reshape(O, C*U*V) @ cols.reshape(N, n_i*n_j, C*U*V).mT).reshape(N, O, n_i, n_j)
     Y += b[:, None, None]                           # (N, O, n_i, n_j)
-    return Y, (K, cols, N, C, H, W, O, U, V, s, d, p, dtype,)
+    return Y, (K, cols, N, C, H, W, O, U, V, s, d, p, dtype)
 
 
 def backward(residuals, *, dY):
     """residuals, dY[N,O,(H+2*p+d-U*d-1)//s+1,(W+2*p+d-V*d-1)//s+1] -> dX, dK, db"""
-    K, cols, N, C, H, W, O, U, V, s, d, p, dtype, = residuals
+    K, cols, N, C, H, W, O, U, V, s, d, p, dtype = residuals
     n_i = max(0, (H + 2*p + d - U*d - 1)//s + 1)  # values of i
     n_j = max(0, (W + 2*p + d - V*d - 1)//s + 1)  # values of j
     dY = _seed(dY, dtype, (N, O, n_i, n_j), "dY[N,O,(H+2*p+d-U*d-1)//s+1,(W+2*p+d-V*d-1)//s+1]")
     # dcols[n,i,j,c,u,v] = sum[o](dY[n,o,i,j]*K[o,c,u,v])
-    dcols = (dY.swapaxes(0, 1).reshape(O, N*n_i*n_j).T @ K.reshape(O, C*U*V)).reshape(N, n_i, n_j, C, U, V)
+    dY_flat = dY.swapaxes(0, 1).reshape(O, N*n_i*n_j)
+    dcols = (dY_flat.T @ K.reshape(O, C*U*V)).reshape(N, n_i, n_j, C, U, V)  # (N, n_i, n_j, C, U, V)
     # dX[n,c,a,e] = sum[u,v](where((p + a - d*u) % s == 0 and (p + e - d*v) % s == 0,
     #     dcols[n,(p+a-d*u)//s,(p+e-d*v)//s,c,u,v], 0))
     dX, places = _room((N, C, H, W), (None, None, (-p, (n_i, s), (U, d)), (-p, (n_j, s), (V, d))), dtype)
     for u, v in np.ndindex(U, V):
         places[:, :, :, u, :, v] += dcols[:, :, :, :, u, v].transpose(0, 3, 1, 2)
     # dK[o,c,u,v] = sum[n,i,j](dY[n,o,i,j]*cols[n,i,j,c,u,v])
-    dY_flat = dY.reshape(N, O, n_i*n_j)
-    part2 = (dY_flat @ cols.reshape(N, n_i*n_j, C*U*V)).reshape(N, O, C, U, V).reshape(N, O*C*U*V)
-    dK = _column_sums(part2).reshape(O, C, U, V)    # (O, C, U, V)
+    dK = (dY_flat @ cols.reshape(N*n_i*n_j, C*U*V)).reshape(O, C, U, V)  # (O, C, U, V)
     # db[o] = sum[n,i,j](dY[n,o,i,j])
-    db = _column_sums(_row_sums(dY_flat))           # (O,)
-    return Gradients((dX, dK, db,))
+    db = _column_sums(_row_sums(dY.reshape(N, O, n_i*n_j)))  # (O,)
+    return Gradients((dX, dK, db))

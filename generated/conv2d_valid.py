@@ -354,12 +354,12 @@ def forward(*, X, K, b):
             Y_flat = Y[n].reshape(count, O, n_i*n_j)
             windows.product(K_flat, out=Y_flat)
             Y[n] += b[:, None, None]                # (count, O, n_i, n_j)
-    return Y, (X, K, N, C, H, W, O, U, V, dtype,)
+    return Y, (X, K, N, C, H, W, O, U, V, dtype)
 
 
 def backward(residuals, *, dY):
     """residuals, dY[N,O,H-U+1,W-V+1] -> dX, dK, db"""
-    X, K, N, C, H, W, O, U, V, dtype, = residuals
+    X, K, N, C, H, W, O, U, V, dtype = residuals
     n_i = max(0, H - U + 1)  # values of i
     n_j = max(0, W - V + 1)  # values of j
     dY = _seed(dY, dtype, (N, O, n_i, n_j), "dY[N,O,H-U+1,W-V+1]")
@@ -373,15 +373,14 @@ def backward(residuals, *, dY):
         wide, wide2 = windows.shape
         rows = np.zeros((O, count, wide, wide2), dtype)
         columns = np.empty((U, V, C, count, wide, wide2), dtype)
-        columns_flat = columns.reshape(C*U*V, count*wide*wide2)
+        columns_flat = columns.reshape(U*V*C, count*wide*wide2)
         for first in range(start, stop, count):
             n = slice(first, first + count)
             # dX[n,c,a,d] = sum[o,u,v](dY[n,o,a-u,d-v]*K[o,c,u,v])
             rows[:, :, :n_i, :n_j] = dY[n].swapaxes(0, 1)
             rows_flat = rows.reshape(O, count*wide*wide2)
             np.matmul(part, rows_flat, out=columns_flat)
-            part2 = columns_flat.reshape(U, V, C, count, wide, wide2)
-            windows.add(part2, dX[n].swapaxes(0, 1))
+            windows.add(columns, dX[n].swapaxes(0, 1))
             # dK[o,c,u,v] = sum[n,i,j](dY[n,o,i,j]*X[n,c,i+u,j+v])
             windows.put(X[n].swapaxes(0, 1))
             windows.copy(columns, exact=True)
@@ -390,4 +389,4 @@ def backward(residuals, *, dY):
     dK = dK_sum.transpose(3, 2, 0, 1)               # (O, C, U, V)
     # db[o] = sum[n,i,j](dY[n,o,i,j])
     db = _column_sums(_row_sums(dY.reshape(N, O, n_i*n_j)))  # (O,)
-    return Gradients((dX, dK, db,))
+    return Gradients((dX, dK, db))

@@ -192,16 +192,16 @@ def forward(*, x, w):
     n_t = max(0, T + K - 1)  # values of t
     # y[t] = sum[k](w[k]*x[t-k])
     y = _fold((w[:, None]*x).T, (n_t,), (0, (T, 1), (K, 1)))  # (n_t,)
-    return y, (x, w, T, K, dtype,)
+    return y, (x, w, T, K, dtype)
 
 
 def backward(residuals, *, dy):
     """residuals, dy[T+K-1] -> dx, dw"""
-    x, w, T, K, dtype, = residuals
+    x, w, T, K, dtype = residuals
     n_t = max(0, T + K - 1)  # values of t
     dy = _seed(dy, dtype, (n_t,), "dy[T+K-1]")
     # dx[a] = sum[k](dy[k+a]*w[k])
     dx = _windows(dy, (0, (T, 1), (K, 1))) @ w      # (T,)
     # dw[k] = sum[t](dy[t]*x[t-k])
     dw = dy @ _windows(x, (0, (K, -1), (n_t, 1))).T  # (K,)
-    return Gradients((dx, dw,))
+    return Gradients((dx, dw))

@@ -262,12 +262,12 @@ def forward(*, X, K):
     for (u, v), place in places.taps:
         place += K[u, v]*rows
     places.get(Y)
-    return Y, (X, K, H, W, U, V, dtype,)
+    return Y, (X, K, H, W, U, V, dtype)
 
 
 def backward(residuals, *, dY):
     """residuals, dY[H-U+1,W-V+1] -> dX, dK"""
-    X, K, H, W, U, V, dtype, = residuals
+    X, K, H, W, U, V, dtype = residuals
     n_i = max(0, H - U + 1)  # values of i
     n_j = max(0, W - V + 1)  # values of j
     dY = _seed(dY, dtype, (n_i, n_j), "dY[H-U+1,W-V+1]")
@@ -288,4 +288,4 @@ def backward(residuals, *, dY):
     dK = np.empty((U, V), dtype)
     for (u, v), tap2 in windows2.exact():
         dK[u, v] = np.vecdot(tap2.reshape(wide3*wide4), rows.reshape(wide3*wide4))
-    return Gradients((dX, dK,))
+    return Gradients((dX, dK))

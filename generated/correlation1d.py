@@ -192,16 +192,16 @@ def forward(*, x, w):
     n_t = max(0, T - K + 1)  # values of t
     # y[t] = sum[k](w[k]*x[t+k])
     y = w @ _windows(x, (0, (K, 1), (n_t, 1)))      # (n_t,)
-    return y, (x, w, T, K, dtype,)
+    return y, (x, w, T, K, dtype)
 
 
 def backward(residuals, *, dy):
     """residuals, dy[T-K+1] -> dx, dw"""
-    x, w, T, K, dtype, = residuals
+    x, w, T, K, dtype = residuals
     n_t = max(0, T - K + 1)  # values of t
     dy = _seed(dy, dtype, (n_t,), "dy[T-K+1]")
     # dx[a] = sum[k](dy[a-k]*w[k])
     dx = _fold((dy*w[:, None]).T, (T,), (0, (n_t, 1), (K, 1)))  # (T,)
     # dw[k] = sum[t](dy[t]*x[t+k])
     dw = dy @ _windows(x, (0, (K, 1), (n_t, 1))).T  # (K,)
-    return Gradients((dx, dw,))
+    return Gradients((dx, dw))

@@ -164,15 +164,15 @@ def forward(*, Z, y):
     # Z_log[n,c] = Z[n,c] - L_lse[n]
     Z_log = _log_softmax(Z, 1)                      # (N, C)
     # L = -sum[n,c](y[n,c]*Z_log[n,c])/N
-    L = dtype.type(-(np.vdot(y, Z_log)/N))
-    return L, (y, Z_log, N, C, dtype,)
+    L = dtype.type(-np.vdot(y, Z_log)/N)
+    return L, (y, Z_log, N)
 
 
 def backward(residuals):
     """residuals -> dZ, dy"""
-    y, Z_log, N, C, dtype, = residuals
+    y, Z_log, N = residuals
     # dZ[n,c] = (exp(Z_log[n,c]) - y[n,c])/N
     dZ = (np.exp(Z_log) - y)/N                      # (N, C)
     # dy[n,c] = (-Z_log[n,c])/N
     dy = Z_log/(-N)                                 # (N, C)
-    return Gradients((dZ, dy,))
+    return Gradients((dZ, dy))

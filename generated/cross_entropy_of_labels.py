@@ -213,16 +213,16 @@ def forward(*, Z, label):
     # L = -sum[n]((Z[n,label[n]] - Z_shift[n] - log(Z_total[n]))/max(L_count, 1))
     part2 = (_gather(Z, np.arange(N), label) - Z_shift - np.log(Z_total))/np.maximum(L_count, 1)
     L = dtype.type(-_only_where(part, part2).sum())
-    return L, (label, Z_exp, Z_total, L_count, N, C, dtype,)
+    return L, (label, Z_exp, Z_total, L_count, C, dtype)
 
 
 @np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def backward(residuals):
     """residuals -> dZ"""
-    label, Z_exp, Z_total, L_count, N, C, dtype, = residuals
+    label, Z_exp, Z_total, L_count, C, dtype = residuals
     # dlogp_lse[n] = where(0 <= label[n] and label[n] < C, 1/max(L_count, 1), 0)
     dlogp_lse = _only_where((0 <= label) & (label < C), dtype.type(1/np.maximum(L_count, 1)))  # (N,)
     # dZ[n,c] = dlogp_lse[n]*(Z_exp[n,c]/Z_total[n]) - where(label[n] == c, 1/max(L_count, 1), 0)
     dZ = Z_exp*(dlogp_lse/Z_total)[:, None]
-    _add_at(dZ, label[:, None], -(1/np.maximum(L_count, 1)), 1, out=dZ)  # (N, C)
+    _add_at(dZ, label[:, None], -1/np.maximum(L_count, 1), 1, out=dZ)  # (N, C)
     return Gradients((dZ,))

@@ -118,12 +118,12 @@ def forward(*, X, W, b):
         np.tanh(z, out=a[l + 1])                    # (N, D)
     # Y[n,d] = a[L-1,n,d]
     Y = a[L].copy()                                 # (N, D)
-    return Y, (W, a, N, D, L, dtype,)
+    return Y, (W, a, N, D, L, dtype)
 
 
 def backward(residuals, *, dY):
     """residuals, dY[N,D] -> dX, dW, db"""
-    W, a, N, D, L, dtype, = residuals
+    W, a, N, D, L, dtype = residuals
     dY = _seed(dY, dtype, (N, D), "dY[N,D]")
     # da_pre[l,n,d] = where(l == L - 1, dY[n,d], 0)
     da_pre = np.zeros((L, N, D), dtype)
@@ -146,4 +146,4 @@ def backward(residuals, *, dY):
     dW = a[:L].mT @ dz                              # (L, D, D)
     # db[l,d] = sum[n](dz[l,n,d])
     db = _column_sums(dz)                           # (L, D)
-    return Gradients((dX, dW, db,))
+    return Gradients((dX, dW, db))

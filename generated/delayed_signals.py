@@ -191,15 +191,15 @@ def forward(*, x, w):
     K, = _shape(w, 1, "w[K]")
     # y[t] = sum[k](w[k]*x[t-k])
     y = _fold((w[:, None]*x).T, (T,), (0, (T, 1), (K, 1)))  # (T,)
-    return y, (x, w, T, K, dtype,)
+    return y, (x, w, T, K, dtype)
 
 
 def backward(residuals, *, dy):
     """residuals, dy[T] -> dx, dw"""
-    x, w, T, K, dtype, = residuals
+    x, w, T, K, dtype = residuals
     dy = _seed(dy, dtype, (T,), "dy[T]")
     # dx[a] = sum[k](dy[k+a]*w[k])
     dx = _windows(dy, (0, (T, 1), (K, 1))) @ w      # (T,)
     # dw[k] = sum[t](dy[t]*x[t-k])
     dw = dy @ _windows(x, (0, (K, -1), (T, 1))).T   # (K,)
-    return Gradients((dx, dw,))
+    return Gradients((dx, dw))

@@ -106,12 +106,12 @@ def forward(*, X, W, b):
     # Y[n,o] = sum[i](X[n,i]*W[i,o]) + b[o]
     Y = X @ W
     Y += b                                          # (N, O)
-    return Y, (X, W, N, I, O, dtype,)
+    return Y, (X, W, N, O, dtype)
 
 
 def backward(residuals, *, dY):
     """residuals, dY[N,O] -> dX, dW, db"""
-    X, W, N, I, O, dtype, = residuals
+    X, W, N, O, dtype = residuals
     dY = _seed(dY, dtype, (N, O), "dY[N,O]")
     # dX[n,i] = sum[o](dY[n,o]*W[i,o])
     dX = dY @ W.T                                   # (N, I)
@@ -119,4 +119,4 @@ def backward(residuals, *, dY):
     dW = X.T @ dY                                   # (I, O)
     # db[o] = sum[n](dY[n,o])
     db = _column_sums(dY)                           # (O,)
-    return Gradients((dX, dW, db,))
+    return Gradients((dX, dW, db))

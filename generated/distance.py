@@ -106,21 +106,21 @@ def forward(*, X, w, b):
     # r[n] = abs(r_in[n])/sqrt(r_sum)
     r = np.abs(r_in)
     r /= np.sqrt(r_sum)                             # (N,)
-    return r, (X, w, r_in, r_sum, r, N, I, dtype,)
+    return r, (X, w, r_in, r_sum, r, N, dtype)
 
 
 def backward(residuals, *, dr):
     """residuals, dr[N] -> dX, dw, db"""
-    X, w, r_in, r_sum, r, N, I, dtype, = residuals
+    X, w, r_in, r_sum, r, N, dtype = residuals
     dr = _seed(dr, dtype, (N,), "dr[N]")
     # dr_in[n] = dr[n]*sign(r_in[n])/sqrt(r_sum)
     dr_in = dr/np.sqrt(r_sum)*np.sign(r_in)         # (N,)
     # dX[n,i] = dr_in[n]*w[i]
     dX = dr_in[:, None]*w                           # (N, I)
     # dr_sum = -0.5*sum[n](dr[n]*r[n])/r_sum
-    dr_sum = dtype.type(-(0.5*np.vdot(dr, r)/r_sum))
+    dr_sum = dtype.type(-0.5*np.vdot(dr, r)/r_sum)
     # dw[i] = 2*dr_sum*w[i] + sum[n](dr_in[n]*X[n,i])
-    dw = dr_sum*(2*w) + dr_in @ X                   # (I,)
+    dw = 2*dr_sum*w + dr_in @ X                     # (I,)
     # db = sum[n](dr_in[n])
     db = dtype.type(dr_in.sum())
-    return Gradients((dX, dw, db,))
+    return Gradients((dX, dw, db))

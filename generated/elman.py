@@ -118,12 +118,12 @@ def forward(*, x, U, W, b, h0):
         z += z_pre[t]                               # (N, H)
         # h[t,n,k] = tanh(z[t,n,k])
         np.tanh(z, out=h[t + 1])                    # (N, H)
-    return h[1:, :, :], (x, U, W, h, T, N, I, H, dtype,)
+    return h[1:], (x, U, W, h, T, N, I, H, dtype)
 
 
 def backward(residuals, *, dh):
     """residuals, dh[T,N,H] -> dx, dU, dW, db, dh0"""
-    x, U, W, h, T, N, I, H, dtype, = residuals
+    x, U, W, h, T, N, I, H, dtype = residuals
     dh = _seed(dh, dtype, (T, N, H), "dh[T,N,H]")
     # dz_pre[t,n,k] = 1 - h[t,n,k]**2
     dz_pre = h[1:]**2
@@ -146,4 +146,4 @@ def backward(residuals, *, dh):
     db = _column_sums(dz_flat)                      # (H,)
     # dh0[n,k] = sum[l](dz[0,n,l]*W[l,k])
     dh0 = dz[0] @ W                                 # (N, H)
-    return Gradients((dx, dU, dW, db, dh0,))
+    return Gradients((dx, dU, dW, db, dh0))

@@ -279,8 +279,8 @@ def forward(*, x, y, U, W, V, b, c, h0):
         and h0.shape == (N, H)
     ):
         raise _misfit(
-            (y, (T, N), "int y[T,N]"), (W, (H, H), "W[H,H]"), (V, (A, H), "V[A,H]"), (b, (H,), "b[H]"), (c, (A,), "c[A]"),
-            (h0, (N, H), "h0[N,H]"),
+            (y, (T, N), "int y[T,N]"), (W, (H, H), "W[H,H]"), (V, (A, H), "V[A,H]"), (b, (H,), "b[H]"),
+            (c, (A,), "c[A]"), (h0, (N, H), "h0[N,H]"),
         )
     h = np.zeros((T + 1, N, H), dtype)  # h[-1, 0, 0] stands first
     # h[-1,n,k] = h0[n,k]
@@ -318,13 +318,13 @@ def forward(*, x, y, U, W, V, b, c, h0):
     L = dtype.type(-o_shift.sum())
     # last[n,k] = h[T-1,n,k]
     last = h[T].copy()                              # (N, H)
-    return Outputs((L, last)), (x, y, W, V, h, o_exp, o_total, L_count, T, N, H, A, dtype,)
+    return Outputs((L, last)), (x, y, W, V, h, o_exp, o_total, L_count, T, N, H, A, dtype)
 
 
 @np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def backward(residuals, *, dL, dlast):
     """residuals, dL, dlast[N,H] -> dU, dW, dV, db, dc, dh0"""
-    x, y, W, V, h, o_exp, o_total, L_count, T, N, H, A, dtype, = residuals
+    x, y, W, V, h, o_exp, o_total, L_count, T, N, H, A, dtype = residuals
     dL = _real("dL", dL, dtype)
     dlast = _seed(dlast, dtype, (N, H), "dlast[N,H]")
     # dp_lse[t,n] = where(0 <= y[t,n] and y[t,n] < A, dL/max(L_count, 1), 0)
@@ -332,7 +332,7 @@ def backward(residuals, *, dL, dlast):
     # do[t,n,m] = dp_lse[t,n]*(o_exp[t,n,m]/o_total[t,n]) - where(y[t,n] == m, dL/max(L_count, 1), 0)
     dp_lse /= o_total
     do = o_exp*dp_lse[..., None]
-    _add_at(do, y[..., None], -(dL/np.maximum(L_count, 1)), 2, out=do)  # (T, N, A)
+    _add_at(do, y[..., None], -dL/np.maximum(L_count, 1), 2, out=do)  # (T, N, A)
     # dz_pre[t,n,k] = 1 - h[t,n,k]**2
     dz_pre = h[1:]**2
     np.subtract(1, dz_pre, out=dz_pre)              # (T, N, H)
@@ -360,4 +360,4 @@ def backward(residuals, *, dL, dlast):
     dc = _column_sums(do_flat)                      # (A,)
     # dh0[n,k] = sum[l](dz[0,n,l]*W[l,k])
     dh0 = dz[0] @ W                                 # (N, H)
-    return Gradients((dU, dW, dV, db, dc, dh0,))
+    return Gradients((dU, dW, dV, db, dc, dh0))

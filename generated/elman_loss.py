@@ -184,12 +184,12 @@ def forward(*, x, U, W, V, b, c, h0, y):
     o_log = _log_softmax(o, 2, out=o)               # (T, N, O)
     # L = -sum[t,n,m](y[t,n,m]*o_log[t,n,m])
     L = dtype.type(-np.vdot(y, o_log))
-    return L, (x, U, W, V, y, h, o_log, T, N, I, H, O, dtype,)
+    return L, (x, U, W, V, y, h, o_log, T, N, I, H, O, dtype)
 
 
 def backward(residuals):
     """residuals -> dx, dU, dW, dV, db, dc, dh0, dy"""
-    x, U, W, V, y, h, o_log, T, N, I, H, O, dtype, = residuals
+    x, U, W, V, y, h, o_log, T, N, I, H, O, dtype = residuals
     # do[t,n,m] = exp(o_log[t,n,m]) - y[t,n,m]
     do = np.exp(o_log)
     do -= y                                         # (T, N, O)
@@ -223,4 +223,4 @@ def backward(residuals):
     dh0 = dz[0] @ W                                 # (N, H)
     # dy[t,n,m] = -o_log[t,n,m]
     dy = -o_log                                     # (T, N, O)
-    return Gradients((dx, dU, dW, dV, db, dc, dh0, dy,))
+    return Gradients((dx, dU, dW, dV, db, dc, dh0, dy))

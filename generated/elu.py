@@ -128,13 +128,13 @@ def forward(*, X, alpha):
     Y_exp = np.exp(X)                               # (N, D)
     # Y[n,d] = where(X[n,d] > 0, X[n,d], alpha*(Y_exp[n,d] - 1))
     Y = _where(X > 0, X, alpha*(Y_exp - 1))         # (N, D)
-    return Y, (X, alpha, Y_exp, N, D, dtype,)
+    return Y, (X, alpha, Y_exp, N, D, dtype)
 
 
 @np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def backward(residuals, *, dY):
     """residuals, dY[N,D] -> dX, dalpha"""
-    X, alpha, Y_exp, N, D, dtype, = residuals
+    X, alpha, Y_exp, N, D, dtype = residuals
     dY = _seed(dY, dtype, (N, D), "dY[N,D]")
     # dX[n,d] = dY[n,d]*where(X[n,d] > 0, 1, alpha*Y_exp[n,d])
     part = X > 0
@@ -144,4 +144,4 @@ def backward(residuals, *, dY):
     part2 = Y_exp - 1
     _only_where(~part, part2, out=part2)
     dalpha = dtype.type(np.vdot(dY, part2))
-    return Gradients((dX, dalpha,))
+    return Gradients((dX, dalpha))

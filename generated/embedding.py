@@ -190,12 +190,12 @@ def forward(*, E, tok):
     N, = _shape(tok, 1, "int tok[N]")
     # Y[n,d] = E[tok[n],d]
     Y = _gather(E, tok)                             # (N, D)
-    return Y, (tok, V, D, N, dtype,)
+    return Y, (tok, V, D, N, dtype)
 
 
 def backward(residuals, *, dY):
     """residuals, dY[N,D] -> dE"""
-    tok, V, D, N, dtype, = residuals
+    tok, V, D, N, dtype = residuals
     dY = _seed(dY, dtype, (N, D), "dY[N,D]")
     # dE[a,d] = sum[n](where(tok[n] == a, dY[n,d], 0))
     dE = _scatter(dY, (V, D), tok)                  # (V, D)

@@ -159,12 +159,12 @@ def forward(*, X):
     Y_normal = _normal(X)                           # (N, D)
     # Y[n,d] = X[n,d]*Y_normal[n,d]
     Y = X*Y_normal                                  # (N, D)
-    return Y, (X, Y_normal, N, D, dtype,)
+    return Y, (X, Y_normal, N, D, dtype)
 
 
 def backward(residuals, *, dY):
     """residuals, dY[N,D] -> dX"""
-    X, Y_normal, N, D, dtype, = residuals
+    X, Y_normal, N, D, dtype = residuals
     dY = _seed(dY, dtype, (N, D), "dY[N,D]")
     # dX[n,d] = dY[n,d]*(Y_normal[n,d] + X[n,d]*exp(-X[n,d]**2/2)/sqrt(2*pi))
     dX = -0.5*X**2

@@ -90,12 +90,12 @@ def forward(*, X):
     N, I = _shape(X, 2, "X[N,I]")
     # G[n,m] = sum[i](X[n,i]*X[m,i])
     G = X @ X.T                                     # (N, N)
-    return G, (X, N, I, dtype,)
+    return G, (X, N, dtype)
 
 
 def backward(residuals, *, dG):
     """residuals, dG[N,N] -> dX"""
-    X, N, I, dtype, = residuals
+    X, N, dtype = residuals
     dG = _seed(dG, dtype, (N, N), "dG[N,N]")
     # dX[n,i] = sum[m](dG[n,m]*X[m,i]) + sum[m](dG[m,n]*X[m,i])
     dX = dG @ X

@@ -119,8 +119,9 @@ def forward(*, x, h0, Ur, Uz, Uc, Wr, Wz, Wc, br, bz, bc):
     T, N, I = _shape(x, 3, "x[T,N,I]")
     _, H = _shape(h0, 2, "h0[N,H]")
     if not (
-        h0.shape == (N, H) and Ur.shape == (H, I) and Uz.shape == (H, I) and Uc.shape == (H, I) and Wr.shape == (H, H)
-        and Wz.shape == (H, H) and Wc.shape == (H, H) and br.shape == (H,) and bz.shape == (H,) and bc.shape == (H,)
+        h0.shape == (N, H) and Ur.shape == (H, I) and Uz.shape == (H, I) and Uc.shape == (H, I)
+        and Wr.shape == (H, H) and Wz.shape == (H, H) and Wc.shape == (H, H) and br.shape == (H,)
+        and bz.shape == (H,) and bc.shape == (H,)
     ):
         raise _misfit(
             (h0, (N, H), "h0[N,H]"), (Ur, (H, I), "Ur[H,I]"), (Uz, (H, I), "Uz[H,I]"), (Uc, (H, I), "Uc[H,I]"),
@@ -160,24 +161,20 @@ def forward(*, x, h0, Ur, Uz, Uc, Wr, Wz, Wc, br, bz, bc):
         np.tanh(c_in, out=c[t])                     # (N, H)
         # h[t,n,k] = rz[t,1,n,k]*h[t-1,n,k] + (1 - rz[t,1,n,k])*c[t,n,k]
         np.add(rz[t, 1]*h[t], (1 - rz[t, 1])*c[t], out=h[t + 1])  # (N, H)
-    return h[1:, :, :], (x, Uc, Wc, h, c, Urz, Wrz, rz, T, N, I, H, dtype,)
+    return h[1:], (x, Uc, Wc, h, c, Urz, Wrz, rz, T, N, I, H, dtype)
 
 
 def backward(residuals, *, dh):
     """residuals, dh[T,N,H] -> dx, dh0, dUr, dUz, dUc, dWr, dWz, dWc, dbr, dbz, dbc"""
-    x, Uc, Wc, h, c, Urz, Wrz, rz, T, N, I, H, dtype, = residuals
+    x, Uc, Wc, h, c, Urz, Wrz, rz, T, N, I, H, dtype = residuals
     dh = _seed(dh, dtype, (T, N, H), "dh[T,N,H]")
     # drz_in_pre[t,n,k] = rz[t,0,n,k]*(1 - rz[t,0,n,k])
     drz_in_pre = rz[:, 0]*(1 - rz[:, 0])            # (T, N, H)
-    # dc_in_pre[t,n,k] = 1 - c[t,n,k]**2
-    dc_in_pre = c**2
-    np.subtract(1, dc_in_pre, out=dc_in_pre)        # (T, N, H)
-    # dc_pre[t,n,k] = 1 - rz[t,1,n,k]
-    dc_pre = 1 - rz[:, 1]                           # (T, N, H)
-    # drz_in_pre2[t,n,k] = rz[t,1,n,k]*(1 - rz[t,1,n,k])
-    drz_in_pre2 = rz[:, 1]*dc_pre                   # (T, N, H)
-    # dz_pre[t,n,k] = h[t-1,n,k] - c[t,n,k]
-    dz_pre = h[:T] - c                              # (T, N, H)
+    # dc_in_pre[t,n,k] = (1 - rz[t,1,n,k])*(1 - c[t,n,k]**2)
+    part = 1 - rz[:, 1]
+    dc_in_pre = part*(1 - c**2)                     # (T, N, H)
+    # drz_in_pre2[t,n,k] = (h[t-1,n,k] - c[t,n,k])*rz[t,1,n,k]*(1 - rz[t,1,n,k])
+    drz_in_pre2 = (h[:T] - c)*rz[:, 1]*part         # (T, N, H)
     dc_in = np.zeros((T, N, H), dtype)
     drz_in = np.zeros((T, N, 2, H), dtype)
     dh_total_carry = np.zeros((T + 1, N, H), dtype)
@@ -185,23 +182,19 @@ def backward(residuals, *, dh):
     for t in range(T - 1, -1, -1):
         # dh_total[t,n,k] = dh[t,n,k] + dh_total_carry[t+1,n,k]
         dh_total = dh[t] + dh_total_carry[t + 1]    # (N, H)
-        # dc[t,n,k] = dh_total[t,n,k]*dc_pre[t,n,k]
-        dc = dh_total*dc_pre[t]                     # (N, H)
-        # dc_in[t,n,k] = dc[t,n,k]*dc_in_pre[t,n,k]
-        np.multiply(dc, dc_in_pre[t], out=dc_in[t])  # (N, H)
+        # dc_in[t,n,k] = dh_total[t,n,k]*dc_in_pre[t,n,k]
+        np.multiply(dh_total, dc_in_pre[t], out=dc_in[t])  # (N, H)
         # dr[t,n,k] = h[t-1,n,k]*sum[l](dc_in[t,n,l]*Wc[l,k])
-        part = dc_in[t].dot(Wc)
-        dr = h[t]*part                              # (N, H)
+        part2 = dc_in[t].dot(Wc)
+        dr = h[t]*part2                             # (N, H)
         # drz_in[t,n,0,k] = dr[t,n,k]*drz_in_pre[t,n,k]
         np.multiply(dr, drz_in_pre[t], out=drz_in[t, :, 0])  # (N, H)
-        # dz[t,n,k] = dh_total[t,n,k]*dz_pre[t,n,k]
-        dz = dh_total*dz_pre[t]                     # (N, H)
-        # drz_in[t,n,1,k] = dz[t,n,k]*drz_in_pre2[t,n,k]
-        np.multiply(dz, drz_in_pre2[t], out=drz_in[t, :, 1])  # (N, H)
+        # drz_in[t,n,1,k] = dh_total[t,n,k]*drz_in_pre2[t,n,k]
+        np.multiply(dh_total, drz_in_pre2[t], out=drz_in[t, :, 1])  # (N, H)
         # dh_total_carry[t,n,k] = dh_total[t,n,k]*rz[t,1,n,k] + rz[t,0,n,k]*sum[l](dc_in[t,n,l]*Wc[l,k]) +
         #     sum[q,l](drz_in[t,n,q,l]*Wrz[q,l,k])
         dh_total *= rz[t, 1]
-        dh_total += rz[t, 0]*part
+        dh_total += rz[t, 0]*part2
         np.add(dh_total, drz_in[t].reshape(N, 2*H) @ Wrz_flat, out=dh_total_carry[t])  # (N, H)
     # dx[t,n,j] = sum[k](dc_in[t,n,k]*Uc[k,j]) + sum[q,k](drz_in[t,n,q,k]*Urz[q,k,j])
     dc_in_flat = dc_in.reshape(T*N, H)
@@ -235,4 +228,4 @@ def backward(residuals, *, dh):
     dbr = dbrz[0].copy()                            # (H,)
     # dbz[k] = dbrz[1,k]
     dbz = dbrz[1].copy()                            # (H,)
-    return Gradients((dx, dh0, dUr, dUz, dUc, dWr, dWz, dWc, dbr, dbz, dbc,))
+    return Gradients((dx, dh0, dUr, dUz, dUc, dWr, dWz, dWc, dbr, dbz, dbc))

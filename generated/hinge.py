@@ -81,15 +81,15 @@ def forward(*, z, y):
     part = 1 - y*z
     part.clip(0, np.inf, out=part)
     L = dtype.type(part.sum()/N)
-    return L, (z, y, N, dtype,)
+    return L, (z, y, N)
 
 
 def backward(residuals):
     """residuals -> dz, dy"""
-    z, y, N, dtype, = residuals
+    z, y, N = residuals
     # dz[n] = -where(1 - y[n]*z[n] > 0, y[n]/N, 0)
     part = 1 - y*z > 0
     dz = y/(-N)*part                                # (N,)
     # dy[n] = -where(1 - y[n]*z[n] > 0, z[n]/N, 0)
     dy = z/(-N)*part                                # (N,)
-    return Gradients((dz, dy,))
+    return Gradients((dz, dy))

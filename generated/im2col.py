@@ -170,15 +170,19 @@ def forward(*, X, U, V, s, d, p):
     # cols[n,i,j,c,u,v] = X[n,c,i*s+d*u-p,j*s+d*v-p]
     part = _windows(X, None, None, (-p, (n_u, d), (n_i, s)), (-p, (n_v, d), (n_j, s)))
     cols = part.transpose(0, 3, 5, 1, 2, 4).copy()  # (N, n_i, n_j, C, n_u, n_v)
-    return cols, (N, C, H, W, U, V, s, d, p, dtype,)
+    return cols, (N, C, H, W, U, V, s, d, p, dtype)
 
 
 def backward(residuals, *, dcols):
     """residuals, dcols[N,(H+2*p+d-U*d-1)//s+1,(W+2*p+d-V*d-1)//s+1,C,U,V] -> dX"""
-    N, C, H, W, U, V, s, d, p, dtype, = residuals
+    N, C, H, W, U, V, s, d, p, dtype = residuals
     n_u = max(0, U)  # values of u
     n_v = max(0, V)  # values of v
-    dcols = _seed(dcols, dtype, (N, max(0, (H + 2*p + d - U*d - 1)//s + 1), max(0, (W + 2*p + d - V*d - 1)//s + 1), C, n_u, n_v), "dcols[N,(H+2*p+d-U*d-1)//s+1,(W+2*p+d-V*d-1)//s+1,C,U,V]")
+    dcols = _seed(
+        dcols, dtype,
+        (N, max(0, (H + 2*p + d - U*d - 1)//s + 1), max(0, (W + 2*p + d - V*d - 1)//s + 1), C, n_u, n_v),
+        "dcols[N,(H+2*p+d-U*d-1)//s+1,(W+2*p+d-V*d-1)//s+1,C,U,V]",
+    )
     # dX[n,c,a,b] = sum[u,v](where((p + a - d*u) % s == 0 and (p + b - d*v) % s == 0,
     #     dcols[n,(p+a-d*u)//s,(p+b-d*v)//s,c,u,v], 0))
     n_a_q = max(0, (H + 2*p + d - U*d - 1)//s + 1)  # values of a_q

@@ -143,12 +143,12 @@ def forward(*, X, gamma, beta, eps):
     part *= gamma
     part /= np.sqrt(var + eps)[:, None]
     Y = np.add(part, beta, out=part)                # (N, D)
-    return Y, (X, gamma, eps, mu, var, N, D, dtype,)
+    return Y, (X, gamma, eps, mu, var, N, D, dtype)
 
 
 def backward(residuals, *, dY):
     """residuals, dY[N,D] -> dX, dgamma, dbeta, deps"""
-    X, gamma, eps, mu, var, N, D, dtype, = residuals
+    X, gamma, eps, mu, var, N, D, dtype = residuals
     dY = _seed(dY, dtype, (N, D), "dY[N,D]")
     if N*D > _MANY and np.getbufsize() == 8192:
         return _in_short_buffers(D, backward, residuals, dY=dY)
@@ -173,5 +173,5 @@ def backward(residuals, *, dY):
     # dbeta[d] = sum[n](dY[n,d])
     dbeta = _column_sums(dY)                        # (D,)
     # deps = -0.5*sum[n,d](dY[n,d]*gamma[d]*(X[n,d] - mu[n])/(var[n] + eps)**1.5)
-    deps = dtype.type(-(0.5*((1/part6) @ part3)))
-    return Gradients((dX, dgamma, dbeta, deps,))
+    deps = dtype.type(-0.5*((1/part6) @ part3))
+    return Gradients((dX, dgamma, dbeta, deps))

@@ -119,13 +119,13 @@ def forward(*, X, slope):
     # Y[n,d] = X[n,d]*where(X[n,d] > 0, 1, slope)
     Y = _where(X > 0, dtype.type(1), dtype.type(slope))
     Y *= X                                          # (N, D)
-    return Y, (X, slope, N, D, dtype,)
+    return Y, (X, slope, N, D, dtype)
 
 
 @np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def backward(residuals, *, dY):
     """residuals, dY[N,D] -> dX, dslope"""
-    X, slope, N, D, dtype, = residuals
+    X, slope, N, D, dtype = residuals
     dY = _seed(dY, dtype, (N, D), "dY[N,D]")
     # dX[n,d] = dY[n,d]*where(X[n,d] > 0, 1, slope)
     part = X > 0
@@ -133,4 +133,4 @@ def backward(residuals, *, dY):
     dX *= dY                                        # (N, D)
     # dslope = sum[n,d](dY[n,d]*where(X[n,d] > 0, 0, X[n,d]))
     dslope = dtype.type(np.vdot(dY, X*~part))
-    return Gradients((dX, dslope,))
+    return Gradients((dX, dslope))

@@ -173,12 +173,12 @@ def forward(*, X):
         return _in_short_buffers(C, forward, X=X)
     # P[n,c] = X[n,c] - P_lse[n]
     P = _log_softmax(X, 1)                          # (N, C)
-    return P, (P, N, C, dtype,)
+    return P, (P, N, C, dtype)
 
 
 def backward(residuals, *, dP):
     """residuals, dP[N,C] -> dX"""
-    P, N, C, dtype, = residuals
+    P, N, C, dtype = residuals
     dP = _seed(dP, dtype, (N, C), "dP[N,C]")
     # dP_lse[n] = -sum[c](dP[n,c])
     dP_lse = -_row_sums(dP)                         # (N,)

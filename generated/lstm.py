@@ -111,7 +111,10 @@ def _column_sums(x):
 
 
 Outputs = _record("Outputs", "h", "c")
-Gradients = _record("Gradients", "dx", "dh0", "dc0", "dUi", "dUf", "dUg", "dUo", "dWi", "dWf", "dWg", "dWo", "dbi", "dbf", "dbg", "dbo")
+Gradients = _record(
+    "Gradients", "dx", "dh0", "dc0", "dUi", "dUf", "dUg", "dUo", "dWi", "dWf", "dWg", "dWo", "dbi", "dbf", "dbg",
+    "dbo",
+)
 
 
 def forward(*, x, h0, c0, Ui, Uf, Ug, Uo, Wi, Wf, Wg, Wo, bi, bf, bg, bo):
@@ -123,9 +126,10 @@ def forward(*, x, h0, c0, Ui, Uf, Ug, Uo, Wi, Wf, Wg, Wo, bi, bf, bg, bo):
     T, N, I = _shape(x, 3, "x[T,N,I]")
     _, H = _shape(h0, 2, "h0[N,H]")
     if not (
-        h0.shape == (N, H) and c0.shape == (N, H) and Ui.shape == (H, I) and Uf.shape == (H, I) and Ug.shape == (H, I)
-        and Uo.shape == (H, I) and Wi.shape == (H, H) and Wf.shape == (H, H) and Wg.shape == (H, H)
-        and Wo.shape == (H, H) and bi.shape == (H,) and bf.shape == (H,) and bg.shape == (H,) and bo.shape == (H,)
+        h0.shape == (N, H) and c0.shape == (N, H) and Ui.shape == (H, I) and Uf.shape == (H, I)
+        and Ug.shape == (H, I) and Uo.shape == (H, I) and Wi.shape == (H, H) and Wf.shape == (H, H)
+        and Wg.shape == (H, H) and Wo.shape == (H, H) and bi.shape == (H,) and bf.shape == (H,) and bg.shape == (H,)
+        and bo.shape == (H,)
     ):
         raise _misfit(
             (h0, (N, H), "h0[N,H]"), (c0, (N, H), "c0[N,H]"), (Ui, (H, I), "Ui[H,I]"), (Uf, (H, I), "Uf[H,I]"),
@@ -166,25 +170,24 @@ def forward(*, x, h0, c0, Ui, Uf, Ug, Uo, Wi, Wf, Wg, Wo, bi, bf, bg, bo):
         np.tanh(c[t + 1], out=h_tanh[t])            # (N, H)
         # h[t,n,k] = ifo[t,2,n,k]*h_tanh[t,n,k]
         np.multiply(ifo[t, 2], h_tanh[t], out=h[t + 1])  # (N, H)
-    return Outputs((h[1:, :, :], c[1:, :, :])), (x, h, c, g, h_tanh, Uifog, Wifog, ifo, T, N, I, H, dtype,)
+    return Outputs((h[1:], c[1:])), (x, h, c, g, h_tanh, Uifog, Wifog, ifo, T, N, I, H, dtype)
 
 
 def backward(residuals, *, dh, dc):
     """residuals, dh[T,N,H], dc[T,N,H] -> dx, dh0, dc0, dUi, dUf, dUg, dUo, dWi, dWf, dWg, dWo, dbi, dbf, dbg, dbo"""
-    x, h, c, g, h_tanh, Uifog, Wifog, ifo, T, N, I, H, dtype, = residuals
+    x, h, c, g, h_tanh, Uifog, Wifog, ifo, T, N, I, H, dtype = residuals
     dh = _seed(dh, dtype, (T, N, H), "dh[T,N,H]")
     dc = _seed(dc, dtype, (T, N, H), "dc[T,N,H]")
-    # difog_in_pre[t,n,k] = ifo[t,0,n,k]*(1 - ifo[t,0,n,k])
-    difog_in_pre = ifo[:, 0]*(1 - ifo[:, 0])        # (T, N, H)
+    # difog_in_pre[t,n,k] = g[t,n,k]*ifo[t,0,n,k]*(1 - ifo[t,0,n,k])
+    difog_in_pre = g*ifo[:, 0]*(1 - ifo[:, 0])      # (T, N, H)
     # dc_total_pre[t,n,k] = ifo[t,2,n,k]*(1 - h_tanh[t,n,k]**2)
     dc_total_pre = ifo[:, 2]*(1 - h_tanh**2)        # (T, N, H)
-    # difog_in_pre2[t,n,k] = ifo[t,1,n,k]*(1 - ifo[t,1,n,k])
-    difog_in_pre2 = ifo[:, 1]*(1 - ifo[:, 1])       # (T, N, H)
-    # difog_in_pre3[t,n,k] = 1 - g[t,n,k]**2
-    difog_in_pre3 = g**2
-    np.subtract(1, difog_in_pre3, out=difog_in_pre3)  # (T, N, H)
-    # difog_in_pre4[t,n,k] = ifo[t,2,n,k]*(1 - ifo[t,2,n,k])
-    difog_in_pre4 = ifo[:, 2]*(1 - ifo[:, 2])       # (T, N, H)
+    # difog_in_pre2[t,n,k] = c[t-1,n,k]*ifo[t,1,n,k]*(1 - ifo[t,1,n,k])
+    difog_in_pre2 = c[:T]*ifo[:, 1]*(1 - ifo[:, 1])  # (T, N, H)
+    # difog_in_pre3[t,n,k] = ifo[t,0,n,k]*(1 - g[t,n,k]**2)
+    difog_in_pre3 = ifo[:, 0]*(1 - g**2)            # (T, N, H)
+    # difog_in_pre4[t,n,k] = h_tanh[t,n,k]*ifo[t,2,n,k]*(1 - ifo[t,2,n,k])
+    difog_in_pre4 = h_tanh*ifo[:, 2]*(1 - ifo[:, 2])  # (T, N, H)
     difog_in = np.zeros((T + 1, N, 4, H), dtype)
     dc_total_carry = np.zeros((T + 1, N, H), dtype)
     Wifog_flat = Wifog.reshape(4*H, H)
@@ -194,24 +197,16 @@ def backward(residuals, *, dh, dc):
         dh_total += dh[t]                           # (N, H)
         # dc_total[t,n,k] = dc[t,n,k] + dh_total[t,n,k]*dc_total_pre[t,n,k] + dc_total_carry[t+1,n,k]
         dc_total = dc[t] + dh_total*dc_total_pre[t] + dc_total_carry[t + 1]  # (N, H)
-        # di[t,n,k] = dc_total[t,n,k]*g[t,n,k]
-        di = dc_total*g[t]                          # (N, H)
-        # difog_in[t,n,0,k] = di[t,n,k]*difog_in_pre[t,n,k]
-        np.multiply(di, difog_in_pre[t], out=difog_in[t, :, 0])  # (N, H)
+        # difog_in[t,n,0,k] = dc_total[t,n,k]*difog_in_pre[t,n,k]
+        np.multiply(dc_total, difog_in_pre[t], out=difog_in[t, :, 0])  # (N, H)
         # dc_total_carry[t,n,k] = dc_total[t,n,k]*ifo[t,1,n,k]
         np.multiply(dc_total, ifo[t, 1], out=dc_total_carry[t])  # (N, H)
-        # df[t,n,k] = dc_total[t,n,k]*c[t-1,n,k]
-        df = dc_total*c[t]                          # (N, H)
-        # difog_in[t,n,1,k] = df[t,n,k]*difog_in_pre2[t,n,k]
-        np.multiply(df, difog_in_pre2[t], out=difog_in[t, :, 1])  # (N, H)
-        # dg[t,n,k] = dc_total[t,n,k]*ifo[t,0,n,k]
-        dg = np.multiply(dc_total, ifo[t, 0], out=dc_total)  # (N, H)
-        # difog_in[t,n,3,k] = dg[t,n,k]*difog_in_pre3[t,n,k]
-        np.multiply(dg, difog_in_pre3[t], out=difog_in[t, :, 3])  # (N, H)
-        # do[t,n,k] = dh_total[t,n,k]*h_tanh[t,n,k]
-        do = np.multiply(dh_total, h_tanh[t], out=dh_total)  # (N, H)
-        # difog_in[t,n,2,k] = do[t,n,k]*difog_in_pre4[t,n,k]
-        np.multiply(do, difog_in_pre4[t], out=difog_in[t, :, 2])  # (N, H)
+        # difog_in[t,n,1,k] = dc_total[t,n,k]*difog_in_pre2[t,n,k]
+        np.multiply(dc_total, difog_in_pre2[t], out=difog_in[t, :, 1])  # (N, H)
+        # difog_in[t,n,3,k] = dc_total[t,n,k]*difog_in_pre3[t,n,k]
+        np.multiply(dc_total, difog_in_pre3[t], out=difog_in[t, :, 3])  # (N, H)
+        # difog_in[t,n,2,k] = dh_total[t,n,k]*difog_in_pre4[t,n,k]
+        np.multiply(dh_total, difog_in_pre4[t], out=difog_in[t, :, 2])  # (N, H)
     # dx[t,n,j] = sum[q,k](difog_in[t,n,q,k]*Uifog[q,k,j])
     difog_in_flat = difog_in[:T].reshape(T*N, 4*H)
     dx = (difog_in_flat @ Uifog.reshape(4*H, I)).reshape(T, N, I)  # (T, N, I)
@@ -249,4 +244,4 @@ def backward(residuals, *, dh, dc):
     dbo = dbifog[2].copy()                          # (H,)
     # dbg[k] = dbifog[3,k]
     dbg = dbifog[3].copy()                          # (H,)
-    return Gradients((dx, dh0, dc0, dUi, dUf, dUg, dUo, dWi, dWf, dWg, dWo, dbi, dbf, dbg, dbo,))
+    return Gradients((dx, dh0, dc0, dUi, dUf, dUg, dUo, dWi, dWf, dWg, dWo, dbi, dbf, dbg, dbo))

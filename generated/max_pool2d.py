@@ -288,13 +288,13 @@ def forward(*, X, U, V, s, p):
     for _, tap in windows.taps:
         np.maximum(total, tap, out=total)
     Y = total[:, :, :n_i, :n_j].copy()              # (N, C, n_i, n_j)
-    return Y, (X, Y, N, C, H, W, U, V, s, p, dtype,)
+    return Y, (X, Y, N, C, H, W, U, V, s, p, dtype)
 
 
 @np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def backward(residuals, *, dY):
     """residuals, dY[N,C,(H+2*p-U)//s+1,(W+2*p-V)//s+1] -> dX"""
-    X, Y, N, C, H, W, U, V, s, p, dtype, = residuals
+    X, Y, N, C, H, W, U, V, s, p, dtype = residuals
     n_i = max(0, (H + 2*p - U)//s + 1)  # values of i
     n_j = max(0, (W + 2*p - V)//s + 1)  # values of j
     n_u = max(0, U)  # values of u

@@ -126,12 +126,12 @@ def forward(*, X, W1, b1, W2, b2, W3, b3):
     # Y[n,o] = sum[k](a2[n,k]*W3[k,o]) + b3[o]
     Y = a2 @ W3
     Y += b3                                         # (N, O)
-    return Y, (X, W1, W2, W3, a1, a2, N, I, H, K, O, dtype,)
+    return Y, (X, W1, W2, W3, a1, a2, N, O, dtype)
 
 
 def backward(residuals, *, dY):
     """residuals, dY[N,O] -> dX, dW1, db1, dW2, db2, dW3, db3"""
-    X, W1, W2, W3, a1, a2, N, I, H, K, O, dtype, = residuals
+    X, W1, W2, W3, a1, a2, N, O, dtype = residuals
     dY = _seed(dY, dtype, (N, O), "dY[N,O]")
     # da2[n,k] = sum[o](dY[n,o]*W3[k,o])
     da2 = dY @ W3.T                                 # (N, K)
@@ -155,4 +155,4 @@ def backward(residuals, *, dY):
     dW3 = a2.T @ dY                                 # (K, O)
     # db3[o] = sum[n](dY[n,o])
     db3 = _column_sums(dY)                          # (O,)
-    return Gradients((dX, dW1, db1, dW2, db2, dW3, db3,))
+    return Gradients((dX, dW1, db1, dW2, db2, dW3, db3))

@@ -132,12 +132,12 @@ def forward(*, X, W1, b1, w2, b2, y):
     z = a @ w2 + b2                                 # (N,)
     # L = sum[n](softplus(z[n]) - y[n]*z[n])/N
     L = dtype.type((_softplus(z) - y*z).sum()/N)
-    return L, (X, W1, w2, y, a, z, N, I, H, dtype,)
+    return L, (X, W1, w2, y, a, z, N, dtype)
 
 
 def backward(residuals):
     """residuals -> dX, dW1, db1, dw2, db2, dy"""
-    X, W1, w2, y, a, z, N, I, H, dtype, = residuals
+    X, W1, w2, y, a, z, N, dtype = residuals
     # dz[n] = (sigmoid(z[n]) - y[n])/N
     dz = (_sigmoid(z) - y)/N                        # (N,)
     # da[n,h] = dz[n]*w2[h]
@@ -156,4 +156,4 @@ def backward(residuals):
     db2 = dtype.type(dz.sum())
     # dy[n] = -z[n]/N
     dy = z/(-N)                                     # (N,)
-    return Gradients((dX, dW1, db1, dw2, db2, dy,))
+    return Gradients((dX, dW1, db1, dw2, db2, dy))

@@ -172,13 +172,13 @@ def forward(*, X, W1, b1, W2, b2, y):
     # Z_log[n,c] = Z[n,c] - L_lse[n]
     Z_log = _log_softmax(Z, 1, out=Z)               # (N, C)
     # L = -sum[n,c](y[n,c]*Z_log[n,c])/N
-    L = dtype.type(-(np.vdot(y, Z_log)/N))
-    return L, (X, W1, W2, y, a, Z_log, N, I, H, C, dtype,)
+    L = dtype.type(-np.vdot(y, Z_log)/N)
+    return L, (X, W1, W2, y, a, Z_log, N)
 
 
 def backward(residuals):
     """residuals -> dX, dW1, db1, dW2, db2, dy"""
-    X, W1, W2, y, a, Z_log, N, I, H, C, dtype, = residuals
+    X, W1, W2, y, a, Z_log, N = residuals
     # dZ[n,c] = (exp(Z_log[n,c]) - y[n,c])/N
     dZ = (np.exp(Z_log) - y)/N                      # (N, C)
     # da[n,h] = sum[c](dZ[n,c]*W2[h,c])
@@ -197,4 +197,4 @@ def backward(residuals):
     db2 = _column_sums(dZ)                          # (C,)
     # dy[n,c] = (-Z_log[n,c])/N
     dy = Z_log/(-N)                                 # (N, C)
-    return Gradients((dX, dW1, db1, dW2, db2, dy,))
+    return Gradients((dX, dW1, db1, dW2, db2, dy))

@@ -109,12 +109,12 @@ def forward(*, X, W1, b1, w2, b2, y):
     z = a @ w2 + b2                                 # (N,)
     # L = sum[n](relu(1 - y[n]*z[n]))/N
     L = dtype.type((1 - y*z).clip(0, np.inf).sum()/N)
-    return L, (X, W1, w2, y, a, z, N, I, H, dtype,)
+    return L, (X, W1, w2, y, a, z, N, dtype)
 
 
 def backward(residuals):
     """residuals -> dX, dW1, db1, dw2, db2, dy"""
-    X, W1, w2, y, a, z, N, I, H, dtype, = residuals
+    X, W1, w2, y, a, z, N, dtype = residuals
     # dz[n] = -where(1 - y[n]*z[n] > 0, y[n]/N, 0)
     part = 1 - y*z > 0
     dz = y/(-N)*part                                # (N,)
@@ -134,4 +134,4 @@ def backward(residuals):
     db2 = dtype.type(dz.sum())
     # dy[n] = -where(1 - y[n]*z[n] > 0, z[n]/N, 0)
     dy = z/(-N)*part                                # (N,)
-    return Gradients((dX, dW1, db1, dw2, db2, dy,))
+    return Gradients((dX, dW1, db1, dw2, db2, dy))

@@ -109,12 +109,12 @@ def forward(*, X, W1, b1, W2, b2, y):
     # L = 0.5*sum[n,o]((Y[n,o] - y[n,o])**2)/N
     part = Y - y
     L = dtype.type(0.5*np.vdot(part, part)/N)
-    return L, (X, W1, W2, y, a, Y, N, I, H, O, dtype,)
+    return L, (X, W1, W2, y, a, Y, N)
 
 
 def backward(residuals):
     """residuals -> dX, dW1, db1, dW2, db2, dy"""
-    X, W1, W2, y, a, Y, N, I, H, O, dtype, = residuals
+    X, W1, W2, y, a, Y, N = residuals
     # dY[n,o] = (Y[n,o] - y[n,o])/N
     dY = (Y - y)/N                                  # (N, O)
     # da[n,h] = sum[o](dY[n,o]*W2[h,o])
@@ -133,4 +133,4 @@ def backward(residuals):
     db2 = _column_sums(dY)                          # (O,)
     # dy[n,o] = -(Y[n,o] - y[n,o])/N
     dy = np.negative(dY, out=dY)                    # (N, O)
-    return Gradients((dX, dW1, db1, dW2, db2, dy,))
+    return Gradients((dX, dW1, db1, dW2, db2, dy))

@@ -179,7 +179,7 @@ def forward(*, X, Wq, Wk, Wv, Wo):
     # V[n,h,j,e] = sum[d](X[n,j,d]*Wv[h,d,e])
     V = (X_flat @ Wv.swapaxes(0, 1).reshape(D, H*E)).reshape(N, T, H, E).transpose(0, 2, 1, 3)  # (N, H, T, E)
     # Q_scaled[n,h,i,e] = Q[n,h,i,e]/sqrt(E)
-    Q_scaled = Q/E**0.5                             # (N, H, T, E)
+    Q_scaled = np.divide(Q, E**0.5, out=Q)          # (N, H, T, E)
     # S[n,h,i,j] = sum[e](Q_scaled[n,h,i,e]*K[n,h,j,e])
     S = Q_scaled @ K.mT                             # (N, H, T, T)
     # A[n,h,i,j] = exp(S[n,h,i,j] - A_lse[n,h,i])
@@ -188,12 +188,12 @@ def forward(*, X, Wq, Wk, Wv, Wo):
     Z = A @ V                                       # (N, H, T, E)
     # Y[n,i,d] = sum[h,e](Z[n,h,i,e]*Wo[h,e,d])
     Y = (Z.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wo.reshape(H*E, D)).reshape(N, T, D)  # (N, T, D)
-    return Y, (X, Wq, Wk, Wv, Wo, K, V, Q_scaled, A, Z, N, T, D, H, E, dtype,)
+    return Y, (X, Wq, Wk, Wv, Wo, K, V, Q_scaled, A, Z, N, T, D, H, E, dtype)
 
 
 def backward(residuals, *, dY):
     """residuals, dY[N,T,D] -> dX, dWq, dWk, dWv, dWo"""
-    X, Wq, Wk, Wv, Wo, K, V, Q_scaled, A, Z, N, T, D, H, E, dtype, = residuals
+    X, Wq, Wk, Wv, Wo, K, V, Q_scaled, A, Z, N, T, D, H, E, dtype = residuals
     dY = _seed(dY, dtype, (N, T, D), "dY[N,T,D]")
     # dZ[n,h,i,e] = sum[d](dY[n,i,d]*Wo[h,e,d])
     dY_flat = dY.reshape(N*T, D)
@@ -211,18 +211,19 @@ def backward(residuals, *, dY):
     # dV[n,h,j,e] = sum[i](dZ[n,h,i,e]*A[n,h,i,j])
     dV = A.mT @ dZ                                  # (N, H, T, E)
     # dX[n,i,d] = sum[h,e](dQ[n,h,i,e]*Wq[h,d,e]) + sum[h,e](dK[n,h,i,e]*Wk[h,d,e]) + sum[h,e](dV[n,h,i,e]*Wv[h,d,e])
-    part = dQ.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wq.swapaxes(0, 1).reshape(D, H*E).T
-    part2 = dK.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wk.swapaxes(0, 1).reshape(D, H*E).T
-    dX = part.reshape(N, T, D) + part2.reshape(N, T, D)
-    part3 = dV.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wv.swapaxes(0, 1).reshape(D, H*E).T
-    dX += part3.reshape(N, T, D)                    # (N, T, D)
+    dQ_flat = dQ.transpose(0, 2, 1, 3).reshape(N*T, H*E)
+    dX = (dQ_flat @ Wq.swapaxes(0, 1).reshape(D, H*E).T).reshape(N, T, D)
+    dK_flat = dK.transpose(0, 2, 1, 3).reshape(N*T, H*E)
+    dX += (dK_flat @ Wk.swapaxes(0, 1).reshape(D, H*E).T).reshape(N, T, D)
+    dV_flat = dV.transpose(0, 2, 1, 3).reshape(N*T, H*E)
+    dX += (dV_flat @ Wv.swapaxes(0, 1).reshape(D, H*E).T).reshape(N, T, D)  # (N, T, D)
     # dWq[h,d,e] = sum[n,i](dQ[n,h,i,e]*X[n,i,d])
     X_flat = X.reshape(N*T, D)
-    dWq = X_flat.T @ dQ.swapaxes(0, 1).reshape(H, N*T, E)  # (H, D, E)
+    dWq = (X_flat.T @ dQ_flat).reshape(D, H, E).swapaxes(0, 1)  # (H, D, E)
     # dWk[h,d,e] = sum[n,j](dK[n,h,j,e]*X[n,j,d])
-    dWk = X_flat.T @ dK.swapaxes(0, 1).reshape(H, N*T, E)  # (H, D, E)
+    dWk = (X_flat.T @ dK_flat).reshape(D, H, E).swapaxes(0, 1)  # (H, D, E)
     # dWv[h,d,e] = sum[n,j](dV[n,h,j,e]*X[n,j,d])
-    dWv = X_flat.T @ dV.swapaxes(0, 1).reshape(H, N*T, E)  # (H, D, E)
+    dWv = (X_flat.T @ dV_flat).reshape(D, H, E).swapaxes(0, 1)  # (H, D, E)
     # dWo[h,e,d] = sum[n,i](dY[n,i,d]*Z[n,h,i,e])
     dWo = (Z.transpose(0, 2, 1, 3).reshape(N*T, H*E).T @ dY_flat).reshape(H, E, D)  # (H, E, D)
-    return Gradients((dX, dWq, dWk, dWv, dWo,))
+    return Gradients((dX, dWq, dWk, dWv, dWo))

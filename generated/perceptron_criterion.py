@@ -84,12 +84,12 @@ def forward(*, X, w, y):
     part = -(y*score)
     part.clip(0, np.inf, out=part)
     L = dtype.type(part.sum())
-    return L, (X, w, y, score, N, I, dtype,)
+    return L, (X, w, y, score)
 
 
 def backward(residuals):
     """residuals -> dX, dw, dy"""
-    X, w, y, score, N, I, dtype, = residuals
+    X, w, y, score = residuals
     # dscore[n] = -where(-y[n]*score[n] > 0, y[n], 0)
     part = -(y*score) > 0
     dscore = -(y*part)                              # (N,)
@@ -99,4 +99,4 @@ def backward(residuals):
     dw = dscore @ X                                 # (I,)
     # dy[n] = -where(-y[n]*score[n] > 0, score[n], 0)
     dy = -(score*part)                              # (N,)
-    return Gradients((dX, dw, dy,))
+    return Gradients((dX, dw, dy))

@@ -96,12 +96,12 @@ def forward(*, G, alpha, y):
     part = -(y*score)
     part.clip(0, np.inf, out=part)
     L = dtype.type(part.sum())
-    return L, (G, alpha, y, score, N, dtype,)
+    return L, (G, alpha, y, score, N)
 
 
 def backward(residuals):
     """residuals -> dG, dalpha, dy"""
-    G, alpha, y, score, N, dtype, = residuals
+    G, alpha, y, score, N = residuals
     if N*N > _MANY and np.getbufsize() == 8192:
         return _in_short_buffers(N, backward, residuals)
     # dscore[n] = -where(-y[n]*score[n] > 0, y[n], 0)
@@ -115,4 +115,4 @@ def backward(residuals):
     dalpha = y*part2                                # (N,)
     # dy[m] = alpha[m]*sum[n](dscore[n]*G[m,n]) - where(-y[m]*score[m] > 0, score[m], 0)
     dy = alpha*part2 - score*part                   # (N,)
-    return Gradients((dG, dalpha, dy,))
+    return Gradients((dG, dalpha, dy))

@@ -90,12 +90,12 @@ def forward(*, X):
     N, D = _shape(X, 2, "X[N,D]")
     # Y[n,d] = relu(X[n,d])
     Y = X.clip(0, np.inf)                           # (N, D)
-    return Y, (Y, N, D, dtype,)
+    return Y, (Y, N, D, dtype)
 
 
 def backward(residuals, *, dY):
     """residuals, dY[N,D] -> dX"""
-    Y, N, D, dtype, = residuals
+    Y, N, D, dtype = residuals
     dY = _seed(dY, dtype, (N, D), "dY[N,D]")
     # dX[n,d] = where(Y[n,d] > 0, dY[n,d], 0)
     dX = dY*(Y > 0)                                 # (N, D)

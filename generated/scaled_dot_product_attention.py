@@ -173,12 +173,12 @@ def forward(*, Q, K, V):
     A = _softmax(S, 1, out=S)                       # (M, N)
     # Y[i,e] = sum[j](A[i,j]*V[j,e])
     Y = A @ V                                       # (M, E)
-    return Y, (K, V, Q_scaled, A, Y, M, D, N, E, dtype,)
+    return Y, (K, V, Q_scaled, A, Y, M, D, E, dtype)
 
 
 def backward(residuals, *, dY):
     """residuals, dY[M,E] -> dQ, dK, dV"""
-    K, V, Q_scaled, A, Y, M, D, N, E, dtype, = residuals
+    K, V, Q_scaled, A, Y, M, D, E, dtype = residuals
     dY = _seed(dY, dtype, (M, E), "dY[M,E]")
     # dA[i,j] = sum[e](dY[i,e]*V[j,e])
     dA = dY @ V.T                                   # (M, N)
@@ -192,4 +192,4 @@ def backward(residuals, *, dY):
     dK = dS.T @ Q_scaled                            # (N, D)
     # dV[j,e] = sum[i](dY[i,e]*A[i,j])
     dV = A.T @ dY                                   # (N, E)
-    return Gradients((dQ, dK, dV,))
+    return Gradients((dQ, dK, dV))

@@ -168,12 +168,12 @@ def forward(*, X):
     A = _softmax(S, 1, out=S)                       # (N, N)
     # Y[i,d] = sum[j](A[i,j]*X[j,d])
     Y = A @ X                                       # (N, D)
-    return Y, (X, A, Y, N, D, dtype,)
+    return Y, (X, A, Y, N, D, dtype)
 
 
 def backward(residuals, *, dY):
     """residuals, dY[N,D] -> dX"""
-    X, A, Y, N, D, dtype, = residuals
+    X, A, Y, N, D, dtype = residuals
     dY = _seed(dY, dtype, (N, D), "dY[N,D]")
     # X_scaled[i,d] = X[i,d]/sqrt(D)
     X_scaled = X/D**0.5                             # (N, D)

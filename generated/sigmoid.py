@@ -101,12 +101,12 @@ def forward(*, X):
     N, D = _shape(X, 2, "X[N,D]")
     # Y[n,d] = sigmoid(X[n,d])
     Y = _sigmoid(X)                                 # (N, D)
-    return Y, (Y, N, D, dtype,)
+    return Y, (Y, N, D, dtype)
 
 
 def backward(residuals, *, dY):
     """residuals, dY[N,D] -> dX"""
-    Y, N, D, dtype, = residuals
+    Y, N, D, dtype = residuals
     dY = _seed(dY, dtype, (N, D), "dY[N,D]")
     # dX[n,d] = dY[n,d]*Y[n,d]*(1 - Y[n,d])
     dX = dY*Y*(1 - Y)                               # (N, D)

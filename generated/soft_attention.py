@@ -170,12 +170,12 @@ def forward(*, Q, X):
     A = _softmax(S, 1, out=S)                       # (M, N)
     # Y[i,d] = sum[j](A[i,j]*X[j,d])
     Y = A @ X                                       # (M, D)
-    return Y, (Q, X, A, Y, M, D, N, dtype,)
+    return Y, (Q, X, A, Y, M, D, dtype)
 
 
 def backward(residuals, *, dY):
     """residuals, dY[M,D] -> dQ, dX"""
-    Q, X, A, Y, M, D, N, dtype, = residuals
+    Q, X, A, Y, M, D, dtype = residuals
     dY = _seed(dY, dtype, (M, D), "dY[M,D]")
     # dA[i,j] = sum[d](dY[i,d]*X[j,d])
     dA = dY @ X.T                                   # (M, N)
@@ -187,4 +187,4 @@ def backward(residuals, *, dY):
     # dX[j,d] = sum[i](dS[i,j]*Q[i,d]) + sum[i](dY[i,d]*A[i,j])
     dX = dS.T @ Q
     dX += A.T @ dY                                  # (N, D)
-    return Gradients((dQ, dX,))
+    return Gradients((dQ, dX))

@@ -171,12 +171,12 @@ def forward(*, Q, K, V):
     A = _softmax(S, 1, out=S)                       # (M, N)
     # Y[i,e] = sum[j](A[i,j]*V[j,e])
     Y = A @ V                                       # (M, E)
-    return Y, (Q, K, V, A, Y, M, D, N, E, dtype,)
+    return Y, (Q, K, V, A, Y, M, E, dtype)
 
 
 def backward(residuals, *, dY):
     """residuals, dY[M,E] -> dQ, dK, dV"""
-    Q, K, V, A, Y, M, D, N, E, dtype, = residuals
+    Q, K, V, A, Y, M, E, dtype = residuals
     dY = _seed(dY, dtype, (M, E), "dY[M,E]")
     # dA[i,j] = sum[e](dY[i,e]*V[j,e])
     dA = dY @ V.T                                   # (M, N)
@@ -189,4 +189,4 @@ def backward(residuals, *, dY):
     dK = dS.T @ Q                                   # (N, D)
     # dV[j,e] = sum[i](dY[i,e]*A[i,j])
     dV = A.T @ dY                                   # (N, E)
-    return Gradients((dQ, dK, dV,))
+    return Gradients((dQ, dK, dV))

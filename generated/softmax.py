@@ -174,12 +174,12 @@ def forward(*, X):
         return _in_short_buffers(C, forward, X=X)
     # P[n,c] = exp(X[n,c] - P_lse[n])
     P = _masked_softmax(X, 1)                       # (N, C)
-    return P, (P, N, C, dtype,)
+    return P, (P, N, C, dtype)
 
 
 def backward(residuals, *, dP):
     """residuals, dP[N,C] -> dX"""
-    P, N, C, dtype, = residuals
+    P, N, C, dtype = residuals
     dP = _seed(dP, dtype, (N, C), "dP[N,C]")
     # dX[n,c] = P[n,c]*(dP[n,c] - sum[c2](dP[n,c2]*P[n,c2]))
     dX = P*(dP - np.vecdot(dP, P)[:, None])         # (N, C)

@@ -113,12 +113,12 @@ def forward(*, X):
     N, D = _shape(X, 2, "X[N,D]")
     # Y[n,d] = softplus(X[n,d])
     Y = _softplus(X)                                # (N, D)
-    return Y, (X, N, D, dtype,)
+    return Y, (X, N, D, dtype)
 
 
 def backward(residuals, *, dY):
     """residuals, dY[N,D] -> dX"""
-    X, N, D, dtype, = residuals
+    X, N, D, dtype = residuals
     dY = _seed(dY, dtype, (N, D), "dY[N,D]")
     # dX[n,d] = dY[n,d]*sigmoid(X[n,d])
     dX = _sigmoid(X)

@@ -80,14 +80,14 @@ def forward(*, Y, y):
     # L = 0.5*sum[n,o]((Y[n,o] - y[n,o])**2)/N
     part = Y - y
     L = dtype.type(0.5*np.vdot(part, part)/N)
-    return L, (Y, y, N, O, dtype,)
+    return L, (Y, y, N)
 
 
 def backward(residuals):
     """residuals -> dY, dy"""
-    Y, y, N, O, dtype, = residuals
+    Y, y, N = residuals
     # dY[n,o] = (Y[n,o] - y[n,o])/N
     dY = (Y - y)/N                                  # (N, O)
     # dy[n,o] = -(Y[n,o] - y[n,o])/N
     dy = -dY                                        # (N, O)
-    return Gradients((dY, dy,))
+    return Gradients((dY, dy))

@@ -90,12 +90,12 @@ def forward(*, X):
     N, D = _shape(X, 2, "X[N,D]")
     # Y[n,d] = tanh(X[n,d])
     Y = np.tanh(X)                                  # (N, D)
-    return Y, (Y, N, D, dtype,)
+    return Y, (Y, N, D, dtype)
 
 
 def backward(residuals, *, dY):
     """residuals, dY[N,D] -> dX"""
-    Y, N, D, dtype, = residuals
+    Y, N, D, dtype = residuals
     dY = _seed(dY, dtype, (N, D), "dY[N,D]")
     # dX[n,d] = dY[n,d]*(1 - Y[n,d]**2)
     dX = dY*(1 - Y**2)                              # (N, D)

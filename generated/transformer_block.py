@@ -264,7 +264,9 @@ def _normal(x):
     return y
 
 
-Gradients = _record("Gradients", "dX", "dg1", "dc1", "dWq", "dWk", "dWv", "dWo", "dg2", "dc2", "dW1", "db1", "dW2", "db2", "deps")
+Gradients = _record(
+    "Gradients", "dX", "dg1", "dc1", "dWq", "dWk", "dWv", "dWo", "dg2", "dc2", "dW1", "db1", "dW2", "db2", "deps",
+)
 
 
 @np.errstate(divide="ignore", invalid="ignore", over="ignore")
@@ -309,7 +311,7 @@ def forward(*, X, g1, c1, Wq, Wk, Wv, Wo, g2, c2, W1, b1, W2, b2, eps):
     # V[n,h,j,e] = sum[d](X1[n,j,d]*Wv[h,d,e])
     V = (X1_flat @ Wv.swapaxes(0, 1).reshape(D, H*E)).reshape(N, T, H, E).transpose(0, 2, 1, 3)  # (N, H, T, E)
     # Q_scaled[n,h,i,e] = Q[n,h,i,e]/sqrt(E)
-    Q_scaled = Q/E**0.5                             # (N, H, T, E)
+    Q_scaled = np.divide(Q, E**0.5, out=Q)          # (N, H, T, E)
     # S[n,h,i,j] = sum[e](Q_scaled[n,h,i,e]*K[n,h,j,e])
     S = Q_scaled @ K.mT                             # (N, H, T, T)
     # A_of[n,h,i,j] = where(j <= i, S[n,h,i,j], -inf)
@@ -342,15 +344,22 @@ def forward(*, X, g1, c1, Wq, Wk, Wv, Wo, g2, c2, W1, b1, W2, b2, eps):
     # F1[n,i,f] = F1_in[n,i,f]*F1_normal[n,i,f]
     F1 = F1_in*F1_normal                            # (N, T, F)
     # Y[n,i,d] = R[n,i,d] + sum[f](F1[n,i,f]*W2[f,d]) + b2[d]
-    Y = R + (F1.reshape(N*T, F) @ W2).reshape(N, T, D)
+    Y = (F1.reshape(N*T, F) @ W2).reshape(N, T, D)
+    Y += R
     Y += b2                                         # (N, T, D)
-    return Y, (X, g1, Wq, Wk, Wv, Wo, g2, W1, W2, eps, m1, v1, X1, K, V, Q_scaled, A, Z, R, m2, v2, X2, F1_in, F1_normal, F1, N, T, D, H, E, F, dtype,)
+    return Y, (
+        X, g1, Wq, Wk, Wv, Wo, g2, W1, W2, eps, m1, v1, X1, K, V, Q_scaled, A, Z, R, m2, v2, X2, F1_in, F1_normal, F1,
+        N, T, D, H, E, F, dtype,
+    )
 
 
 @np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def backward(residuals, *, dY):
     """residuals, dY[N,T,D] -> dX, dg1, dc1, dWq, dWk, dWv, dWo, dg2, dc2, dW1, db1, dW2, db2, deps"""
-    X, g1, Wq, Wk, Wv, Wo, g2, W1, W2, eps, m1, v1, X1, K, V, Q_scaled, A, Z, R, m2, v2, X2, F1_in, F1_normal, F1, N, T, D, H, E, F, dtype, = residuals
+    (
+        X, g1, Wq, Wk, Wv, Wo, g2, W1, W2, eps, m1, v1, X1, K, V, Q_scaled, A, Z, R, m2, v2, X2, F1_in, F1_normal, F1,
+        N, T, D, H, E, F, dtype,
+    ) = residuals
     dY = _seed(dY, dtype, (N, T, D), "dY[N,T,D]")
     # dF1[n,i,f] = sum[d](dY[n,i,d]*W2[f,d])
     dY_flat = dY.reshape(N*T, D)
@@ -403,43 +412,44 @@ def backward(residuals, *, dY):
     # dV[n,h,j,e] = sum[i](dZ[n,h,i,e]*A[n,h,i,j])
     dV = A.mT @ dZ                                  # (N, H, T, E)
     # dX1[n,i,d] = sum[h,e](dQ[n,h,i,e]*Wq[h,d,e]) + sum[h,e](dK[n,h,i,e]*Wk[h,d,e]) + sum[h,e](dV[n,h,i,e]*Wv[h,d,e])
-    part8 = dQ.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wq.swapaxes(0, 1).reshape(D, H*E).T
-    part9 = dK.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wk.swapaxes(0, 1).reshape(D, H*E).T
-    dX1 = part8.reshape(N, T, D) + part9.reshape(N, T, D)
-    part10 = dV.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wv.swapaxes(0, 1).reshape(D, H*E).T
-    dX1 += part10.reshape(N, T, D)                  # (N, T, D)
+    dQ_flat = dQ.transpose(0, 2, 1, 3).reshape(N*T, H*E)
+    dX1 = (dQ_flat @ Wq.swapaxes(0, 1).reshape(D, H*E).T).reshape(N, T, D)
+    dK_flat = dK.transpose(0, 2, 1, 3).reshape(N*T, H*E)
+    dX1 += (dK_flat @ Wk.swapaxes(0, 1).reshape(D, H*E).T).reshape(N, T, D)
+    dV_flat = dV.transpose(0, 2, 1, 3).reshape(N*T, H*E)
+    dX1 += (dV_flat @ Wv.swapaxes(0, 1).reshape(D, H*E).T).reshape(N, T, D)  # (N, T, D)
     # dv1[n,i] = -0.5*sum[d](dX1[n,i,d]*g1[d]*(X[n,i,d] - m1[n,i]))/(v1[n,i] + eps)**1.5
-    part11 = X - m1[..., None]
-    part12 = (dX1*part11).reshape(N*T, D)
-    part13 = (part12 @ g1).reshape(N, T)
-    part14 = v1 + eps
-    part15 = np.sqrt(part14)
-    part14 *= part15
-    dv1 = -0.5*part13/part14                        # (N, T)
+    part8 = X - m1[..., None]
+    part9 = (dX1*part8).reshape(N*T, D)
+    part10 = (part9 @ g1).reshape(N, T)
+    part11 = v1 + eps
+    part12 = np.sqrt(part11)
+    part11 *= part12
+    dv1 = -0.5*part10/part11                        # (N, T)
     # dm1[n,i] = -sum[d](dX1[n,i,d]*g1[d])/sqrt(v1[n,i] + eps)
     dX1_flat = dX1.reshape(N*T, D)
-    dm1 = (dX1_flat @ g1).reshape(N, T)/part15
+    dm1 = (dX1_flat @ g1).reshape(N, T)/part12
     np.negative(dm1, out=dm1)                       # (N, T)
     # dX[n,i,d] = dm1[n,i]/D + 2*dv1[n,i]*(X[n,i,d] - m1[n,i])/D + dX1[n,i,d]*g1[d]/sqrt(v1[n,i] + eps) + dR[n,i,d]
     dm1 /= D
     dv1 /= D/2
-    part11 *= dv1[..., None]
-    part16 = dX1*g1
-    part16 /= part15[..., None]
-    part11 += part16
-    part11 += dR
-    dX = np.add(part11, dm1[..., None], out=part11)  # (N, T, D)
+    part8 *= dv1[..., None]
+    part13 = dX1*g1
+    part13 /= part12[..., None]
+    part8 += part13
+    part8 += dR
+    dX = np.add(part8, dm1[..., None], out=part8)   # (N, T, D)
     # dg1[d] = sum[n,i](dX1[n,i,d]*(X[n,i,d] - m1[n,i])/sqrt(v1[n,i] + eps))
-    dg1 = part12.T @ (1/part15).reshape(N*T)        # (D,)
+    dg1 = part9.T @ (1/part12).reshape(N*T)         # (D,)
     # dc1[d] = sum[n,i](dX1[n,i,d])
     dc1 = _column_sums(dX1_flat)                    # (D,)
     # dWq[h,d,e] = sum[n,i](dQ[n,h,i,e]*X1[n,i,d])
     X1_flat = X1.reshape(N*T, D)
-    dWq = X1_flat.T @ dQ.swapaxes(0, 1).reshape(H, N*T, E)  # (H, D, E)
+    dWq = (X1_flat.T @ dQ_flat).reshape(D, H, E).swapaxes(0, 1)  # (H, D, E)
     # dWk[h,d,e] = sum[n,j](dK[n,h,j,e]*X1[n,j,d])
-    dWk = X1_flat.T @ dK.swapaxes(0, 1).reshape(H, N*T, E)  # (H, D, E)
+    dWk = (X1_flat.T @ dK_flat).reshape(D, H, E).swapaxes(0, 1)  # (H, D, E)
     # dWv[h,d,e] = sum[n,j](dV[n,h,j,e]*X1[n,j,d])
-    dWv = X1_flat.T @ dV.swapaxes(0, 1).reshape(H, N*T, E)  # (H, D, E)
+    dWv = (X1_flat.T @ dV_flat).reshape(D, H, E).swapaxes(0, 1)  # (H, D, E)
     # dWo[h,e,d] = sum[n,i](dR[n,i,d]*Z[n,h,i,e])
     dWo = (Z.transpose(0, 2, 1, 3).reshape(N*T, H*E).T @ dR_flat).reshape(H, E, D)  # (H, E, D)
     # dg2[d] = sum[n,i](dX2[n,i,d]*(R[n,i,d] - m2[n,i])/sqrt(v2[n,i] + eps))
@@ -456,9 +466,9 @@ def backward(residuals, *, dY):
     db2 = _column_sums(dY_flat)                     # (D,)
     # deps = -0.5*sum[n,i,d](dX1[n,i,d]*g1[d]*(X[n,i,d] - m1[n,i])/(v1[n,i] + eps)**1.5) -
     #     0.5*sum[n,i,d](dX2[n,i,d]*g2[d]*(R[n,i,d] - m2[n,i])/(v2[n,i] + eps)**1.5)
-    np.divide(1, part14, out=part14)
-    part14 *= part13
+    np.divide(1, part11, out=part11)
+    part11 *= part10
     np.divide(1, part5, out=part5)
     part5 *= part4
-    deps = dtype.type(-(0.5*part14.sum() + 0.5*part5.sum()))
-    return Gradients((dX, dg1, dc1, dWq, dWk, dWv, dWo, dg2, dc2, dW1, db1, dW2, db2, deps,))
+    deps = dtype.type(-(0.5*part11.sum() + 0.5*part5.sum()))
+    return Gradients((dX, dg1, dc1, dWq, dWk, dWv, dWo, dg2, dc2, dW1, db1, dW2, db2, deps))

@@ -13,6 +13,7 @@ import pytest
 import nnderiv as nd
 from nnderiv import layers
 from nnderiv.fresh import EMITTED
+from nnderiv.lower.items import layout
 from nnderiv.notation import WORDS
 from tests.emitted import ATTENTION, DENSE, ELMAN, body, run
 from tests.running import assert_means
@@ -273,3 +274,9 @@ def test_many_residuals_stand_in_several_lines() -> None:
     names = [f"weight{k}" for k in range(30)]
     source = nd.derive(f"x[N], {', '.join(names)} -> y\ny[n] = {' + '.join(f'{name}*x[n]**2' for name in names)}").numpy()
     assert "    return y, (\n        x, weight0," in source and "    (\n        x, weight0," in source and "\n    ) = residuals\n" in source
+
+
+@pytest.mark.parametrize("name", layers.ALL)
+def test_the_lines_of_the_functions_are_no_longer_than_is_read_easily(name: str) -> None:
+    functions = layers.ALL[name].derivation.numpy().partition("\nGradients = ")[2]
+    assert [line for line in functions.splitlines() if len(line) > layout.WIDTH and not line.lstrip().startswith('"""')] == []

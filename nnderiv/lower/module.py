@@ -128,11 +128,11 @@ class _Lowering:
         return f'"""Forward pass and gradients of\n\n{_indented(text)}\n{only}"""'
 
     def records(self) -> str:
-        lines = []
+        records = {"Gradients": self.backward.outputs}
         if len(self.original.outputs) > 1:
-            lines.append(f'Outputs = _record("Outputs", {", ".join(map(repr, self.original.outputs))})'.replace("'", '"'))
-        lines.append(f'Gradients = _record("Gradients", {", ".join(map(repr, self.backward.outputs))})'.replace("'", '"'))
-        return "\n".join(lines)
+            records = {"Outputs": self.original.outputs, **records}
+        named = ((name, [f'"{n}"' for n in (name, *fields)]) for name, fields in records.items())
+        return "\n".join(line for name, parts in named for line in layout.arguments(f"{name} = _record", parts, 0))
 
     # -- what is computed where --------------------------------------------------------------------------------------
     @cached_property
@@ -320,7 +320,8 @@ class _Lowering:
             body.line(f'{i.name} = _real("{i.name}", {i.name}, {self.dtype})')
             return
         shape = tuple_text(body.extent(d) for d in i.dims)
-        body.line(f'{i.name} = _seed({i.name}, {self.dtype}, {shape}, "{i}")')
+        for text in layout.arguments(f"{i.name} = _seed", [i.name, self.dtype, shape, f'"{i}"']):
+            body.line(text)
 
 
 def _as_written(program: Program, known: Program, prepared: Program) -> dict[tuple[object, ...], str]:

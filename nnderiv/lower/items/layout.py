@@ -54,11 +54,11 @@ def _cut(value: str, separators: tuple[str, ...]) -> list[str]:
     return [*pieces, value[start:]]
 
 
-def _filled(pieces: list[str], indent: str) -> list[str]:
+def _filled(pieces: list[str], indent: str, width: int = WIDTH) -> list[str]:
     """As many pieces to a line as fit."""
     lines: list[str] = []
     for p in pieces:
-        if lines and len(lines[-1]) + len(p) + 1 <= WIDTH:
+        if lines and len(lines[-1]) + len(p) + 1 <= width:
             lines[-1] += p if p.startswith(" ") else f" {p}"
         else:
             lines.append(indent + p.strip())
@@ -66,20 +66,20 @@ def _filled(pieces: list[str], indent: str) -> list[str]:
 
 
 def condition(parts: list[str], head: str) -> list[str]:
-    """if not (a and b and c): over as many lines as it takes."""
+    """if not (a and b and c): over as many lines as it takes, of a function's body."""
     line = f"{head} ({' and '.join(parts)}):" if len(parts) > 1 else f"{head} {parts[0]}:"
     if len(line) <= WIDTH - 4:
         return [line]
-    return [f"{head} (", *_filled([parts[0], *(f" and {p}" for p in parts[1:])], "    "), "):"]
+    return [f"{head} (", *_filled([parts[0], *(f" and {p}" for p in parts[1:])], "    ", WIDTH - 4), "):"]
 
 
-def arguments(head: str, parts: list[str]) -> list[str]:
-    """head(a, b, c), over as many lines as it takes."""
+def arguments(head: str, parts: list[str], inside: int = 4) -> list[str]:
+    """head(a, b, c), over as many lines as it takes, which are still to be indented so far."""
     line = f"{head}({', '.join(parts)})"
-    if len(line) <= WIDTH - 4:
+    if len(line) <= WIDTH - inside:
         return [line]
     indent = " " * (len(head) - len(head.lstrip()))
-    return [f"{head}(", *_filled([f"{p}," for p in parts], f"{indent}    "), f"{indent})"]
+    return [f"{head}(", *_filled([f"{p}," for p in parts], f"{indent}    ", WIDTH - inside), f"{indent})"]
 
 
 def unpacked(names: list[str], value: str, indent: str) -> list[str]:
