@@ -279,3 +279,12 @@ def test_what_is_longer_than_double_precision_is_added_up_as_long() -> None:
     expected = np.zeros((5, 3), np.longdouble)
     np.add.at(expected, tok, dy)
     assert abs(d.compile().backward(residuals, dy=dy).dE - expected).max() < 1e-17
+
+
+def test_how_many_labels_count_is_counted_and_not_added_up() -> None:
+    text = "z[N,K], int y[N] -> L\np[n,k] = log_softmax[k](z[n,k])\nL = -mean[n](p[n,y[n]])"
+    assert "L_count = dtype.type(np.count_nonzero(part))" in body(text, "forward")
+    d, rng = nd.derive(text), np.random.default_rng(0)
+    for y in ([0, 2, -1, 5], [1, 1, 1, 1], [7, 8, 9, -2]):
+        assert_means(d, d.compile(), {"z": rng.normal(size=(4, 3)), "y": np.array(y)}, rng)
+    assert_means(d, d.compile(), {"z": np.zeros((0, 3)), "y": np.zeros(0, int)}, rng)

@@ -43,6 +43,7 @@ from .fold import Fold, find_fold
 from .folds import Folds
 from .infinities import is_logsumexp, may_be_masked
 from .items.form import ADD, NEGATIVE, SUBTRACT, Operation, Statement, call, function
+from .items.layout import closing_of
 from .schedule import Compute, Loop, Node, Sweep
 from .shares import Shares, of_steps
 from .side_by_side import side_by_side
@@ -393,7 +394,9 @@ class Body(Folds):
     def fill(self, frame: Frame, array: Array, labels: tuple[str, ...], exported: bool) -> Array:
         """The array over all the labels, with memory of its own if it is handed out."""
         if not labels:
-            return Array(f"{self.dtype}.type({array.text})")
+            opening = len(f"{self.dtype}.type")
+            made = array.text.startswith(f"{self.dtype}.type(") and closing_of(array.text, opening) == len(array.text) - 1
+            return array if made else frame.number(array)
         shape = tuple_text(frame.size(i) for i in labels)
         if not array.labels:
             return frame.make(call(f"np.full({shape}, {{0}}, {self.dtype})", 0), [array], labels)

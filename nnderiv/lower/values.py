@@ -33,6 +33,7 @@ from ..expr import (
     integer,
     ints,
     is_reciprocal,
+    is_where,
     map_ints,
     num,
     positive_terms,
@@ -501,6 +502,8 @@ class Values(Writer):
         if "by_place" not in self.without and (walked := self.place_by_place(frame, e, scale)) is not None:
             return walked
         is_lse, is_outside = partial(is_logsumexp, self.program), partial(vanishes, self.program, frame.known)
+        if e.op == "sum" and (found := self.count(frame, e)) is not None:
+            return self.scaled(frame, found, scale)
         if e.op == "sum" and (found := self.share_of_step(frame, e)) is not None:
             return self.scaled(frame, found, scale)
         if e.op == "sum" and (found := share_product(frame, self.value, e, is_lse, is_outside)) is not None:
@@ -514,6 +517,13 @@ class Values(Writer):
         if "running" not in self.without and (found := running_logsumexp(frame, self.value, e)) is not None:
             return found
         return self.along_axes(frame, e)
+
+    def count(self, frame: Frame, e: Reduce) -> Array | None:
+        """For how many entries a condition on data holds: no array of ones and zeros to be added up."""
+        c = e.body.args[0] if isinstance(e.body, Op) and is_where(e.body, ZERO) and e.body.args[1] == ONE else None
+        if c is None or not reads_data(c) or labels_of(frame, c) != {*e.indices}:
+            return None
+        return frame.number(Array(f"np.count_nonzero({self.condition(frame, c).text})"))
 
     def share_of_step(self, frame: Frame, e: Reduce) -> Array | None:
         """A sum of shares for which there is a function (`shares.of_steps`)."""

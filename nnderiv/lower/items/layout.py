@@ -13,7 +13,7 @@ def assignment(target: str, value: str, indent: str, sign: str = "=") -> list[st
     start = f"{indent}{target} {sign} " if target else indent
     if len(start + value) <= WIDTH:
         return [start + value]
-    inner, bare = indent + "    ", value[1:-1] if value.startswith("(") and _closing(value, 0) == len(value) - 1 else ""
+    inner, bare = indent + "    ", value[1:-1] if value.startswith("(") and closing_of(value, 0) == len(value) - 1 else ""
     if len(cases := _cut(bare, (" if ", " else "))) > 1:
         return [f"{start}(", *_filled(cases, inner), f"{indent})"]
     for separators, keep_leading in (((" + ", " - "), True), ((" & ",), True), ((", ",), False)):
@@ -29,12 +29,13 @@ def _pieces(value: str, separators: tuple[str, ...], call: bool) -> tuple[list[s
     if not call:
         return _cut(value, separators), "(", ")"
     opening = value.find("(")
-    if opening < 0 or not value.endswith(")") or _closing(value, opening) != len(value) - 1:
+    if opening < 0 or not value.endswith(")") or closing_of(value, opening) != len(value) - 1:
         return [], "", ""
     return [p.removeprefix(", ") for p in _cut(value[opening + 1 : -1], separators)], value[: opening + 1], ")"
 
 
-def _closing(value: str, opening: int) -> int:
+def closing_of(value: str, opening: int) -> int:
+    """Where the bracket ends that begins there."""
     depth = 0
     for k in range(opening, len(value)):
         depth += (value[k] in "([{") - (value[k] in ")]}")
