@@ -161,3 +161,19 @@ def test_a_read_is_not_guarded_where_it_is_outside() -> None:
     begun = "x[T], h0 -> h\nh[-1] = h0\nh[t] = tanh(x[t]) + 2*where(t > 0, h[t-1], 0)"  # h[-1] is a place of h
     d = nd.derive(begun)
     assert_means(d, d.compile(), {"x": np.random.default_rng(0).normal(size=4), "h0": 0.5}, np.random.default_rng(1))
+
+
+def test_the_first_part_of_an_array_of_zeros_is_written_and_not_added() -> None:
+    """Computed there, if nobody else asks for it; a part that is subtracted as well has a name."""
+    product = "x[T,N], a[T,N] -> y\ny[t,n] = x[t-1,n]*a[t,n]"
+    assert "np.multiply(dy[1:], a[1:], out=dx[:T - 1])" in body(product, "backward")
+    both = body("x[T] -> L\nL = sum[t](abs(x[t+1] - x[t]))", "backward")
+    assert "dx[1:] = part\n    dx[:T - 1] -= part" in both
+    last = "x[T,H], W[H,H] -> y\nh[t,k] = tanh(x[t,k] + sum[l](W[k,l]*h[t-1,l]))\ny[k] = h[T-1,k]"
+    assert "dh_pre[T - 1:] = dy" in body(last, "backward")
+    for text in (product, last):
+        d, rng = nd.derive(text), np.random.default_rng(0)
+        for T in (0, 1, 3):
+            drawn = {"x": rng.normal(size=(T, 2)), "a": rng.normal(size=(T, 2)), "W": rng.normal(size=(2, 2))}
+            for without in ((), ("in_place",), ("share", "nest")):
+                assert_means(d, d.compile(without=without), {i.name: drawn[i.name] for i in d.forward.inputs}, rng)

@@ -445,14 +445,17 @@ class Body(Folds):
         place = spot.place - e.ranges[spot.axis].lo
         places = expand(integer_value(frame, place, tuple(i for i in labels if i in frame.vectors(place))), labels)
         one_row = not places.labels  # from which values can be subtracted: dh[T - 1:] -= …
-        values = self.value(frame, spot.values if one_row else signed([(sign, spot.values)]))
         minus = "-" if one_row and sign < 0 else ""
         add = f"_add_at({{0}}, {{1}}, {minus}{{2}}, {labels.index(spot.axis)}"
         operation = Operation(f"{add})", (0, 0, 7 if minus else 0), 9, f"{add}, out={{out}})", only=0)
         if one_row:
             one = span(self.integer, place, place + 1, e.ranges[spot.axis].size)  # and none where the axis is empty
             row = at("", labels, (spot.axis,), {spot.axis: one})
+            if total is None:
+                return self.beside_zeros(frame, replace(frame, ranges={**frame.ranges, spot.axis: Range(place, place + 1)}), labels, row,
+                                         signed([(sign, spot.values)]))
             operation = replace(operation, row=row, row_sign=minus or "+")
+        values = self.value(frame, spot.values if one_row else signed([(sign, spot.values)]))
         operands = [self.begun(frame, total, labels), places, expand(values, labels) if values.labels else values]
         return frame.make(operation, operands, labels)
 
@@ -466,13 +469,23 @@ class Body(Folds):
         """What there is so far, with the values of a slab added or subtracted there."""
         labels = e.indices
         self.name_parts(slab.ranges)
-        inner = replace(frame, ranges=slab.ranges)
-        values, minus = self.value(inner, slab.values), "-" if sign < 0 else ""
+        inner, minus = replace(frame, ranges=slab.ranges), "-" if sign < 0 else ""
         spans = {i: slice_of(inner, Int.symbol(i) - r.lo, i, r) for i in labels if slab.ranges[i] != (r := e.ranges[i])}
         row = at("", labels, (*spans,), spans)
+        if total is None:
+            return self.beside_zeros(frame, inner, labels, row, signed([(sign, slab.values)]))
+        values = self.value(inner, slab.values)
         add = f"_add_within({{0}}, {minus}{{1}}, np.s_{row}"
         operation = Operation(f"{add})", (0, 7 if minus else 0), 9, f"{add}, out={{out}})", only=0, row=row, row_sign=minus or "+")
         return frame.make(operation, [self.begun(frame, total, labels), expand(values, labels) if values.labels else values], labels)
+
+    def beside_zeros(self, frame: Frame, inner: Frame, labels: tuple[str, ...], row: str, values: Expr) -> Array:
+        """Zeros, but for the values in a part: they are written there, and not added to anything."""
+        zeros = self.begun(frame, None, labels)
+        self.code.renamable.add(zeros.text)
+        array = self.value(inner, values)
+        self.code.put(f"{zeros.text}{row}", ((expand(array, labels) if array.labels else array).term,), inner.shape(labels))
+        return zeros
 
     def begun(self, frame: Frame, total: Array | None, labels: tuple[str, ...]) -> Array:
         """What there is so far, over all the labels: zeros, if there is nothing yet."""

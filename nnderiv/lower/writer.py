@@ -112,6 +112,9 @@ class Writer:
         is_place = not is_variable(place)
         if array.text in code.renamable and not is_place:
             code.items = list(renamed(code.items, {array.text: place}))
+            match code.items[-1]:
+                case Statement(is_place=True, remark="") as written if written.variable == place:
+                    code.items[-1] = replace(written, remark=remark)
             return
         last = code.items[-1] if code.items else None
         if isinstance(last, Statement) and last.target == array.text and last.shape == shape and last.note == code.note:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from .form import ADD, NEGATIVE, SQUARE, SUBTRACT, Block, Item, Statement, names, read_by, rearranged, renamed, statements, uses
+from .form import ADD, NEGATIVE, PUT, SQUARE, SUBTRACT, Block, Item, Statement, names, read_by, rearranged, renamed, statements, uses
 
 
 def in_place(items: Sequence[Item], kept: frozenset[str]) -> tuple[Item, ...]:
@@ -113,6 +113,7 @@ class _Rewriter:
 
     def run(self, items: Sequence[Item], outside: frozenset[str], is_part: bool = False) -> tuple[Item, ...]:
         """`outside`: the names that are read outside these items; a part of arrays is long, a row of a recurrence is not."""
+        items = self.put_at_once(items)
         last = {name: k for k, item in enumerate(items) for name in read_by(item)}  # the last item that reads a name
         done, here, renames = list(items), dict[str, int](), dict[str, str]()
         for k in range(len(done)):
@@ -131,6 +132,23 @@ class _Rewriter:
                 self.reuse(at, item)
                 here.setdefault(at.statement.target, k)
         return tuple(done)
+
+    def put_at_once(self, items: Sequence[Item]) -> Sequence[Item]:
+        """What is put in a place right after it is computed, and nowhere else, is computed there: np.multiply(a, b, out=y[1:])."""
+        done: list[Item] = []
+        for item in items:
+            made = done[-1] if done else None
+            if isinstance(item, Statement) and isinstance(made, Statement) and self.is_put_only(made, item):
+                done[-1] = replace(item, operation=made.operation, operands=made.operands)
+            else:
+                done.append(item)
+        return done
+
+    def is_put_only(self, made: Statement, s: Statement) -> bool:
+        """Whether a statement puts in a place what the one before it has made for it alone, and could have made there."""
+        puts = s.is_place and s.operation == PUT and s.operands[0].text == made.target and self.uses[made.target] == 1
+        fits = made.operation.begins and made.shape == s.shape and made.real and made.note == s.note and not made.out
+        return puts and fits and self.memory.behind(read_by(made)).isdisjoint(self.memory.of(s.variable))
 
     def reuse(self, at: _Place, s: Statement) -> None:
         """Let statement k write to an operand that is not needed later.
