@@ -209,7 +209,7 @@ def forward(*, Z, label):
     Z_total = _row_sums(Z_exp).clip(1, np.inf)      # (N,)
     # L_count = sum[n](where(0 <= label[n] and label[n] < C, 1, 0))
     part = (0 <= label) & (label < C)
-    L_count = dtype.type(part.astype(dtype).sum())
+    L_count = dtype.type(np.count_nonzero(part))
     # L = -sum[n]((Z[n,label[n]] - Z_shift[n] - log(Z_total[n]))/max(L_count, 1))
     part2 = (_gather(Z, np.arange(N), label) - Z_shift - np.log(Z_total))/np.maximum(L_count, 1)
     L = dtype.type(-_only_where(part, part2).sum())

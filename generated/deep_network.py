@@ -127,7 +127,7 @@ def backward(residuals, *, dY):
     dY = _seed(dY, dtype, (N, D), "dY[N,D]")
     # da_pre[l,n,d] = where(l == L - 1, dY[n,d], 0)
     da_pre = np.zeros((L, N, D), dtype)
-    da_pre[L - 1:] += dY                            # (L, N, D)
+    da_pre[L - 1:] = dY                             # (L, N, D)
     # dz_pre[l,n,d] = 1 - a[l,n,d]**2
     dz_pre = a[1:]**2
     np.subtract(1, dz_pre, out=dz_pre)              # (L, N, D)

@@ -309,7 +309,7 @@ def forward(*, x, y, U, W, V, b, c, h0):
     o_total.clip(1, np.inf, out=o_total)            # (T, N)
     # L_count = sum[t,n](where(0 <= y[t,n] and y[t,n] < A, 1, 0))
     part = (0 <= y) & (y < A)
-    L_count = dtype.type(part.astype(dtype).sum())
+    L_count = dtype.type(np.count_nonzero(part))
     # L = -sum[t,n]((o[t,n,y[t,n]] - o_shift[t,n] - log(o_total[t,n]))/max(L_count, 1))
     np.subtract(_gather(o, np.arange(T)[:, None], np.arange(N), y), o_shift, out=o_shift)
     o_shift -= np.log(o_total)
