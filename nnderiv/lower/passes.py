@@ -78,7 +78,7 @@ Before them, what the emitter may choose, each with its switch too:
     spots        where(y[n] == k, x, 0) is x, added at y[n]; where(t == 0, x, 0) is x, added to the first row
     slabs        where(lo <= t and t < hi, x, 0) is x, computed for these t and added there; so is what reads outside its tensor
     indicator    where(c, x, 0) with finite x is x·c; what else depends on data is chosen by bits, not by branches
-    few          in X[n,c,i] g[c]/s[n] the factors over few indices are multiplied among themselves first
+    few          in 2 λ X[n,c,i] g[c]/s[n] the numbers are multiplied first, then the factors over few indices
     clip         max(x, c) and min(x, c) with numbers c are x.clip(…), in a third of the time
     rolls        A[(i + 1) % n], read all around, is A rolled
     digits       A[i//m,i%m] is a view with an axis for i//m and one for i%m, cut off where m divides no range of i
