@@ -18,7 +18,7 @@ from typing import Any
 
 from .bounds import Range as Range
 from .bounds import Ranges as Ranges
-from .bounds import smaller_or_greater
+from .bounds import never_negative, one_less, smaller_or_greater
 from .expr import (
     COMPARISONS,
     INF,
@@ -440,7 +440,8 @@ def _divisors(e: Expr) -> Iterator[Expr]:
 
 
 def _hull(r: Range, equations: tuple[Equation, ...], axis: int, sizes: Collection[str]) -> Range:
-    """r joined with every literal and every base range of this axis."""
+    """r joined with every literal and every base range of this axis. Of two ends, which one is further out is said where sizes are
+    at least 1; that r itself is inside holds where they are 0, too."""
     lo, hi = r.lo, r.hi
     for e in equations:
         other = e.along(axis)
@@ -448,4 +449,6 @@ def _hull(r: Range, equations: tuple[Equation, ...], axis: int, sizes: Collectio
             continue
         lo = smaller_or_greater("min", lo, other.lo, sizes)
         hi = smaller_or_greater("max", hi, other.hi, sizes)
-    return Range(lo, hi)
+    fewer = one_less(sizes)
+    return Range(lo if never_negative((r.lo - lo).subst(fewer), {}, sizes) else Int.extreme("min", r.lo, lo),
+                 hi if never_negative((hi - r.hi).subst(fewer), {}, sizes) else Int.extreme("max", r.hi, hi))

@@ -182,3 +182,15 @@ def test_an_index_over_a_number_has_values_where_a_size_is_zero(y: str) -> None:
         expected = np.array(nd.evaluate(d.forward, {"B": B})["Y"], float)
         for module in (d.compile(), d.compile(sizes={"M": M})):
             np.testing.assert_allclose(module.forward(B=B)[0], expected, rtol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("equations", [
+    "Y[m,t] = 2 + x[m,t] for m < 2, t < 1\nY[1,t] = 5 + x[t,0] for t < T",          # its base case is as long as x
+    "Y[m,t,n] = x[m+t,n] for 1 <= m < 2, t < 1\nY[1,t,n] = x[t,n]**2 for t < T",
+])
+def test_a_tensor_is_as_long_as_its_dimensions_say_however_short_a_base_case_is(equations: str) -> None:
+    d = nd.derive(f"x[T,N] -> Y\n{equations}")
+    for T, N in product((0, 1, 2), repeat=2):
+        for way in [*WAYS, {"sizes": {"T": T, "N": N}}]:
+            agrees(d, d.compile(**way), drawn(d, {"T": T, "N": N}))
