@@ -135,3 +135,15 @@ def test_a_function_of_what_windows_read_is_computed_once_for_each_place(equatio
     for size in (0, 1, 2, 5):
         if size or "max" not in equations:
             assert_means(d, d.compile(), {"X": rng.normal(size=(2, 2, size)), "K": rng.normal(size=(2, 3))}, rng)
+
+
+@pytest.mark.parametrize("function", ["-{}", "sigmoid({})", "silu({})", "softplus(-{})", "exp(-{})", "tanh(-{})", "-abs({})"])
+@pytest.mark.parametrize(("dtype", "step"), [(np.float32, 4), (np.float64, 8)])  # of which NumPy's own negative reads others
+def test_a_column_becomes_another_one_entry_by_entry(function: str, dtype: Any, step: int) -> None:
+    column = nd.derive(f"x[N,{step}] -> y\ny[n,k] = x[n,k]\ny[n,1] = {function.format('x[n,2]')}")
+    alone = nd.derive(f"x[N] -> y\ny[n] = {function.format('x[n]')}")
+    for n in range(1, 20):
+        x = np.random.default_rng(n).normal(size=(n, step)).astype(dtype)
+        (y, gradients), (one, slope) = run(column.compile(), {"dy": x}, x=x), run(alone.compile(), {"dy": x[:, 1]}, x=x[:, 2])
+        np.testing.assert_allclose(y[:, 1], one, rtol=1e-6)
+        np.testing.assert_allclose(gradients.dx[:, 2], slope.dx + x[:, 2], rtol=1e-5)

@@ -64,6 +64,7 @@ class Operation:
     only: int | None = None        # ... this one, and no other memory
     row: str = ""                  # target[T - 1:] += the last operand does the same, in the memory of the first one
     row_sign: str = "+"            # ... or -=
+    into_place: str = ""           # `into` where the memory is a part of an array, if that is another call
 
     @property
     def begins(self) -> bool:
@@ -76,7 +77,8 @@ class Operation:
     def written_into(self, operands: Iterable[Term], out: str) -> str:
         """What stands between parentheses may be anything; a method asks the same of its owner as elsewhere: (x - c).clip(…, out=y)."""
         owner = self.levels[0] if self.into.startswith("{") else 0
-        return self.into.format(*(o.at_least(owner if k == 0 else 0) for k, o in enumerate(operands)), out=out)
+        into = self.into if out.isidentifier() else self.into_place or self.into
+        return into.format(*(o.at_least(owner if k == 0 else 0) for k, o in enumerate(operands)), out=out)
 
 
 def _binary(function: str, sign: str, template: str, levels: tuple[int, int], binding: int, commutes: bool) -> Operation:
@@ -87,7 +89,7 @@ ADD = _binary("add", "+", "{0} + {1}", (5, 6), 5, True)
 SUBTRACT = _binary("subtract", "-", "{0} - {1}", (5, 6), 5, False)
 MULTIPLY = _binary("multiply", "*", "{0}*{1}", (6, 7), 6, True)
 DIVIDE = _binary("divide", "/", "{0}/{1}", (6, 7), 6, False)
-NEGATIVE = Operation("-{0}", (7,), 6, "np.negative({0}, out={out})")
+NEGATIVE = Operation("-{0}", (7,), 6, "np.negative({0}, out={out})", into_place="_negative({0}, out={out})")
 POWER = Operation("{0}**{1}", (9, 9), 8)
 SQUARE = Operation("{0}**2", (9,), 8, "np.square({0}, out={out})")
 MATMUL = Operation("{0} @ {1}", (6, 7), 6, "np.matmul({0}, {1}, out={out})", aligned=False)
