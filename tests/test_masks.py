@@ -340,6 +340,33 @@ def test_masked_entries_and_rows_give_zeros_and_no_nan() -> None:
     np.testing.assert_allclose(p[[0, 2, 3, 4]].sum(1), 1, rtol=1e-6)
 
 
+@pytest.mark.parametrize("equation", [  # what is asked of x[0] and w[0] is whether there is one
+    "softmax[k](where(m[0] > 0, x[t,k], -inf))",
+    "softmax[k](where(m[t] > 0, x[0,k], -inf))",
+    "softmax[k](where(k < t, x[0,k], -inf))",
+    "softmax[k](where(m[t] > 0, x[t,k]*w[0], -inf))**2",
+    "log_softmax[k](where(m[0] > 0, x[t,k], -inf))",
+    "exp(log_softmax[k](where(m[t] > 0, x[0,k], -inf))/2)",
+])
+def test_rows_that_are_masked_altogether_give_zeros_whatever_else_is_asked_of_them(equation: str) -> None:
+    d = nd.derive(f"x[T,K], m[M], w[W] -> y\ny[t,k] = {equation} for t < M, k < K")
+    for sizes in ({"T": 3, "M": 3}, {"T": 3, "M": 0}, {"T": 0, "M": 3}, {"W": 0, "M": 3, "T": 3}):
+        shape = {"K": 2, "W": 1, **sizes}
+        x, m, w = np.arange(shape["T"]*2.0).reshape(-1, 2), np.array([-1.0, 2, -3])[:shape["M"]], np.ones(shape["W"])
+        for way in ({}, {"without": (*FORMS, *PASSES)}, {"sizes": shape}):
+            try:
+                y, residuals = d.compile(**way).forward(x=x, m=m, w=w)
+            except ValueError:
+                assert shape["T"] != shape["M"] and "x[t,k]" in equation  # one index for both
+                continue
+            dy = np.cos(np.arange(y.size)).reshape(y.shape)
+            meant = interpret(d.forward, {"x": x, "m": m, "w": w})["y"]
+            np.testing.assert_allclose(y, np.array(meant, float).reshape(y.shape))
+            meant = interpret(d.backward, {"x": x, "m": m, "w": w, "dy": dy})
+            for name, g in d.compile(**way).backward(residuals, dy=dy)._asdict().items():
+                np.testing.assert_allclose(g, np.array(meant[name], float).reshape(g.shape), atol=1e-14)
+
+
 def test_windows_that_are_masked_altogether_give_zeros_and_no_nan_twice() -> None:
     """What a walk through the windows computes beforehand leaves exp(S − lse) as it is, so that of −inf less −inf it makes 0."""
     rng, text = np.random.default_rng(0), """

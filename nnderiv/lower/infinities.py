@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from ..expr import INF, Expr, Op, Read, Reduce, additive_terms, factors, reads, walk
+from ..expr import INF, Expr, Op, Read, Reduce, additive_terms, considered, factors, free_symbols, reads, walk
 from ..program import Program
 
 BOUNDED = ("tanh", "sigmoid", "erf", "sin", "cos", "sign")
@@ -20,6 +20,15 @@ def is_logsumexp(program: Program, name: str, seen: frozenset[str] = frozenset()
     seen |= {name}
     return any(isinstance(b, Reduce) and b.op == "logsumexp" or isinstance(b, Op) and b.op == "log" and _adds(program, b.args[0], seen)
                for b in (d.body for d in program.definitions.get(name, ())))
+
+
+def sums_up(program: Program, name: str, scores: Read) -> bool:
+    """Whether a tensor is the logsumexp of whole rows of these scores, where there are any: of where(0 < M, S[n,k], −∞)."""
+    total = program.definitions[name][0].body if name in program.lse else None
+    if not isinstance(total, Reduce):
+        return False
+    conditions, one = considered("logsumexp", total.body)
+    return isinstance(one, Read) and one.tensor == scores.tensor and not any(free_symbols(c) & {*total.indices} for c in conditions)
 
 
 def _adds(program: Program, e: Expr, seen: frozenset[str]) -> bool:

@@ -27,6 +27,7 @@ from ..expr import (
     Read,
     Reduce,
     additive_terms,
+    difference,
     factors,
     free_symbols,
     guarded_factors,
@@ -58,7 +59,7 @@ from .equations.quotients import log_exponents
 from .equations.scan import vanishes
 from .equations.slopes import Choice
 from .facts import Facts
-from .infinities import is_logsumexp, may_be_unreachable, may_hold_infinity
+from .infinities import is_logsumexp, may_be_masked, may_be_unreachable, may_hold_infinity, sums_up
 from .items.form import ADD, DIVIDE, MULTIPLY, NEGATIVE, POWER, SQUARE, SUBTRACT, Operation, call, function
 from .limits import clip, limits
 from .log_products import logarithm, share_product
@@ -144,6 +145,8 @@ class Values(Writer):
         """Terms over the same indices first, so that small sums stay small; before them exp(x) − 1, or x + exp(x) − 1 would lose x."""
         if (normal := with_normal(e)) != e:
             return self.value(frame, normal)
+        if (share := self.log_share(frame, e)) is not None:
+            return share
         terms = positive_terms(e)
         groups: dict[frozenset[str], Array] = {}
         minus: set[frozenset[str]] = set()  # groups whose sum is to be subtracted
@@ -357,6 +360,13 @@ class Values(Writer):
         if not may_hold_infinity(self.program, lse[0].tensor):
             return None
         return frame.combine(function("_exp_difference", 2), self.value(frame, rest), self.value(frame, lse[0]))
+
+    def log_share(self, frame: Frame, e: Op) -> Array | None:
+        """S − lse, of rows of S that may be −inf altogether: what has no share of anything has −inf for its logarithm."""
+        scores, total = difference(e) or (None, None)
+        if scores is None or total is None or not sums_up(self.program, total.tensor, scores) or not may_be_masked(self.program, scores):
+            return None
+        return frame.combine(function("_log_difference", 2), self.value(frame, scores), self.value(frame, total))
 
     def ratio_of_exps(self, frame: Frame, e: Expr) -> Array | None:
         """exp(a − b) where both may be −inf, as the scores of states that cannot be reached are; not of what a maximum is taken from."""

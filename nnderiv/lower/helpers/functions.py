@@ -282,9 +282,14 @@ def _log_softmax(x, axis, out=None):
     return y
 
 
+def _log_difference(x, total, out=None):
+    """x - total, and -inf where the total is -inf, whatever x is there: the logarithm of a share of nothing."""
+    return np.subtract(x, np.where(total == -np.inf, total.dtype.type(np.inf), total), out=out)
+
+
 def _exp_difference(x, total, out=None):
     """exp(x - total), and 0 where the total is -inf, whatever x is there: a share of nothing."""
-    e = np.subtract(x, np.where(total == -np.inf, total.dtype.type(np.inf), total), out=out)
+    e = _log_difference(x, total, out)
     return np.exp(e, out=e) if np.ndim(e) else np.exp(e)
 
 
