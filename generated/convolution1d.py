@@ -141,10 +141,12 @@ def _windows(A, *axes, outside=0):
 
 def _fold(V, shape, *axes):
     """The adjoint of _windows: an array of this shape, to which each entry of V is added where _windows would have read it."""
+    at = 0  # where the axes of a group stand in V
     for axis, group in enumerate(axes):
         if group and len(group) == 3 and min(group[1][0], group[2][0]) >= 16 and abs(group[1][1]) == abs(group[2][1]):
-            V, first = _diagonal_sums(V, axis, *group)
+            V, first = _diagonal_sums(V, at, *group)
             return _fold(V, shape, *axes[:axis], first, *axes[axis + 1:])
+        at += len(group) - 1 if group else 1
     out, places = _room(shape, axes, V.dtype)
     # The first of each group is added as one slice; the others are walked through.
     walked = [k > 0 for axis in axes for k in range(len(axis) - 1 if axis else 1)]

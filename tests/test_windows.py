@@ -856,6 +856,8 @@ def test_windows_of_an_array_whose_entries_lie_apart() -> None:
     ((None, (19, (20, -1), (17, 1))), (3, 40)), (((2, (20, -1), (17, 1)), None), (15, 3)),
     ((None, (5, (20, 1), (17, 1)), None), (2, 10, 3)),
     (((60, (20, -2), (17, -2)),), (90,)), (((0, (20, 2), (17, -2)), (3, (2, 1), (2, 1))), (30, 4)), (((0, (16, 1), (3, 1)),), (18,)),
+    (((-1, (16, 2), (17, 1)), (16, (18, 1), (20, -1))), (45, 30)), (((0, (3, 4), (2, 1)), None, (2, (17, 1), (16, 1))), (9, 2, 30)),
+    (((0, (3, 9), (2, 3), (2, 1)), (1, (16, 2), (19, 2))), (20, 60)), (((4, (2, 1)), (1, (20, 1), (16, 1))), (5, 33)),
 ])
 def test_folding_back_is_the_adjoint_of_reading_windows(axes: Any, shape: tuple[int, ...]) -> None:
     """⟨windows(A), V⟩ = ⟨A, fold(V)⟩, also along the diagonals of two long axes, which are summed as columns of shifted rows."""
