@@ -184,6 +184,25 @@ def test_an_index_over_a_number_has_values_where_a_size_is_zero(y: str) -> None:
             np.testing.assert_allclose(module.forward(B=B)[0], expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize("y", [
+    "y[i,j] = sum[k](A[i,k]*A[k,j] + g[0])",
+    "y[i,j] = tanh(sum[k](A[i,k]*A[j,k] - 2*g[G-1]))",
+    "y[t,n] = relu(sum[j](A[n,j]*y[t-1,j] + g[0]) + A[t,n])",                      # in a recurrence
+    "y[i] = sum[j,k](A[i,j]*A[j,k]*A[k,i] + g[0])",
+    "y[i,t] = sum[j,u](A[i,j]*A[j,t-u] + g[0]) for t < N, u < N",                  # where windows are added up
+    "y[i,a] = sum[j,t](A[i,t]*A[j,a-2*t] + g[0]) for a < 2*N, t < N",
+    "y[k] = sum[i,j](where(N*i + j == k, A[i,j], 0) + g[0]) for k < N*N",
+])
+def test_each_part_of_a_sum_asks_whether_there_is_what_the_others_read(y: str) -> None:
+    d = nd.derive(f"A[N,N], g[G] -> y\n{y}")
+    for N, G in ((0, 2), (2, 0), (3, 2)):
+        inputs = drawn(d, sizes := {"N": N, "G": G})
+        meant = np.array(nd.evaluate(d.forward, inputs)["y"], float)
+        for way in [*WAYS, {"sizes": sizes}, {"sizes": {"G": G}}]:
+            found, _ = d.compile(**way).forward(**inputs)
+            np.testing.assert_allclose(found, meant.reshape(found.shape), rtol=1e-12, atol=1e-15)
+
+
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("equations", [
     "Y[m,t] = 2 + x[m,t] for m < 2, t < 1\nY[1,t] = 5 + x[t,0] for t < T",          # its base case is as long as x

@@ -242,12 +242,12 @@ def _leftover(axes: Mapping[str, object], conditions: list[Expr], body: list[Exp
 
 
 def _settled(conditions: list[Expr], ranges: Ranges, positive: frozenset[str]) -> list[Expr]:
-    """The conditions without those that the new ranges make certain."""
+    """The conditions without those that the new ranges make certain; what no index moves is asked because a size may be 0."""
     kept = []
     for c in conditions:
         if isinstance(c, Op) and len(c.args) == 2 and all(isinstance(x, IntValue) for x in c.args):
             a, b = (x.value for x in c.args if isinstance(x, IntValue))
-            if truth(c.op, a - b, ranges, positive):
+            if (a - b).symbols() & ranges.keys() and truth(c.op, a - b, ranges, positive):
                 continue
             c = compare(c.op, a, b)
         kept.append(c)

@@ -90,9 +90,12 @@ def _sizes(e: Equation, labels: Iterable[str]) -> list[Int]:
 
 
 def _where_all_are_read(program: Program, e: Equation, total: Reduce, terms: list[Term], positive: frozenset[str]) -> list[Term]:
-    """The terms, each at those positions only at which every read of the sum is in range, as the sum runs over no others."""
+    """The terms, each at those positions only at which every read of the sum is in range, as the sum runs over no others: where a size is
+    0 too."""
+    sizes = positive & {*program.sizes}
+
     def conditions(part: Expr) -> list[Expr]:
-        return [c for name, subs in own_reads(part) for c in readable(program.hulls[name], subs, e.ranges, positive)]
+        return [c for name, subs in own_reads(part) for c in readable(program.hulls[name], subs, e.ranges, positive, sizes)]
 
     everywhere = conditions(total.body)
     return [(s, where(conjunction([c for c in everywhere if c not in conditions(t)]), t, ZERO)) for s, t in terms]
