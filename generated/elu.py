@@ -87,14 +87,6 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
-def _only_where(mask, x, out=None):
-    """x where the mask is true and 0 elsewhere, whatever x is there: its bits times 1 or 0, several times as fast as np.where."""
-    if x.itemsize > 8:
-        return np.add(np.where(mask, x, x.dtype.type(0)), 0, out=out)
-    bits = f"i{x.itemsize}"
-    return np.multiply(x.view(bits), mask, out=out if out is None else out.view(bits)).view(x.dtype)
-
-
 def _where(mask, x, y):
     """np.where(mask, x, y): by bits, several times as fast, where branches would be hard to guess."""
     if _is_steady(mask) or x.dtype != y.dtype or x.itemsize > 8:
@@ -117,17 +109,18 @@ def _is_steady(mask):
 Gradients = _record("Gradients", "dX", "dalpha")
 
 
-@np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def forward(*, X, alpha):
     """X[N,D], alpha -> (Y), residuals"""
     X, = _reals("X", X)
     dtype = X.dtype
     alpha = _real("alpha", alpha, dtype)
     N, D = _shape(X, 2, "X[N,D]")
-    # Y_exp[n,d] = exp(X[n,d])
-    Y_exp = np.exp(X)                               # (N, D)
-    # Y[n,d] = where(X[n,d] > 0, X[n,d], alpha*(Y_exp[n,d] - 1))
-    Y = _where(X > 0, X, alpha*(Y_exp - 1))         # (N, D)
+    # Y_exp[n,d] = exp(min(X[n,d], 0))
+    Y_exp = X.clip(-np.inf, 0)
+    np.exp(Y_exp, out=Y_exp)                        # (N, D)
+    # Y[n,d] = max(X[n,d], 0) + alpha*(Y_exp[n,d] - 1)
+    Y = X.clip(0, np.inf)
+    Y += alpha*(Y_exp - 1)                          # (N, D)
     return Y, (X, alpha, Y_exp, N, D, dtype)
 
 
@@ -137,11 +130,8 @@ def backward(residuals, *, dY):
     X, alpha, Y_exp, N, D, dtype = residuals
     dY = _seed(dY, dtype, (N, D), "dY[N,D]")
     # dX[n,d] = dY[n,d]*where(X[n,d] > 0, 1, alpha*Y_exp[n,d])
-    part = X > 0
-    dX = _where(part, dtype.type(1), alpha*Y_exp)
+    dX = _where(X > 0, dtype.type(1), alpha*Y_exp)
     dX *= dY                                        # (N, D)
-    # dalpha = sum[n,d](dY[n,d]*where(X[n,d] > 0, 0, Y_exp[n,d] - 1))
-    part2 = Y_exp - 1
-    _only_where(~part, part2, out=part2)
-    dalpha = dtype.type(np.vdot(dY, part2))
+    # dalpha = sum[n,d](dY[n,d]*(Y_exp[n,d] - 1))
+    dalpha = dtype.type(np.vdot(dY, Y_exp - 1))
     return Gradients((dX, dalpha))

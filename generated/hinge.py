@@ -87,9 +87,9 @@ def forward(*, z, y):
 def backward(residuals):
     """residuals -> dz, dy"""
     z, y, N = residuals
-    # dz[n] = -where(1 - y[n]*z[n] > 0, y[n]/N, 0)
-    part = 1 - y*z > 0
+    # dz[n] = -where(y[n]*z[n] < 1, y[n]/N, 0)
+    part = y*z < 1
     dz = y/(-N)*part                                # (N,)
-    # dy[n] = -where(1 - y[n]*z[n] > 0, z[n]/N, 0)
+    # dy[n] = -where(y[n]*z[n] < 1, z[n]/N, 0)
     dy = z/(-N)*part                                # (N,)
     return Gradients((dz, dy))

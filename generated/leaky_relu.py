@@ -109,16 +109,15 @@ def _is_steady(mask):
 Gradients = _record("Gradients", "dX", "dslope")
 
 
-@np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def forward(*, X, slope):
     """X[N,D], slope -> (Y), residuals"""
     X, = _reals("X", X)
     dtype = X.dtype
     slope = _real("slope", slope, dtype)
     N, D = _shape(X, 2, "X[N,D]")
-    # Y[n,d] = X[n,d]*where(X[n,d] > 0, 1, slope)
-    Y = _where(X > 0, dtype.type(1), dtype.type(slope))
-    Y *= X                                          # (N, D)
+    # Y[n,d] = max(X[n,d], 0) + slope*min(X[n,d], 0)
+    Y = X.clip(0, np.inf)
+    Y += slope*X.clip(-np.inf, 0)                   # (N, D)
     return Y, (X, slope, N, D, dtype)
 
 
@@ -128,9 +127,8 @@ def backward(residuals, *, dY):
     X, slope, N, D, dtype = residuals
     dY = _seed(dY, dtype, (N, D), "dY[N,D]")
     # dX[n,d] = dY[n,d]*where(X[n,d] > 0, 1, slope)
-    part = X > 0
-    dX = _where(part, dtype.type(1), dtype.type(slope))
+    dX = _where(X > 0, dtype.type(1), dtype.type(slope))
     dX *= dY                                        # (N, D)
-    # dslope = sum[n,d](dY[n,d]*where(X[n,d] > 0, 0, X[n,d]))
-    dslope = dtype.type(np.vdot(dY, X*~part))
+    # dslope = sum[n,d](dY[n,d]*min(0, X[n,d]))
+    dslope = dtype.type(np.vdot(dY, X.clip(-np.inf, 0)))
     return Gradients((dX, dslope))

@@ -111,7 +111,7 @@ def _softplus(x, out=None):
     e = np.abs(x)
     for f in (np.negative, np.exp, np.log1p):
         f(e, out=e)
-    y = np.maximum(x, 0, out=out)
+    y = x.clip(0, np.inf, out=out)
     y += e
     return y
 

@@ -115,8 +115,8 @@ def forward(*, X, W1, b1, w2, b2, y):
 def backward(residuals):
     """residuals -> dX, dW1, db1, dw2, db2, dy"""
     X, W1, w2, y, a, z, N, dtype = residuals
-    # dz[n] = -where(1 - y[n]*z[n] > 0, y[n]/N, 0)
-    part = 1 - y*z > 0
+    # dz[n] = -where(y[n]*z[n] < 1, y[n]/N, 0)
+    part = y*z < 1
     dz = y/(-N)*part                                # (N,)
     # da[n,h] = dz[n]*w2[h]
     da = dz[:, None]*w2                             # (N, H)
@@ -132,6 +132,6 @@ def backward(residuals):
     dw2 = dz @ a                                    # (H,)
     # db2 = sum[n](dz[n])
     db2 = dtype.type(dz.sum())
-    # dy[n] = -where(1 - y[n]*z[n] > 0, z[n]/N, 0)
+    # dy[n] = -where(y[n]*z[n] < 1, z[n]/N, 0)
     dy = z/(-N)*part                                # (N,)
     return Gradients((dX, dW1, db1, dw2, db2, dy))

@@ -90,13 +90,13 @@ def forward(*, X, w, y):
 def backward(residuals):
     """residuals -> dX, dw, dy"""
     X, w, y, score = residuals
-    # dscore[n] = -where(-y[n]*score[n] > 0, y[n], 0)
-    part = -(y*score) > 0
+    # dscore[n] = -where(y[n]*score[n] < 0, y[n], 0)
+    part = y*score < 0
     dscore = -(y*part)                              # (N,)
     # dX[n,i] = dscore[n]*w[i]
     dX = dscore[:, None]*w                          # (N, I)
     # dw[i] = sum[n](dscore[n]*X[n,i])
     dw = dscore @ X                                 # (I,)
-    # dy[n] = -where(-y[n]*score[n] > 0, score[n], 0)
+    # dy[n] = -where(y[n]*score[n] < 0, score[n], 0)
     dy = -(score*part)                              # (N,)
     return Gradients((dX, dw, dy))

@@ -104,8 +104,8 @@ def backward(residuals):
     G, alpha, y, score, N = residuals
     if N*N > _MANY and np.getbufsize() == 8192:
         return _in_short_buffers(N, backward, residuals)
-    # dscore[n] = -where(-y[n]*score[n] > 0, y[n], 0)
-    part = -(y*score) > 0
+    # dscore[n] = -where(y[n]*score[n] < 0, y[n], 0)
+    part = y*score < 0
     dscore = -(y*part)                              # (N,)
     # dG[m,n] = dscore[n]*alpha[m]*y[m]
     dG = dscore*alpha[:, None]
@@ -113,6 +113,6 @@ def backward(residuals):
     # dalpha[m] = y[m]*sum[n](dscore[n]*G[m,n])
     part2 = dscore @ G.T
     dalpha = y*part2                                # (N,)
-    # dy[m] = alpha[m]*sum[n](dscore[n]*G[m,n]) - where(-y[m]*score[m] > 0, score[m], 0)
+    # dy[m] = alpha[m]*sum[n](dscore[n]*G[m,n]) - where(y[m]*score[m] < 0, score[m], 0)
     dy = alpha*part2 - score*part                   # (N,)
     return Gradients((dG, dalpha, dy))

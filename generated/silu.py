@@ -108,13 +108,13 @@ def forward(*, X):
     Y_sigmoid = _sigmoid(X)                         # (N, D)
     # Y[n,d] = X[n,d]*Y_sigmoid[n,d]
     Y = X*Y_sigmoid                                 # (N, D)
-    return Y, (X, Y_sigmoid, N, D, dtype)
+    return Y, (X, Y_sigmoid, Y, N, D, dtype)
 
 
 def backward(residuals, *, dY):
     """residuals, dY[N,D] -> dX"""
-    X, Y_sigmoid, N, D, dtype = residuals
+    X, Y_sigmoid, Y, N, D, dtype = residuals
     dY = _seed(dY, dtype, (N, D), "dY[N,D]")
-    # dX[n,d] = dY[n,d]*Y_sigmoid[n,d]*(1 + X[n,d]*(1 - Y_sigmoid[n,d]))
-    dX = dY*Y_sigmoid*(1 + X*(1 - Y_sigmoid))       # (N, D)
+    # dX[n,d] = dY[n,d]*Y_sigmoid[n,d]*(1 + X[n,d] - Y[n,d])
+    dX = dY*Y_sigmoid*(1 + (X - Y))                 # (N, D)
     return Gradients((dX,))

@@ -8,7 +8,7 @@ import torch
 from mpmath import mp, mpf
 
 import nnderiv as nd
-from tests.emitted import body
+from tests.emitted import body, run
 from tests.running import assert_means
 
 CHOSEN = {  # Σ_k [k = y[n]] f(x[n,k]), and f
@@ -208,3 +208,15 @@ def test_a_logistic_loss_takes_one_exponential_and_has_all_its_digits(loss: str)
     with mp.workdps(60):
         exact = nd.evaluate(d.forward, {name: [mpf(float(v)) for v in x] for name, x in far.items()})["l"]
     np.testing.assert_allclose(d.compile().forward(**far)[0], np.array(exact, float), rtol=1e-5)
+
+
+def test_a_focal_loss_has_one_exponential_more_than_its_sigmoid_forward_and_none_backward() -> None:
+    text = """z[N], y[N] -> L
+        L = -mean[n](y[n]*(1 - sigmoid(z[n]))**2*log(sigmoid(z[n])) + (1 - y[n])*sigmoid(z[n])**2*log(1 - sigmoid(z[n])))"""
+    gradient = body(text, "backward")
+    assert "exp(" not in gradient and "softplus(" not in gradient and "_sigmoid(" not in gradient
+    d, rng = nd.derive(text), np.random.default_rng(0)
+    assert_means(d, d.compile(), {"z": rng.normal(size=9), "y": rng.uniform(size=9)}, rng)
+    z, y = np.array([-800.0, 800, -800, 800, 30, -30]), np.array([0.0, 1, 1, 0, 1, 0])
+    gradients = [run(d.compile(without=w), {}, z=z, y=y)[1].dz for w in ((), ("both_sides", "recall"))]
+    np.testing.assert_allclose(*gradients, rtol=1e-12, atol=1e-30)

@@ -294,13 +294,13 @@ def test_what_branches_have_in_common_stands_outside(expression: str, function: 
 
 def test_what_is_no_number_in_one_branch_is_left_out() -> None:
     d = nd.derive("a[N], b[N] -> y\ny[n] = where(a[n] > 0, b[n]*log(a[n]), b[n]*log(-a[n]))")
-    a, b = np.array([2.0, -2.0, -np.inf, np.inf, 1.0]), np.array([1.0, 1.0, 1.0, 1.0, np.inf])
+    a, b = np.array([2.0, -2.0, -np.inf, np.inf]), np.ones(4)
     for without in ((), ("branches",)):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             y, residuals = d.compile(without=without).forward(a=a, b=b)
-            gradients = d.compile(without=without).backward(residuals, dy=np.ones(5))
-        np.testing.assert_array_equal(y, [np.log(2), np.log(2), np.inf, np.inf, np.nan])
+            gradients = d.compile(without=without).backward(residuals, dy=np.ones(4))
+        np.testing.assert_array_equal(y, [np.log(2), np.log(2), np.inf, np.inf])
         np.testing.assert_array_equal(gradients.da[:2], [0.5, -0.5])
 
 
@@ -395,12 +395,12 @@ def test_what_a_reduction_leaves_out_is_read_as_nothing_and_needs_no_mask(text: 
 
 LEAKY = "x[N,K], a -> y\ny[n,k] = where(x[n,k] > 0, x[n,k], a*x[n,k])"
 CHOICES = {  # program -> what stands in its gradient
-    LEAKY: "part = x > 0",
+    LEAKY: "_where(x > 0, dtype.type(1), dtype.type(a))",
     "x[N,K], z[N,K] -> y\ny[n,k] = where(x[n,k] > 0, 0, log(x[n,k] + z[n,k]))": "_only_where(~(x > 0), ",
     "x[N,K] -> y\ny[n,k] = where(x[n,k] > 0, 1/x[n,k], x[n,k])": "_masked(dx, x > 0, ",
-    "x[N,K] -> y\ny[n,k] = max(x[n,k], 0.2*x[n,k])": "dtype.type(0.2) + dtype.type(0.8)*_slope(x, x/5, dtype)",
+    "x[N,K] -> y\ny[n,k] = max(x[n,k], 0.2*x[n,k])": "dtype.type(0.2) + dtype.type(0.8)*_slope(x, 0, dtype)",
     "x[N,K], z[N,K] -> y\ny[n,k] = min(x[n,k], z[n,k])": "_slope(z, x, dtype)",
-    "x[N,K], a -> y\ny[n,k] = max(0, x[n,k]) + a*min(0, x[n,k])": "a*part + (1 - part)",
+    "x[N,K], a -> y\ny[n,k] = max(0, x[n,k]) + a*min(0, x[n,k])": "a*part + (dtype.type(1) - part)",
     "x[N,K], int m[N,K] -> y\ny[n,k] = where(m[n,k] == 1, exp(x[n,k]) + x[n,k], 0)": "_only_where(m == 1, ",
     "x[N,K] -> y\ny[n,k] = where(n < k, exp(x[n,k]) + x[n,k], 0)": "_masked(dx, ",
     "x[N,K], int p -> y\ny[n,k] = where(p > 2, exp(x[n,k]) + x[n,k], 0)": "np.where(p > 2, ",
@@ -424,6 +424,95 @@ def test_what_depends_on_data_is_chosen_without_branches(text: str) -> None:
         results.append([y, *module.backward(residuals, **{f"d{program.outputs[0]}": np.ones_like(y)})])
     for mine, plain in zip(*results, strict=True):
         np.testing.assert_allclose(mine, plain, rtol=1e-13, equal_nan=True)
+
+
+HELD = {  # a function that is held -> what stands in its gradient, and what would without the pass
+    "max(min(x[n], 1), -1)": ("dy*_slope(1, np.abs(x), dtype)", "dy*(_slope(1, x, dtype)*_slope(x, -1, dtype))"),
+    "min(max(x[n]/6 + 1/2, 0), 1)": ("dy/6*_slope(3, np.abs(x), dtype)", "_slope(part, 0, dtype)"),
+    "min(relu(3 - 2*x[n]), 6)": ("_slope(x, -1.5, dtype)*(x < 1.5)", "part"),
+    "max(x[n], x[n]/4 - 3)": ("_slope(x, -4, dtype)", "(x - 12)/4"),
+    "x[n]*min(max(x[n] + 3, 0), 6)/6": ("dy/6*(x*_slope(3, np.abs(x), dtype) + y_held)", "_slope(part, 0, dtype)"),
+}
+
+
+@pytest.mark.parametrize("text", HELD)
+def test_what_is_held_between_two_numbers_has_one_slope_that_asks_for_its_argument_as_it_stands(text: str) -> None:
+    """The slopes at the ends are halves, also where no other entry is at an end: there a slope is no mask."""
+    program, (mark, plain) = f"x[N] -> y\ny[n] = {text}", HELD[text]
+    assert mark in body(program, "backward") and plain in body(program, "backward", without=("thresholds",))
+    d, rng = nd.derive(program), np.random.default_rng(0)
+    for x in ([-4.0, -3, -2, -1.5, -1, 0, 0.5, 1, 1.5, 2, 3, 5, np.inf, -np.inf], [-1.0, 2, 0.25], [0.25, 7, -7]):
+        assert_means(d, d.compile(), {"x": np.array(x)[np.isfinite(x)]}, rng)
+        if "*" not in text and "/" not in text:
+            given = {"x": np.array(x)}
+            mine, other = (run(d.compile(without=w), {"dy": np.ones(len(x))}, **given)[1].dx for w in ((), ("thresholds", "indicator")))
+            np.testing.assert_array_equal(mine, other)
+
+
+def test_a_mask_that_several_gradients_ask_for_is_scaled_once() -> None:
+    text = "z[N], y[N] -> L\nL = mean[n](max(0, 1 - y[n]*z[n]))"
+    written = body(text, "backward")
+    assert "part = _slope(1, y*z, dtype)/dtype.type(-N)" in written and "dz = y*part" in written
+    d, rng = nd.derive(text), np.random.default_rng(0)
+    for z in ([0.5, -2, 3, 1], [0.5, -2, 3]):
+        assert_means(d, d.compile(), {"z": np.array(z), "y": np.ones(len(z))}, rng)
+    f = d.compile()
+    _, residuals = f.forward(z=np.ones(3, np.float32), y=np.full(3, 0.5, np.float32))
+    assert [g.dtype for g in f.backward(residuals)] == [np.float32]*2
+    _, residuals = f.forward(z=np.ones(0), y=np.ones(0))
+    assert [g.shape for g in f.backward(residuals)] == [(0,)]*2
+
+
+CONTINUED = {  # a choice -> what stands in its place, forward and backward
+    "where(x[n] > 0, x[n], exp(x[n]) - 1)": ("y = y_exp - 1 + x.clip(0, np.inf)", "dx = dy*y_exp"),
+    "where(x[n] <= 0, exp(x[n]) - 1, x[n])": ("y = y_exp - 1 + x.clip(0, np.inf)", "dx = dy*y_exp"),
+    "2*where(x[n] >= 0, x[n], 3*(exp(x[n]) - 1))": ("y = 2*(x.clip(0, np.inf) + 3*(y_exp - 1))", "(3*y_exp + dtype.type(-2)*(x >= 0))"),
+    "where(x[n] < 0, g*(exp(x[n]) - 1), x[n])": ("y += g*(y_exp - 1)", "dx = g*y_exp"),
+    "where(x[n] > 0, x[n] + 1, exp(x[n]))": ("y = x.clip(0, np.inf)", "dx = dy*y_exp"),
+    "max(0, x[n]) + min(0, exp(x[n]) - 1)": ("y = y_exp - 1 + x.clip(0, np.inf)", "dx = dy*y_exp"),
+    "max(x[n], 0) + min(0, 2*(exp(x[n]/2) - 1))": ("y = 2*y_exp - 2 + x.clip(0, np.inf)", "dx = dy*y_exp"),
+    "2*(max(0, x[n]) + min(0, 3*(exp(x[n]) - 1)))": ("y = 2*(3*y_exp - 3 + x.clip(0, np.inf))", "6*y_exp - 4*_slope(x, 0, dtype)"),
+    "where(x[n] >= 0, tanh(x[n]), x[n])": ("y = x.clip(-np.inf, 0)", "dx = dy*(1 - y_tanh**2)"),
+    "where(2*x[n] + 1 > 0, 2*x[n] + 1, exp(2*x[n] + 1) - 1)": ("y_exp = part.clip(-np.inf, 0)", "dx = 2*dy*y_exp"),
+    "where(x[n] > 0, x[n], g*x[n])": ("y += g*x.clip(-np.inf, 0)", "np.vdot(dy, x.clip(-np.inf, 0))"),
+    "where(x[n] > 0, x[n], 0.125*x[n])": ("np.maximum(x, y, out=y)", "dx = dy*(dtype.type(0.125) + dtype.type(0.875)*(x > 0))"),
+    "where(x[n] > 1, x[n], 3*x[n] - 2)": ("np.minimum(x, y, out=y)", "dtype.type(3) + dtype.type(-2)*(x > 1)"),
+    "where(x[n] > 0.5, x[n] - 0.5, where(x[n] < -0.5, x[n] + 0.5, 0))": ("y = x.clip(-0.5, 0.5)", "dx = dy*((x > 0.5) | (x < -0.5))"),
+    "where(x[n] > 2, 2, where(x[n] < -3, -3, x[n]))": ("y = x.clip(-3, 2)", "~((x > 2) | (x < -3))"),
+    "where(x[n] > 1, x[n]**2 - 1, 0)": ("y = x.clip(1, np.inf)**2", "(x > 1)"),
+    "relu(x[n] - 1)*max(x[n] - 1, 0)": ("clip(0, np.inf", "clip(0, np.inf"),
+    "max(1 - x[n], 0)**2": ("clip(0, np.inf", "dx = -2*dy*part"),
+}
+
+
+@pytest.mark.parametrize("choice", CONTINUED)
+def test_what_goes_on_in_another_way_from_a_number_on_is_not_chosen(choice: str) -> None:
+    """As exactly, also where what is not taken would overflow, and at the number itself."""
+    text, marks = f"x[N], g -> y\ny[n] = {choice} + 0*g", CONTINUED[choice]
+    text = text.replace(", g ->", " ->").replace(" + 0*g", "") if "g*" not in choice else text.replace(" + 0*g", "")
+    for function, mark in zip(("forward", "backward"), marks, strict=True):
+        assert mark in body(text, function), body(text, function)
+    d, rng = nd.derive(text), np.random.default_rng(0)
+    g = {"g": 0.3} if "g*" in choice else {}
+    x = np.concatenate([np.arange(-4, 4.25, 0.25), 1e-9*rng.normal(size=0 if "min(0" in choice else 5)])
+    assert_means(d, d.compile(), {"x": x, **g}, rng)
+    large = np.array([1e3, -1e3, np.inf, -np.inf]) if "**" not in choice and "relu" not in choice else np.array([1e3, -1e3])
+    results = [run(d.compile(without=w), {"dy": np.ones(4)[:len(large)]}, x=large, **g) for w in ((), ("continued", "indicator"))]
+    for mine, plain in zip(*((y, gradients.dx) for y, gradients in results), strict=True):
+        np.testing.assert_allclose(mine, plain, rtol=1e-13)
+
+
+@pytest.mark.parametrize("choice", [
+    "where(x[n] > 0, x[n]**2 + 1, exp(2*x[n]) - 1)",        # a step, and one of the slopes
+    "where(x[n] > 0, x[n], exp(2*x[n] + z[n]) - exp(z[n]))",  # what z makes infinite, it may in one branch only
+    "where(x[n] > z[n], x[n], exp(x[n]))",
+    "where(log(x[n]) > 0, 0, log(x[n]))",                   # nan is not above 0
+    "where(x[n] > 0, log(x[n] + 1), x[n])",                 # a logarithm may be infinite
+    "where(2*x[n] > 0, x[n]**2, exp(2*x[n]) - 1)",          # x is no function of 2x
+])
+def test_what_does_not_go_on_stays_chosen(choice: str) -> None:
+    text = f"x[N], z[N] -> y\ny[n] = {choice} + 0*z[n]"
+    assert nd.derive(text).numpy() == nd.derive(text).numpy(without=("continued",))
 
 
 @pytest.mark.parametrize(("relu", "once"), [
@@ -479,5 +568,5 @@ def test_choices_by_bits_are_those_by_branches(dtype: str, shape: tuple[int, ...
             assert np.array_equal(out, only, equal_nan=True)
     wanted = np.where(x > y, 1, np.where(x == y, 0.5, 0))
     slope = tools["_slope"](x, y, x.dtype)
-    assert slope.dtype == x.dtype and np.array_equal(slope, wanted)
+    assert slope.dtype == (x.dtype if (x == y).any() else bool) and np.array_equal(slope, wanted)
     assert np.array_equal(tools["_slope"](x, 0, x.dtype), np.where(x > 0, 1, np.where(x == 0, 0.5, 0)))

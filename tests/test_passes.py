@@ -43,9 +43,11 @@ CASES: dict[str, tuple[str, str, str]] = {
     "normalised": (CROSS_ENTROPY, "backward", "np.exp(Z_log"),
     "summands": (LABELS, "backward", "dZ = Z_exp*"),
     "sparse": (LABELS, "backward", "_add_at(dZ, y[:, None], "),
+    "other_side": ("x[N] -> y\ny[n] = log(sigmoid(x[n]))", "backward", "1 + np.exp(x)"),
     "recall": ("x[N,K] -> y\ny[n,k] = gelu(x[n,k])", "forward", "y_normal = _normal(x)"),
     "on_diagonal": (CHOLESKY, "forward", "C_on[j] = np.sqrt(C_in[j])"),
     "looked_up": (TURNED_ROWS, "forward", "y_cos = np.cos(y_at)"),
+    "thresholds": ("x[N] -> y\ny[n] = x[n]*max(min(x[n] + 3, 6), 0)/6", "backward", "_slope(3, np.abs(x), dtype)"),
     "one_place": ("x[N,K], int y[N] -> L\nL = sum[n,k](where(k == y[n], log(x[n,k]), 0))", "forward", "_gather(x, np.arange(N), y)"),
     "turned": ("o[N], y[N] -> L\nL = mean[n]((o[n] - y[n])**2)", "backward", "dy = -do"),
     "gathered": (TURNED_ROWS, "backward", "dR = _scatter(dz*x - dy*x*np.sin(y_at), (M, D), r)"),
@@ -60,6 +62,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "exchange": (ATTENTION, "backward", "np.vecdot(dY, Y)"),
     "stacked": (GATES, "forward", "Wifg = np.stack((Wi, Wf, Wg))"),
     "held": ("e[N] -> y\ny[n] = where(abs(e[n]) <= 2, e[n]**2/2, 2*abs(e[n]) - 2)", "backward", "de = e.clip(-2, 2)"),
+    "continued": ("x[N] -> y\ny[n] = where(x[n] > 0, x[n], exp(x[n]) - 1)", "backward", "dx = dy*y_exp"),
     "whole_steps": ("X[I], K[4] -> Y\nY[a] = sum[u](where((a+1-u)%2 == 0, X[(a+1-u)//2]*K[u], 0)) for a < 2*I",
                     "backward", "dK = _windows(dY, (-1, (4, 1), (I, 2))) @ X"),
     "axis_by_axis": ("X[H,W] -> Y\nY[i,j] = mean[u,v](X[4*i+u,4*j+v]) for u < 4, v < 4", "backward", "dX_rows"),
@@ -75,6 +78,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "unmask": (CAUSAL, "backward", "dS = np.multiply(dA, A, out=dA)"),
     "apart": ("z[N,2,K] -> y\ny[n,k] = sigmoid(z[n,0,k])*z[n,1,k]", "backward", "out=dz[:, 1])"),
     "blocks": (HALVES, "backward", "out=da[:, H:]"),
+    "remembered": ("a[N], b[N] -> y\ny[n] = a[n]*sigmoid(b[n])", "backward", "db = da*(a - y)"),
     "pieces": (ELMAN, "backward", "dh0 = dh_in[0] @ W"),
     "carry": (GATED, "backward", "_carry[t + 1]"),
     "at_once": (GATES, "backward", "np.multiply(dh_total, difg_in_pre[t], out="),
@@ -104,6 +108,36 @@ CASES: dict[str, tuple[str, str, str]] = {
     "differences": ("x[N,D], c[M,D] -> y\ny[n,k] = sum[d]((x[n,d] - c[k,d])**2)", "forward", "y = _square_distances(x[:, None], c)"),
     "mirror": (RANKS, "backward", "ds = _row_sums(ds_of) - _column_sums(ds_of)"),
 }
+REMEMBERED = {  # equations -> what stands in the gradient
+    "y[n,h] = silu(x[n,h])": "dx = dy*y_sigmoid*(1 + (x - y))",
+    "y[n,h] = x[n,h]*sigmoid(z[n,h])": "dz = dx*(x - y)",
+    "y[n,h] = x[n,h]*sigmoid(x[n,h]*z[n,h])": "dz = dy*y*part",
+    "y[n,h] = silu(x[n,h])*z[n,h]": "dx = dy*(y_sigmoid*z + y*(1 - y_sigmoid))",
+    "y[n,h] = x[n,h]*sigmoid(x[n,h+1]) for h < H": "dx[:, 1:]",
+    "y[h,n] = x[n,h]*sigmoid(z[n,h])": "dz = dx*(x - y.T)",
+    "w[n,h] = x[n,h]*sigmoid(z[n,h])\ny[n,h] = w[n,h]*exp(w[n,h])": "(x - w)",
+}
+
+
+@pytest.mark.parametrize("equations", REMEMBERED)
+def test_a_product_that_the_caller_gets_is_not_computed_again(equations: str) -> None:
+    text = f"x[N,H], z[N,H] -> y\n{equations}"
+    d, rng = nd.derive(text), np.random.default_rng(0)
+    assert REMEMBERED[equations] in body(text, "backward")
+    assert_means(d, d.compile(), {"x": rng.normal(size=(4, 5)), "z": rng.normal(size=(4, 5))}, rng)
+
+
+@pytest.mark.parametrize("equations", [
+    "w[n,h] = x[n,h]*sigmoid(z[n,h])\ny[n,h] = tanh(w[n,h])",     # w is not kept
+    "y[n,h] = x[n,h]*z[n,h] + x[n,h]*(1 - z[n,h])",
+    "y[n,h] = x[n,h]*z[n,h]\nu[n,h] = exp(x[n,h]*(1 - z[n,h]))",  # z is as it came, and 1 − z exact
+])
+def test_what_is_not_kept_or_would_lose_digits_is_computed_again(equations: str) -> None:
+    outputs = "y, u" if "u[" in equations else "y"
+    d = nd.derive(f"x[N,H], z[N,H] -> {outputs}\n{equations}")
+    assert d.numpy() == d.numpy(without=("remembered",))
+
+
 NARROW = {
     "the last row of an attention": """
         X[N,T,I], Wq[I,F], Wk[I,F], V[F,I] -> y
@@ -262,8 +296,8 @@ def test_a_quotient_that_goes_into_a_sum_leaves_no_1_before_it() -> None:
     ("x[N,K] -> y\nP[n,k] = (1 + erf(x[n,k]/sqrt(2)))/2\ny[n,k] = x[n,k]*P[n,k]", "P = _normal(x)", "dy*P"),
     ("x[N,K] -> y\ny[n,k] = tanh(gelu(tanh(x[n,k])))", "y_normal = _normal(y_tanh)", "+= y_normal"),
     ("x[N,K], z[N,K] -> y\ny[n,k] = silu(x[n,k])*z[n,k]", "y_sigmoid = _sigmoid(x)", "dz = dy*x*y_sigmoid"),
-    ("x[N,K], a -> y\ny[n,k] = where(x[n,k] > 0, x[n,k], a*(exp(x[n,k]) - 1))", "y_exp = np.exp(x)",
-     "dx = _where(part, dtype.type(1), a*y_exp)"),
+    ("x[N,K], a -> y\ny[n,k] = where(x[n,k] > 0, x[n,k], a*(exp(x[n,k]) - 1))", "y_exp = x.clip(-np.inf, 0)",
+     "dx = _where(x > 0, dtype.type(1), a*y_exp)"),
     ("x[N,K] -> y, p\np[n,k] = sigmoid(x[n,k])\ny[n,k] = softplus(x[n,k])*p[n,k]", "y_softplus = _softplus(x)", ""),
 ])
 def test_a_function_is_computed_once_whatever_name_it_goes_by(text: str, forward: str, backward: str) -> None:

@@ -645,3 +645,14 @@ def test_what_is_outside_of_a_window_is_no_share_of_it(text: str, sizes: dict[st
         for module in modules:
             _, residuals = module.forward(x=x)
             np.testing.assert_allclose(module.backward(residuals, dY=seed).dx, expected, rtol=1e-9)
+
+
+def test_the_gradient_of_a_log_sigmoid_keeps_its_digits_where_the_sigmoid_is_near_1() -> None:
+    """And overflows without a warning where it is 0."""
+    module = nd.derive("x[N] -> y\ny[n] = log(sigmoid(x[n]))").compile()
+    x = np.array([-1000, -30, -1, 0, 1, 15, 30, 80, 1000], np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        _, residuals = module.forward(x=x)
+        dx = module.backward(residuals, dy=np.ones_like(x)).dx
+    np.testing.assert_allclose(dx, 1/(1 + np.exp(x.astype(float).clip(-700, 700))), rtol=1e-6, atol=1e-40)

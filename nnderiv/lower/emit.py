@@ -317,7 +317,23 @@ class Body(Folds):
         self.allocated.add(name)
         shape = tuple_text(self.extent(r.size) for r in store.axes)
         first = f"  # {name}[{', '.join(str(r.lo) for r in store.axes)}] stands first" if any(r.lo != 0 for r in store.axes) else ""
-        self.line(f"{store.variable} = np.zeros({shape}, {self.dtype}){first}", store.variable)
+        made = "empty" if self.is_filled(name) else "zeros"
+        self.line(f"{store.variable} = np.{made}({shape}, {self.dtype}){first}", store.variable)
+
+    def is_filled(self, name: str) -> bool:
+        """Whether the equations of a tensor, each at once, fill its storage, one part of an axis after the other."""
+        axes, equations = self.storage[name].axes, self.program.definitions[name]
+        if self.loops or name in self.program.components:
+            return False
+        parts = [[e.ranges.get(str(s.name), Range(s, s + 1)) for s in e.subs] for e in equations]
+        apart = [k for k, axis in enumerate(axes) if any(part[k] != axis for part in parts)]
+        if len(apart) != 1:
+            return False
+        ends = {part[apart[0]].lo: part[apart[0]].hi for part in parts}
+        at = axes[apart[0]].lo
+        for _ in parts:
+            at = ends.get(at, at)
+        return at == axes[apart[0]].hi and len(ends) == len(parts)
 
     # -- one equation --------------------------------------------------------------------------------------------------
     def compute(self, e: Equation, guards: tuple[tuple[str, Range], ...]) -> None:

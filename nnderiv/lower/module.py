@@ -102,6 +102,7 @@ class _Lowering:
         if "shifted" not in without:
             self.forward, self.backward = shifted(self.forward, self.backward)
         self.saturates = any(saturates(n) for e in (*self.forward.equations, *self.backward.equations) for n in walk(e.body))
+        self.overflows_backward = False  # whether an exponential that is divided by may overflow there, as far as it is known
         self.forward, self.backward = prepare_both(self.forward, self.backward, without)
         self.forward = with_nothing(self.forward, nothing)
         self.dtype = Fresh({*self.forward.names, *self.backward.names})("dtype")
@@ -190,7 +191,7 @@ class _Lowering:
         shown = outputs[0] if len(outputs) == 1 else f"Outputs(({', '.join(outputs)}))"
         for text in layout.arguments(f"return {shown}, ", _entries(self.handed_on)):
             body.line(text)
-        return _quiet([head, *self.finish(body, {*self.forward.outputs, *self.residuals})], self.saturates)
+        return _quiet([head, *self.finish(body, {*self.forward.outputs, *self.residuals})], self.saturates or body.overflows)
 
     def finish(self, body: Body, kept: set[str]) -> list[str]:
         """The lines of a function, after all passes; nothing may be written to what is kept."""
@@ -207,7 +208,8 @@ class _Lowering:
     @cached_property
     def backward_function(self) -> str:
         head, about, *lines = self.backward_lines
-        return _quiet([head, about, *layout.unpacked(self.handed_on, "residuals", "    "), *lines], self.saturates)
+        unpacked = layout.unpacked(self.handed_on, "residuals", "    ")
+        return _quiet([head, about, *unpacked, *lines], self.saturates or self.overflows_backward)
 
     @cached_property
     def backward_lines(self) -> list[str]:
@@ -232,6 +234,7 @@ class _Lowering:
         *first, last = layout.arguments("return Gradients(", _entries(outputs))
         for text in (*first, f"{last})"):
             body.line(text)
+        self.overflows_backward = body.overflows
         return [head, *self.finish(body, {*self.backward.outputs, *self.residuals})]
 
     def run(self, body: Body, nodes: Sequence[Node], function: str, residuals: list[str]) -> None:

@@ -17,10 +17,12 @@ Programs (equations) -> programs:
     sparse       what stands at one place of each row is not stored between zeros
     apart        what is another thing at each place of an axis is computed place by place
     held         what is held between two numbers is so computed, and not chosen
+    continued    what goes on in another way from a number on, as ELU does, is a function of what is held there, and not chosen
     branches     what both branches of a choice have in common stands outside of it
     both_sides   softplus(x) and softplus(−x) share their exponential, as in a logistic loss
     looked_up    what both look up at data is looked up once
     recall       a function that both need is computed once
+    other_side   1 − σ(x) is σ(−x), where nobody asks for σ(x)
     stacked      products of one tensor with several matrices are one, forward and backward
     scaled       what a product is scaled by goes into an operand, for both
     slopes       what a maximum hands on is its slope, times a finite factor, and not a choice
@@ -40,12 +42,14 @@ Programs (equations) -> programs:
     wrapped      a sum around a circle slides along a tensor that goes on past its ends
     whole_steps  a sum over what a step divides runs over the steps
     one_block    a sum over blocks, of which an index lies in one, is what that block adds
+    thresholds   what is compared with a number is compared as it stands: x + 3 > 0 is x > −3
     one_place    a sum over an index that must be at one place is what stands there
     gathered     what several terms add at the places of one look-up is added up before
     mirror       sums that differ by an exchange of two indices, as over pairs, share what they have in common
     running      a sum up to each step is the sum before, and one more
     split        an index that is used by its quotient and remainder is two
     blocks       what is another thing in each part of an axis is computed part by part
+    remembered   a product that is a tensor already is read where its factors stand: y in dy·a·s, of y = a·s
     recentre     the kernel stays and the image slides
     carry        what a step hands to the next is computed where its parts are
     at_once      what a step only multiplies, to multiply it again, is multiplied once
@@ -108,6 +112,7 @@ from .equations.both_sides import both_sides
 from .equations.branches import branches
 from .equations.carry import carry
 from .equations.common import common
+from .equations.continued import continued
 from .equations.decayed import decayed
 from .equations.distribute import distribute
 from .equations.exchange import exchange
@@ -127,9 +132,11 @@ from .equations.normalised import normalised
 from .equations.on_diagonal import on_diagonal
 from .equations.one_block import one_block
 from .equations.one_place import one_place
+from .equations.other_side import other_side
 from .equations.pieces import split_pieces
 from .equations.recall import recall
 from .equations.recentre import recentre
+from .equations.remembered import remembered
 from .equations.running import running
 from .equations.scaled import scaled
 from .equations.skew import skew
@@ -139,6 +146,7 @@ from .equations.split import split
 from .equations.spread import spread
 from .equations.stacked import stacked
 from .equations.summands import summands
+from .equations.thresholds import thresholds
 from .equations.turned import turned
 from .equations.unmask import unmask
 from .equations.untangle import untangle
@@ -180,10 +188,12 @@ BOTH: dict[str, Callable[[Program, Program], tuple[Program, Program]]] = {  # fo
     "sparse": sparse,
     "apart": each(apart),
     "held": each(held),
+    "continued": continued,
     "branches": each(branches),
-    "both_sides": each(both_sides),
+    "both_sides": both_sides,
     "looked_up": looked_up,
     "recall": recall,
+    "other_side": other_side,
     "stacked": stacked,
     "scaled": scaled,
 }
@@ -205,6 +215,7 @@ EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
     "wrapped": wrapped,
     "whole_steps": alone(whole_steps),
     "one_block": alone(one_block),
+    "thresholds": alone(thresholds),
     "explicit": alone(make_explicit),  # always: it settles what the rest may assume
     "one_place": alone(one_place),
     "gathered": alone(gathered),
@@ -212,6 +223,7 @@ EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
     "running": running,
     "split": split,
     "blocks": alone(blocks),
+    "remembered": remembered,
     "recentre": alone(recentre),
     "carry": carry,
     "at_once": at_once,

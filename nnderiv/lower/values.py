@@ -13,6 +13,7 @@ from fractions import Fraction
 from functools import partial
 from itertools import combinations
 from math import prod
+from typing import TypeGuard
 
 from ..expr import (
     COMPARISONS,
@@ -44,6 +45,7 @@ from ..expr import (
     signed,
     sums_among,
     walk,
+    where,
 )
 from ..integer import Int
 from ..program import Program
@@ -93,6 +95,7 @@ class Values(Writer):
         self.as_written = False  # products are to be computed in the order in which they stand
         self.ratios: frozenset[Expr] = frozenset()  # exponentials in 1 + exp(b − a), a quotient of exponentials
         self.facts = facts
+        self.overflows = False  # whether an exponential may, and is divided by
 
     # -- expressions ---------------------------------------------------------------------------------------------------
     def value(self, frame: Frame, e: Expr) -> Array:
@@ -194,17 +197,29 @@ class Values(Writer):
         if (normal := with_normal(e)) != e:
             return self.value(frame, normal)
         above, below = _fraction(e)
-        if not self.as_written:
-            above, below = _one_number(frame, above, below)
-            above, below = _one_scalar(frame, above, below) if "few" not in self.without else (above, below)
+        if self.as_written:
+            return _in_turn(frame, self.operands(frame, above, below))
+        above, below = _one_number(frame, above, below)
+        above, below = _one_scalar(frame, above, below) if "few" not in self.without else (above, below)
+        above, below = self.over_exponential(frame, above, below)
+        if masks := self.masks_beside(frame, above):
+            return self.masked(frame, [f for f in above if f not in masks], below, masks)
+        return self.grouped(frame, self.operands(frame, above, below))
+
+    def operands(
+        self, frame: Frame, above: Sequence[Expr], below: Sequence[Expr], of_python: bool = True
+    ) -> list[tuple[Array, Operation]]:
+        """The arrays of factors and divisors; a product that is one of Python's numbers so far is divided by one of NumPy's."""
         found = [(self.value(frame, f), MULTIPLY) for f in above]
-        of_python = not any(a.labels or _is_always_numpy(f) for (a, _), f in zip(found, above, strict=True))
+        of_python = of_python and not any(a.labels or _is_always_numpy(f) for (a, _), f in zip(found, above, strict=True))
         for f in below:
             with self.of_exponentials(f):
                 array = self.operand(frame, Op("/", (ONE, f)), f)
             found.append((frame.number(array) if of_python and not array.labels and frame.may_vanish(f) else array, DIVIDE))
-        if self.as_written:
-            return _in_turn(frame, found)
+        return found
+
+    def grouped(self, frame: Frame, found: Sequence[tuple[Array, Operation]]) -> Array:
+        """The product of these arrays, those over few indices first."""
         groups: dict[frozenset[str], list[tuple[Array, Operation]]] = {}
         for x in sorted(found, key=lambda x: x[1] is DIVIDE):
             groups.setdefault(frozenset(x[0].labels), []).append(x)
@@ -217,6 +232,68 @@ class Values(Writer):
                 groups[host] = self.beside(frame, members, groups[host])
         return _in_turn(frame, sorted((x for g in groups.values() for x in g), key=lambda x: x[1] is DIVIDE))
 
+    def over_exponential(self, frame: Frame, above: list[Expr], below: list[Expr]) -> tuple[list[Expr], list[Expr]]:
+        """dy·σ(−x) as dy/(1 + exp(x)): nothing is negated for it, and what would be 1/(1 + exp(x)) is no array of its own."""
+        for k, f in enumerate(above):
+            minus = f.args[0] if isinstance(f, Op) and f.op == "sigmoid" else None
+            rest, labels = above[:k] + above[k + 1:], labels_of(frame, f)
+            sides = [labels_of(frame, g) for g in (*rest, *below)]
+            is_largest = bool(labels) and labels in sides[:len(rest)] and all(side <= labels for side in sides)
+            if isinstance(minus, Op) and minus.op == "neg" and is_largest and not frame.loops:
+                self.overflows = True
+                return rest, [*below, ONE + Op("exp", minus.args)]
+        return above, below
+
+    # -- masks among factors -------------------------------------------------------------------------------------------
+    def masked(self, frame: Frame, above: list[Expr], below: list[Expr], masks: Sequence[Expr]) -> Array:
+        """A product of these factors and masks: the masks, which are short, by themselves first, and their product last."""
+        mask = self.in_one_mask(frame, masks)
+        if self.is_asked_again(masks) and any(labels_of(frame, f) for f in above):
+            above, below, mask = self.scaled_mask(frame, above, below, mask)
+        found = self.operands(frame, above, below, of_python=False)
+        if any(a.labels for a, operation in found if operation is MULTIPLY):
+            return frame.combine(MULTIPLY, self.grouped(frame, found), mask)
+        return self.grouped(frame, [(self.as_real(frame, mask), MULTIPLY), *found])
+
+    def masks_beside(self, frame: Frame, parts: Sequence[Expr]) -> list[Expr]:
+        """The slopes of maxima among factors, and the conditions that stand beside one, if there is an array that they are a mask of,
+        or of each other."""
+        found = [f for f in parts if self.is_mask(frame, f)]
+        slopes = any(not is_indicator(f) for f in found)
+        return found if slopes and (len(found) > 1 or any(labels_of(frame, f) for f in parts if f not in found)) else []
+
+    def is_mask(self, frame: Frame, f: Expr) -> bool:
+        """Whether a factor is 1, 1/2 or 0, as data or indices say."""
+        choice = Choice.of(f) if self.is_choice_by_data(frame, f) else None
+        return choice is not None and (choice.above, choice.below) == (ONE, ZERO) or is_indicator(f) and bool(labels_of(frame, f))
+
+    def is_asked_again(self, masks: Sequence[Expr]) -> bool:
+        """Whether several equations ask for these masks."""
+        return sum(all(any(f == n for n in walk(e.body)) for f in masks) for e in self.program.equations) > 1
+
+    def scaled_mask(
+        self, frame: Frame, above: list[Expr], below: list[Expr], mask: Array
+    ) -> tuple[list[Expr], list[Expr], Array]:
+        """y·[c]/N and z·[c]/N as products with one [c]/N: numbers go to the mask, whose product with an array asks for numbers anyway."""
+        for parts, operation in ((above, MULTIPLY), (below, DIVIDE)):
+            for f in [f for f in parts if not labels_of(frame, f) and not reads_data(f)]:
+                parts.remove(f)
+                mask = frame.combine(operation, mask, frame.number(self.value(frame, f)))
+        return above, below, mask
+
+    def as_real(self, frame: Frame, mask: Array) -> Array:
+        """A mask as an array of numbers."""
+        return frame.make(call(f"{{0}}.astype({self.dtype})", 9), [mask], mask.labels)
+
+    def in_one_mask(self, frame: Frame, masks: Sequence[Expr]) -> Array:
+        """The product of masks, of one byte for each entry, before they meet what is longer."""
+        choices = [(f, Choice.of(f)) for f in masks]
+        total, *others = [self.slope_of(frame, c.more) if c else self.condition(frame, f.args[0]) for f, c in choices if isinstance(f, Op)]
+        for a in others:
+            total = frame.combine(MULTIPLY, total, a, real=False)
+        return total
+
+    # -- factors over few indices ----------------------------------------------------------------------------------------
     def few_together(self, frame: Frame, groups: dict[frozenset[str], list[tuple[Array, Operation]]]) -> None:
         """X[n,c,i] g[c] / s[n], and over s[n,c]: g/s has entries for n, c only, and X is walked through once, not twice."""
         def divides(labels: frozenset[str]) -> bool:
@@ -387,10 +464,15 @@ class Values(Writer):
             e = Op("where", (Op("not", (e.args[0],)), e.args[2], ZERO))
         condition = self.condition(frame, e.args[0])
         if e.args[1:] == (ONE, ZERO) and condition.labels:
-            return frame.make(call(f"{{0}}.astype({self.dtype})", 9), [condition], condition.labels)
+            return self.as_real(frame, condition)
         if e.args[2] == ZERO and self.may_multiply(frame, e.args[1], condition):
+            if self.masks_beside(frame, parts := [*factors(e.args[1]), where(e.args[0], ONE, ZERO)]):
+                return self.value(frame, product(parts))
             x = self.value(frame, e.args[1])
             return frame.combine(MULTIPLY, x if x.labels else Array(f"{self.dtype}.type({x.text})"), condition)
+        above, below = e.args[1:]
+        if isinstance(above, Num) and isinstance(below, Num) and condition.labels and self.is_choice_by_data(frame, e):
+            return self.between_numbers(frame, above, below, condition)
         if e.args[2] == ZERO and (chosen := self.few_chosen(frame, e, condition)) is not None:
             return self.value(frame, chosen)
         a, b = (self.value(frame, x) for x in e.args[1:])
@@ -419,23 +501,36 @@ class Values(Writer):
     def slope(self, frame: Frame, e: Op) -> Array | None:
         """where(a > b, x, where(a = b, (x + y)/2, y)) by the slope s of max(a, b) with a, 1 or 1/2 or 0: x·s + y·(1 − s), or y + (x − y)·s
         for numbers."""
-        if "indicator" in self.without or not reads(e.args[0]) or not free_symbols(e.args[0]) & {*frame.order}:
-            return None
-        found = Choice.of(e)
+        found = Choice.of(e) if self.is_choice_by_data(frame, e) else None
         if found is None or not (self.facts.is_finite(found.above) and self.facts.is_finite(found.below)):
             return None
-        with self.exactly():
-            a, b = (self.value(frame, x) for x in found.more.args)
-        larger = (a, b) if found.more.op == ">" else (b, a)
-        slope = frame.combine(call(f"_slope({{0}}, {{1}}, {self.dtype})", 0, 0), *larger)
+        slope = self.slope_of(frame, found.more)
         above, below = found.above, found.below
+        if (above, below) == (ONE, ZERO):
+            return self.as_real(frame, slope)
         if isinstance(above, Num) and isinstance(below, Num):
-            return self.with_number(frame, ADD, below, self.with_number(frame, MULTIPLY, num(above.value - below.value), slope))
+            return self.between_numbers(frame, above, below, slope)
         total = self.with_number(frame, MULTIPLY, above, slope)
         if below == ZERO:
             return total
-        rest = frame.combine(SUBTRACT, Array("1"), slope)
+        rest = frame.combine(SUBTRACT, Array(f"{self.dtype}.type(1)"), slope)
         return frame.combine(ADD, total, self.with_number(frame, MULTIPLY, below, rest))
+
+    def between_numbers(self, frame: Frame, a: Num, b: Num, mask: Array) -> Array:
+        """a where a mask is 1, b where it is 0."""
+        return self.with_number(frame, ADD, b, self.with_number(frame, MULTIPLY, num(a.value - b.value), mask))
+
+    def is_choice_by_data(self, frame: Frame, e: Expr) -> bool:
+        """Whether data choose for each entry, and may do so by arithmetic."""
+        condition = e.args[0] if isinstance(e, Op) and e.op == "where" and "indicator" not in self.without else ZERO
+        return bool(reads(condition)) and bool(free_symbols(condition) & {*frame.order})
+
+    def slope_of(self, frame: Frame, more: Op) -> Array:
+        """How a maximum changes with what is more, or less: a mask, or what is 1, 1/2 or 0 where there are ties."""
+        with self.exactly():
+            a, b = (self.value(frame, x) for x in more.args)
+        larger = (a, b) if more.op == ">" else (b, a)
+        return frame.combine(call(f"_slope({{0}}, {{1}}, {self.dtype})", 0, 0), *larger, real=False)
 
     def with_number(self, frame: Frame, operation: Operation, e: Expr, array: Array) -> Array:
         """e·array or e + array; a number of the right kind, since the array may be one too."""
@@ -450,7 +545,7 @@ class Values(Writer):
         if not array.labels and not condition.labels:
             return Array(f"({array.text} if {condition.text} else {self.dtype}.type(0))")
         if finite and "indicator" not in self.without and condition.labels and {*array.labels} <= {*condition.labels}:
-            mask = condition if array.labels else frame.make(call(f"{{0}}.astype({self.dtype})", 9), [condition], condition.labels)
+            mask = condition if array.labels else self.as_real(frame, condition)
             return mask if array.text == "1" else frame.combine(MULTIPLY, array, mask)
         return self.chosen(frame, e, condition, array, Array("0"))
 
@@ -702,6 +797,11 @@ def _number(e: Num) -> Array:
     v = e.value
     text = str(v.numerator) if v.denominator == 1 else repr(float(v))
     return Array(text, (), 9 if v >= 0 else 5)
+
+
+def is_indicator(e: Expr) -> TypeGuard[Op]:
+    """Whether e is where(c, 1, 0)."""
+    return isinstance(e, Op) and e.op == "where" and e.args[1:] == (ONE, ZERO)
 
 
 def _is_always_numpy(e: Expr) -> bool:

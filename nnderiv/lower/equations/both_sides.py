@@ -1,11 +1,12 @@
-"""Program -> program in which softplus(x) and softplus(−x) share their exponential, as in a logistic loss; its gradient is a difference.
+"""Programs -> programs in which softplus(x) and softplus(−x) share their exponential, as in a logistic loss; its gradient is a difference.
 
     a·softplus(−x) + b·softplus(x)            a·relu(−x) + b·relu(x) + (a + b)·softplus(−|x|),   where b = 1 − a: … + softplus(−|x|)
     a·softplus(x) − a·softplus(−x)            a·x
     p·(1 − a) − a·(1 − p)                     p − a
     1 − σ(−x)                                 σ(x)
 
-There is one exponential, and not two, and nothing is subtracted: a loss near 0 has all its digits.
+There is one exponential, and not two, and nothing is subtracted: a loss near 0 has all its digits. Where forward has softplus(−|x|),
+the gradient, of a focal loss for one, has relu(x) + softplus(−|x|) for softplus(x).
 """
 
 from __future__ import annotations
@@ -13,16 +14,23 @@ from __future__ import annotations
 from collections import Counter
 from itertools import permutations
 
-from ...expr import Expr, Op, add, additive_terms, complement, factors, map_children, neg, product, signed
+from ...expr import Expr, Op, add, additive_terms, complement, factors, map_children, neg, product, replace, signed, walk
 from ...program import Program
 from .held import minus_first
 
 Factors = Counter[Expr]
 
 
-def both_sides(program: Program) -> Program:
+def both_sides(forward: Program, backward: Program) -> tuple[Program, Program]:
     """See the module's docstring."""
-    return program.with_equations(e.with_body(_visit(e.body)) for e in program.equations)
+    forward, backward = (p.with_equations(e.with_body(_visit(e.body)) for e in p.equations) for p in (forward, backward))
+    small = {n for e in forward.equations for n in walk(e.body) if isinstance(n, Op) and n.op == "softplus"}
+    shared: dict[Expr, Expr] = {}
+    for f in small:
+        turned = neg(f.args[0])
+        if isinstance(turned, Op) and turned.op == "abs":
+            shared |= {Op("softplus", (x,)): Op("relu", (x,)) + f for x in (*turned.args, neg(*turned.args))}
+    return forward, backward.with_equations(e.with_body(replace(e.body, shared)) for e in backward.equations) if shared else backward
 
 
 def _visit(node: Expr) -> Expr:

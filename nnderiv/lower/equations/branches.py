@@ -3,6 +3,7 @@
     where(c, softplus(−z), softplus(z))       softplus(where(c, −z, z))
     where(c, 1 − σ(z), −σ(z))                 where(c, 1, 0) − σ(z)
     where(c, a·s, b·s/t)                      s·where(c, a, b/t)
+    where(c, a, where(d, a, b))               where(c or d, a, b)
 
 A choice computes both of its branches for all entries, and so what is in both twice: a logistic loss of labels that are 0 and 1 has one
 function, forward and backward. A function that is asked for again in its gradient stays in its branches: tanh(a) is kept for that of a,
@@ -37,6 +38,8 @@ def _visit(node: Expr) -> Expr:
 
 def _choice(condition: Expr, a: Expr, b: Expr) -> Expr:
     """where(c, a, b), with what a and b have in common outside."""
+    if isinstance(b, Op) and b.op == "where" and b.args[1] == a:
+        return _choice(Op("or", (condition, b.args[0])), a, b.args[2])
     if isinstance(a, Op) and isinstance(b, Op) and a.op == b.op and a.op in ONCE:
         return Op(a.op, (_choice(condition, *a.args, *b.args),))
     terms = [Counter(additive_terms(x)) for x in (a, b)]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from ...bounds import never_negative
-from ...expr import ONE, Expr, IntValue, Op, Read, free_symbols, has_reduction, ints, map_ints, reads, walk
+from ...expr import ONE, Expr, IntValue, Op, Read, free_symbols, has_reduction, ints, map_ints, reads, unordered, walk
 from ...expr import replace as replaced
 from ...integer import Int
 from ...program import Equation, Range
@@ -22,11 +22,12 @@ COSTLY = ("exp", "log", "tanh", "sigmoid", "softplus", "erf", "sin", "cos")
 
 @dataclass(frozen=True)
 class Call:
-    """A costly function of what stands at the places `at`, one for each index on which it depends; key: with letters in their stead."""
+    """A costly function of what stands at the places `at`, one for each index on which it depends; key: with letters in their stead, and
+    terms and factors in any order."""
 
     function: Op
     at: tuple[Int, ...]
-    key: Expr
+    key: object
 
     def shifts(self, e: Equation) -> dict[str, Int] | None:
         """The indices of the equation that stand at its places, in their order, and what is added to each; None if another thing does."""
@@ -90,7 +91,7 @@ def calls(e: Equation, f: Expr) -> Iterator[Call]:
         at.setdefault(i, (s, shift))
     if at and "" not in at and free_symbols(f) & e.ranges.keys() <= at.keys():
         letters = {i: Int.symbol(f"§{k}") - shift for k, (i, (_, shift)) in enumerate(at.items())}
-        yield Call(f, tuple(s for s, _ in at.values()), map_ints(lambda v: v.subst(letters), f))
+        yield Call(f, tuple(s for s, _ in at.values()), unordered(map_ints(lambda v: v.subst(letters), f)))
     if len(found) == 1 and not any(n.value.symbols() & e.ranges.keys() for n in walk(f) if isinstance(n, IntValue)):
         yield from _at_any_place(e, f, found[0])
 
@@ -117,4 +118,4 @@ def _at_any_place(e: Equation, f: Op, r: Read) -> Iterator[Call]:
             at = [k for k in range(len(r.subs)) if k not in alone]
             letters = {k: Int.symbol(f"§{n}") for n, k in enumerate(at)}
             subs = tuple(letters.get(k, s) for k, s in enumerate(r.subs))
-            yield Call(f, tuple(r.subs[k] for k in at), replaced(f, {r: Read(r.tensor, subs)}))
+            yield Call(f, tuple(r.subs[k] for k in at), unordered(replaced(f, {r: Read(r.tensor, subs)})))

@@ -17,12 +17,12 @@ from ...program import Equation, Program
 from ...within import positive_names
 from .calls import COSTLY, Table, calls, table
 
-Tables = Mapping[Expr, list[Table]]  # function -> where it is a tensor
+Tables = Mapping[object, list[Table]]  # function -> where it is a tensor
 
 
 def common(program: Program) -> Program:
     """See the module's docstring."""
-    tables: dict[Expr, list[Table]] = {}
+    tables: dict[object, list[Table]] = {}
     for e in program.equations:
         for call in calls(e, e.body) if _is_of_several(e.body) and len(program.definitions[e.tensor]) == 1 else ():
             if (there := table(e, call)) is not None:

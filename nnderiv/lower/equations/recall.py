@@ -28,7 +28,7 @@ from .quotients import log_exponents
 
 Beside = tuple[Read, ...]
 Known = tuple[Int, ...]  # what is at least 0 where something counts
-Kept = Mapping[Expr, list[tuple[Equation, Table]]]  # function -> (the first equation that needs it, the function as a tensor), ...
+Kept = Mapping[object, list[tuple[Equation, Table]]]  # function -> (the first equation that needs it, the function as a tensor), ...
 
 
 def recall(forward: Program, backward: Program) -> tuple[Program, Program]:
@@ -48,9 +48,9 @@ def recall(forward: Program, backward: Program) -> tuple[Program, Program]:
     return known, with_known(replace(backward, equations=tuple(own)), own, known)
 
 
-def _kept(forward: Program, wanted: Collection[Expr], fresh: Fresh) -> Kept:
+def _kept(forward: Program, wanted: Collection[object], fresh: Fresh) -> Kept:
     """The functions that are wanted, as tensors: those that are some already, and new ones for other places."""
-    found: dict[Expr, list[tuple[Equation, Table]]] = {}
+    found: dict[object, list[tuple[Equation, Table]]] = {}
     positive = positive_names(forward)
     for e in forward.equations:
         for call in calls(e, e.body) if len(forward.definitions[e.tensor]) == 1 else ():
@@ -122,7 +122,7 @@ def _beside(node: Expr, beside: Beside) -> Beside:
 
 
 # -- equations ---------------------------------------------------------------------------------------------------------------
-def _opened(e: Equation, node: Expr, wanted: Collection[Expr] | None = None) -> Expr:
+def _opened(e: Equation, node: Expr, wanted: Collection[object] | None = None) -> Expr:
     """GELU and SiLU by the functions that they are made of, where these are wanted: some, or all. The half of a 2Φ(x) stands beside it."""
     if isinstance(node, Op) and node.op == "/" and node.args[1] == TWO and any(argument(f) is not None for f in factors(node.args[0])):
         node = HALF*node.args[0]

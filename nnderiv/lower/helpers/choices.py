@@ -29,6 +29,7 @@ def _is_steady(mask):
 
 
 def _slope(a, b, dtype):
-    """How max(a, b) changes with a: 1 where a > b, 1/2 where a == b, 0 elsewhere."""
-    return ((a > b).view("i1") + (a >= b).view("i1"))*dtype.type(0.5)
+    """How max(a, b) changes with a: 1 where a > b, 1/2 where a == b, 0 elsewhere; a mask where nothing is 1/2."""
+    more, ties = a > b, a == b
+    return more + dtype.type(0.5)*ties if ties.any() else more
 '''

@@ -89,7 +89,8 @@ def _weighted_differences(x, y, w):
     if _by_products(x, y, x.shape[-2]) and (total := _weighted_matrices(x, y, w)) is not None:
         return total
     if pairs := _place_by_place(x, y, -2):
-        w, part = np.ascontiguousarray(w), np.empty_like(w)
+        w = np.ascontiguousarray(w)
+        part = np.empty_like(w)
         total = np.empty((*w.shape[:-1], len(pairs)), w.dtype)
         for k, (a, b) in enumerate(pairs):
             np.vecdot(np.subtract(a, b, out=part), w, out=total[..., k])
