@@ -146,4 +146,4 @@ def test_a_column_becomes_another_one_entry_by_entry(function: str, dtype: Any, 
         x = np.random.default_rng(n).normal(size=(n, step)).astype(dtype)
         (y, gradients), (one, slope) = run(column.compile(), {"dy": x}, x=x), run(alone.compile(), {"dy": x[:, 1]}, x=x[:, 2])
         np.testing.assert_allclose(y[:, 1], one, rtol=1e-6)
-        np.testing.assert_allclose(gradients.dx[:, 2], slope.dx + x[:, 2], rtol=1e-5)
+        np.testing.assert_allclose(gradients.dx[:, 2], slope.dx + x[:, 2], rtol=1e-5, atol=1e-6)  # a sum that may be near 0

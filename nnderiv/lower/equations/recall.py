@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 
 from ...bounds import never_negative
 from ...conditions import equalities, facts, negation
@@ -21,7 +22,9 @@ from ...integer import Int
 from ...program import Equation, Program, Range, Ranges
 from ...within import positive_names, readable
 from ..facts import FINITE
+from ..infinities import is_logsumexp
 from ..normal_distribution import HALF, TWO, argument, twice
+from ..shares import shares
 from .calls import COSTLY, Call, Table, calls, table
 from .known import with_known
 from .quotients import log_exponents
@@ -34,7 +37,7 @@ Kept = Mapping[object, list[tuple[Equation, Table]]]  # function -> (the first e
 def recall(forward: Program, backward: Program) -> tuple[Program, Program]:
     """See the module's docstring."""
     own = [e for e in backward.equations if e.tensor not in forward.definitions]
-    wanted = {call.key for e in own for call in _calls(e, _opened(e, e.body))}
+    wanted = {call.key for e in own for call in _calls(backward, e, _opened(e, e.body))}
     kept = _kept(forward, wanted, Fresh(forward.names | backward.names)) if wanted else {}
     if not kept:
         return forward, backward
@@ -57,7 +60,7 @@ def _kept(forward: Program, wanted: Collection[object], fresh: Fresh) -> Kept:
             if call.key in wanted and (there := table(e, call)) is not None:
                 found.setdefault(call.key, [(e, there)])
     for e in forward.equations:
-        for call in _calls(e, _opened(e, e.body, wanted)) if not e.is_base else ():
+        for call in _calls(forward, e, _opened(e, e.body, wanted)) if not e.is_base else ():
             shifts = call.shifts(e) if call.key in wanted and call.function != e.body else None
             if shifts is not None:
                 made = _of_all_places(forward, e, call, shifts) or _as_read(e, call, shifts)
@@ -91,14 +94,16 @@ def _named(e: Equation, call: Call, subs: tuple[Int, ...], body: Expr, ranges: R
 
 
 # -- calls -------------------------------------------------------------------------------------------------------------------
-def _calls(e: Equation, node: Expr) -> Iterator[Call]:
-    """The costly functions in an expression, but for those under a condition on indices: it may choose a few places. Data choose many."""
+def _calls(program: Program, e: Equation, node: Expr) -> Iterator[Call]:
+    """The costly functions in an expression, but for those under a condition on indices: it may choose a few places. Data choose many.
+    Nor those of a sum of shares, which is a product of matrices."""
     if isinstance(node, Op) and node.op == "where" and not all_reads(node.args[0]):
         return
     yield from calls(e, node)
     places = _looked_up(e, node)
-    for child in _children(node):
-        yield from (call for call in _calls(e, child) if not places or not {s.name for s in call.at} & places)
+    found = shares(node, e.indices, partial(is_logsumexp, program)) if isinstance(node, Reduce) else None
+    for child in _children(node) if found is None or not found.rows else found.weights:
+        yield from (call for call in _calls(program, e, child) if not places or not {s.name for s in call.at} & places)
 
 
 def _looked_up(e: Equation, node: Expr) -> set[str]:
