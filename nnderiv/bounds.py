@@ -6,7 +6,7 @@ that no proof was found. Sizes are taken to be at least 1, since an index that r
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -73,12 +73,25 @@ def never_ends_early(size: Int, sizes: Collection[str], positive: Collection[str
 @lru_cache(maxsize=4096)
 def _never_ends_early(size: Int, sizes: frozenset[str], positive: frozenset[str]) -> bool:
     """The same: every array asks for its few sizes again and again."""
-    return never_negative(size.subst(one_less(n for n in sizes if n in size.symbols())), {}, positive)
+    return never_negative(size.subst(OneLess(sizes)), {}, positive)
 
 
-def one_less(sizes: Iterable[str]) -> dict[str, Int]:
-    """N − 1 for N: what holds of these where N is at least 1 holds of the sizes where they may be 0."""
-    return {n: Int.symbol(n) - 1 for n in sizes}
+class OneLess(Mapping[str, Int]):
+    """N − 1 for N: what holds of these where N is at least 1 holds of the sizes where they may be 0. Of many sizes few are asked for."""
+
+    def __init__(self, sizes: Iterable[str]):
+        self.sizes = sizes if isinstance(sizes, frozenset) else frozenset(sizes)
+
+    def __getitem__(self, name: str) -> Int:
+        if name not in self.sizes:
+            raise KeyError(name)
+        return Int.symbol(name) - 1
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.sizes)
+
+    def __len__(self) -> int:
+        return len(self.sizes)
 
 
 def never_negative(

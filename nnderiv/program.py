@@ -16,9 +16,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from .bounds import OneLess, never_negative, smaller_or_greater
 from .bounds import Range as Range
 from .bounds import Ranges as Ranges
-from .bounds import never_negative, one_less, smaller_or_greater
 from .expr import (
     COMPARISONS,
     INF,
@@ -449,6 +449,6 @@ def _hull(r: Range, equations: tuple[Equation, ...], axis: int, sizes: Collectio
             continue
         lo = smaller_or_greater("min", lo, other.lo, sizes)
         hi = smaller_or_greater("max", hi, other.hi, sizes)
-    fewer = one_less(sizes)
+    fewer = OneLess(sizes)
     return Range(lo if never_negative((r.lo - lo).subst(fewer), {}, sizes) else Int.extreme("min", r.lo, lo),
                  hi if never_negative((hi - r.hi).subst(fewer), {}, sizes) else Int.extreme("max", r.hi, hi))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from .bounds import inside, never_negative, one_less
+from .bounds import OneLess, inside, never_negative
 from .expr import Expr, compare
 from .integer import Int
 from .program import Equation, Program, Range
@@ -40,7 +40,7 @@ def readable(
     x[u-2] one that three values of u move.
     """
     conditions: list[Expr] = []
-    less = one_less(sizes)
+    less = OneLess(sizes)
 
     def holds(apart: Int) -> bool:
         if not never_negative(apart, ranges, positive):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import re
+from typing import Any
 
 import numpy as np
 import pytest
 
 import nnderiv as nd
+from nnderiv.integer import Int
 from nnderiv.lower import passes
 from nnderiv.lower.facts import Facts
 from nnderiv.lower.passes import FORMS, PASSES
@@ -326,3 +328,24 @@ def test_a_difference_is_written_over_what_nobody_reads_any_more() -> None:
     text = "o[N], y[N] -> L\nL = mean[n](where(abs(o[n] - y[n]) < 1, 0.5*(o[n] - y[n])**2, abs(o[n] - y[n]) - 0.5))"
     assert "part -= L_held/2" in body(text, "forward")
     assert "part - L_held/2" in body(text, "forward", without=("in_place",))
+
+
+def test_the_work_of_a_chain_grows_with_its_length_and_no_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counted in integer expressions that are made, to derive and to emit."""
+    made, init = [0], Int.__init__
+
+    def counted(self: Int, terms: Any) -> None:
+        made[0] += 1
+        init(self, terms)
+
+    def per_layer(layers: int) -> float:
+        inputs = ["X[N,D0]", *(f"W{k}[D{k},D{k + 1}], b{k}[D{k + 1}]" for k in range(layers))]
+        before = ["X", *(f"h{k}" for k in range(layers - 1))]
+        equations = [f"h{k}[n,o] = tanh(sum[i]({x}[n,i]*W{k}[i,o]) + b{k}[o])" for k, x in enumerate(before)]
+        made[0] = 0
+        nd.derive(f"{', '.join(inputs)} -> h{layers - 1}\n" + "\n".join(equations)).numpy()
+        return made[0]/layers
+
+    monkeypatch.setattr(Int, "__init__", counted)
+    few, many = per_layer(10), per_layer(60)
+    assert few > 0 and many < 1.2*few

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ..bounds import inside, never_ends_early, never_negative, one_less
+from ..bounds import OneLess, inside, never_ends_early, never_negative
 from ..expr import ONE, ZERO, Expr, IntValue, Op, Read, free_symbols, walk
 from ..integer import Atom, Element, Extreme, FloorDiv, Int, Mod
 from ..program import Range, Ranges
@@ -87,9 +87,9 @@ class Frame:
         return {**self.loops, **self.ranges}
 
     @property
-    def less(self) -> dict[str, Int]:
+    def less(self) -> Mapping[str, Int]:
         """Sizes by what is at least 0 where they are at least 1: what holds of these holds where something is empty too."""
-        return one_less(self.positive - self.certain)
+        return OneLess(self.positive - self.certain)
 
     def number(self, array: Array) -> Array:
         """A Python number as one of NumPy, which knows division by zero."""

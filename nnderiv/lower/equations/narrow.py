@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeVar
 
-from ...bounds import inside, never_negative, one_less
+from ...bounds import OneLess, inside, never_negative
 from ...expr import (
     ZERO,
     Expr,
@@ -67,7 +67,7 @@ def _found(program: Program, sizes: Mapping[str, Int]) -> dict[str, Places]:
     kept = {*program.outputs, *program.components, *(r.tensor for fact in program.givens for r in all_reads(fact))}
     able = {name for name in program.definitions if name not in kept and program.whole(name) is not None}
     positive, found = positive_names(program), dict[str, Places]()
-    less = {**one_less(program.sizes), **sizes}
+    less = {**OneLess(program.sizes), **sizes}
     while True:
         read = _read(program, found)
         more = {name: places for name in able if (places := _alone(program.dims[name], read.get(name, ()), positive, less))}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
-from ...bounds import never_negative, one_less
+from ...bounds import OneLess, never_negative
 from ...conditions import facts
 from ...expr import Expr, Read, Reduce, bound_indices, ints, map_children, reads, walk
 from ...fresh import Fresh
@@ -62,7 +62,7 @@ def _wherever(difference: Int, known: list[Int], x: Equation, program: Program) 
     """
     if difference.symbols() & x.ranges.keys():
         return difference, x, known
-    less = one_less({*program.sizes} - {str(x.ranges[i].hi.name) for i in x.indices})
+    less = OneLess({*program.sizes} - {str(x.ranges[i].hi.name) for i in x.indices})
     return difference.subst(less), x, [fact.subst(less) for fact in known]
 
 
