@@ -205,6 +205,11 @@ def is_where(e: Expr, otherwise: Expr) -> TypeGuard[Op]:
     return isinstance(e, Op) and e.op == "where" and e.args[2] == otherwise
 
 
+def is_indicator(e: Expr) -> TypeGuard[Op]:
+    """Whether e is where(c, 1, 0)."""
+    return isinstance(e, Op) and e.op == "where" and e.args[1:] == (ONE, ZERO)
+
+
 def is_condition(e: object) -> TypeGuard[Op]:
     return isinstance(e, Op) and e.op in CONDITIONS
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from .. import matrix as mx
 from ..errors import MatrixFormError
-from ..expr import COMPARISONS, ONE, UNARY, ZERO, Expr, Num, Op, Read, additive_terms, factors, num, reads, walk
+from ..expr import COMPARISONS, ONE, UNARY, Expr, Num, Op, Read, additive_terms, factors, is_indicator, num, reads, walk
 from ..matrix import Node
 from ..matrix.build import plus
 from ..program import Range
@@ -144,7 +144,7 @@ class Differential:
         if isinstance(e, Op) and e.op == "**" and isinstance(e.args[1], Num):
             base = self.node(e.args[0], leaves, shape)
             return mx.hadamard([base, base]) if e.args[1] == num(2) else mx.Elementwise("**", (base, mx.Scalar(e.args[1])))
-        if isinstance(e, Op) and e.op == "where" and e.args[1:] == (ONE, ZERO) and isinstance(e.args[0], Op):
+        if is_indicator(e) and isinstance(e.args[0], Op):
             return mx.Elementwise(e.args[0].op, tuple(self.node(x, leaves, shape) for x in e.args[0].args))
         if isinstance(e, Op) and (e.op in UNARY or e.op in COMPARISONS):
             return mx.Elementwise(e.op, tuple(self.node(x, leaves, shape) for x in e.args))

@@ -16,7 +16,6 @@ from typing import Any, Protocol
 from ..bounds import never_negative
 from ..expr import (
     COMPARISONS,
-    ONE,
     ZERO,
     Expr,
     IntValue,
@@ -28,6 +27,7 @@ from ..expr import (
     free_symbols,
     guarded_factors,
     is_condition,
+    is_indicator,
     is_where,
     map_children,
     product,
@@ -281,8 +281,7 @@ def reduced(body: EachPlace, frame: Frame, e: Reduce, kernel: Sequence[str], out
     work = ByTap(body, frame, with_lead(slide, beside_the_kernel(e.body, windows[0], slide)))
     taps, tap = work.taps("windows", windows[0], outside), body.fresh("tap")
     inside = work.widened(e.body, windows[0])
-    is_count = e.op == "sum" and isinstance(inside, Op) and inside.op == "where" and inside.args[1:] == (ONE, ZERO)
-    counted = inside.args[0] if is_count and isinstance(inside, Op) else None
+    counted = inside.args[0] if e.op == "sum" and is_indicator(inside) else None
     total = work.counts(kernel) if counted is not None else work.memory("total", work.slide.labels, START[e.op])
 
     def write(wide: Frame) -> None:

@@ -6,7 +6,6 @@ from abc import abstractmethod
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TypeGuard
 
 from ..expr import (
     COMPARISONS,
@@ -19,6 +18,7 @@ from ..expr import (
     factors,
     free_symbols,
     ints,
+    is_indicator,
     num,
     product,
     reads,
@@ -58,7 +58,7 @@ class Choices(Writer):
         if e.args[1] == ZERO != e.args[2] and "indicator" not in self.without and reads_data(e.args[0]):
             e = Op("where", (Op("not", (e.args[0],)), e.args[2], ZERO))
         condition = self.condition(frame, e.args[0])
-        if e.args[1:] == (ONE, ZERO) and condition.labels:
+        if is_indicator(e) and condition.labels:
             return self.as_real(frame, condition)
         if e.args[2] == ZERO and self.may_multiply(frame, e.args[1], condition):
             if self.masks_beside(frame, parts := [*factors(e.args[1]), where(e.args[0], ONE, ZERO)]):
@@ -124,9 +124,9 @@ class Choices(Writer):
         if found is None or not (self.facts.is_finite(found.above) and self.facts.is_finite(found.below)):
             return None
         slope = self.slope_of(frame, found.more)
-        above, below = found.above, found.below
-        if (above, below) == (ONE, ZERO):
+        if found.is_slope:
             return self.as_real(frame, slope)
+        above, below = found.above, found.below
         if isinstance(above, Num) and isinstance(below, Num):
             return self.between_numbers(frame, above, below, slope)
         total = self.with_number(frame, MULTIPLY, above, slope)
@@ -168,7 +168,7 @@ class Choices(Writer):
     def is_mask(self, frame: Frame, f: Expr) -> bool:
         """Whether a factor is 1, 1/2 or 0, as data or indices say."""
         choice = Choice.of(f) if self.is_choice_by_data(frame, f) else None
-        return choice is not None and (choice.above, choice.below) == (ONE, ZERO) or is_indicator(f) and bool(labels_of(frame, f))
+        return choice is not None and choice.is_slope or is_indicator(f) and bool(labels_of(frame, f))
 
     def in_one_mask(self, frame: Frame, masks: Sequence[Expr]) -> Array:
         """The product of masks, of one byte for each entry, before they meet what is longer."""
@@ -228,8 +228,3 @@ class Choices(Writer):
             else:
                 operands.append(Array(str(v) if v.denominator == 1 else repr(float(v)), (), 9 if v >= 0 else 5))
         return frame.make(call(f"{{0}} {e.op} {{1}}", 5, 5, binding=4), operands, labels, real=False)
-
-
-def is_indicator(e: Expr) -> TypeGuard[Op]:
-    """Whether e is where(c, 1, 0)."""
-    return isinstance(e, Op) and e.op == "where" and e.args[1:] == (ONE, ZERO)

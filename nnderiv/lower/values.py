@@ -17,7 +17,6 @@ from math import prod
 from ..expr import (
     INF,
     ONE,
-    ZERO,
     Const,
     Expr,
     IntValue,
@@ -31,8 +30,8 @@ from ..expr import (
     free_symbols,
     guarded_factors,
     integer,
+    is_indicator,
     is_reciprocal,
-    is_where,
     map_ints,
     positive_terms,
     product,
@@ -437,7 +436,7 @@ class Values(Choices):
 
     def count(self, frame: Frame, e: Reduce) -> Array | None:
         """For how many entries a condition on data holds: no array of ones and zeros to be added up."""
-        c = e.body.args[0] if isinstance(e.body, Op) and is_where(e.body, ZERO) and e.body.args[1] == ONE else None
+        c = e.body.args[0] if is_indicator(e.body) else None
         if c is None or not reads_data(c) or labels_of(frame, c) != {*e.indices}:
             return None
         return frame.number(Array(f"np.count_nonzero({self.condition(frame, c).text})"))

@@ -24,7 +24,7 @@ from ...program import Program
 from ..facts import Facts
 from .calls import COSTLY
 from .corners import END, Line, Lines, added, as_extremes, beside
-from .slopes import Choice as Maximum
+from .slopes import Choice, slope
 from .thresholds import compared
 
 AT_0 = {"exp": ONE, "cos": ONE, "tanh": ZERO, "sin": ZERO, "erf": ZERO, "abs": ZERO, "sigmoid": HALF}
@@ -57,7 +57,7 @@ def _visit(node: Expr, known: _Known, held: set[Expr]) -> Expr:
     """The node with all such choices as sums; `held` gathers the functions that these ask for."""
     if isinstance(node, Op) and node.op == "+" and (together := _together(node, known)) is not None:
         return _visit(together, known, held)
-    choice = Choice.of(node)
+    choice = Sides.of(node)
     if choice is not None and (lines := choice.as_lines(known)) is not None:
         return lines
     if choice is not None and (parts := choice.as_sum(known)) is not None:
@@ -70,7 +70,7 @@ def _together(node: Op, known: _Known) -> Expr | None:
     """A sum in which the slope of what is held below a number, times a function of it, and the slope above cancel in part."""
     terms = additive_terms(node)
     for k, (sign, t) in enumerate(terms):
-        choice = Choice.beside_slope(t)
+        choice = Sides.beside_slope(t)
         found = None if choice is None else choice.as_sum(known)
         if found is not None:
             counts = Counter([*terms[:k], *((sign*s, x) for s, x in additive_terms(found)), *terms[k + 1:]])
@@ -82,7 +82,7 @@ def _together(node: Op, known: _Known) -> Expr | None:
 
 def _of_held(node: Expr, held: set[Expr]) -> Expr:
     """The node in which the branches of other choices ask for these functions."""
-    choice = Choice.of(node)
+    choice = Sides.of(node)
     if choice is not None and not choice.halves:
         above, below = (choice.held(op, branch, held) for op, branch in (("max", choice.above), ("min", choice.below)))
         node = where(choice.condition, *((above, below) if choice.is_above else (below, above)))
@@ -90,7 +90,7 @@ def _of_held(node: Expr, held: set[Expr]) -> Expr:
 
 
 @dataclass(frozen=True)
-class Choice:
+class Sides:
     """`above` where x is more than a number, or at least that, and `below` elsewhere; or the other way round."""
 
     condition: Op
@@ -101,35 +101,35 @@ class Choice:
     halves: bool = False  # their mean where x is the number
 
     @staticmethod
-    def of(e: Expr) -> Choice | None:
+    def of(e: Expr) -> Sides | None:
         if not (isinstance(e, Op) and e.op == "where" and isinstance(c := e.args[0], Op)):
             return None
-        maximum = Maximum.of(e)
+        maximum = Choice.of(e)
         taken, other = (maximum.above, maximum.below) if maximum is not None else e.args[1:]
-        return Choice.between(c, taken, other, maximum is not None)
+        return Sides.between(c, taken, other, maximum is not None)
 
     @staticmethod
-    def beside_slope(t: Expr) -> Choice | None:
+    def beside_slope(t: Expr) -> Sides | None:
         """f·[x < c] or f·[x > c], with halves in ties."""
         parts = factors(t)
-        slopes = [(k, m) for k, f in enumerate(parts) if (m := Maximum.of(f)) is not None and (m.above, m.below) == (ONE, ZERO)]
+        slopes = [(k, m) for k, f in enumerate(parts) if (m := Choice.of(f)) is not None and m.is_slope]
         if len(slopes) != 1 or len(parts) == 1:
             return None
         ((k, m),) = slopes
-        return Choice.between(compared(m.more), product(parts[:k] + parts[k + 1:]), ZERO, True)
+        return Sides.between(compared(m.more), product(parts[:k] + parts[k + 1:]), ZERO, True)
 
     @staticmethod
-    def between(c: Op, taken: Expr, other: Expr, halves: bool) -> Choice | None:
+    def between(c: Op, taken: Expr, other: Expr, halves: bool) -> Sides | None:
         if c.op not in ("<", "<=", ">", ">="):
             return None
         x, bound = c.args if isinstance(c.args[1], Num) else c.args[::-1]
         if not isinstance(bound, Num) or not reads(x):
             return None
         above, below = (taken, other) if (c.op in (">", ">=")) == (bound is c.args[1]) else (other, taken)
-        found = Choice(c, x, bound.value, above, below, halves)
+        found = Sides(c, x, bound.value, above, below, halves)
         return found if halves else found.without_ties()
 
-    def without_ties(self) -> Choice:
+    def without_ties(self) -> Sides:
         """This with b for a branch where(x = c, a, b), if both are the same at c."""
         sides: list[Expr] = []
         for op, e in (("max", self.above), ("min", self.below)):
@@ -138,7 +138,7 @@ class Choice:
                 e = e.args[2]
             sides.append(e)
         above, below = sides
-        return Choice(self.condition, self.x, self.bound, above, below, self.halves)
+        return Sides(self.condition, self.x, self.bound, above, below, self.halves)
 
     @property
     def c(self) -> Num:
@@ -191,8 +191,7 @@ class Choice:
             return ZERO
         if not self.halves:
             return where(self.condition, *((step, ZERO) if self.is_above else (ZERO, step)))
-        slope = where(Op(">", (self.x, self.c)), ONE, where(Op("==", (self.x, self.c)), HALF, ZERO))
-        size = product([num(abs(step.value)), slope])
+        size = product([num(abs(step.value)), slope(Op(">", (self.x, self.c)))])
         return size if step.value > 0 else neg(size)
 
     def is_costly(self, n: Expr) -> bool:
@@ -224,7 +223,7 @@ def _lines(e: Expr, x: Expr) -> Lines:
     """The lines of a function of x; nothing if it is another function."""
     if (line := Line.of(e, x)) is not None:
         return [(line, END)]
-    choice = Choice.of(e)
+    choice = Sides.of(e)
     return [] if choice is None or choice.halves else choice.lines(x)
 
 

@@ -53,9 +53,18 @@ class Choice:
         is_mean = multiplied_out(add([mul([num(2), mean]), neg(above), neg(below)])) == ZERO
         return Choice(more, tie, above, below) if is_mean else None
 
+    @property
+    def is_slope(self) -> bool:
+        """Whether it is how a maximum changes: 1, 1/2 or 0."""
+        return (self.above, self.below) == (ONE, ZERO)
+
     def as_product(self, above: Expr) -> Expr:
         """The slope behind the first factor, from which a gradient comes: dy·slope is often asked for again."""
         parts = factors(above)
         first = next(k for k, f in enumerate(parts) if reads(f)) + 1
-        slope = where(self.more, ONE, where(self.tie, HALF, ZERO))
-        return product([*parts[:first], slope, *parts[first:]])
+        return product([*parts[:first], where(self.more, ONE, where(self.tie, HALF, ZERO)), *parts[first:]])
+
+
+def slope(more: Op) -> Expr:
+    """How max(a, b) changes with a for a > b, and min(a, b) for a < b."""
+    return where(more, ONE, where(Op("==", more.args), HALF, ZERO))

@@ -13,10 +13,10 @@ from __future__ import annotations
 from fractions import Fraction
 
 from ...conditions import TURNED
-from ...expr import ONE, ZERO, Expr, Num, Op, factors, map_children, monomials, num, product, reads, walk, where, without
+from ...expr import Expr, Num, Op, factors, map_children, monomials, num, product, reads, walk, without
 from ...logarithms import multiplied_out
 from ...program import Program
-from .slopes import Choice
+from .slopes import Choice, slope
 
 
 def thresholds(program: Program) -> Program:
@@ -58,7 +58,7 @@ def _in_magnitude(e: Op) -> Expr:
         key = _slope(f, ">")
         if key is not None and key[1] < 0 and (other := below.get((key[0], -key[1]))) is not None:
             size, k = Op("abs", (key[0],)), num(-key[1])
-            one = where(Op("<", (size, k)), ONE, where(Op("==", (size, k)), num(Fraction(1, 2)), ZERO))
+            one = slope(Op("<", (size, k)))
             return product([one if g is f else g for g in without(parts, [other])])
     return e
 
@@ -66,6 +66,6 @@ def _in_magnitude(e: Op) -> Expr:
 def _slope(f: Expr, op: str) -> tuple[Expr, Fraction] | None:
     """(x, k) where f is the slope of a maximum or a minimum that asks whether x < k, or x > k."""
     found = Choice.of(f)
-    if found is None or (found.above, found.below) != (ONE, ZERO) or found.more.op != op or not isinstance(found.more.args[1], Num):
+    if found is None or not found.is_slope or found.more.op != op or not isinstance(found.more.args[1], Num):
         return None
     return found.more.args[0], found.more.args[1].value
