@@ -147,3 +147,24 @@ def test_a_column_becomes_another_one_entry_by_entry(function: str, dtype: Any, 
         (y, gradients), (one, slope) = run(column.compile(), {"dy": x}, x=x), run(alone.compile(), {"dy": x[:, 1]}, x=x[:, 2])
         np.testing.assert_allclose(y[:, 1], one, rtol=1e-6)
         np.testing.assert_allclose(gradients.dx[:, 2], slope.dx + x[:, 2], rtol=1e-5, atol=1e-6)  # a sum that may be near 0
+
+
+@pytest.mark.parametrize("text", [
+    "A[M] -> Y\nY[j] = sum[m](cos(m//2*A[m+1])*A[m]) for j < M, m < M",
+    "A[M] -> Y\nY[j] = sum[m](exp(m*A[m-1])*A[m]*j) for j < M",
+    "A[M] -> Y\nY[j] = sum[m](tanh(A[m+1]/(m + 1))*A[m]) for j < M",
+])
+def test_what_is_kept_of_all_places_counts_these_as_the_sum_does(text: str) -> None:
+    """cos((m//2) A[m+1]) at each m + 1 is cos(((m + 1)//2 − 1) A[m]) at each m."""
+    d, rng = nd.derive(text), np.random.default_rng(0)
+    for size in (0, 1, 2, 5):
+        assert_means(d, d.compile(), {"A": rng.normal(size=size)}, rng)
+
+
+def test_a_number_twice_is_not_what_it_is_once_turned_round() -> None:
+    """−x − x, as a gradient with known sizes has it, is no multiple of x that is found by its terms."""
+    d = nd.derive("A[N], C[K] -> Y\nY[t] = sum[u,j](where(j % N != 1, -A[j//N*2+u], A[u])*A[j//N*2+u]) for j < N, t < K, u < N")
+    A = np.random.default_rng(0).normal(size=4)
+    for options in ({}, {"sizes": {"N": 4, "K": 3}}):
+        module = d.compile(**options)
+        np.testing.assert_allclose(module.backward(module.forward(A=A, C=A[:3])[1], dY=np.ones(3)).dA, -12*A, rtol=1e-12)

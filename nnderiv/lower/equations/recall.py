@@ -15,8 +15,7 @@ from functools import partial
 
 from ...bounds import never_negative
 from ...conditions import equalities, facts, negation
-from ...expr import Expr, Num, Op, Read, Reduce, all_reads, children, conjuncts, factors, map_children, reads, walk
-from ...expr import replace as replaced
+from ...expr import Expr, Num, Op, Read, Reduce, all_reads, children, conjuncts, factors, map_children, reads, subst_indices, walk
 from ...fresh import Fresh
 from ...integer import Int
 from ...program import Equation, Program, Range, Ranges
@@ -81,7 +80,7 @@ def _of_all_places(program: Program, e: Equation, call: Call, shifts: dict[str, 
     if not reduced or len(of) != 1 or of[0].subs != call.at or not readable(program.hulls[of[0].tensor], call.at, e.ranges, frozenset()):
         return None
     subs, ranges = tuple(map(Int.symbol, shifts)), dict(zip(shifts, program.hulls[of[0].tensor], strict=True))
-    body = replaced(call.function, {of[0]: Read(of[0].tensor, subs)})
+    body = subst_indices(call.function, {i: Int.symbol(i) - shift for i, shift in shifts.items()})
     return _named(e, call, subs, body, ranges, dict.fromkeys(shifts, Int.of(0)))
 
 

@@ -53,5 +53,5 @@ def _direction(term: Expr) -> tuple[int, object]:
         terms = sorted(positive_terms(f), key=lambda t: str(t[1]))
         sign = terms[0][0] if len(terms) > 1 else 1
         direction *= sign
-        parts.append(frozenset((s*sign, t) for s, t in terms))
+        parts.append(frozenset(Counter((s*sign, t) for s, t in terms).items()))  # −x − x is not −x
     return direction, frozenset((p, parts.count(p)) for p in parts)
