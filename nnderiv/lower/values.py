@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
-from functools import partial
+from functools import cached_property, partial
 from itertools import combinations
 from math import prod
 
@@ -240,7 +240,17 @@ class Values(Choices):
 
     def is_asked_again(self, masks: Sequence[Expr]) -> bool:
         """Whether several equations ask for these masks."""
-        return sum(all(any(f == n for n in walk(e.body)) for f in masks) for e in self.program.equations) > 1
+        return len(set.intersection(*(self.asking.get(f, set()) for f in masks))) > 1
+
+    @cached_property
+    def asking(self) -> Mapping[Expr, set[int]]:
+        """The equations that have a choice, by the choice: looked up once for all."""
+        found: dict[Expr, set[int]] = {}
+        for k, e in enumerate(self.program.equations):
+            for n in walk(e.body):
+                if isinstance(n, Op) and n.op == "where":
+                    found.setdefault(n, set()).add(k)
+        return found
 
     def scaled_mask(
         self, frame: Frame, above: list[Expr], below: list[Expr], mask: Array
