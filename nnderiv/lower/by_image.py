@@ -37,6 +37,7 @@ from .by_tap import EachPlace
 from .contract import flattened
 from .image_indices import Indices
 from .items.form import ADD, MATMUL, Line, Statement, call, renamed
+from .items.layout import listed
 from .windowed import Product
 
 
@@ -222,7 +223,7 @@ class ByImage(Indices):
             elif key not in self.shapes:
                 self.shapes[key] = tuple(body.fresh("wide") for _ in sizes)
                 body.positive |= {*self.shapes[key]}
-                body.line(f"{', '.join(self.shapes[key])}{',' * (len(sizes) == 1)} = {variable}.shape", ", ".join(self.shapes[key]))
+                body.line(f"{listed(self.shapes[key])} = {variable}.shape", ", ".join(self.shapes[key]))
             self.known[made] = Taps(variable, self.shapes[key])
         return self.known[made]
 

@@ -42,6 +42,7 @@ from .arrays import Array, Frame, axis_text, cut, expand, multiplied, permute, t
 from .facts import Facts
 from .fold import Axis, Fold
 from .items.form import ADD, Code, Operation, Term, call, function
+from .items.layout import listed
 from .windows import is_plain_window, sliding
 
 PLAIN = ("*", "neg", "+", "where", "and", "or", "not", *COMPARISONS)  # harmless on what is of no use
@@ -177,7 +178,7 @@ class ByTap:
         if not self.shape:
             self.shape = tuple(body.fresh("wide") for _ in slide.image)
             body.positive |= {*self.shape}
-            body.line(f"{', '.join(self.shape)}{',' * (len(self.shape) == 1)} = {variable}.shape", self.shape[0])
+            body.line(f"{listed(self.shape)} = {variable}.shape", self.shape[0])
             self.share(slide.axes + slide.sizes, self.shape)
         if source and not known:
             body.line(f"{variable}.put({source})", variable)

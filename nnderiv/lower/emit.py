@@ -43,7 +43,7 @@ from .fold import Fold, find_fold
 from .folds import Folds
 from .infinities import is_logsumexp, may_be_masked
 from .items.form import ADD, NEGATIVE, SUBTRACT, Operation, Statement, call, function
-from .items.layout import closing_of
+from .items.layout import closing_of, listed
 from .schedule import Compute, Loop, Node, Sweep
 from .shares import Shares, of_steps
 from .side_by_side import side_by_side
@@ -143,9 +143,9 @@ class Body(Folds):
                     self.part_of(part, m, sums.get(m.tensor, ""))
             self.code.note = -1
             if sums:
-                self.line(f"return {', '.join(sums.values())}{',' * (len(sums) == 1)}")
+                self.line(f"return {listed(sums.values())}")
         self.code.note = -1
-        target = f"{', '.join(sums)}{',' * (len(sums) == 1)} = " if sums else ""
+        target = f"{listed(sums)} = " if sums else ""
         self.line(f"{target}{self.all_parts(function, members)}", *list(sums)[:1])
         self.allocated |= {m.tensor for m in members}
 

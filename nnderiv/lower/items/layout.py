@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Collection
 
 WIDTH = 118
 
@@ -83,9 +84,14 @@ def arguments(head: str, parts: list[str], inside: int = 4) -> list[str]:
     return [f"{head}(", *_filled([f"{p}," for p in parts], f"{indent}    ", WIDTH - inside), f"{indent})"]
 
 
+def listed(names: Collection[str]) -> str:
+    """a, b, c, or a, where there is one: a tuple without brackets."""
+    return ", ".join(names) + "," * (len(names) == 1)
+
+
 def unpacked(names: list[str], value: str, indent: str) -> list[str]:
     """a, b, c = value, over as many lines as it takes; nothing, if there are no names."""
-    line = f"{indent}{', '.join(names)}{',' * (len(names) == 1)} = {value}"
+    line = f"{indent}{listed(names)} = {value}"
     if len(line) <= WIDTH:
         return [line] if names else []
     return [f"{indent}(", *_filled([f"{n}," for n in names], f"{indent}    "), f"{indent}) = {value}"]
