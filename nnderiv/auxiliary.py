@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import permutations
 
-from .expr import Expr, Read, Reduce, free_symbols, subst_indices, tensor, unordered
+from .expr import Expr, Read, Reduce, free_symbols, subst_indices, tensor
 from .fresh import Fresh
 from .integer import Int
+from .polynomial import unordered
 from .program import Equation, Program, Range, Ranges
 
 

@@ -22,28 +22,22 @@ from .expr import (
     Op,
     Read,
     Reduce,
-    additive_terms,
     all_reads,
     children,
     conjunction,
     conjuncts,
-    factors,
     free_symbols,
-    guarded_factors,
     has_reduction,
     map_ints,
-    poles,
-    product,
     reads,
-    signed,
     subst_indices,
     sums_among,
     where,
-    without,
 )
 from .graph import components
 from .integer import Atom, Element, Int
 from .missing import rests_on
+from .polynomial import additive_terms, factors, guarded_factors, poles, product, signed, without
 from .program import Equation, Program, Ranges
 from .regular import is_regular
 from .within import positive_names, readable

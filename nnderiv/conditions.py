@@ -22,19 +22,17 @@ from .expr import (
     Op,
     Reduce,
     add,
-    additive_terms,
     compare,
     conjunction,
     conjuncts,
-    factors,
     free_symbols,
     is_where,
     map_children,
-    product,
     reads,
     where,
 )
 from .integer import Int, Mod
+from .polynomial import additive_terms, factors, product
 
 OPPOSITE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
 

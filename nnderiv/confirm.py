@@ -38,16 +38,12 @@ from .expr import (
     Read,
     Reduce,
     add,
-    additive_terms,
     conjunction,
     conjuncts,
-    factors,
     free_symbols,
-    guarded_factors,
     map_children,
     neg,
     own_reads,
-    product,
     reads,
     subst_indices,
     sums_among,
@@ -58,6 +54,7 @@ from .expr import replace as replaced
 from .integer import Int
 from .meaning import fold
 from .numbers import DIGITS, agree, combine, is_finite
+from .polynomial import additive_terms, factors, guarded_factors, product
 from .program import Equation, Input, Program, Range, Ranges
 from .step import Ground, Step
 from .within import positive_names, readable

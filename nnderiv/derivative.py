@@ -14,32 +14,13 @@ from . import arguments
 from .auxiliary import Auxiliary
 from .bounds import inside
 from .errors import DerivationError
-from .expr import (
-    ONE,
-    ZERO,
-    Expr,
-    IntValue,
-    Num,
-    Op,
-    Read,
-    Reduce,
-    add,
-    additive_terms,
-    factors,
-    guarded_factors,
-    has_reduction,
-    is_reciprocal,
-    num,
-    product,
-    reads,
-    reduces_or_chooses,
-    tensor,
-)
+from .expr import ONE, ZERO, Expr, IntValue, Num, Op, Read, Reduce, add, has_reduction, num, reads, reduces_or_chooses, tensor
 from .fresh import Fresh
 from .graph import components, reach
 from .integer import Int
 from .laws_of_sums import divided_by, never_zero
 from .normal import normalise
+from .polynomial import additive_terms, factors, guarded_factors, is_reciprocal, product
 from .program import Equation, Input, Program, Range, Ranges, edges_of, rename_tensors
 from .rule import Inlined, Rule
 from .shares import Shares

@@ -19,9 +19,10 @@ from typing import Any
 from .degree import Degree
 from .errors import CheckError, EvaluationError
 from .evaluate import evaluate
-from .expr import ONE, ZERO, Expr, IntValue, Num, Op, Read, Reduce, additive_terms, bound_indices, reads, symbols, where
+from .expr import ONE, ZERO, Expr, IntValue, Num, Op, Read, Reduce, bound_indices, reads, symbols, where
 from .integer import Int
 from .pointers import random_integers
+from .polynomial import additive_terms
 from .program import Equation, Input, Program, Range, Ranges
 from .ranges import accesses
 from .sizes import small_sizes

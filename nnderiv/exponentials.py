@@ -31,32 +31,25 @@ from .expr import (
     Read,
     Reduce,
     add,
-    additive_terms,
     bound_indices,
-    complement,
     conjunction,
-    factors,
     free_symbols,
-    guarded_factors,
     has_normaliser,
     has_reduction,
     ints,
-    is_reciprocal,
     is_where,
     map_children,
     neg,
     num,
-    positive_terms,
-    product,
     reads,
     rebound,
-    signed,
     subst_indices,
     walk,
     where,
 )
 from .integer import Int
 from .logarithms import Logarithms, Tensors, exponential, log_of_sum, power_beside_one, scaled_exponential
+from .polynomial import additive_terms, complement, factors, guarded_factors, is_reciprocal, positive_terms, product, signed
 from .program import Equation, Program, Ranges
 from .saturation import saturated
 

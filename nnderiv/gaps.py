@@ -9,7 +9,8 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from .bounds import Ranges, inside
-from .expr import Expr, Op, Read, Reduce, additive_terms, poles, walk
+from .expr import Expr, Op, Read, Reduce, walk
+from .polynomial import additive_terms, poles
 
 if TYPE_CHECKING:
     from .program import Program

@@ -18,28 +18,9 @@ from functools import singledispatch
 
 from .bounds import Range
 from .conditions import OPPOSITE, turned
-from .expr import (
-    COMPARISONS,
-    DERIVATIVES,
-    NORMALISERS,
-    ONE,
-    ZERO,
-    Const,
-    Expr,
-    IntValue,
-    Num,
-    Op,
-    Read,
-    Reduce,
-    factors,
-    ints,
-    is_reciprocal,
-    mul,
-    neg,
-    product,
-    reads,
-)
+from .expr import COMPARISONS, DERIVATIVES, NORMALISERS, ONE, ZERO, Const, Expr, IntValue, Num, Op, Read, Reduce, ints, mul, neg, reads
 from .integer import Element, Int, Mod
+from .polynomial import factors, is_reciprocal, product
 from .program import Equation, Program
 from .tex_names import name_latex
 from .tex_pieces import (

@@ -20,18 +20,16 @@ from .expr import (
     compare,
     conjunction,
     conjuncts,
-    factors,
     is_zero,
     map_children,
     map_ints,
-    poles,
-    product,
     reads,
     replace,
     walk,
     where,
 )
 from .integer import FloorDiv, Int
+from .polynomial import factors, poles, product
 from .program import Ranges
 from .regular import is_regular
 from .terms import Context, Term, decisive, may_leave

@@ -7,28 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import permutations
 
 from .bounds import inside
-from .expr import (
-    TRUE,
-    ZERO,
-    Expr,
-    Num,
-    Op,
-    Read,
-    Reduce,
-    additive_terms,
-    conjuncts,
-    factors,
-    free_symbols,
-    head,
-    is_where,
-    num,
-    product,
-    reads,
-    signed,
-    subst_indices,
-    without,
-)
+from .expr import TRUE, ZERO, Expr, Num, Op, Read, Reduce, conjuncts, free_symbols, head, is_where, num, reads, subst_indices
 from .integer import Int
+from .polynomial import additive_terms, factors, product, signed, without
 from .program import Equation, Ranges
 from .terms import Context, Term, may_leave
 

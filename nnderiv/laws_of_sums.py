@@ -20,28 +20,20 @@ from .expr import (
     Read,
     Reduce,
     add,
-    additive_terms,
-    complement,
     conjuncts,
-    factors,
     free_symbols,
     has_reduction,
     integer,
-    is_reciprocal,
     map_ints,
     num,
-    positive_terms,
-    product,
-    raised,
     reads,
-    signed,
-    square_root,
     subst_indices,
     walk,
 )
 from .integer import FloorDiv, Int
 from .laws_of_terms import common_factor, is_negative, merge_equal
 from .logarithms import power_beside_one
+from .polynomial import additive_terms, complement, factors, is_reciprocal, positive_terms, product, raised, signed, square_root
 from .program import Equation, Range, Ranges, whole
 from .terms import Context, Term, may_leave
 

@@ -7,28 +7,9 @@ from itertools import chain, count
 from math import prod
 
 from .conditions import equalities, solved
-from .expr import (
-    ZERO,
-    Expr,
-    Num,
-    Op,
-    Reduce,
-    add,
-    additive_terms,
-    compare,
-    factors,
-    free_symbols,
-    is_where,
-    neg,
-    num,
-    positive_terms,
-    product,
-    subst_indices,
-    sums_among,
-    unordered,
-    without,
-)
+from .expr import ZERO, Expr, Num, Op, Reduce, add, compare, free_symbols, is_where, neg, num, subst_indices, sums_among
 from .integer import Int
+from .polynomial import additive_terms, factors, positive_terms, product, unordered, without
 from .program import Ranges
 from .terms import Context, Term
 

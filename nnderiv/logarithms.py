@@ -37,33 +37,35 @@ from .expr import (
     Read,
     Reduce,
     add,
-    additive_terms,
-    beside_one,
     children,
-    complement,
     conjunction,
-    factors,
     free_symbols,
     has_reduction,
-    is_reciprocal,
     is_where,
-    monomials,
     neg,
     num,
     own_reads,
-    poles,
-    product,
     reads,
     restricted,
-    signed,
-    square_root,
     walk,
     where,
-    without,
 )
 from .fresh import Fresh
 from .graph import components
 from .integer import Int
+from .polynomial import (
+    additive_terms,
+    beside_one,
+    complement,
+    factors,
+    is_reciprocal,
+    monomials,
+    poles,
+    product,
+    signed,
+    square_root,
+    without,
+)
 from .program import Equation, Program, Range, Ranges
 from .signs import above_0, never_positive
 from .within import positive_names, readable

@@ -14,9 +14,10 @@ from fractions import Fraction
 from operator import itemgetter
 from typing import Any, Protocol
 
-from .expr import NORMALISERS, Const, Expr, IntValue, Num, Op, Read, Reduce, additive_terms, own_reads
+from .expr import NORMALISERS, Const, Expr, IntValue, Num, Op, Read, Reduce, own_reads
 from .integer import Atom, Element, Int, Monomial, atom_of, parts
 from .numbers import FUNCTIONS, INFINITY, combine, power
+from .polynomial import additive_terms
 from .program import Equation, Program
 
 Place = dict[str, int]

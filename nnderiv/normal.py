@@ -26,10 +26,8 @@ from .expr import (
     Op,
     Read,
     Reduce,
-    additive_terms,
     bound_indices,
     conjunction,
-    factors,
     free_symbols,
     has_reduction,
     integer,
@@ -38,19 +36,17 @@ from .expr import (
     neg,
     nothing,
     own_reads,
-    product,
     reads,
     rebuilt,
-    signed,
     subst_indices,
     tensor,
-    unordered,
     walk,
     where,
 )
 from .fresh import Fresh
 from .integer import Atom, Element, Int, parts, rebuild
 from .logarithms import added_exponentials
+from .polynomial import additive_terms, factors, product, signed, unordered
 from .program import Equation, Program
 from .within import positive_names, readable
 

@@ -27,9 +27,7 @@ from .expr import (
     Op,
     Read,
     Reduce,
-    additive_terms,
     children,
-    factors,
     head,
     ints,
     neg,
@@ -43,6 +41,7 @@ from .gaps import divides_by_gap, gaps
 from .graph import cycles, reach
 from .integer import Int, indexed
 from .missing import missing
+from .polynomial import additive_terms, factors
 
 
 @dataclass(frozen=True)

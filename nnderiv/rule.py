@@ -28,16 +28,12 @@ from .expr import (
     Read,
     Reduce,
     add,
-    additive_terms,
     compare,
     conjunction,
     considered,
-    factors,
     map_children,
     num,
-    occurrences,
     own_reads,
-    product,
     reads,
     subst_indices,
     tensor,
@@ -46,6 +42,7 @@ from .expr import (
 from .fresh import Fresh
 from .integer import Int
 from .laws_of_conditions import settle_divisions
+from .polynomial import additive_terms, factors, occurrences, product
 from .program import Equation, Program, Range, Ranges, infinite
 from .ranges import accesses
 from .scalar import partial

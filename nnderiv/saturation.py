@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from .expr import ZERO, Expr, Num, Op, add, monomials, neg, num, product
+from .expr import ZERO, Expr, Num, Op, add, neg, num
+from .polynomial import monomials, product
 
 
 def saturated(e: Op) -> Expr:

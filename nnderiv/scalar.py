@@ -26,23 +26,21 @@ from .expr import (
     Op,
     Read,
     add,
-    additive_terms,
     children,
     compare,
-    factors,
     integer,
     is_condition,
     map_children,
     mul,
     neg,
     num,
-    product,
     reads,
     replace,
     walk,
     where,
 )
 from .integer import Int
+from .polynomial import additive_terms, factors, product
 from .scalar_functions import (
     absolute,
     choose,

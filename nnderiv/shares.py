@@ -13,26 +13,11 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from itertools import permutations
 
-from .expr import (
-    ZERO,
-    Expr,
-    Op,
-    Read,
-    additive_terms,
-    difference,
-    factors,
-    free_symbols,
-    has_reduction,
-    num,
-    product,
-    reads,
-    reduces_or_chooses,
-    subst_indices,
-    walk,
-)
+from .expr import ZERO, Expr, Op, Read, free_symbols, has_reduction, num, reads, reduces_or_chooses, subst_indices, walk
 from .expr import replace as replaced
 from .integer import Int
 from .logarithms import added_exponentials
+from .polynomial import additive_terms, difference, factors, product
 from .program import Equation, Program, Ranges
 from .scalar import lowest_terms, partial
 from .simplify import Term, simplify

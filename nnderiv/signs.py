@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .expr import Expr, Num, Op, Reduce, additive_terms, factors, is_reciprocal
+from .expr import Expr, Num, Op, Reduce
+from .polynomial import additive_terms, factors, is_reciprocal
 
 
 def above_0(e: Expr) -> bool:

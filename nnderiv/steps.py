@@ -21,28 +21,13 @@ from typing import TYPE_CHECKING
 from .confirm import confirm
 from .derivative import Reverse
 from .errors import MatrixFormError, Unevaluated
-from .expr import (
-    DERIVATIVES,
-    Expr,
-    IntValue,
-    Num,
-    Op,
-    Read,
-    Reduce,
-    add,
-    additive_terms,
-    factors,
-    product,
-    subst_indices,
-    tensor,
-    walk,
-    without,
-)
+from .expr import DERIVATIVES, Expr, IntValue, Num, Op, Read, Reduce, add, subst_indices, tensor, walk
 from .integer import Int
 from .latex import equation_latex
 from .matrix import MatrixForm, lower, matrix_form
 from .matrix import nodes as mx
 from .matrix.typeset import matrix_latex
+from .polynomial import additive_terms, factors, product, without
 from .program import Equation, Program, Range, Ranges
 from .reasons import NAMES, REASONS, Said, agreeing, condition, equal, formula, listed, plain, say
 from .rule import Origin

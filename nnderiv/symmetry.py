@@ -9,24 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import combinations
 
-from .expr import (
-    COMPARISONS,
-    Expr,
-    Num,
-    Op,
-    Read,
-    additive_terms,
-    factors,
-    has_normaliser,
-    map_children,
-    neg,
-    num,
-    reads,
-    signed,
-    subst_indices,
-    unordered,
-)
+from .expr import COMPARISONS, Expr, Num, Op, Read, has_normaliser, map_children, neg, num, reads, subst_indices
 from .integer import Int
+from .polynomial import additive_terms, factors, signed, unordered
 from .program import Equation, Ranges
 from .terms import Context, Term
 

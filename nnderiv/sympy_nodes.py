@@ -11,8 +11,9 @@ import sympy as sp
 
 from .bounds import Range, Ranges
 from .errors import NotationError
-from .expr import FALSE, INF, ONE, TRUE, Const, Expr, Num, Op, Read, Reduce, add, integer, num, product
+from .expr import FALSE, INF, ONE, TRUE, Const, Expr, Num, Op, Read, Reduce, add, integer, num
 from .integer import Element, Int
+from .polynomial import product
 from .program import Equation
 from .sympy_words import CONDITION, FUNCTION, REDUCTION, LogSoftmax, Over, Softmax, Where
 

@@ -8,25 +8,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from .bounds import inside
 from .conditions import facts
-from .expr import (
-    ZERO,
-    Expr,
-    Num,
-    Op,
-    Read,
-    Reduce,
-    conjunction,
-    factors,
-    free_symbols,
-    ints,
-    neg,
-    product,
-    reads,
-    reads_data,
-    subst_indices,
-    where,
-)
+from .expr import ZERO, Expr, Num, Op, Read, Reduce, conjunction, free_symbols, ints, neg, reads, reads_data, subst_indices, where
 from .integer import Int
+from .polynomial import factors, product
 from .program import Range, Ranges
 from .regular import is_regular
 

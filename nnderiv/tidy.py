@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from .expr import Expr, Read, Reduce, additive_terms, factors, guarded_factors, has_reduction, num, own_reads, product, sums_among, symbols
+from .expr import Expr, Read, Reduce, has_reduction, num, own_reads, sums_among, symbols
+from .polynomial import additive_terms, factors, guarded_factors, product
 from .program import Equation, Program, Range, Ranges
 from .simplify import Context, Term, collect
 from .terms import may_leave

@@ -18,7 +18,7 @@ MODULES = sorted(".".join(p.relative_to(ROOT).with_suffix("").parts) for p in RO
 # From the ground up; a module imports from its own floor or from lower ones.
 FLOORS = (
     ("arguments", "errors", "fresh", "graph", "integer", "text"),
-    ("expr", "bounds", "numbers"),
+    ("expr", "polynomial", "bounds", "numbers"),
     ("gaps", "missing", "signs"),
     ("program", "conditions", "regular"),
     ("cases", "meaning", "learned", "elsewhere", "within", "saturation"),

@@ -14,9 +14,10 @@ import pytest
 import nnderiv as nd
 from nnderiv.check import check
 from nnderiv.draw import draw, draw_sizes, fill, flat
-from nnderiv.expr import Expr, IntValue, Op, Read, Reduce, additive_terms, factors, signed
-from nnderiv.expr import product as multiply
+from nnderiv.expr import Expr, IntValue, Op, Read, Reduce
 from nnderiv.numeric import Comparison, central_difference, difference_test, dot_test
+from nnderiv.polynomial import additive_terms, factors, signed
+from nnderiv.polynomial import product as multiply
 from nnderiv.program import Program
 
 LAYERS = {

@@ -15,21 +15,18 @@ from nnderiv.expr import (
     Read,
     Reduce,
     add,
-    additive_terms,
     compare,
     conjunction,
-    factors,
     free_symbols,
     mul,
     neg,
     num,
-    product,
-    signed,
     subst_indices,
     tensor,
     where,
 )
 from nnderiv.integer import Int
+from nnderiv.polynomial import additive_terms, factors, product, signed
 
 x, y, z = (tensor(name, "i") for name in "xyz")
 

@@ -12,8 +12,9 @@ import sympy as sp
 
 import nnderiv as nd
 from nnderiv import scalar
-from nnderiv.expr import Expr, Op, Reduce, additive_terms
+from nnderiv.expr import Expr, Op, Reduce
 from nnderiv.integer import Int
+from nnderiv.polynomial import additive_terms
 from nnderiv.program import Range, Ranges
 from nnderiv.simplify import TABLE, Term
 from nnderiv.tidy import Surroundings

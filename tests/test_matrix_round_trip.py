@@ -14,24 +14,10 @@ import nnderiv as nd
 from nnderiv import layers
 from nnderiv import matrix as mx
 from nnderiv.errors import RefutedForm
-from nnderiv.expr import (
-    TRUE,
-    ZERO,
-    Expr,
-    IntValue,
-    Op,
-    Read,
-    Reduce,
-    additive_terms,
-    conjunction,
-    guarded_factors,
-    mul,
-    subst_indices,
-    walk,
-    where,
-)
+from nnderiv.expr import TRUE, ZERO, Expr, IntValue, Op, Read, Reduce, conjunction, mul, subst_indices, walk, where
 from nnderiv.integer import Int, parts
 from nnderiv.matrix.confirm import confirm
+from nnderiv.polynomial import additive_terms, guarded_factors
 from nnderiv.program import Program
 from tests.strategies import random_program
 from tests.test_matrix_textbook import TEXTS

@@ -15,12 +15,13 @@ import nnderiv.steps
 from nnderiv.confirm import confirm
 from nnderiv.draw import draw, flat
 from nnderiv.errors import CheckError, EvaluationError, RefutedForm
-from nnderiv.expr import COMPARISONS, DERIVATIVES, Expr, IntValue, Op, Read, add, additive_terms, conjunction, map_children, neg, num, walk
+from nnderiv.expr import COMPARISONS, DERIVATIVES, Expr, IntValue, Op, Read, add, conjunction, map_children, neg, num, walk
 from nnderiv.expr import replace as expr_replace
 from nnderiv.integer import Int
 from nnderiv.layers import ALL
 from nnderiv.matrix import Plus
 from nnderiv.numbers import agree
+from nnderiv.polynomial import additive_terms
 from nnderiv.program import Equation, Program
 from nnderiv.reasons import NAMES, equal
 from nnderiv.step import Step, Steps

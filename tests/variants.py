@@ -15,23 +15,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from nnderiv.expr import (
-    COMPARISONS,
-    Const,
-    Expr,
-    IntValue,
-    Num,
-    Op,
-    Read,
-    Reduce,
-    additive_terms,
-    factors,
-    ints,
-    is_reciprocal,
-    walk,
-)
+from nnderiv.expr import COMPARISONS, Const, Expr, IntValue, Num, Op, Read, Reduce, ints, walk
 from nnderiv.integer import Atom, Element, Extreme, FloorDiv, Int, Mod
 from nnderiv.integer import parts as int_parts
+from nnderiv.polynomial import additive_terms, factors, is_reciprocal
 from nnderiv.program import Equation, Input, Program, Range, Requirement
 
 ROUNDS = 3

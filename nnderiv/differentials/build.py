@@ -7,9 +7,10 @@ from fractions import Fraction
 from math import prod
 
 from .. import matrix as mx
-from ..expr import ONE, Num, factors, num, product
+from ..expr import ONE, Num, num
 from ..matrix import Node
 from ..matrix.build import plus
+from ..polynomial import factors, product
 
 
 def inside(a: Node, f: Callable[[Node], Node]) -> Node:

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from .. import matrix as mx
 from ..errors import MatrixFormError
-from ..expr import COMPARISONS, ONE, UNARY, Expr, Num, Op, Read, additive_terms, factors, is_indicator, num, reads, walk
+from ..expr import COMPARISONS, ONE, UNARY, Expr, Num, Op, Read, is_indicator, num, reads, walk
 from ..matrix import Node
 from ..matrix.build import plus
+from ..polynomial import additive_terms, factors
 from ..program import Range
 from ..scalar import partial
 from .build import amount, hadamard, inside, times

@@ -27,9 +27,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 
-from ..expr import Expr, Read, Reduce, map_children, neg, product, tensor
+from ..expr import Expr, Read, Reduce, map_children, neg, tensor
 from ..expr import replace as replaced
 from ..integer import Int
+from ..polynomial import product
 from ..program import Equation, Range
 from .arrays import Array, Frame, Storage, axis_text, cut, expand, extreme_of, multiplied, permute, read, tuple_text
 from .by_place import at

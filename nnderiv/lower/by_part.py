@@ -19,9 +19,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from itertools import combinations
 
-from ..expr import Expr, IntValue, Op, Read, Reduce, additive_terms, all_reads, factors, free_symbols, walk
+from ..expr import Expr, IntValue, Op, Read, Reduce, all_reads, free_symbols, walk
 from ..integer import Element, Int
 from ..integer import parts as integer_parts
+from ..polynomial import additive_terms, factors
 from ..program import Equation, Range
 from . import cost
 from .arrays import Storage

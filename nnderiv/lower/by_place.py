@@ -11,19 +11,9 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from ..bounds import inside, never_negative
-from ..expr import (
-    Expr,
-    Op,
-    Read,
-    Reduce,
-    free_symbols,
-    guarded_factors,
-    has_reduction,
-    is_condition,
-    map_children,
-    reads,
-)
+from ..expr import Expr, Op, Read, Reduce, free_symbols, has_reduction, is_condition, map_children, reads
 from ..integer import Int
+from ..polynomial import guarded_factors
 from . import by_tap, cost
 from .arrays import Array, Frame, expand, permute, tuple_text, view_of_windows, without_margins
 from .by_tap import EMPTY, MERGE, START, EachPlace

@@ -25,17 +25,16 @@ from ..expr import (
     Reduce,
     conjuncts,
     free_symbols,
-    guarded_factors,
     is_condition,
     is_indicator,
     is_where,
     map_children,
-    product,
     reads,
     walk,
 )
 from ..fresh import Fresh
 from ..integer import Int
+from ..polynomial import guarded_factors, product
 from ..program import Equation, Range
 from ..within import readable
 from .arrays import Array, Frame, axis_text, cut, expand, multiplied, permute, tuple_text

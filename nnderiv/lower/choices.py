@@ -7,25 +7,9 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from ..expr import (
-    COMPARISONS,
-    ONE,
-    ZERO,
-    Expr,
-    IntValue,
-    Num,
-    Op,
-    factors,
-    free_symbols,
-    ints,
-    is_indicator,
-    num,
-    product,
-    reads,
-    reads_data,
-    where,
-)
+from ..expr import COMPARISONS, ONE, ZERO, Expr, IntValue, Num, Op, free_symbols, ints, is_indicator, num, reads, reads_data, where
 from ..integer import Int
+from ..polynomial import factors, product
 from ..program import Program
 from .arrays import Array, Frame, Storage, expand, integer_value, labels_of
 from .equations.slopes import Choice

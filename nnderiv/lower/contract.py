@@ -13,26 +13,9 @@ from fractions import Fraction
 from functools import partial
 from itertools import combinations, dropwhile, takewhile
 
-from ..expr import (
-    INF,
-    ONE,
-    ZERO,
-    Expr,
-    IntValue,
-    Num,
-    Op,
-    Read,
-    Reduce,
-    conjunction,
-    guarded_factors,
-    integer,
-    is_reciprocal,
-    product,
-    reads,
-    walk,
-    where,
-)
+from ..expr import INF, ONE, ZERO, Expr, IntValue, Num, Op, Read, Reduce, conjunction, integer, reads, walk, where
 from ..integer import Int
+from ..polynomial import guarded_factors, is_reciprocal, product
 from ..regular import is_regular
 from ..simplify import may_be_infinite
 from . import differences

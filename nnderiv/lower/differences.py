@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ..expr import Expr, Op, additive_terms
+from ..expr import Expr, Op
+from ..polynomial import additive_terms
 from . import cost
 from .arrays import Array, Frame, expand, labels_of, permute
 from .items.form import call

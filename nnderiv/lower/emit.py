@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
-from ..expr import Expr, Read, additive_terms, signed
+from ..expr import Expr, Read
 from ..integer import Int
+from ..polynomial import additive_terms, signed
 from ..program import Equation, Program, Range
 from ..within import runs_along
 from . import accumulate, cost

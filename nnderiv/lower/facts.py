@@ -6,28 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 from ..conditions import TURNED
-from ..expr import (
-    INF,
-    ZERO,
-    Const,
-    Expr,
-    IntValue,
-    Num,
-    Op,
-    Read,
-    Reduce,
-    additive_terms,
-    children,
-    conjuncts,
-    difference,
-    factors,
-    free_symbols,
-    is_where,
-    neg,
-    subst_indices,
-)
+from ..expr import INF, ZERO, Const, Expr, IntValue, Num, Op, Read, Reduce, children, conjuncts, free_symbols, is_where, neg, subst_indices
 from ..integer import Int
 from ..missing import resting_on
+from ..polynomial import additive_terms, difference, factors
 from ..program import Equation, Program, Range, Ranges, whole
 from ..signs import at_least_0, never_positive
 from ..within import runs_along

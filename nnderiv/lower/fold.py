@@ -29,17 +29,15 @@ from ..expr import (
     compare,
     conjunction,
     considered,
-    factors,
     free_symbols,
-    guarded_factors,
     ints,
     nothing,
-    product,
     reads,
     subst_indices,
     where,
 )
 from ..integer import Element, FloorDiv, Int, Mod
+from ..polynomial import factors, guarded_factors, product
 from ..program import Equation, Program, Range, Ranges
 from ..simplify import truth
 from ..within import positive_names

@@ -9,7 +9,8 @@
 
 from __future__ import annotations
 
-from ..expr import INF, Expr, Op, Read, Reduce, additive_terms, considered, factors, free_symbols, reads, walk
+from ..expr import INF, Expr, Op, Read, Reduce, considered, free_symbols, reads, walk
+from ..polynomial import additive_terms, factors
 from ..program import Program
 
 BOUNDED = ("tanh", "sigmoid", "erf", "sin", "cos", "sign")

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ..expr import Expr, Reduce, additive_terms, free_symbols, signed
+from ..expr import Expr, Reduce, free_symbols
+from ..polynomial import additive_terms, signed
 from .arrays import Array, Frame, labels_of, multiplied, permute
 from .contract import flattened
 from .items.form import Operation, call

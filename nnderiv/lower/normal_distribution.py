@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from ..expr import ONE, Expr, Num, Op, factors, product
+from ..expr import ONE, Expr, Num, Op
+from ..polynomial import factors, product
 
 HALF, TWO = Num(Fraction(1, 2)), Num(Fraction(2))
 ROOT = Op("sqrt", (TWO,))

@@ -15,23 +15,9 @@ from dataclasses import dataclass, replace
 
 from ..bounds import never_negative
 from ..conditions import facts
-from ..expr import (
-    INF,
-    Expr,
-    Op,
-    Read,
-    Reduce,
-    additive_terms,
-    conjunction,
-    conjuncts,
-    free_symbols,
-    is_where,
-    neg,
-    signed,
-    subst_indices,
-    where,
-)
+from ..expr import INF, Expr, Op, Read, Reduce, conjunction, conjuncts, free_symbols, is_where, neg, subst_indices, where
 from ..integer import Int
+from ..polynomial import additive_terms, signed
 from ..program import Program, Ranges
 from . import cost
 from .arrays import Array, Frame, permute

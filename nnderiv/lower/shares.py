@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from ..expr import Expr, Op, Read, Reduce, additive_terms, free_symbols, guarded_factors, product, signed, tensors, walk
+from ..expr import Expr, Op, Read, Reduce, free_symbols, tensors, walk
+from ..polynomial import additive_terms, guarded_factors, product, signed
 from ..program import Equation
 
 Vanishes = Callable[[Read, Expr], bool]  # whether a tensor is read outside of its axes, and so 0, where a condition does not hold

@@ -20,21 +20,17 @@ from ..expr import (
     Op,
     Read,
     Reduce,
-    additive_terms,
     conjunction,
     conjuncts,
-    factors,
     free_symbols,
-    guarded_factors,
     is_condition,
     is_where,
     map_children,
-    product,
-    signed,
     subst_indices,
     where,
 )
 from ..integer import Int
+from ..polynomial import additive_terms, factors, guarded_factors, product, signed
 from ..program import Equation, Range, Ranges
 from .arrays import Storage
 from .equations.blocks import block

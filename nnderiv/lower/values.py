@@ -24,24 +24,17 @@ from ..expr import (
     Op,
     Read,
     Reduce,
-    additive_terms,
-    difference,
-    factors,
     free_symbols,
-    guarded_factors,
     integer,
     is_indicator,
-    is_reciprocal,
     map_ints,
-    positive_terms,
-    product,
     reads,
     reads_data,
-    signed,
     sums_among,
     walk,
 )
 from ..integer import Int
+from ..polynomial import additive_terms, difference, factors, guarded_factors, is_reciprocal, positive_terms, product, signed
 from ..program import Program
 from ..regular import has_value, is_regular
 from ..signs import never_positive

@@ -11,8 +11,9 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from ..bounds import never_negative
-from ..expr import Expr, IntValue, Read, Reduce, additive_terms, free_symbols, guarded_factors, reads, walk
+from ..expr import Expr, IntValue, Read, Reduce, free_symbols, reads, walk
 from ..integer import Int
+from ..polynomial import additive_terms, guarded_factors
 from ..program import Equation, Program
 from .arrays import Frame
 from .cost import copies_runs

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import TypeGuard
 
-from ..expr import ONE, IntValue, Num, Op, num, product
+from ..expr import ONE, IntValue, Num, Op, num
+from ..polynomial import product
 from .nodes import Diag, Elementwise, Fill, Hadamard, Identity, Leaf, Node, Plus, Scalar, Scale, SumOver, Times, Transpose, parts_of, walk
 
 

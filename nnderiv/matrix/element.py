@@ -15,28 +15,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MatrixFormError
-from ..expr import (
-    COMPARISONS,
-    ONE,
-    TRUE,
-    ZERO,
-    Const,
-    Expr,
-    Op,
-    Read,
-    Reduce,
-    add,
-    compare,
-    conjunction,
-    guarded_factors,
-    mul,
-    neg,
-    num,
-    product,
-    where,
-)
+from ..expr import COMPARISONS, ONE, TRUE, ZERO, Const, Expr, Op, Read, Reduce, add, compare, conjunction, mul, neg, num, where
 from ..fresh import Fresh
 from ..integer import Int
+from ..polynomial import guarded_factors, product
 from ..program import Equation, Program, Range
 from . import nodes as mx
 

@@ -6,21 +6,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from ..expr import (
-    ONE,
-    Expr,
-    Op,
-    Read,
-    free_symbols,
-    map_children,
-    mul,
-    num,
-    reads,
-    subst_indices,
-    unordered,
-    walk,
-)
+from ..expr import ONE, Expr, Op, Read, free_symbols, map_children, mul, num, reads, subst_indices, walk
 from ..integer import Int
+from ..polynomial import unordered
 from ..program import Equation, Program
 from .scope import Scope, by_position
 from .standardise import Scaling, Standardiser, collected, deepest, difference, gathered, with_powers

@@ -17,23 +17,20 @@ from ..expr import (
     Read,
     Reduce,
     add,
-    additive_terms,
     conjunction,
     conjuncts,
-    factors,
     ints,
     is_where,
     map_children,
     mul,
     neg,
     num,
-    product,
     reads,
     where,
-    without,
 )
 from ..fresh import Fresh
 from ..integer import Element, Int
+from ..polynomial import additive_terms, factors, product, without
 from ..program import Equation
 from .axes import moved_subscripts
 from .scope import Scope

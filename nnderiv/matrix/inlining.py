@@ -5,26 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 
-from ..expr import (
-    Expr,
-    Op,
-    Read,
-    Reduce,
-    add,
-    additive_terms,
-    bound_indices,
-    factors,
-    has_reduction,
-    map_children,
-    neg,
-    reads,
-    rebound,
-    subst_indices,
-    walk,
-)
+from ..expr import Expr, Op, Read, Reduce, add, bound_indices, has_reduction, map_children, neg, reads, rebound, subst_indices, walk
 from ..fresh import Fresh
 from ..integer import Int
 from ..laws_of_terms import common_factor
+from ..polynomial import additive_terms, factors
 from ..program import Equation, Range
 from .scope import Scope
 

@@ -25,21 +25,16 @@ from ..expr import (
     Op,
     Read,
     Reduce,
-    additive_terms,
-    factors,
     free_symbols,
     has_reduction,
     is_condition,
-    is_reciprocal,
     is_where,
     num,
     own_reads,
-    positive_terms,
-    product,
     reads,
-    square_root,
 )
 from ..integer import Int
+from ..polynomial import additive_terms, factors, is_reciprocal, positive_terms, product, square_root
 from ..program import Equation, Program
 from ..within import positive_names, readable
 from .axes import Axis, places

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ..expr import Expr, Op, Read, Reduce, additive_terms, has_normaliser, map_children, neg, signed, subst_indices
+from ..expr import Expr, Op, Read, Reduce, has_normaliser, map_children, neg, subst_indices
 from ..integer import Int
+from ..polynomial import additive_terms, signed
 from ..program import Equation
 from .scope import Scope
 

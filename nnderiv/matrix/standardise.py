@@ -23,24 +23,18 @@ from ..expr import (
     Read,
     Reduce,
     add,
-    additive_terms,
-    factors,
     free_symbols,
-    is_reciprocal,
     map_children,
     mul,
     neg,
     num,
-    product,
     reads,
-    square_root,
     subst_indices,
     sums_among,
-    unordered,
     walk,
-    without,
 )
 from ..integer import Int
+from ..polynomial import additive_terms, factors, is_reciprocal, product, square_root, unordered, without
 from ..program import Equation, Program, Ranges, whole
 
 Powers = dict[Read, Fraction]

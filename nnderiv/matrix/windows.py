@@ -24,17 +24,16 @@ from ..expr import (
     conjunction,
     conjuncts,
     free_symbols,
-    guarded_factors,
     ints,
     is_where,
     map_children,
     own_reads,
-    product,
     reads,
     walk,
     where,
 )
 from ..integer import FloorDiv, Int
+from ..polynomial import guarded_factors, product
 from ..program import Equation, Program, Range
 from ..within import positive_names
 from .axes import Axis, moved_subscripts

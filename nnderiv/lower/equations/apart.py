@@ -13,26 +13,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from ...conditions import chosen_throughout, placed
-from ...expr import (
-    ZERO,
-    Expr,
-    IntValue,
-    Op,
-    Reduce,
-    add,
-    additive_terms,
-    bound_indices,
-    conjuncts,
-    factors,
-    has_reduction,
-    map_children,
-    product,
-    reads,
-    signed,
-    subst_indices,
-    walk,
-)
+from ...expr import ZERO, Expr, IntValue, Op, Reduce, add, bound_indices, conjuncts, has_reduction, map_children, reads, subst_indices, walk
 from ...integer import Int
+from ...polynomial import additive_terms, factors, product, signed
 from ...program import Equation, Program
 from ...within import positive_names, readable
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...expr import Expr, Op, Read, additive_terms, factors, has_reduction, product, signed, subst_indices, tensors
+from ...expr import Expr, Op, Read, has_reduction, subst_indices, tensors
+from ...polynomial import additive_terms, factors, product, signed
 from ...program import Equation, Program
 from ...within import covers, fills
 from .known import own_cycles

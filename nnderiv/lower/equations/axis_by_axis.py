@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...expr import Expr, Read, Reduce, factors, free_symbols, map_children, product, reads
+from ...expr import Expr, Read, Reduce, free_symbols, map_children, reads
 from ...fresh import Fresh
 from ...integer import FloorDiv, Int
+from ...polynomial import factors, product
 from ...program import Equation, Program, Ranges
 from .. import cost
 

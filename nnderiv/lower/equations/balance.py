@@ -26,10 +26,8 @@ from ...expr import (
     Read,
     Reduce,
     add,
-    additive_terms,
     conjunction,
     conjuncts,
-    factors,
     has_reduction,
     is_where,
     map_children,
@@ -44,6 +42,7 @@ from ...expr import (
 from ...fresh import Fresh
 from ...graph import components
 from ...integer import Int
+from ...polynomial import additive_terms, factors
 from ...program import Equation, Program
 from ...within import positive_names, readable
 from .known import with_known

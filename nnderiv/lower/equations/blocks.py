@@ -13,8 +13,9 @@ from functools import cmp_to_key, partial
 from itertools import combinations
 
 from ...bounds import never_negative, smaller_or_greater
-from ...expr import Expr, Read, Reduce, additive_terms, guarded_factors, signed
+from ...expr import Expr, Read, Reduce
 from ...integer import Int
+from ...polynomial import additive_terms, guarded_factors, signed
 from ...program import Equation, Program, Range, Ranges
 from ...within import positive_names
 from .apart import MANY

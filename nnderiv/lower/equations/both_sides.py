@@ -14,7 +14,8 @@ from __future__ import annotations
 from collections import Counter
 from itertools import permutations
 
-from ...expr import Expr, Op, add, additive_terms, complement, factors, map_children, neg, product, replace, signed, walk
+from ...expr import Expr, Op, add, map_children, neg, replace, walk
+from ...polynomial import additive_terms, complement, factors, product, signed
 from ...program import Program
 from .held import minus_first
 

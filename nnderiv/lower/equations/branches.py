@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ...expr import Expr, Op, Reduce, additive_terms, factors, map_children, neg, product, reads, signed, where
+from ...expr import Expr, Op, Reduce, map_children, neg, reads, where
+from ...polynomial import additive_terms, factors, product, signed
 from ...program import Program
 from .calls import COSTLY
 from .held import minus_first

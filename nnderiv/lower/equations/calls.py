@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from ...bounds import never_negative
-from ...expr import ONE, Expr, IntValue, Op, Read, free_symbols, has_reduction, ints, map_ints, reads, unordered, walk
+from ...expr import ONE, Expr, IntValue, Op, Read, free_symbols, has_reduction, ints, map_ints, reads, walk
 from ...expr import replace as replaced
 from ...integer import Int
+from ...polynomial import unordered
 from ...program import Equation, Range
 from ..limits import limits
 from ..normal_distribution import HALF, TWO, argument

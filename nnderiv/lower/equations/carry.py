@@ -14,24 +14,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ...bounds import Range, inside
-from ...expr import (
-    Expr,
-    IntValue,
-    Read,
-    Reduce,
-    additive_terms,
-    bound_indices,
-    factors,
-    free_symbols,
-    ints,
-    reads,
-    signed,
-    subst_indices,
-    tensors,
-    walk,
-)
+from ...expr import Expr, IntValue, Read, Reduce, bound_indices, free_symbols, ints, reads, subst_indices, tensors, walk
 from ...fresh import Fresh
 from ...integer import Int
+from ...polynomial import additive_terms, factors, signed
 from ...program import Equation, Program
 from ...within import positive_names
 from .scan import is_scan

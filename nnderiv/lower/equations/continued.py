@@ -18,8 +18,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from ...expr import HALF, ONE, ZERO, Expr, Num, Op, additive_terms, factors, map_children, neg, num, product, reads, replace, walk, where
+from ...expr import HALF, ONE, ZERO, Expr, Num, Op, map_children, neg, num, reads, replace, walk, where
 from ...logarithms import multiplied_out
+from ...polynomial import additive_terms, factors, product
 from ...program import Program
 from ..facts import Facts
 from .calls import COSTLY

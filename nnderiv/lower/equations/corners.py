@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
-from ...expr import ZERO, Expr, Op, additive_terms, monomials, num, product, signed
+from ...expr import ZERO, Expr, Op, num
 from ...logarithms import multiplied_out
+from ...polynomial import additive_terms, monomials, product, signed
 
 END = Fraction(10)**400  # beyond all numbers
 

@@ -29,20 +29,18 @@ from ...expr import (
     all_reads,
     compare,
     conjunction,
-    factors,
     free_symbols,
-    guarded_factors,
     has_reduction,
     map_sums,
     mul,
     neg,
     num,
-    product,
     subst_indices,
     where,
 )
 from ...fresh import Fresh
 from ...integer import Int
+from ...polynomial import factors, guarded_factors, product
 from ...program import Equation, Program, Ranges
 from ...within import positive_names, readable
 from ..running_logs import last_step

@@ -11,27 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ...expr import (
-    ZERO,
-    Expr,
-    IntValue,
-    Num,
-    Op,
-    Read,
-    Reduce,
-    additive_terms,
-    conjunction,
-    factors,
-    free_symbols,
-    guarded_factors,
-    has_reduction,
-    map_children,
-    own_reads,
-    product,
-    signed,
-    where,
-)
+from ...expr import ZERO, Expr, IntValue, Num, Op, Read, Reduce, conjunction, free_symbols, has_reduction, map_children, own_reads, where
 from ...integer import Int
+from ...polynomial import additive_terms, factors, guarded_factors, product, signed
 from ...program import Equation, Program
 from ...within import positive_names, readable
 from .. import cost

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from ...expr import Expr, Read, Reduce, additive_terms, factors, product, signed, subst_indices
+from ...expr import Expr, Read, Reduce, subst_indices
 from ...fresh import Fresh
 from ...integer import Int
+from ...polynomial import additive_terms, factors, product, signed
 from ...program import Equation, Program, Ranges
 from .known import with_known
 

@@ -23,7 +23,6 @@ from ...expr import (
     Op,
     Read,
     Reduce,
-    factors,
     is_where,
     map_children,
     nothing,
@@ -35,6 +34,7 @@ from ...expr import (
 )
 from ...gaps import AT_ZERO, divides_by_gap
 from ...integer import Int
+from ...polynomial import factors
 from ...program import Equation, Program, Range
 from ...regular import is_regular
 from ...simplify import may_be_infinite

@@ -17,24 +17,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import combinations
 
-from ...expr import (
-    ZERO,
-    Expr,
-    Op,
-    Read,
-    Reduce,
-    additive_terms,
-    conjunction,
-    free_symbols,
-    guarded_factors,
-    map_sums,
-    product,
-    reads,
-    where,
-)
+from ...expr import ZERO, Expr, Op, Read, Reduce, conjunction, free_symbols, map_sums, reads, where
 from ...expr import replace as replaced
 from ...fresh import Fresh
 from ...integer import Int
+from ...polynomial import additive_terms, guarded_factors, product
 from ...program import Equation, Program, Ranges
 from ..cost import closing, entries_over
 from ..facts import Facts

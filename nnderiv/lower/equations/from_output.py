@@ -7,8 +7,9 @@ So x need not be kept for backward, or computed again, and y may take its memory
 
 from __future__ import annotations
 
-from ...expr import ZERO, Expr, Op, Read, free_symbols, map_children, reads, subst_indices, unordered
+from ...expr import ZERO, Expr, Op, Read, free_symbols, map_children, reads, subst_indices
 from ...integer import Int
+from ...polynomial import unordered
 from ...program import Equation, Program
 from ...within import fills
 from .known import with_known

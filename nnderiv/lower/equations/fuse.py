@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from ...expr import Op, Read, Reduce, difference, free_symbols, reads
+from ...expr import Op, Read, Reduce, free_symbols, reads
 from ...integer import Int
+from ...polynomial import difference
 from ...program import Equation, Program
 from ...shares import letters_of
 from ...within import positive_names, readable

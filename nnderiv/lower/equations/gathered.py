@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...expr import ZERO, Expr, Num, Op, Reduce, additive_terms, conjunction, guarded_factors, ints, product, signed, sums_among, where
+from ...expr import ZERO, Expr, Num, Op, Reduce, conjunction, ints, sums_among, where
+from ...polynomial import additive_terms, guarded_factors, product, signed
 from ...program import Equation, Program
 
 Key = tuple[tuple[Expr, ...], tuple[str, ...], frozenset[Expr]]

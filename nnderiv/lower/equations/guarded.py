@@ -13,23 +13,9 @@ What is chosen by a condition has a gradient where it is chosen, and the exponen
 from __future__ import annotations
 
 from ...conditions import where_not_0
-from ...expr import (
-    ZERO,
-    Expr,
-    Op,
-    Read,
-    additive_terms,
-    conjunction,
-    conjuncts,
-    factors,
-    free_symbols,
-    is_reciprocal,
-    map_children,
-    reads,
-    walk,
-    where,
-)
+from ...expr import ZERO, Expr, Op, Read, conjunction, conjuncts, free_symbols, map_children, reads, walk, where
 from ...integer import Int
+from ...polynomial import additive_terms, factors, is_reciprocal
 from ...program import Equation, Program, whole
 from ...ranges import accesses
 from ...signs import never_positive

@@ -14,7 +14,8 @@ from typing import Any
 
 import sympy as sp
 
-from ...expr import Expr, Num, Op, additive_terms, factors, map_children, neg, num, product
+from ...expr import Expr, Num, Op, map_children, neg, num
+from ...polynomial import additive_terms, factors, product
 from ...program import Program
 
 

@@ -20,21 +20,18 @@ from ...expr import (
     Op,
     Read,
     Reduce,
-    additive_terms,
     bound_indices,
     children,
     conjuncts,
-    factors,
     free_symbols,
     is_condition,
     map_children,
-    product,
     reads,
-    signed,
     tensor,
     tensors,
 )
 from ...fresh import Fresh
+from ...polynomial import additive_terms, factors, product, signed
 from ...program import Equation, Program, Range, Ranges
 from ...within import positive_names
 from ..infinities import is_logsumexp

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from ...expr import Expr, Op, Read, Reduce, additive_terms, bound_indices, map_children, neg, reads, rebound, signed, subst_indices
+from ...expr import Expr, Op, Read, Reduce, bound_indices, map_children, neg, reads, rebound, subst_indices
 from ...fresh import Fresh
+from ...polynomial import additive_terms, signed
 from ...program import Equation, Program
 from ...within import covers
 

@@ -13,23 +13,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import combinations
 
-from ...expr import (
-    Expr,
-    Op,
-    Read,
-    Reduce,
-    additive_terms,
-    factors,
-    free_symbols,
-    product,
-    signed,
-    subst_indices,
-    sums_among,
-    unordered,
-    walk,
-)
+from ...expr import Expr, Op, Read, Reduce, free_symbols, subst_indices, sums_among, walk
 from ...fresh import Fresh
 from ...integer import Int
+from ...polynomial import additive_terms, factors, product, signed, unordered
 from ...program import Equation, Program
 from ...within import runs_along
 from .calls import COSTLY

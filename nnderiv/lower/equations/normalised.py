@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ...expr import Expr, Op, Read, additive_terms, children, difference, map_children, reads, signed
+from ...expr import Expr, Op, Read, children, map_children, reads
 from ...fresh import Fresh
+from ...polynomial import additive_terms, difference, signed
 from ...program import Equation, Program
 from .fuse import normalises
 from .known import with_known

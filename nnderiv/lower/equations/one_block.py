@@ -12,8 +12,9 @@ from functools import partial
 
 from ...bounds import never_negative
 from ...conditions import between, facts
-from ...expr import ZERO, Expr, Reduce, compare, conjunction, guarded_factors, map_sums, product, subst_indices, where
+from ...expr import ZERO, Expr, Reduce, compare, conjunction, map_sums, subst_indices, where
 from ...integer import Int
+from ...polynomial import guarded_factors, product
 from ...program import Program, Ranges
 from ...within import positive_names
 from ..fold import axes_at

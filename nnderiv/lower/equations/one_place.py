@@ -12,8 +12,9 @@ from collections.abc import Collection
 from functools import partial
 
 from ...conditions import placed
-from ...expr import ZERO, Expr, Reduce, conjunction, guarded_factors, map_sums, subst_indices, where
+from ...expr import ZERO, Expr, Reduce, conjunction, map_sums, subst_indices, where
 from ...integer import Int
+from ...polynomial import guarded_factors
 from ...program import Program, Ranges
 from ...within import positive_names, readable
 from ..fold import axes_at

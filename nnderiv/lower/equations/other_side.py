@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from ...expr import Expr, Op, complement, map_children, neg, walk
+from ...expr import Expr, Op, map_children, neg, walk
+from ...polynomial import complement
 from ...program import Program
 
 

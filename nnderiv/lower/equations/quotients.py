@@ -9,26 +9,8 @@ from collections import Counter
 from fractions import Fraction
 
 from ...exponentials import copies, exponent
-from ...expr import (
-    ONE,
-    ZERO,
-    Expr,
-    Num,
-    Op,
-    add,
-    additive_terms,
-    factors,
-    free_symbols,
-    is_reciprocal,
-    is_where,
-    monomials,
-    neg,
-    num,
-    product,
-    signed,
-    walk,
-    where,
-)
+from ...expr import ONE, ZERO, Expr, Num, Op, add, free_symbols, is_where, neg, num, walk, where
+from ...polynomial import additive_terms, factors, is_reciprocal, monomials, product, signed
 
 
 def exponents(e: Expr) -> list[Expr]:

@@ -15,9 +15,10 @@ from functools import partial
 
 from ...bounds import never_negative
 from ...conditions import equalities, facts, negation
-from ...expr import Expr, Num, Op, Read, Reduce, all_reads, children, conjuncts, factors, map_children, reads, subst_indices, walk
+from ...expr import Expr, Num, Op, Read, Reduce, all_reads, children, conjuncts, map_children, reads, subst_indices, walk
 from ...fresh import Fresh
 from ...integer import Int
+from ...polynomial import factors
 from ...program import Equation, Program, Range, Ranges
 from ...within import positive_names, readable
 from ..facts import FINITE

@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ...bounds import never_negative
-from ...expr import Expr, Read, Reduce, free_symbols, guarded_factors, map_children, product, subst_indices, walk
+from ...expr import Expr, Read, Reduce, free_symbols, map_children, subst_indices, walk
 from ...fresh import Fresh
 from ...integer import Int
+from ...polynomial import guarded_factors, product
 from ...program import Equation, Program, Range
 from ...within import positive_names
 from .. import cost

@@ -13,8 +13,9 @@ from collections import Counter
 from collections.abc import Iterator
 
 from ...bounds import inside
-from ...expr import Expr, Op, Read, beside_one, factors, map_children, product, reads, signed, square_root, without
+from ...expr import Expr, Op, Read, map_children, reads
 from ...integer import Int
+from ...polynomial import beside_one, factors, product, signed, square_root, without
 from ...program import Equation, Program
 from ...within import fills, positive_names
 from .known import with_known

@@ -12,24 +12,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...expr import (
-    ZERO,
-    Expr,
-    Op,
-    Read,
-    Reduce,
-    additive_terms,
-    compare,
-    conjunction,
-    free_symbols,
-    guarded_factors,
-    product,
-    signed,
-    subst_indices,
-    sums_among,
-    where,
-)
+from ...expr import ZERO, Expr, Op, Read, Reduce, compare, conjunction, free_symbols, subst_indices, sums_among, where
 from ...fresh import Fresh
+from ...polynomial import additive_terms, guarded_factors, product, signed
 from ...program import Equation, Program
 from ...within import positive_names
 from ..running_logs import decay, last_step

@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from ...expr import Expr, Num, Read, Reduce, additive_terms, factors, free_symbols, product, reads, signed, sums_among
+from ...expr import Expr, Num, Read, Reduce, free_symbols, reads, sums_among
 from ...fresh import Fresh
+from ...polynomial import additive_terms, factors, product, signed
 from ...program import Equation, Program
 from ...within import covers
 from ..cost import entries

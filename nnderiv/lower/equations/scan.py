@@ -12,25 +12,9 @@ from functools import reduce
 
 from ...bounds import outside
 from ...conditions import facts
-from ...expr import (
-    ONE,
-    ZERO,
-    Expr,
-    Op,
-    Read,
-    add,
-    additive_terms,
-    all_reads,
-    conjuncts,
-    factors,
-    product,
-    reads,
-    signed,
-    tensors,
-    walk,
-    where,
-)
+from ...expr import ONE, ZERO, Expr, Op, Read, add, all_reads, conjuncts, reads, tensors, walk, where
 from ...expr import replace as replaced
+from ...polynomial import additive_terms, factors, product, signed
 from ...program import Equation, Program, Ranges
 from ...within import positive_names, runs_along
 from .quotients import log_exponents

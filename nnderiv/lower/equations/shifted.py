@@ -32,22 +32,14 @@ from ...expr import (
     Read,
     Reduce,
     add,
-    additive_terms,
-    complement,
     conjunction,
     conjuncts,
-    difference,
-    factors,
     free_symbols,
     has_reduction,
-    is_reciprocal,
     is_where,
     map_children,
     neg,
-    product,
     reads,
-    signed,
-    square_root,
     walk,
     where,
 )
@@ -56,6 +48,7 @@ from ...fresh import Fresh
 from ...integer import Int
 from ...laws_of_sums import without_pairs
 from ...logarithms import log_beside_one, power_beside_one
+from ...polynomial import additive_terms, complement, difference, factors, is_reciprocal, product, signed, square_root
 from ...program import Equation, Program
 from ...within import positive_names, readable
 from .fuse import normalises

@@ -15,9 +15,10 @@ from dataclasses import dataclass, field, replace
 from itertools import permutations
 
 from ...bounds import never_negative
-from ...expr import Expr, Read, Reduce, bound_indices, factors, free_symbols, has_reduction, map_children, product, reads, subst_indices
+from ...expr import Expr, Read, Reduce, bound_indices, free_symbols, has_reduction, map_children, reads, subst_indices
 from ...fresh import Fresh
 from ...integer import Int
+from ...polynomial import factors, product
 from ...program import Equation, Program, Range, Ranges
 from ...within import positive_names, readable
 from .. import cost

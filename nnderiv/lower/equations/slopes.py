@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...expr import HALF, ONE, ZERO, Expr, Op, Reduce, add, factors, map_children, mul, neg, num, product, reads, where
+from ...expr import HALF, ONE, ZERO, Expr, Op, Reduce, add, map_children, mul, neg, num, reads, where
 from ...logarithms import multiplied_out
+from ...polynomial import factors, product
 from ...program import Program
 from ..facts import Facts
 

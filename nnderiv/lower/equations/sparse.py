@@ -22,22 +22,19 @@ from ...expr import (
     Expr,
     Read,
     Reduce,
-    additive_terms,
     all_reads,
     compare,
     conjunction,
-    factors,
     free_symbols,
     has_reduction,
     integer,
     map_children,
-    product,
-    signed,
     subst_indices,
     where,
 )
 from ...integer import Int
 from ...laws_of_sums import without_pairs
+from ...polynomial import additive_terms, factors, product, signed
 from ...program import Equation, Program
 from ...within import covers, positive_names
 from ..spots import Spot, find_spot

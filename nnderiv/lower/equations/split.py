@@ -32,18 +32,17 @@ from ...expr import (
     bound_indices,
     compare,
     free_symbols,
-    guarded_factors,
     ints,
     map_children,
     map_ints,
     neg,
-    poles,
     reads,
     walk,
     where,
 )
 from ...fresh import Fresh
 from ...integer import Atom, FloorDiv, Int, Mod
+from ...polynomial import guarded_factors, poles
 from ...program import Equation, Program, Range, Ranges
 from ...regular import is_regular
 from ...simplify import may_be_infinite

@@ -10,24 +10,11 @@ from dataclasses import replace
 from functools import partial
 
 from ...bounds import inside, never_negative
-from ...expr import (
-    Expr,
-    IntValue,
-    Op,
-    Read,
-    add,
-    additive_terms,
-    guarded_factors,
-    has_reduction,
-    ints,
-    map_ints,
-    neg,
-    product,
-    reads,
-)
+from ...expr import Expr, IntValue, Op, Read, add, has_reduction, ints, map_ints, neg, reads
 from ...fresh import Fresh
 from ...integer import FloorDiv, Int, Mod
 from ...laws_of_conditions import drop_implied
+from ...polynomial import additive_terms, guarded_factors, product
 from ...program import Equation, Program, Range
 from ...terms import Term
 from ...tidy import Surroundings

@@ -14,9 +14,10 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from ...expr import Expr, Read, Reduce, additive_terms, factors, product, reads, signed, walk
+from ...expr import Expr, Read, Reduce, reads, walk
 from ...fresh import Fresh
 from ...integer import Int
+from ...polynomial import additive_terms, factors, product, signed
 from ...program import Equation, Program, Range
 from ...within import fills
 from .known import with_known

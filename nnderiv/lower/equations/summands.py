@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from ...expr import INF, ONE, ZERO, Expr, Op, Read, Reduce, conjunction, difference, map_children, reads, walk, where
+from ...expr import INF, ONE, ZERO, Expr, Op, Read, Reduce, conjunction, map_children, reads, walk, where
 from ...fresh import Fresh
 from ...integer import Int
+from ...polynomial import difference
 from ...program import Equation, Program
 from ...within import positive_names, readable
 from .fuse import normalises

@@ -13,8 +13,9 @@ from __future__ import annotations
 from fractions import Fraction
 
 from ...conditions import TURNED
-from ...expr import Expr, Num, Op, factors, map_children, monomials, num, product, reads, walk, without
+from ...expr import Expr, Num, Op, map_children, num, reads, walk
 from ...logarithms import multiplied_out
+from ...polynomial import factors, monomials, product, without
 from ...program import Program
 from .slopes import Choice, slope
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ...expr import Expr, Op, Reduce, additive_terms, factors, num, positive_terms, product, signed
+from ...expr import Expr, Op, Reduce, num
+from ...polynomial import additive_terms, factors, positive_terms, product, signed
 from ...program import Equation, Program
 
 ODD = ("sign", "tanh", "sin", "erf")

@@ -11,19 +11,10 @@ from dataclasses import dataclass, replace
 
 from ...bounds import never_negative
 from ...conditions import between, divisible
-from ...expr import (
-    ZERO,
-    Expr,
-    Reduce,
-    conjunction,
-    guarded_factors,
-    map_children,
-    product,
-    subst_indices,
-    where,
-)
+from ...expr import ZERO, Expr, Reduce, conjunction, map_children, subst_indices, where
 from ...fresh import Fresh
 from ...integer import FloorDiv, Int
+from ...polynomial import guarded_factors, product
 from ...program import Equation, Program, Range, Ranges
 from ...within import positive_names
 from .. import cost
