@@ -11,7 +11,7 @@ rank; `dims` holds the range of every axis of every tensor, `hulls` the same wid
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -243,6 +243,10 @@ class Program:
             return self
         new = {e.tensor: e.shape for e in equations if e.tensor not in self.shapes and not e.is_base}
         return replace(self, equations=equations, shapes={**self.shapes, **new})
+
+    def with_bodies(self, body: Callable[[Equation], Expr]) -> Program:
+        """The program in which each equation e says body(e) on its right; itself, if that is what it says now."""
+        return self.with_equations(e.with_body(body(e)) for e in self.equations)
 
     # -- text --------------------------------------------------------------------------------------------------------
     def __str__(self) -> str:

@@ -15,7 +15,7 @@ from .scan import vanishes
 
 def bare(program: Program) -> Program:
     """See the module's docstring; a program without such conditions is given back itself."""
-    return program.with_equations(e.with_body(_bare(program, e, e.body)) for e in program.equations)
+    return program.with_bodies(lambda e: _bare(program, e, e.body))
 
 
 def _bare(program: Program, e: Equation, body: Expr) -> Expr:

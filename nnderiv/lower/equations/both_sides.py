@@ -24,14 +24,14 @@ Factors = Counter[Expr]
 
 def both_sides(forward: Program, backward: Program) -> tuple[Program, Program]:
     """See the module's docstring."""
-    forward, backward = (p.with_equations(e.with_body(_visit(e.body)) for e in p.equations) for p in (forward, backward))
+    forward, backward = (p.with_bodies(lambda e: _visit(e.body)) for p in (forward, backward))
     small = {n for e in forward.equations for n in walk(e.body) if isinstance(n, Op) and n.op == "softplus"}
     shared: dict[Expr, Expr] = {}
     for f in small:
         turned = neg(f.args[0])
         if isinstance(turned, Op) and turned.op == "abs":
             shared |= {Op("softplus", (x,)): Op("relu", (x,)) + f for x in (*turned.args, neg(*turned.args))}
-    return forward, backward.with_equations(e.with_body(replace(e.body, shared)) for e in backward.equations) if shared else backward
+    return forward, backward.with_bodies(lambda e: replace(e.body, shared)) if shared else backward
 
 
 def _visit(node: Expr) -> Expr:

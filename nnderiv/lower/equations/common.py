@@ -30,7 +30,7 @@ def common(program: Program) -> Program:
     if not tables:
         return program
     positive = positive_names(program)
-    return program.with_equations(e.with_body(_reading(program, e, e.body, tables, positive)) for e in program.equations)
+    return program.with_bodies(lambda e: _reading(program, e, e.body, tables, positive))
 
 
 def _is_of_several(e: Expr) -> bool:

@@ -35,10 +35,13 @@ def continued(forward: Program, backward: Program) -> tuple[Program, Program]:
     """See the module's docstring."""
     held = set[Expr]()
     facts = Facts(forward.definitions, forward), Facts.beside(backward, forward)
-    both = [p.with_equations(e.with_body(_visit(e.body, _Known(f, p.components.get(e.tensor, frozenset())), held)) for e in p.equations)
-            for p, f in zip((forward, backward), facts, strict=True)]
-    one, other = (p.with_equations(e.with_body(_of_held(e.body, held)) for e in p.equations) if held else p for p in both)
+    both = [_rewritten(p, f, held) for p, f in zip((forward, backward), facts, strict=True)]
+    one, other = (p.with_bodies(lambda e: _of_held(e.body, held)) if held else p for p in both)
     return one, other
+
+
+def _rewritten(program: Program, facts: Facts, held: set[Expr]) -> Program:
+    return program.with_bodies(lambda e: _visit(e.body, _Known(facts, program.components.get(e.tensor, frozenset())), held))
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ def distribute(program: Program) -> Program:
             return signed([(s, Reduce("sum", node.indices, t)) for s, t in _where_all_are_read(program, e, node, terms, positive)])
         return map_children(lambda child: visit(e, child), node)
 
-    return program.with_equations(e.with_body(visit(e, e.body)) for e in program.equations)
+    return program.with_bodies(lambda e: visit(e, e.body))
 
 
 def _terms(program: Program, e: Equation, total: Reduce) -> list[Term]:

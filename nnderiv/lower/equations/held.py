@@ -21,7 +21,7 @@ from ...program import Program
 
 def held(program: Program) -> Program:
     """See the module's docstring."""
-    return program.with_equations(e.with_body(_visit(e.body)) for e in program.equations)
+    return program.with_bodies(lambda e: _visit(e.body))
 
 
 def _visit(node: Expr) -> Expr:

@@ -23,7 +23,7 @@ from ..fold import axes_at
 def one_block(program: Program) -> Program:
     """See the module's docstring."""
     picked = partial(_picked, program, positive=positive_names(program))
-    return program.with_equations(e.with_body(map_sums(partial(picked, ranges=e.ranges), e.body)) for e in program.equations)
+    return program.with_bodies(lambda e: map_sums(partial(picked, ranges=e.ranges), e.body))
 
 
 def _picked(program: Program, node: Reduce, ranges: Ranges, positive: frozenset[str]) -> Expr:

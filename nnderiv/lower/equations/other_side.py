@@ -28,7 +28,7 @@ def other_side(forward: Program, backward: Program) -> tuple[Program, Program]:
 
     if not alone:
         return forward, backward
-    one, other = (p.with_equations(e.with_body(visit(e.body)) for e in p.equations) for p in (forward, backward))
+    one, other = (p.with_bodies(lambda e: visit(e.body)) for p in (forward, backward))
     return one, other
 
 

@@ -61,7 +61,7 @@ def shifted(forward: Program, backward: Program) -> tuple[Program, Program]:
     if not any(isinstance(n, Op) and n.op in ("log", "/") for p in (forward, backward) for e in p.equations for n in walk(e.body)):
         return forward, backward
     given = forward, backward
-    forward, backward = (p.with_equations(e.with_body(_logistic(e.body)) for e in p.equations) for p in given)
+    forward, backward = (p.with_bodies(lambda e: _logistic(e.body)) for p in given)
     logs = _Logs(forward, Fresh(forward.names | backward.names))
     rewritten, also = (_Shift(p, logs).run() for p in (forward, backward))
     if rewritten == list(forward.equations) and also == list(backward.equations):

@@ -30,7 +30,7 @@ def slopes(program: Program, known: Program) -> Program:
             return neg(Reduce("sum", new.indices, new.body.args[0]))
         return new
 
-    return program.with_equations(e.with_body(visit(e.body)) for e in program.equations)
+    return program.with_bodies(lambda e: visit(e.body))
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from .slopes import Choice, slope
 
 def thresholds(program: Program) -> Program:
     """See the module's docstring."""
-    return program.with_equations(e.with_body(_visit(e.body)) for e in program.equations)
+    return program.with_bodies(lambda e: _visit(e.body))
 
 
 def _visit(node: Expr) -> Expr:
