@@ -70,9 +70,10 @@ class Element:
 
 
 def _factor(value: Int) -> str:
-    """The text of an operand of // and %: in brackets unless it is a single number or name."""
+    """The text of an operand of // and %: in brackets unless it is a single number, name, call or element."""
     text = str(value)
-    return text if value.is_constant and value.constant >= 0 or value.name is not None else f"({text})"
+    is_single = value.is_constant and value.constant >= 0 or isinstance(value.lone, str | Extreme | Element)
+    return text if is_single else f"({text})"
 
 
 def _atom_key(atom: Atom) -> tuple[bool, str]:

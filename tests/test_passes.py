@@ -86,6 +86,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "at_once": (GATES, "backward", "np.multiply(dh_total, difg_in_pre[t], out="),
     "hoist": (ELMAN, "forward", "@ U.T"),
     "common": (CHANGING_CHAIN, "backward", "da_total_pre[:T - 1]*"),
+    "bracketed": ("x[N,K] -> y\ny[n,k] = exp(x[n,k]) + mean[l](exp(x[n,l]))", "backward", "dx = y_exp*(dy + (_row_sums(dy)/K)[:, None])"),
     "untangle": (LATE, "forward", "for i in range(N):"),
     "accumulate": ("x[T,N] -> y\ny[t,n] = y[t-1,n] + x[t,n]", "forward", "_accumulate(np.add, y, 0)"),
     "share": ("x[N,M], m[N] -> y, z\ny[n,k] = (x[n,k] - m[n])**2\nz[n,k] = sin(x[n,k] - m[n])", "forward", "part = x - m[:, None]"),

@@ -290,8 +290,8 @@ class _Lowering:
                 body.line(f'    raise ValueError(f"{r.left} is {{{r.left}}} and {r.right} is {{{r.right}}}: {reason}")')
 
         for divisor in divisors(self.original):
-            some = "".join(f" and {_in_brackets(count)} > 0" for count in divisor.counts)
-            body.line(f"if {_in_brackets(divisor.value)} == 0{some}:")
+            some = "".join(f" and {count} > 0" for count in divisor.counts)
+            body.line(f"if {divisor.value} == 0{some}:")
             body.line(f'    raise ValueError("{divisor.value} is 0; an index or a size is divided by it")')
 
     def shapes(self, body: Body) -> None:
@@ -363,10 +363,6 @@ def _quiet(lines: list[str], saturates: bool) -> str:
 def _entries(names: Sequence[str]) -> list[str]:
     """Those of a tuple, of which one alone has a comma."""
     return [f"{names[0]},"] if len(names) == 1 else [*names]
-
-
-def _in_brackets(value: Int) -> str:
-    return str(value) if value.name is not None else f"({value})"
 
 
 def _indented(text: str) -> str:

@@ -55,6 +55,7 @@ Programs (equations) -> programs:
     at_once      what a step only multiplies, to multiply it again, is multiplied once
     hoist        what a recurrence need not wait for is computed before it
     common       a function that is a tensor already, there or a step further, is read
+    bracketed    what several terms are multiplied by stands before their sum, if it has all of its indices
     untangle     a name that hides the order of a recurrence is written in where it is read
 
 Loops -> statements:
@@ -109,6 +110,7 @@ from .equations.bare import bare
 from .equations.beforehand import beforehand
 from .equations.blocks import blocks
 from .equations.both_sides import both_sides
+from .equations.bracketed import bracketed
 from .equations.branches import branches
 from .equations.carry import carry
 from .equations.common import common
@@ -229,6 +231,7 @@ EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
     "at_once": at_once,
     "hoist": hoist,
     "common": alone(common),
+    "bracketed": alone(bracketed),
     "untangle": untangle,
 }
 STATEMENTS: dict[str, Callable[[Sequence[Item], frozenset[str]], tuple[Item, ...]]] = {
