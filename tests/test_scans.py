@@ -290,6 +290,8 @@ BACK = {  # equations of y, which look back at several rows -> how many of these
     "y[t,n] = sum[m](a[t,m]*y[t-1,m])*v[n]/2 + g*y[t-2,n] + x[t,n]": (0, 0),
     "y[t,n] = g*y[t-1,n] + v[n]*y[t-5,n] + a[t,n]*x[t,n]": (0, 0),      # further back
     "y[t,n] = max(y[t-1,n] + a[t,n], y[t-2,n] + x[t,n]) + g*v[n]": (0, 1),
+    "z[t,n] = exp(x[t,n])\ny[t,n] = sin(y[t-2,n])/(4*z[t,n]) + a[t,n]*v[n]*g": (0, 1),      # no row is divided by one that there is not
+    "y[t,n] = y[t-1,n]/4 - y[t-2,n]/(4*exp(x[t,n]) + a[t,n]**2) + v[n]*g": (1, 1),
 }
 
 

@@ -271,7 +271,7 @@ class Body(Folds):
         back = f"[{':, ' * axis}::-1]"
         factors = []
         for f in found.factors:
-            array = expand(self.right(frame, whole.with_body(f)), whole.indices)
+            array = expand(self.right(frame, whole.with_body(f), is_apart=True), whole.indices)
             turns = not node.forwards and node.variable in array.labels
             factors.append(array.at_least(9) + f"[{':, ' * array.labels.index(node.variable)}::-1]" if turns else array.text)
         rows = y if node.forwards else y + back
@@ -421,8 +421,8 @@ class Body(Folds):
             return frame.make(call(f"np.broadcast_to({{0}}, {shape}).copy()", 0), [expand(array, labels)], labels)
         return Array(f"{array.at_least(9)}.copy()", labels) if array.is_view and exported else array
 
-    def right(self, frame: Frame, e: Equation) -> Array:
-        """The body; terms that scatter into the left-hand side are folded in."""
+    def right(self, frame: Frame, e: Equation, is_apart: bool = False) -> Array:
+        """The body; terms that scatter into the left-hand side are folded in. is_apart: it is an array of its own."""
         if e.tensor in self.softmaxes:
             _, scores, along, name = self.softmaxes[e.tensor]
             x = self.read(frame, scores)
@@ -437,7 +437,7 @@ class Body(Folds):
             fold = find_fold(self.program, e, term)
             spot = None if fold or "spots" in self.without or self.loops else find_spot(e, term, self.positive)
             spot = None if spot and not at_hand(frame, spot) else spot
-            slab = None if fold or spot else self.slab(frame, e, term)
+            slab = self.slab(frame, e, term) if not (fold or spot) and (is_apart or self.is_whole(e)) else None
             folds += [(sign, fold)] if fold else []
             spots += [(sign, spot)] if spot else []
             slabs += [(sign*slab.sign, slab)] if slab else []
@@ -477,8 +477,8 @@ class Body(Folds):
         return frame.make(operation, operands, labels)
 
     def slab(self, frame: Frame, e: Equation, term: Expr) -> Slab | None:
-        """The part of the array outside which a term is 0; what goes to places of another array is made at once."""
-        if "slabs" in self.without or self.loops or frame.views or not self.is_whole(e):
+        """The part of an array of its own outside which a term is 0; what goes to places of another array is made at once."""
+        if "slabs" in self.without or self.loops or frame.views:
             return None
         return find_slab(e, term, self.storage, self.positive, self.facts.is_finite)
 

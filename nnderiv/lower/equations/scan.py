@@ -17,6 +17,7 @@ from ...expr import replace as replaced
 from ...polynomial import additive_terms, factors, product, signed
 from ...program import Equation, Program, Ranges
 from ...within import positive_names, runs_along
+from ..facts import Facts
 from .quotients import log_exponents
 
 ORDER = 4  # rows to which a scan looks back at most
@@ -73,7 +74,7 @@ def several(program: Program, e: Equation, before: Before) -> tuple[Expr, list[E
     slopes, rest = list[Expr](), e.body
     for r in before.reads:
         others: dict[Expr, Expr] = {x: name for x, name in names.items() if x != r}
-        found = _Affine(program, e, r).parts(replaced(rest, others))
+        found = _Affine(program, e, r, goes_outside=True).parts(replaced(rest, others))
         if found is None or any(x.tensor.startswith("§") for x in reads(found[0])) or _is_chosen(found[0]):
             return None
         slopes.append(found[0])
@@ -121,11 +122,15 @@ def _arguments(e: Expr, extreme: str) -> list[Expr]:
 @dataclass(frozen=True)
 class _Affine:
     """(a, x) of a·y + x; of where(c, a·y, 0) it is (a, 0) if y is read outside its tensor wherever c does not hold, and
-    (where(c, a, 0), 0) if y is finite."""
+    (where(c, a, 0), 0) if y is finite.
+
+    goes_outside: whether the zeros outside are multiplied by a, too, which must then be finite there.
+    """
 
     program: Program
     equation: Equation
     y: Read
+    goes_outside: bool = False
 
     def parts(self, body: Expr) -> tuple[Expr, Expr] | None:
         slopes, rest = list[tuple[int, Expr]](), list[tuple[int, Expr]]()
@@ -153,7 +158,8 @@ class _Affine:
         if chosen is None or rejected is None or self.y.tensor in tensors(c):
             return None
         if other == chosen[1] == ZERO and all(vanishes(self.program, self.equation.ranges, self.y, fact) for fact in conjuncts(c)):
-            return chosen
+            may_go = not self.goes_outside or Facts(self.program.definitions, self.program).is_finite(chosen[0])
+            return chosen if may_go else (where(c, chosen[0], ZERO), ZERO)
         if self.y.tensor in self.program.unbounded:
             return None  # what is not chosen may be infinite there, and 0 times that is not 0
         return where(c, chosen[0], rejected[0]), where(c, chosen[1], rejected[1])
