@@ -31,6 +31,12 @@ def fills(program: Program, e: Equation) -> bool:
     return len(program.definitions[e.tensor]) == 1 and covers(e.subs, program.hulls[e.tensor], e.ranges)
 
 
+def never_meet(e: Equation, other: Equation, positive: Collection[str]) -> bool:
+    """Whether two equations of a tensor define no place both."""
+    axes = ((e.along(k), other.along(k)) for k in range(len(e.subs)))
+    return any(never_negative(b.lo - a.hi, {}, positive) or never_negative(a.lo - b.hi, {}, positive) for a, b in axes)
+
+
 def readable(
     hull: tuple[Range, ...], subs: tuple[Int, ...], ranges: Mapping[str, Range], positive: Collection[str], sizes: Collection[str] = ()
 ) -> list[Expr]:

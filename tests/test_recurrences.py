@@ -312,6 +312,24 @@ def test_independent_recurrences_get_loops_of_their_own() -> None:
     assert forward.count("for ") == 2 and "    for" not in forward.replace("\n    for", "\nfor")
 
 
+STARTS = {  # equations of y -> whether a start of zeros is what its memory holds already
+    "y[-1,n] = 0\ny[t,n] = tanh(y[t-1,n]) + x[t,n]": True,
+    "y[0,n] = 0\ny[t,0] = 0\ny[t,n] = y[t-1,n]*y[t,n-1] + x[t,n]": True,
+    "y[t,0] = 0\ny[0,n] = b for n < N\ny[t,n] = y[t-1,n] + y[t,n-1]/2 + x[t,n]": False,  # both say something of y[0,0]; the first one rules
+    "y[0,n] = 0 for n < N\ny[t,0] = b\ny[t,n] = y[t-1,n] + y[t,n-1]/2 + x[t,n]": False,
+    "y[0,n] = 0\ny[t,n] = x[t,n]**2": False,  # memory that is filled is not made of zeros
+}
+
+
+@pytest.mark.parametrize("equations", STARTS)
+def test_a_start_of_zeros_is_not_written_to_zeros(equations: str) -> None:
+    text, rng = f"x[T,N], b -> y\n{equations}", np.random.default_rng(0)
+    assert ("] = 0" in re.sub("#.*", "", body(text, "forward"))) != STARTS[equations]
+    d = nd.derive(text)
+    for shape in ((1, 1), (2, 3), (4, 2)):
+        assert_means(d, d.compile(), {"x": rng.normal(size=shape), "b": 1.5}, rng)
+
+
 TRANSDUCER = """b[N,T,U], y[N,T,U] -> L
 a[n,0,0] = 0
 a[n,t,0] = a[n,t-1,0] + b[n,t-1,0]

@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
-from ..expr import Expr, Read
+from ..expr import Expr, Read, is_zero
 from ..integer import Int
 from ..polynomial import additive_terms, signed
 from ..program import Equation, Program, Range
-from ..within import runs_along
+from ..within import never_meet, runs_along
 from . import accumulate, cost
 from .arrays import (
     Array,
@@ -319,6 +319,8 @@ class Body(Folds):
         shape = tuple_text(self.extent(r.size) for r in store.axes)
         first = f"  # {name}[{', '.join(str(r.lo) for r in store.axes)}] stands first" if any(r.lo != 0 for r in store.axes) else ""
         made = "empty" if self.is_filled(name) else "zeros"
+        if made == "zeros":
+            self.zeros.add(name)
         self.line(f"{store.variable} = np.{made}({shape}, {self.dtype}){first}", store.variable)
 
     def is_filled(self, name: str) -> bool:
@@ -366,9 +368,21 @@ class Body(Folds):
             array = self.fill(frame, self.right(frame, e), labels, e.tensor in self.exported and not self.is_alone(e))
             self.assign(self.storage[e.tensor].variable, array, frame, labels)
             return
+        if self.stays_zero(e):
+            self.code.begin(self.comment(e))
+            self.allocate(e.tensor)
+            return
         self.allocate(e.tensor)
         with self.where_there_is(e):
             self.part(e)
+
+    def stays_zero(self, e: Equation) -> bool:
+        """Whether an equation says of a part of a tensor what holds there as soon as there is memory for it."""
+        made = self.zeros if e.tensor in self.allocated else set() if self.is_filled(e.tensor) else {e.tensor}
+        if not is_zero(e.body) or e.tensor not in made or self.loops or self.swept or not self.storage[e.tensor].axes:
+            return False
+        others = [d for d in self.program.definitions[e.tensor] if not is_zero(d.body)]
+        return all(never_meet(e, d, self.positive) for d in others)
 
     def part(self, e: Equation) -> None:
         """Some places of a tensor that is stored already."""

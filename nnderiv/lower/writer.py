@@ -34,6 +34,7 @@ class Writer:
         self.sizes: dict[Int, str] = {}
         self.extents: dict[Int, str] = {}
         self.allocated: set[str] = set()
+        self.zeros: set[str] = set()  # of these, what began as zeros
         self.loops: Ranges = {}
         self.swept: frozenset[str] = frozenset()  # what a sweep computes: meanwhile anything may stand there, 0/0 too
         self.shares: dict[Expr, tuple[Shares, str, Int]] = {}  # sums at steps of a loop, what computes them there, and of which step
