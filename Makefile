@@ -7,7 +7,7 @@
 #   make page PAGE=rnn   one page of it, while writing
 #   make test    lint, types, and all tests
 #   make browser look at every page of the book in headless Chromium
-#   make fuzz    the long run of random programs, and of gradients made wrong, which the check must catch
+#   make fuzz    the long run of random programs, of some near to real ones, and of gradients made wrong, which the check must catch
 #   make documents   every layer's derivation as a LaTeX document, compiled (needs pdflatex): _build/documents
 #   make bench   compare the speed with others (BENCH="rows --json run.json" for one table, recorded)
 #   make clean   remove what was built, keep what was installed (make distclean removes that too)
@@ -63,9 +63,11 @@ browser: export NNDERIV_BROWSER = 1
 browser: .venv/.browser _build/axe/.complete book
 	$(PY) -m pytest -n 2 -rP tests/browser
 
+fuzz: NEAR = emitted,enlarged,emptied
 fuzz: export OMP_NUM_THREADS = 1
 fuzz: .venv/.test
 	$(PY) -m tests.long_run --programs $(PROGRAMS) --seed $(SEED) $(if $(LAWS),--laws $(LAWS))
+	$(PY) -m tests.long_run --near --programs $(PROGRAMS) --seed $(SEED) --laws $(or $(LAWS),$(NEAR))
 	$(PY) -m tests.mutants --most $(MUTANTS) --seed $(SEED)
 
 documents: .venv/.test

@@ -1,4 +1,4 @@
-"""Every law on many random programs: python -m tests.long_run --programs 10000 --seed 0 [--jobs 2] [--laws derived,emitted]
+"""Every law on many random programs: python -m tests.long_run --programs 10000 --seed 0 [--jobs 2] [--laws derived,emitted] [--near]
 
 Prints its progress, then each kind of failure once, with the smallest text that showed it, and for each law on how many programs it
 found nothing to compare. Exit code 1 on any failure, and if a law compared nothing at all.
@@ -13,15 +13,17 @@ import time
 import traceback
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from random import Random
 
 from tests.laws import LAWS, Nothing
+from tests.neighbours import neighbour
 from tests.strategies import random_program
 
 BATCH = 20
+Source = Callable[[Random], str]
 
 
 @dataclass(frozen=True)
@@ -41,12 +43,12 @@ class Found:
     nothing: Counter[str] = field(default_factory=Counter)
 
 
-def attempt(seed: int, number: int, names: list[str], found: Found) -> None:
-    """The laws on one random program; the program depends on (seed, number) only."""
+def attempt(source: Source, seed: int, number: int, names: list[str], found: Found) -> None:
+    """The laws on one random program; the program depends on its source and on (seed, number) only."""
     text = ""
     for law in names:
         try:
-            text = text or random_program(Random(f"{seed}/{number}"))
+            text = text or source(Random(f"{seed}/{number}"))
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 LAWS[law](text, seed + number)
@@ -58,22 +60,22 @@ def attempt(seed: int, number: int, names: list[str], found: Found) -> None:
             found.failures.append(Failure(number, law, kind, text, str(error)))
 
 
-def batch(seed: int, first: int, last: int, names: list[str]) -> Found:
+def batch(source: Source, seed: int, first: int, last: int, names: list[str]) -> Found:
     found = Found()
     for number in range(first, last):
-        attempt(seed, number, names, found)
+        attempt(source, seed, number, names, found)
     return found
 
 
-def run(seed: int, first: int, programs: int, jobs: int, names: list[str]) -> Iterator[tuple[int, Found]]:
+def run(source: Source, seed: int, first: int, programs: int, jobs: int, names: list[str]) -> Iterator[tuple[int, Found]]:
     """(programs done, what was found) batch by batch."""
     spans = [(k, min(k + BATCH, first + programs)) for k in range(first, first + programs, BATCH)]
     if jobs == 1:
         for start, stop in spans:
-            yield stop - start, batch(seed, start, stop, names)
+            yield stop - start, batch(source, seed, start, stop, names)
         return
     with ProcessPoolExecutor(jobs) as pool:
-        pending = [pool.submit(batch, seed, start, stop, names) for start, stop in spans]
+        pending = [pool.submit(batch, source, seed, start, stop, names) for start, stop in spans]
         for (start, stop), future in zip(spans, pending, strict=True):
             yield stop - start, future.result()
 
@@ -86,15 +88,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same programs (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: one for each core, %(default)s)")
     parser.add_argument("--laws", default=",".join(LAWS), help="which laws, by comma (default: %(default)s)")
+    parser.add_argument("--near", action="store_true", help="programs near to those of the zoo, in place of random ones")
     options = parser.parse_args(arguments)
     names = options.laws.split(",")
     unknown = [n for n in names if n not in LAWS]
     if unknown:
         parser.error(f"there is no law {unknown[0]}; there are {', '.join(LAWS)}")
+    source: Source = neighbour if options.near else random_program
     failures: list[Failure] = []
     nothing: Counter[str] = Counter()
     done, start = 0, time.monotonic()
-    for count, found in run(options.seed, options.first, options.programs, options.jobs, names):
+    for count, found in run(source, options.seed, options.first, options.programs, options.jobs, names):
         done += count
         failures += found.failures
         nothing += found.nothing

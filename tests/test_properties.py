@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from hypothesis import HealthCheck, Phase, given, reject, settings
 from hypothesis import strategies as st
 
 from tests import laws
+from tests.neighbours import neighbour
 from tests.strategies import programs
 
 
@@ -199,6 +202,19 @@ SHIFTED = (  # What a reduction leaves out is told by what its summand reads: a 
     "z[N], x[N] -> y\ny[n] = sum[j](exp(where(x[n] > 0, 0, 0)*z[j-1] + x[n])) for j < N",
     "z[N], x[N] -> y\ny[n] = max[j](where(z[j+1] > 0, 1, 1)*exp(where(x[n] > 0, 0, 0)) - j + tanh(x[n])) for j < N",
 )
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("law", ["emitted", "enlarged", "emptied"])
+def test_programs_near_to_real_ones_keep_the_laws(law: str) -> None:
+    compared = 0
+    for number in range(24):
+        try:
+            laws.LAWS[law](neighbour(Random(f"0/{number}")), number)
+            compared += 1
+        except laws.Nothing:
+            pass
+    assert compared > 18
 
 
 @pytest.mark.parametrize("law", ["derived", "emitted", "switched"])
