@@ -312,6 +312,13 @@ def test_independent_recurrences_get_loops_of_their_own() -> None:
     assert forward.count("for ") == 2 and "    for" not in forward.replace("\n    for", "\nfor")
 
 
+@pytest.mark.parametrize("place", ["n//2", "2*n", "(n + 1) % N", "N - 1 - n//2"])
+def test_what_lives_within_a_step_is_read_at_any_place_of_it(place: str) -> None:
+    d, rng = nd.derive(f"x[T,N] -> h\no[t,n] = sigmoid(x[t,n]*h[t-1,n])\nh[t,n] = o[t,{place}]*x[t,n]"), np.random.default_rng(0)
+    for shape in ((1, 1), (3, 4), (2, 5)):
+        assert_means(d, d.compile(), {"x": rng.normal(size=shape)}, rng)
+
+
 STARTS = {  # equations of y -> whether a start of zeros is what its memory holds already
     "y[-1,n] = 0\ny[t,n] = tanh(y[t-1,n]) + x[t,n]": True,
     "y[0,n] = 0\ny[t,0] = 0\ny[t,n] = y[t-1,n]*y[t,n-1] + x[t,n]": True,

@@ -211,9 +211,12 @@ def read(frame: Frame, tensor: str, subs: Sequence[Int], outside: str = "") -> A
         return permute(view, frame.sort(view.labels))
     frame = without_margins(frame, tensor, subs) if outside else frame
     store = frame.storage[tensor]
-    subs = [s for k, s in enumerate(subs) if k not in store.dropped]
     if not store.axes:
         return Array(store.variable)
+    if store.dropped:  # the places on the axes that are stored are all that is said from here on
+        subs = [s for k, s in enumerate(subs) if k not in store.dropped]
+        store = replace(store, dropped=frozenset())
+        frame = replace(frame, storage={**frame.storage, tensor: store})
     relative = [s - r.lo for s, r in zip(subs, store.axes, strict=True)]
     kinds = [_kind(frame, tensor, k, subs) for k in range(len(subs))]
     turns = [turn for k, kind in enumerate(kinds) if frame.rolls and kind == "gather" and (turn := _turn(frame, store, k, subs))]
