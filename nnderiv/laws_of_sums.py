@@ -416,11 +416,35 @@ def _without_softmax(term: Term, f: Expr, dims: Ranges, ctx: Context) -> Term | 
 
 
 def _total_along(name: str, axis: int, ctx: Context) -> tuple[Reduce, Expr] | None:
-    """The sum of a whole tensor along an axis, where its definition makes it a number; looked for once, for many paths lead there."""
-    known = ctx.program.totals if name in ctx.program.definitions else ctx.totals
-    if (name, axis) not in known and ctx.defined(name):
-        known[name, axis] = _defined_total(name, axis, ctx)
-    return known.get((name, axis))
+    """The sum of a whole tensor along an axis, where its definition makes it a number; looked for once, for many paths lead there.
+
+    What it rests on is asked first, so that a chain of any length fits Python's stack.
+    """
+    todo, waiting = [(name, axis)], set[tuple[str, int]]()
+    while todo:
+        top = todo.pop()
+        known = _totals_like(top[0], ctx)
+        if top in waiting:
+            waiting.remove(top)
+            known[top] = _defined_total(*top, ctx)
+        elif top not in known and ctx.defined(top[0]):
+            known[top] = None  # what rests on itself
+            waiting.add(top)
+            todo += [top, *_rests_on(*top, ctx)]
+    return _totals_like(name, ctx).get((name, axis))
+
+
+def _totals_like(name: str, ctx: Context) -> dict[tuple[str, int], tuple[Reduce, Expr] | None]:
+    """What is known of sums of the program's tensors, or of gradients."""
+    return ctx.program.totals if name in ctx.program.definitions else ctx.totals
+
+
+def _rests_on(name: str, axis: int, ctx: Context) -> list[tuple[str, int]]:
+    """The tensors that the definition of one reads plainly along this axis, and where."""
+    d = whole(ctx.defined(name))
+    if d is None or name in ctx.program.components:
+        return []
+    return [(r.tensor, k) for r in reads(d.body) for k, s in enumerate(r.subs) if s.name == d.indices[axis]]
 
 
 def _defined_total(name: str, axis: int, ctx: Context) -> tuple[Reduce, Expr] | None:

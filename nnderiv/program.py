@@ -40,6 +40,7 @@ from .expr import (
 from .gaps import divides_by_gap, gaps
 from .graph import cycles, reach
 from .integer import Int, indexed
+from .masked import log_sums, masked
 from .missing import missing
 from .polynomial import additive_terms, factors
 
@@ -329,6 +330,16 @@ class Program:
     def missing(self) -> frozenset[str]:
         """Inputs in which anything may stand where other data say that it does not count."""
         return missing(self)
+
+    @cached_property
+    def masked(self) -> frozenset[str]:
+        """Tensors that the equations define and that may be −inf for finite weights."""
+        return masked(self)
+
+    @cached_property
+    def log_sums(self) -> frozenset[str]:
+        """Tensors that are logarithms of sums of exponentials somewhere."""
+        return log_sums(self)
 
     @cached_property
     def with_infinities(self) -> frozenset[str]:

@@ -19,7 +19,7 @@ MODULES = sorted(".".join(p.relative_to(ROOT).with_suffix("").parts) for p in RO
 FLOORS = (
     ("arguments", "errors", "fresh", "graph", "integer", "text"),
     ("expr", "polynomial", "bounds", "numbers"),
-    ("gaps", "missing", "signs"),
+    ("gaps", "masked", "missing", "signs"),
     ("program", "conditions", "regular"),
     ("cases", "meaning", "learned", "elsewhere", "within", "saturation"),
     ("logarithms", "chosen"),

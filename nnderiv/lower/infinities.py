@@ -9,18 +9,14 @@
 
 from __future__ import annotations
 
-from ..expr import INF, Expr, Op, Read, Reduce, considered, free_symbols, reads, walk
-from ..polynomial import additive_terms, factors
+from .. import masked
+from ..expr import INF, Expr, Op, Read, Reduce, considered, free_symbols, walk
 from ..program import Program
 
-BOUNDED = ("tanh", "sigmoid", "erf", "sin", "cos", "sign")
 
-
-def is_logsumexp(program: Program, name: str, seen: frozenset[str] = frozenset()) -> bool:
-    """Whether a tensor is a logsumexp somewhere, or log(exp(a) + exp(b) + …) of such alone; not because it would be if it were one."""
-    seen |= {name}
-    return any(isinstance(b, Reduce) and b.op == "logsumexp" or isinstance(b, Op) and b.op == "log" and _adds(program, b.args[0], seen)
-               for b in (d.body for d in program.definitions.get(name, ())))
+def is_logsumexp(program: Program, name: str) -> bool:
+    """Whether a tensor is a logsumexp somewhere, or log(exp(a) + exp(b) + …) of such alone."""
+    return name in program.log_sums
 
 
 def sums_up(program: Program, name: str, scores: Read) -> bool:
@@ -32,29 +28,9 @@ def sums_up(program: Program, name: str, scores: Read) -> bool:
     return isinstance(one, Read) and one.tensor == scores.tensor and not any(free_symbols(c) & {*total.indices} for c in conditions)
 
 
-def _adds(program: Program, e: Expr, seen: frozenset[str]) -> bool:
-    """Whether each term of a sum reads a logsumexp in which an infinity may stand."""
-    def is_one(r: Read) -> bool:
-        return r.tensor in program.unbounded and r.tensor not in seen and is_logsumexp(program, r.tensor, seen)
-
-    return all(any(map(is_one, reads(t))) for _, t in additive_terms(e))
-
-
-def may_be_masked(program: Program, e: Expr, seen: frozenset[str] = frozenset()) -> bool:
+def may_be_masked(program: Program, e: Expr) -> bool:
     """Whether e may be −inf for finite weights: by an explicit inf, a log, or an input that is added; a product of inputs is none."""
-    if isinstance(e, Read):
-        if e.tensor in seen:
-            return False
-        definitions = program.definitions.get(e.tensor, ())
-        return not definitions or any(may_be_masked(program, d.body, seen | {e.tensor}) for d in definitions)
-    if e == INF or isinstance(e, Op) and e.op in ("log", "/", "**", "where"):
-        return not isinstance(e, Op) or e.op == "log" or any(may_be_masked(program, a, seen) for a in e.args)
-    if isinstance(e, Reduce):
-        inner = [f for f in factors(e.body) if reads(f)]
-        if e.op == "sum" and len(inner) > 1 and all(isinstance(f, Read) for f in inner):
-            return False
-        return may_be_masked(program, e.body, seen)
-    return isinstance(e, Op) and e.op not in BOUNDED and any(may_be_masked(program, a, seen) for a in e.args)
+    return masked.may_be_masked(e, lambda name: name in program.masked or name not in program.definitions)
 
 
 def may_be_unreachable(program: Program, r: Read) -> bool:
@@ -62,14 +38,15 @@ def may_be_unreachable(program: Program, r: Read) -> bool:
     return r.tensor in program.unbounded or r.tensor in program.components and may_be_masked(program, r)
 
 
-def may_hold_infinity(program: Program, name: str, seen: frozenset[str] = frozenset()) -> bool:
+def may_hold_infinity(program: Program, name: str) -> bool:
     """Whether −inf can reach this tensor: an explicit inf, a log, or an input somewhere behind it."""
-    if name in seen:
-        return False
-    for d in program.definitions.get(name, ()):
-        for node in walk(d.body):
-            if node == INF or isinstance(node, Op) and node.op == "log":
-                return True
-            if isinstance(node, Read) and may_hold_infinity(program, node.tensor, seen | {name}):
-                return True
-    return name not in program.definitions
+    seen, todo = {name}, [name]
+    while todo:
+        top = todo.pop()
+        definitions = program.definitions.get(top, ())
+        if not definitions or any(n == INF or isinstance(n, Op) and n.op == "log" for d in definitions for n in walk(d.body)):
+            return True
+        more = {n.tensor for d in definitions for n in walk(d.body) if isinstance(n, Read)} - seen
+        seen |= more
+        todo += more
+    return False
