@@ -55,7 +55,7 @@ def as_number(value: Any) -> Any:
 
 def as_integer(value: Any) -> int | None:
     """A whole number in the inputs; None for what is none."""
-    is_whole = isinstance(value, Real) and math.isfinite(value) and math.floor(value) == value
+    is_whole = isinstance(value, int) or isinstance(value, Real) and math.isfinite(value) and math.floor(value) == value
     return int(value) if is_whole else None
 
 
@@ -79,7 +79,18 @@ def combine(op: str, a: Any, b: Any) -> Any:
         return _divide_by_zero(float(a), float(b))
     if op == "/" and isinstance(a, Fraction) and isinstance(b, float) and math.isinf(b):
         return Fraction(0)  # exactly, so that other exact numbers stay so
-    return _OPERATORS[op](a, b)
+    try:
+        return _OPERATORS[op](a, b)
+    except OverflowError:
+        return _OPERATORS[op](_rounded(a), _rounded(b))
+
+
+def _rounded(value: Any) -> float:
+    """A number as a float, infinite where it is larger than these are."""
+    try:
+        return float(value)
+    except OverflowError:
+        return INFINITY if value > 0 else -INFINITY
 
 
 def _divide_by_zero(a: float, b: float) -> float:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from . import conditions
-from .bounds import extreme, never_negative
+from .bounds import OneLess, extreme, never_negative
 from .elaborate import Draft
 from .errors import NotationError
 from .expr import Expr, IntValue, Op, Read, Reduce, bound_indices, children, conjuncts, ints, map_children, walk
@@ -282,7 +282,7 @@ class Inference:
                 self.dims[name] = tuple(self._axis(items, k) for k in range(len(items[0].equation.subs)))
 
     def _axis(self, items: list[_Item], axis: int) -> Range | None:
-        """The general range, down to the base cases at 0 and above that lie before it."""
+        """The general range, down to the base cases at 0 and above that lie before it: at 1 they lie before T, but not where T is 0."""
         general = [i for i in items if not self._has_literal(i.equation)]
         points = [i.equation.subs[axis] for i in items if self._is_literal(i, axis)]
         if not general:
@@ -294,7 +294,9 @@ class Inference:
         if r is None:
             return None
         before = [p for p in points if p.is_constant and p.constant >= 0 and never_negative(r.lo - p, {}, self.positive)]
-        return Range(min(before, key=lambda p: p.constant, default=r.lo), r.hi)
+        lo = min(before, key=lambda p: p.constant, default=r.lo)
+        fewer = OneLess(self.positive - {*self.kinds})
+        return Range(lo if never_negative((r.lo - lo).subst(fewer), {}, self.positive) else Int.extreme("min", r.lo, lo), r.hi)
 
     def _is_literal(self, item: _Item, axis: int) -> bool:
         s = item.equation.subs[axis]

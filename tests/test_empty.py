@@ -213,3 +213,12 @@ def test_a_tensor_is_as_long_as_its_dimensions_say_however_short_a_base_case_is(
     for T, N in product((0, 1, 2), repeat=2):
         for way in [*WAYS, {"sizes": {"T": T, "N": N}}]:
             agrees(d, d.compile(**way), drawn(d, {"T": T, "N": N}))
+
+
+def test_a_base_case_before_the_first_place_may_be_a_place_of_its_own_where_a_size_is_zero() -> None:
+    """At 1 it stands before T, and Y begins there; where T is 0, Y begins at 0, before it."""
+    d = nd.derive("x[M,N], z[T] -> Y\nY[m,t] = 2 + x[m,t-T]*sum[k](z[k] + 1) for m < 2, T <= t < T + 2\nY[m,1] = x[m,0]**2 for m < 2")
+    for T in (0, 1, 2, 3):
+        for way in [*WAYS, {"sizes": {"T": T, "M": 2, "N": 3}}]:
+            agrees(d, d.compile(**way), inputs := drawn(d, {"T": T, "M": 2, "N": 3}))
+            assert d.compile(**way).forward(**inputs)[0].shape == (2, max(T + 1, 2))

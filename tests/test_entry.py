@@ -237,6 +237,19 @@ def test_what_is_no_array_is_named_too(changes: dict[str, Any], message: str) ->
         module.forward(**{"x": np.ones((2, 2)), "tok": [0, 1], **changes})
 
 
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"a": 10**400}, "^a is an integer of 1329 bits; expected a number that float64 can hold"), ({"s": 10**30}, "^s is an integer of 100 bits"),
+    ({"s": -2**63 - 1}, "^s is an integer of 64 bits; expected one that 64 bits can hold"), ({"s": 1e30}, "^s is an integer of 100 bits"),
+    ({"tok": np.array([1, 2**63], np.uint64)}, "^tok has 9223372036854775808 in it; expected integers that int64 can hold"),
+])
+def test_a_number_that_is_too_large_is_named(changes: dict[str, Any], message: str) -> None:
+    module = nd.derive("x[N], int tok[N], int s, a -> y\ny[n] = a*x[n-s] + tok[n]").compile()
+    inputs = {"x": np.ones(2), "tok": [1, 2], "s": 1, "a": 2.0}
+    np.testing.assert_array_equal(module.forward(**inputs)[0], [1, 4])
+    with pytest.raises(OverflowError, match=message):
+        module.forward(**{**inputs, **changes})
+
+
 @pytest.mark.parametrize(("text", "names"), [
     ("el[N] -> y\ny[n] = el[n]**2", {"el": "del2"}), ("ef[N], ict[N] -> y\ny[n] = ef[n]*ict[n]", {"ef": "def2", "ict": "dict2"}),
     ("x[N] -> el\nel[n] = exp(x[n])", {"x": "dx"}), ("x[N] -> y\nel[n] = exp(x[n])\ny[n] = el[n]**2 + el[n]", {"x": "dx"}),

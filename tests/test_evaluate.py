@@ -188,6 +188,13 @@ def test_numbers_of_every_type_that_are_of_its_kind_are_taken():
         assert nd.evaluate(LOOK_UP, {**VALUES, "a": a})["y"] == [6, 12]
 
 
+def test_whole_numbers_may_be_of_any_length() -> None:
+    """Exactly, as a parameter too; beside a float, what no float can hold is infinite."""
+    text, large = "x[N], int s, a -> y\ny = a*sum[n](x[n]) + s", 10**400
+    assert nd.evaluate(text, {"x": [1], "s": large, "a": large})["y"] == 2*large
+    assert nd.evaluate(text, {"x": [1.0], "s": 1, "a": -large})["y"] == -math.inf
+
+
 def test_what_can_be_added_and_multiplied_is_a_number() -> None:
     a, b = sp.symbols("a b")
     (found,) = nd.evaluate("x[N] -> y\ny = sum[n](x[n]**2)", {"x": [a, b]}).values()

@@ -367,6 +367,20 @@ def test_rows_that_are_masked_altogether_give_zeros_whatever_else_is_asked_of_th
                 np.testing.assert_allclose(g, np.array(meant[name], float).reshape(g.shape), atol=1e-14)
 
 
+@pytest.mark.parametrize("without", [(), ("normalised",), ("summands",), ("balance", "normalised")])
+@pytest.mark.parametrize("equation", [
+    "exp(log_softmax[k](where(m[t] > 0, x[t,k], -inf))/2)",
+    "where(m[t] > 0, 1 - log_softmax[k](where(m[t] > 0, x[t,k], -inf)), 0)",
+    "exp(2*log_softmax[k](where(m[t] > 0, x[t,k], -inf)) + 1)*x[t,k]",
+])
+def test_the_logarithm_of_a_share_is_minus_infinity_in_such_rows_whatever_is_made_of_it(equation: str, without: tuple[str, ...]) -> None:
+    """Where it has no name of its own, too, and the exponentials of the scores are kept for the gradient."""
+    d, rng = nd.derive(f"x[T,K], m[T] -> y\ny[t,k] = {equation}"), np.random.default_rng(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert_means(d, d.compile(without=without), {"x": rng.normal(size=(4, 3)), "m": np.array([1.0, -1, 1, -1])}, rng)
+
+
 def test_windows_that_are_masked_altogether_give_zeros_and_no_nan_twice() -> None:
     """What a walk through the windows computes beforehand leaves exp(S − lse) as it is, so that of −inf less −inf it makes 0."""
     rng, text = np.random.default_rng(0), """

@@ -53,7 +53,7 @@ def normalised(forward: Program, backward: Program) -> tuple[Program, Program]:
 def _sites(e: Equation, node: Expr, total: Equation) -> Iterator[_Site]:
     """The differences in an expression that are scores minus just this logsumexp of theirs."""
     if isinstance(node, Op) and node.op in ("+", "neg"):
-        found = _split(e, node, total)
+        found = scores_less_total(e, node, total)
         if found is not None:
             yield _Site(found[1], found[2], e)
             yield from (s for _, t in found[3] for s in _sites(e, t, total))
@@ -62,7 +62,7 @@ def _sites(e: Equation, node: Expr, total: Equation) -> Iterator[_Site]:
         yield from _sites(e, child, total)
 
 
-def _split(e: Equation, node: Expr, total: Equation) -> tuple[int, Read, Read, list[tuple[int, Expr]]] | None:
+def scores_less_total(e: Equation, node: Expr, total: Equation) -> tuple[int, Read, Read, list[tuple[int, Expr]]] | None:
     """(sign, scores, total, the other terms) of a sum that holds ±(scores − total)."""
     terms = additive_terms(node)
     for a, (s, t) in enumerate(terms):
@@ -82,7 +82,7 @@ def _rewritten(program: Program, total: Equation, d: Equation) -> list[Equation]
     """The equations with reads of d's tensor in place of the differences."""
 
     def visit(e: Equation, node: Expr) -> Expr:
-        if isinstance(node, Op) and node.op in ("+", "neg") and (found := _split(e, node, total)) is not None:
+        if isinstance(node, Op) and node.op in ("+", "neg") and (found := scores_less_total(e, node, total)) is not None:
             sign, scores, _, rest = found
             return signed([(sign, Read(d.tensor, scores.subs)), *((s, visit(e, t)) for s, t in rest)])
         return map_children(lambda child: visit(e, child), node)

@@ -15,11 +15,12 @@ from dataclasses import dataclass, replace
 from ...expr import INF, ONE, ZERO, Expr, Op, Read, Reduce, conjunction, map_children, reads, walk, where
 from ...fresh import Fresh
 from ...integer import Int
-from ...polynomial import difference
+from ...polynomial import difference, signed
 from ...program import Equation, Program
 from ...within import positive_names, readable
 from .fuse import normalises
 from .known import with_known
+from .normalised import scores_less_total
 
 
 def summands(forward: Program, backward: Program) -> tuple[Program, Program]:
@@ -124,14 +125,21 @@ class _Total:
             place = self.place(e, node)
             if place is not None:
                 return Read(words["exp"], place)/Read(words["total"], self.row(place))
+            if isinstance(node, Op) and node.op in ("+", "neg") and (found := scores_less_total(e, node, self.equation)) is not None:
+                sign, own, _, rest = found
+                return signed([*self.logarithm_at(own.subs, words, sign), *((s, visit(t, reduced)) for s, t in rest)])
             if isinstance(node, Read) and node.tensor == self.logarithm:
-                total = Read(words["total"], self.row(node.subs))
-                value = Read(self.scores.tensor, node.subs) - Read(words["shift"], self.row(node.subs)) - Op("log", (total,))
+                value = signed(self.logarithm_at(node.subs, words))
                 hull, sizes = self.forward.hulls[node.tensor], positive & {*self.forward.sizes}
                 return value if reduced else where(conjunction(readable(hull, node.subs, e.ranges, positive, sizes)), value, ZERO)
             return map_children(lambda child: visit(child, reduced or isinstance(node, Reduce)), node)
 
         return e.with_body(visit(e.body, False)) if self.concerns(e) else e
+
+    def logarithm_at(self, place: tuple[Int, ...], words: dict[str, str], sign: int = 1) -> list[tuple[int, Expr]]:
+        """The terms of S − m − log T: −inf where all scores of a row are, as m is 0 there; S − lse would be no number."""
+        total, shift = (Read(words[word], self.row(place)) for word in ("total", "shift"))
+        return [(sign, Read(self.scores.tensor, place)), (-sign, shift), (-sign, Op("log", (total,)))]
 
 
 def _equation(left: Read, body: Expr, e: Equation) -> Equation:

@@ -40,7 +40,10 @@ def _real(name, value, dtype):
     """A real number, in this dtype."""
     if type(value) not in (float, int) and (np.ndim(value) or np.asarray(value).dtype.kind not in "fiu"):
         raise TypeError(f"{name} is {value!r}; expected a real number")
-    return dtype.type(value)
+    try:
+        return dtype.type(value)
+    except OverflowError:
+        raise OverflowError(f"{name} is an integer of {value.bit_length()} bits; expected a number that {dtype} can hold") from None
 
 
 def _integer(name, value, least=None):
@@ -51,6 +54,8 @@ def _integer(name, value, least=None):
         raise TypeError(f"{name} is {value!r}; expected an integer")
     if least is not None and value < least:
         raise ValueError(f"{name} is {value}; expected at least {least}")
+    if not -2**63 <= value < 2**63:
+        raise OverflowError(f"{name} is an integer of {int(value).bit_length()} bits; expected one that 64 bits can hold")
     return int(value)
 
 
@@ -59,6 +64,8 @@ def _integers(name, array):
     array = _array(name, array)
     if array.dtype.kind not in "iu" and array.size:
         raise TypeError(f"{name} is an array of {array.dtype}; expected integers")
+    if array.dtype == np.uint64 and array.size and array.max() >= 2**63:
+        raise OverflowError(f"{name} has {array.max()} in it; expected integers that int64 can hold")
     return array.astype(np.int64, copy=False)
 
 
