@@ -238,8 +238,9 @@ def test_what_is_no_array_is_named_too(changes: dict[str, Any], message: str) ->
 
 
 @pytest.mark.parametrize(("changes", "message"), [
-    ({"a": 10**400}, "^a is an integer of 1329 bits; expected a number that float64 can hold"), ({"s": 10**30}, "^s is an integer of 100 bits"),
-    ({"s": -2**63 - 1}, "^s is an integer of 64 bits; expected one that 64 bits can hold"), ({"s": 1e30}, "^s is an integer of 100 bits"),
+    ({"a": 10**400}, "^a is an integer of 1329 bits; expected a number that float64 can hold"),
+    ({"s": 10**30}, "^s is an integer of 100 bits; expected one that 64 bits can hold"), ({"s": 1e30}, "^s is an integer of 100 bits"),
+    ({"s": -2**63 - 1}, "^s is an integer of 64 bits"),
     ({"tok": np.array([1, 2**63], np.uint64)}, "^tok has 9223372036854775808 in it; expected integers that int64 can hold"),
 ])
 def test_a_number_that_is_too_large_is_named(changes: dict[str, Any], message: str) -> None:

@@ -371,7 +371,6 @@ def test_rows_that_are_masked_altogether_give_zeros_whatever_else_is_asked_of_th
 @pytest.mark.parametrize("equation", [
     "exp(log_softmax[k](where(m[t] > 0, x[t,k], -inf))/2)",
     "where(m[t] > 0, 1 - log_softmax[k](where(m[t] > 0, x[t,k], -inf)), 0)",
-    "exp(2*log_softmax[k](where(m[t] > 0, x[t,k], -inf)) + 1)*x[t,k]",
 ])
 def test_the_logarithm_of_a_share_is_minus_infinity_in_such_rows_whatever_is_made_of_it(equation: str, without: tuple[str, ...]) -> None:
     """Where it has no name of its own, too, and the exponentials of the scores are kept for the gradient."""
