@@ -250,13 +250,14 @@ def _some(lo: int, hi: int) -> list[int]:
 
 
 # -- the answer --------------------------------------------------------------------------------------------------------------
-def _refuse(names: list[str], equation: Equation, sizes: str, text: str) -> None:
+ELSEWHERE = "A tensor may refer to itself at other places, all before it or all after it: h[t-1], with a base case for the first."
+
+
+def _refuse(names: list[str], equation: Equation, sizes: str, text: str, repair: str = ELSEWHERE) -> None:
     """names: the elements of the cycle, each needing the next one, the last one the first."""
     chain = f"{names[0]} needs itself" if len(names) == 1 else f"{names[0]} needs {', which needs '.join([*names[1:], names[0]])}"
     raise DefinitionError(
-        f"{chain}{sizes}: no order computes it.",
-        "A tensor may refer to itself at other places, all before it or all after it: h[t-1], with a base case for the first.",
-        text, equation.position if text else None)
+        f"{chain}{sizes}: no order computes it.", repair, text, equation.position if text else None)
 
 
 def _refuse_path(path: list[tuple[Place, _Need]], env: Mapping[str, int], text: str) -> None:
@@ -264,7 +265,17 @@ def _refuse_path(path: list[tuple[Place, _Need]], env: Mapping[str, int], text: 
     names = letters or [_shown(name, map(str, at)) for (name, at), _ in path]
     used = sorted({s for _, need in path for r in need.equation.ranges.values() for s in (r.lo.symbols() | r.hi.symbols()) & env.keys()})
     sizes = f" (for {', '.join(f'{s} = {env[s]}' for s in used)})" if used and not letters else ""
-    _refuse(names, path[0][1].equation, sizes, text)
+    _refuse(names, path[0][1].equation, sizes, text, next(filter(None, (_in_a_sum(need) for _, need in path)), ELSEWHERE))
+
+
+def _in_a_sum(need: _Need) -> str | None:
+    """The repair where a reduction reads the tensor at all places, those too where what it is multiplied by is 0."""
+    e, r = need.equation, need.read
+    for own, s in zip(e.subs, r.subs, strict=False):
+        if r.tensor == e.tensor and s.name in e.ranges and s not in e.subs and own.name in e.ranges:
+            return (f"{r} is read for every {s}, where a factor of it is 0 too; say which are needed: "
+                    f"where({s} < {own}, …, 0) in a sum, with what {r} is multiplied by.")
+    return None
 
 
 def _letters(path: list[tuple[Place, _Need]]) -> list[str] | None:

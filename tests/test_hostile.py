@@ -206,6 +206,16 @@ def test_a_cycle_is_named() -> None:
     )
 
 
+def test_a_cycle_through_a_sum_over_all_places_is_told_how_to_leave_some_out() -> None:
+    text = "x[T] -> h\na[t,s] = softmax[s](where(s < t, x[t]*x[s], -inf))\nh[t] = x[t] + sum[s]({})"
+    assert message(text.format("a[t,s]*h[s]")).endswith(
+        "h[0] needs itself (for T = 4): no order computes it.\n"
+        "h[s] is read for every s, where a factor of it is 0 too; say which are needed: where(s < t, …, 0) in a sum, "
+        "with what h[s] is multiplied by."
+    )
+    nd.parse(text.format("where(s < t, a[t,s]*h[s], 0)"))
+
+
 def test_a_look_alike_letter_is_named() -> None:
     assert "U+0425" in message(X + "\u0425[n]")
 
