@@ -11,6 +11,7 @@ import pytest
 from mpmath import mp
 
 import nnderiv as nd
+from tests.running import assert_means
 
 ATTENTION = "q[N,D], k[M,D], v[M,P] -> y\ny[n,p] = "
 SCORE = "sum[d](q[n,d]*k[{},d])"
@@ -190,6 +191,20 @@ def paths(labels: list[int], steps: int) -> list[tuple[int, ...]]:
         found = [(*p, s) for p in found for s in (p[-1], p[-1] + 1, p[-1] + 2) if s < len(labels)
                  and (s < p[-1] + 2 or labels[s] != labels[p[-1]])]
     return [p for p in found if p[-1] >= len(labels) - 2]
+
+
+@pytest.mark.parametrize("without", [(), ("branches",), ("shifted",)])
+def test_a_temperature_has_a_gradient_where_some_ways_do_not_exist(without: tuple[str, ...]) -> None:
+    """At the edges of a table two of three ways are closed: what one of them has weighs nothing, however it is compared with the other."""
+    d = nd.derive("""
+        c[N,M], g -> R
+        R[0,0] = c[0,0]
+        R[i,j] = c[i,j] - g*log(where(i > 0, exp(-R[i-1,j]/g), 0) + where(j > 0, exp(-R[i,j-1]/g), 0)
+                                + where(i > 0 and j > 0, exp(-R[i-1,j-1]/g), 0))
+    """)
+    rng, module = np.random.default_rng(0), d.compile(without=without)
+    for N, M in ((3, 2), (1, 3), (4, 1), (1, 1)):
+        assert_means(d, module, {"c": rng.uniform(size=(N, M)), "g": 0.7}, rng)
 
 
 @pytest.mark.parametrize("equations, kept", [

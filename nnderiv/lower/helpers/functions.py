@@ -295,8 +295,8 @@ def _exp_difference(x, total, out=None):
 
 @np.errstate(invalid="ignore", over="ignore")
 def _exp_ratio(x, y, out=None):
-    """exp(x)/exp(y), and 0 where x is -inf, whatever y is."""
-    e = np.where(x == -np.inf, x, x - y)
+    """exp(x)/exp(y); 0 where x is -inf and inf where x is inf, whatever y is."""
+    e = np.where(np.isinf(x), x, x - y)
     return np.exp(e, out=out)
 
 
