@@ -5,7 +5,7 @@ Zeros do no harm but below a line: m[k] = A[k,k] for k < N + 1 is 0 at k = N, an
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING
 
 from .bounds import Ranges, inside
@@ -13,7 +13,7 @@ from .expr import Expr, Op, Read, Reduce, walk
 from .polynomial import additive_terms, poles
 
 if TYPE_CHECKING:
-    from .program import Program
+    from .program import Equation, Program
 
 AT_ZERO = ("tanh", "relu", "gelu", "silu", "erf", "sin", "abs", "sign", "sqrt")  # 0 at 0
 KEEP_ZERO = ("neg", "*", "/", *AT_ZERO)  # 0 where one argument is
@@ -21,12 +21,22 @@ KEEP_ZERO = ("neg", "*", "/", *AT_ZERO)  # 0 where one argument is
 
 def gaps(program: Program) -> frozenset[str]:
     """Tensors in which such zeros may stand."""
-    found: set[str] = set()
-    while True:
-        more = {e.tensor for e in program.equations if e.tensor not in found and is_gap(e.body, e.ranges, program, found)}
-        if not more:
-            return frozenset(found)
-        found |= more
+    return spread(program.equations, (), lambda e, known: is_gap(e.body, e.ranges, program, known))
+
+
+def spread(
+    equations: Iterable[Equation], known: Collection[str], has: Callable[[Equation, Collection[str]], bool]
+) -> frozenset[str]:
+    """These tensors, and those of which an equation has a property, given which others have it; in few turns where what is read stands
+    before what reads it."""
+    found, waiting, before = set(known), list(equations), -1
+    while before < len(found):
+        before = len(found)
+        for e in waiting:
+            if e.tensor not in found and has(e, found):
+                found.add(e.tensor)
+        waiting = [e for e in waiting if e.tensor not in found]
+    return frozenset(found)
 
 
 def is_gap(e: Expr, ranges: Ranges, program: Program, known: Collection[str], bound: frozenset[str] = frozenset()) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 from .expr import Expr, Op, Read, all_reads, children, conjuncts, free_symbols, has_reduction, reads
+from .graph import reach
 
 if TYPE_CHECKING:
     from .program import Equation, Program
@@ -16,13 +17,15 @@ if TYPE_CHECKING:
 
 def missing(program: Program) -> frozenset[str]:
     """Inputs of whose entries, each by itself, other data say whether they are looked at."""
-    open_ = {*program.outputs}
-    while True:
-        more = {r.tensor for e in program.equations if e.tensor in open_ or has_reduction(e.body) for r in not_chosen(e.body, program)}
-        if more <= open_:
-            read = {r.tensor for e in program.equations for r in reads(e.body)}
-            return frozenset(i.name for i in program.inputs if i.kind == "real" and i.dims and i.name in read) - open_
-        open_ |= more
+    plainly: dict[str, set[str]] = {}  # what is read where no other data choose, by what reads it
+    summed = set[str]()
+    for e in program.equations:
+        found = {r.tensor for r in not_chosen(e.body, program)}
+        plainly.setdefault(e.tensor, set()).update(found)
+        summed |= found if has_reduction(e.body) else set()
+    read = {r.tensor for e in program.equations for r in reads(e.body)}
+    looked_at = reach({*program.outputs, *summed}, plainly)
+    return frozenset(i.name for i in program.inputs if i.kind == "real" and i.dims and i.name in read) - looked_at
 
 
 def rests_on(e: Expr, absent: Collection[str], program: Program) -> bool:
@@ -32,10 +35,13 @@ def rests_on(e: Expr, absent: Collection[str], program: Program) -> bool:
 
 def resting_on(absent: Collection[str], equations: Iterable[Equation], program: Program) -> frozenset[str]:
     """These tensors, and what may be no number where they are none."""
-    found, equations = frozenset(absent), list(equations)
-    while found and (more := {e.tensor for e in equations if e.tensor not in found and rests_on(e.body, found, program)}):
-        found |= more
-    return found
+    if not absent:
+        return frozenset()
+    readers: dict[str, set[str]] = {}
+    for e in equations:
+        for r in not_chosen(e.body, program):
+            readers.setdefault(r.tensor, set()).add(e.tensor)
+    return frozenset(reach(absent, readers))
 
 
 def not_chosen(e: Expr, program: Program) -> set[Read]:

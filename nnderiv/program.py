@@ -37,7 +37,7 @@ from .expr import (
     tensors,
     walk,
 )
-from .gaps import divides_by_gap, gaps
+from .gaps import divides_by_gap, gaps, spread
 from .graph import cycles, reach
 from .integer import Int, indexed
 from .masked import log_sums, masked
@@ -411,13 +411,9 @@ def whole(definitions: Sequence[Equation]) -> Equation | None:
 
 def infinite(equations: Iterable[Equation], known: Collection[str]) -> frozenset[str]:
     """Tensors in which an infinity may stand, with those that are known to be such; exp(S − lse) of an empty row is 0."""
-    found, equations = set(known), list(equations)
+    equations = list(equations)
     lse = {e.tensor for e in equations if isinstance(e.body, Reduce) and e.body.op == "logsumexp"}
-    while True:
-        more = {e.tensor for e in equations if e.tensor not in found and _is_infinite(e.body, found, lse)}
-        if not more:
-            return frozenset(found)
-        found |= more
+    return spread(equations, known, lambda e, found: _is_infinite(e.body, found, lse))
 
 
 def _is_infinite(e: Expr, found: Collection[str], lse: Collection[str]) -> bool:

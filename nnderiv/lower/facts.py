@@ -76,7 +76,9 @@ class Facts:
             return set()
         e = self.definitions[r.tensor][0]
         values = e.places(r.subs)
-        return {subst_indices(c, values) for c in conditions if free_symbols(c) & set(e.ranges) <= values.keys()}
+        if bound := e.ranges.keys() - values.keys():
+            conditions = {c for c in conditions if free_symbols(c).isdisjoint(bound)}
+        return conditions if r.subs == e.subs else {subst_indices(c, values) for c in conditions}
 
     def is_finite(self, e: Expr, ranges: Ranges = NOWHERE) -> bool:
         """Whether e is finite wherever the inputs are, large numbers aside; what its indices run over says that reads are inside."""

@@ -17,10 +17,15 @@ from ...polynomial import additive_terms, factors, product, signed
 from ...program import Equation, Program, Ranges
 from .known import with_known
 
+Contractions = dict[frozenset[str], list[tuple[str, Equation]]]  # Y = Σ A G by the names of A and G
+
 
 def exchange(program: Program, known: Program) -> Program:
     """See the module's docstring; Y is computed by the program that is known: its tensors need not be computed again."""
-    contractions = [(name, es[0]) for name, es in known.definitions.items() if len(es) == 1 and _pair(es[0].body) is not None]
+    contractions: Contractions = {}
+    for name, es in known.definitions.items():
+        if len(es) == 1 and (found := _pair(es[0].body)) is not None:
+            contractions.setdefault(frozenset(r.tensor for r in found[2:]), []).append((name, es[0]))
     if not contractions:
         return program
     fresh = Fresh(program.names | known.names)
@@ -41,7 +46,7 @@ def _pair(body: Expr) -> tuple[list[Expr], tuple[str, ...], Read, Read] | None:
     return (others, sums[0].indices, a, b) if isinstance(a, Read) and isinstance(b, Read) else None
 
 
-def _equation(program: Program, e: Equation, contractions: list[tuple[str, Equation]], fresh: Fresh) -> Equation:
+def _equation(program: Program, e: Equation, contractions: Contractions, fresh: Fresh) -> Equation:
     terms, ranges = [], dict(e.ranges)
     for sign, term in additive_terms(e.body):
         new = _term(program, e, term, contractions, fresh)
@@ -50,16 +55,14 @@ def _equation(program: Program, e: Equation, contractions: list[tuple[str, Equat
     return e if len(ranges) == len(e.ranges) else replace(e, body=signed(terms), ranges=ranges)
 
 
-def _term(
-    program: Program, e: Equation, term: Expr, contractions: list[tuple[str, Equation]], fresh: Fresh
-) -> tuple[Expr, Ranges] | None:
+def _term(program: Program, e: Equation, term: Expr, contractions: Contractions, fresh: Fresh) -> tuple[Expr, Ranges] | None:
     found = _pair(term)
     if found is None:
         return None
     outside, bound, first, second = found
     for a, b in ((first, second), (second, first)):
         for more, inner, f, g, ranges in _definition(program, e, b, bound, fresh):
-            for name, y in contractions:
+            for name, y in contractions.get(frozenset((a.tensor, g.tensor)), ()):
                 subs = _matches(y, a, g, bound, {**e.ranges, **ranges})
                 if subs is not None and name != e.tensor:
                     return product([*outside, *more, Reduce("sum", inner, f * Read(name, subs))]), ranges

@@ -67,9 +67,11 @@ def _added_up(program: Program, e: Equation) -> Equation:
 
 
 def _of_both(program: Program, e: Equation, a: _Sum, b: _Sum) -> Expr | None:
+    mine, theirs = factors(a.total.body), factors(b.total.body)
+    if {f.tensor for f in mine if isinstance(f, Read)}.isdisjoint(f.tensor for f in theirs if isinstance(f, Read)):
+        return None
     if unordered(product([*a.outside])) != unordered(product([*b.outside])):
         return None
-    mine, theirs = factors(a.total.body), factors(b.total.body)
     for x in mine:
         if not isinstance(x, Read):
             continue
@@ -94,6 +96,8 @@ def _are_transposed(program: Program, e: Equation, x: Expr, y: Expr) -> bool:
 # -- f(i,j) and f(j,i) ---------------------------------------------------------------------------------------------------------
 def _shared(e: Equation, fresh: Fresh) -> tuple[Equation, Equation] | None:
     """(F, the equation that reads it) where two sums of the equation are over a function and its mirror image."""
+    if not any(isinstance(n, Op) and n.op in COSTLY for n in walk(e.body)):
+        return None
     for a, b in _pairs(e):
         body = a.total.body
         if not any(isinstance(n, Op) and n.op in COSTLY for n in walk(body)):

@@ -34,9 +34,10 @@ def normalised(forward: Program, backward: Program) -> tuple[Program, Program]:
     for name, (total, *_) in list(forward.definitions.items()):
         if name not in forward.lse:
             continue
-        sites = [s for p in (forward, backward) for e in p.equations for s in _sites(e, e.body, total)]
+        readers = [e for p in (forward, backward) for e in p.equations if name in e.reads]
+        sites = [s for e in readers for s in _sites(e, e.body, total)]
         plain = [s for s in sites if not (isinstance(s.equation.body, Op) and s.equation.body.op == "exp")]
-        everywhere = sum(r.tensor == name for p in (forward, backward) for e in p.equations for r in reads(e.body))
+        everywhere = sum(r.tensor == name for e in readers for r in reads(e.body))
         if not plain or len(sites) != everywhere or name in forward.outputs:
             continue
         own = next((s for s in sites if s.equation in forward.equations and difference(s.equation.body) == (s.scores, s.total)
@@ -87,4 +88,4 @@ def _rewritten(program: Program, total: Equation, d: Equation) -> list[Equation]
             return signed([(sign, Read(d.tensor, scores.subs)), *((s, visit(e, t)) for s, t in rest)])
         return map_children(lambda child: visit(e, child), node)
 
-    return [e if e.tensor == d.tensor else e.with_body(visit(e, e.body)) for e in program.equations]
+    return [e.with_body(visit(e, e.body)) if total.tensor in e.reads and e.tensor != d.tensor else e for e in program.equations]

@@ -43,7 +43,11 @@ def _reads(e: Equation) -> list[Read]:
 
 class _Visitor:
     def __init__(self, program: Program, known: Program, products: list[Equation]):
-        self.known, self.products, self.positive = known, products, positive_names(program)
+        self.known, self.positive = known, positive_names(program)
+        self.products: dict[str, list[tuple[int, Equation, Read]]] = {}  # by one of their factors, in order
+        for k, y in enumerate(products):
+            first = max(_reads(y), key=lambda r: len({*r.subs}))
+            self.products.setdefault(first.tensor, []).append((k, y, first))
 
     def __call__(self, e: Equation, node: Expr) -> Expr:
         new = map_children(lambda child: self(e, child), node)
@@ -75,8 +79,8 @@ class _Visitor:
 
     def known_products(self, e: Equation, parts: list[Expr]) -> Iterator[tuple[Read, list[Expr]]]:
         """(y, its factors) of each tensor y whose factors are all among these."""
-        for y in self.products:
-            first = max(_reads(y), key=lambda r: len({*r.subs}))
+        names = {f.tensor for f in parts if isinstance(f, Read)}
+        for _, y, first in sorted((x for name in names for x in self.products.get(name, ())), key=lambda x: x[0]):
             for r in (f for f in parts if isinstance(f, Read) and f.tensor == first.tensor):
                 subs = _places(y, first, r)
                 if subs is None or not self.is_inside(e, y, subs):
