@@ -49,6 +49,8 @@ def _integer(name, value, least=None):
         raise TypeError(f"{name} is {value!r}; expected an integer")
     if least is not None and value < least:
         raise ValueError(f"{name} is {value}; expected at least {least}")
+    if not -2**63 <= value < 2**63:
+        raise OverflowError(f"{name} is an integer of {int(value).bit_length()} bits; expected one that 64 bits can hold")
     return int(value)
 
 

@@ -51,7 +51,10 @@ def _real(name, value, dtype):
     """A real number, in this dtype."""
     if type(value) not in (float, int) and (np.ndim(value) or np.asarray(value).dtype.kind not in "fiu"):
         raise TypeError(f"{name} is {value!r}; expected a real number")
-    return dtype.type(value)
+    try:
+        return dtype.type(value)
+    except OverflowError:
+        raise OverflowError(f"{name} is an integer of {value.bit_length()} bits; expected a number that {dtype} can hold") from None
 
 
 def _integers(name, array):
@@ -59,6 +62,8 @@ def _integers(name, array):
     array = _array(name, array)
     if array.dtype.kind not in "iu" and array.size:
         raise TypeError(f"{name} is an array of {array.dtype}; expected integers")
+    if array.dtype == np.uint64 and array.size and array.max() >= 2**63:
+        raise OverflowError(f"{name} has {array.max()} in it; expected integers that int64 can hold")
     return array.astype(np.int64, copy=False)
 
 

@@ -46,6 +46,8 @@ def _integers(name, array):
     array = _array(name, array)
     if array.dtype.kind not in "iu" and array.size:
         raise TypeError(f"{name} is an array of {array.dtype}; expected integers")
+    if array.dtype == np.uint64 and array.size and array.max() >= 2**63:
+        raise OverflowError(f"{name} has {array.max()} in it; expected integers that int64 can hold")
     return array.astype(np.int64, copy=False)
 
 

@@ -47,7 +47,10 @@ def _real(name, value, dtype):
     """A real number, in this dtype."""
     if type(value) not in (float, int) and (np.ndim(value) or np.asarray(value).dtype.kind not in "fiu"):
         raise TypeError(f"{name} is {value!r}; expected a real number")
-    return dtype.type(value)
+    try:
+        return dtype.type(value)
+    except OverflowError:
+        raise OverflowError(f"{name} is an integer of {value.bit_length()} bits; expected a number that {dtype} can hold") from None
 
 
 def _shape(array, dimensions, declared):
