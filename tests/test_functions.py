@@ -45,6 +45,30 @@ def test_softplus_is_stable_where_its_exponential_is_not() -> None:
     np.testing.assert_allclose(y, np.logaddexp(x.astype(float), 0), rtol=3e-7, atol=1e-38)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("dtype", "close"), (("f", 4e-7), ("d", 1e-15)))
+@pytest.mark.parametrize("form", ("softplus(x[n])", "-log(sigmoid(-x[n]))", "softplus(-abs(x[n])) + max(x[n], 0)"))
+@pytest.mark.parametrize("size", (0, 1, 2, 2047, 2048, 100_003))
+def test_a_softplus_keeps_its_digits_in_arrays_of_any_length(size: int, form: str, dtype: str, close: float) -> None:
+    x = np.concatenate([[-1e4, -np.inf, np.inf, 1e4, 0, -0.0, -16.6], np.linspace(-80, 40, max(size, 7) - 7)])[:size].astype(dtype)
+    module = nd.derive(f"x[N] -> y\ny[n] = {form}").compile()
+    y, residuals = module.forward(x=x)
+    assert y.dtype == x.dtype
+    np.testing.assert_allclose(y, np.logaddexp(x.astype("g"), 0), rtol=close, atol=1e-300)
+    np.testing.assert_allclose(module.backward(residuals, dy=np.ones_like(x)).dx, 1/(1 + np.exp(-x.astype("g").clip(-1e4))), rtol=1e-6, atol=1e-30)
+
+
+@pytest.mark.parametrize("name", ("sigmoid", "softplus", "erf", "gelu", "silu"))
+def test_functions_of_long_arrays_are_those_of_their_pieces_however_they_lie_in_memory(name: str) -> None:
+    module = nd.derive(f"x[N,M] -> y\ny[n,m] = {name}(x[n,m])").compile()
+    x = np.random.default_rng(0).normal(size=(1001, 123)).astype("f")
+    whole = module.forward(x=x)[0]
+    for other in (x.T.copy().T, np.repeat(x, 2, 1)[:, ::2]):
+        np.testing.assert_allclose(module.forward(x=other)[0], whole, rtol=4e-7, atol=1e-12)
+    by_row = np.concatenate([module.forward(x=row[None])[0] for row in x])
+    np.testing.assert_allclose(by_row, whole, rtol=4e-7, atol=1e-12)
+
+
 @pytest.mark.parametrize("dtype", ("f", "d", "g"))
 def test_a_sigmoid_keeps_the_digits_of_small_values(dtype: str) -> None:
     modules = [nd.derive(f"x{dims} -> y\ny{index} = sigmoid(x{index})").compile() for dims, index in (("[N]", "[n]"), ("", ""))]

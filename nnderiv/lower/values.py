@@ -59,8 +59,8 @@ from .slabs import Slab, cut_sum
 FUNCTIONS = {
     **{name: function(f"np.{name}") for name in ("exp", "log", "sqrt", "tanh", "sin", "cos", "abs")},
     "sign": replace(function("np.sign"), into=""),  # into its own operand it goes by branches, and takes twelve times as long
-    "erf": call("_erf({0})", 0),
-    "normal": call("_normal({0})", 0),  # (1 + erf(x/√2))/2
+    "erf": function("_erf"),
+    "normal": function("_normal"),  # (1 + erf(x/√2))/2
     "sigmoid": function("_sigmoid"),
     "relu": function("np.maximum", 1, ", 0"),
     "softplus": function("_softplus"),
@@ -360,7 +360,7 @@ class Values(Choices):
         elif e.op == "sqrt" and not x.labels and not reads_data(e.args[0]) and self.has_value(frame, e):
             return Array(f"{x.at_least(9)}**0.5", (), 8)
         elif e.op == "softplus" and x.labels and never_positive(e.args[0]):
-            total = frame.make(function("np.log1p"), [frame.make(FUNCTIONS["exp"], [x], x.labels)], x.labels)
+            total = frame.make(function("_log1p"), [frame.make(FUNCTIONS["exp"], [x], x.labels)], x.labels)
         else:
             total = frame.make(FUNCTIONS[e.op], [x], x.labels)
         # A Python number in, a Python number out: it must not widen float32.

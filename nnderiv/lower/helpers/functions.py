@@ -11,7 +11,22 @@ def _negative(x, out=None):
     return np.negative(x, out=out) if out is None or out.flags.c_contiguous else np.multiply(x, -1, out=out)
 
 
+def _by_pieces(function):
+    """function(x, out) goes piece by piece of an array, so that all that it computes stays in cache."""
+    def run(x, out=None):
+        step = 131072 // getattr(x, "itemsize", 8)
+        if np.size(x) <= step or x.dtype.kind != "f" or not (x.flags.c_contiguous and (out is None or out.flags.c_contiguous)):
+            return function(x, out)
+        y = np.empty(x.shape, x.dtype) if out is None else out
+        flat, result = x.reshape(-1), y.reshape(-1)
+        for k in range(0, x.size, step):
+            function(flat[k:k + step], result[k:k + step])
+        return y
+    return run
+
+
 @np.errstate(over="ignore")
+@_by_pieces
 def _sigmoid(x, out=None):
     """1 / (1 + exp(-x)): where exp is inf it is 0, and small values keep their digits, as those of (1 + tanh(x/2))/2 would not."""
     y = _negative(x, out)
@@ -300,13 +315,28 @@ def _exp_ratio(x, y, out=None):
     return np.exp(e, out=out)
 
 
+@_by_pieces
+def _log1p(x, out=None):
+    """log(1 + x) for x from 0 to 1: log(u) + (x - (u - 1))/u with u = 1 + x, which loses no digits. In single precision that takes a
+    quarter of the time of np.log1p."""
+    if x.itemsize != 4 or x.size < 2048:
+        return np.log1p(x, out=out)
+    u = x + 1
+    part = u - 1
+    np.subtract(x, part, out=part)
+    part /= u
+    return np.add(np.log(u, out=u), part, out=out)
+
+
+@_by_pieces
 def _softplus(x, out=None):
     """log(1 + exp(x)) = max(x, 0) + log(1 + exp(-abs(x))), without overflow."""
     if not np.ndim(x):
         return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
     e = np.abs(x)
-    for f in (np.negative, np.exp, np.log1p):
-        f(e, out=e)
+    np.negative(e, out=e)
+    np.exp(e, out=e)
+    _log1p(e, out=e)
     y = x.clip(0, np.inf, out=out)
     y += e
     return y
@@ -338,46 +368,30 @@ def _polynomial(series, u):
     return y
 
 
-def _error_function(x):
+@_by_pieces
+def _erf(x, out=None):
     """erf(x), relative error 5e-16 (3e-7 in float32): 1 - exp(a s(a) - a^2) for a = abs(x), s a polynomial in 1/(4 + a), or
     tanh(x t(x^2)), t a polynomial."""
+    x = np.asarray(x)
+    x = x if x.dtype.kind == "f" else x.astype(float)
     if x.dtype.itemsize <= 4:
         a = x.clip(-4.2, 4.2)  # from there on it is 1
         y = _polynomial(_ERF_SHORT, a*a)
         y *= a
-        return np.tanh(y, out=y)
-    a = np.abs(x)
-    np.minimum(a, 6, out=a)
+        return np.tanh(y, out=out)
+    a = np.minimum(np.abs(x), 6)
     u = (40/3)/(4 + a)
     u -= 7/3
     y = _polynomial(_ERF, u)
     y -= a
     y *= a
-    np.expm1(y, out=y)
-    return np.copysign(y, x, out=y)
-
-
-def _by_pieces(function):
-    """function(x) goes piece by piece of an array, so that all that it computes stays in cache."""
-    def run(x):
-        x = np.asarray(x)
-        x = x if x.dtype.kind == "f" else x.astype(float)
-        y = np.empty(x.shape, x.dtype)
-        flat, result, step = x.reshape(-1), y.reshape(-1), 131072 // x.itemsize
-        for k in range(0, x.size, step):
-            result[k:k + step] = function(flat[k:k + step])
-        return y if y.ndim else y[()]
-    return run
-
-
-_erf = _by_pieces(_error_function)
+    return np.copysign(np.expm1(y), x, out=out)
 
 
 @_by_pieces
-def _normal(x):
+def _normal(x, out=None):
     """The probability that a standard normal number is below x: (1 + erf(x/sqrt(2)))/2."""
-    y = _error_function(x*0.5**0.5)
+    y = _erf(x*0.5**0.5)
     y += 1
-    y *= 0.5
-    return y
+    return np.multiply(y, 0.5, out=out)
 '''
