@@ -64,7 +64,7 @@ def test_relative_positions_are_shared_out_but_for_what_is_products_of_matrices_
         Y[h,i,d] = sum[j](A[h,i,j]*V[h,j,d])
         """)
     source = d.numpy(threads=2)
-    assert source.count("_in_parts(part, 2, H, ") == 1 and source.count("_in_parts(part, 1, H, ") == 1  # what goes entry by entry counts
+    assert source.count("_in_parts(part, 5, H, ") == 1 and source.count("_in_parts(part, 1, H, ") == 1  # what goes entry by entry counts
     assert "\n    dQ = dA_in @ K\n" in source and "\n    dR = " in source  # these linear algebra shares out itself
     inputs = inputs_of(d.forward, {"H": 5})
     for a, b in zip(results(d, inputs, 2), results(d, inputs, 1), strict=True):
@@ -197,6 +197,15 @@ def test_a_product_alone_is_left_to_the_threads_of_linear_algebra() -> None:
     assert "def part" not in nd.derive("X[N,I], W[I,O] -> Y\nY[n,o] = sum[i](X[n,i]*W[i,o])").numpy(threads=2)
 
 
+def test_a_function_counts_for_several_equations_and_a_sum_of_functions_is_no_product() -> None:
+    calls = {"X[N,D] -> Y\nY[n,d] = tanh(X[n,d])": 1 + cost.FUNCTION, "X[N,D] -> Y\nY[n,d] = max(X[n,d], 0.1*X[n,d])": 1,
+             "X[N,D], y[N,D] -> L\nL = sum[n,d](softplus(X[n,d])*y[n,d])": 2 + cost.FUNCTION,
+             "X[N,D] -> Y\ns[n] = log(sum[d](X[n,d]**2))\nY[n,d] = X[n,d]*s[n]": 2}  # of few entries it does not count
+    for text, passes in calls.items():
+        assert f"_in_parts(part, {passes}, N, D" in nd.derive(text).numpy(threads=2).partition("def backward")[0], text
+    assert "_in_parts" not in nd.derive("X[N,D], y[N,D] -> L\nL = sum[n,d](X[n,d]*y[n,d])").numpy(threads=2).partition("def backward")[0]
+
+
 def _parts(count: int, entries: int, least: int = 0, equations: int = 4) -> list[slice]:
     """The parts that 0, …, count − 1 are cut into, on two threads."""
     module = nd.derive(LAYER_NORM).compile(threads=2)
@@ -215,7 +224,7 @@ def test_the_number_of_parts_is_tested_for_its_choices() -> None:
     assert _parts(64, cost.PART//8) == [slice(k, k + 8) for k in range(0, 64, 8)], "as many steps as stay in cache"
     assert len(_parts(8, 3*cost.PART)) == 8 and len(_parts(9, cost.PART//3 + 1)) == 4, "an even number for two threads"
     assert _parts(64, cost.PART//8, 8*cost.PART) == [slice(0, 64)], "not more adding up than work"
-    assert len(_parts(64, cost.PART//16, equations=1)) == 1 and len(_parts(64, cost.PART//16, equations=2)) == 4, "few"
+    assert len(_parts(64, cost.PART//32, equations=1)) == 1 and len(_parts(64, cost.PART//32, equations=2)) == 2, "few"
     assert _parts(0, 100) == [slice(0, 0)] and _parts(1, 10*cost.PART) == [slice(0, 1)]
 
 

@@ -6,7 +6,7 @@ its rows.
         Y[n] = ...                               its part of what is needed later
         dW_part = X[n].T @ dZ                    sums over the index are added up
         return dW_part,
-    dW, = _in_parts(part, 3, N, M*M)             3 equations entry by entry, arrays of M*M for each n
+    dW, = _in_parts(part, 3, N, M*M)             3 equations entry by entry, arrays of M*M for each n; a function counts for several
 
 An equation joins if the index is its first one, or if its one sum runs over it, and if the index stands first, alone, in whatever
 it reads. A part's arrays stay in cache; where all arrays are small, there is one part and no thread. Equations that share a large array
@@ -28,6 +28,8 @@ from . import cost
 from .arrays import Storage
 from .schedule import Compute, Node
 from .storage import equations_of
+
+SLOW = {"exp", "log", "tanh", "sigmoid", "softplus", "gelu", "silu", "erf", "sin", "cos"}
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,12 @@ class Member:
     def is_entrywise(self) -> bool:
         """Whether it is more than products of matrices, which linear algebra would compute on all threads anyway."""
         return not all(any(_matrices(t)) for _, t in additive_terms(self.equation.body))
+
+    def passes(self, least: int) -> int:
+        """How long it takes, entry by entry: as many equations without functions of so many entries."""
+        if not self.is_entrywise:
+            return 0
+        return 1 + cost.FUNCTION*sum(isinstance(x, Op) and x.op in SLOW for x in self.arrays(least))
 
     @property
     def is_shared_out(self) -> bool:
@@ -171,8 +179,9 @@ def together(nodes: Sequence[Node], k: int, member_of: Callable[[int], Member | 
             (elsewhere if m.summed else parts).add(m.tensor)
         else:
             elsewhere |= {e.tensor for e in equations_of(nodes[j])}
-    pays = any(cost.in_parts(head.whole.size, sizes, threads) for sizes in largest(group.values()))
-    alike = all(m.is_product for m in group.values()) or not any(m.is_entrywise for m in group.values())
+    arrays = largest(group.values())
+    pays, most = any(cost.in_parts(head.whole.size, sizes, threads) for sizes in arrays), max(map(cost.entries, arrays))
+    alike = all(m.is_product and m.passes(most) < 2 for m in group.values()) or not any(m.is_entrywise for m in group.values())
     return group if pays and not alike and not _share(nodes, group) else {}
 
 

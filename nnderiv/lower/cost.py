@@ -15,7 +15,8 @@ from ..integer import FloorDiv, Int
 TYPICAL = 32          # what a size that is a name counts as
 CALL = 4_000          # one step of a Python loop, with the NumPy calls in it
 SCATTERED = 8         # an entry read along an axis of a few places, in place of one along a long row
-PART = 262_144        # entries of the largest array of a part, so that it stays in cache; threads pay from six, going entry by entry
+PART = 262_144        # entries of the largest array of a part, so that it stays in cache; threads pay from four, going entry by entry
+FUNCTION = 3          # equations without one that an exponential or its like takes as long as
 WAKING = 8192         # entries of a matrix that linear algebra sums on one thread
 IMAGES = 96           # times PART: multiplications for all images from which threads gain more than BLAS's own
 LARGE = 2_000_000     # entries of an array from which parts pay on one thread

@@ -157,8 +157,8 @@ class Body(Folds):
             step, k = cost.step(count, arrays, sums), self.fresh("first")
             return f"_part_by_part({function}, [slice({k}, min({k} + {step}, {count})) for {k} in range(0, {count}, {step})])"
         amounts = [extreme_of("max", (multiplied(map(self.extent, sizes)) for sizes in found)) for found in (arrays, sums) if found]
-        entrywise = sum(m.is_entrywise for m in members)
-        return f"_in_parts({', '.join([function, str(entrywise), self.extent(count), *amounts])})"
+        passes = sum(m.passes(max(map(cost.entries, arrays))) for m in members)
+        return f"_in_parts({', '.join([function, str(passes), self.extent(count), *amounts])})"
 
     def part_of(self, part: Part, m: Member, total: str) -> None:
         """One equation, for the part at hand; its sum over the part is `total`."""

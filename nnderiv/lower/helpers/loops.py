@@ -170,7 +170,7 @@ def _in_parts(work, equations, count, entries, least=0):
     these stay in cache, part by part, on THREADS threads. It is one part where that would be shorter than the sums, or where so many
     equations, of those that go entry by entry, are done before a thread has woken."""
     parts = min(count, count*entries // max(PART, least))
-    if parts < 2 or equations*count*entries < 6*PART:
+    if parts < 2 or equations*count*entries < 4*PART:
         return work(slice(0, count))
     parts = min(count, -(-parts//THREADS)*THREADS)
     run = lambda first, last: _part_by_part(work, [slice(count*k//parts, count*(k + 1)//parts) for k in range(first, last)])
