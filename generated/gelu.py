@@ -80,6 +80,21 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
+def _by_pieces(function):
+    """function(x, out) goes piece by piece of an array, so that all that it computes stays in cache."""
+    def run(x, out=None):
+        if getattr(x, "nbytes", 0) <= 131072 or x.dtype.kind != "f":
+            return function(x, out)
+        if not (x.flags.c_contiguous and (out is None or out.flags.c_contiguous)):
+            return function(x, out)
+        y = np.empty(x.shape, x.dtype) if out is None else out
+        flat, result, step = x.reshape(-1), y.reshape(-1), 131072 // x.itemsize
+        for k in range(0, x.size, step):
+            function(flat[k:k + step], result[k:k + step])
+        return y
+    return run
+
+
 _ERF = (
     -0.7226526037276817, -0.3664705921766396, -0.04356821820570928, -0.00021351315807294286, 0.004042584110006372,
     0.0007585744519176087, -0.00013391177890585408, -0.0001451840445541957, -1.2353401333457329e-05,
@@ -106,45 +121,32 @@ def _polynomial(series, u):
     return y
 
 
-def _error_function(x):
+@_by_pieces
+def _erf(x, out=None):
     """erf(x), relative error 5e-16 (3e-7 in float32): 1 - exp(a s(a) - a^2) for a = abs(x), s a polynomial in 1/(4 + a), or
     tanh(x t(x^2)), t a polynomial."""
+    x = np.asarray(x)
+    x = x if x.dtype.kind == "f" else x.astype(float)
     if x.dtype.itemsize <= 4:
         a = x.clip(-4.2, 4.2)  # from there on it is 1
         y = _polynomial(_ERF_SHORT, a*a)
         y *= a
-        return np.tanh(y, out=y)
-    a = np.abs(x)
-    np.minimum(a, 6, out=a)
+        return np.tanh(y, out=out)
+    a = np.minimum(np.abs(x), 6)
     u = (40/3)/(4 + a)
     u -= 7/3
     y = _polynomial(_ERF, u)
     y -= a
     y *= a
-    np.expm1(y, out=y)
-    return np.copysign(y, x, out=y)
-
-
-def _by_pieces(function):
-    """function(x) goes piece by piece of an array, so that all that it computes stays in cache."""
-    def run(x):
-        x = np.asarray(x)
-        x = x if x.dtype.kind == "f" else x.astype(float)
-        y = np.empty(x.shape, x.dtype)
-        flat, result, step = x.reshape(-1), y.reshape(-1), 131072 // x.itemsize
-        for k in range(0, x.size, step):
-            result[k:k + step] = function(flat[k:k + step])
-        return y if y.ndim else y[()]
-    return run
+    return np.copysign(np.expm1(y), x, out=out)
 
 
 @_by_pieces
-def _normal(x):
+def _normal(x, out=None):
     """The probability that a standard normal number is below x: (1 + erf(x/sqrt(2)))/2."""
-    y = _error_function(x*0.5**0.5)
+    y = _erf(x*0.5**0.5)
     y += 1
-    y *= 0.5
-    return y
+    return np.multiply(y, 0.5, out=out)
 
 
 Gradients = _record("Gradients", "dX")

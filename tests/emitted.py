@@ -34,6 +34,12 @@ g[t,n,k] = tanh(sum[j](Ug[k,j]*x[t,n,j]) + sum[l](Wg[k,l]*h[t-1,n,l]) + b[2,k])
 f[t,n,k] = sigmoid(sum[j](Uf[k,j]*x[t,n,j]) + sum[l](Wf[k,l]*h[t-1,n,l]) + b[1,k])
 h[t,n,k] = f[t,n,k]*h[t-1,n,k] + i[t,n,k]*g[t,n,k]
 """
+LSTM = """
+x[T,N,I], U[4,H,I], W[4,H,H], b[4,H] -> h
+z[t,n,g,k] = sum[j](U[g,k,j]*x[t,n,j]) + sum[l](W[g,k,l]*h[t-1,n,l]) + b[g,k]
+c[t,n,k] = sigmoid(z[t,n,1,k])*c[t-1,n,k] + sigmoid(z[t,n,0,k])*tanh(z[t,n,2,k])
+h[t,n,k] = sigmoid(z[t,n,3,k])*tanh(c[t,n,k])
+"""
 FUSED = """
 x[T,N,I], U[4,H,I], W[4,H,H], b[4,H] -> h
 z[t,n,g,k] = sum[j](U[g,k,j]*x[t,n,j]) + sum[l](W[g,k,l]*h[t-1,n,l]) + b[g,k]

@@ -14,7 +14,7 @@ from nnderiv.integer import Int
 from nnderiv.lower import passes
 from nnderiv.lower.facts import Facts
 from nnderiv.lower.passes import FORMS, PASSES
-from tests.emitted import ATTENTION, CHAIN, DENSE, ELMAN, GATED, GATES, HALVES, RELATIVE, body
+from tests.emitted import ATTENTION, CHAIN, DENSE, ELMAN, GATED, GATES, HALVES, LSTM, RELATIVE, body
 from tests.running import assert_means
 from tests.test_factorisations import CHOLESKY
 
@@ -63,6 +63,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "gate": (GATED_SUM, "backward", "dx = dy_on*g"),
     "exchange": (ATTENTION, "backward", "np.vecdot(dY, Y)"),
     "stacked": (GATES, "forward", "Wifg = np.stack((Wi, Wf, Wg))"),
+    "in_one": (LSTM, "forward", "_sigmoid(z.swapaxes(0, 1), out=z_sigmoid[t])"),
     "held": ("e[N] -> y\ny[n] = where(abs(e[n]) <= 2, e[n]**2/2, 2*abs(e[n]) - 2)", "backward", "de = e.clip(-2, 2)"),
     "continued": ("x[N] -> y\ny[n] = where(x[n] > 0, x[n], exp(x[n]) - 1)", "backward", "dx = dy*y_exp"),
     "whole_steps": ("X[I], K[4] -> Y\nY[a] = sum[u](where((a+1-u)%2 == 0, X[(a+1-u)//2]*K[u], 0)) for a < 2*I",

@@ -6,6 +6,7 @@ import cProfile
 import itertools
 import pstats
 import re
+import warnings
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from benchmarks.deriving import chain
 from nnderiv.lower.equations.common import common
 from nnderiv.lower.facts import Facts
 from nnderiv.lower.passes import FORMS, PASSES
-from tests.emitted import CHAIN, ELMAN, FUSED, GATED, GATES, body, logsumexp, run
+from tests.emitted import CHAIN, ELMAN, FUSED, GATED, GATES, LSTM, body, logsumexp, run
 from tests.running import assert_means
 
 
@@ -84,6 +85,48 @@ def test_gates_give_the_same_stacked_or_not(text: str) -> None:
     expected = nd.evaluate(program, inputs)
     for name, value in zip(program.outputs, results[0][0], strict=True):
         np.testing.assert_allclose(value, np.array(expected[name], float), rtol=1e-12)
+
+
+IN_ONE = {  # text -> whether several gates' functions are computed at once
+    "a place between": (LSTM, True),
+    "neighbours": (LSTM.replace("n,2,k", "n,9,k").replace("n,3,k", "n,2,k").replace("n,9,k", "n,3,k"), True),
+    "gates behind": (LSTM.replace("z[t,n,g,k]", "z[t,n,k,g]").replace("n,0,k]", "n,k,0]").replace("n,1,k]", "n,k,1]").replace(
+        "n,2,k]", "n,k,2]").replace("n,3,k]", "n,k,3]"), True),
+    "backwards": (LSTM.replace("t-1", "t+1"), True),
+    "two neighbours of an exponential": (LSTM.replace("sigmoid(z[t,n,3,k])", "exp(-z[t,n,0,k]**2)*exp(-z[t,n,1,k]**2)"), True),
+    "a root between": (LSTM.replace("sigmoid", "sqrt"), True),  # of the first two
+    "two apart": (LSTM.replace("sigmoid(z[t,n,1,k])", "tanh(z[t,n,1,k])"), True),  # tanh of neighbours, σ at 0 and 3 apart
+    "one of them handed out": (LSTM.replace("-> h", "-> h, f") + "f[t,n,k] = sigmoid(z[t,n,1,k])\n", False),
+    "no recurrence": ("z[T,N,4,H] -> y\ny[t,n,k] = sigmoid(z[t,n,0,k])*sigmoid(z[t,n,1,k])", False),
+    "one waits for another": ("""
+        x[T,N,H], W[H,H] -> h
+        z[t,n,0,k] = sum[l](W[k,l]*h[t-1,n,l]) + x[t,n,k]
+        z[t,n,1,k] = sum[l](W[k,l]*sigmoid(z[t,n,0,l])) + x[t,n,k]
+        h[t,n,k] = sigmoid(z[t,n,1,k])*sigmoid(z[t,n,0,k])""", False),
+}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", IN_ONE)
+def test_functions_of_several_gates_are_the_same_at_once_or_one_by_one(name: str) -> None:
+    text, at_once = IN_ONE[name]
+    d, rng = nd.derive(text), np.random.default_rng(0)
+    assert (d.numpy() != d.numpy(without=("in_one",))) == at_once
+    for T, N, H in ((0, 1, 2), (1, 1, 1), (2, 0, 3), (5, 3, 2)):
+        inputs = {i.name: 1 + rng.uniform(size=[int(n.value({"T": T, "N": N, "H": H, "I": 2})) for n in i.dims]) for i in d.forward.inputs}
+        assert_means(d, d.compile(), inputs, rng)
+        assert_means(d, d.compile(without=("in_one",)), inputs, rng)
+
+
+def test_gates_that_are_far_off_overflow_in_none_of_them() -> None:
+    d = nd.derive(LSTM)
+    inputs = {i.name: np.full([int(n.value({"T": 4, "N": 2, "H": 3, "I": 2})) for n in i.dims], 1e4, "f") for i in d.forward.inputs}
+    inputs["b"][:] = [[-1e9], [1e9], [-1e9], [1e9]]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        h, residuals = d.compile().forward(**inputs)
+        gradients = d.compile().backward(residuals, dh=np.ones_like(h))
+    assert np.isfinite(h).all() and all(np.isfinite(g).all() for g in gradients)
 
 
 def test_how_far_a_running_sum_goes_may_depend_on_what_else_is_summed() -> None:

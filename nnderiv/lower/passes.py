@@ -24,6 +24,7 @@ Programs (equations) -> programs:
     recall       a function that both need is computed once
     other_side   1 − σ(x) is σ(−x), where nobody asks for σ(x)
     stacked      products of one tensor with several matrices are one, forward and backward
+    in_one       a function of several gates of one tensor is computed for all of them at once
     scaled       what a product is scaled by goes into an operand, for both
     slopes       what a maximum hands on is its slope, times a finite factor, and not a choice
     guarded      what one factor makes 0 may be infinite by another
@@ -126,6 +127,7 @@ from .equations.gathered import gathered
 from .equations.guarded import guarded
 from .equations.held import held
 from .equations.hoist import hoist
+from .equations.in_one import in_one
 from .equations.inline import inline
 from .equations.looked_up import looked_up
 from .equations.mirror import mirror
@@ -197,6 +199,7 @@ BOTH: dict[str, Callable[[Program, Program], tuple[Program, Program]]] = {  # fo
     "recall": recall,
     "other_side": other_side,
     "stacked": stacked,
+    "in_one": in_one,
     "scaled": scaled,
 }
 EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {

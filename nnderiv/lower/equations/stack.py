@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import keyword
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from ...expr import Expr, Read, Reduce, bound_indices, map_children, map_ints
+from ...expr import Expr, Read, Reduce, bound_indices, map_children, map_ints, reads
 from ...integer import Int
-from ...program import Equation, Range
+from ...program import Equation, Program, Range
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,9 @@ class Stack:
     def places(self) -> dict[str, tuple[Stack, int]]:
         """Where each member is."""
         return {name: (self, q) for q, name in enumerate(self.members)}
+
+
+Places = dict[str, tuple[Stack, int]]
 
 
 def redirected(e: Expr, places: dict[str, tuple[Stack, int]]) -> Expr:
@@ -89,3 +92,19 @@ def filled(e: Equation, holes: dict[Read, Read], stack: Stack, q: str) -> Equati
     subs, ranges = stack.at(q, e.subs), {**e.ranges, q: Range.upto(len(stack.members))}
     own = [str(s.name) for s in subs]  # their order is that of the axes
     return replace(e, tensor=stack.name, subs=subs, body=visit(e.body), ranges={i: ranges[i] for i in dict.fromkeys([*own, *ranges])})
+
+
+def behind_loops(e: Equation, program: Program) -> int:
+    """The axis behind those along which the recurrence of an equation steps: a row of a stack is then one run of memory at each step."""
+    cycle = program.components[e.tensor]
+    stepping = {i for f in program.equations if f.tensor in cycle for r in reads(f.body) if r.tensor in cycle
+                for s in r.subs if s.name is None for i in s.symbols()}
+    return max((k + 1 for k, s in enumerate(e.subs) if s.name in stepping), default=0)
+
+
+def with_stacks(program: Program, new: list[Equation], places: Places, gone: Iterable[str] = ()) -> Program:
+    """The program with new equations for the members of stacks, which are read from there."""
+    removed = {*places, *gone}
+    kept = [e.with_body(redirected(e.body, places)) for e in program.equations if e.tensor not in removed]
+    added = [e.with_body(redirected(e.body, places)) for e in new]
+    return replace(program, equations=(*kept, *added))

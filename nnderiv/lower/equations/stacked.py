@@ -21,9 +21,7 @@ from ...polynomial import additive_terms, factors, product, signed
 from ...program import Equation, Program, Range
 from ...within import fills
 from .known import with_known
-from .stack import Stack, filled, joint_name, redirected, skeleton
-
-Places = dict[str, tuple[Stack, int]]
+from .stack import Places, Stack, behind_loops, filled, joint_name, redirected, skeleton, with_stacks
 
 
 def stacked(forward: Program, backward: Program) -> tuple[Program, Program]:
@@ -86,7 +84,7 @@ class _Forward:
         equations = self.rows(family)
         for run in self.neighbours([e for e in family if order[e.tensor]], lambda e: order[e.tensor]):
             equations.append(self.functions(run))
-        return _with(self.program, equations, self.places)
+        return with_stacks(self.program, equations, self.places)
 
     def reader(self, e: Equation) -> tuple[Hashable, Equation] | None:
         """The only equation that reads a tensor, if it is a function of it alone: (what it is like, the equation)."""
@@ -124,7 +122,7 @@ class _Forward:
         ((stack, _),) = {self.places[r.tensor] for r in reads(e.body)}
         row = Int.symbol(self.q) + first
         read = Read(stack.name, tuple(row if k == stack.axis else s for k, s in enumerate(stack.at(self.q, e.subs))))
-        return self.whole([f for _, f in run], _behind_loops(e, self.program), {r: read for r in reads(e.body)})
+        return self.whole([f for _, f in run], behind_loops(e, self.program), {r: read for r in reads(e.body)})
 
     def whole(self, family: list[Equation], axis: int, table: dict[Read, Read]) -> Equation:
         stack = Stack(self.fresh(joint_name([e.tensor for e in family])), tuple(e.tensor for e in family), axis)
@@ -154,14 +152,6 @@ def _holes(family: list[Equation], program: Program) -> list[list[Read]]:
             all(r.tensor in program.kinds for r in c)]
 
 
-def _behind_loops(e: Equation, program: Program) -> int:
-    """The axis behind those along which the recurrence of an equation steps: a row of a stack is then one run of memory at each step."""
-    cycle = program.components[e.tensor]
-    stepping = {i for f in program.equations if f.tensor in cycle for r in reads(f.body) if r.tensor in cycle
-                for s in r.subs if s.name is None for i in s.symbols()}
-    return max((k + 1 for k, s in enumerate(e.subs) if s.name in stepping), default=0)
-
-
 def _first_product(e: Equation, holes: list[Read]) -> int:
     inside = {r for n in walk(e.body) if isinstance(n, Reduce) for r in reads(n.body)}
     return next(k for k, r in enumerate(holes) if r in inside)
@@ -176,7 +166,7 @@ class _Backward:
     forward: _Forward
 
     def run(self) -> Program:
-        self.program = _with(self.program, [], self.forward.places)
+        self.program = with_stacks(self.program, [], self.forward.places)
         families = {x for e in self.program.equations for x in self.sums(e)}
         taken: set[str] = set()
         for members, axis in sorted(families):
@@ -254,7 +244,7 @@ class _Backward:
         program = self.program
         shapes = {**program.shapes, total.name: total.shape(program.dims[first.tensor])}
         inner = {name: place for name, place in total.places.items() if name not in program.outputs}
-        self.program = _with(replace(program, shapes=shapes), new, inner, {e.tensor for e in rows})
+        self.program = with_stacks(replace(program, shapes=shapes), new, inner, {e.tensor for e in rows})
 
     def summed(self, e: Equation, stack: Stack, q: str) -> Equation:
         """The equation with its sums over all members as one sum of products."""
@@ -278,11 +268,3 @@ class _Backward:
             else:
                 rest += [(s, t) for s, t, *_ in parts]
         return replace(e, body=signed([*rest, *terms]), ranges=ranges) if terms else e
-
-
-def _with(program: Program, new: list[Equation], places: Places, gone: Iterable[str] = ()) -> Program:
-    """The program with new equations for the members of stacks, which are read from there."""
-    removed = {*places, *gone}
-    kept = [e.with_body(redirected(e.body, places)) for e in program.equations if e.tensor not in removed]
-    added = [e.with_body(redirected(e.body, places)) for e in new]
-    return replace(program, equations=(*kept, *added))

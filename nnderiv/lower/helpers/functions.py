@@ -14,11 +14,12 @@ def _negative(x, out=None):
 def _by_pieces(function):
     """function(x, out) goes piece by piece of an array, so that all that it computes stays in cache."""
     def run(x, out=None):
-        step = 131072 // getattr(x, "itemsize", 8)
-        if np.size(x) <= step or x.dtype.kind != "f" or not (x.flags.c_contiguous and (out is None or out.flags.c_contiguous)):
+        if getattr(x, "nbytes", 0) <= 131072 or x.dtype.kind != "f":
+            return function(x, out)
+        if not (x.flags.c_contiguous and (out is None or out.flags.c_contiguous)):
             return function(x, out)
         y = np.empty(x.shape, x.dtype) if out is None else out
-        flat, result = x.reshape(-1), y.reshape(-1)
+        flat, result, step = x.reshape(-1), y.reshape(-1), 131072 // x.itemsize
         for k in range(0, x.size, step):
             function(flat[k:k + step], result[k:k + step])
         return y
