@@ -94,7 +94,13 @@ IN_ONE = {  # text -> whether several gates' functions are computed at once
         "n,2,k]", "n,k,2]").replace("n,3,k]", "n,k,3]"), True),
     "backwards": (LSTM.replace("t-1", "t+1"), True),
     "two neighbours of an exponential": (LSTM.replace("sigmoid(z[t,n,3,k])", "exp(-z[t,n,0,k]**2)*exp(-z[t,n,1,k]**2)"), True),
-    "a root between": (LSTM.replace("sigmoid", "sqrt"), True),  # of the first two
+    "a root between": ("""
+        x[T,N,I], U[4,H,I], W[4,H,H], b[4,H] -> h
+        z[t,n,g,k] = sum[j](U[g,k,j]*x[t,n,j]) + sum[l](W[g,k,l]*h[t-1,n,l]) + b[g,k]
+        i[t,n,k] = sqrt(z[t,n,0,k])
+        f[t,n,k] = sqrt(z[t,n,1,k])
+        o[t,n,k] = sqrt(z[t,n,3,k])
+        h[t,n,k] = f[t,n,k]*tanh(z[t,n,2,k])/(i[t,n,k]*o[t,n,k])""", True),  # of the first two
     "two apart": (LSTM.replace("sigmoid(z[t,n,1,k])", "tanh(z[t,n,1,k])"), True),  # tanh of neighbours, σ at 0 and 3 apart
     "one of them handed out": (LSTM.replace("-> h", "-> h, f") + "f[t,n,k] = sigmoid(z[t,n,1,k])\n", False),
     "no recurrence": ("z[T,N,4,H] -> y\ny[t,n,k] = sigmoid(z[t,n,0,k])*sigmoid(z[t,n,1,k])", False),
