@@ -69,6 +69,8 @@ CASES: dict[str, tuple[str, str, str]] = {
     "whole_steps": ("X[I], K[4] -> Y\nY[a] = sum[u](where((a+1-u)%2 == 0, X[(a+1-u)//2]*K[u], 0)) for a < 2*I",
                     "backward", "dK = _windows(dY, (-1, (4, 1), (I, 2))) @ X"),
     "axis_by_axis": ("X[H,W] -> Y\nY[i,j] = mean[u,v](X[4*i+u,4*j+v]) for u < 4, v < 4", "backward", "dX_rows"),
+    "written_out": ("X[N,H,W] -> Y\nY[n,i,j] = max[u,v](X[n,2*i+u,2*j+v]) for i < H//2, j < W//2, u < 2, v < 2", "forward",
+                    "Y_rows = np.maximum(X[:, :2*n_i:2], X[:, 1::2])"),
     "one_block": ("q[T,F], k[T,F] -> S\nS[h,i,j] = sum[d](q[i,h*(F//4)+d]*k[j,h*(F//4)+d]) for h < 4, d < F//4",
                   "backward", "dq = dq_split"),
     "split": ("x[N,2*P], c[P] -> y\ny[n,d] = where(d%2 == 0, -x[n,d+1], x[n,d-1])*c[d//2] for d < 2*P", "forward", "out=y_split[:, :, 1])"),

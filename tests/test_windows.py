@@ -523,10 +523,30 @@ def test_windows_without_a_product_of_matrices_are_walked_through() -> None:
 def test_windows_side_by_side_are_read_and_written_where_they_are() -> None:
     """What is read once need not be copied to be read in long runs, and what is written once need not be added to."""
     text = source(MAXIMUM.format(2))
-    assert "_Taps" not in text and "np.maximum(Y, windows[:, :, u, :, v], out=Y)" in text
+    assert "_Taps" not in text and "np.maximum(Y_rows[:, :, :, :2*n_j:2], Y_rows[:, :, :, 1::2])" in text
     assert "places[:, :, :, r, :, r2] = _only_where(windows[:, :, r, :, r2] == Y, Y_ties)" in text
     assert "_Taps" in source(MAXIMUM.format(2).replace("+v", "+2*v"))  # 2*j + 2*v is one place for several windows
     assert ".taps" in source(MAXIMUM.format(2).replace("+v", "+v-1") + ", j < W//2")  # the first windows begin outside
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("op", ("sum", "mean", "max", "min"))
+@pytest.mark.parametrize(("window", "ranges", "written"), (
+    ("2*i+u", "i < N//2, u < 2", True), ("4*i+u", "i < N//4, u < 4", True), ("3*i+u+1", "i < (N - 1)//3, u < 2", True),
+    ("u+5*i+2", "i < (N - 1)//5, u < 3", True), ("5*i+u", "i < N//5, u < 5", False),  # too many
+    ("2*i+u", "i < (N - 1)//2, u < 3", False), ("2*i+u-1", "i < N//2, u < 2", False),  # one over the other; some before the array
+))
+def test_a_few_places_side_by_side_are_slices(op: str, window: str, ranges: str, written: bool) -> None:
+    d, rng = nd.derive(f"X[M,N], g[M] -> Y\nY[m,i] = g[m]*{op}[u](X[m,{window}]) for {ranges}"), np.random.default_rng(0)
+    text = d.numpy()
+    assert (text != d.numpy(without=("written_out",))) == written
+    forward = text[text.index("def forward"):text.index("def backward")]
+    assert not written or "_windows(" not in forward and re.search(r"X\[:, \d?:[^]]*:\d\]", forward)
+    for n in (0, 1, 2, 3, 4, 7, 12, 101):
+        inputs = {"X": rng.integers(-3, 3, (3, n)).astype(float), "g": np.array([1.0, 0.0, -1e4])}
+        assert_means(d, d.compile(), inputs, rng)
+        inputs["X"] += rng.normal(size=(3, n))*1e4
+        assert_means(d, d.compile(sizes={"N": n} if n else {}), inputs, rng)
 
 
 def test_a_condition_hides_what_is_not_finite_and_was_computed_before_the_loop() -> None:

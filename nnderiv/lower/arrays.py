@@ -284,6 +284,9 @@ def _kind(frame: Frame, tensor: str, axis: int, subs: Sequence[Int]) -> str:
             return "all"
         if coefficient == 1 and inside(sub, r, known, frame.positive) and always_inside(frame, sub, r):
             return "slice"
+        if rest.is_constant and coefficient.is_constant and coefficient.constant > 1 and rest.constant >= 0 == span.lo and inside(
+                sub, r, known, frame.positive) and always_inside(frame, sub, r):
+            return "slice"
     return "window"
 
 
@@ -394,8 +397,18 @@ def _slices(frame: Frame, store: Storage, subs: Sequence[Int], relative: list[In
 
 
 def slice_of(frame: Frame, relative: Int, index: str, axis: Range) -> str:
+    if (split := relative.split(index)) is not None and split[0] != 1:
+        return _slice_by_steps(frame, *split, index, axis.size)
     shift = relative - Int.symbol(index)
     return slice_at(frame, frame.ranges[index].lo + shift, frame.ranges[index].hi + shift, axis.size)
+
+
+def _slice_by_steps(frame: Frame, step: Int, start: Int, index: str, size: Int) -> str:
+    """start::step, as far as the index goes; both are numbers, and the index begins at 0."""
+    whole = start + step*frame.ranges[index].size
+    count = multiplied([str(step), frame.size(index)])
+    end = str(whole) if whole.is_constant else count if start == 0 else f"{start} + {count}"
+    return f"{'' if start == 0 else start}:{'' if never_negative(whole - size, {}, frame.positive) else end}:{step}"
 
 
 def slice_at(frame: Frame, start: Int, stop: Int, size: Int) -> str:

@@ -28,6 +28,7 @@ NARROW = 384          # ... where a row has no more entries,
 RUN = 8               # and steps of a block
 TURNED = 16_384       # entries of an array that is turned for a scan along its rows, and back, rather than read across them
 WIDE = 128            # entries of a row from which it is accumulated whole, by a call of its own
+WRITTEN = 4           # places of a window, beside the next one, that are written one by one
 IDLE = 1.4            # a tap of all windows is at most so many times as long as what is needed of it
 SMALL = 1_000_000     # multiplications up to which BLAS takes matrices as they are: no copies, no threads
 ASKEW = 2             # a table over distances is at most so many times as wide as what it replaces
@@ -83,8 +84,14 @@ def copies_runs(window: Int) -> bool:
 
 def goes_axis_by_axis(window: Iterable[Int]) -> bool:
     """Whether windows are reduced along one axis after the other: U + V places to go to, in long rows, but more memory, and not U · V."""
+    window = [*window]
     sizes = [typical(s) for s in window]
-    return 4*prod(sizes) > 5*sum(sizes)
+    return 4*prod(sizes) > 5*sum(sizes) or all(map(writes_out, window))
+
+
+def writes_out(places: Int) -> bool:
+    """Whether so few places are added, or compared, in one line, and not each to what was there before."""
+    return places.is_constant and 1 < places.constant <= WRITTEN
 
 
 def interleaves(neighbours: Int) -> bool:

@@ -38,6 +38,7 @@ Programs (equations) -> programs:
     pieces       what a recurrence leaves at its end is a tensor of its own
     distribute   a sum of products of matrices is one product for each
     axis_by_axis windows along two axes go along one after the other
+    written_out  a window of a few places, beside the next one, is written place by place
     skew         what depends on i and i − j, as relative positions do, is a product of matrices, read askew
     spread       what is read at a//s is written s places at a time
     wrapped      a sum around a circle slides along a tensor that goes on past its ends
@@ -156,6 +157,7 @@ from .equations.unmask import unmask
 from .equations.untangle import untangle
 from .equations.whole_steps import whole_steps
 from .equations.wrapped import wrapped
+from .equations.written_out import written_out
 from .items.abreast import abreast
 from .items.dot import dot
 from .items.form import Item
@@ -215,6 +217,7 @@ EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
     "pieces": split_pieces,
     "distribute": alone(distribute),
     "axis_by_axis": axis_by_axis,
+    "written_out": alone(written_out),
     "skew": skew,
     "spread": alone(spread),
     "wrapped": wrapped,
