@@ -59,6 +59,20 @@ def test_a_softplus_keeps_its_digits_in_arrays_of_any_length(size: int, form: st
     np.testing.assert_allclose(module.backward(residuals, dy=np.ones_like(x)).dx, slope, rtol=1e-6, atol=1e-30)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("dtype", "close"), (("f", 2e-7), ("d", 3e-16)))
+def test_the_normal_distribution_function_is_within_rounding_and_0_far_below(dtype: str, close: float) -> None:
+    x = np.array([*np.linspace(-9, 9, 40_001), -1e4, 1e4, -1e30, 1e30, -np.inf, np.inf, 0, -0.0], dtype)
+    module = nd.derive("x[N] -> y\ny[n] = (1 + erf(x[n]/sqrt(2)))/2").compile()
+    y = module.forward(x=x)[0]
+    expected = np.array([math.erfc(-float(v)/math.sqrt(2))/2 for v in x])
+    assert y.dtype == x.dtype
+    np.testing.assert_allclose(y, expected, rtol=0, atol=close)
+    assert (y[x <= -1e4] == 0).all() and (y[x >= 1e4] == 1).all()
+    few = np.concatenate([module.forward(x=x[k:k + 7])[0] for k in range(0, len(x), 7)])
+    np.testing.assert_allclose(few, y, rtol=1e-6, atol=close)
+
+
 @pytest.mark.parametrize("name", ("sigmoid", "softplus", "erf", "gelu", "silu"))
 def test_functions_of_long_arrays_are_those_of_their_pieces_however_they_lie_in_memory(name: str) -> None:
     module = nd.derive(f"x[N,M] -> y\ny[n,m] = {name}(x[n,m])").compile()
