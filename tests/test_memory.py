@@ -158,6 +158,24 @@ def test_gradients_share_no_memory_with_each_other_or_with_what_was_handed_in(te
         assert not any(np.shares_memory(g, other) for other in [*gradients[:k], *inputs.values(), y, dy])
 
 
+@pytest.mark.parametrize(("text", "handed"), (
+    ("X[N,C,H], b[C] -> Y\nY[n,c,i] = relu(X[n,c,i] + b[c])", "dX = dY_on\n"),
+    ("x[T,N], w[N] -> y\ny[t,n] = w[n]*y[t-1,n] + x[t,n]", "dx = dy_total[:T]\n"),
+    ("X[N,N], b[N], c[N] -> Y\nY[i,j] = relu(X[i,j] + b[i] + c[j])", "dX = dY_on\n"),
+    ("X[N,N], Z[N,N], b[N] -> Y\nY[i,j] = relu(X[i,j] + Z[i,j] + b[j])", ""),      # two results: they may not be one
+    ("X[N,N], Z[N,N], b[N] -> Y\nY[i,j] = relu(X[i,j] + Z[j,i] + b[j])", ""),
+))
+def test_what_was_computed_for_several_gradients_is_handed_out_as_one_of_them(text: str, handed: str) -> None:
+    assert handed in body(text, "backward").replace(" \n", "\n")
+    d, rng = nd.derive(text), np.random.default_rng(0)
+    inputs = {i.name: rng.normal(size=(3,)*len(i.dims)) for i in d.forward.inputs}
+    assert_means(d, d.compile(), inputs, rng)
+    y, residuals = d.compile().forward(**inputs)
+    gradients = d.compile().backward(residuals, dY=np.ones_like(y)) if "Y" in d.forward.outputs else d.compile().backward(
+        residuals, dy=np.ones_like(y))
+    assert not any(np.shares_memory(a, b) for k, a in enumerate(gradients) for b in (*gradients[:k], *inputs.values(), y))
+
+
 def test_the_terms_of_a_sum_that_are_matrices_in_another_shape_are_added_in_one_memory() -> None:
     """NumPy takes an intermediate result's memory by itself, but not that of a view."""
     text = "X[N,T,D], A[D,E], B[D,E], C[D,E] -> Y\n"

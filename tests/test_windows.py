@@ -524,9 +524,21 @@ def test_windows_side_by_side_are_read_and_written_where_they_are() -> None:
     """What is read once need not be copied to be read in long runs, and what is written once need not be added to."""
     text = source(MAXIMUM.format(2))
     assert "_Taps" not in text and "np.maximum(Y_rows[:, :, :, :2*n_j:2], Y_rows[:, :, :, 1::2])" in text
-    assert "places[:, :, :, r, :, r2] = _only_where(windows[:, :, r, :, r2] == Y, Y_ties)" in text
+    assert "_only_where(windows[:, :, r, :, r2] == Y, Y_ties, out=places[:, :, :, r, :, r2])" in text
+    assert "counts += (windows[:, :, u, :, v] == Y).view(np.uint8)" in text
     assert "_Taps" in source(MAXIMUM.format(2).replace("+v", "+2*v"))  # 2*j + 2*v is one place for several windows
     assert ".taps" in source(MAXIMUM.format(2).replace("+v", "+v-1") + ", j < W//2")  # the first windows begin outside
+
+
+@pytest.mark.parametrize("size", (2, 16, 17))
+def test_ties_are_counted_however_many_there_are(size: int) -> None:
+    """16·16 ties are more than a byte holds."""
+    ranges = f"i < H//{size}, j < W//{size}, u < {size}, v < {size}"
+    d = nd.derive(f"X[N,H,W] -> Y\nY[n,i,j] = max[u,v](X[n,{size}*i+u,{size}*j+v]) for {ranges}")
+    X = np.ones((2, 2*size, 2*size + 1), np.float32)
+    Y, residuals = d.compile().forward(X=X)
+    dX = d.compile().backward(residuals, dY=np.full_like(Y, size**2)).dX
+    assert (dX[:, :, :-1] == 1).all() and (dX[:, :, -1] == 0).all()
 
 
 @pytest.mark.filterwarnings("error")

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from ..bounds import inside, never_negative
-from ..expr import Expr, Op, Read, Reduce, free_symbols, has_reduction, is_condition, map_children, reads
+from ..expr import Expr, Op, Read, Reduce, free_symbols, has_reduction, is_condition, is_indicator, map_children, reads
 from ..integer import Int
 from ..polynomial import guarded_factors
 from . import by_tap, cost
@@ -36,6 +36,8 @@ def reduced(body: EachPlace, frame: Frame, e: Reduce) -> Array | None:
             return None  # read place by place it would be 0 outside, and no view says otherwise
     if not _tiles(frame, e.body, kernel) and (tapped := by_tap.reduced(body, frame, e, kernel, outside)) is not None:
         return tapped
+    if e.op == "sum" and is_indicator(e.body) and {*e.indices} == {*kernel}:
+        return _counted(body, frame, e.body, kernel, labels)
     rest = tuple(i for i in e.indices if i not in kernel)
     total = _memory(body, frame, START[e.op], labels)
     inner, term = _within(body, frame, e.body, kernel, outside)
@@ -43,6 +45,18 @@ def reduced(body: EachPlace, frame: Frame, e: Reduce) -> Array | None:
         value = expand(body.value(inner, Reduce(e.op, rest, term) if rest else term), labels)
         body.code.merge(total.text, MERGE[e.op], value.term, frame.shape(labels))
     return total
+
+
+def _counted(body: EachPlace, frame: Frame, indicator: Op, kernel: Sequence[str], labels: tuple[str, ...]) -> Array:
+    """How many places of each window a condition holds at: bytes are added up, if these are enough."""
+    counts, shape = body.fresh("counts"), tuple_text(frame.size(i) for i in labels)
+    body.line(f"{counts} = {by_tap.zeros_for_counts(frame, kernel).format(shape=shape)}", counts)
+    frame.stored(total := Array(counts, labels))
+    inner, condition = _within(body, frame, indicator.args[0], kernel, "")
+    with _loop(body, frame, kernel):
+        byte = expand(by_tap.byte_of(body, inner, condition), labels)
+        body.code.merge(counts, ADD, byte.term, frame.shape(labels), real=False)
+    return frame.make(call(f"{{0}}.astype({body.dtype})", 9), [total], labels)
 
 
 def _pays(frame: Frame, e: Expr, kernel: Sequence[str]) -> bool:

@@ -40,7 +40,7 @@ from ..within import readable
 from .arrays import Array, Frame, axis_text, cut, expand, multiplied, permute, tuple_text
 from .facts import Facts
 from .fold import Axis, Fold
-from .items.form import ADD, Code, Operation, Term, call, function
+from .items.form import ADD, ONLY_WHERE, Code, Operation, Term, call, function
 from .items.layout import listed
 from .windows import is_plain_window, sliding
 
@@ -243,15 +243,25 @@ class ByTap:
 
     def counts(self, kernel: Sequence[str]) -> Array:
         """Memory for numbers of taps: for each window a byte, or as many as it takes."""
-        places = prod((self.frame.ranges[k].size for k in kernel), start=Int.of(1))
-        small = places.is_constant and places.constant < 256
-        kind = "np.uint8" if small else f"np.min_scalar_type({multiplied(map(self.frame.size, kernel))})"
-        return self.memory("counts", self.slide.labels, f"np.zeros({{shape}}, {kind})")
+        return self.memory("counts", self.slide.labels, zeros_for_counts(self.frame, kernel))
 
     def merge(self, operation: Operation, place: str, value: Array, frame: Frame, real: bool = True) -> None:
         """place op= value."""
         labels = self.slide.labels
         self.body.code.merge(place, operation, expand(value, labels).term, frame.shape(labels), real)
+
+
+def zeros_for_counts(frame: Frame, kernel: Sequence[str]) -> str:
+    """The call for memory in which places of a kernel are counted: for each window a byte, or as many as it takes."""
+    places = prod((frame.ranges[k].size for k in kernel), start=Int.of(1))
+    small = places.is_constant and places.constant < 256
+    return f"np.zeros({{shape}}, {'np.uint8' if small else f'np.min_scalar_type({multiplied(map(frame.size, kernel))})'})"
+
+
+def byte_of(body: EachPlace, frame: Frame, condition: Expr) -> Array:
+    """A mask as numbers, 1 where it holds."""
+    found = body.condition(frame, condition)
+    return frame.make(call("{0}.view(np.uint8)", 9), [found], found.labels, real=False)
 
 
 def in_place_of(body: EachPlace, frame: Frame, e: Expr, array: Array) -> Read:
@@ -289,9 +299,7 @@ def reduced(body: EachPlace, frame: Frame, e: Reduce, kernel: Sequence[str], out
         if counted is None:
             work.merge(MERGE[e.op], total.text, body.value(wide, inside), wide)
         else:
-            found = body.condition(wide, counted)
-            byte = wide.make(call("{0}.view(np.uint8)", 9), [found], found.labels, real=False)
-            work.merge(ADD, total.text, byte, wide, real=False)
+            work.merge(ADD, total.text, byte_of(body, wide, counted), wide, real=False)
 
     work.loop(names_beside(inside, windows[0]), [(f"{taps}.taps", tap)], write)
     found = cut(total, frame, work.slide.image)
@@ -393,7 +401,7 @@ def masked(body: EachPlace, frame: Frame, e: Expr) -> Array:
         value, (a, b) = body.value(frame, e.args[1]), (body.value(frame, x) for x in condition.args)
         mask = frame.combine(call(f"{{0}} {condition.op} {{1}}", 5, 5, binding=4), a, b, real=False)
         if value.labels == mask.labels == frame.order:
-            return frame.make(call("_only_where({0}, {1})", 0, 0), [mask, value], value.labels)
+            return frame.make(ONLY_WHERE, [mask, value], value.labels)
     return body.value(frame, e)
 
 

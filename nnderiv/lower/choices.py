@@ -14,13 +14,12 @@ from ..program import Program
 from .arrays import Array, Frame, Storage, expand, integer_value, labels_of
 from .equations.slopes import Choice
 from .facts import Facts
-from .items.form import ADD, MULTIPLY, SUBTRACT, Operation, call
+from .items.form import ADD, MULTIPLY, ONLY_WHERE, SUBTRACT, Operation, call
 from .writer import Writer
 
 WHERE = Operation("np.where({0}, {1}, {2})", (0, 0, 0), into="_masked({1}, {0}, {2})", only=1)
 AT_ONCE = replace(WHERE, into="", only=None)  # all or nothing
 BY_BITS = replace(WHERE, template="_where({0}, {1}, {2})")
-ONLY_WHERE = Operation("_only_where({0}, {1})", (0, 0), into="_only_where({0}, {1}, out={out})")
 
 
 class Choices(Writer):

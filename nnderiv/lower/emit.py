@@ -365,7 +365,7 @@ class Body(Folds):
         if self.storage[e.tensor].dropped or self.is_whole(e):
             frame, labels = self.frame(e), e.indices
             self.code.begin(self.comment(e))
-            array = self.fill(frame, self.right(frame, e), labels, e.tensor in self.exported and not self.is_alone(e))
+            array = self.fill(frame, self.right(frame, e), labels, e.tensor in self.exported and not self.is_first(e))
             self.assign(self.storage[e.tensor].variable, array, frame, labels)
             return
         if self.stays_zero(e):
@@ -414,13 +414,16 @@ class Body(Folds):
             return False
         return runs_along(e.subs, self.storage[e.tensor].axes, e.ranges)
 
-    def is_alone(self, e: Equation) -> bool:
-        """Whether an equation is a read of what was computed for it alone: its memory may be handed out."""
+    def is_first(self, e: Equation) -> bool:
+        """Whether an equation is a read of what was computed for it alone, or all of that and the first result that is: its memory may
+        be handed out."""
         if not isinstance(e.body, Read) or e.body.tensor in {*self.kept, *self.exported, *self.program.kinds}:
             return False
         readers = [x for x in self.program.equations if e.body.tensor in x.reads]
+        results = [x for x in readers if x.tensor in self.exported and isinstance(x.body, Read)]
         sources = self.program.definitions[e.body.tensor]
-        return readers == [e] and (len(sources) > 1 or not isinstance(sources[0].body, Read))
+        is_all = all(s.name in e.ranges for s in e.body.subs) and len({*e.body.subs}) == len(e.body.subs)
+        return (readers == [e] or is_all and results[0] == e) and (len(sources) > 1 or not isinstance(sources[0].body, Read))
 
     def fill(self, frame: Frame, array: Array, labels: tuple[str, ...], exported: bool) -> Array:
         """The array over all the labels, with memory of its own if it is handed out."""

@@ -106,6 +106,7 @@ def call(template: str, *levels: int, binding: int = 9, owns: bool = True) -> Op
     return Operation(template, levels, binding, owns=owns, aligned=False)
 
 
+ONLY_WHERE = Operation("_only_where({0}, {1})", (0, 0), into="_only_where({0}, {1}, out={out})")
 SAME = call("{0}", 0, owns=False)
 PUT = call("{0}", 0)
 
