@@ -155,8 +155,8 @@ def _scatter_logsumexp(V, shape, *indices):
 
 
 def _by_rows(by, out, place, rows):
-    """Whether this was done: out[place[k]] = by(out[place[k]], rows[k]) for all k. Where places have many rows each, these are reduced in
-    one run; where none has many, each place takes its first, then its second row, and so on."""
+    """Whether this was done: out[place[k]] = by(out[place[k]], rows[k]) for all k, where nothing is in out yet. Where places have many
+    rows each, these are reduced in one run; where none has many, each place takes its first, then its second row, and so on."""
     count = np.bincount(place, minlength=len(out))
     filled, most = np.flatnonzero(count), count.max(initial=0)
     in_runs = 8*filled.size <= place.size
@@ -165,11 +165,13 @@ def _by_rows(by, out, place, rows):
     order, count = np.argsort(place.astype(np.min_scalar_type(len(out))), kind="stable"), count[filled]
     first = np.cumsum(count) - count
     if in_runs:
-        out[filled] = by(out[filled], by.reduceat(rows[order], first, 0))
+        out[filled] = by.reduceat(rows[order], first, 0)
         return True
-    for k in range(most):
-        more = count > k
-        out[filled[more]] = by(out[filled[more]], rows[order[first[more] + k]])
+    out[filled] = rows.take(order[first], 0)
+    for k in range(1, most):
+        more = np.flatnonzero(count > k)
+        at = filled[more]
+        out[at] = by(out.take(at, 0), rows.take(order[first[more] + k], 0))
     return True
 
 
