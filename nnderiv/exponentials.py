@@ -21,6 +21,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import permutations
 
+from .conditions import facts
 from .expr import (
     INF,
     ONE,
@@ -43,6 +44,7 @@ from .expr import (
     num,
     reads,
     rebound,
+    restricted,
     subst_indices,
     walk,
     where,
@@ -85,7 +87,9 @@ class Exponentials:
     def settled(self, e: Expr, kept: tuple[str, ...]) -> Expr:
         """e, rewritten; `kept` are the indices around it, over which a softmax may run."""
         within = (*kept, *e.indices) if isinstance(e, Reduce) else kept
-        e = map_children(lambda child: self.settled(child, within), e)
+        given, e = e, map_children(lambda child: self.settled(child, within), e)
+        if isinstance(given, Reduce) and isinstance(e, Reduce):
+            return self.where_it_ran(given, e)
         if not isinstance(e, Op):
             return e
         if e.op == "log":
@@ -97,6 +101,15 @@ class Exponentials:
         if e.op == "sqrt" or e.op == "**" and not (isinstance(e.args[1], Num) and e.args[1].value.denominator == 1):
             return self.by_logarithm(e)
         return self.divided(e, kept) if e.op in ("*", "/") else e
+
+    def where_it_ran(self, given: Reduce, new: Reduce) -> Reduce:
+        """A reduction over what is written in place of its body, along the same places: it leaves out where what it reads is outside, and
+        log(p[k]) of p[k] = exp(x[k-1]) reads x there."""
+        before, after = ({tuple(facts(c)): c for c in self.logs.conditions(e.body)} for e in (given, new))
+        if new is given or before.keys() == after.keys():
+            return new
+        more = [c for key, c in before.items() if key not in after]
+        return restricted(new, more) if after.keys() <= before.keys() and new.op != "mean" else given
 
     # -- logarithms ----------------------------------------------------------------------------------------------------
     def logarithm(self, e: Op) -> Expr:

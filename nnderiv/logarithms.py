@@ -9,7 +9,8 @@
     log(a + b)                  log(exp(log a) + exp(log b))
     log(Σ_k a_k)                logsumexp_k(log a_k)       log(Σ_k c a_k)           log c + log(Σ_k a_k)
     log(Σ_k (a_k + b_k))        log(Σ_k a_k + Σ_k b_k)     log(max_k a_k)           max_k log a_k
-    log(t[i])                   t_log[i], a tensor of its own; or by parts of what t[i] is, if that is no sum; not in a recurrence
+    log(t[i])                   t_log[i], a tensor of its own; or by parts of what t[i] is, if that is no sum and reads nothing
+                                               outside; not in a recurrence
 
 Only what is surely positive has parts: exponentials, numbers, and what is a number or more, as σ = softplus(x) + 0.001 is. A factor
 of a product that is not, as a mask or a weight is not, leaves the product of all such factors one logarithm; a term of a sum that is
@@ -246,7 +247,7 @@ class Logarithms:
 
     def of_named(self, r: Read) -> Expr | None:
         formula = self.tensors.formula(r)
-        if formula is not None:
+        if formula is not None and {*self.conditions(formula)} <= {*self.conditions(r)}:  # or a sum around it would end earlier
             return self.of(formula)
         name = self.tensors.log(r.tensor)
         return None if name is None else Read(name, r.subs)
