@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from .bounds import Ranges, inside
 from .expr import Expr, Op, Read, Reduce, walk
+from .graph import components
 from .polynomial import additive_terms, poles
 
 if TYPE_CHECKING:
@@ -27,15 +28,17 @@ def gaps(program: Program) -> frozenset[str]:
 def spread(
     equations: Iterable[Equation], known: Collection[str], has: Callable[[Equation, Collection[str]], bool]
 ) -> frozenset[str]:
-    """These tensors, and those of which an equation has a property, given which others have it; in few turns where what is read stands
-    before what reads it."""
-    found, waiting, before = set(known), list(equations), -1
-    while before < len(found):
-        before = len(found)
-        for e in waiting:
-            if e.tensor not in found and has(e, found):
-                found.add(e.tensor)
-        waiting = [e for e in waiting if e.tensor not in found]
+    """These tensors, and those of which some equation has a property, given which others have it. Those come first on which others rest:
+    a chain takes as many turns as it is long, however it is written. A recurrence does not have it because it would if it had."""
+    found = set(known)
+    definitions: dict[str, list[Equation]] = {}
+    for e in equations:
+        definitions.setdefault(e.tensor, []).append(e)
+    for cycle in components({name: {r for e in es for r in e.reads} for name, es in definitions.items()}):
+        waiting = [name for name in cycle if name not in found]
+        while new := [name for name in waiting if any(has(e, found) for e in definitions[name])]:
+            found.update(new)
+            waiting = [name for name in waiting if name not in found]
     return frozenset(found)
 
 

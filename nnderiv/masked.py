@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from .expr import INF, Expr, Op, Read, Reduce, reads
-from .graph import components
+from .gaps import spread
 from .polynomial import additive_terms, factors
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ BOUNDED = ("tanh", "sigmoid", "erf", "sin", "cos", "sign")
 
 def masked(program: Program) -> frozenset[str]:
     """Tensors that may be −inf for finite weights, by what the equations say; a recurrence not because it would be if it were."""
-    return _spread(program, lambda e, known: may_be_masked(e, lambda name: name in known or name not in program.definitions))
+    given = {i.name for i in program.inputs}
+    return spread(program.equations, (), lambda e, known: may_be_masked(e.body, lambda name: name in known or name in given))
 
 
 def may_be_masked(e: Expr, is_masked: Callable[[str], bool]) -> bool:
@@ -50,15 +51,4 @@ def log_sums(program: Program) -> frozenset[str]:
             return isinstance(e, Reduce) and e.op == "logsumexp"
         return all(any(r.tensor in known and r.tensor in unbounded for r in reads(t)) for _, t in additive_terms(e.args[0]))
 
-    return _spread(program, is_one)
-
-
-def _spread(program: Program, has: Callable[[Expr, Collection[str]], bool]) -> frozenset[str]:
-    """The tensors of which some equation has a property, given which others have it."""
-    found = set[str]()
-    for cycle in components(program.edges):
-        waiting = cycle
-        while new := [name for name in waiting if any(has(d.body, found) for d in program.definitions[name])]:
-            found.update(new)
-            waiting = [name for name in waiting if name not in found]
-    return frozenset(found)
+    return spread(program.equations, (), lambda e, known: is_one(e.body, known))

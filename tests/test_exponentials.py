@@ -231,8 +231,10 @@ def test_a_chain_is_looked_into_for_a_few_steps_only(step: str) -> None:
 
 
 @pytest.mark.parametrize("share", ["exp(x[n,k-1] + z[n,k])", "sigmoid(x[n,k-1])*exp(z[n,k+1])", "1/(1 + exp(x[n,k-2]))"])
-@pytest.mark.parametrize("read", ["sum[k](x[n,k] - log(p[n,k]))", "max[k](log(p[n,k]))", "min[k](where(k != n, log(1 + p[n,k]) - log(p[n,k]), 0))",
-                                  "mean[k](log(p[n,k])**2)", "logsumexp[k](log(p[n,k]) - x[n,k])", "sum[k](sqrt(p[n,k]))"])
+@pytest.mark.parametrize("read", [
+    "sum[k](x[n,k] - log(p[n,k]))", "max[k](log(p[n,k]))", "min[k](where(k != n, log(1 + p[n,k]) - log(p[n,k]), 0))",
+    "mean[k](log(p[n,k])**2)", "logsumexp[k](log(p[n,k]) - x[n,k])", "sum[k](sqrt(p[n,k]))",
+])
 def test_a_reduction_runs_where_it_did_when_logarithms_go_by_parts(share: str, read: str) -> None:
     """It leaves out where what it reads is outside: p is read everywhere, and x, of which its logarithm is made, is not."""
     d = nd.derive(f"x[N,K], z[N,K] -> y\np[n,k] = {share} for n < N, k < K\ny[n] = {read} for n < N, k < K")
