@@ -193,6 +193,7 @@ def test_a_column_becomes_another_one_entry_by_entry(function: str, dtype: Any, 
     "A[M] -> Y\nY[j] = sum[m](exp(m*A[m-1])*A[m]*j) for j < M",
     "A[M] -> Y\nY[j] = sum[m](tanh(A[m+1]/(m + 1))*A[m]) for j < M",
 ])
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 def test_what_is_kept_of_all_places_counts_these_as_the_sum_does(text: str) -> None:
     """cos((m//2) A[m+1]) at each m + 1 is cos(((m + 1)//2 − 1) A[m]) at each m."""
     d, rng = nd.derive(text), np.random.default_rng(0)

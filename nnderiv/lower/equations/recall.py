@@ -15,10 +15,10 @@ from functools import partial
 
 from ...bounds import never_negative
 from ...conditions import equalities, facts, negation
-from ...expr import Expr, Num, Op, Read, Reduce, all_reads, children, conjuncts, map_children, reads, subst_indices, walk
+from ...expr import Expr, Num, Op, Read, Reduce, all_reads, children, conjuncts, free_symbols, map_children, reads, subst_indices, walk
 from ...fresh import Fresh
 from ...integer import Int
-from ...polynomial import factors
+from ...polynomial import factors, poles
 from ...program import Equation, Program, Range, Ranges
 from ...within import positive_names, readable
 from ..facts import FINITE
@@ -75,10 +75,13 @@ def _as_read(e: Equation, call: Call, shifts: dict[str, Int]) -> Table:
 
 
 def _of_all_places(program: Program, e: Equation, call: Call, shifts: dict[str, Int]) -> Table | None:
-    """y_tanh[t] = tanh(y[t]) for all of a tensor, if a sum asks for it outside too, at t − 1: there no tensor has a value, nor has this."""
+    """y_tanh[t] = tanh(y[t]) for all of a tensor, if a sum asks for it outside too, at t − 1: there no tensor has a value, nor has this.
+    Not tanh(y[t+1]/(t + 1)): what is divided by is 0 at t = −1, which is of all places, and no term of the sum."""
     of = [r for r in reads(call.function) if r.subs]
     reduced = any(isinstance(n, Reduce) and call.function in walk(n.body) for n in walk(e.body))
     if not reduced or len(of) != 1 or of[0].subs != call.at or not readable(program.hulls[of[0].tensor], call.at, e.ranges, frozenset()):
+        return None
+    if any(isinstance(n, Op) and any(not reads(x) and free_symbols(x) & shifts.keys() for x in poles(n)) for n in walk(call.function)):
         return None
     subs, ranges = tuple(map(Int.symbol, shifts)), dict(zip(shifts, program.hulls[of[0].tensor], strict=True))
     body = subst_indices(call.function, {i: Int.symbol(i) - shift for i, shift in shifts.items()})
