@@ -913,3 +913,13 @@ def test_diagonals_of_a_long_array_need_little_more_memory_than_it_has(long: int
     tracemalloc.stop()
     assert peak < 3*V.nbytes
     assert np.array_equal(found, np.convolve(np.ones(20), np.ones(5000)))
+
+
+@pytest.mark.parametrize("read", ["X[2*i+u,2*j+u]", "X[5*i+u,5*j+u]", "X[2*i+v,2*j+v]", "X[2*i+u,2*j+v]", "X[2*i+u,j]"])
+@pytest.mark.parametrize("op", ["sum", "mean", "max", "min"])
+def test_windows_of_two_axes_may_share_the_index_they_run_along(op: str, read: str) -> None:
+    few = 5 if "5" in read else 2
+    d = nd.derive(f"X[H,W] -> Y\nY[i,j] = {op}[u,v]({read}) for i < H//{few}, j < W//{few}, u < {few}, v < {few}")
+    rng = np.random.default_rng(0)
+    for shape in ((few, few), (3*few, 2*few + 1)):
+        assert_means(d, d.compile(), {"X": rng.normal(size=shape)}, rng)

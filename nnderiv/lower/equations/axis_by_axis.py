@@ -56,7 +56,9 @@ class _Run:
         last, b = windows[-1], Fresh({*self.program.names, *e.ranges})("b")
         left = [b if k == last else _outer(s, node.indices, e.ranges)[0] if k in windows else str(s.name) for k, s in enumerate(r.subs)]
         pays = cost.goes_axis_by_axis(e.ranges[i].size for i in node.indices)
-        if not pays or len({*left}) < len(left) or not {*left} <= {*e.ranges, b} or len(windows) != len(node.indices):
+        own = {i for k in windows for i in node.indices if i in r.subs[k].symbols()}
+        alone = len(own) == len(windows) == len(node.indices)  # each index runs along a window of its own: not so in X[2·i+u,2·j+u]
+        if not pays or not alone or len({*left}) < len(left) or not {*left} <= {*e.ranges, b}:
             return node
         inner = tuple(i for i in node.indices if i not in r.subs[last].symbols())
         ranges = {i: axes[last] if i == b else e.ranges[i] for i in left} | {i: e.ranges[i] for i in inner}
