@@ -168,6 +168,8 @@ def _large(d: Any, seed: int) -> tuple[dict[str, int], dict[str, Any], dict[str,
         sizes = small_sizes(d.forward, lambda name: rng.choice(LARGE))
         if sizes is None or math.prod(sizes[name] for name in d.forward.sizes) > MOST:
             continue
+        if any(math.prod(max(1, r.size.value(sizes)) for r in dims) > MOST for dims in d.forward.dims.values()):
+            continue
         shapes = {i: tuple(x.value(sizes) for x in i.dims) for i in d.forward.inputs}
         inputs = {i.name: random.uniform(0.2, 1, s) if i.kind == "real" else random.integers(1, 3, s) if i.dims else sizes[i.name]
                   for i, s in shapes.items()}
