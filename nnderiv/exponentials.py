@@ -105,8 +105,10 @@ class Exponentials:
     def where_it_ran(self, given: Reduce, new: Reduce) -> Reduce:
         """A reduction over what is written in place of its body, along the same places: it leaves out where what it reads is outside, and
         log(p[k]) of p[k] = exp(x[k-1]) reads x there."""
+        if new is given:
+            return new
         before, after = ({tuple(facts(c)): c for c in self.logs.conditions(e.body)} for e in (given, new))
-        if new is given or before.keys() == after.keys():
+        if before.keys() == after.keys():
             return new
         more = [c for key, c in before.items() if key not in after]
         return restricted(new, more) if after.keys() <= before.keys() and new.op != "mean" else given

@@ -171,8 +171,7 @@ def _large(d: Any, seed: int) -> tuple[dict[str, int], dict[str, Any], dict[str,
         if any(math.prod(max(1, r.size.value(sizes)) for r in dims) > MOST for dims in d.forward.dims.values()):
             continue
         shapes = {i: tuple(x.value(sizes) for x in i.dims) for i in d.forward.inputs}
-        inputs = {i.name: random.uniform(0.2, 1, s) if i.kind == "real" else random.integers(1, 3, s) if i.dims else sizes[i.name]
-                  for i, s in shapes.items()}
+        inputs = _drawn_at(sizes, shapes, lambda s: random.uniform(0.2, 1, s), lambda s: random.integers(1, 3, s))
         try:
             with np.errstate(all="ignore"):
                 results = _results(plain, d, inputs, seed)
@@ -190,8 +189,7 @@ def emptied(text: str, seed: int) -> None:
         raise Nothing("no small sizes fit" if sizes is None else "a fact is given")
     random = np.random.default_rng(seed)
     shapes = {i: tuple(max(0, x.value(sizes)) for x in i.dims) for i in d.forward.inputs}
-    inputs = {i.name: random.normal(size=s) if i.kind == "real" else random.integers(-1, 3, s) if i.dims else sizes[i.name]
-              for i, s in shapes.items()}
+    inputs = _drawn_at(sizes, shapes, lambda s: random.normal(size=s), lambda s: random.integers(-1, 3, s))
     compared = False
     with np.errstate(all="ignore"):
         results = _results(d.compile(), d, inputs, seed)
@@ -210,6 +208,13 @@ def emptied(text: str, seed: int) -> None:
                     f"{name} with {way} at {sizes}: {shown}, and {meant} by its meaning"
     if not compared:
         raise Nothing("no value is finite")
+
+
+def _drawn_at(
+    sizes: dict[str, int], shapes: dict[Any, tuple[int, ...]], real: Callable[..., Any], whole: Callable[..., Any]
+) -> dict[str, Any]:
+    """Inputs of these shapes; an integer without a shape is one of the sizes."""
+    return {i.name: real(s) if i.kind == "real" else whole(s) if i.dims else sizes[i.name] for i, s in shapes.items()}
 
 
 def _as_array(value: Any, kind: str, rank: int) -> Any:

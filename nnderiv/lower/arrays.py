@@ -282,10 +282,8 @@ def _kind(frame: Frame, tensor: str, axis: int, subs: Sequence[Int]) -> str:
         span = frame.ranges[indices[0]]
         if coefficient == 1 and (span.lo + rest, span.hi + rest) == (r.lo, r.hi):
             return "all"
-        if coefficient == 1 and inside(sub, r, known, frame.positive) and always_inside(frame, sub, r):
-            return "slice"
-        if rest.is_constant and coefficient.is_constant and coefficient.constant > 1 and rest.constant >= 0 == span.lo and inside(
-                sub, r, known, frame.positive) and always_inside(frame, sub, r):
+        by_steps = rest.is_constant and coefficient.is_constant and coefficient.constant > 1 and rest.constant >= 0 == span.lo
+        if (coefficient == 1 or by_steps) and inside(sub, r, known, frame.positive) and always_inside(frame, sub, r):
             return "slice"
     return "window"
 

@@ -26,10 +26,11 @@ from ..polynomial import additive_terms, factors
 from ..program import Equation, Range
 from . import cost
 from .arrays import Storage
+from .equations.calls import COSTLY
 from .schedule import Compute, Node
 from .storage import equations_of
 
-SLOW = {"exp", "log", "tanh", "sigmoid", "softplus", "gelu", "silu", "erf", "sin", "cos"}
+SLOW = {*COSTLY, "gelu", "silu"}
 
 
 @dataclass(frozen=True)

@@ -157,7 +157,8 @@ class Body(Folds):
             step, k = cost.step(count, arrays, sums), self.fresh("first")
             return f"_part_by_part({function}, [slice({k}, min({k} + {step}, {count})) for {k} in range(0, {count}, {step})])"
         amounts = [extreme_of("max", (multiplied(map(self.extent, sizes)) for sizes in found)) for found in (arrays, sums) if found]
-        passes = sum(m.passes(max(map(cost.entries, arrays))) for m in members)
+        most = max(map(cost.entries, arrays))
+        passes = sum(m.passes(most) for m in members)
         return f"_in_parts({', '.join([function, str(passes), self.extent(count), *amounts])})"
 
     def part_of(self, part: Part, m: Member, total: str) -> None:
