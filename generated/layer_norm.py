@@ -92,12 +92,12 @@ def _record(name, *fields):
     return type(name, (tuple,), {"__slots__": (), "_fields": fields, "_asdict": as_dict, "__repr__": show, **entries})
 
 
-_MANY = 65536  # entries of an array from which NumPy's buffers had better be short
+_MANY = 50000  # entries of an array from which NumPy's buffers had better be short
 
 
 def _in_short_buffers(row, function, /, *residuals, **arrays):
-    """function(...), while NumPy joins rows of so many entries in buffers that stay in the nearest cache; long rows are not joined."""
-    before = np.setbufsize(512 if row >= 512 else 2048)
+    """function(...), while NumPy does not join rows of so many entries in buffers; short ones are joined in the nearest cache."""
+    before = np.setbufsize(min(row, 512) // 16 * 16 if row >= 256 else 2048)
     try:
         return function(*residuals, **arrays)
     finally:
