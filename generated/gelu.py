@@ -161,6 +161,19 @@ def _normal(x, out=None):
     return np.multiply(y, 0.5, out=out)
 
 
+_NEAR = 65536  # entries of an array, several of which stay in the nearer cache
+
+
+def _parts(count, entries, least=0):
+    """Slices that make up 0, ..., count - 1. Arrays with so many entries for each of these stay in cache, part by part, and have no
+    fewer entries than `least`; where two parts would do, it is one."""
+    long = max(_NEAR, least)
+    if count*entries <= 2*long:
+        return slice(0, count),
+    parts = -(-count // max(long // entries, 1))
+    return [slice(count*k // parts, count*(k + 1) // parts) for k in range(parts)]
+
+
 Gradients = _record("Gradients", "dX")
 
 
@@ -180,10 +193,12 @@ def backward(residuals, *, dY):
     """residuals, dY[N,D] -> dX"""
     X, Y_normal, N, D, dtype = residuals
     dY = _seed(dY, dtype, (N, D), "dY[N,D]")
-    # dX[n,d] = dY[n,d]*(Y_normal[n,d] + X[n,d]*exp(-X[n,d]**2/2)/sqrt(2*pi))
-    dX = -0.5*X**2
-    np.exp(dX, out=dX)
-    dX *= X/(2*np.pi)**0.5
-    dX += Y_normal
-    dX *= dY                                        # (N, D)
+    dX = np.empty((N, D), dtype)
+    for n in _parts(N, D):
+        # dX[n,d] = dY[n,d]*(Y_normal[n,d] + X[n,d]*exp(-X[n,d]**2/2)/sqrt(2*pi))
+        np.multiply(-0.5, X[n]**2, out=dX[n])
+        np.exp(dX[n], out=dX[n])
+        dX[n] *= X[n]/(2*np.pi)**0.5
+        dX[n] += Y_normal[n]
+        dX[n] *= dY[n]                              # (count, D)
     return Gradients((dX,))

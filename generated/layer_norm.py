@@ -124,6 +124,19 @@ def _column_sums(x):
     return _ones(x.shape[-2], x.dtype) @ x
 
 
+_NEAR = 65536  # entries of an array, several of which stay in the nearer cache
+
+
+def _parts(count, entries, least=0):
+    """Slices that make up 0, ..., count - 1. Arrays with so many entries for each of these stay in cache, part by part, and have no
+    fewer entries than `least`; where two parts would do, it is one."""
+    long = max(_NEAR, least)
+    if count*entries <= 2*long:
+        return slice(0, count),
+    parts = -(-count // max(long // entries, 1))
+    return [slice(count*k // parts, count*(k + 1) // parts) for k in range(parts)]
+
+
 Gradients = _record("Gradients", "dX", "dgamma", "dbeta", "deps")
 
 
@@ -137,15 +150,19 @@ def forward(*, X, gamma, beta, eps):
         raise _misfit((gamma, (D,), "gamma[D]"), (beta, (D,), "beta[D]"))
     if N*D > _MANY and np.getbufsize() == 8192:
         return _in_short_buffers(D, forward, X=X, gamma=gamma, beta=beta, eps=eps)
-    # mu[n] = sum[d](X[n,d])/D
-    mu = _row_sums(X)/D                             # (N,)
-    # var[n] = sum[d]((X[n,d] - mu[n])**2)/D
-    part = X - mu[:, None]
-    var = np.vecdot(part, part)/D                   # (N,)
-    # Y[n,d] = gamma[d]*(X[n,d] - mu[n])/sqrt(var[n] + eps) + beta[d]
-    part *= gamma
-    part /= np.sqrt(var + eps)[:, None]
-    Y = np.add(part, beta, out=part)                # (N, D)
+    mu = np.empty((N,), dtype)
+    var = np.empty((N,), dtype)
+    Y = np.empty((N, D), dtype)
+    for n in _parts(N, D):
+        # mu[n] = sum[d](X[n,d])/D
+        np.divide(_row_sums(X[n]), D, out=mu[n])    # (count,)
+        # var[n] = sum[d]((X[n,d] - mu[n])**2)/D
+        np.subtract(X[n], mu[n][:, None], out=Y[n])
+        np.divide(np.vecdot(Y[n], Y[n]), D, out=var[n])  # (count,)
+        # Y[n,d] = gamma[d]*(X[n,d] - mu[n])/sqrt(var[n] + eps) + beta[d]
+        Y[n] *= gamma
+        Y[n] /= np.sqrt(var[n] + eps)[:, None]
+        Y[n] += beta                                # (count, D)
     return Y, (X, gamma, eps, mu, var, N, D, dtype)
 
 

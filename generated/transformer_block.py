@@ -281,6 +281,19 @@ def _normal(x, out=None):
     return np.multiply(y, 0.5, out=out)
 
 
+_NEAR = 65536  # entries of an array, several of which stay in the nearer cache
+
+
+def _parts(count, entries, least=0):
+    """Slices that make up 0, ..., count - 1. Arrays with so many entries for each of these stay in cache, part by part, and have no
+    fewer entries than `least`; where two parts would do, it is one."""
+    long = max(_NEAR, least)
+    if count*entries <= 2*long:
+        return slice(0, count),
+    parts = -(-count // max(long // entries, 1))
+    return [slice(count*k // parts, count*(k + 1) // parts) for k in range(parts)]
+
+
 Gradients = _record(
     "Gradients", "dX", "dg1", "dc1", "dWq", "dWk", "dWv", "dWo", "dg2", "dc2", "dW1", "db1", "dW2", "db2", "deps",
 )
@@ -307,19 +320,21 @@ def forward(*, X, g1, c1, Wq, Wk, Wv, Wo, g2, c2, W1, b1, W2, b2, eps):
             (Wv, (H, D, E), "Wv[H,D,E]"), (Wo, (H, E, D), "Wo[H,E,D]"), (g2, (D,), "g2[D]"), (c2, (D,), "c2[D]"),
             (W1, (D, F), "W1[D,F]"), (b1, (F,), "b1[F]"), (W2, (F, D), "W2[F,D]"), (b2, (D,), "b2[D]"),
         )
-    # m1[n,i] = sum[d](X[n,i,d])/D
-    m1 = _row_sums(X)
-    m1 /= D                                         # (N, T)
-    # v1[n,i] = sum[d]((X[n,i,d] - m1[n,i])**2)/D
-    part = X - m1[..., None]
-    v1 = np.vecdot(part, part)
-    v1 /= D                                         # (N, T)
-    # X1[n,i,d] = g1[d]*(X[n,i,d] - m1[n,i])/sqrt(v1[n,i] + eps) + c1[d]
-    part2 = v1 + eps
-    np.sqrt(part2, out=part2)
-    part *= g1
-    part /= part2[..., None]
-    X1 = np.add(part, c1, out=part)                 # (N, T, D)
+    m1 = np.empty((N, T), dtype)
+    v1 = np.empty((N, T), dtype)
+    X1 = np.empty((N, T, D), dtype)
+    for n in _parts(N, T*D):
+        # m1[n,i] = sum[d](X[n,i,d])/D
+        np.divide(_row_sums(X[n]), D, out=m1[n])    # (count, T)
+        # v1[n,i] = sum[d]((X[n,i,d] - m1[n,i])**2)/D
+        np.subtract(X[n], m1[n][..., None], out=X1[n])
+        np.divide(np.vecdot(X1[n], X1[n]), D, out=v1[n])  # (count, T)
+        # X1[n,i,d] = g1[d]*(X[n,i,d] - m1[n,i])/sqrt(v1[n,i] + eps) + c1[d]
+        part = v1[n] + eps
+        np.sqrt(part, out=part)
+        X1[n] *= g1
+        X1[n] /= part[..., None]
+        X1[n] += c1                                 # (count, T, D)
     # Q[n,h,i,e] = sum[d](X1[n,i,d]*Wq[h,d,e])
     X1_flat = X1.reshape(N*T, D)
     Q = (X1_flat @ Wq.swapaxes(0, 1).reshape(D, H*E)).reshape(N, T, H, E).transpose(0, 2, 1, 3)  # (N, H, T, E)
@@ -340,19 +355,21 @@ def forward(*, X, g1, c1, Wq, Wk, Wv, Wo, g2, c2, W1, b1, W2, b2, eps):
     # R[n,i,d] = X[n,i,d] + sum[h,e](Z[n,h,i,e]*Wo[h,e,d])
     R = (Z.transpose(0, 2, 1, 3).reshape(N*T, H*E) @ Wo.reshape(H*E, D)).reshape(N, T, D)
     R += X                                          # (N, T, D)
-    # m2[n,i] = sum[d](R[n,i,d])/D
-    m2 = _row_sums(R)
-    m2 /= D                                         # (N, T)
-    # v2[n,i] = sum[d]((R[n,i,d] - m2[n,i])**2)/D
-    part3 = R - m2[..., None]
-    v2 = np.vecdot(part3, part3)
-    v2 /= D                                         # (N, T)
-    # X2[n,i,d] = g2[d]*(R[n,i,d] - m2[n,i])/sqrt(v2[n,i] + eps) + c2[d]
-    part4 = v2 + eps
-    np.sqrt(part4, out=part4)
-    part3 *= g2
-    part3 /= part4[..., None]
-    X2 = np.add(part3, c2, out=part3)               # (N, T, D)
+    m2 = np.empty((N, T), dtype)
+    v2 = np.empty((N, T), dtype)
+    X2 = np.empty((N, T, D), dtype)
+    for n in _parts(N, T*D):
+        # m2[n,i] = sum[d](R[n,i,d])/D
+        np.divide(_row_sums(R[n]), D, out=m2[n])    # (count2, T)
+        # v2[n,i] = sum[d]((R[n,i,d] - m2[n,i])**2)/D
+        np.subtract(R[n], m2[n][..., None], out=X2[n])
+        np.divide(np.vecdot(X2[n], X2[n]), D, out=v2[n])  # (count2, T)
+        # X2[n,i,d] = g2[d]*(R[n,i,d] - m2[n,i])/sqrt(v2[n,i] + eps) + c2[d]
+        part2 = v2[n] + eps
+        np.sqrt(part2, out=part2)
+        X2[n] *= g2
+        X2[n] /= part2[..., None]
+        X2[n] += c2                                 # (count2, T, D)
     # F1_in[n,i,f] = sum[d](X2[n,i,d]*W1[d,f]) + b1[f]
     F1_in = (X2.reshape(N*T, D) @ W1).reshape(N, T, F)
     F1_in += b1                                     # (N, T, F)
@@ -381,36 +398,43 @@ def backward(residuals, *, dY):
     # dF1[n,i,f] = sum[d](dY[n,i,d]*W2[f,d])
     dY_flat = dY.reshape(N*T, D)
     dF1 = (dY_flat @ W2.T).reshape(N, T, F)         # (N, T, F)
-    # dF1_in[n,i,f] = dF1[n,i,f]*(F1_normal[n,i,f] + F1_in[n,i,f]*exp(-F1_in[n,i,f]**2/2)/sqrt(2*pi))
-    part = -0.5*F1_in**2
-    np.exp(part, out=part)
-    part *= F1_in/(2*np.pi)**0.5
-    part += F1_normal
-    dF1_in = np.multiply(dF1, part, out=dF1)        # (N, T, F)
+    dF1_in = np.empty((N, T, F), dtype)
+    db1 = np.zeros((F,), dtype)
+    for n in _parts(N, T*F, F):
+        count = n.stop - n.start
+        # dF1_in[n,i,f] = dF1[n,i,f]*(F1_normal[n,i,f] + F1_in[n,i,f]*exp(-F1_in[n,i,f]**2/2)/sqrt(2*pi))
+        np.multiply(-0.5, F1_in[n]**2, out=dF1_in[n])
+        np.exp(dF1_in[n], out=dF1_in[n])
+        dF1_in[n] *= F1_in[n]/(2*np.pi)**0.5
+        dF1_in[n] += F1_normal[n]
+        dF1_in[n] *= dF1[n]                         # (count, T, F)
+        # db1[f] = sum[n,i](dF1_in[n,i,f])
+        db1_part = _column_sums(dF1_in[n].reshape(count*T, F))  # (F,)
+        db1 += db1_part
     # dX2[n,i,d] = sum[f](dF1_in[n,i,f]*W1[d,f])
     dF1_in_flat = dF1_in.reshape(N*T, F)
     dX2 = (dF1_in_flat @ W1.T).reshape(N, T, D)     # (N, T, D)
     # dv2[n,i] = -0.5*sum[d](dX2[n,i,d]*g2[d]*(R[n,i,d] - m2[n,i]))/(v2[n,i] + eps)**1.5
-    part2 = R - m2[..., None]
-    part3 = (dX2*part2).reshape(N*T, D)
-    part4 = (part3 @ g2).reshape(N, T)
-    part5 = v2 + eps
-    part6 = np.sqrt(part5)
-    part5 *= part6
-    dv2 = -0.5*part4/part5                          # (N, T)
+    part = R - m2[..., None]
+    part2 = (dX2*part).reshape(N*T, D)
+    part3 = (part2 @ g2).reshape(N, T)
+    part4 = v2 + eps
+    part5 = np.sqrt(part4)
+    part4 *= part5
+    dv2 = -0.5*part3/part4                          # (N, T)
     # dm2[n,i] = -sum[d](dX2[n,i,d]*g2[d])/sqrt(v2[n,i] + eps)
     dX2_flat = dX2.reshape(N*T, D)
-    dm2 = (dX2_flat @ g2).reshape(N, T)/part6
+    dm2 = (dX2_flat @ g2).reshape(N, T)/part5
     np.negative(dm2, out=dm2)                       # (N, T)
     # dR[n,i,d] = dm2[n,i]/D + 2*dv2[n,i]*(R[n,i,d] - m2[n,i])/D + dX2[n,i,d]*g2[d]/sqrt(v2[n,i] + eps) + dY[n,i,d]
     dm2 /= D
     dv2 /= D/2
-    part2 *= dv2[..., None]
-    part7 = dX2*g2
-    part7 /= part6[..., None]
-    part2 += part7
-    part2 += dY
-    dR = np.add(part2, dm2[..., None], out=part2)   # (N, T, D)
+    part *= dv2[..., None]
+    part6 = dX2*g2
+    part6 /= part5[..., None]
+    part += part6
+    part += dY
+    dR = np.add(part, dm2[..., None], out=part)     # (N, T, D)
     # dZ[n,h,i,e] = sum[d](dR[n,i,d]*Wo[h,e,d])
     dR_flat = dR.reshape(N*T, D)
     dZ = (dR_flat @ Wo.reshape(H*E, D).T).reshape(N, T, H, E).transpose(0, 2, 1, 3)  # (N, H, T, E)
@@ -436,28 +460,28 @@ def backward(residuals, *, dY):
     dV_flat = dV.transpose(0, 2, 1, 3).reshape(N*T, H*E)
     dX1 += (dV_flat @ Wv.swapaxes(0, 1).reshape(D, H*E).T).reshape(N, T, D)  # (N, T, D)
     # dv1[n,i] = -0.5*sum[d](dX1[n,i,d]*g1[d]*(X[n,i,d] - m1[n,i]))/(v1[n,i] + eps)**1.5
-    part8 = X - m1[..., None]
-    part9 = (dX1*part8).reshape(N*T, D)
-    part10 = (part9 @ g1).reshape(N, T)
-    part11 = v1 + eps
-    part12 = np.sqrt(part11)
-    part11 *= part12
-    dv1 = -0.5*part10/part11                        # (N, T)
+    part7 = X - m1[..., None]
+    part8 = (dX1*part7).reshape(N*T, D)
+    part9 = (part8 @ g1).reshape(N, T)
+    part10 = v1 + eps
+    part11 = np.sqrt(part10)
+    part10 *= part11
+    dv1 = -0.5*part9/part10                         # (N, T)
     # dm1[n,i] = -sum[d](dX1[n,i,d]*g1[d])/sqrt(v1[n,i] + eps)
     dX1_flat = dX1.reshape(N*T, D)
-    dm1 = (dX1_flat @ g1).reshape(N, T)/part12
+    dm1 = (dX1_flat @ g1).reshape(N, T)/part11
     np.negative(dm1, out=dm1)                       # (N, T)
     # dX[n,i,d] = dm1[n,i]/D + 2*dv1[n,i]*(X[n,i,d] - m1[n,i])/D + dX1[n,i,d]*g1[d]/sqrt(v1[n,i] + eps) + dR[n,i,d]
     dm1 /= D
     dv1 /= D/2
-    part8 *= dv1[..., None]
-    part13 = dX1*g1
-    part13 /= part12[..., None]
-    part8 += part13
-    part8 += dR
-    dX = np.add(part8, dm1[..., None], out=part8)   # (N, T, D)
+    part7 *= dv1[..., None]
+    part12 = dX1*g1
+    part12 /= part11[..., None]
+    part7 += part12
+    part7 += dR
+    dX = np.add(part7, dm1[..., None], out=part7)   # (N, T, D)
     # dg1[d] = sum[n,i](dX1[n,i,d]*(X[n,i,d] - m1[n,i])/sqrt(v1[n,i] + eps))
-    dg1 = part9.T @ (1/part12).reshape(N*T)         # (D,)
+    dg1 = part8.T @ (1/part11).reshape(N*T)         # (D,)
     # dc1[d] = sum[n,i](dX1[n,i,d])
     dc1 = _column_sums(dX1_flat)                    # (D,)
     # dWq[h,d,e] = sum[n,i](dQ[n,h,i,e]*X1[n,i,d])
@@ -470,22 +494,20 @@ def backward(residuals, *, dY):
     # dWo[h,e,d] = sum[n,i](dR[n,i,d]*Z[n,h,i,e])
     dWo = (Z.transpose(0, 2, 1, 3).reshape(N*T, H*E).T @ dR_flat).reshape(H, E, D)  # (H, E, D)
     # dg2[d] = sum[n,i](dX2[n,i,d]*(R[n,i,d] - m2[n,i])/sqrt(v2[n,i] + eps))
-    dg2 = part3.T @ (1/part6).reshape(N*T)          # (D,)
+    dg2 = part2.T @ (1/part5).reshape(N*T)          # (D,)
     # dc2[d] = sum[n,i](dX2[n,i,d])
     dc2 = _column_sums(dX2_flat)                    # (D,)
     # dW1[d,f] = sum[n,i](dF1_in[n,i,f]*X2[n,i,d])
     dW1 = X2.reshape(N*T, D).T @ dF1_in_flat        # (D, F)
-    # db1[f] = sum[n,i](dF1_in[n,i,f])
-    db1 = _column_sums(dF1_in_flat)                 # (F,)
     # dW2[f,d] = sum[n,i](dY[n,i,d]*F1[n,i,f])
     dW2 = F1.reshape(N*T, F).T @ dY_flat            # (F, D)
     # db2[d] = sum[n,i](dY[n,i,d])
     db2 = _column_sums(dY_flat)                     # (D,)
     # deps = -0.5*sum[n,i,d](dX1[n,i,d]*g1[d]*(X[n,i,d] - m1[n,i])/(v1[n,i] + eps)**1.5) -
     #     0.5*sum[n,i,d](dX2[n,i,d]*g2[d]*(R[n,i,d] - m2[n,i])/(v2[n,i] + eps)**1.5)
-    np.divide(1, part11, out=part11)
-    part11 *= part10
-    np.divide(1, part5, out=part5)
-    part5 *= part4
-    deps = dtype.type(-(0.5*part11.sum() + 0.5*part5.sum()))
+    np.divide(1, part10, out=part10)
+    part10 *= part9
+    np.divide(1, part4, out=part4)
+    part4 *= part3
+    deps = dtype.type(-(0.5*part10.sum() + 0.5*part4.sum()))
     return Gradients((dX, dg1, dc1, dWq, dWk, dWv, dWo, dg2, dc2, dW1, db1, dW2, db2, deps))

@@ -58,8 +58,8 @@ HALVES = "x[N,D], W[D,2*H] -> y\na[n,k] = sum[d](x[n,d]*W[d,k])\ny[n,h] = tanh(a
 LARGE = np.array([[1e4, -1e4, 0, 9e3], [-1e4, -1e4, -1e4, -1e4], [1e4, 1e4, 1e4, 1e4], [0, 1, 2, 3], [-1e4, 1e4, 5, -5]])
 
 
-def body(text: str, function: str, without: tuple[str, ...] = (), sizes: dict[str, int] | None = None) -> str:
-    """The text of one emitted function without its comments."""
+def body(text: str, function: str, without: tuple[str, ...] = ("by_part",), sizes: dict[str, int] | None = None) -> str:
+    """The text of one emitted function without its comments; arrays are worked on as a whole, unless `without` says otherwise."""
     source = nd.derive(text).numpy(sizes=sizes, without=without)
     found = re.search(rf"^def {function}\(.*?(?=^\S|\Z)", source, re.MULTILINE | re.DOTALL)
     assert found is not None

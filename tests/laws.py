@@ -136,6 +136,8 @@ def switched(text: str, seed: int) -> None:
                 module.PART = 1  # or all would be one part
             if "_MANY" in vars(module):
                 module._MANY = 0  # or no array would be large
+            if "_NEAR" in vars(module):
+                module._NEAR = 0  # or all would be one block
             if "_STEPS" in vars(module):
                 module._STEPS = 2  # or no recurrence would be long
             found = _results(module, d, inputs, seed)

@@ -116,7 +116,8 @@ def test_gradients_of_a_difference_are_computed_once_and_scaled_once(n, k, scale
 
 def test_products_in_a_sum_are_turned_one_by_one():
     layer = nd.derive("a[N], p[N], q[N], w[N] -> L\nL = sum[n](w[n]*(a[n] - p[n] + 1)**2) + sum[n]((q[n] - a[n])**4)")
-    assert "dp = np.negative(" in layer.numpy() and "p - a" not in layer.numpy()
+    written = layer.numpy(without=("by_part",))
+    assert "dp = np.negative(" in written and "p - a" not in written
     rng = np.random.default_rng(0)
     inputs = {name: rng.standard_normal(5) for name in "apqw"}
     f = layer.compile()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import re
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -121,25 +122,37 @@ LAYER_NORM = """
 LARGE = {"B": 64, "T": 64, "K": 512}
 
 
-@pytest.mark.parametrize("options", [{"threads": 2}, {"sizes": LARGE}], ids=["on threads", "on one thread"])
-def test_what_has_an_index_in_common_is_one_function_sums_over_it_too(options: dict[str, Any]) -> None:
-    source = nd.derive(LAYER_NORM).numpy(**options)
+PARTS = {"on threads": {"threads": 2}, "on one thread": {}, "of a known size": {"sizes": LARGE}}
+HEADS = {"on threads": "def part(n):", "on one thread": "for n in _parts(B, T*K", "of a known size": "for n in _parts(64, 64*512"}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_what_has_an_index_in_common_goes_part_by_part_sums_over_it_too(name: str) -> None:
+    source = nd.derive(LAYER_NORM).numpy(**PARTS[name])
     for function in source.partition("def forward")[2].split("def backward"):
-        assert function.count("def part(n):") == 1
-    assert "return dg_part, db_part\n    dg, db = " in source
+        assert function.count(HEADS[name]) == 1
+    assert ("return dg_part, db_part\n    dg, db = " if name == "on threads" else "\n        dg += dg_part\n") in source
     assert "np.multiply(z[n], g, out=y[n])\n        y[n] /= " in source, "a chain works in the memory of its result"
-    assert "def part" not in nd.derive(LAYER_NORM).numpy(**options, without=("by_part",))
+    assert "[n]" not in nd.derive(LAYER_NORM).numpy(**PARTS[name], without=("by_part",)).partition("def forward")[2].replace("#", "")
 
 
-def test_on_one_thread_only_what_is_larger_than_the_cache_goes_by_parts() -> None:
+def test_parts_stay_in_cache_and_are_of_equal_length() -> None:
     d = nd.derive(LAYER_NORM)
-    assert "def part" not in d.numpy() and "def part" not in d.numpy(sizes={**LARGE, "K": 8})
-    source = d.numpy(sizes={**LARGE, "B": 63})
-    steps = cost.PART//(64*512)
-    assert f"[slice(first, min(first + {steps}, 63)) for first in range(0, 63, {steps})]" in source and 63 % steps
-    rng = np.random.default_rng(0)
-    inputs = {"x": rng.normal(size=(63, 64, 512)), "g": rng.normal(size=512), "b": rng.normal(size=512)}
-    for a, b in zip(results(d, inputs, 1, sizes={**LARGE, "B": 63}), results(d, inputs, 1), strict=True):
+    parts = d.compile()._parts
+    assert [s.stop - s.start for s in parts(64, 64*512)] == [2]*32
+    assert {s.stop - s.start for s in parts(1000, 512)} == {125} and parts(1000, 512)[-1].stop == 1000
+    assert parts(0, 512) == parts(0, 0) == (slice(0, 0),) and parts(7, 0) == (slice(0, 7),) and parts(256, 512) == (slice(0, 256),)
+    assert len(parts(5, 10**6)) == 5, "one step at a time"
+    assert len(parts(10**6, 1, 10**5)) == 10, "no shorter than what is added up"
+    assert "_parts(" not in d.numpy(sizes={**LARGE, "K": 8}), "small arrays are one part"
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_part_by_part_everything_comes_out_as_it_does_at_once(name: str) -> None:
+    d, rng = nd.derive(LAYER_NORM), np.random.default_rng(0)
+    inputs = {"x": rng.normal(size=(64, 64, 512)), "g": rng.normal(size=512), "b": rng.normal(size=512)}
+    options = {"threads": 1, **PARTS[name]}
+    for a, b in zip(results(d, inputs, **options), results(d, inputs, 1, without=("by_part",)), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10)
 
 
@@ -151,7 +164,7 @@ def test_on_one_thread_no_product_is_cut_that_linear_algebra_shares_out(text: st
     d, sizes = nd.derive(text), {"N": 4096, "I": 1024, "H": 1024, "J": 64}
     for threads, expected in ((1, cut), (2, True)):
         source = d.numpy(sizes={name: sizes[name] for name in d.forward.sizes}, threads=threads)
-        parts = [after.partition("_in_parts(" if threads > 1 else "_part_by_part(")[0] for after in source.split("def part(")[1:]]
+        parts = re.findall(r"^    (?:def part|for \w+ in _parts)\(.*\n((?:        .*\n)+)", source, re.MULTILINE)
         assert len(parts) == 2, "what goes entry by entry goes by parts, forward and backward"
         assert any("@" in part or "matmul" in part for part in parts) == expected
 

@@ -1,12 +1,17 @@
-"""Equations over one common index, part by part of it, the parts shared out among threads: attention over its batch, a network over
-its rows.
+"""Equations over one common index, part by part of it: attention over its batch, a network over its rows. On one thread:
 
-    def part(n):                                 n is a slice
-        S = Q[n] @ K[n].mT                       exists only here
-        Y[n] = ...                               its part of what is needed later
-        dW_part = X[n].T @ dZ                    sums over the index are added up
-        return dW_part,
-    dW, = _in_parts(part, 3, N, M*M)             3 equations entry by entry, arrays of M*M for each n; a function counts for several
+    for n in _parts(N, K):                       n is a slice, arrays have K entries for each n
+        z = x[n]*g                               exists only here
+        y[n] = ...                               its part of what is needed later
+        dg_part = (dy[n]*x[n]).sum(0)            sums over the index are added up
+        dg += dg_part
+
+On several, these share out the parts:
+
+    def part(n):
+        ...
+        return dg_part,
+    dg, = _in_parts(part, 3, N, K)               3 equations entry by entry; a function counts for several
 
 An equation joins if the index is its first one, or if its one sum runs over it, and if the index stands first, alone, in whatever
 it reads. A part's arrays stay in cache; where all arrays are small, there is one part and no thread. Equations that share a large array
@@ -17,6 +22,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from heapq import heappop, heappush
 from itertools import combinations
 
 from ..expr import Expr, IntValue, Op, Read, Reduce, all_reads, free_symbols, walk
@@ -49,13 +56,18 @@ class Member:
     def whole(self) -> Range:
         return self.equation.ranges[self.lead]
 
-    @property
+    @cached_property
     def reads(self) -> list[Read]:
         """What is read, of integer tensors too."""
         return all_reads(self.equation.body)
 
     def leads(self, r: Read) -> bool:
         return bool(r.subs) and r.subs[0].name == self.lead
+
+    @cached_property
+    def along(self) -> set[str]:
+        """The tensors that it computes or reads along the index."""
+        return {self.tensor, *(r.tensor for r in self.reads if self.leads(r))}
 
     def holds(self, others: Iterable[Read]) -> bool:
         """Whether these are read here as well, or read nothing along the index."""
@@ -69,9 +81,19 @@ class Member:
     def arrays(self, least: int) -> Iterator[Expr]:
         """What is computed entry by entry, with at least so many entries for each value of the index."""
         for x in walk(self.equation.body):
-            free = free_symbols(x) & self.equation.ranges.keys() if isinstance(x, Op) and x.op != "neg" else set[str]()
-            if self.lead in free and cost.entries(self.equation.ranges[i].size for i in free - {self.lead}) >= least:
+            if isinstance(x, Op) and x.op != "neg" and self.fills(x, least):
                 yield x
+
+    def sums(self, least: int) -> Iterator[Expr]:
+        """What is reduced for each value of the index, of at least so many entries."""
+        for x in walk(self.equation.body):
+            if isinstance(x, Reduce) and self.lead not in x.indices and self.fills(x.body, least):
+                yield x
+
+    def fills(self, x: Expr, least: int) -> bool:
+        """Whether an expression has at least so many entries for each value of the index."""
+        free = free_symbols(x) & self.equation.ranges.keys()
+        return self.lead in free and cost.entries(self.equation.ranges[i].size for i in free - {self.lead}) >= least
 
     @property
     def is_product(self) -> bool:
@@ -83,6 +105,13 @@ class Member:
     def is_entrywise(self) -> bool:
         """Whether it is more than products of matrices, which linear algebra would compute on all threads anyway."""
         return not all(any(_matrices(t)) for _, t in additive_terms(self.equation.body))
+
+    @cached_property
+    def has_matrices(self) -> bool:
+        """Whether it multiplies matrices, or reduces something else of all pairs of their rows."""
+        bodies = [x.body for x in walk(self.equation.body) if isinstance(x, Reduce)]
+        read = [{frozenset(free_symbols(r)) for r in all_reads(body)} for body in bodies]
+        return any(a - b and b - a for each in read for a, b in combinations(each, 2))
 
     def passes(self, least: int) -> int:
         """How long it takes, entry by entry: as many equations without functions of so many entries."""
@@ -159,44 +188,99 @@ def _symbols(value: Int) -> set[str]:
     return {x for a in own for x in ({a} if isinstance(a, str) else set[str]().union(*map(_symbols, integer_parts(a))))}
 
 
-def together(nodes: Sequence[Node], k: int, member_of: Callable[[int], Member | None], threads: int) -> dict[int, Member]:
-    """Node k and those after it that are done part by part with it; none unless that pays. On one thread, no product is cut of which
-    linear algebra gives the rows to its own threads."""
+class Groups:
+    """Which of the nodes are done part by part together: one of them, and those after it."""
 
-    def joins(j: int) -> Member | None:
-        m = member_of(j)
-        return None if m and threads == 1 and m.is_shared_out else m
+    def __init__(self, nodes: Sequence[Node], member_of: Callable[[int], Member | None], threads: int):
+        self.nodes = nodes
+        self.member_of = cache(member_of)
+        self.threads = threads
+        self.alone = set[int]()  # nodes for which it is known that parts do not pay
+        self.made: dict[str, list[int]] = {}
+        self.readers: dict[str, list[int]] = {}
+        for k, node in enumerate(nodes):
+            for e in equations_of(node):
+                self.made.setdefault(e.tensor, []).append(k)
+                for name in e.reads:
+                    self.readers.setdefault(name, []).append(k)
 
-    head = joins(k)
-    if head is None or threads == 1 and not head.whole.size.is_constant:  # `in_parts` asks for sizes: nothing could pay
-        return {}
-    group = {k: head}
-    parts, elsewhere = set[str](), set[str]()  # tensors of which the part at hand exists, and tensors that are computed later
-    (elsewhere if head.summed else parts).add(head.tensor)
-    for j in range(k + 1, len(nodes)):
-        m = joins(j)
-        if m and m.whole == head.whole and elsewhere.isdisjoint(m.equation.reads) and all(m.leads(r) for r in m.reads if r.tensor in parts):
+    def of(self, k: int) -> dict[int, Member]:
+        """Node k and those that go with it; none unless that pays."""
+        head = None if k in self.alone else self.joins(k)
+        if head is None:
+            return {}
+        group = self.near(k, head) if self.threads == 1 else self.behind(k, head)
+        arrays, entrywise = largest(group.values()), operations(group.values())
+        if not any(cost.in_parts(head.whole.size, sizes, self.threads, entrywise) for sizes in arrays):
+            self.alone |= group.keys() if self.threads == 1 else {k}
+            return {}
+        most = max(map(cost.entries, arrays))
+        alike = all(m.is_product and m.passes(most) < 2 for m in group.values()) or not any(m.is_entrywise for m in group.values())
+        return {} if alike or self.shares(group) else group
+
+    def joins(self, j: int) -> Member | None:
+        """A node that may be done part by part. On one thread, no product is cut of which linear algebra gives the rows to its own
+        threads, and none at all where sizes are names."""
+        m = self.member_of(j)
+        whole = m and self.threads == 1 and (m.is_shared_out if m.whole.size.is_constant else m.has_matrices)
+        return None if whole else m
+
+    def behind(self, k: int, head: Member) -> dict[int, Member]:
+        """All that can go with node k: threads are woken once."""
+        group = {k: head}
+        for j in range(k + 1, len(self.nodes)):
+            m = self.joins(j)
+            if m and m.whole == head.whole and not self.missing(m, group, k):
+                group[j] = m
+        return group
+
+    def near(self, k: int, head: Member) -> dict[int, Member]:
+        """Those that compute or read what node k does along the index, or what one of these does: the others gain nothing beside them."""
+        group, arrays = {k: head}, set[str]()
+        waiting = [k]
+        while waiting:
+            j = heappop(waiting)
+            m = self.joins(j)
+            if m is None or j in group and j != k or m.whole != head.whole:
+                continue
+            if missing := self.missing(m, group, k):
+                waiting = sorted({*waiting, *(i for i in missing if i < j)})
+                continue
             group[j] = m
-            (elsewhere if m.summed else parts).add(m.tensor)
-        else:
-            elsewhere |= {e.tensor for e in equations_of(nodes[j])}
-    arrays = largest(group.values())
-    pays, most = any(cost.in_parts(head.whole.size, sizes, threads) for sizes in arrays), max(map(cost.entries, arrays))
-    alike = all(m.is_product and m.passes(most) < 2 for m in group.values()) or not any(m.is_entrywise for m in group.values())
-    return group if pays and not alike and not _share(nodes, group) else {}
+            for name in m.along - arrays:
+                arrays.add(name)
+                for i in (*self.made.get(name, ()), *self.readers.get(name, ())):
+                    if i > k:
+                        heappush(waiting, i)
+        return dict(sorted(group.items()))
 
+    def missing(self, m: Member, group: Mapping[int, Member], k: int) -> set[int]:
+        """The nodes that compute what a member needs, behind node k, and not for the same part in the group."""
+        found = set[int]()
+        for name in m.equation.reads:
+            apart = not all(m.leads(r) for r in m.reads if r.tensor == name)
+            found |= {i for i in self.made.get(name, ()) if i >= k and (apart or i not in group or group[i].summed)}
+        return found
 
-def _share(nodes: Sequence[Node], group: Mapping[int, Member]) -> bool:
-    """Whether an equation outside of the group computes one of its largest arrays as well."""
-    most = cost.entries(max(largest(group.values()), key=cost.entries))
-    mine = {x for m in group.values() for x in m.arrays(most)}
-    others = [e for j, n in enumerate(nodes) if j not in group for e in equations_of(n)]
-    return any(x in mine for e in others for x in walk(e.body) if isinstance(x, Op))
+    def shares(self, group: Mapping[int, Member]) -> bool:
+        """Whether an equation outside of the group computes one of its largest arrays as well."""
+        most = cost.entries(max(largest(group.values()), key=cost.entries))
+        mine = {x for m in group.values() for x in m.arrays(most)}
+        others = {j for m in group.values() for name in m.along for j in self.readers.get(name, ())} - group.keys()
+        return any(x in mine for j in others for e in equations_of(self.nodes[j]) for x in walk(e.body) if isinstance(x, Op))
 
 
 def largest(group: Collection[Member]) -> list[tuple[Int, ...]]:
     """The sizes of the arrays over the index, without the index, of which one may be the largest."""
     return _largest(sizes for m in group for sizes in m.per_step())
+
+
+def operations(group: Collection[Member]) -> int:
+    """How many operations the largest arrays go through, sums of rows as well, if none multiplies matrices; 0 otherwise."""
+    if any(m.has_matrices for m in group):
+        return 0
+    most = max(map(cost.entries, largest(group)))
+    return len({x for m in group for x in (*m.arrays(most), *m.sums(most))})
 
 
 def results(group: Collection[Member]) -> list[tuple[Int, ...]]:

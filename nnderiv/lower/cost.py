@@ -16,6 +16,8 @@ TYPICAL = 32          # what a size that is a name counts as
 CALL = 4_000          # one step of a Python loop, with the NumPy calls in it
 SCATTERED = 8         # an entry read along an axis of a few places, in place of one along a long row
 PART = 262_144        # entries of the largest array of a part, so that it stays in cache; threads pay from four, going entry by entry
+CHAIN = 65_536        # the same where all goes entry by entry: several such arrays stay in the nearer cache; parts pay from two ...
+OPERATIONS = 7        # ... and so many operations
 FUNCTION = 3          # equations without one that an exponential or its like takes as long as
 WAKING = 8192         # entries of a matrix that linear algebra sums on one thread
 IMAGES = 96           # times PART: multiplications for all images from which threads gain more than BLAS's own
@@ -163,15 +165,16 @@ def by_diagonal(rest: Iterable[Int]) -> bool:
     return entries(rest) < CALL
 
 
-def in_parts(count: Int, per_step: Iterable[Int], threads: int) -> bool:
-    """Whether so many steps may be worth doing part by part.
+def in_parts(count: Int, per_step: Iterable[Int], threads: int, entrywise: int) -> bool:
+    """Whether so many steps may be worth doing part by part, `entrywise` being the number of operations if none is a product of matrices.
 
-    On several threads, sizes that are names decide when they are known. On one, arrays must be larger than the cache.
+    Sizes that are names decide when they are known. On one thread, arrays must be larger than the cache, or go through many operations.
     """
     sizes = [count, *per_step]
     if not all(s.is_constant for s in sizes):
-        return threads > 1
-    return entries(sizes) >= (2*PART if threads > 1 else LARGE)
+        return threads > 1 or entrywise >= OPERATIONS
+    least = 2*PART if threads > 1 else 2*CHAIN if entrywise >= OPERATIONS else LARGE
+    return entries(sizes) >= least
 
 
 def may_be_many(sizes: Sequence[Int]) -> bool:
@@ -182,9 +185,3 @@ def may_be_many(sizes: Sequence[Int]) -> bool:
 def shortens(repeated: int, products: int) -> bool:
     """Whether shorter buffers pay: two operations repeat rows or columns, as in a softmax, and three more for each product."""
     return repeated >= 2 + 3*products
-
-
-def step(count: Int, per_step: Iterable[Iterable[Int]], sums: Iterable[Iterable[Int]]) -> int:
-    """How many of so many steps make a part, on one thread: its largest array stays in cache, and has no fewer entries than the sums."""
-    least = max(PART, *map(entries, sums)) if sums else PART
-    return min(typical(count), max(1, least // max(map(entries, per_step))))

@@ -34,7 +34,7 @@ from .arrays import (
 )
 from .by_diagonal import ByDiagonal
 from .by_image import ByImage
-from .by_part import Member, Part, largest, member, results, together
+from .by_part import Groups, Member, Part, largest, member, results
 from .by_place import at
 from .diagonals import find as find_diagonals
 from .equations.fuse import Softmaxes
@@ -43,7 +43,7 @@ from .facts import Facts
 from .fold import Fold, find_fold
 from .folds import Folds
 from .infinities import is_logsumexp, may_be_masked
-from .items.form import ADD, NEGATIVE, SUBTRACT, Operation, Statement, call, function
+from .items.form import ADD, NEGATIVE, SUBTRACT, Line, Operation, Statement, call, function, names, statements
 from .items.layout import closing_of, listed
 from .schedule import Compute, Loop, Node, Sweep
 from .shares import Shares, of_steps
@@ -70,6 +70,7 @@ class Body(Folds):
     # -- nodes ---------------------------------------------------------------------------------------------------------
     def run(self, nodes: Sequence[Node]) -> None:
         done: set[int] = set()
+        by_part = None if self.loops or "by_part" in self.without else Groups(nodes, partial(self.member, nodes), self.threads)
         for k, node in enumerate(nodes):
             if k in done:
                 continue
@@ -77,7 +78,7 @@ class Body(Folds):
             if group:
                 done |= group.keys()
                 ByImage(self).run(list(group.values()), [self.comment(p.equation) for p in group.values()])
-            elif parts := self.parts(nodes, k):
+            elif parts := by_part.of(k) if by_part else {}:
                 done |= parts.keys()
                 self.by_part(list(parts.values()), [e for j, n in enumerate(nodes) if j not in parts for e in equations_of(n)])
             elif rows := side_by_side(self.program, self.storage, nodes, k):
@@ -101,13 +102,6 @@ class Body(Folds):
         self.code.items.append(Statement(rows[0].tensor, stack, tuple(operands), shape, True, self.code.note, remark=remark))
         self.allocated.add(rows[0].tensor)
 
-    def parts(self, nodes: Sequence[Node], k: int) -> dict[int, Member]:
-        """Node k and those after it that are to be computed part by part."""
-        constant = any(r.size.is_constant for e in equations_of(nodes[k]) for r in e.ranges.values())
-        if self.loops or "by_part" in self.without or self.threads == 1 and not constant:
-            return {}
-        return together(nodes, k, lambda j: self.member(nodes, j), self.threads)
-
     def member(self, nodes: Sequence[Node], j: int) -> Member | None:
         m = member(nodes[j], self.storage)
         if m is None or not self.is_whole(m.equation) or self.images(nodes, j):
@@ -120,10 +114,10 @@ class Body(Folds):
         return None if m.lead in along or scatters or elsewhere else m
 
     def by_part(self, members: Sequence[Member], others: Sequence[Equation]) -> None:
-        """The equations in a function that computes a part; what others need is stored as a whole, or added up."""
+        """The equations in a loop over the parts, or a function that computes one; what others need is stored as a whole, or added up."""
         totals = {total for total, *_ in self.softmaxes.values()}
         needed = {*self.kept, *self.exported, *(name for e in others for name in e.reads)}
-        here, count, function = members[0].lead, self.fresh("count"), self.fresh("part")
+        here, count = members[0].lead, self.fresh("count")
         local = {m.tensor for m in members if not m.summed and m.tensor not in needed}
         self.positive |= {count}
         self.wholes[count] = members[0].whole.size
@@ -137,29 +131,45 @@ class Body(Folds):
             store = self.storage[name]
             self.storage[name] = replace(store, axes=(part.range, *store.axes[1:]))
         sums = {m.tensor: self.fresh(f"{m.tensor}_part") for m in members if m.summed}
-        with self.inside(f"def {function}({here}):"):
-            self.line(f"{count} = {here}.stop - {here}.start", count)
+        function = self.fresh("part") if self.threads > 1 else ""
+        if not function:
+            self.begin_sums(m.equation for m in members if m.summed)
+        with self.inside(f"def {function}({here}):" if function else f"for {here} in {self.all_parts(members)}:", "" if function else here):
             for m in members:
                 if m.tensor not in totals:
                     self.part_of(part, m, sums.get(m.tensor, ""))
+                    if m.summed and not function:
+                        self.line(f"{m.tensor} += {sums[m.tensor]}", m.tensor)
             self.code.note = -1
-            if sums:
+            if any(count in s.sizes.union(*(names(o.text) for o in s.operands)) for s in statements(self.code.items)):
+                self.code.items.insert(0, Line(f"{count} = {here}.stop - {here}.start", binds=count))
+            if sums and function:
                 self.line(f"return {listed(sums.values())}")
         self.code.note = -1
-        target = f"{listed(sums)} = " if sums else ""
-        self.line(f"{target}{self.all_parts(function, members)}", *list(sums)[:1])
+        if function:
+            self.line(f"{listed(sums)} = "*bool(sums) + self.on_threads(function, members), *list(sums)[:1])
         self.allocated |= {m.tensor for m in members}
 
-    def all_parts(self, function: str, members: Sequence[Member]) -> str:
-        """The call that computes all parts: how many there are is decided there, or here if the sizes are known on one thread."""
-        count, arrays, sums = members[0].whole.size, largest(members), results(members)
-        if self.threads == 1:
-            step, k = cost.step(count, arrays, sums), self.fresh("first")
-            return f"_part_by_part({function}, [slice({k}, min({k} + {step}, {count})) for {k} in range(0, {count}, {step})])"
+    def begin_sums(self, equations: Iterable[Equation]) -> None:
+        """What sums over parts are added to."""
+        for e in equations:
+            shape = tuple_text(self.extent(r.size) for r in self.storage[e.tensor].axes)
+            self.line(f"{e.tensor} = " + (f"np.zeros({shape}, {self.dtype})" if e.indices else f"{self.dtype}.type(0)"), e.tensor)
+
+    def all_parts(self, members: Sequence[Member]) -> str:
+        """The parts on one thread: with products of matrices they are larger."""
+        arrays, sums = largest(members), results(members)
         amounts = [extreme_of("max", (multiplied(map(self.extent, sizes)) for sizes in found)) for found in (arrays, sums) if found]
-        most = max(map(cost.entries, arrays))
-        passes = sum(m.passes(most) for m in members)
-        return f"_in_parts({', '.join([function, str(passes), self.extent(count), *amounts])})"
+        if any(m.has_matrices for m in members):
+            amounts = [amounts[0], extreme_of("max", [*amounts[1:], str(cost.PART)])]
+        return f"_parts({', '.join([self.extent(members[0].whole.size), *amounts])})"
+
+    def on_threads(self, function: str, members: Sequence[Member]) -> str:
+        """The call that computes all parts on threads: how many there are is decided there."""
+        arrays, sums = largest(members), results(members)
+        amounts = [extreme_of("max", (multiplied(map(self.extent, sizes)) for sizes in found)) for found in (arrays, sums) if found]
+        passes = sum(m.passes(max(map(cost.entries, arrays))) for m in members)
+        return f"_in_parts({', '.join([function, str(passes), self.extent(members[0].whole.size), *amounts])})"
 
     def part_of(self, part: Part, m: Member, total: str) -> None:
         """One equation, for the part at hand; its sum over the part is `total`."""

@@ -80,7 +80,7 @@ Before them, what the emitter may choose, each with its switch too:
     by_diagonal  a table whose entries wait for their neighbours goes diagonal by diagonal
     by_image     products of matrices over windows go by blocks of images
     by_place     other windows are walked through, place by place of the kernel
-    by_part      on several threads, what has an index in common goes by parts of it, sums over it too
+    by_part      what has an index in common goes by parts of it that stay in cache, or on several threads; sums over it too
     rows         Σ_k A[i,k] B[i,k] is a dot product of rows, and Σ_k A[i,k] one with ones: no product in memory
     spots        where(y[n] == k, x, 0) is x, added at y[n]; where(t == 0, x, 0) is x, added to the first row
     slabs        where(lo <= t and t < hi, x, 0) is x, computed for these t and added there; so is what reads outside its tensor

@@ -166,6 +166,19 @@ def _until_settled(sweep, arrays):
     raise ValueError("the definition needs itself: " + "its elements do not settle")
 
 
+_NEAR = CHAIN  # entries of an array, several of which stay in the nearer cache
+
+
+def _parts(count, entries, least=0):
+    """Slices that make up 0, ..., count - 1. Arrays with so many entries for each of these stay in cache, part by part, and have no
+    fewer entries than `least`; where two parts would do, it is one."""
+    long = max(_NEAR, least)
+    if count*entries <= 2*long:
+        return slice(0, count),
+    parts = -(-count // max(long // entries, 1))
+    return [slice(count*k // parts, count*(k + 1) // parts) for k in range(parts)]
+
+
 def _in_parts(work, equations, count, entries, least=0):
     """work(part) for slices that make up 0, ..., count - 1, and the sums of what it returns. Arrays with so many entries for each of
     these stay in cache, part by part, on THREADS threads. It is one part where that would be shorter than the sums, or where so many

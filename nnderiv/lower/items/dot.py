@@ -23,8 +23,8 @@ def dot(items: Sequence[Item]) -> tuple[Item, ...]:
 
 
 def _dot(items: Sequence[Item], inside: bool) -> tuple[Item, ...]:
-    made = {i.target: i.operation.template for i in items if isinstance(i, Statement)} if inside else {}
-    return tuple(_item(item, inside, {v for v, template in made.items() if template.startswith("{0}.reshape(")}) for item in items)
+    reshaped = {i.target for i in items if inside and isinstance(i, Statement) and i.operation.template.startswith("{0}.reshape(")}
+    return tuple(_item(item, inside, reshaped) for item in items)
 
 
 def _item(item: Item, inside: bool, reshaped: set[str]) -> Item:

@@ -127,6 +127,11 @@ class Statement:
     hint: str = ""  # what to call an intermediate result
 
     @property
+    def sizes(self) -> frozenset[str]:
+        """The names in how the operation is written: np.empty((count, K), dtype)."""
+        return names(self.operation.template)
+
+    @property
     def variable(self) -> str:
         """The variable that is bound or written to."""
         return variable_of(self.target)
@@ -139,6 +144,11 @@ class Block:
     head: str
     items: tuple[Item, ...]
     binds: str = ""  # the loop variable
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it is done for part after part of long arrays."""
+        return self.head.startswith("def part") or " in _parts(" in self.head
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,7 @@ class _Rewriter:
             done[k], at = item, _Place(done, k, here, renames, last, outside)
             if isinstance(item, Block):
                 others = frozenset[str]().union(outside, *(read_by(x) for j, x in enumerate(done) if j != k))
-                done[k] = replace(item, items=self.run(item.items, others, item.head.startswith("def part")))
+                done[k] = replace(item, items=self.run(item.items, others, item.is_part))
             elif isinstance(item, Statement) and item.is_place:
                 if item.operation.into and item.real:
                     if item.operation.only is None:
@@ -182,7 +182,8 @@ class _Rewriter:
         return any(at.is_read_later(x) or x in self.kept for x in self.memory.views_of(v))
 
     def start_in_place(self, at: _Place) -> None:
-        """Let what statement k finishes in a place begin there: np.multiply(x[n], g, out=y[n]); y[n] += b."""
+        """Let what statement k finishes in a place begin there: np.multiply(x[n], g, out=y[n]); y[n] += b. Of several intermediate results
+        the first begins there."""
         done, k, s = at.done, at.k, at.statement
         for j, operand in enumerate(s.operands):
             if s.operation.only not in (None, j):
@@ -199,6 +200,8 @@ class _Rewriter:
                     (x,) = renamed([done[m]], {v: s.target})
                     done[m] = _updated(replace(x, is_place=True, out=s.target)) if isinstance(x, Statement) and x.target == s.target else x
                 del at.here[v]
+                if isinstance(made, Statement) and len(made.operands) > 1 and all(o.text.startswith("§") for o in made.operands):
+                    self.start_in_place(replace(at, k=first))
                 return
 
     def fits(self, v: str, s: Statement) -> bool:

@@ -1,46 +1,84 @@
-"""What is computed twice is computed once: equal operations on equal operands are one statement. Memory that is set aside, of no
-operands, is for one result."""
+"""What is computed twice is computed once: equal operations on equal operands are one statement, or, in a part of long arrays, one
+place. Memory that is set aside, of no operands, is for one result."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from .form import SAME, Block, Item, Statement, Term, names, renamed, written_by
+from ...integer import Int
+from .form import SAME, Block, Item, Statement, Term, names, read_by, renamed, variable_of, written_by
 
-Key = tuple[str, tuple[str, ...]]
+Key = tuple[str, tuple[str, ...], tuple[Int, ...]]
 
 
 def share(items: Sequence[Item]) -> tuple[Item, ...]:
     """See the module's docstring. A tensor of the program keeps its name, and its memory too, unless only nameless results share it."""
-    return _share(items, {})
+    return _share(items, _Known({}))
 
 
-def _share(items: Sequence[Item], around: Mapping[Key, str]) -> tuple[Item, ...]:
-    """What is known holds until something is written to an operand or to the result; a function knows nothing of what is around it."""
-    known, table = dict(around), dict[str, str]()
+class _Known:
+    """What holds the result of an operation: a variable, or a place; until something is written to it or to an operand."""
+
+    def __init__(self, around: Mapping[Key, str]):
+        self.held = dict[Key, str]()
+        self.concerned: dict[str, set[Key]] = {}  # by name: what is of no use once that changes
+        for key, target in around.items():
+            self[key] = target
+
+    def __setitem__(self, key: Key, target: str) -> None:
+        self.held[key] = target
+        for name in _names(key, target):
+            self.concerned.setdefault(name, set()).add(key)
+
+    def forget(self, changed: Collection[str]) -> None:
+        for name in changed:
+            for key in self.concerned.pop(name, ()):
+                if key in self.held and name in _names(key, self.held[key]):
+                    del self.held[key]
+
+    def inside(self, block: Block) -> _Known:
+        """What is known in a block: a function knows nothing of what is around it."""
+        known = _Known({} if block.head.startswith("def") else self.held)
+        known.forget({*written_by(block)})
+        return known
+
+
+def _names(key: Key, target: str) -> Iterator[str]:
+    yield variable_of(target)
+    for text in key[1]:
+        yield from names(text)
+
+
+def _share(items: Sequence[Item], known: _Known, is_part: bool = False) -> tuple[Item, ...]:
+    table = dict[str, str]()
     done: list[Item] = []
     for item in items:
         (item,) = renamed([item], table)
         if isinstance(item, Block):
-            changed = set(written_by(item))
-            inner = {} if item.head.startswith("def") else {k: v for k, v in known.items() if _untouched(k, v, changed)}
-            item = replace(item, items=_share(item.items, inner))
+            item = replace(item, items=_share(item.items, known.inside(item), item.is_part))
         elif isinstance(item, Statement) and not item.is_place and not item.out and item.operands:
-            key = (item.operation.template, tuple(o.text for o in item.operands))
-            before = known.setdefault(key, item.target)
+            before = known.held.get(_key(item), item.target)
             if before != item.target and item.target.startswith("§"):
                 table[item.target] = before
                 continue
-            if before.startswith("§") and item.operation.owns and item.real and before != item.target:
+            named = before.startswith("§") and item.operation.owns and item.real
+            if before == item.target or named:
+                known[_key(item)] = item.target
+            if before != item.target and named:
                 item = replace(item, operation=SAME, operands=(Term(before),))
-                known[key] = item.target
         if not isinstance(item, Statement) or item.is_place or item.out:
-            changed = set(written_by(item))
-            known = {k: v for k, v in known.items() if _untouched(k, v, changed)}
+            known.forget({*written_by(item)})
+        if is_part and isinstance(item, Statement) and _fills(item):
+            known[_key(item)] = item.target
         done.append(item)
     return tuple(done)
 
 
-def _untouched(key: Key, variable: str, changed: set[str]) -> bool:
-    return variable not in changed and all(names(text).isdisjoint(changed) for text in key[1])
+def _fills(s: Statement) -> bool:
+    """Whether a place holds what a statement computes, of the same operands as before it."""
+    return s.is_place and not s.out and bool(s.operation.into) and s.real and s.variable not in read_by(replace(s, is_place=False))
+
+
+def _key(s: Statement) -> Key:
+    return s.operation.template, tuple(o.text for o in s.operands), s.shape
