@@ -656,3 +656,20 @@ def test_the_gradient_of_a_log_sigmoid_keeps_its_digits_where_the_sigmoid_is_nea
         _, residuals = module.forward(x=x)
         dx = module.backward(residuals, dy=np.ones_like(x)).dx
     np.testing.assert_allclose(dx, 1/(1 + np.exp(x.astype(float).clip(-700, 700))), rtol=1e-6, atol=1e-40)
+
+
+@pytest.mark.parametrize("z", [3.0, 20, 100])
+def test_a_power_that_is_0_has_no_gradient_with_its_exponent(z: float) -> None:
+    """It is u**g·log(u), which is 0·(−∞) where a sigmoid is 1 to the last digit; only what is infinite in earnest stays so."""
+    focal = "z[N], g -> L\nL = -sum[n]((1 - sigmoid(z[n]))**g*log(sigmoid(z[n])))"
+    module, inputs = nd.derive(focal).compile(), {"z": np.array([z, 0.5], np.float32), "g": np.float32(2)}
+    found = module.backward(module.forward(**inputs)[1])
+    t = {name: torch.tensor(x, dtype=torch.float64, requires_grad=True) for name, x in inputs.items()}
+    (-((torch.sigmoid(-t["z"]))**t["g"]*torch.nn.functional.logsigmoid(t["z"])).sum()).backward()
+    for name, x in t.items():
+        np.testing.assert_allclose(getattr(found, f"d{name}"), x.grad, rtol=1e-5, atol=1e-7)
+    power = nd.derive("x[N], g -> y\ny[n] = x[n]**g").compile()
+    x = np.array([0.0, 0.5])
+    with np.errstate(divide="ignore"):
+        slopes = {g: power.backward(power.forward(x=x, g=g)[1], dy=np.array([1.0, 0])).dg for g in (2.0, 0.5, -1.0)}
+    assert slopes == {2.0: 0, 0.5: 0, -1.0: -np.inf}
