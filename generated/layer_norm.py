@@ -172,26 +172,34 @@ def backward(residuals, *, dY):
     dY = _seed(dY, dtype, (N, D), "dY[N,D]")
     if N*D > _MANY and np.getbufsize() == 8192:
         return _in_short_buffers(D, backward, residuals, dY=dY)
-    # dvar[n] = -0.5*sum[d](dY[n,d]*gamma[d]*(X[n,d] - mu[n]))/(var[n] + eps)**1.5
-    part = X - mu[:, None]
-    part2 = dY*part
-    part3 = part2 @ gamma
-    part4 = var + eps
-    part5 = np.sqrt(part4)
-    part6 = part4*part5
-    dvar = -0.5*part3/part6                         # (N,)
-    # dmu[n] = -sum[d](dY[n,d]*gamma[d])/sqrt(var[n] + eps)
-    dmu = -(dY @ gamma/part5)                       # (N,)
-    # dX[n,d] = dmu[n]/D + 2*dvar[n]*(X[n,d] - mu[n])/D + dY[n,d]*gamma[d]/sqrt(var[n] + eps)
-    part *= (dvar/(D/2))[:, None]
-    part7 = dY*gamma
-    part7 /= part5[:, None]
-    part += part7
-    dX = np.add(part, (dmu/D)[:, None], out=part)   # (N, D)
-    # dgamma[d] = sum[n](dY[n,d]*(X[n,d] - mu[n])/sqrt(var[n] + eps))
-    dgamma = part2.T @ (1/part5)                    # (D,)
-    # dbeta[d] = sum[n](dY[n,d])
-    dbeta = _column_sums(dY)                        # (D,)
-    # deps = -0.5*sum[n,d](dY[n,d]*gamma[d]*(X[n,d] - mu[n])/(var[n] + eps)**1.5)
-    deps = dtype.type(-0.5*((1/part6) @ part3))
+    dX = np.empty((N, D), dtype)
+    dgamma = np.zeros((D,), dtype)
+    dbeta = np.zeros((D,), dtype)
+    deps = dtype.type(0)
+    for n in _parts(N, D, D):
+        # dvar[n] = -0.5*sum[d](dY[n,d]*gamma[d]*(X[n,d] - mu[n]))/(var[n] + eps)**1.5
+        np.subtract(X[n], mu[n][:, None], out=dX[n])
+        part = dY[n]*dX[n]
+        part2 = part.dot(gamma)
+        part3 = var[n] + eps
+        part4 = np.sqrt(part3)
+        part5 = part3*part4
+        dvar = -0.5*part2/part5                     # (count,)
+        # dmu[n] = -sum[d](dY[n,d]*gamma[d])/sqrt(var[n] + eps)
+        dmu = -(dY[n].dot(gamma)/part4)             # (count,)
+        # dX[n,d] = dmu[n]/D + 2*dvar[n]*(X[n,d] - mu[n])/D + dY[n,d]*gamma[d]/sqrt(var[n] + eps)
+        dX[n] *= (dvar/(D/2))[:, None]
+        part6 = dY[n]*gamma
+        part6 /= part4[:, None]
+        dX[n] += part6
+        dX[n] += (dmu/D)[:, None]                   # (count, D)
+        # dgamma[d] = sum[n](dY[n,d]*(X[n,d] - mu[n])/sqrt(var[n] + eps))
+        dgamma_part = part.T.dot(1/part4)           # (D,)
+        dgamma += dgamma_part
+        # dbeta[d] = sum[n](dY[n,d])
+        dbeta_part = _column_sums(dY[n])            # (D,)
+        dbeta += dbeta_part
+        # deps = -0.5*sum[n,d](dY[n,d]*gamma[d]*(X[n,d] - mu[n])/(var[n] + eps)**1.5)
+        deps_part = dtype.type(-0.5*((1/part5) @ part2))
+        deps += deps_part
     return Gradients((dX, dgamma, dbeta, deps))

@@ -131,14 +131,14 @@ def switched(text: str, seed: int) -> None:
         known = {name: sample.sizes[name] for name in d.forward.sizes}
         ways: list[dict[str, Any]] = [{"without": (name,)} for name in (*FORMS, *PASSES)]
         for way in [{"without": (*FORMS, *PASSES)}, *ways, {"threads": 2}, {"sizes": known}, {"sizes": known, "threads": 2}]:
-            found = _results(_impatient(d.compile(**way), PART=1, _NEAR=0, _MANY=0, _STEPS=2), d, inputs, seed)
+            found = _results(impatient(d.compile(**way), PART=1, _NEAR=0, _MANY=0, _STEPS=2), d, inputs, seed)
             for name, value in everything.items():
                 assert np.shape(value) == np.shape(found[name]), f"{name} with {way}: {np.shape(found[name])}"
                 assert np.allclose(value, found[name], rtol=1e-9, atol=1e-9, equal_nan=True), \
                     f"{name} with {way}: {found[name]}, and {value} with all passes on one thread"
 
 
-def _impatient(module: Any, **least: int) -> Any:
+def impatient(module: Any, **least: int) -> Any:
     """A module for which fewer entries are many: or all would be one part, no array large, and no recurrence long."""
     for name in least.keys() & vars(module).keys():
         setattr(module, name, least[name])
@@ -152,7 +152,7 @@ def enlarged(text: str, seed: int) -> None:
     d = nd.derive(text)
     sizes, inputs, expected = _large(d, seed)
     for threads in (1, 2):
-        found = _results(_impatient(d.compile(threads=threads), PART=64, _NEAR=32), d, inputs, seed)
+        found = _results(impatient(d.compile(threads=threads), PART=64, _NEAR=32), d, inputs, seed)
         for name, value in expected.items():
             assert np.shape(value) == np.shape(found[name]), f"{name} at {sizes}: {np.shape(found[name])}"
             scale = max(1, np.abs(value).max(initial=0))

@@ -1,12 +1,14 @@
 """Every layer of the zoo parses, derives, compiles, and is what PyTorch says it is."""
 
 import zlib
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 
 import nnderiv as nd
 from nnderiv.evaluate import bind_sizes
+from tests.laws import LAWS, Nothing, impatient
 from tests.running import assert_close, backward, compiled, derivation, forward, interpret, output_names, seed_names
 from tests.suites.case import Case, reference, reference_twice
 from tests.suites.zoo import ZOO
@@ -56,21 +58,32 @@ def test_every_layer_of_the_zoo_stays_in_single_precision(layer):
 
 
 @every_layer
-def test_every_layer_of_the_zoo_is_the_same_for_its_sizes_only_and_on_threads(layer):
+def test_every_layer_of_the_zoo_is_the_same_part_by_part_for_its_sizes_only_and_on_threads(layer):
     inputs, outputs, seeds, gradients = drawn(layer)
     d = derivation(layer.text, layer.wrt)
     known = bind_sizes(d.forward, {i.name: np.shape(inputs[i.name]) for i in d.forward.inputs},
                        {name: int(inputs[name]) for name in d.forward.parameters})
     sizes = {name: known[name] for name in d.forward.sizes}
-    for module in (d.compile(sizes=sizes), d.compile(sizes=sizes, threads=2)):
-        if "PART" in vars(module):
-            module.PART = 1  # or all would be one part
-        found, residuals = module.forward(**inputs)
+    for module in (d.compile(), d.compile(sizes=sizes), d.compile(sizes=sizes, threads=2)):
+        found, residuals = impatient(module, PART=1, _NEAR=0).forward(**inputs)
         for y, expected in zip(found if len(outputs) > 1 else [found], outputs, strict=True):
             assert_close(y, expected, "forward")
         found = module.backward(residuals, **seed_names(layer.text, seeds))._asdict()
         for name, expected in gradients.items():
             assert_close(found[f"d{name}"], expected, f"d{name}")
+
+
+NOT_ENLARGED = {
+    "elman_with_loss": "a fact is given", "cross_entropy_of_distributions": "a fact is given",
+    "constant_output_and_a_copy": "a fact is given", "convolution_3d": "no large sizes fit", "convolutional_network": "no large sizes fit",
+}
+
+
+@every_layer
+def test_every_layer_of_the_zoo_is_the_same_without_passes_at_large_sizes(layer):
+    reason = NOT_ENLARGED.get(layer.name)
+    with pytest.raises(Nothing, match=reason) if reason else nullcontext():
+        LAWS["enlarged"](layer.text, 31)
 
 
 @every_layer

@@ -109,9 +109,9 @@ class Member:
     @cached_property
     def has_matrices(self) -> bool:
         """Whether it multiplies matrices, or reduces something else of all pairs of their rows."""
-        bodies = [x.body for x in walk(self.equation.body) if isinstance(x, Reduce)]
-        read = [{frozenset(free_symbols(r)) for r in all_reads(body)} for body in bodies]
-        return any(a - b and b - a for each in read for a, b in combinations(each, 2))
+        reductions = [x for x in walk(self.equation.body) if isinstance(x, Reduce)]
+        read = [({frozenset(free_symbols(r)) for r in all_reads(x.body)}, {*x.indices}) for x in reductions]
+        return any(a & b & along and a - b and b - a for each, along in read for a, b in combinations(each, 2))
 
     def passes(self, least: int) -> int:
         """How long it takes, entry by entry: as many equations without functions of so many entries."""
@@ -191,8 +191,9 @@ def _symbols(value: Int) -> set[str]:
 class Groups:
     """Which of the nodes are done part by part together: one of them, and those after it."""
 
-    def __init__(self, nodes: Sequence[Node], member_of: Callable[[int], Member | None], threads: int):
+    def __init__(self, nodes: Sequence[Node], done: Collection[int], member_of: Callable[[int], Member | None], threads: int):
         self.nodes = nodes
+        self.done = done  # nodes that are computed already, as time goes on
         self.member_of = cache(member_of)
         self.threads = threads
         self.alone = set[int]()  # nodes for which it is known that parts do not pay
@@ -221,7 +222,7 @@ class Groups:
     def joins(self, j: int) -> Member | None:
         """A node that may be done part by part. On one thread, no product is cut of which linear algebra gives the rows to its own
         threads, and none at all where sizes are names."""
-        m = self.member_of(j)
+        m = self.member_of(j) if j not in self.done else None
         whole = m and self.threads == 1 and (m.is_shared_out if m.whole.size.is_constant else m.has_matrices)
         return None if whole else m
 

@@ -70,19 +70,19 @@ class Body(Folds):
     # -- nodes ---------------------------------------------------------------------------------------------------------
     def run(self, nodes: Sequence[Node]) -> None:
         done: set[int] = set()
-        by_part = None if self.loops or "by_part" in self.without else Groups(nodes, partial(self.member, nodes), self.threads)
+        by_part = None if self.loops or "by_part" in self.without else Groups(nodes, done, partial(self.member, nodes), self.threads)
         for k, node in enumerate(nodes):
             if k in done:
                 continue
             group = self.images(nodes, k)
             if group:
-                done |= group.keys()
+                done.update(group)
                 ByImage(self).run(list(group.values()), [self.comment(p.equation) for p in group.values()])
             elif parts := by_part.of(k) if by_part else {}:
-                done |= parts.keys()
+                done.update(parts)
                 self.by_part(list(parts.values()), [e for j, n in enumerate(nodes) if j not in parts for e in equations_of(n)])
             elif rows := side_by_side(self.program, self.storage, nodes, k):
-                done |= rows.keys()
+                done.update(rows)
                 self.stack(list(rows.values()))
             elif isinstance(node, Compute):
                 self.compute(node.equation, node.guards)
