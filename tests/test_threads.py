@@ -147,6 +147,19 @@ def test_parts_stay_in_cache_and_are_of_equal_length() -> None:
     assert "_parts(" not in d.numpy(sizes={**LARGE, "K": 8}), "small arrays are one part"
 
 
+def test_on_one_thread_it_takes_many_operations_and_large_arrays() -> None:
+    def is_cut(functions: int, sizes: dict[str, int] | None = None, begin: str = "x[n,k]") -> bool:
+        names = ["sin", "cos", "tanh", "sin", "cos", "tanh", "sin"][:functions]
+        d = nd.derive(f"x[N,K], W[K,K] -> y\ny[n,k] = {'('.join(names)}({begin}{')'*functions}")
+        return " in _parts(" in d.numpy(sizes=sizes).partition("def backward")[0].partition("def forward")[2]
+
+    assert is_cut(cost.OPERATIONS) and not is_cut(cost.OPERATIONS - 1)
+    assert is_cut(7, {"N": 128, "K": 1024}) and not is_cut(7, {"N": 127, "K": 1024})
+    assert is_cut(7, begin="sum[j](x[n,j]*W[j,k])"), "what comes behind the product of matrices"
+    pairs = nd.derive("x[N,K], c[M,K] -> y\ny[n,m] = tanh(sin(cos(sin(cos(sin(sum[k](abs(x[n,k] - c[m,k]))))))))").numpy()
+    assert "part = x[:, None] - c\n" in pairs, "differences of all pairs of rows are left to where they are at home"
+
+
 @pytest.mark.parametrize("name", PARTS)
 def test_part_by_part_everything_comes_out_as_it_does_at_once(name: str) -> None:
     d, rng = nd.derive(LAYER_NORM), np.random.default_rng(0)

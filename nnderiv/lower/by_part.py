@@ -135,11 +135,15 @@ class Member:
 
 @dataclass(frozen=True)
 class Part:
-    """The part at hand: the variable that holds its slice, how many there are in it, the tensors that exist only here."""
+    """The part at hand: the variable that holds its slice, and the one for how many there are in it; the tensors that exist only here."""
 
     slice: str
-    range: Range
+    count: str
     local: frozenset[str]
+
+    @property
+    def range(self) -> Range:
+        return Range(Int.of(0), Int.symbol(self.count))
 
 
 def member(node: Node, storage: Mapping[str, Storage]) -> Member | None:

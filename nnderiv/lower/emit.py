@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -122,54 +122,56 @@ class Body(Folds):
         self.positive |= {count}
         self.wholes[count] = members[0].whole.size
         self.code.note = -1
+        sums = {m.tensor: self.fresh(f"{m.tensor}_part") for m in members if m.summed}
         for m in members:
-            if m.tensor not in local | totals and not m.summed:
-                shape = tuple_text(self.extent(r.size) for r in self.storage[m.tensor].axes)
-                self.line(f"{m.tensor} = np.empty({shape}, {self.dtype})", m.tensor)
-        part = Part(here, Range(Int.of(0), Int.symbol(count)), frozenset(local))
+            if m.tensor not in local | totals and not (m.summed and self.threads > 1):
+                self.set_aside(m)
+        part = Part(here, count, frozenset(local))
         for name in local:
             store = self.storage[name]
             self.storage[name] = replace(store, axes=(part.range, *store.axes[1:]))
-        sums = {m.tensor: self.fresh(f"{m.tensor}_part") for m in members if m.summed}
-        function = self.fresh("part") if self.threads > 1 else ""
-        if not function:
-            self.begin_sums(m.equation for m in members if m.summed)
-        with self.inside(f"def {function}({here}):" if function else f"for {here} in {self.all_parts(members)}:", "" if function else here):
-            for m in members:
-                if m.tensor not in totals:
-                    self.part_of(part, m, sums.get(m.tensor, ""))
-                    if m.summed and not function:
-                        self.line(f"{m.tensor} += {sums[m.tensor]}", m.tensor)
+        present = [m for m in members if m.tensor not in totals]
+        if self.threads > 1:
+            function = self.fresh("part")
+            with self.inside(f"def {function}({here}):"):
+                self.each_part(part, present, sums)
+                if sums:
+                    self.line(f"return {listed(sums.values())}")
             self.code.note = -1
-            if any(count in s.sizes.union(*(names(o.text) for o in s.operands)) for s in statements(self.code.items)):
-                self.code.items.insert(0, Line(f"{count} = {here}.stop - {here}.start", binds=count))
-            if sums and function:
-                self.line(f"return {listed(sums.values())}")
-        self.code.note = -1
-        if function:
-            self.line(f"{listed(sums)} = "*bool(sums) + self.on_threads(function, members), *list(sums)[:1])
+            self.line(f"{listed(sums)} = "*bool(sums) + f"_in_parts({', '.join(self.amounts(members, function))})", *list(sums)[:1])
+        else:
+            with self.inside(f"for {here} in _parts({', '.join(self.amounts(members))}):", here):
+                self.each_part(part, present, sums)
         self.allocated |= {m.tensor for m in members}
 
-    def begin_sums(self, equations: Iterable[Equation]) -> None:
-        """What sums over parts are added to."""
-        for e in equations:
-            shape = tuple_text(self.extent(r.size) for r in self.storage[e.tensor].axes)
-            self.line(f"{e.tensor} = " + (f"np.zeros({shape}, {self.dtype})" if e.indices else f"{self.dtype}.type(0)"), e.tensor)
+    def set_aside(self, m: Member) -> None:
+        """Memory for what is computed part by part: all of it, or a sum to which each part adds."""
+        shape = tuple_text(self.extent(r.size) for r in self.storage[m.tensor].axes)
+        number = f"{self.dtype}.type(0)" if m.summed and not m.equation.indices else ""
+        begin = "zeros" if m.summed else "empty"
+        self.line(f"{m.tensor} = " + (number or f"np.{begin}({shape}, {self.dtype})"), m.tensor)
 
-    def all_parts(self, members: Sequence[Member]) -> str:
-        """The parts on one thread: with products of matrices they are larger."""
+    def amounts(self, members: Sequence[Member], function: str = "") -> list[str]:
+        """How many there are, and the entries of arrays for each, and of sums; products of matrices have larger parts. On threads, the
+        function before them, and for how many equations it counts."""
         arrays, sums = largest(members), results(members)
-        amounts = [extreme_of("max", (multiplied(map(self.extent, sizes)) for sizes in found)) for found in (arrays, sums) if found]
+        entries = [extreme_of("max", (multiplied(map(self.extent, sizes)) for sizes in found)) for found in (arrays, sums) if found]
+        count = self.extent(members[0].whole.size)
+        if function:
+            return [function, str(sum(m.passes(max(map(cost.entries, arrays))) for m in members)), count, *entries]
         if any(m.has_matrices for m in members):
-            amounts = [amounts[0], extreme_of("max", [*amounts[1:], str(cost.PART)])]
-        return f"_parts({', '.join([self.extent(members[0].whole.size), *amounts])})"
+            entries[1:] = [extreme_of("max", [*entries[1:], str(cost.PART)])]
+        return [count, *entries]
 
-    def on_threads(self, function: str, members: Sequence[Member]) -> str:
-        """The call that computes all parts on threads: how many there are is decided there."""
-        arrays, sums = largest(members), results(members)
-        amounts = [extreme_of("max", (multiplied(map(self.extent, sizes)) for sizes in found)) for found in (arrays, sums) if found]
-        passes = sum(m.passes(max(map(cost.entries, arrays))) for m in members)
-        return f"_in_parts({', '.join([function, str(passes), self.extent(members[0].whole.size), *amounts])})"
+    def each_part(self, part: Part, members: Sequence[Member], sums: Mapping[str, str]) -> None:
+        """What a part computes; on one thread it adds up its sums."""
+        for m in members:
+            self.part_of(part, m, sums.get(m.tensor, ""))
+            if m.summed and self.threads == 1:
+                self.line(f"{m.tensor} += {sums[m.tensor]}", m.tensor)
+        self.code.note = -1
+        if any(part.count in s.sizes.union(*(names(o.text) for o in s.operands)) for s in statements(self.code.items)):
+            self.code.items.insert(0, Line(f"{part.count} = {part.slice}.stop - {part.slice}.start", binds=part.count))
 
     def part_of(self, part: Part, m: Member, total: str) -> None:
         """One equation, for the part at hand; its sum over the part is `total`."""
