@@ -583,3 +583,42 @@ def test_choices_by_bits_are_those_by_branches(dtype: str, shape: tuple[int, ...
     slope = tools["_slope"](x, y, x.dtype)
     assert slope.dtype == (x.dtype if (x == y).any() else bool) and np.array_equal(slope, wanted)
     assert np.array_equal(tools["_slope"](x, 0, x.dtype), np.where(x > 0, 1, np.where(x == 0, 0.5, 0)))
+
+
+@pytest.mark.parametrize("equations", [
+    "y[i] = sqrt(sum[j](where(j < i, (x[i] - x[j])**2, 0)))",  # how far the ones before are
+    "y[i] = sqrt(sum[j](where(i != j and a[i,j] > 0, (x[i] - x[j])**2, 0)))",  # who has no neighbours
+    "y[i] = sqrt(sum[j](where(c[i,j] > 0, abs(x[i]*x[j]), 0)))",
+    "y[i] = sqrt(sum[j](where(j < i, x[j]**2*abs(x[i]), 0)))",  # as a running sum
+    "y[i] = sqrt(sum[j](where(i < j, x[j]**2*abs(x[i]), 0)))",
+    "y[i] = sqrt(sum[k](x[i+k+1]**2*abs(x[i])))  for k < 3",  # beyond the end is no place of a window
+    "s[i] = sum[j](where(j < i, abs(x[j]*x[i]), 0))\ny[i] = sum[j](where(j < i, a[i,j]*x[j]/s[i], 0))",
+    "s[i] = sum[j](where(a[i,j] > 0, x[j]**2, 0))  for i < N\nr[i] = 1/s[i]\ny[i] = sum[j](where(a[i,j] > 0, a[i,j]*x[j]*r[i], 0))",
+])
+def test_what_is_divided_by_a_sum_of_no_term_counts_where_there_is_one(equations: str) -> None:
+    d = nd.derive(f"x[N], a[N,N], int c[N,N] -> y\n{equations}", wrt=("x",))
+    rng = np.random.default_rng(0)
+    a = np.where([[0, 1, 1, 0], [0, 0, 0, 0], [1, 0, 0, 1], [0, 0, 1, 1]], rng.uniform(0.5, 1, (4, 4)), -1)
+    inputs = {"x": rng.normal(size=4), "a": a, "c": (a > 0).astype(int)}
+    for way in ({}, {"sizes": {"N": 4}}, {"without": (*FORMS, *PASSES)}):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert_means(d, d.compile(**way), inputs, rng)
+
+
+@pytest.mark.parametrize(("equations", "empty"), [
+    ("s[i] = sum[j](where(j < i, x[j], 0))  for i < N", True),
+    ("s[i] = sum[j](where(j <= i, x[j], 0))  for i < N", False),
+    ("s[i] = sum[j](where(j <= 2*i and i - 1 < j, x[j], 0))  for i < N", False),
+    ("s[i] = sum[k](x[i+k-1])  for i < N, k < 3", False),
+    ("s[i] = sum[k](x[i+k-2])  for i < N, k < 2", True),
+    ("s[i] = sum[k,j](where(j == k, x[i-k]*x[i-j], 0))  for i < N, k < 3, j < 3", False),
+    ("s[i] = sum[j](where(x[j] > 0, x[j], 0))  for i < N", True),
+    ("s[i] = sum[j](where(x[j] == m, x[j], 0))  for i < N\nm = max[j](x[j])", False),  # a maximum is one of them
+    ("s[i] = sum[j](x[t[j]])  for i < N", False),  # what data look up is there
+    ("s[i] = 1 + sum[j](where(j < i, x[j], 0))  for i < N", False),
+    ("r[i] = sum[j](where(j < i, x[j], 0))  for i < N\ns[i] = 2*r[i]", True),
+])
+def test_a_sum_has_a_term_if_a_place_is_found_that_it_never_leaves_out(equations: str, empty: bool) -> None:
+    program = nd.parse(f"x[N], int t[N] -> y\n{equations}\ny[i] = x[i]/s[i]")
+    assert ("s" in program.empty_sums) == empty

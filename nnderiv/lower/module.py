@@ -15,6 +15,7 @@ from typing import Any
 from ..derivative import Gradients, differentiate
 from ..expr import walk
 from ..fresh import Fresh
+from ..gaps import divides_by_nothing
 from ..graph import reach
 from ..integer import Int
 from ..learned import learned
@@ -102,6 +103,7 @@ class _Lowering:
         if "shifted" not in without:
             self.forward, self.backward = shifted(self.forward, self.backward)
         self.saturates = any(saturates(n) for e in (*self.forward.equations, *self.backward.equations) for n in walk(e.body))
+        self.discards = [_discards(self.forward, ()), _discards(self.backward, self.forward.definitions)]  # forward, backward
         self.overflows_backward = False  # whether an exponential that is divided by may overflow there, as far as it is known
         self.forward, self.backward = prepare_both(self.forward, self.backward, without)
         self.forward = with_nothing(self.forward, nothing)
@@ -191,7 +193,8 @@ class _Lowering:
         shown = outputs[0] if len(outputs) == 1 else f"Outputs(({', '.join(outputs)}))"
         for text in layout.arguments(f"return {shown}, ", _entries(self.handed_on)):
             body.line(text)
-        return _quiet([head, *self.finish(body, {*self.forward.outputs, *self.residuals})], self.saturates or body.overflows)
+        lines = self.finish(body, {*self.forward.outputs, *self.residuals})
+        return _quiet([head, *lines], self.saturates or body.overflows, self.discards[0])
 
     def finish(self, body: Body, kept: set[str]) -> list[str]:
         """The lines of a function, after all passes; nothing may be written to what is kept."""
@@ -209,7 +212,7 @@ class _Lowering:
     def backward_function(self) -> str:
         head, about, *lines = self.backward_lines
         unpacked = layout.unpacked(self.handed_on, "residuals", "    ")
-        return _quiet([head, about, *unpacked, *lines], self.saturates or self.overflows_backward)
+        return _quiet([head, about, *unpacked, *lines], self.saturates or self.overflows_backward, self.discards[1])
 
     @cached_property
     def backward_lines(self) -> list[str]:
@@ -350,11 +353,17 @@ def _needed(program: Program, outputs: Sequence[str], available: frozenset[str])
 _LIMITS = re.compile(r"\.clip\([^()]*\)")  # an infinite limit is none
 
 
-def _quiet(lines: list[str], saturates: bool) -> str:
+def _discards(program: Program, known: Collection[str]) -> bool:
+    """Whether something that a function computes for itself is divided by a sum of no term: what reads it leaves it out there."""
+    own = [e for e in program.equations if e.tensor not in known and e.tensor not in program.outputs]
+    return any(divides_by_nothing(e.body, e.ranges, program) for e in own)
+
+
+def _quiet(lines: list[str], saturates: bool, discards: bool) -> str:
     """The text of a function; what a mask discards, or what is infinite only to be divided by, is no reason for a warning."""
     text = "\n".join(lines)
     told = _LIMITS.sub("", text)
-    if any(sign in told for sign in ("np.where(", "_where(", "_masked(", ".inf", " else ")):
+    if discards or any(sign in told for sign in ("np.where(", "_where(", "_masked(", ".inf", " else ")):
         return f'@np.errstate(divide="ignore", invalid="ignore", over="ignore")\n{text}'
     exponentials = any(name in text for name in ("np.exp(", "_exp_difference("))
     return f'@np.errstate(over="ignore")\n{text}' if saturates and exponentials else text

@@ -123,6 +123,8 @@ def _vanishing(program: Program, e: Equation, body: Expr, places: Mapping[Place,
     positive = positive_names(program)
 
     def is_risky(f: Expr) -> bool:
+        if isinstance(f, Read):
+            return f.tensor in program.divided_by_nothing
         leaving = {r for r in reads(f) if places[r.tensor, r.subs]}
         below = divides_by_gap(f, e.ranges, program)
         return below or bool(leaving) and not _stays_finite(f, leaving) or not is_regular(f, e.ranges, positive)
@@ -130,8 +132,8 @@ def _vanishing(program: Program, e: Equation, body: Expr, places: Mapping[Place,
     while is_where(body, ZERO):
         body = body.args[1]
     parts = factors(body)
-    plain = {(f.tensor, f.subs) for f in map(_at_zero, parts) if isinstance(f, Read)}
-    return set() if any(is_risky(f) for f in parts if not isinstance(f, Read)) else plain
+    risky = [f for f in parts if is_risky(f)]
+    return {(r.tensor, r.subs) for f in parts if isinstance(r := _at_zero(f), Read) and all(g is f for g in risky)}
 
 
 def _at_zero(f: Expr) -> Expr:

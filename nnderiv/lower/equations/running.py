@@ -10,10 +10,27 @@ which `accumulate` computes in one pass, where a product with a triangle of ones
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ...expr import ZERO, Expr, Op, Read, Reduce, compare, conjunction, free_symbols, subst_indices, sums_among, where
+from ...conditions import holds
+from ...expr import (
+    TRUE,
+    ZERO,
+    Expr,
+    Op,
+    Read,
+    Reduce,
+    compare,
+    conjunction,
+    free_symbols,
+    is_where,
+    reads,
+    subst_indices,
+    sums_among,
+    where,
+)
 from ...fresh import Fresh
+from ...gaps import divides_by_nothing
 from ...polynomial import additive_terms, guarded_factors, product, signed
 from ...program import Equation, Program
 from ...within import positive_names
@@ -29,6 +46,12 @@ class _Running(UpTo):
     others: list[Expr]
     conditions: list[Expr]
     decay: Read | None = None  # b[s], if what is summed is times exp(b[last] − b[s])
+
+    def some(self, e: Equation, positive: frozenset[str]) -> list[Expr]:
+        """Where the sum has a term."""
+        r = e.ranges[self.s]
+        there = compare("<=", r.lo, self.last) if self.forwards else compare("<", self.last, r.hi)
+        return [] if there == TRUE or holds(there, e.ranges, positive) else [there]
 
 
 def running(program: Program, known: Program) -> Program:
@@ -72,8 +95,16 @@ def _find(e: Equation, term: Expr, positive: frozenset[str], programs: tuple[Pro
             left, beside = [f for f in own if f is not share], [*others, now] if now is not None else others
             summand = where(conjunction([x for x in conditions if x is not c]), product(left), ZERO)
             if (lse or s in free_symbols(summand)) and not free_symbols(summand) & found[0].symbols() & {*e.indices}:
-                return _Running(s, *found, Reduce("sum", rest, summand) if rest else summand, beside, outer, lse)
+                of_steps = _Running(s, *found, Reduce("sum", rest, summand) if rest else summand, beside, outer, lse)
+                if not any(_may_be_infinite(f, e, programs[0]) for f in inner if f not in own):
+                    return of_steps
+                return None if is_where(summand, ZERO) else replace(of_steps, conditions=[*outer, *of_steps.some(e, positive)])
     return None
+
+
+def _may_be_infinite(f: Expr, e: Equation, program: Program) -> bool:
+    """Whether a factor that is taken out of a sum may be infinite where that has no term, and is 0."""
+    return any(r.tensor in program.divided_by_nothing for r in reads(f)) or divides_by_nothing(f, e.ranges, program)
 
 
 def _recurrence(e: Equation, sums: _Running, name: str) -> Equation:
