@@ -377,6 +377,18 @@ STARTS = {  # equations of y -> whether a start of zeros is what its memory hold
 }
 
 
+@pytest.mark.parametrize("step", [
+    "tanh(z[t,k//2])*h[t-1,k] + z[t,k]",  # the gradient sums windows of dh[t]
+    "max[u](z[t,k+u-1])*h[t-1,k]  for k < K, u < 3",
+    "sum[u](w[u]*tanh(z[t,k+u-1]))*h[t-1,k] + z[t,k]  for u < 3",
+])
+def test_windows_of_what_lives_within_a_step_lie_on_the_axes_that_are_kept(step: str) -> None:
+    d, rng = nd.derive(f"x[T,K], w[3] -> h\nz[t,k] = w[1]*x[t,k] + h[t-1,k]\nh[t,k] = {step}"), np.random.default_rng(0)
+    inputs = {"x": rng.normal(size=(4, 5)), "w": rng.normal(size=3)}
+    for without in ((), ("by_place",), (*FORMS, *PASSES)):
+        assert_means(d, d.compile(without=without), inputs, rng)
+
+
 @pytest.mark.parametrize("equations", STARTS)
 def test_a_start_of_zeros_is_not_written_to_zeros(equations: str) -> None:
     text, rng = f"x[T,N], b -> y\n{equations}", np.random.default_rng(0)

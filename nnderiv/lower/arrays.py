@@ -58,6 +58,10 @@ class Storage:
     dropped: frozenset[int] = frozenset()
     inner: tuple[Range, ...] = ()
 
+    def places(self, subs: Sequence[Int]) -> list[Int]:
+        """Of the subscripts of a read those on the axes that are stored."""
+        return [s for k, s in enumerate(subs) if k not in self.dropped]
+
 
 @dataclass
 class Frame:
@@ -214,7 +218,7 @@ def read(frame: Frame, tensor: str, subs: Sequence[Int], outside: str = "") -> A
     if not store.axes:
         return Array(store.variable)
     if store.dropped:  # the places on the axes that are stored are all that is said from here on
-        subs = [s for k, s in enumerate(subs) if k not in store.dropped]
+        subs = store.places(subs)
         store = replace(store, dropped=frozenset())
         frame = replace(frame, storage={**frame.storage, tensor: store})
     relative = [s - r.lo for s, r in zip(subs, store.axes, strict=True)]
@@ -237,7 +241,7 @@ def read(frame: Frame, tensor: str, subs: Sequence[Int], outside: str = "") -> A
 def without_margins(frame: Frame, tensor: str, subs: Sequence[Int]) -> Frame:
     """The frame in which a tensor is stored without margins, if a read may lie in these: zeros stand there, and nothing else."""
     store = frame.storage[tensor]
-    subs = [s for k, s in enumerate(subs) if k not in store.dropped]
+    subs = store.places(subs)
     if not store.inner or all(inside(s, r, frame.known, frame.positive) for s, r in zip(subs, store.inner, strict=True)):
         return frame
     cuts = [span(frame.integer, r.lo - wide.lo, r.hi - wide.lo, wide.size) for r, wide in zip(store.inner, store.axes, strict=True)]
@@ -477,7 +481,7 @@ def view_of_windows(frame: Frame, tensor: str, subs: Sequence[Int], outside: str
     """_windows(A, …) of a whole read, its axes as they come; in each group that slides, the indices `last` stand behind the others."""
     frame = without_margins(frame, tensor, subs) if outside else frame
     store = frame.storage[tensor]
-    subs = [s for k, s in enumerate(subs) if k not in store.dropped]
+    subs = store.places(subs)
     relative = [s - r.lo for s, r in zip(subs, store.axes, strict=True)]
     kinds = [_kind(frame, tensor, k, subs) for k in range(len(subs))]
     return _natural(frame, store, relative, kinds, outside, list(last))

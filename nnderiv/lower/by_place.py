@@ -69,7 +69,8 @@ def _pays(frame: Frame, e: Expr, kernel: Sequence[str]) -> bool:
 def _tiles(frame: Frame, e: Expr, kernel: Sequence[str]) -> bool:
     """Whether windows lie side by side inside their tensor: what is read once need not be copied to be read in long runs."""
     for r in by_tap.windows_in(frame, e, kernel):
-        for s, axis in zip(r.subs, frame.storage[r.tensor].axes, strict=True):
+        store = frame.storage[r.tensor]
+        for s, axis in zip(store.places(r.subs), store.axes, strict=True):
             group = frame.vectors(s)
             spans = [(i, split[0]) for i in group if (split := s.split(i)) is not None]
             if len(group) > 1 and not (_are_apart(frame, spans) and inside(s, axis, frame.known, frame.positive)):

@@ -94,7 +94,7 @@ def slide_of(frame: Frame, window: Read, kernel: Collection[str]) -> Slide | Non
     """How a read slides, if each subscript is an index over the whole axis, or one of the kernel and one of the image."""
     pairs, lead, sizes, axes = [], [], [], []
     store = frame.storage[window.tensor]
-    for s, r in zip(window.subs, store.axes, strict=False):
+    for s, r in zip(store.places(window.subs), store.axes, strict=True):
         indices = frame.vectors(s)
         inner, outer = [i for i in indices if i in kernel], [i for i in indices if i not in kernel]
         if not inner and len(outer) == 1 and s.name == outer[0] and frame.ranges[outer[0]] == r:

@@ -62,9 +62,10 @@ def _gather(frame: Frame, e: Equation) -> Product | None:
     kernel, image = tuple(u for u, _ in pairs), tuple(i for _, i in pairs)
     present = {i for f in others for i in free_symbols(f)} & set(frame.order)
     free = set(e.indices)
-    plain = [s.name for s, r in zip(window.subs, frame.storage[window.tensor].axes, strict=True)
+    store = frame.storage[window.tensor]
+    plain = [s.name for s, r in zip(store.places(window.subs), store.axes, strict=True)
              if s.name in frame.ranges and s.name and frame.ranges[s.name] == r]
-    if not plain or len(frame.storage[window.tensor].dropped):
+    if not plain or store.dropped:
         return None
     summed = set(sums[0].indices)
     over_kernel = present.issuperset(kernel) and present.isdisjoint(image) and free.issuperset(image) and summed.issuperset(kernel)
@@ -86,8 +87,8 @@ def _gather(frame: Frame, e: Equation) -> Product | None:
 def _pairs(frame: Frame, window: Read, total: Reduce) -> list[tuple[str, str]] | None:
     """(place in the kernel, place in the image) for each subscript that slides; in doubt, the sum is over the kernel."""
     found = []
-    for k, s in enumerate(window.subs):
-        weights = {i: (bulk(frame, window, k, i), i not in total.indices) for i in frame.vectors(s)}
+    for s in window.subs:
+        weights = {i: (bulk(frame, window, s, i), i not in total.indices) for i in frame.vectors(s)}
         group = sorted(weights, key=lambda i: weights[i])
         if len(group) > 2 or len(group) == 2 and weights[group[0]] == weights[group[1]]:
             return None

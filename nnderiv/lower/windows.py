@@ -38,20 +38,21 @@ def walked(frame: Frame, e: Expr, inner: Iterable[str]) -> tuple[str, ...]:
     inner = set(inner)
     found: set[str] = set()
     for r in reads(e):
-        for k, s in enumerate(r.subs):
+        for s in r.subs:
             group = frame.vectors(s)
             outer = [i for i in group if i not in inner]
             if outer and len(group) > 1 and not s.elements():  # rows that are looked up are long runs already
-                most = max(bulk(frame, r, k, i) for i in outer)
-                found |= {i for i in group if i in inner and bulk(frame, r, k, i) <= most}
+                most = max(bulk(frame, r, s, i) for i in outer)
+                found |= {i for i in group if i in inner and bulk(frame, r, s, i) <= most}
     return frame.sort(found)
 
 
-def bulk(frame: Frame, r: Read, axis: int, index: str) -> int:
-    """How much speaks for an index being one of an image: the size of the axis it runs along is part of its own size, or it reaches over
-    half of it; in doubt, that its steps are long."""
-    size, split = frame.ranges[index].size, r.subs[axis].split(index)
-    along = frame.storage[r.tensor].axes[axis].size if r.tensor in frame.storage else size
+def bulk(frame: Frame, r: Read, sub: Int, index: str) -> int:
+    """How much speaks for an index in a subscript being one of an image: the size of the axis it runs along is part of its own size, or it
+    reaches over half of it; in doubt, that its steps are long."""
+    size, split = frame.ranges[index].size, sub.split(index)
+    store = frame.storage.get(r.tensor)
+    along = store.axes[store.places(r.subs).index(sub)].size if store is not None else size
     if size.is_constant and not along.is_constant:
         return 0
     step = split[0] if split is not None else Int.of(1)
