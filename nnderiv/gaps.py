@@ -143,8 +143,8 @@ def divides_by_gap(e: Expr, ranges: Ranges, program: Program) -> bool:
 
 def divides_by_nothing(e: Expr, ranges: Ranges, program: Program) -> bool:
     """Whether a sum of no term may make e infinite."""
-    empty = _Empty(program, program.empty_sums, ranges)
-    return any(empty.among(d) for n in walk(e) if isinstance(n, Op) for d in poles(n))
+    below = [d for n in walk(e) if isinstance(n, Op) for d in poles(n) if reads(d)]
+    return bool(below) and any(map(_Empty(program, program.empty_sums, ranges).among, below))
 
 
 def _taken(e: Op) -> list[Expr]:
