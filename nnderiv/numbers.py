@@ -17,6 +17,7 @@ from mpmath.libmp import from_rational
 
 INFINITY = float("inf")
 DIGITS = 50
+FLAT, ASTRONOMIC = 1000, 10**18  # where tanh is 1 to all digits; exponents of what nobody compares with anything
 _CONTEXT = mpmath.MPContext()
 _CONTEXT.dps = DIGITS
 _CLOSED = (Fraction, _CONTEXT.mpf)  # two of the one type need no other, but where 0 divides
@@ -137,19 +138,28 @@ def _float_power(base: float, exponent: float) -> float:
 
 
 # -- functions -----------------------------------------------------------------------------------------------------------
+def _held(x: Any, most: int) -> Any:
+    """x between −most and most: mpmath asks for as many bits as the result is large, or near to what it never is."""
+    return max(min(x, most), -most)
+
+
+def _exp(m: Any, x: Any) -> Any:
+    return m.exp(_held(x, ASTRONOMIC))
+
+
 def _sigmoid(m: Any, x: Any) -> Any:
-    return 1 / (1 + m.exp(-x)) if x >= 0 else m.exp(x) / (1 + m.exp(x))
+    return 1 / (1 + _exp(m, -x)) if x >= 0 else _exp(m, x) / (1 + _exp(m, x))
 
 
 def _softplus(m: Any, x: Any) -> Any:
-    return max(x, 0) + m.log(1 + m.exp(-abs(x)))
+    return max(x, 0) + m.log(1 + _exp(m, -abs(x)))
 
 
 _SMOOTH: dict[str, Callable[[Any, Any], Any]] = {
-    "exp": lambda m, x: m.exp(x),
+    "exp": lambda m, x: _exp(m, x),
     "log": lambda m, x: m.log(x),
     "sqrt": lambda m, x: m.sqrt(x),
-    "tanh": lambda m, x: m.tanh(x),
+    "tanh": lambda m, x: m.tanh(_held(x, FLAT)),
     "sigmoid": _sigmoid,
     "softplus": _softplus,
     "gelu": lambda m, x: x * (1 + m.erf(x / m.sqrt(2))) / 2,

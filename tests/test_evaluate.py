@@ -121,6 +121,16 @@ def test_functions_of_fractions_have_fifty_digits() -> None:
         assert abs(mpmath.mpf(found) - mpmath.e) < mpmath.mpf(10) ** -48
 
 
+@pytest.mark.parametrize(("function", "above", "below"), [("tanh", 1, -1), ("erf", 1, -1), ("sigmoid", 1, 0), ("exp", None, 0)])
+def test_functions_of_what_is_astronomic_have_their_limits(function: str, above: int | None, below: int) -> None:
+    """mpmath asks for as many bits as e^e^50 is large."""
+    program = nd.parse(f"x, s -> y, z\nu = s*exp(exp(x))\ny = {function}(u)\nz = tanh(exp({function}(u)))")
+    for sign, limit in ((1, above), (-1, below)):
+        found = nd.evaluate(program, {"x": 50, "s": sign})
+        assert limit is None or abs(found["y"] - limit) < 1e-40
+        assert abs(float(found["z"])) <= 1
+
+
 def test_reductions_of_nothing() -> None:
     text = "x[N] -> a, b, c, d, e\n" + "\n".join(
         f"{n} = {op}[i](x[i+9]) for i < N" for n, op in zip("abcde", ("sum", "mean", "max", "min", "logsumexp"), strict=True))
