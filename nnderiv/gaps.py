@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 from .bounds import Ranges, inside
 from .conditions import between, decided, facts, holds, solutions
-from .expr import TRUE, Expr, Op, Read, Reduce, own_reads, reads, subst_indices, walk
+from .expr import ONE, TRUE, Expr, Op, Read, Reduce, children, own_reads, reads, subst_indices, walk
 from .graph import components
 from .integer import Int
 from .polynomial import additive_terms, guarded_factors, poles
+from .regular import is_regular
 
 if TYPE_CHECKING:
     from .program import Equation, Program, Range
@@ -142,9 +143,20 @@ def divides_by_gap(e: Expr, ranges: Ranges, program: Program) -> bool:
 
 
 def divides_by_nothing(e: Expr, ranges: Ranges, program: Program) -> bool:
-    """Whether a sum of no term may make e infinite."""
+    """Whether a sum of no term may make e infinite, or an index that is 0: Σ_j where(j < i, x[j], 0)/i."""
     below = [d for n in walk(e) if isinstance(n, Op) for d in poles(n) if reads(d)]
-    return bool(below) and any(map(_Empty(program, program.empty_sums, ranges).among, below))
+    empty = bool(below) and any(map(_Empty(program, program.empty_sums, ranges).among, below))
+    return empty or not all(is_regular(n, ranges, program.sizes) for n in _of_indices(e))
+
+
+def _of_indices(e: Expr) -> Iterator[Expr]:
+    """Quotients, roots and logarithms of indices alone, but for what counts under a condition only."""
+    if isinstance(e, Op) and e.op == "where":
+        return
+    if isinstance(e, Op) and not reads(one := Op("/", (ONE, e.args[1])) if e.op == "/" else e):
+        yield one
+    for child in children(e):
+        yield from _of_indices(child)
 
 
 def _taken(e: Op) -> list[Expr]:

@@ -19,8 +19,8 @@ MODULES = sorted(".".join(p.relative_to(ROOT).with_suffix("").parts) for p in RO
 FLOORS = (
     ("arguments", "errors", "fresh", "graph", "integer", "text"),
     ("expr", "polynomial", "bounds", "numbers"),
-    ("conditions", "gaps", "masked", "missing", "signs"),
-    ("program", "regular"),
+    ("conditions", "gaps", "masked", "missing", "regular", "signs"),
+    ("program",),
     ("cases", "meaning", "learned", "elsewhere", "within", "saturation"),
     ("logarithms", "chosen"),
     ("exponentials",),

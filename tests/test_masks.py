@@ -596,8 +596,21 @@ def test_choices_by_bits_are_those_by_branches(dtype: str, shape: tuple[int, ...
     "s[i] = sum[j](where(a[i,j] > 0, x[j]**2, 0))  for i < N\nr[i] = 1/s[i]\ny[i] = sum[j](where(a[i,j] > 0, a[i,j]*x[j]*r[i], 0))",
 ])
 def test_what_is_divided_by_a_sum_of_no_term_counts_where_there_is_one(equations: str) -> None:
-    d = nd.derive(f"x[N], a[N,N], int c[N,N] -> y\n{equations}", wrt=("x",))
-    rng = np.random.default_rng(0)
+    are_as_they_mean(f"x[N], a[N,N], int c[N,N] -> y\n{equations}", "x")
+
+
+@pytest.mark.parametrize("equations", [
+    "s[i] = sum[j](where(j < i, x[j], 0))/i\ny[j] = sum[i](where(j < i, a[i,j]*s[i], 0))  for i < N",
+    "s[i] = x[i]*log(i)\ny[j] = sum[i](where(j < i, a[i,j]*s[i], 0))",
+    "s[i] = x[i]/i\ny[k] = sum[i](s[i]*a[i-k-1,k])",
+])
+def test_what_is_divided_by_an_index_counts_where_that_is_not_0(equations: str) -> None:
+    are_as_they_mean(f"x[N], a[N,N], int c[N,N] -> y\n{equations}", "a")
+
+
+def are_as_they_mean(text: str, wrt: str) -> None:
+    """Outputs and one gradient, without a warning."""
+    d, rng = nd.derive(text, wrt=(wrt,)), np.random.default_rng(0)
     a = np.where([[0, 1, 1, 0], [0, 0, 0, 0], [1, 0, 0, 1], [0, 0, 1, 1]], rng.uniform(0.5, 1, (4, 4)), -1)
     inputs = {"x": rng.normal(size=4), "a": a, "c": (a > 0).astype(int)}
     for way in ({}, {"sizes": {"N": 4}}, {"without": (*FORMS, *PASSES)}):
