@@ -17,7 +17,7 @@ from mpmath.libmp import from_rational
 
 INFINITY = float("inf")
 DIGITS = 50
-FLAT, ASTRONOMIC = 1000, 10**18  # where tanh is 1 to all digits; exponents of what nobody compares with anything
+FLAT, ASTRONOMIC = 1000, 10**1000  # where tanh and erf are 1 to all digits; an exponent of what nobody compares with anything
 _CONTEXT = mpmath.MPContext()
 _CONTEXT.dps = DIGITS
 _CLOSED = (Fraction, _CONTEXT.mpf)  # two of the one type need no other, but where 0 divides
@@ -138,13 +138,13 @@ def _float_power(base: float, exponent: float) -> float:
 
 
 # -- functions -----------------------------------------------------------------------------------------------------------
-def _held(x: Any, most: int) -> Any:
-    """x between −most and most: mpmath asks for as many bits as the result is large, or near to what it never is."""
-    return max(min(x, most), -most)
+def _held(m: Any, x: Any, most: int) -> Any:
+    """x between −most and most: mpmath asks for as many bits as a result is large, or near to what it never is."""
+    return max(min(x, most), -most) if m is _CONTEXT else x
 
 
 def _exp(m: Any, x: Any) -> Any:
-    return m.exp(_held(x, ASTRONOMIC))
+    return m.exp(_held(m, x, ASTRONOMIC))
 
 
 def _sigmoid(m: Any, x: Any) -> Any:
@@ -159,12 +159,12 @@ _SMOOTH: dict[str, Callable[[Any, Any], Any]] = {
     "exp": lambda m, x: _exp(m, x),
     "log": lambda m, x: m.log(x),
     "sqrt": lambda m, x: m.sqrt(x),
-    "tanh": lambda m, x: m.tanh(_held(x, FLAT)),
+    "tanh": lambda m, x: m.tanh(_held(m, x, FLAT)),
     "sigmoid": _sigmoid,
     "softplus": _softplus,
-    "gelu": lambda m, x: x * (1 + m.erf(x / m.sqrt(2))) / 2,
+    "gelu": lambda m, x: x * (1 + m.erf(_held(m, x, FLAT) / m.sqrt(2))) / 2,
     "silu": lambda m, x: x * _sigmoid(m, x),
-    "erf": lambda m, x: m.erf(x),
+    "erf": lambda m, x: m.erf(_held(m, x, FLAT)),
     "sin": lambda m, x: m.sin(x),
     "cos": lambda m, x: m.cos(x),
     "pi": lambda m, x: m.pi + x,
