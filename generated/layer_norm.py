@@ -194,12 +194,9 @@ def backward(residuals, *, dY):
         dX[n] += part6
         dX[n] += (dmu/D)[:, None]                   # (count, D)
         # dgamma[d] = sum[n](dY[n,d]*(X[n,d] - mu[n])/sqrt(var[n] + eps))
-        dgamma_part = part.T.dot(1/part4)           # (D,)
-        dgamma += dgamma_part
+        dgamma += part.T.dot(1/part4)
         # dbeta[d] = sum[n](dY[n,d])
-        dbeta_part = _column_sums(dY[n])            # (D,)
-        dbeta += dbeta_part
+        dbeta += _column_sums(dY[n])
         # deps = -0.5*sum[n,d](dY[n,d]*gamma[d]*(X[n,d] - mu[n])/(var[n] + eps)**1.5)
-        deps_part = dtype.type(-0.5*((1/part5) @ part2))
-        deps += deps_part
+        deps += dtype.type(-0.5*((1/part5) @ part2))
     return Gradients((dX, dgamma, dbeta, deps))

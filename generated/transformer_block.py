@@ -409,8 +409,7 @@ def backward(residuals, *, dY):
         dF1_in[n] += F1_normal[n]
         dF1_in[n] *= dF1[n]                         # (count, T, F)
         # db1[f] = sum[n,i](dF1_in[n,i,f])
-        db1_part = _column_sums(dF1_in[n].reshape(count*T, F))  # (F,)
-        db1 += db1_part
+        db1 += _column_sums(dF1_in[n].reshape(count*T, F))
     # dX2[n,i,d] = sum[f](dF1_in[n,i,f]*W1[d,f])
     dF1_in_flat = dF1_in.reshape(N*T, F)
     dX2 = (dF1_in_flat @ W1.T).reshape(N, T, D)     # (N, T, D)

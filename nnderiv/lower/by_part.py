@@ -3,8 +3,7 @@
     for n in _parts(N, K):                       n is a slice, arrays have K entries for each n
         z = x[n]*g                               exists only here
         y[n] = ...                               its part of what is needed later
-        dg_part = (dy[n]*x[n]).sum(0)            sums over the index are added up
-        dg += dg_part
+        dg += (dy[n]*x[n]).sum(0)                sums over the index are added up
 
 On several, these share out the parts:
 

@@ -122,9 +122,9 @@ class Body(Folds):
         self.positive |= {count}
         self.wholes[count] = members[0].whole.size
         self.code.note = -1
-        sums = {m.tensor: self.fresh(f"{m.tensor}_part") for m in members if m.summed}
+        sums = {m.tensor: self.fresh(f"{m.tensor}_part") for m in members if m.summed} if self.threads > 1 else {}
         for m in members:
-            if m.tensor not in local | totals and not (m.summed and self.threads > 1):
+            if m.tensor not in local | totals | sums.keys():
                 self.set_aside(m)
         part = Part(here, count, frozenset(local))
         for name in local:
@@ -164,17 +164,15 @@ class Body(Folds):
         return [count, *entries]
 
     def each_part(self, part: Part, members: Sequence[Member], sums: Mapping[str, str]) -> None:
-        """What a part computes; on one thread it adds up its sums."""
+        """What a part computes; the sums have names of their own, or are added up here."""
         for m in members:
             self.part_of(part, m, sums.get(m.tensor, ""))
-            if m.summed and self.threads == 1:
-                self.line(f"{m.tensor} += {sums[m.tensor]}", m.tensor)
         self.code.note = -1
         if any(part.count in s.sizes.union(*(names(o.text) for o in s.operands)) for s in statements(self.code.items)):
             self.code.items.insert(0, Line(f"{part.count} = {part.slice}.stop - {part.slice}.start", binds=part.count))
 
     def part_of(self, part: Part, m: Member, total: str) -> None:
-        """One equation, for the part at hand; its sum over the part is `total`."""
+        """One equation, for the part at hand; its sum over the part is `total`, or added to that over the others."""
         inner, e = m.within(part.range), m.equation
         frame, labels = self.frame(inner), e.indices
         for r in m.reads:
@@ -183,7 +181,10 @@ class Body(Folds):
                 frame.views[r.tensor, r.subs] = Array(view, tuple(str(s.name) for s in r.subs), 9, True)
         self.code.begin(self.comment(e))
         array = self.fill(frame, self.right(frame, inner), labels, False)
-        self.assign(total or (m.tensor if m.tensor in part.local else f"{m.tensor}[{part.slice}]"), array, frame, labels)
+        if m.summed and not total:
+            self.code.merge(m.tensor, ADD, array.term, frame.shape(labels))
+        else:
+            self.assign(total or (m.tensor if m.tensor in part.local else f"{m.tensor}[{part.slice}]"), array, frame, labels)
 
     def images(self, nodes: Sequence[Node], k: int) -> dict[int, Product]:
         """Node k and those after it that are to be computed image by image in one loop."""

@@ -185,6 +185,8 @@ class _Rewriter:
         """Let what statement k finishes in a place begin there: np.multiply(x[n], g, out=y[n]); y[n] += b. Of several intermediate results
         the first begins there."""
         done, k, s = at.done, at.k, at.statement
+        if any(o.text == s.target for o in s.operands):
+            return  # dg += …: what is there counts
         for j, operand in enumerate(s.operands):
             if s.operation.only not in (None, j):
                 continue
