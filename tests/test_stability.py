@@ -673,3 +673,17 @@ def test_a_power_that_is_0_has_no_gradient_with_its_exponent(z: float) -> None:
     with np.errstate(divide="ignore"):
         slopes = {g: power.backward(power.forward(x=x, g=g)[1], dy=np.array([1.0, 0])).dg for g in (2.0, 0.5, -1.0)}
     assert slopes == {2.0: 0, 0.5: 0, -1.0: -np.inf}
+
+
+@pytest.mark.parametrize("T", [1, 2, 4])
+def test_what_a_sum_leaves_out_may_be_infinite(T: int) -> None:
+    """log(0) at the places of a window that lie outside of the values: the sum has no term there, and not −∞·0."""
+    d = nd.derive("""
+        S[T,3], V[T,P] -> Y
+        A[i,w] = log_softmax[w](where(1 <= i + w and i + w <= T, S[i,w], -inf))
+        Y[i,p] = sum[w](A[i,w]*V[i+w-1,p])
+        """)
+    rng = np.random.default_rng(T)
+    inputs = {"S": rng.normal(size=(T, 3)), "V": rng.normal(size=(T, 2))}
+    found, expected = d.compile().forward(**inputs)[0], nd.evaluate(d.forward, inputs)["Y"]
+    np.testing.assert_allclose(found, np.array(expected, float), rtol=1e-12, atol=1e-12)

@@ -30,6 +30,7 @@ from .equations.explicit import make_explicit
 from .equations.for_empty import Nothing, Place, for_empty, with_choices, with_nothing
 from .equations.fuse import softmaxes
 from .equations.quotients import saturates
+from .equations.rooted import rooted
 from .equations.shifted import shifted
 from .equations.split import is_join
 from .equations.spread import spread
@@ -97,7 +98,7 @@ class _Lowering:
         nothing: Mapping[Place, Nothing],
     ):
         self.gradients, self.original, self.without, self.threads, self.fixed = gradients, original, without, threads, sizes
-        self.forward, self.backward = with_choices(gradients.forward, nothing), gradients.backward
+        self.forward, self.backward = with_choices(gradients.forward, nothing), rooted(gradients.backward)
         if "balance" not in without:
             self.forward, self.backward = balance(self.forward, self.backward, gradients.adjoints)
         if "shifted" not in without:

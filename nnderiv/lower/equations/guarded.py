@@ -4,7 +4,6 @@
     where(a < b, 1, where(a == b, 1/2, 0))·exp(x)     where(a < b or a == b, …, 0)
     de·exp(x),   de = where(c, 0, dy)          where(not c, de·exp(x), 0)
     de·exp(x),   de = where(…) + where(…)      where(de != 0, de·exp(x), 0)
-    u**g·log(u)                                where(u**g != 0, u**g·log(u), 0)    in gradients, not where it is written so
 
 What is so guarded hands its condition on: de = where(c, ds·exp(x), 0).
 
@@ -13,10 +12,8 @@ What is chosen by a condition has a gradient where it is chosen, and the exponen
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from ...conditions import where_not_0
-from ...expr import ZERO, Expr, Num, Op, Read, conjunction, conjuncts, free_symbols, map_children, reads, walk, where
+from ...expr import ZERO, Expr, Op, Read, conjunction, conjuncts, free_symbols, map_children, reads, walk, where
 from ...integer import Int
 from ...polynomial import additive_terms, factors, is_reciprocal
 from ...program import Equation, Program, whole
@@ -30,11 +27,10 @@ from .known import with_known
 def guarded(program: Program, known: Program) -> Program:
     """See the module's docstring."""
     facts = Facts.beside(program, known)
-    ops = {n for es in facts.definitions.values() for e in es for n in walk(e.body) if isinstance(n, Op)}
-    written = program is known
-    if all(facts.is_finite(n) for n in ops if n.op == "exp") and (written or not any(_powers([n]) for n in ops)):
+    exps = {n for es in facts.definitions.values() for e in es for n in walk(e.body) if isinstance(n, Op) and n.op == "exp"}
+    if all(map(facts.is_finite, exps)):
         return program
-    guards, found = _Guards(program, facts, written), list[Equation]()
+    guards, found = _Guards(program, facts), list[Equation]()
     for e in program.equations:
         found.append(e.with_body(guards.visit(e, e.body, ())))
         if whole(facts.definitions[e.tensor]) is not None:
@@ -42,14 +38,9 @@ def guarded(program: Program, known: Program) -> Program:
     return with_known(program, found, known)
 
 
-def _powers(parts: Iterable[Expr]) -> dict[Expr, Expr]:
-    """u: u**g with a g that is no number. Where that is 0, u is 0 and g positive, and u**g·log(u) is 0 as well."""
-    return {f.args[0]: f for f in parts if isinstance(f, Op) and f.op == "**" and not isinstance(f.args[1], Num)}
-
-
 class _Guards:
-    def __init__(self, program: Program, facts: Facts, written: bool):
-        self.program, self.facts, self.written, self.positive = program, facts, written, positive_names(program)
+    def __init__(self, program: Program, facts: Facts):
+        self.program, self.facts, self.positive = program, facts, positive_names(program)
         self.large: dict[str, bool] = {}
 
     def visit(self, e: Equation, node: Expr, known: tuple[Expr, ...]) -> Expr:
@@ -59,14 +50,12 @@ class _Guards:
             return where(self.visit(e, test, known), self.visit(e, a, (*known, *conjuncts(test))), self.visit(e, b, known))
         if isinstance(node, Op) and node.op in ("*", "/"):
             parts = factors(node)
-            logs = {f.args[0] for f in parts if isinstance(f, Op) and f.op == "log"}
-            rooted = [Op("!=", (p, ZERO)) for u, p in _powers(parts).items() if u in logs and not self.written]
             large = [f for f in parts if not is_reciprocal(f) and self.may_be_large(f)]
             axes = frozenset[str]().union(*map(free_symbols, large)) & e.ranges.keys() if large else frozenset[str]()
             beside = [f for f in parts if any(g is not f for g in large)]
             needed = [c for f in beside if (c := self.needed(e, f)) is not None and axes <= free_symbols(c)]
-            open_ = [c for c in (*needed, *rooted) if not {*conjuncts(c)} <= {*known}]
-            if open_:
+            open_ = [c for c in needed if not {*conjuncts(c)} <= {*known}]
+            if large and open_:
                 return where(conjunction(open_), map_children(lambda c: self.visit(e, c, (*known, *open_)), node), ZERO)
         return map_children(lambda c: self.visit(e, c, known), node)
 
