@@ -136,10 +136,15 @@ def _is_tie(c: Expr) -> bool:
 
 
 def divides_by_gap(e: Expr, ranges: Ranges, program: Program) -> bool:
-    """Whether a zero of these kinds may make e infinite: below a line, or in place of the normaliser of an exponential."""
+    """Whether a zero of these kinds may make e infinite."""
+    return divides_by_outside(e, ranges, program) or divides_by_nothing(e, ranges, program)
+
+
+def divides_by_outside(e: Expr, ranges: Ranges, program: Program) -> bool:
+    """Whether what is read outside may make e infinite: below a line, or in place of the normaliser of an exponential."""
     outside = _Outside(program, program.gaps, ranges)
     nodes = [n for n in walk(e) if isinstance(n, Op)]
-    return any(outside.among(d) for n in nodes for d in (*poles(n), *_taken(n))) or divides_by_nothing(e, ranges, program)
+    return any(outside.among(d) for n in nodes for d in (*poles(n), *_taken(n)))
 
 
 def divides_by_nothing(e: Expr, ranges: Ranges, program: Program) -> bool:

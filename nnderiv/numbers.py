@@ -156,7 +156,7 @@ def _softplus(m: Any, x: Any) -> Any:
 
 
 _SMOOTH: dict[str, Callable[[Any, Any], Any]] = {
-    "exp": lambda m, x: _exp(m, x),
+    "exp": _exp,
     "log": lambda m, x: m.log(x),
     "sqrt": lambda m, x: m.sqrt(x),
     "tanh": lambda m, x: m.tanh(_held(m, x, FLAT)),

@@ -37,7 +37,7 @@ from .expr import (
     tensors,
     walk,
 )
-from .gaps import divides_by_gap, divides_by_nothing, empty_sums, gaps, spread
+from .gaps import divides_by_nothing, divides_by_outside, empty_sums, gaps, spread
 from .graph import cycles, reach
 from .integer import Int, indexed
 from .masked import log_sums, masked
@@ -321,14 +321,18 @@ class Program:
     def unbounded(self) -> frozenset[str]:
         """Tensors in which an infinity may stand though all inputs are finite: a normaliser or an extreme of nothing, a quotient by what
         is read outside, and what reads them; and what is doubted."""
-        divided = {e.tensor for e in self.equations if divides_by_gap(e.body, e.ranges, self)}
-        return infinite(self.equations, divided | self.doubted)
+        divided = {e.tensor for e in self.equations if divides_by_outside(e.body, e.ranges, self)}
+        return infinite(self.equations, divided | self.dividing_by_nothing | self.doubted)
+
+    @cached_property
+    def dividing_by_nothing(self) -> frozenset[str]:
+        """Tensors in which something is divided by a sum of no term."""
+        return frozenset(e.tensor for e in self.equations if divides_by_nothing(e.body, e.ranges, self))
 
     @cached_property
     def divided_by_nothing(self) -> frozenset[str]:
-        """Tensors in which something is divided by a sum of no term, and those that read them."""
-        own = {e.tensor for e in self.equations if divides_by_nothing(e.body, e.ranges, self)}
-        return spread(self.equations, own, lambda e, found: any(name in found for name in e.reads))
+        """These, and those that read them."""
+        return spread(self.equations, self.dividing_by_nothing, lambda e, found: any(name in found for name in e.reads))
 
     @cached_property
     def doubted(self) -> frozenset[str]:

@@ -214,13 +214,14 @@ class Groups:
         if head is None:
             return {}
         group = self.near(k, head) if self.threads == 1 else self.behind(k, head)
-        arrays, entrywise = largest(group.values()), operations(group.values())
+        arrays = largest(group.values())
+        most = max(map(cost.entries, arrays))
+        entrywise = operations(group.values(), most)
         if not any(cost.in_parts(head.whole.size, sizes, self.threads, entrywise) for sizes in arrays):
             self.alone |= group.keys() if self.threads == 1 else {k}
             return {}
-        most = max(map(cost.entries, arrays))
         alike = all(m.is_product and m.passes(most) < 2 for m in group.values()) or not any(m.is_entrywise for m in group.values())
-        return {} if alike or self.shares(group) else group
+        return {} if alike or self.shares(group, most) else group
 
     def joins(self, j: int) -> Member | None:
         """A node that may be done part by part. On one thread, no product is cut of which linear algebra gives the rows to its own
@@ -247,15 +248,15 @@ class Groups:
             m = self.joins(j)
             if m is None or j in group and j != k or m.whole != head.whole:
                 continue
-            if missing := self.missing(m, group, k):
-                waiting = sorted({*waiting, *(i for i in missing if i < j)})
-                continue
-            group[j] = m
-            for name in m.along - arrays:
-                arrays.add(name)
-                for i in (*self.made.get(name, ()), *self.readers.get(name, ())):
-                    if i > k:
-                        heappush(waiting, i)
+            missing = self.missing(m, group, k)
+            found = {i for i in missing if i < j}
+            if not missing:
+                group[j] = m
+                found.update(i for name in m.along - arrays for i in (*self.made.get(name, ()), *self.readers.get(name, ())))
+                arrays |= m.along
+            for i in found:
+                if i > k:
+                    heappush(waiting, i)
         return dict(sorted(group.items()))
 
     def missing(self, m: Member, group: Mapping[int, Member], k: int) -> set[int]:
@@ -266,9 +267,8 @@ class Groups:
             found |= {i for i in self.made.get(name, ()) if i >= k and (apart or i not in group or group[i].summed)}
         return found
 
-    def shares(self, group: Mapping[int, Member]) -> bool:
-        """Whether an equation outside of the group computes one of its largest arrays as well."""
-        most = cost.entries(max(largest(group.values()), key=cost.entries))
+    def shares(self, group: Mapping[int, Member], most: int) -> bool:
+        """Whether an equation outside of the group computes one of its largest arrays, of so many entries, as well."""
         mine = {x for m in group.values() for x in m.arrays(most)}
         others = {j for m in group.values() for name in m.along for j in self.readers.get(name, ())} - group.keys()
         return any(x in mine for j in others for e in equations_of(self.nodes[j]) for x in walk(e.body) if isinstance(x, Op))
@@ -279,11 +279,10 @@ def largest(group: Collection[Member]) -> list[tuple[Int, ...]]:
     return _largest(sizes for m in group for sizes in m.per_step())
 
 
-def operations(group: Collection[Member]) -> int:
-    """How many operations the largest arrays go through, sums of rows as well, if none multiplies matrices; 0 otherwise."""
+def operations(group: Collection[Member], most: int) -> int:
+    """How many operations the largest arrays, of so many entries, go through, sums of rows as well, if none multiplies matrices; else 0."""
     if any(m.has_matrices for m in group):
         return 0
-    most = max(map(cost.entries, largest(group)))
     return len({x for m in group for x in (*m.arrays(most), *m.sums(most))})
 
 

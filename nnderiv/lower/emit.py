@@ -43,7 +43,7 @@ from .facts import Facts
 from .fold import Fold, find_fold
 from .folds import Folds
 from .infinities import is_logsumexp, may_be_masked
-from .items.form import ADD, NEGATIVE, SUBTRACT, Line, Operation, Statement, call, function, names, statements
+from .items.form import ADD, NEGATIVE, SUBTRACT, Line, Operation, Statement, call, function, mentioned_by, statements
 from .items.layout import closing_of, listed
 from .schedule import Compute, Loop, Node, Sweep
 from .shares import Shares, of_steps
@@ -168,7 +168,7 @@ class Body(Folds):
         for m in members:
             self.part_of(part, m, sums.get(m.tensor, ""))
         self.code.note = -1
-        if any(part.count in s.sizes.union(*(names(o.text) for o in s.operands)) for s in statements(self.code.items)):
+        if any(part.count in mentioned_by(s) for s in statements(self.code.items)):
             self.code.items.insert(0, Line(f"{part.count} = {part.slice}.stop - {part.slice}.start", binds=part.count))
 
     def part_of(self, part: Part, m: Member, total: str) -> None:

@@ -15,7 +15,6 @@ from typing import Any
 from ..derivative import Gradients, differentiate
 from ..expr import walk
 from ..fresh import Fresh
-from ..gaps import divides_by_nothing
 from ..graph import reach
 from ..integer import Int
 from ..learned import learned
@@ -356,8 +355,7 @@ _LIMITS = re.compile(r"\.clip\([^()]*\)")  # an infinite limit is none
 
 def _discards(program: Program, known: Collection[str]) -> bool:
     """Whether something that a function computes for itself is divided by a sum of no term: what reads it leaves it out there."""
-    own = [e for e in program.equations if e.tensor not in known and e.tensor not in program.outputs]
-    return any(divides_by_nothing(e.body, e.ranges, program) for e in own)
+    return any(name not in known and name not in program.outputs for name in program.dividing_by_nothing)
 
 
 def _quiet(lines: list[str], saturates: bool, discards: bool) -> str:

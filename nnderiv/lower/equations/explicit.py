@@ -124,7 +124,8 @@ def _vanishing(program: Program, e: Equation, body: Expr, places: Mapping[Place,
 
     def is_risky(f: Expr) -> bool:
         if isinstance(f, Read):
-            return f.tensor in program.divided_by_nothing | (program.unbounded & program.with_infinities & program.masked)
+            written = f.tensor in program.with_infinities and f.tensor in program.unbounded and f.tensor in program.masked
+            return written or f.tensor in program.divided_by_nothing
         leaving = {r for r in reads(f) if places[r.tensor, r.subs]}
         below = divides_by_gap(f, e.ranges, program)
         return below or bool(leaving) and not _stays_finite(f, leaving) or not is_regular(f, e.ranges, positive)

@@ -127,11 +127,6 @@ class Statement:
     hint: str = ""  # what to call an intermediate result
 
     @property
-    def sizes(self) -> frozenset[str]:
-        """The names in how the operation is written: np.empty((count, K), dtype)."""
-        return names(self.operation.template)
-
-    @property
     def variable(self) -> str:
         """The variable that is bound or written to."""
         return variable_of(self.target)
@@ -203,6 +198,11 @@ def read_by(item: Item) -> frozenset[str]:
         return names(item.head).union(*(read_by(i) for i in item.items))
     found = frozenset[str]().union(*(names(o.text) for o in item.operands))
     return found | (names(item.target) if item.is_place else frozenset()) | (names(item.out) if item.out else frozenset())
+
+
+def mentioned_by(s: Statement) -> frozenset[str]:
+    """The names that a statement reads, and those in how its operation is written: np.empty((count, K), dtype)."""
+    return read_by(s) | names(s.operation.template)
 
 
 def written_by(item: Item) -> Iterator[str]:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from .form import MATMUL, Block, Item, Statement, Term, call, names, read_by, statements, unnamed, written_by
+from .form import MATMUL, Block, Item, Statement, Term, call, mentioned_by, names, statements, unnamed, written_by
 
 _TRANSPOSED = re.compile(r"([^\W\d]\w*|§\d+)\.m?T")
 
@@ -48,7 +48,7 @@ def _hoisted(loop: Block, fresh: _Fresh, copies: dict[str, str]) -> tuple[list[I
     before: list[Item] = []
     kept: list[Item] = []
     for item in loop.items:
-        own = isinstance(item, Statement) and item.target.startswith("§") and not item.out and _reads(item).isdisjoint(changed)
+        own = isinstance(item, Statement) and item.target.startswith("§") and not item.out and mentioned_by(item).isdisjoint(changed)
         # Memory that the loop fills anew may be made before it; zeros that it adds to may not.
         if isinstance(item, Statement) and own and (writers[item.target] == 1 or item.operation.template.startswith("np.empty(")):
             before.append(replace(item, note=-1))
@@ -61,10 +61,6 @@ def _hoisted(loop: Block, fresh: _Fresh, copies: dict[str, str]) -> tuple[list[I
             operands = tuple(_contiguous(o, changed, before, fresh, copies) for o in item.operands)
             kept[k] = replace(item, operands=operands)
     return before, replace(loop, items=tuple(kept))
-
-
-def _reads(s: Statement) -> frozenset[str]:
-    return read_by(s) | s.sizes
 
 
 def _contiguous(o: Term, changed: set[str], before: list[Item], fresh: _Fresh, copies: dict[str, str]) -> Term:

@@ -58,14 +58,15 @@ def _share(items: Sequence[Item], known: _Known, is_part: bool = False) -> tuple
         if isinstance(item, Block):
             item = replace(item, items=_share(item.items, known.inside(item), item.is_part))
         elif isinstance(item, Statement) and not item.is_place and not item.out and item.operands:
-            before = known.held.get(_key(item), item.target)
-            if before != item.target and item.target.startswith("§"):
+            key = _key(item)
+            before = known.held.get(key, item.target)
+            if before == item.target:
+                known[key] = item.target
+            elif item.target.startswith("§"):
                 table[item.target] = before
                 continue
-            named = before.startswith("§") and item.operation.owns and item.real
-            if before == item.target or named:
-                known[_key(item)] = item.target
-            if before != item.target and named:
+            elif before.startswith("§") and item.operation.owns and item.real:
+                known[key] = item.target
                 item = replace(item, operation=SAME, operands=(Term(before),))
         if not isinstance(item, Statement) or item.is_place or item.out:
             known.forget({*written_by(item)})
