@@ -20,6 +20,7 @@ from .expr import (
     compare,
     conjunction,
     conjuncts,
+    is_where,
     is_zero,
     map_children,
     map_ints,
@@ -36,12 +37,17 @@ from .terms import Context, Term, decisive, may_leave
 
 
 def split_where(term: Term, dims: Ranges, ctx: Context) -> Term | None:
-    """where(c, a, 0) · e = [c] a · e and, if integers decide c, where(c, 0, a) · e = [not c] a · e; a product with a factor 0 is 0."""
+    """where(c, a, 0) · e = [c] a · e; where(c, 0, a) · e = [not c] a · e, if integers decide c; a product with a factor 0 is 0.
+
+    Other c too, where only c keeps an element in e from needing itself.
+    """
     conditions, kept = list(term.conditions), []
-    for f in factors(term.body):
+    parts = factors(term.body)
+    turns = any(isinstance(f, Read) and ctx.may_need_itself(f.tensor) for f in parts)
+    for f in parts:
         if is_zero(f):
             return None
-        while isinstance(f, Op) and f.op == "where" and (f.args[2] == ZERO or f.args[1] == ZERO and not reads(f.args[0])):
+        while is_where(f, ZERO) or isinstance(f, Op) and f.op == "where" and f.args[1] == ZERO and (turns or not reads(f.args[0])):
             condition, f = (f.args[0], f.args[1]) if f.args[2] == ZERO else (negation(f.args[0]), f.args[2])
             conditions.append(condition)
         kept.append(f)

@@ -49,6 +49,7 @@ from .scalar import partial
 from .shares import Shares
 from .simplify import Term, simplify
 from .solve import solve
+from .wellfounded import is_ordered
 from .within import readable
 
 
@@ -305,6 +306,14 @@ class Rule:
     def tensor_of(self) -> dict[str, str]:
         """The name of a gradient -> the tensor that it is the gradient of; asked only once all gradients have names."""
         return {adjoint: t for t, adjoint in self.adjoint.items()}
+
+    def may_need_itself(self, name: str) -> bool:
+        """Whether the order in which the elements of a gradient are computed rests on the data."""
+        return self.tensor_of.get(name) in self._ordered_by_data
+
+    @cached_property
+    def _ordered_by_data(self) -> frozenset[str | None]:
+        return frozenset(t for cycle in {*self.program.components.values()} if not is_ordered(self.program, cycle) for t in cycle)
 
     def is_letter(self, name: str) -> bool:
         """Whether a name can be an index letter."""

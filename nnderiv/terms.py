@@ -45,6 +45,10 @@ class Context(Protocol):
         """The equations of a tensor, of a gradient too where it is known already."""
         ...
 
+    def may_need_itself(self, name: str) -> bool:
+        """Whether an element of a gradient needs itself unless the data say otherwise: there what is not taken must not be asked for."""
+        ...
+
     def is_letter(self, name: str) -> bool:
         """Whether a name can be an index letter: it is no tensor, size or parameter."""
         ...

@@ -52,6 +52,9 @@ class Surroundings:
     def defined(self, name: str) -> tuple[Equation, ...]:
         return self.program.definitions.get(name, ())
 
+    def may_need_itself(self, name: str) -> bool:
+        return False
+
     def is_letter(self, name: str) -> bool:
         return name not in self.taken
 

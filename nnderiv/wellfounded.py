@@ -36,9 +36,14 @@ class _Need:
 def check_order(program: Program, text: str = "") -> None:
     """Raise DefinitionError if some element needs itself."""
     for cycle in dict.fromkeys(program.components.values()):
-        edges = [(e, r) for e in program.equations if e.tensor in cycle for r in reads(e.body) if r.tensor in cycle]
-        if not _ordered(edges, max(len(e.subs) for e, _ in edges)):
+        if not is_ordered(program, cycle):
             _play_through(program, cycle, text)
+
+
+def is_ordered(program: Program, cycle: frozenset[str]) -> bool:
+    """Whether the elements of tensors that refer to each other have an order whatever the data are."""
+    edges = [(e, r) for e in program.equations if e.tensor in cycle for r in reads(e.body) if r.tensor in cycle]
+    return _ordered(edges, max(len(e.subs) for e, _ in edges))
 
 
 def check_same_places(equations: Iterable[Equation], text: str = "") -> None:

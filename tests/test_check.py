@@ -9,6 +9,7 @@ from dataclasses import replace
 from fractions import Fraction
 from random import Random
 
+import numpy as np
 import pytest
 
 import nnderiv as nd
@@ -270,6 +271,18 @@ def test_a_tree_that_data_give_is_checked_and_explained() -> None:
 def test_a_circle_that_data_may_give_is_told_with_the_fact_that_rules_it_out(evidence) -> None:
     with pytest.raises(nd.CheckError, match=r"needs itself: left leads back to it[^$]*`given left\[n\] < n`"):
         evidence(nd.derive(TREE))
+
+
+@pytest.mark.parametrize("leaf", ["leaf[n] > 0", "leaf[n] > 0 and q[n] <= n", "not (leaf[n] <= 0 or v[n] > 9)"])
+def test_what_a_leaf_refers_to_is_not_asked_for_in_its_gradient(leaf: str) -> None:
+    """A leaf may point to itself: only what is real, and so the data, keeps it from needing itself."""
+    d = nd.derive(f"x[N], leaf[N], v[N], int q[N] -> y\ny[n] = where({leaf}, x[n], v[n]*sin(y[q[n]]))")
+    inputs = {"x": [0.5, 1.5, 0.25, 0], "leaf": [1, 1, -1, -1], "v": [1, 2, 3, 4], "q": [0, 1, 1, 2], "dy": [1, 1, 1, 1]}
+    found = nd.evaluate(d.backward, inputs)
+    x, v = 1.5, 3*np.sin(1.5)
+    np.testing.assert_allclose(np.array(found["dv"], float), [0, 0, np.sin(x)*(1 + 4*np.cos(v)), np.sin(v)], rtol=1e-12)
+    np.testing.assert_allclose(np.array(found["dx"], float), [1, 1 + 3*np.cos(x)*(1 + 4*np.cos(v)), 0, 0], rtol=1e-12)
+    assert d.check().ok
 
 
 def test_a_parameter_that_makes_a_circle_is_drawn_again() -> None:
