@@ -687,3 +687,11 @@ def test_what_a_sum_leaves_out_may_be_infinite(T: int) -> None:
     inputs = {"S": rng.normal(size=(T, 3)), "V": rng.normal(size=(T, 2))}
     found, expected = d.compile().forward(**inputs)[0], nd.evaluate(d.forward, inputs)["Y"]
     np.testing.assert_allclose(found, np.array(expected, float), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("y", ["sqrt(m[i-k]) + x[k]", "x[k]*sqrt(m[i-k])", "tanh(sqrt(m[i-k]) + x[k])", "sqrt(m[q[i,k]]) + x[k]"])
+def test_the_slope_of_a_zero_that_is_read_outside_is_left_out_in_silence(y: str) -> None:
+    """1/√0 belongs to no place of m: it is no reason for a warning."""
+    d = nd.derive(f"m[I], x[K], int q[I,K] -> y\ny[i,k] = {y} for i < I")
+    x, q = np.array([0.5, 1, 2], np.float32), np.array([[0, 1, -1], [3, 4, 5], [1, 1, 1], [2, 2, 9]])
+    assert_exact(d, d, {"m": np.array([1, 2, 0.25, 3], np.float32), "x": x, "q": q})

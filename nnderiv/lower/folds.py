@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..expr import reads
+from ..gaps import divides_by_outside
 from ..integer import Int
 from ..program import Equation
 from . import cost
@@ -26,6 +27,7 @@ class Folds(Values):
         if order is not None and not self.is_interleaved(fold, order):
             return self.reshaped(frame, fold, order, whole)
         inner = self.fold_frame(fold)
+        self.discards |= divides_by_outside(fold.values, fold.ranges, self.program)
         if fold.scatter is None and "by_place" not in self.without:
             by_place = scattered(self, inner, fold, [frame.size(i) for i in whole], [self.fold_axis(inner, a) for a in fold.axes])
             if by_place is not None:

@@ -104,7 +104,7 @@ class _Lowering:
             self.forward, self.backward = shifted(self.forward, self.backward)
         self.saturates = any(saturates(n) for e in (*self.forward.equations, *self.backward.equations) for n in walk(e.body))
         self.discards = [_discards(self.forward, ()), _discards(self.backward, self.forward.definitions)]  # forward, backward
-        self.overflows_backward = False  # whether an exponential that is divided by may overflow there, as far as it is known
+        self.loud_backward = (False, False)  # whether an exponential overflows there, and something is discarded, as far as is known
         self.forward, self.backward = prepare_both(self.forward, self.backward, without)
         self.forward = with_nothing(self.forward, nothing)
         self.dtype = Fresh({*self.forward.names, *self.backward.names})("dtype")
@@ -194,7 +194,7 @@ class _Lowering:
         for text in layout.arguments(f"return {shown}, ", _entries(self.handed_on)):
             body.line(text)
         lines = self.finish(body, {*self.forward.outputs, *self.residuals})
-        return _quiet([head, *lines], self.saturates or body.overflows, self.discards[0])
+        return _quiet([head, *lines], self.saturates or body.overflows, self.discards[0] or body.discards)
 
     def finish(self, body: Body, kept: set[str]) -> list[str]:
         """The lines of a function, after all passes; nothing may be written to what is kept."""
@@ -212,7 +212,8 @@ class _Lowering:
     def backward_function(self) -> str:
         head, about, *lines = self.backward_lines
         unpacked = layout.unpacked(self.handed_on, "residuals", "    ")
-        return _quiet([head, about, *unpacked, *lines], self.saturates or self.overflows_backward, self.discards[1])
+        overflows, discards = self.loud_backward
+        return _quiet([head, about, *unpacked, *lines], self.saturates or overflows, self.discards[1] or discards)
 
     @cached_property
     def backward_lines(self) -> list[str]:
@@ -237,7 +238,7 @@ class _Lowering:
         *first, last = layout.arguments("return Gradients(", _entries(outputs))
         for text in (*first, f"{last})"):
             body.line(text)
-        self.overflows_backward = body.overflows
+        self.loud_backward = body.overflows, body.discards
         return [head, *self.finish(body, {*self.backward.outputs, *self.residuals})]
 
     def run(self, body: Body, nodes: Sequence[Node], function: str, residuals: list[str]) -> None:

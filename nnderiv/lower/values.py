@@ -76,6 +76,7 @@ class Values(Choices):
         super().__init__(program, storage, facts, dtype, without, threads)
         self.ratios: frozenset[Expr] = frozenset()  # exponentials in 1 + exp(b − a), a quotient of exponentials
         self.overflows = False  # whether an exponential may, and is divided by
+        self.discards = False  # whether something is computed of zeros that are read outside, to be left out in the end
 
     # -- expressions ---------------------------------------------------------------------------------------------------
     def value(self, frame: Frame, e: Expr) -> Array:
