@@ -40,6 +40,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "beforehand": ("X[T], r -> Y\nY[i] = logsumexp[u](r*X[i+u]) for u < 3", "forward", "X_scaled = r*X"),
     "decayed": ("r[T], g -> G\nG[t] = sum[k](g**k*r[t+k]) for t < T, k < T", "backward", "_scan(g, dG_total[1:], 0)"),
     "factored": ("x[N,I], A[I,R], B[R,O] -> y\ny[n,o] = sum[i,r](x[n,i]*A[i,r]*B[r,o])", "backward", "dA = x.T @ dxA"),
+    "one_size": ("x[H], a[P] -> s\nb[i] = x[2*i] + x[2*i+1]\ns = sum[i](a[i]*b[i])", "forward", "np.vdot(a, b)"),
     "balance": ("X[N,D], m[D] -> Y\nY[n,d] = m[d]*exp(X[n,d])/sum[e](m[e]*exp(X[n,e]))", "forward", "_logsumexp(Y_sum_in, 1)"),
     "shifted": ("x[N], z[N] -> y\ny[n] = exp(x[n])/(exp(x[n]) + exp(z[n]))", "forward", "y_exp = z - x"),
     "normalised": (CROSS_ENTROPY, "backward", "np.exp(Z_log"),

@@ -38,6 +38,7 @@ from .items import form, layout
 from .items.abreast import abreast
 from .items.buffers import short_buffers
 from .items.render import named, render
+from .one_size import equal_sizes
 from .passes import checked, optimise, prepare, prepare_both, prepare_forward
 from .runtime import needed
 from .schedule import Node, schedule
@@ -78,9 +79,11 @@ def lower(
     known, passes = sizes or {}, checked(without)
     nothing = for_empty(original, gradients.forward, known)
     gradients = _rewritten(gradients, original, known, passes)
-    forward, backward = (specialise.specialise(p, known) for p in (gradients.forward, gradients.backward))
+    original = specialise.specialise(original, known)
+    same = {} if "one_size" in passes else equal_sizes(original)
+    forward, backward = (specialise.specialise(specialise.specialise(p, known), same) for p in (gradients.forward, gradients.backward))
     special = replace(gradients, forward=forward, backward=backward)
-    return Module(_Lowering(special, specialise.specialise(original, known), passes, threads, known, nothing).source)
+    return Module(_Lowering(special, original, passes, threads, known, same, nothing).source)
 
 
 def _rewritten(gradients: Gradients, original: Program, sizes: Mapping[str, Int], without: frozenset[str]) -> Gradients:
@@ -94,9 +97,10 @@ def _rewritten(gradients: Gradients, original: Program, sizes: Mapping[str, Int]
 class _Lowering:
     def __init__(
         self, gradients: Gradients, original: Program, without: frozenset[str], threads: int, sizes: Mapping[str, Int],
-        nothing: Mapping[Place, Nothing],
+        same: Mapping[str, Int], nothing: Mapping[Place, Nothing],
     ):
-        self.gradients, self.original, self.without, self.threads, self.fixed = gradients, original, without, threads, sizes
+        self.gradients, self.original, self.without, self.threads = gradients, original, without, threads
+        self.fixed, self.same = sizes, same  # sizes that are numbers, and sizes that are what others come to
         self.forward, self.backward = with_choices(gradients.forward, nothing), rooted(gradients.backward)
         if "balance" not in without:
             self.forward, self.backward = balance(self.forward, self.backward, gradients.adjoints)
@@ -107,7 +111,7 @@ class _Lowering:
         self.loud_backward = (False, False)  # whether an exponential overflows there, and something is discarded, as far as is known
         self.forward, self.backward = prepare_both(self.forward, self.backward, without)
         self.forward = with_nothing(self.forward, nothing)
-        self.dtype = Fresh({*self.forward.names, *self.backward.names})("dtype")
+        self.dtype = Fresh({*self.forward.names, *self.backward.names, *same})("dtype")
 
     @cached_property
     def source(self) -> str:
@@ -165,7 +169,7 @@ class _Lowering:
         read = {name for e in self.backward_equations for name in e.reads}
         names = [i.name for i in self.forward.inputs if i.name in read and (i.kind == "real" or i.dims)]
         names += [n for n in dict.fromkeys(e.tensor for e in self.forward_equations) if n in read and n in self.available]
-        return [*names, *self.forward.sizes, *self.forward.parameters, self.dtype]
+        return [*names, *self.original.sizes, *self.forward.parameters, self.dtype]
 
     @cached_property
     def forward_nodes(self) -> Any:
@@ -178,7 +182,7 @@ class _Lowering:
     # -- the functions -----------------------------------------------------------------------------------------------
     def forward_function(self) -> str:
         facts = Facts(self.forward_program.definitions, self.forward_program, self.original)
-        body = Body(self.forward_program, self.forward_storage, facts, self.forward.outputs, self.dtype, self.without, self.threads)
+        body = self.body(self.forward_program, self.forward_storage, facts, self.forward.outputs)
         names = ", ".join(i.name for i in self.original.inputs)
         head = f"def forward(*, {names}):"
         body.line(f'"""{", ".join(map(str, self.original.inputs))} -> ({", ".join(self.original.outputs)}), residuals"""')
@@ -195,6 +199,16 @@ class _Lowering:
             body.line(text)
         lines = self.finish(body, {*self.forward.outputs, *self.residuals})
         return _quiet([head, *lines], self.saturates or body.overflows, self.discards[0] or body.discards)
+
+    def body(self, program: Program, storage: dict[str, Storage], facts: Facts, outputs: Sequence[str]) -> Body:
+        """What writes a function, and knows sizes by the names that they have."""
+        body = Body(program, storage, facts, outputs, self.dtype, self.without, self.threads)
+        body.fresh.taken |= {*self.same}
+        body.positive |= {*self.same}
+        named = {value: name for name, value in self.same.items() if not (value.is_constant or value.name)}
+        body.sizes.update(named)
+        body.extents.update(named)
+        return body
 
     def finish(self, body: Body, kept: set[str]) -> list[str]:
         """The lines of a function, after all passes; nothing may be written to what is kept."""
@@ -222,7 +236,7 @@ class _Lowering:
         storage = place(self.backward_program, nodes, set(self.backward.outputs))
         storage |= {n: self.forward_storage[n] for n in self.available}
         facts = Facts({**self.forward_program.definitions, **self.backward_program.definitions}, self.backward, self.original)
-        body = Body(self.backward_program, storage, facts, self.backward.outputs, self.dtype, self.without, self.threads)
+        body = self.body(self.backward_program, storage, facts, self.backward.outputs)
         seeds = self.backward.inputs[len(self.original.inputs):]
         signature = "".join(f", {i.name}" for i in seeds)
         head = f"def backward(residuals{', *' if seeds else ''}{signature}):"

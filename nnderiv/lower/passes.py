@@ -10,6 +10,7 @@ A program, before its gradients are taken:
 
 Programs (equations) -> programs:
 
+    one_size     a size that must equal what others come to is that
     balance      exponentials that are added up are scaled by their largest, where that cancels
     shifted      quotients and logarithms of exponentials are shifted, as in a softmax
     normalised   S − logsumexp(S) is one tensor wherever it is read
@@ -249,7 +250,8 @@ STATEMENTS: dict[str, Callable[[Sequence[Item], frozenset[str]], tuple[Item, ...
     "dot": alone(dot),
     "nest": alone(nest),
 }
-PASSES = tuple(name for name in (*FIRST, "balance", "shifted", *BOTH, *EQUATIONS, "accumulate", *STATEMENTS) if name != "explicit")
+_ALL = (*FIRST, "one_size", "balance", "shifted", *BOTH, *EQUATIONS, "accumulate", *STATEMENTS)
+PASSES = tuple(name for name in _ALL if name != "explicit")
 FORMS = ("by_diagonal", "by_image", "by_place", "by_part", "rows", "spots", "slabs", "indicator", "few", "clip", "rolls", "digits",
          "squares", "buffers", "front", "log_products", "differences")
 
