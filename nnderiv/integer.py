@@ -169,6 +169,9 @@ class Int:
             return whole + rest.constant // bottom.constant
         if any(isinstance(a, Mod) and a.bottom == bottom for m, c in rest.terms.items() if len(m) == c == len(rest.terms) == 1 for a in m):
             return whole  # (i mod n) // n is 0
+        inner = (rest - rest.constant).lone
+        if isinstance(inner, FloorDiv) and _counts(inner.bottom) and _counts(bottom):  # ⌊(⌊a/b⌋ + k)/c⌋ = ⌊(a + kb)/(bc)⌋
+            return whole + (inner.top + inner.bottom*rest.constant)//(inner.bottom*bottom)
         return whole + Int.atom(FloorDiv(rest, bottom))
 
     def __mod__(self, other: Int | int) -> Int:
@@ -336,6 +339,11 @@ def _monomial_text(c: int, monomial: Monomial, bare: bool) -> str:
     alone = bare and len(monomial) == 1 and c == 1
     factors += [str(a) if alone or isinstance(a, str | Extreme | Element) else f"({a})" for a in monomial]
     return "*".join(factors)
+
+
+def _counts(value: Int) -> bool:
+    """Whether this is a number from 1 on."""
+    return value.is_constant and value.constant > 0
 
 
 def _without(monomial: Monomial, divisor: Monomial) -> Monomial | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 from .integer import Int
 from .program import Program
@@ -23,15 +23,7 @@ def small_sizes(program: Program, pick: Callable[[str], int], least: int = 1) ->
 def _fixed(program: Program, pick: Callable[[str], int]) -> dict[str, int] | None:
     """Wishes for the names that are free, the others computed from the equalities in which they stand alone."""
     names = list(dict.fromkeys([*program.sizes, *program.parameters]))
-    values: dict[str, Int] = {}
-    for r in program.requirements:
-        if r.op == "==":
-            difference = (r.left - r.right).subst(values)
-            name = next((n for n in sorted(difference.symbols()) if _solvable(difference, n)), None)
-            if name is not None:
-                coefficient, rest = difference.split(name) or (Int.of(1), Int.of(0))
-                value = -rest * coefficient
-                values = {n: v.subst({name: value}) for n, v in values.items()} | {name: value}
+    values = equal_sizes(program, names)
     free = {n: pick(n) for n in names if n not in values}
     try:
         return free | {n: v.value(free) for n, v in values.items()}
@@ -39,9 +31,24 @@ def _fixed(program: Program, pick: Callable[[str], int]) -> dict[str, int] | Non
         return None
 
 
-def _solvable(difference: Int, name: str) -> bool:
-    split = difference.split(name)
-    return split is not None and split[0] in (Int.of(1), Int.of(-1))
+def equal_sizes(program: Program, names: Sequence[str]) -> dict[str, Int]:
+    """Of these names of sizes or parameters, those that are what others come to, and that: {P: H//2 - 1} where P must equal it."""
+    found: dict[str, Int] = {}
+    for r in program.requirements:
+        sides = r.left.subst(found), r.right.subst(found)
+        if r.op == "==" and (solved := next(_solutions(*sides, names), None)):
+            name, value = solved
+            found = {**{n: v.subst({name: value}) for n, v in found.items()}, name: value}
+    return found
+
+
+def _solutions(left: Int, right: Int, names: Sequence[str]) -> Iterator[tuple[str, Int]]:
+    """(name, what it is): of those that are alone on a side, later ones first; then of the others."""
+    zero = left - right
+    for name in sorted(reversed(names), key=lambda name: name not in (left.name, right.name)):
+        split = zero.split(name)
+        if split is not None and (split[0] == 1 or split[0] == -1) and not split[1].elements():
+            yield name, -split[1] * split[0]
 
 
 def fits(program: Program, env: dict[str, int], least: int = 1) -> bool:

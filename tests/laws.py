@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from itertools import islice
 from random import Random
 from typing import Any
 
@@ -169,17 +170,19 @@ def enlarged(text: str, seed: int) -> None:
             assert np.allclose(value/scale, found[name]/scale, rtol=0, atol=1e-9), f"{name} at {sizes} on {threads} threads"
 
 
+def _is_light(d: Any, sizes: dict[str, int]) -> bool:
+    """Whether no array has too many entries at these sizes, nor all loops too many steps."""
+    arrays = (math.prod(max(1, r.size.value(sizes)) for r in dims) for dims in d.forward.dims.values())
+    return math.prod(sizes[name] for name in d.forward.sizes) <= MOST and all(entries <= MOST for entries in arrays)
+
+
 def _large(d: Any, seed: int) -> tuple[dict[str, int], dict[str, Any], dict[str, Any]]:
     """Sizes, inputs, and the results of a module without any pass, all of them finite."""
     if d.forward.givens:
         raise Nothing("a fact is given")
     rng, random, plain = Random(seed), np.random.default_rng(seed), d.compile(without=(*FORMS, *PASSES))
-    for _ in range(20):
-        sizes = small_sizes(d.forward, lambda name: rng.choice(LARGE))
-        if sizes is None or math.prod(sizes[name] for name in d.forward.sizes) > MOST:
-            continue
-        if any(math.prod(max(1, r.size.value(sizes)) for r in dims) > MOST for dims in d.forward.dims.values()):
-            continue
+    drawn = (small_sizes(d.forward, lambda name: rng.choice(LARGE)) for _ in range(500))
+    for sizes in islice((s for s in drawn if s is not None and _is_light(d, s)), 20):
         shapes = {i: tuple(x.value(sizes) for x in i.dims) for i in d.forward.inputs}
         inputs = _drawn_at(sizes, shapes, lambda s: random.uniform(0.2, 1, s), lambda s: random.integers(1, 3, s))
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,6 +18,14 @@ def test_equal_polynomials_are_equal_and_hash_alike() -> None:
     assert (i + 1) * (i - 1) == i * i - 1
     assert hash(i + j) == hash(j + i)
     assert i - i == 0
+
+
+def test_a_floor_division_of_another_is_one() -> None:
+    n = Int.symbol("n")
+    assert [str(x) for x in ((n//2)//2, (n//2 - 6)//2, ((n + 1)//3 + 1)//2, (n//2)//n)] == ["n//4", "n//4 - 3", "(n + 4)//6", "(n//2)//n"]
+    for a, b, k, m in itertools.product((1, 2, 5), (1, 2, 3), (-7, -1, 0, 4), (-3, -1, 2)):
+        value = ((m*n + k)//a + k)//b
+        assert all(value.subst({"n": Int.of(v)}) == ((m*v + k)//a + k)//b for v in range(-20, 21))
 
 
 def test_a_floor_division_gives_up_what_divides() -> None:

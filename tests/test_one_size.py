@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import nnderiv as nd
-from nnderiv.lower.one_size import equal_sizes
+from nnderiv.sizes import equal_sizes
 from tests.emitted import body
 from tests.running import assert_means
 
@@ -27,7 +27,8 @@ EQUAL = {
 
 @pytest.mark.parametrize("text", EQUAL)
 def test_a_size_that_must_equal_others_is_what_they_come_to(text: str) -> None:
-    assert {name: str(value) for name, value in equal_sizes(nd.parse(text)).items()} == EQUAL[text]
+    program = nd.parse(text)
+    assert {name: str(value) for name, value in equal_sizes(program, program.sizes).items()} == EQUAL[text]
 
 
 def test_all_of_a_pooled_image_is_read_as_it_lies() -> None:

@@ -19,6 +19,7 @@ from ..graph import reach
 from ..integer import Int
 from ..learned import learned
 from ..program import Equation, Input, Program, rename_tensors
+from ..sizes import equal_sizes
 from . import cost, specialise
 from .arrays import Storage, slice_at, tuple_text
 from .divisors import divisors
@@ -38,7 +39,6 @@ from .items import form, layout
 from .items.abreast import abreast
 from .items.buffers import short_buffers
 from .items.render import named, render
-from .one_size import equal_sizes
 from .passes import checked, optimise, prepare, prepare_both, prepare_forward
 from .runtime import needed
 from .schedule import Node, schedule
@@ -80,7 +80,7 @@ def lower(
     nothing = for_empty(original, gradients.forward, known)
     gradients = _rewritten(gradients, original, known, passes)
     original = specialise.specialise(original, known)
-    same = {} if "one_size" in passes else equal_sizes(original)
+    same = {} if "one_size" in passes else equal_sizes(original, original.sizes)
     forward, backward = (specialise.specialise(specialise.specialise(p, known), same) for p in (gradients.forward, gradients.backward))
     special = replace(gradients, forward=forward, backward=backward)
     return Module(_Lowering(special, original, passes, threads, known, same, nothing).source)

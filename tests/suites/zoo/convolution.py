@@ -221,6 +221,36 @@ def convolutional_network(X, K, k, A, a, y):
 
 
 @case("""
+    # two convolutions, each with average pooling, and two dense layers
+    X[N,C,H,W], K[O,C,5,5], k[O], R[S,O,5,5], r[S], A[F,S,P,Q], a[F], B[M,F], b[M] -> y
+    Z[n,o,i,j] = tanh(sum[c,u,v](K[o,c,u,v]*X[n,c,i+u,j+v]) + k[o])
+    Y[n,o,i,j] = mean[u,v](Z[n,o,2*i+u,2*j+v]) for u < 2, v < 2
+    V[n,s,i,j] = tanh(sum[o,u,v](R[s,o,u,v]*Y[n,o,i+u,j+v]) + r[s])
+    U[n,s,i,j] = mean[u,v](V[n,s,2*i+u,2*j+v]) for u < 2, v < 2
+    h[n,f] = tanh(sum[s,i,j](A[f,s,i,j]*U[n,s,i,j]) + a[f])
+    y[n,m] = sum[f](B[m,f]*h[n,f]) + b[m]
+    """, X=(2, 1, 16, 17), K=(2, 1, 5, 5), k=(2,), R=(3, 2, 5, 5), r=(3,), A=(4, 3, 1, 1), a=(4,), B=(3, 4), b=(3,))
+def lenet(X, K, k, R, r, A, a, B, b):
+    pooled = F.avg_pool2d(torch.tanh(F.conv2d(X, K, k)), 2)
+    pooled = F.avg_pool2d(torch.tanh(F.conv2d(pooled, R, r)), 2)
+    return torch.tanh(pooled.flatten(1) @ A.flatten(1).T + a) @ B.T + b
+
+
+@case("""
+    # convolutions that keep the size of an image, and pooling that halves it
+    X[C,H,W], K[O,C,3,3], R[S,O,3,3], A[F,S,P,Q] -> y
+    Z[o,i,j] = relu(sum[c,u,v](K[o,c,u,v]*X[c,i+u-1,j+v-1])) for i < H, j < W
+    Y[o,i,j] = max[u,v](Z[o,2*i+u,2*j+v]) for u < 2, v < 2
+    V[s,i,j] = relu(sum[o,u,v](R[s,o,u,v]*Y[o,i+u-1,j+v-1])) for i < H//2, j < W//2
+    U[s,i,j] = max[u,v](V[s,2*i+u,2*j+v]) for u < 2, v < 2
+    y[f] = sum[s,i,j](A[f,s,i,j]*U[s,i,j])
+    """, X=(2, 9, 6), K=(2, 2, 3, 3), R=(3, 2, 3, 3), A=(3, 3, 2, 1))
+def padded_convolutions_and_poolings(X, K, R, A):
+    pooled = F.max_pool2d(F.relu(F.conv2d(X, K, padding=1)), 2)
+    return A.flatten(1) @ F.max_pool2d(F.relu(F.conv2d(pooled, R, padding=1)), 2).flatten()
+
+
+@case("""
     X[C,H,W], A[C,C,3,3], B[C,C,3,3] -> Y
     Z[o,i,j] = relu(sum[c,u,v](A[o,c,u,v]*X[c,i+u-1,j+v-1])) for i < H, j < W
     Y[o,i,j] = relu(X[o,i,j] + sum[c,u,v](B[o,c,u,v]*Z[c,i+u-1,j+v-1]))
