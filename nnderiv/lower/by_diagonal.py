@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING
 from ..expr import reads, subst_indices
 from ..integer import Int
 from ..program import Equation, Range
-from .arrays import Array, Frame, Storage, expand, read, target, tuple_text
+from .arrays import Array, Frame, Storage, expand
 from .diagonals import Cell, Diagonals
 from .items.form import Statement, call
+from .reads import read, target
+from .texts import tuple_text
 
 if TYPE_CHECKING:
     from .emit import Body

@@ -32,13 +32,15 @@ from ..expr import replace as replaced
 from ..integer import Int
 from ..polynomial import product
 from ..program import Equation, Range
-from .arrays import Array, Frame, Storage, axis_text, cut, expand, extreme_of, multiplied, permute, read, tuple_text
+from .arrays import Array, Frame, Storage, cut, expand, permute
 from .by_place import at
 from .by_tap import EachPlace
 from .contract import flattened
 from .image_indices import Indices
 from .items.form import ADD, MATMUL, Line, Statement, call, renamed
 from .items.layout import listed
+from .reads import read
+from .texts import axis_text, extreme_of, multiplied, tuple_text
 from .windowed import Product
 
 

@@ -15,10 +15,12 @@ from ..expr import Expr, Op, Read, Reduce, free_symbols, has_reduction, is_condi
 from ..integer import Int
 from ..polynomial import guarded_factors
 from . import by_tap, cost
-from .arrays import Array, Frame, expand, permute, tuple_text, view_of_windows, without_margins
+from .arrays import Array, Frame, expand, permute
 from .by_tap import EMPTY, MERGE, START, EachPlace
 from .fold import Fold
 from .items.form import ADD, call
+from .reads import view_of_windows, without_margins
+from .texts import tuple_text
 from .windows import sliding, walked
 
 

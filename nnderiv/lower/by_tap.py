@@ -37,11 +37,12 @@ from ..integer import Int
 from ..polynomial import guarded_factors, product
 from ..program import Equation, Range
 from ..within import readable
-from .arrays import Array, Frame, axis_text, cut, expand, multiplied, permute, tuple_text
+from .arrays import Array, Frame, cut, expand, permute
 from .facts import Facts
 from .fold import Axis, Fold
 from .items.form import ADD, ONLY_WHERE, Code, Operation, Term, call, function
 from .items.layout import listed
+from .texts import axis_text, multiplied, tuple_text
 from .windows import is_plain_window, sliding
 
 PLAIN = ("*", "neg", "+", "where", "and", "or", "not", *COMPARISONS)  # harmless on what is of no use

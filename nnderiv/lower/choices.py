@@ -11,10 +11,11 @@ from ..expr import COMPARISONS, ONE, ZERO, Expr, IntValue, Num, Op, free_symbols
 from ..integer import Int
 from ..polynomial import factors, product
 from ..program import Program
-from .arrays import Array, Frame, Storage, expand, integer_value, labels_of
+from .arrays import Array, Frame, Storage, expand, labels_of
 from .equations.slopes import Choice
 from .facts import Facts
 from .items.form import ADD, MULTIPLY, ONLY_WHERE, SUBTRACT, Operation, call
+from .reads import integer_value
 from .writer import Writer
 
 WHERE = Operation("np.where({0}, {1}, {2})", (0, 0, 0), into="_masked({1}, {0}, {2})", only=1)

@@ -19,9 +19,10 @@ from ..polynomial import guarded_factors, is_reciprocal, product
 from ..regular import is_regular
 from ..simplify import may_be_infinite
 from . import differences
-from .arrays import Array, Frame, labels_of, multiplied, permute, subscripts
+from .arrays import Array, Frame, labels_of, permute
 from .cost import closing, entries_over
 from .items.form import DIVIDE, MATMUL, MULTIPLY, call, variable_of
+from .texts import multiplied, subscripts
 
 Emit = Callable[[Expr], Array]
 EmitIn = Callable[[Frame, Expr], Array]

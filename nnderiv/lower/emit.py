@@ -16,22 +16,7 @@ from ..polynomial import additive_terms, signed
 from ..program import Equation, Program, Range
 from ..within import never_meet, runs_along
 from . import accumulate, cost
-from .arrays import (
-    Array,
-    Frame,
-    Storage,
-    always_inside,
-    expand,
-    extreme_of,
-    integer_value,
-    multiplied,
-    permute,
-    read,
-    slice_of,
-    span,
-    target,
-    tuple_text,
-)
+from .arrays import Array, Frame, Storage, expand, permute
 from .by_diagonal import ByDiagonal
 from .by_image import ByImage
 from .by_part import Groups, Member, Part, largest, member, results
@@ -45,12 +30,14 @@ from .folds import Folds
 from .infinities import is_logsumexp, may_be_masked
 from .items.form import ADD, NEGATIVE, SUBTRACT, Line, Operation, Statement, call, function, mentioned_by, statements
 from .items.layout import closing_of, listed
+from .reads import always_inside, integer_value, read, target
 from .schedule import Compute, Loop, Node, Sweep
 from .shares import Shares, of_steps
 from .side_by_side import side_by_side
 from .slabs import Slab, find_slab
 from .spots import Spot, at_hand, find_spot
 from .storage import equations_of
+from .texts import extreme_of, multiplied, slice_of, span, tuple_text
 from .values import axes_text
 from .windowed import Product, windowed_product
 

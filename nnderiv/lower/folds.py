@@ -9,11 +9,13 @@ from ..gaps import divides_by_outside
 from ..integer import Int
 from ..program import Equation
 from . import cost
-from .arrays import Array, Frame, integer_value, permute, tuple_text
+from .arrays import Array, Frame, permute
 from .by_place import scattered
 from .by_tap import EMPTY
 from .fold import Fold, side_by_side
 from .items.form import call
+from .reads import integer_value
+from .texts import tuple_text
 from .values import Values
 
 

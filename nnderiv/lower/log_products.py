@@ -14,10 +14,11 @@ from collections.abc import Callable, Sequence
 
 from ..expr import Expr, Reduce, free_symbols
 from ..polynomial import additive_terms, signed
-from .arrays import Array, Frame, labels_of, multiplied, permute
+from .arrays import Array, Frame, labels_of, permute
 from .contract import flattened
 from .items.form import Operation, call
 from .shares import Vanishes, parted, shares
+from .texts import multiplied
 
 EmitIn = Callable[[Frame, Expr], Array]
 

@@ -21,7 +21,7 @@ from ..learned import learned
 from ..program import Equation, Input, Program, rename_tensors
 from ..sizes import equal_sizes
 from . import cost, specialise
-from .arrays import Storage, slice_at, tuple_text
+from .arrays import Storage
 from .divisors import divisors
 from .emit import Body
 from .equations.axis_by_axis import axis_by_axis
@@ -43,6 +43,7 @@ from .passes import checked, optimise, prepare, prepare_both, prepare_forward
 from .runtime import needed
 from .schedule import Node, schedule
 from .storage import place
+from .texts import slice_at, tuple_text
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ from ..regular import has_value, is_regular
 from ..signs import never_positive
 from ..within import readable
 from . import cost
-from .arrays import Array, Frame, Storage, expand, integer_value, labels_of, permute, read, tuple_text
+from .arrays import Array, Frame, Storage, expand, labels_of, permute
 from .by_place import for_each_place, reduced
 from .by_tap import EMPTY
 from .choices import Choices
@@ -53,8 +53,10 @@ from .items.form import ADD, DIVIDE, MULTIPLY, NEGATIVE, POWER, SQUARE, SUBTRACT
 from .limits import clip, limits
 from .log_products import logarithm, share_product
 from .normal_distribution import with_normal
+from .reads import integer_value, read
 from .running_logs import running_logsumexp
 from .slabs import Slab, cut_sum
+from .texts import tuple_text
 
 FUNCTIONS = {
     **{name: function(f"np.{name}") for name in ("exp", "log", "sqrt", "tanh", "sin", "cos", "abs")},

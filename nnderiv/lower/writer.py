@@ -13,10 +13,11 @@ from ..fresh import Fresh
 from ..integer import Int
 from ..program import Equation, Program, Ranges
 from ..within import positive_names
-from .arrays import Array, Frame, Storage, tuple_text
+from .arrays import Array, Frame, Storage
 from .fold import Fold
 from .items.form import Block, Code, Statement, call, is_variable, renamed
 from .shares import Shares
+from .texts import tuple_text
 
 
 class Writer:

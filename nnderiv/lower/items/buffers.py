@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from ...integer import Int
 from .. import cost
-from ..arrays import multiplied
+from ..texts import multiplied
 from . import layout
 from .form import MATMUL, Item, Line, Statement, names, statements
 
