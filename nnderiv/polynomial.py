@@ -160,6 +160,20 @@ def poles(e: Op) -> list[Expr]:
     return [e.args[0]] if power or e.op == "log" else []
 
 
+def fraction(e: Expr) -> tuple[list[Expr], list[Expr]]:
+    """The factors above and below the line: [a, b], [c] of a*b/c; a half is below, as 2."""
+    above: list[Expr] = []
+    below: list[Expr] = []
+    for f in factors(e):
+        if is_reciprocal(f):
+            below.append(f.args[1])
+        elif isinstance(f, Num) and f.value.numerator == 1 and f.value.denominator != 1:
+            below.append(Num(f.value**-1))
+        else:
+            above.append(f)
+    return above, below
+
+
 def raised(e: Expr) -> Op | None:
     """xᵃ for xᵃ⁻¹, which is what it becomes when x is multiplied with it."""
     if not (isinstance(e, Op) and e.op == "**"):

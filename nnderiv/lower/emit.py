@@ -37,8 +37,7 @@ from .side_by_side import side_by_side
 from .slabs import Slab, find_slab
 from .spots import Spot, at_hand, find_spot
 from .storage import equations_of
-from .texts import extreme_of, multiplied, slice_of, span, tuple_text
-from .values import axes_text
+from .texts import axes_text, extreme_of, multiplied, slice_of, span, tuple_text
 from .windowed import Product, windowed_product
 
 

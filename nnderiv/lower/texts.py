@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from ..bounds import never_negative
 from ..integer import Int
 from ..program import Range
-from .arrays import Frame
+from .arrays import Array, Frame
 
 
 def slice_of(frame: Frame, relative: Int, index: str, axis: Range) -> str:
@@ -80,3 +80,9 @@ def subscripts(every: Sequence[str], labels: Iterable[str]) -> str:
     once = list(dict.fromkeys(every))
     letters = dict(zip(once, once if all(len(x) == 1 for x in once) else string.ascii_lowercase, strict=False))
     return "".join(letters[x] for x in labels)
+
+
+def axes_text(array: Array, indices: Sequence[str]) -> str:
+    """The axes along which indices run: 1, or (1, 2)."""
+    axes = [array.labels.index(i) for i in indices]
+    return str(axes[0]) if len(axes) == 1 else f"({', '.join(map(str, axes))})"

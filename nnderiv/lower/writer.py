@@ -41,6 +41,8 @@ class Writer:
         self.shares: dict[Expr, tuple[Shares, str, Int]] = {}  # sums at steps of a loop, what computes them there, and of which step
         self.shared: dict[tuple[str, ...], Any] = {}  # what was made for some windows, for others of the same kind
         self.depth = 0  # of blocks
+        self.overflows = False  # whether an exponential may, and is divided by
+        self.discards = False  # whether something is computed of zeros that are read outside, to be left out in the end
 
     def line(self, text: str, binds: str = "") -> None:
         self.code.line(text, binds)
