@@ -4,6 +4,7 @@
     python -m benchmarks rows                       the nine rows beside hand-written NumPy, PyTorch, JAX, autograd, numpy-ml
     python -m benchmarks layers                     layers of the tests' zoo beside PyTorch
     python -m benchmarks passes                     the nine rows with each pass of the emitter switched off
+    python -m benchmarks products                   how much of the time is spent in products of matrices
     python -m benchmarks first chain                from the text to the first result; long chains of layers
     python -m benchmarks rows --only conv rnn       some rows
     python -m benchmarks rows --json run.json       record the run; tables that the file holds already stay

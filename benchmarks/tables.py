@@ -9,7 +9,7 @@ import numpy as np
 
 from nnderiv.lower.passes import FORMS, PASSES
 
-from . import deriving, first_call, memory, peers, timing
+from . import deriving, first_call, memory, peers, products, timing
 from .layer_rows import LAYERS
 from .rows import ROWS
 from .work import module, run_of
@@ -58,16 +58,30 @@ def pass_table(names: Sequence[str]) -> Iterator[Record]:
                "peak MiB": {way: memory.peak(run) for way, run in runs.items()}}
 
 
+def product_table(names: Sequence[str]) -> Iterator[Record]:
+    """Rows and layers: milliseconds of nnderiv and of PyTorch, and how many of the former are products of matrices, by NumPy's library."""
+    for name in _chosen({**ROWS, **LAYERS}, names):
+        rng = np.random.default_rng(0)
+        work = ROWS[name](rng) if name in ROWS else LAYERS[name].work(rng)
+        runs = {k: run for k, run in peers.runs(work, every=False).items() if k in ("nnderiv", "torch")}
+        runs["instrumented"], spent = products.timed(work)
+        times = timing.measure(runs, seconds=0.1)
+        del times["instrumented"]
+        yield {"row": name, **_times({**times, "products": spent})}
+
+
 def chain_table(names: Sequence[str]) -> Iterator[Record]:
     """A chain of dense layers: milliseconds per equation, which must not grow with the chain."""
     yield from deriving.records()
 
 
 TABLES: dict[str, Callable[[Sequence[str]], Iterator[Record]]] = {
-    "rows": main_table, "layers": layer_table, "passes": pass_table, "first": first_call_table, "chain": chain_table,
+    "rows": main_table, "layers": layer_table, "products": product_table, "passes": pass_table, "first": first_call_table,
+    "chain": chain_table,
 }
 RATIOS = {"rows": (("nnderiv", "hand"), ("nnderiv", "torch"), ("nnderiv, threads", "hand"), ("nnderiv, threads", "torch")),
-          "layers": (("nnderiv", "hand"), ("nnderiv", "torch"), ("nnderiv, threads", "torch")), "passes": (), "first": (), "chain": ()}
+          "layers": (("nnderiv", "hand"), ("nnderiv", "torch"), ("nnderiv, threads", "torch")),
+          "products": (("products", "nnderiv"), ("products", "torch"))}
 
 
 def _times(times: Mapping[str, list[float]]) -> Record:
@@ -85,7 +99,7 @@ def line(table: str, record: Record) -> str:
     if table == "first":
         parts.append(f"together {sum(times.values()):.0f}")
     low = record.get("fastest", {})
-    parts += [f"| {a}/{b} {times[a] / times[b]:.2f} ({low[a] / low[b]:.2f})" for a, b in RATIOS[table] if a in times and b in times]
+    parts += [f"| {a}/{b} {times[a] / times[b]:.2f} ({low[a] / low[b]:.2f})" for a, b in RATIOS.get(table, ()) if a in times and b in times]
     peak = record.get("peak MiB", {})
     parts += [f"| peak {peak[k]:.2f} MiB = {peak[k] / peak['hand']:.2f} hand" for k in ("nnderiv",) if k in peak and "hand" in peak]
     return f"{record['row']:<44}" + "  ".join(parts)
