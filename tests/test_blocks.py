@@ -211,7 +211,7 @@ def test_a_block_that_takes_over_a_tensor_leaves_the_other_blocks(sizes: dict[st
 
 
 ASKEW = [  # what slides, and the tables that take its place
-    (RELATIVE, ("A_skewed = Q @ R.T", "dA_skewed.T @ Q")),
+    (RELATIVE, ("A_skewed = Q @ R.T", "dA_skewed = _askew(dA, ", "dA_skewed.T @ Q")),
     ("Q[N,D], R[2*N-1,D] -> A\nA[i,j] = sum[d](Q[i,d]*R[j-i+N-1,d])/sqrt(D)", ("Q @ R.T", "dA_skewed.T @ Q")),
     ("Q[B,H,N,D], R[H,2*N-1,D] -> A\nA[b,h,i,j] = sum[d](Q[b,h,i,d]*R[h,i-j+N-1,d])", ("R.mT", "A_skewed", "dA_skewed")),
     ("Q[N,D], R[2*N-1,D] -> A\nA[i,j] = exp(sum[d](Q[i,d]*R[i-j+N-1,d]))", ("Q @ R.T", "dA_sum_skewed @ R", "dA_sum_skewed.T @ Q")),
@@ -228,6 +228,20 @@ def test_relative_positions_are_products_of_matrices(text: str, marks: tuple[str
     assert all(mark in module.source for mark in marks) and "_skewed" not in plain.source
     inputs = {i.name: rng.normal(size=[x.value({"N": size, "D": 4, "B": 2, "H": 2}) for x in i.dims]) for i in d.forward.inputs}
     assert_means(d, module, inputs, rng)
+
+
+@pytest.mark.parametrize("read, is_askew", {
+    "x[b,i,r-i]": True, "x[b,i,i+T-1-r]": True, "x[b,i,r+i-N+1]": True, "x[b,i,N+T-2-i-r]": True, "x[b,i,r-i-1]": False,
+    "x[r-i,i,b]": True, "x[r-i-2,i,b]": False, "x[b,i,r-2*i]": False,
+}.items())
+def test_rows_that_are_laid_a_step_apart_go_there_as_a_whole(read: str, is_askew: bool) -> None:
+    """Where each entry of x has a place: then nothing is read around it."""
+    for T in (0, 1, 4):
+        axes = "B,N,T" if read.startswith("x[b") else "T,N,B"
+        d = nd.derive(f"x[{axes}], v[T] -> y\ny[b,i,r] = {read} + 0*v[0] for b < B, i < N, r < N + T - 1")
+        assert ("_askew(" in body(d.forward, "forward")) == is_askew, d.numpy()
+        x = np.random.default_rng(0).normal(size=[{"B": 2, "N": 3, "T": T}[n] for n in axes.split(",")])
+        assert_means(d, d.compile(), {"x": x, "v": np.ones(T)}, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("text", [

@@ -36,6 +36,8 @@ def read(frame: Frame, tensor: str, subs: Sequence[Int], outside: str = "") -> A
         return _rolled(frame, tensor, subs, turns, outside)
     if "gather" in kinds:
         return _gather(frame, store, relative, ["gather" if _shares(frame, subs, k) else kind for k, kind in enumerate(kinds)], outside)
+    if not outside and (shifted := _askew(frame, store, relative, kinds)) is not None:
+        return permute(shifted, frame.sort(shifted.labels))
     array = (_windows(frame, store, relative, kinds, outside) if "window" in kinds
              else _slices(frame, store, subs, relative, kinds, outside))
     array = _diagonal(array)
@@ -158,6 +160,30 @@ def _rolled(frame: Frame, tensor: str, subs: Sequence[Int], turns: Sequence[tupl
         both = (tuple_text(x) if len(once) > 1 else x[0] for x in (shifts, axes))
         text = f"np.roll({text}, {', '.join(both)})"
     return Array(text, array.labels, 9)
+
+
+def _askew(frame: Frame, store: Storage, relative: list[Int], kinds: list[str]) -> Array | None:
+    """_askew(A, …): all of A[i,j], read at j = i − r over i and r, for so many r that each entry stands somewhere: zeros around them."""
+    windows = [k for k, kind in enumerate(kinds) if kind != "all"]
+    if len(windows) != 1 or kinds[windows[0]] != "window":
+        return None
+    (axis,), labels = windows, [frame.vectors(r)[0] if kind == "all" else "" for r, kind in zip(relative, kinds, strict=True)]
+    moving = frame.vectors(relative[axis])
+    shared, own = [i for i in moving if i in labels], [i for i in moving if i not in labels]
+    if len(shared) != 1 or len(own) != 1:
+        return None
+    (i,), (r,), place = shared, own, Int.symbol("§")
+    by_i, by_r = (split[0] if (split := relative[axis].split(x)) is not None else Int.of(0) for x in (i, r))
+    if not {by_i, by_r} <= {Int.of(1), Int.of(-1)}:
+        return None
+    at = by_r*(place - relative[axis].subst({r: Int.of(0)})) - frame.ranges[r].lo  # where an entry goes, counted from the first r
+    places = {**frame.known, "§": Range.upto(store.axes[axis].size)}
+    if not inside(at, Range.upto(frame.ranges[r].size), places, frame.positive):
+        return None
+    start = at.subst({"§": Int.of(0), i: frame.ranges[i].lo})
+    shifts = tuple_text([frame.integer(start), str(-by_r*by_i), str(by_r)])
+    labels[axis] = r
+    return Array(f"_askew({store.variable}, {labels.index(i)}, {axis}, {frame.size(r)}, {shifts})", tuple(labels), 9)
 
 
 def _shares(frame: Frame, subs: Sequence[Int], axis: int) -> bool:

@@ -32,6 +32,20 @@ def _diagonals(A, i, j):
     return np.lib.stride_tricks.as_strided(A, shape, strides)
 
 
+def _askew(A, i, j, size, place):
+    """Zeros, with A[.., i, .., j, ..] at [.., i, .., start + by_i*i + by_j*j, ..] of an axis of this size, for place = (start, by_i, by_j):
+    each row of A, a step further than the one before."""
+    start, by_i, by_j = place
+    shape = (*A.shape[:j], size, *A.shape[j + 1:])
+    out = np.zeros(shape, A.dtype)
+    strides = list(out.strides)
+    strides[i] += by_i*strides[j]
+    strides[j] *= by_j
+    if A.size:
+        np.lib.stride_tricks.as_strided(out[(slice(None),)*j + (slice(start, None),)], A.shape, strides)[...] = A
+    return out
+
+
 def _windows(A, *axes, outside=0):
     """A view of A. Each axis is None (all of it), or (start, (size, step), ...): one new axis for each (size, step), whose
     entries k1, k2, ... are A[start + k1*step1 + k2*step2 + ...], and 0 (or another value) outside A."""
