@@ -364,3 +364,12 @@ def test_what_is_copied_to_be_a_matrix_is_one_matrix_for_all_heads() -> None:
     d, rng = nd.derive(text), np.random.default_rng(0)
     for N, T in ((2, 3), (0, 3), (1, 1)):
         assert_means(d, d.compile(), {"X": rng.normal(size=(N, T, 4)), "W": rng.normal(size=(2, 4, 3))}, rng)
+
+
+@pytest.mark.parametrize("sizes", [{"B": 2, "T": 3, "E": 4, "H": 2, "D": 3}, {"B": 0, "T": 3, "E": 4, "H": 2, "D": 3}])
+def test_a_bias_is_summed_as_its_matrix_lies_in_the_product_beside_it(sizes: dict[str, int]) -> None:
+    """Σ_nt of dQ[n,h,t,d]: rows n and t stand apart, but for the gradient of W they were brought together."""
+    text = "X[B,T,E], W[H,D,E], c[H,D] -> Q\nQ[n,h,t,d] = sum[e](W[h,d,e]*X[n,t,e]) + c[h,d]"
+    assert "dc = _column_sums(dQ_flat).reshape(H, D)" in body(text, "backward")
+    d, rng = nd.derive(text), np.random.default_rng(0)
+    assert_means(d, d.compile(), {i.name: rng.normal(size=[x.value(sizes) for x in i.dims]) for i in d.forward.inputs}, rng)

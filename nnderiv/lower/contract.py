@@ -21,7 +21,7 @@ from ..simplify import may_be_infinite
 from . import differences
 from .arrays import Array, Frame, labels_of, permute
 from .cost import closing, entries_over
-from .items.form import DIVIDE, MATMUL, MULTIPLY, call, variable_of
+from .items.form import DIVIDE, MATMUL, MULTIPLY, Operation, call, variable_of
 from .texts import multiplied, subscripts
 
 Emit = Callable[[Expr], Array]
@@ -241,6 +241,8 @@ def _presum(frame: Frame, array: Array, indices: list[str]) -> Array:
     array = array.origin
     left = tuple(x for x in array.labels if x not in indices)
     trailing = _run(reversed(array.labels), indices)
+    if frame.rows and left and (matrix := _known_matrix(frame, array, [x for x in array.labels if x in indices], list(left))):
+        return permute(_column_sums_of(frame, matrix, left), frame.sort(left))
     if frame.rows and left:
         done = trailing or _run(dropwhile(lambda x: x not in indices, array.labels), indices)
         result = _row_sums(frame, array, len(done)) if trailing else _column_sums(frame, array, done)
@@ -269,10 +271,23 @@ def _column_sums(frame: Frame, array: Array, axes: list[str]) -> Array:
     if len(axes) > 1 or len(behind) > 1:
         sizes = [*map(frame.size, before), *(multiplied(map(frame.size, g)) for g in (axes, behind))]
         array = Array(flattened(frame, array, list(before), [axes, list(behind)], sizes), array.labels)
-    result = frame.make(call("_column_sums({0})", 0), [array], (*before, *behind))
-    if len(behind) > 1:
-        result = frame.make(call(f"{{0}}.reshape({', '.join(map(frame.size, result.labels))})", 9, owns=False), [result], result.labels)
+    return _column_sums_of(frame, array, (*before, *behind), len(behind) > 1)
+
+
+def _column_sums_of(frame: Frame, array: Array, labels: tuple[str, ...], merged: bool = True) -> Array:
+    """The sums of the columns, which are merged if they are several."""
+    result = frame.make(call("_column_sums({0})", 0), [array], labels)
+    if merged and len(labels) > 1:
+        result = frame.make(call(f"{{0}}.reshape({', '.join(map(frame.size, labels))})", 9, owns=False), [result], labels)
     return result
+
+
+def _known_matrix(frame: Frame, array: Array, rows: list[str], columns: list[str]) -> Array | None:
+    """A copy in which rows, that stand apart in the array, are merged into one, and columns too, if a product has asked for it already."""
+    matrix, sizes = permute(array, (*rows, *columns)), [multiplied(map(frame.size, g)) for g in (rows, columns)]
+    if matrix.labels == array.labels or not frame.code.holds(_flat(sizes), [matrix.term]):
+        return None
+    return Array(flattened(frame, matrix, [], [rows, columns], sizes), matrix.labels)
 
 
 def _cheapest(frame: Frame, arrays: list[Array], open_: Sequence[str]) -> tuple[int, int]:
@@ -463,4 +478,8 @@ def flattened(frame: Frame, array: Array, batch: list[str], groups: list[list[st
     """The array with each group of axes merged, as a statement: the same matrix may be wanted again."""
     shape = (*frame.shape(batch), *(_count(frame, g) for g in groups))
     hint = f"{variable_of(array.text)}_flat" if not array.text.startswith(("§", "(")) else ""
-    return frame.code.make(call(f"{{0}}.reshape({', '.join(sizes)})", 9, owns=False), [array.term], shape, hint=hint)
+    return frame.code.make(_flat(sizes), [array.term], shape, hint=hint)
+
+
+def _flat(sizes: Sequence[str]) -> Operation:
+    return call(f"{{0}}.reshape({', '.join(sizes)})", 9, owns=False)

@@ -283,6 +283,11 @@ class Code:
         self.items.append(Statement(f"§{self.count}", operation, tuple(operands), shape, real, self.note, hint=hint))
         return f"§{self.count}"
 
+    def holds(self, operation: Operation, operands: Iterable[Term]) -> bool:
+        """Whether a statement here computes this already."""
+        wanted = tuple(operands)
+        return any(isinstance(x, Statement) and x.operation == operation and x.operands == wanted for x in self.items)
+
     def put(self, place: str, operands: Iterable[Term], shape: tuple[Int, ...], operation: Operation = PUT) -> None:
         """place = operation(operands): what they give goes to a place in memory that exists."""
         self.items.append(Statement(place, operation, tuple(operands), shape, True, self.note, is_place=True))
