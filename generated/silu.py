@@ -85,15 +85,18 @@ def _negative(x, out=None):
     return np.negative(x, out=out) if out is None or out.flags.c_contiguous else np.multiply(x, -1, out=out)
 
 
+_STRETCH = 131072  # bytes of an array that a function of several passes takes at a time
+
+
 def _by_pieces(function):
     """function(x, out) goes piece by piece of an array, so that all that it computes stays in cache."""
     def run(x, out=None):
-        if getattr(x, "nbytes", 0) <= 131072 or x.dtype.kind != "f":
+        if getattr(x, "nbytes", 0) <= _STRETCH or x.dtype.kind != "f":
             return function(x, out)
         if not (x.flags.c_contiguous and (out is None or out.flags.c_contiguous)):
             return function(x, out)
         y = np.empty(x.shape, x.dtype) if out is None else out
-        flat, result, step = x.reshape(-1), y.reshape(-1), 131072 // x.itemsize
+        flat, result, step = x.reshape(-1), y.reshape(-1), _STRETCH // x.itemsize
         for k in range(0, x.size, step):
             function(flat[k:k + step], result[k:k + step])
         return y

@@ -16,9 +16,11 @@ import threadpoolctl
 import nnderiv as nd
 from nnderiv import layers
 from nnderiv.lower import cost
+from tests.emitted import ATTENTION
 
 SIZES = {"N": 5, "T": 3, "C": 2, "H": 6, "W": 5, "O": 3, "U": 3, "V": 2, "M": 4, "D": 4, "E": 3, "F": 5, "I": 4, "K": 3}
 PARAMETERS = {"s": 2, "d": 1, "p": 1, "U": 2, "V": 2}
+GELU = "x[N,K] -> y\ny[n,k] = gelu(x[n,k])"
 LAYERS = ("conv2d", "max_pool2d", "mlp_cross_entropy", "multi_head_attention", "transformer_block", "elman", "layer_norm", "deep_network")
 
 
@@ -233,7 +235,7 @@ def test_a_function_counts_for_several_equations_and_a_sum_of_functions_is_no_pr
     assert "_in_parts(" not in product[product.index("def forward"):product.index("def backward")]
 
 
-def _parts(count: int, entries: int, least: int = 0, equations: int = 4) -> list[slice]:
+def _parts(count: int, entries: int, least: int = 0, equations: int = 4, near: bool = False) -> list[slice]:
     """The parts that 0, …, count − 1 are cut into, on two threads."""
     module = nd.derive(LAYER_NORM).compile(threads=2)
     parts: list[slice] = []
@@ -242,7 +244,7 @@ def _parts(count: int, entries: int, least: int = 0, equations: int = 4) -> list
         parts.append(part)
         return (part.stop - part.start,)
 
-    assert list(module._in_parts(work, equations, count, entries, least)) == [count]
+    assert list(module._in_parts(work, equations, count, entries, least, near)) == [count]
     return sorted(parts, key=lambda part: part.start)
 
 
@@ -252,7 +254,18 @@ def test_the_number_of_parts_is_tested_for_its_choices() -> None:
     assert len(_parts(8, 3*cost.PART)) == 8 and len(_parts(9, cost.PART//3 + 1)) == 4, "an even number for two threads"
     assert _parts(64, cost.PART//8, 8*cost.PART) == [slice(0, 64)], "not more adding up than work"
     assert len(_parts(64, cost.PART//32, equations=1)) == 1 and len(_parts(64, cost.PART//32, equations=2)) == 2, "few"
+    assert len(_parts(64, cost.CHAIN//16, near=True)) == 4 and len(_parts(64, cost.CHAIN//64, near=True)) == 1, "in the nearer cache"
     assert _parts(0, 100) == [slice(0, 0)] and _parts(1, 10*cost.PART) == [slice(0, 1)]
+
+
+def test_what_no_thread_is_woken_for_goes_part_by_part_as_on_one_thread() -> None:
+    for text, near in ((GELU, True), ("x[N,K] -> y\ny[n,k] = x[n,k]*exp(x[n,k])", False), (ATTENTION, False)):
+        assert ("near=True)" in nd.derive(text).numpy(threads=2)) == near == ("in _parts(" in nd.derive(text).numpy()), text
+
+
+def test_on_threads_functions_of_several_passes_take_longer_pieces() -> None:
+    lines = {threads: re.search(r"^_STRETCH = .*$", nd.derive(GELU).numpy(threads=threads), re.MULTILINE)[0] for threads in (1, 2)}
+    assert f"= {cost.PIECE} " in lines[1] and f"= {cost.WIDE_PIECE} " in lines[2] and cost.PIECE < cost.WIDE_PIECE
 
 
 @pytest.mark.parametrize("threads", [2, 3, 4, 7])

@@ -9,7 +9,7 @@ from ..polynomial import additive_terms
 from ..program import Equation
 from . import cost
 from .arrays import Array
-from .by_part import Member, Part, largest, member, results
+from .by_part import Member, Part, largest, member, operations, results
 from .fold import find_fold
 from .items.form import ADD, Line, mentioned_by, statements
 from .items.layout import listed
@@ -78,7 +78,9 @@ class Parts(Statements):
         entries = [extreme_of("max", (multiplied(map(self.extent, sizes)) for sizes in found)) for found in (arrays, sums) if found]
         count = self.extent(members[0].whole.size)
         if function:
-            return [function, str(sum(m.passes(max(map(cost.entries, arrays))) for m in members)), count, *entries]
+            most = max(map(cost.entries, arrays))
+            near = ["near=True"] if operations(members, most) >= cost.OPERATIONS else []
+            return [function, str(sum(m.passes(most) for m in members)), count, *entries, *near]
         if any(m.has_matrices for m in members):
             entries[1:] = [extreme_of("max", [*entries[1:], str(cost.PART)])]
         return [count, *entries]

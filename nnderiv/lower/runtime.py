@@ -15,7 +15,7 @@ from .helpers import buffers, choices, differences, entry, functions, loops, pla
 THEMES = (entry, buffers, threads, taps, choices, places, functions, differences, loops)
 # Of the cost model, for decisions that wait for the sizes.
 CONSTANTS = ("ABREAST", "ALONE", "BLOCK", "BUFFERED", "BUFFER", "CHAIN", "DEPTH", "FEW", "IDLE", "IMAGES", "LARGE", "LONG", "NARROW",
-             "PAIRS", "PLACES", "RUN", "SHARES", "SMALL", "TAPS", "TURNED", "WAKING", "WIDE")
+             "PAIRS", "PIECE", "PLACES", "RUN", "SHARES", "SMALL", "TAPS", "TURNED", "WAKING", "WIDE")
 NAMED = re.compile(r"^(?:def|class) (\w+)|^ *(_\w+) =", re.MULTILINE)
 RESTING = {"_row_sums", "_column_sums"}  # short work of linear algebra, which is not to wake its threads where there are others
 WORD = re.compile(r"\b_[A-Za-z]\w*")
@@ -34,11 +34,13 @@ def _helpers() -> Iterator[tuple[str, str]]:
 
 HELPERS = dict(_helpers())
 USES = {name: {*WORD.findall(text)} & HELPERS.keys() for name, text in HELPERS.items()}
+ON_THREADS = {**{name: f"@_resting\n{HELPERS[name]}" for name in RESTING},  # as they are where there are others
+              "_STRETCH": HELPERS["_STRETCH"].replace(str(cost.PIECE), str(cost.WIDE_PIECE))}
 
 
 def needed(source: str) -> str:
     """The helpers that a source text uses, in their own order, with the helpers that these use."""
     used = reach({*WORD.findall(source)} & HELPERS.keys(), USES)
-    resting = used & RESTING if "_on_threads" in used else set[str]()
-    used |= {"_resting"} if resting else set()
-    return "\n\n\n".join(f"@_resting\n{text}" if name in resting else text for name, text in HELPERS.items() if name in used)
+    on_threads = "_on_threads" in used
+    used |= {"_resting"} if on_threads and used & RESTING else set()
+    return "\n\n\n".join(ON_THREADS.get(name, text) if on_threads else text for name, text in HELPERS.items() if name in used)

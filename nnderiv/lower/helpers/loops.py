@@ -179,13 +179,13 @@ def _parts(count, entries, least=0):
     return [slice(count*k // parts, count*(k + 1) // parts) for k in range(parts)]
 
 
-def _in_parts(work, equations, count, entries, least=0):
+def _in_parts(work, equations, count, entries, least=0, near=False):
     """work(part) for slices that make up 0, ..., count - 1, and the sums of what it returns. Arrays with so many entries for each of
     these stay in cache, part by part, on THREADS threads. It is one part where that would be shorter than the sums, or where so many
-    equations, of those that go entry by entry, are done before a thread has woken."""
+    equations, of those that go entry by entry, are done before a thread has woken; or several, that stay in the nearer cache."""
     parts = min(count, count*entries // max(PART, least))
     if parts < 2 or equations*count*entries < 4*PART:
-        return work(slice(0, count))
+        return _part_by_part(work, _parts(count, entries, least)) if near else work(slice(0, count))
     parts = min(count, -(-parts//THREADS)*THREADS)
     run = lambda first, last: _part_by_part(work, [slice(count*k//parts, count*(k + 1)//parts) for k in range(first, last)])
     sums = _on_threads(run, parts)
