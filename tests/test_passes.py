@@ -94,6 +94,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "untangle": (LATE, "forward", "for i in range(N):"),
     "accumulate": ("x[T,N] -> y\ny[t,n] = y[t-1,n] + x[t,n]", "forward", "_accumulate(np.add, y, 0)"),
     "share": ("x[N,M], m[N] -> y, z\ny[n,k] = (x[n,k] - m[n])**2\nz[n,k] = sin(x[n,k] - m[n])", "forward", "part = x - m[:, None]"),
+    "masks": ("X[H,W] -> Y\nY[i,j] = max[u,v](X[2*i+u,2*j+v]) for u < 2, v < 2", "backward", "hits.append(hit)"),
     "invariant": (ELMAN, "forward", "WT = np.ascontiguousarray(W.T)"),
     "buffers": ("x[N,K], g[N], b[N] -> y\ny[n,k] = x[n,k]*g[n] + b[n]", "forward", "_in_short_buffers(K, forward, x=x, g=g, b=b)"),
     "abreast": ("x[N,K], g[K], b[K] -> y\ny[n,k] = x[n,k]*g[k] + b[k]", "forward", "y = _abreast(np.multiply, x, g)"),

@@ -19,6 +19,7 @@ import nnderiv as nd
 from nnderiv.integer import Int
 from nnderiv.lower import cost
 from nnderiv.lower.runtime import needed
+from tests.emitted import body
 from tests.running import assert_close, assert_means, backward, compiled, derivation, forward, interpret
 from tests.suites.windows import Convolution
 
@@ -524,8 +525,8 @@ def test_windows_side_by_side_are_read_and_written_where_they_are() -> None:
     """What is read once need not be copied to be read in long runs, and what is written once need not be added to."""
     text = source(MAXIMUM.format(2))
     assert "_Taps" not in text and "np.maximum(Y_rows[:, :, :, :2*n_j:2], Y_rows[:, :, :, 1::2])" in text
-    assert "_only_where(windows[:, :, r, :, r2] == Y, Y_ties, out=places[:, :, :, r, :, r2])" in text
-    assert "counts += (windows[:, :, u, :, v] == Y).view(np.uint8)" in text
+    assert "_only_where(hit, Y_ties, out=places[:, :, :, r, :, r2])" in text
+    assert "hit = windows[:, :, u, :, v] == Y\n        counts += hit.view(np.uint8)" in text
     assert "_Taps" in source(MAXIMUM.format(2).replace("+v", "+2*v"))  # 2*j + 2*v is one place for several windows
     assert ".taps" in source(MAXIMUM.format(2).replace("+v", "+v-1") + ", j < W//2")  # the first windows begin outside
 
@@ -627,6 +628,19 @@ def test_a_loop_over_the_kernel_pays_where_its_steps_are_long() -> None:
     assert not cost.walks_kernel([Int.of(3)], [n])
     assert not cost.walks_kernel([n, n], [Int.of(4)])
     assert cost.entries([n, Int.of(5)]) == 5 * cost.TYPICAL
+
+
+def test_what_shares_a_maximum_is_asked_once_where_places_are_few() -> None:
+    assert cost.keeps_masks(16) and not cost.keeps_masks(17)
+    for many, compared in ((2, 1), (4, 1), (5, 2)):
+        assert len(re.findall(" == (?:Y|rows)", body(MAXIMUM.format(many), "backward"))) == compared, many
+    assert body(MAXIMUM.replace(" -> Y", ", int U -> Y").format("U"), "backward").count(" == rows") == 2  # nobody knows how many
+
+
+def test_a_tensor_may_be_called_what_masks_are() -> None:
+    text = "hit[H,W], hits -> Y\nY[i,j] = hits*max[u,v](hit[2*i+u,2*j+v]) for u < 2, v < 2"
+    d, rng = nd.derive(text), np.random.default_rng(0)
+    assert_means(d, d.compile(), {"hit": rng.normal(size=(4, 6)), "hits": 2.0}, rng)
 
 
 def helper(names: str) -> dict[str, Any]:

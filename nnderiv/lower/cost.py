@@ -33,6 +33,7 @@ RUN = 8               # and steps of a block
 TURNED = 16_384       # entries of an array that is turned for a scan along its rows, and back, rather than read across them
 WIDE = 128            # entries of a row from which it is accumulated whole, by a call of its own
 WRITTEN = 4           # places of a window, beside the next one, that are written one by one
+KEPT = 16             # places of a window for which masks are kept from one loop to the next
 IDLE = 1.4            # a tap of all windows is at most so many times as long as what is needed of it
 SMALL = 1_000_000     # multiplications up to which BLAS takes matrices as they are: no copies, no threads
 ASKEW = 2             # a table over distances is at most so many times as wide as what it replaces
@@ -79,6 +80,11 @@ def walks_kernel(kernel: Iterable[Int], rest: Iterable[Int]) -> bool:
     """
     places, others = entries(kernel), entries(rest)
     return places * (CALL + others) < places * others * SCATTERED
+
+
+def keeps_masks(places: int) -> bool:
+    """Whether masks for so many places are kept, a byte for each entry, rather than that all is compared again."""
+    return places <= KEPT
 
 
 def copies_runs(window: Int) -> bool:

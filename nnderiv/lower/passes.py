@@ -69,6 +69,7 @@ Loops -> statements:
 Items (`form`) -> items:
 
     share        what is computed twice is computed once
+    masks        what two loops over the same places of windows compare is kept, place by place
     invariant    what a loop computes anew at every step is computed before it
     sign         the minus before a product goes to a number in it, or turns a difference
     in_place     results take the memory of operands that nobody needs any more
@@ -164,6 +165,7 @@ from .items.dot import dot
 from .items.form import Item
 from .items.in_place import in_place
 from .items.invariant import invariant
+from .items.masks import masks
 from .items.nest import nest
 from .items.share import share
 from .items.sign import sign
@@ -243,6 +245,7 @@ EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
 }
 STATEMENTS: dict[str, Callable[[Sequence[Item], frozenset[str]], tuple[Item, ...]]] = {
     "share": alone(share),
+    "masks": alone(masks),
     "invariant": alone(invariant),
     "sign": alone(sign),
     "in_place": in_place,
