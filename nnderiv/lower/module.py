@@ -109,7 +109,7 @@ class _Lowering:
             self.forward, self.backward = shifted(self.forward, self.backward)
         self.saturates = any(saturates(n) for e in (*self.forward.equations, *self.backward.equations) for n in walk(e.body))
         self.discards = [_discards(self.forward, ()), _discards(self.backward, self.forward.definitions)]  # forward, backward
-        self.loud_backward = (False, False)  # whether an exponential overflows there, and something is discarded, as far as is known
+        self.backward_risks = (False, False)  # whether an exponential overflows there, and something is discarded, as far as is known
         self.forward, self.backward = prepare_both(self.forward, self.backward, without)
         self.forward = with_nothing(self.forward, nothing)
         self.dtype = Fresh({*self.forward.names, *self.backward.names, *same})("dtype")
@@ -227,7 +227,7 @@ class _Lowering:
     def backward_function(self) -> str:
         head, about, *lines = self.backward_lines
         unpacked = layout.unpacked(self.handed_on, "residuals", "    ")
-        overflows, discards = self.loud_backward
+        overflows, discards = self.backward_risks
         return _quiet([head, about, *unpacked, *lines], self.saturates or overflows, self.discards[1] or discards)
 
     @cached_property
@@ -253,7 +253,7 @@ class _Lowering:
         *first, last = layout.arguments("return Gradients(", _entries(outputs))
         for text in (*first, f"{last})"):
             body.line(text)
-        self.loud_backward = body.overflows, body.discards
+        self.backward_risks = body.overflows, body.discards
         return [head, *self.finish(body, {*self.backward.outputs, *self.residuals})]
 
     def run(self, body: Body, nodes: Sequence[Node], function: str, residuals: list[str]) -> None:
