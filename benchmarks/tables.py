@@ -59,12 +59,13 @@ def pass_table(names: Sequence[str]) -> Iterator[Record]:
 
 
 def product_table(names: Sequence[str]) -> Iterator[Record]:
-    """Rows and layers: milliseconds of nnderiv and of PyTorch, and how many of the former are products of matrices, by NumPy's library."""
+    """Rows and layers: milliseconds of nnderiv and of PyTorch, of its products of matrices, and of one pass over the largest input."""
     for name in _chosen({**ROWS, **LAYERS}, names):
         rng = np.random.default_rng(0)
         work = ROWS[name](rng) if name in ROWS else LAYERS[name].work(rng)
         runs = {k: run for k, run in peers.runs(work, every=False).items() if k in ("nnderiv", "torch")}
         runs["instrumented"], spent = products.timed(work)
+        runs["one pass"] = products.one_pass(work)
         times = timing.measure(runs, seconds=0.1)
         del times["instrumented"]
         yield {"row": name, **_times({**times, "products": spent})}
@@ -81,7 +82,7 @@ TABLES: dict[str, Callable[[Sequence[str]], Iterator[Record]]] = {
 }
 RATIOS = {"rows": (("nnderiv", "hand"), ("nnderiv", "torch"), ("nnderiv, threads", "hand"), ("nnderiv, threads", "torch")),
           "layers": (("nnderiv", "hand"), ("nnderiv", "torch"), ("nnderiv, threads", "torch")),
-          "products": (("products", "nnderiv"), ("products", "torch"))}
+          "products": (("products", "nnderiv"), ("products", "torch"), ("torch", "one pass"))}
 
 
 def _times(times: Mapping[str, list[float]]) -> Record:
