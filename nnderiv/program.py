@@ -291,9 +291,14 @@ class Program:
 
     @cached_property
     def _settled(self) -> set[tuple[str, int]]:
-        """(tensor, axis) of the inputs, and of every tensor whose range follows from them by plain subscripts alone."""
+        """(tensor, axis) of the inputs, and of every tensor whose range follows from them by plain subscripts alone.
+
+        A base case says how far its tensor goes only where no general equation does.
+        """
         settled = {(i.name, k) for i in self.inputs for k in range(len(i.dims))}
-        settled |= {(e.tensor, k) for e in self.equations for k, s in enumerate(e.subs) if s.name in e.by_hand}
+        general = {e.tensor for e in self.equations if not e.is_base}
+        settled |= {(e.tensor, k) for e in self.equations if not (e.is_base and e.tensor in general)
+                    for k, s in enumerate(e.subs) if s.name in e.by_hand}
         waiting = [((e.tensor, k), _plain_places(e.body, n)) for e in self.equations if not e.is_base
                    for k, n in enumerate(e.indices) if n not in e.by_hand]
         while True:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from itertools import permutations
 
-from .expr import ZERO, Expr, Op, Read, free_symbols, has_reduction, num, reads, reduces_or_chooses, subst_indices, walk
+from .expr import ZERO, Expr, Op, Read, free_symbols, has_reduction, num, reads, reduces_or_chooses, walk
 from .expr import replace as replaced
 from .integer import Int
 from .logarithms import added_exponentials
@@ -55,12 +55,11 @@ class Shares:
 
     def share(self, summand: Expr, y: Read, e: Equation) -> Expr:
         """exp(S − lse), by the name that the program has for it."""
-        value = Op("exp", (summand - y,))
-        for p, _, total in self.differences.get((summand.tensor, y.tensor), ()) if isinstance(summand, Read) else ():
-            at = next((at for at in letters_of(p, total, e) if subst_indices(p.body, at) == value), None)
+        for p, scores, total in self.differences.get((summand.tensor, y.tensor), ()) if isinstance(summand, Read) else ():
+            at = next((at for at in letters_of(p, total, e) if (scores.subst(at), total.subst(at)) == (summand, y)), None)
             if at is not None:
                 return p.element.subst(at)
-        return value
+        return Op("exp", (summand - y,))
 
     def slope(self, e: Equation, read: Read, own: Read | None) -> Expr | None:
         """exp(a − L) for the slope of L = log(exp(a) + exp(b)) by a, where a or b is a logsumexp: so it is the share of one more entry."""

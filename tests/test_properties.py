@@ -169,6 +169,21 @@ Y1[j,n,t] = A[(t+1)//2,j,n-n] for j < T, n < M, t < T
 Y2[m,t] = 2*Y2[m-1,t] + where(Y1[(t+t)//2,t-m,m-m] > 0, A[t+1,tok[m],(m+1)//2], 0) for m < K, t < K
 Y2[0,t] = softmax[t](A[K-1-t,t-t,tok[t]]) for t < K
 Y3[m] = ((A[2*m+m,m-2,m] - m))**2 for m < M"""),
+    # A base case by hand does not say how far its tensor goes: the general equation does, and so its range is printed.
+    ("printed", 0, """s[N,M], gap -> L
+D[i,-1] = -gap*(i + 1) for i < N
+D[i,j] = log(exp(D[i-1,j-1] + s[i-2,j]) + exp(D[i-1,j] - gap) + exp(D[i,j-1] - gap))
+L = D[N-1,M-2]"""),
+    # The share of a logsumexp goes by its name in whatever order its difference stands.
+    ("rewritten", 1, "S[N,K] -> P\nt[n] = logsumexp[k](S[n,k])\nP[n,k] = exp(S[n,k] - t[n])"),
+)
+LAWFUL = (  # What a law once held against a program, though it keeps it.
+    # A gradient that used a fact may be differentiated along it.
+    ("symmetric", 0, "o[N,K], y[N,K] -> L\nL = -sum[n,k](y[n,k]*log_softmax[k](o[n,k]))/N\ngiven sum[k](y[n,k]) = 1"),
+    # The words of a title are no names.
+    ("rewritten", 0, "# a sum of squares\nx[N], a[N] -> b\nb = sum[n](a[n]*x[n]**2)"),
+    # A size is told from another beside it in a product of both by where it stands.
+    ("rewritten", 0, "x[G*S], int G -> r\nr[g] = sum[s](x[S*g+s]**2)/S for g < G, s < S"),
 )
 
 
@@ -223,6 +238,6 @@ def test_where_integers_are_infinite_nothing_is_read(text: str, law: str) -> Non
     laws.LAWS[law](text, 0)
 
 
-@pytest.mark.parametrize(("law", "seed", "text"), FOUND)
+@pytest.mark.parametrize(("law", "seed", "text"), FOUND + LAWFUL)
 def test_what_a_long_run_found_stays_mended(law: str, seed: int, text: str) -> None:
     laws.LAWS[law](text, seed)

@@ -114,7 +114,8 @@ class _Renaming:
 
 
 def same_text_but_for_names(a: str, b: str) -> bool:
-    """Whether the names of one text go over into those of the other, one to one, and everything else is the same."""
+    """Whether the names of one text go over into those of the other, one to one, and everything else is the same; comments say nothing."""
+    a, b = (re.sub("#.*", "", text) for text in (a, b))
     word = re.compile(r"[A-Za-z_]\w*")
     there: dict[str, str] = {}
     back: dict[str, str] = {}
@@ -144,7 +145,7 @@ def fingerprint(program: Program) -> tuple[tuple[int, ...], tuple[int, ...]]:
     for k, i in enumerate(program.inputs):
         for axis, d in enumerate(i.dims):
             for s in sorted(d.symbols()):
-                colours.names.setdefault(s, hash(("size", k, axis, str(d).replace(s, "?"))))
+                colours.names.setdefault(s, hash(("size", k, axis, _Colours().int_(d, {s: hash("here")}))))
     for k, i in enumerate(program.inputs):
         colours.names[i.name] = hash(("input", k, i.kind, len(i.dims)))
     tensors = list(program.definitions)
