@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
-from .bounds import outside
+from .bounds import never_negative, outside
 from .conditions import between
 from .expr import Expr, Op, compare, conjunction
 from .integer import Int
@@ -26,14 +26,17 @@ def where_it_rules(program: Program, e: Equation, values: Mapping[str, Int], pos
 
 
 def _hole(e: Equation, base: Equation, values: Mapping[str, Int], positive: Collection[str]) -> Iterator[Expr]:
-    """not (i is where the base case rules), unless the general range excludes that already."""
+    """not (i is where the base case rules), unless the general range excludes that already; where i is in that range is no question."""
     at = [(i, s) for i, s in zip(e.indices, base.subs, strict=True) if s.name not in base.ranges]
     if any(outside(s, e.ranges[i], {}, positive) for i, s in at):
         return
     places = [compare("==", values[i], s) for i, s in at]
     for i, s in zip(e.indices, base.subs, strict=True):
-        if s.name in base.ranges and base.ranges[str(s.name)] != e.ranges[i]:
-            places += between(base.ranges[str(s.name)], values[i])
+        if s.name in base.ranges:
+            own, there = e.ranges[i], base.ranges[str(s.name)]
+            from_lo, to_hi = between(there, values[i])
+            places += [from_lo] if not never_negative(own.lo - there.lo, {}, positive) else []
+            places += [to_hi] if not never_negative(there.hi - own.hi, {}, positive) else []
     yield Op("not", (conjunction(places),))
 
 

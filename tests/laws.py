@@ -98,7 +98,11 @@ def symmetric(text: str, seed: int) -> None:
     sample = draw(d.backward, rng, "any")
     shapes = {x: _exact_shape(d.backward, x, sample) for x in d.wrt}
     u, v = ({x: tangent(d.forward, sample, x, nested(shapes[x], lambda: number(rng))) for x in d.wrt} for _ in range(2))
-    hu, hv = (_hessian_times(second, d, sample.inputs, w) for w in (u, v))
+    try:
+        hu, hv = (_hessian_times(second, d, sample.inputs, w) for w in (u, v))
+    except nd.DefinitionError as error:
+        _refuse_circle(error)
+        raise Nothing(str(error)) from None
     left = sum((a * b for x in d.wrt for a, b in zip(flat(hu[x]), flat(v[x]), strict=True)), Fraction(0))
     right = sum((a * b for x in d.wrt for a, b in zip(flat(hv[x]), flat(u[x]), strict=True)), Fraction(0))
     if abs(float(left)) < 1e100:

@@ -632,3 +632,21 @@ def test_a_recurrence_that_looks_back_at_all_its_states_is_a_loop(name: str) -> 
         rng, sizes = np.random.default_rng(T), dict.fromkeys(d.forward.sizes, 2) | {"T": T}
         inputs = {i.name: rng.normal(size=[r.value(sizes) for r in i.dims])/2 for i in d.forward.inputs}
         assert_means(d, d.compile(), inputs, rng)
+
+
+SPLINES = """
+x[N], t[G], c[G] -> y
+B[0,n,i] = where(t[i] <= x[n] and x[n] < t[i+1], 1, 0) for n < N, i < G - 1
+B[p,n,i] = (x[n] - t[i])/(t[i+p] - t[i])*B[p-1,n,i] + (t[i+p+1] - x[n])/(t[i+p+1] - t[i+1])*B[p-1,n,i+1] for p < 3, n < N, i < G - 3
+y[n] = sum[i](c[i]*B[2,n,i]) for i < G - 3
+"""
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("without", [(), (*FORMS, *PASSES)])
+def test_what_is_infinite_where_a_base_case_rules_counts_for_nothing(without: tuple[str, ...]) -> None:
+    """A B-spline divides by t[i+p] − t[i], which is 0 at p = 0: there it is what the base case says, though i ends elsewhere."""
+    rng = np.random.default_rng(0)
+    d = nd.derive(SPLINES)
+    assert "not (p == 0 and" not in str(d.backward)
+    assert_means(d, d.compile(without=without), {"x": rng.uniform(0, 3, 5), "t": np.arange(6.0)/2, "c": rng.normal(size=6)}, rng)
