@@ -240,14 +240,18 @@ class Groups:
         return group
 
     def near(self, k: int, head: Member) -> dict[int, Member]:
-        """Those that compute or read what node k does along the index, or what one of these does: the others gain nothing beside them."""
+        """Those that compute or read what node k does along the index, or what one of these does: the others gain nothing beside them.
+
+        What waits for others is asked again only once the group is larger: there are many ways through a program, and few nodes.
+        """
         group, arrays = {k: head}, set[str]()
-        waiting = [k]
+        waiting, asked = [k], dict[int, int]()
         while waiting:
             j = heappop(waiting)
             m = self.joins(j)
-            if m is None or j in group and j != k or m.whole != head.whole:
+            if m is None or j in group and j != k or m.whole != head.whole or asked.get(j) == len(group):
                 continue
+            asked[j] = len(group)
             missing = self.missing(m, group, k)
             found = {i for i in missing if i < j}
             if not missing:
