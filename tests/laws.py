@@ -27,7 +27,7 @@ import numpy as np
 
 import nnderiv as nd
 from nnderiv.check import Report, check
-from nnderiv.draw import MODES, Sample, draw, flat, nested, number, tangent
+from nnderiv.draw import MODES, Sample, cost, draw, flat, nested, number, tangent
 from nnderiv.evaluate import evaluate, shape_of
 from nnderiv.lower.passes import FORMS, PASSES
 from nnderiv.normal import normalise
@@ -180,7 +180,8 @@ def enlarged(text: str, seed: int) -> None:
 def _is_light(d: Any, sizes: dict[str, int]) -> bool:
     """Whether no array has too many entries at these sizes, nor all loops too many steps."""
     arrays = (math.prod(max(1, r.size.value(sizes)) for r in dims) for dims in d.forward.dims.values())
-    return math.prod(sizes[name] for name in d.forward.sizes) <= MOST and all(entries <= MOST for entries in arrays)
+    light = math.prod(sizes[name] for name in d.forward.sizes) <= MOST and all(entries <= MOST for entries in arrays)
+    return light and all(cost(p, sizes) <= 10*MOST for p in (d.forward, d.backward))  # what is summed may be an array, too
 
 
 def _large(d: Any, seed: int) -> tuple[dict[str, int], dict[str, Any], dict[str, Any]]:
