@@ -25,6 +25,7 @@ from .program import Equation, Input, Program, Range, Ranges, edges_of, rename_t
 from .rule import Inlined, Rule
 from .shares import Shares
 from .simplify import Term, collect
+from .sizes import equal_sizes
 from .within import positive_names
 
 
@@ -58,6 +59,7 @@ class Reverse(Rule):
         self.wrt = _checked(program, wrt)
         self.program = normalise(program)
         self.positive = positive_names(program)
+        self.same = equal_sizes(program, program.sizes)
         self.fresh = Fresh(self.program.names | {"d"})
         self.outputs = self.program.outputs
         self.active = self._active()

@@ -48,6 +48,7 @@ from .integer import Atom, Element, Int, parts, rebuild
 from .logarithms import added_exponentials
 from .polynomial import additive_terms, factors, product, signed, unordered
 from .program import Equation, Program
+from .sizes import equal_sizes
 from .within import positive_names, readable
 
 
@@ -70,6 +71,7 @@ class _Normaliser:
         self.program = program
         self.fresh = Fresh(program.names)
         self.positive, self.empty = positive_names(program), empty
+        self.same = equal_sizes(program, program.sizes)
         self.equations: list[Equation] = []
         self.hulls = dict(program.hulls)
         self.named: dict[tuple[object, ...], str] = {}
@@ -93,7 +95,7 @@ class _Normaliser:
             return map_children(lambda child: self.at_data(child, known), e)
         inside_out = [el for s in e.subs for el in reversed(s.elements())]
         for el in dict.fromkeys(x for x in inside_out if x not in known):
-            conditions = readable(self.hulls[el.tensor], el.subs, self.equation.ranges, self.positive)
+            conditions = readable(self.hulls[el.tensor], el.subs, self.equation.ranges, self.positive, same=self.same)
             if conditions:
                 without = map_ints(partial(_without, element=el), e)
                 return where(conjunction(conditions), self.at_data(e, known | {el}), self.at_data(without, known))
@@ -139,7 +141,8 @@ class _Normaliser:
 
     def conditions(self, e: Expr, empty: Collection[str] = ()) -> list[Expr]:
         """When every read of e's own is in range: where a reduction over e runs (rule 2)."""
-        return [c for n, s in own_reads(e) for c in readable(self.hulls[n], s, self.equation.ranges, self.positive, empty)]
+        ranges = self.equation.ranges
+        return [c for n, s in own_reads(e) for c in readable(self.hulls[n], s, ranges, self.positive, empty, self.same)]
 
     def guarded(self, body: Expr, named: Expr, nothing: Expr) -> Expr:
         """A name is in range everywhere, and what it stands for may not be: the reduction must still run only where that is.

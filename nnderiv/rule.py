@@ -87,6 +87,7 @@ class Rule:
 
     program: Program
     positive: frozenset[str]
+    same: dict[str, Int]  # sizes that must equal what others come to, and that
     fresh: Fresh
     shapes: dict[str, tuple[Range, ...]]
     seeds: dict[str, str]  # output -> name of its seed
@@ -144,7 +145,7 @@ class Rule:
             return []
         weight, e = self._weight(e, op, summand, indices)
         others = [r for r in own_reads(summand) if r != (read.tensor, read.subs)] if indices else []
-        needs = [c for n, s in others for c in readable(self.program.hulls[n], s, e.ranges, self.positive)]
+        needs = [c for n, s in others for c in readable(self.program.hulls[n], s, e.ranges, self.positive, same=self.same)]
         # Rename first: the target's letters may be letters of this equation.
         ranges, rename = self._apart(e, dims)
         outputs = [rename[i].name or i for i in e.indices]
@@ -237,8 +238,8 @@ class Rule:
         for index in e.ranges:
             name = rename[index].name or index
             if name in solved:
-                r = ranges[name]
-                if solved[name].name is not None and ranges_of_targets.get(str(solved[name].name)) == r:
+                r, target = ranges[name], ranges_of_targets.get(str(solved[name].name))
+                if solved[name].name is not None and target is not None and target.subst(self.same) == r.subst(self.same):
                     continue  # the target runs over the same range
                 yield from between(r, solved[name])
         yield from where_it_rules(self.program, e, values, self.positive)
@@ -268,7 +269,7 @@ class Rule:
     def _may_leave(self, e: Expr, ranges: Ranges) -> bool:
         """Whether some read of a forward tensor in e may be out of range."""
         forward = ((name, subs) for name, subs in accesses(e) if name not in self.tensor_of and name not in self.outputs_of_seeds)
-        return any(readable(self._hull(name), subs, ranges, self.positive) for name, subs in forward)
+        return any(readable(self._hull(name), subs, ranges, self.positive, same=self.same) for name, subs in forward)
 
     def _hull(self, name: str) -> tuple[Range, ...]:
         return self.program.hulls.get(name) or self.shapes.get(name, ())

@@ -38,13 +38,18 @@ def never_meet(e: Equation, other: Equation, positive: Collection[str]) -> bool:
 
 
 def readable(
-    hull: tuple[Range, ...], subs: tuple[Int, ...], ranges: Mapping[str, Range], positive: Collection[str], sizes: Collection[str] = ()
+    hull: tuple[Range, ...], subs: tuple[Int, ...], ranges: Mapping[str, Range], positive: Collection[str], sizes: Collection[str] = (),
+    same: Mapping[str, Int] | None = None,
 ) -> list[Expr]:
     """The conditions under which a read is in range, without those that always hold.
 
     sizes: those that may be 0 nevertheless. An index over such a size has no values then, but x[T-1] is a place that no index moves, and
     x[u-2] one that three values of u move.
+    same: those that must equal what others come to, and that. P[i] beside tok[i] asks nothing, as both are of one size when it runs.
     """
+    if same:
+        hull, subs = tuple(r.subst(same) for r in hull), tuple(s.subst(same) for s in subs)
+        ranges = {i: r.subst(same) for i, r in ranges.items()}
     conditions: list[Expr] = []
     less = OneLess(sizes)
 

@@ -59,3 +59,14 @@ def test_a_size_that_is_not_written_keeps_its_name() -> None:
     text = "x[N], y[part] -> z\nz[n] = sqrt(exp(x[n])*(1 + x[n]**2))*sin(x[n] + y[n]) + sqrt(exp(x[n])*(1 + x[n]**2))"
     d, x = nd.derive(text), np.linspace(0, 1, 5)
     assert_means(d, d.compile(), {"x": x, "y": x}, np.random.default_rng(0))
+
+
+def test_a_formula_asks_nothing_of_data_of_a_size_that_is_compared() -> None:
+    """Positions have a table of their own, as long as the text: no token is read outside, and no label."""
+    text = "int tok[N,T], E[V,D], P[L,D] -> X\nX[n,i,d] = E[tok[n,i],d] + P[i,d]"
+    assert str(nd.derive(text)["E"]) == "dE[a,d] = sum[n,i](where(tok[n,i] == a, dX[n,i,d], 0))"
+    text = "int y[N], Z[M,V], b[M] -> L\nz[n,v] = b[n]*log_softmax[v](Z[n,v])\nL = -sum[n](where(y[n] >= 0, z[n,y[n]], 0))"
+    d = nd.derive(text)
+    assert "dz[n,v] = -where(y[n] == v, 1, 0)  for n < M, v < V" in str(d.backward)
+    assert "np.arange(N) <" not in d.numpy()
+    assert d.check(seed=0).ok
