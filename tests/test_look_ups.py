@@ -135,6 +135,22 @@ def test_a_look_up_has_one_name_whatever_stands_first(z: str, without: tuple[str
     assert_means(d, d.compile(without=without), {"R": R, "x": x, "r": r}, rng)
 
 
+GATES = """int tok[T], E[V,D], Ur[H,D], Uz[H,D] -> y
+r[t,k] = sigmoid(sum[d](Ur[k,d]*E[tok[t],d]))
+y[t,k] = tanh(r[t,k]*sum[d](Uz[k,d]*E[tok[t],d]))"""
+
+
+@pytest.mark.parametrize("without", [(), ("gathered",)])
+def test_products_of_matrices_are_added_up_before_they_are_put_at_their_places(without: tuple[str, ...]) -> None:
+    """An embedding that several gates read: no array over tokens, units and features."""
+    d, rng = nd.derive(GATES), np.random.default_rng(0)
+    arrays = {"E": rng.normal(size=(5, 3)), "Ur": rng.normal(size=(4, 3)), "Uz": rng.normal(size=(4, 3))}
+    assert_means(d, d.compile(without=without), {**arrays, "tok": np.array([3, -1, 0, 0, 5, 4, 2])}, rng)
+    if not without:
+        written = body(GATES, "backward")
+        assert "dE_rows += dy_sum @ Uz" in written and "dE = _scatter(dE_rows, (V, D), tok)" in written and written.count("_scatter(") == 1
+
+
 @pytest.mark.parametrize("L", ["sum[n](a[n]*R[r[n]] + b[n]*R[r[n]])", "sum[n](a[n]*R[r[n]] + b[n] + cos(R[r[n]]))", "a[0]*R[r[0]]*b[0]"])
 def test_gradients_that_are_look_ups_are_arrays_of_their_own(L: str) -> None:
     d, rng = nd.derive(f"a[N], b[N], R[M], int r[N] -> L\nL = {L}"), np.random.default_rng(0)
