@@ -5,7 +5,7 @@
 
 where e is free of reductions. Reductions in other places get names: softmax(S) becomes exp(S − lse) with
 lse[i] = logsumexp[j](S[i,j]), and so does one that is written out; a mean becomes a sum over a count; the argument of a function
-that holds a sum gets a name.
+that holds a sum gets a name, and so does that of an activation of several tensors.
 """
 
 from __future__ import annotations
@@ -50,6 +50,8 @@ from .polynomial import additive_terms, factors, product, signed, unordered
 from .program import Equation, Program
 from .sizes import equal_sizes
 from .within import positive_names, readable
+
+ACTIVATIONS = ("relu", "tanh", "sigmoid", "softplus", "gelu", "silu")
 
 
 def normalise(program: Program, empty: Collection[str] = ()) -> Program:
@@ -108,6 +110,23 @@ class _Normaliser:
             return Reduce(e.op, e.indices, self.operand(e))
         return self.linear(e)
 
+    def activations_named(self, e: Expr) -> Expr:
+        """A product in which the functions of several tensors are those of a name, but where it may cancel, as in softplus(b x)/b."""
+        parts = factors(e)
+        own = [{r.tensor for r in reads(f)} for f in parts]
+        if not any(map(self.is_asked_often, parts)) or sum(map(len, own)) > len(frozenset[str]().union(*own)):
+            return e
+        return product([Op(f.op, (self.name("in", self.scalar(f.args[0])),)) if isinstance(f, Op) and self.is_asked_often(f) else f
+                        for f in parts])
+
+    def is_asked_often(self, e: Expr) -> bool:
+        """Whether it is an activation whose slope stands in several gradients: in relu(g (z − m)/s + b), in those of z, m, s, g and b.
+
+        Its argument has a name then, and so has what its gradient lets through; not in a recurrence, where it would be kept.
+        """
+        alone = isinstance(e, Op) and e.op in ACTIVATIONS and not has_reduction(e) and self.equation.tensor not in self.program.components
+        return alone and len({r.tensor for r in reads(e)}) > 1
+
     def linear(self, e: Expr) -> Expr:
         """Sums that stay come last: by then it is known which have names, whatever the order of the terms."""
         terms = additive_terms(e)
@@ -119,7 +138,7 @@ class _Normaliser:
         if isinstance(e, Reduce) and e.op in NORMALISERS:
             return self.normaliser(e)
         if (total := _lone_sum(e)) is None:
-            return self.scalar(e)
+            return self.scalar(self.activations_named(e))
         others = [f for f in factors(e) if f != total]
         if self.known_sums and (known := self.known_sums.get(unordered(total, self.equation.ranges))) is not None:
             return product([*others, known])

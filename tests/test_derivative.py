@@ -418,3 +418,26 @@ def test_a_row_of_zeros_that_has_no_length_has_no_gradient(y: str) -> None:
     np.testing.assert_allclose(dx[[0, 2]], leaf.grad, rtol=1e-10)
     assert (dx[1] == 0).all()
     assert d.check(seed=0).ok
+
+
+NORMALISED = """Z[N,O], g[O], b[O], X[N,O], eps -> Y
+m[o] = mean[n](Z[n,o])
+v[o] = mean[n]((Z[n,o] - m[o])**2)
+Y[n,o] = {}"""
+
+
+@pytest.mark.parametrize("Y", [
+    "relu(g[o]*(Z[n,o] - m[o])/sqrt(v[o] + eps) + b[o])", "X[n,o] + silu(g[o]*(Z[n,o] - m[o])/sqrt(v[o] + eps) + b[o])",
+    "X[n,o]*tanh(g[o]*(Z[n,o] - m[o])/sqrt(v[o] + eps) + b[o])"])
+def test_the_slope_of_an_activation_of_several_tensors_stands_once(Y: str) -> None:
+    """As in a ReLU of a normalisation that is written into it: what it lets through has a name, as it has behind a dense layer."""
+    d = nd.derive(NORMALISED.format(Y))
+    assert str(d["b"]) == "db[o] = sum[n](dY_in[n,o])"
+    assert "dg[o] = sum[n](dY_in[n,o]*(Z[n,o] - m[o]))/sqrt(v[o] + eps)" in str(d.backward)
+    assert d.check(seed=0).ok
+
+
+@pytest.mark.parametrize("y", ["softplus(b*x[n])/b", "b*tanh(x[n]/b)"])
+def test_what_the_slope_of_an_activation_cancels_with_stays_beside_it(y: str) -> None:
+    dx = str(nd.derive(f"x[N], b -> y\ny[n] = {y}")["x"])
+    assert dx in ("dx[n] = dy[n]*sigmoid(b*x[n])", "dx[n] = dy[n]*(1 - tanh(x[n]/b)**2)")

@@ -23,7 +23,7 @@ S[N,N], V[N,E] -> Y
 A[i,j] = softmax[j](where(j <= i, S[i,j], -inf))
 Y[i,e] = sum[j](A[i,j]*V[j,e])
 """
-GATED_SUM = "x[N,T], g[T], b[T] -> y\ny[n,t] = relu(g[t]*x[n,t] + b[t])"
+GATED_SUM = "x[N,T], g[T], b[T] -> y\ny[n,t] = b[t]*relu(g[t]*x[n,t] + b[t])"
 ROTATED = "q[N,D], k[M,D], r[N,D], l[M,D] -> S\nS[i,j] = sum[d](q[i,d]*k[j,d] - r[i,d]*l[j,d])"
 CROSS_ENTROPY = "Z[N,C], y[N,C] -> L\nL = -sum[n,c](y[n,c]*log_softmax[c](Z[n,c]))"
 LABELS = "Z[N,C], int y[N] -> L\np[n,c] = log_softmax[c](Z[n,c])\nL = -sum[n](p[n,y[n]])/N"
@@ -61,7 +61,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "both_sides": ("z[N], y[N] -> l\nl[n] = -y[n]*log(sigmoid(z[n])) - (1 - y[n])*log(1 - sigmoid(z[n]))", "forward", "-np.abs(z)"),
     "sign": ("z[N], y[N] -> L\nL = sum[n](relu(1 - y[n]*z[n]))/N", "backward", "dz = y/(-N)*part"),
     "guarded": ("x[N] -> y\ne[n] = exp(x[n]) - 1\ny[n] = where(x[n] > 0, x[n], e[n])", "backward", "_only_where("),
-    "gate": (GATED_SUM, "backward", "dx = dy_on*g"),
+    "gate": (GATED_SUM, "backward", "dx = dy_on*(b*g)"),
     "exchange": (ATTENTION, "backward", "np.vecdot(dY, Y)"),
     "stacked": (GATES, "forward", "Wifg = np.stack((Wi, Wf, Wg))"),
     "in_one": (LSTM, "forward", "_sigmoid(z.swapaxes(0, 1), out=z_sigmoid[t])"),
