@@ -208,13 +208,19 @@ def _under(conditions: list[Expr], e: Expr, ranges: Ranges, positive: Collection
         return Reduce(e.op, e.indices, _under(conditions, e.body, ranges, positive))
     tame = [f for f in factors(e) if is_tame(f, ranges, positive)]
     risks = without(factors(e), tame)
-    if not risks:
+    conditions = [c for c in conditions if any(_may_save(c, f, ranges) for f in risks)]
+    if not conditions:
         return e
     if sums := sums_among(factors(e)):
         inside = [g for f in factors(e) if f in risks or f in sums for g in (factors(f.body) if isinstance(f, Reduce) else [f])]
         total = _under(conditions, product(inside), ranges, positive)
         return product([*(f for f in tame if f not in sums), Reduce("sum", sums[0].indices, total)])
     return _where_all(conditions, e)
+
+
+def _may_save(c: Expr, risk: Expr, ranges: Ranges) -> bool:
+    """Whether what may be infinite can be so just where a condition leaves it out. Not 1/t beside j ≤ i: it is the same at all i and j."""
+    return bool(all_reads(c)) or bool(free_symbols(risk) & free_symbols(c) & ranges.keys())
 
 
 def _where_all(conditions: list[Expr], e: Expr) -> Expr:

@@ -338,8 +338,8 @@ def test_a_quotient_of_places_beside_a_sum_counts_only_where_it_is_chosen(e: str
 
 
 def test_a_condition_on_further_indices_does_not_make_a_sum_larger() -> None:
-    d = nd.derive("x[N,M], s[M], int c[N] -> L\nL = sum[n,p](where(c[p] == c[n] and n < N - 1, sum[m](x[n,m]/s[m]), 0)**2)")
-    assert "L_sum[n] = sum[m](where(n < N - 1, x[n,m]/s[m], 0))" in str(d.backward)
+    d = nd.derive("x[N,M], s[N], int c[N] -> L\nL = sum[n,p](where(c[p] == c[n] and n < N - 1, sum[m](x[n,m]/s[n]), 0)**2)")
+    assert "L_sum[n] = sum[m](where(n < N - 1, x[n,m]/s[n], 0))" in str(d.backward)
 
 
 NAMED = {  # what stands under a condition only, in tensors of its own: of the normal form, and of the program
@@ -441,3 +441,12 @@ def test_the_slope_of_an_activation_of_several_tensors_stands_once(Y: str) -> No
 def test_what_the_slope_of_an_activation_cancels_with_stays_beside_it(y: str) -> None:
     dx = str(nd.derive(f"x[N], b -> y\ny[n] = {y}")["x"])
     assert dx in ("dx[n] = dy[n]*sigmoid(b*x[n])", "dx[n] = dy[n]*(1 - tanh(x[n]/b)**2)")
+
+
+def test_what_is_the_same_at_all_places_is_guarded_by_none_of_them() -> None:
+    """A temperature beside a mask of places: were it 0, all scores would be infinite. Beside data it may be 0 where they choose nothing."""
+    scores = "Q[T,D], K[T,D], {}t -> L\nS[i,j] = sum[d](Q[i,d]*K[j,d])/t\nL = sum[i](logsumexp[j](where({}, S[i,j], -inf)))"
+    d = nd.derive(scores.format("", "i != j"))
+    assert "S[i,j] = S_sum[i,j]/t\n" in str(d.backward) and "dS_sum[i,j] = dS[i,j]/t\n" in str(d.backward)
+    assert "S[i,j] = where(m[j] > 0, S_sum[i,j]/t, 0)\n" in str(nd.derive(scores.format("m[T], ", "m[j] > 0")).backward)
+    assert d.check(seed=0).ok
