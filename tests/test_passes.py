@@ -32,6 +32,8 @@ TURNED_ROWS = """R[M,D], x[N,D], int r[N] -> y, z
 y[n,d] = x[n,d]*cos(R[r[n],d])
 z[n,d] = x[n,d]*R[r[n],d]"""
 CHANGING_CHAIN = "s[T,K], A[K,K], g[T] -> a\na[0,k] = s[0,k]\na[t,k] = s[t,k] + logsumexp[j](a[t-1,j] + g[t]*A[j,k])"
+TWO_CONVOLUTIONS = """X[N,C,T], Z[N,C,T], K[O,C,3], L[O,C,3] -> Y
+Y[n,o,t] = sum[c,u](K[o,c,u]*X[n,c,t+u]) + sum[c,u](L[o,c,u]*Z[n,c,t+u])"""
 RANKS = "s[N], t[N] -> L\nL = sum[i,j](where(t[i] > t[j], softplus(s[j] - s[i]), 0))"
 CASES: dict[str, tuple[str, str, str]] = {
     # pass: (program, function, what stands there because of it)
@@ -51,6 +53,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "on_diagonal": (CHOLESKY, "forward", "C_on[j] = np.sqrt(C_in[j])"),
     "looked_up": (TURNED_ROWS, "forward", "y_cos = np.cos(y_at)"),
     "thresholds": ("x[N] -> y\ny[n] = x[n]*max(min(x[n] + 3, 6), 0)/6", "backward", "_slope(3, np.abs(x), dtype)"),
+    "one_window": (TWO_CONVOLUTIONS, "forward", "windows2.product("),
     "one_place": ("x[N,K], int y[N] -> L\nL = sum[n,k](where(k == y[n], log(x[n,k]), 0))", "forward", "_gather(x, np.arange(N), y)"),
     "turned": ("o[N], y[N] -> L\nL = mean[n]((o[n] - y[n])**2)", "backward", "dy = -do"),
     "gathered": (TURNED_ROWS, "backward", "dR = _scatter(dz*x - dy*x*np.sin(y_at), (M, D), r)"),

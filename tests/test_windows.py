@@ -937,3 +937,26 @@ def test_windows_of_two_axes_may_share_the_index_they_run_along(op: str, read: s
     rng = np.random.default_rng(0)
     for shape in ((few, few), (3*few, 2*few + 1)):
         assert_means(d, d.compile(), {"X": rng.normal(size=shape)}, rng)
+
+
+SUMS_OF_CONVOLUTIONS = {
+    "two images": "relu(sum[c,u,v](K[o,c,u,v]*X[n,c,i+u-1,j+v-1]) + sum[c,u,v](L[o,c,u,v]*Z[n,c,i+u-1,j+v-1]) + b[o]) for i < H, j < W",
+    "one image": "sum[c,u,v](K[o,c,u,v]*X[n,c,i+u-1,j+v-1]) - sum[c,u,v](L[o,c,u,v]*X[n,c,i+2*u-2,j+2*v-2])*b[o] for i < H, j < W",
+    "with strides": "sum[c,u,v](K[o,c,u,v]*X[n,c,2*i+u-1,2*j+v-1]) + sum[c](L[o,c,1,1]*X[n,c,2*i,2*j]) + b[o] for i < (H + 1)//2, "
+                    "j < (W + 1)//2",
+    "around": "X[n,o,i,j] + sum[c,u,v](L[o,c,u,v]*tanh(A[n,c,i+u-1,j+v-1])) for i < H, j < W\n"
+              "A[n,o,i,j] = sum[c,u,v](K[o,c,u,v]*X[n,c,i+u-1,j+v-1]) for i < H, j < W",
+}
+
+
+@pytest.mark.parametrize("without", [(), ("one_window",)])
+@pytest.mark.parametrize("name", SUMS_OF_CONVOLUTIONS)
+def test_several_convolutions_that_are_added_up_go_by_images_each(name: str, without: tuple[str, ...]) -> None:
+    d = nd.derive(f"X[N,C,H,W], Z[N,C,H,W], K[O,C,3,3], L[O,C,3,3], b[O] -> Y\nY[n,o,i,j] = {SUMS_OF_CONVOLUTIONS[name]}")
+    rng = np.random.default_rng(0)
+    shapes = {"X": (3, 2, 5, 4), "Z": (3, 2, 5, 4), "K": (2, 2, 3, 3), "L": (2, 2, 3, 3), "b": (2,)}
+    module = d.compile(without=without)
+    assert_means(d, module, {x: rng.normal(size=s) for x, s in shapes.items()}, rng)
+    if not without:
+        written = module.source[module.source.index("def forward"):]
+        assert not re.search(r"_windows\([XZA], ", written) and not re.search(r"\d\*3\)\.T @", written)

@@ -54,6 +54,7 @@ Programs (equations) -> programs:
     blocks       what is another thing in each part of an axis is computed part by part
     remembered   a product that is a tensor already is read where its factors stand: y in dy·a·s, of y = a·s
     recentre     the kernel stays and the image slides
+    one_window   of several products of matrices over windows, each is a tensor
     carry        what a step hands to the next is computed where its parts are
     at_once      what a step only multiplies, to multiply it again, is multiplied once
     hoist        what a recurrence need not wait for is computed before it
@@ -139,6 +140,7 @@ from .equations.normalised import normalised
 from .equations.on_diagonal import on_diagonal
 from .equations.one_block import one_block
 from .equations.one_place import one_place
+from .equations.one_window import one_window
 from .equations.other_side import other_side
 from .equations.pieces import split_pieces
 from .equations.recall import recall
@@ -236,6 +238,7 @@ EQUATIONS: dict[str, Callable[[Program, Program], Program]] = {
     "blocks": alone(blocks),
     "remembered": remembered,
     "recentre": alone(recentre),
+    "one_window": alone(one_window),
     "carry": carry,
     "at_once": at_once,
     "hoist": hoist,
