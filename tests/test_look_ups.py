@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import warnings
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -133,6 +134,34 @@ def test_a_look_up_has_one_name_whatever_stands_first(z: str, without: tuple[str
     rng = np.random.default_rng(0)
     R, x, r = rng.normal(size=(4, 3)), rng.normal(size=(5, 3)), np.array([0, 3, 7, 3, -1])
     assert_means(d, d.compile(without=without), {"R": R, "x": x, "r": r}, rng)
+
+
+EXPERTS = {
+    "one for each row": ("Y[n,k] = sum[d](X[n,d]*W[t[n],d,k])", "int t[N]", "_by_group(X, W, t)"),
+    "weighed": ("Y[n,k] = g[n]*sum[d](tanh(X[n,d])*W[t[n],d,k]) + g[n]", "int t[N]", "_by_group(Y_sum_tanh, W, t)"),
+    "turned": ("Y[n,k] = sum[d](X[n,d]*g[n]*W[t[n],k,d])", "int t[N]", "W.mT, t)"),
+    "in the middle": ("Y[k,n] = sum[d](X[n,d]*W[d,t[n],k])", "int t[N]", "W.transpose(1, 0, 2), t)"),
+    "several for each row": ("Y[n,k] = sum[j](g[n]*sum[d](X[n,d]*sin(X[j,d])*W[t[n,j],d,k])) for j < N", "int t[N,N]", "W, t)"),
+}
+
+
+@pytest.mark.parametrize("N, size", [(6, 2), (0, 2), (4, 0)])
+@pytest.mark.parametrize("cost", [1, 4096])  # in groups, and row by row
+@pytest.mark.parametrize("without", [(), ("by_group",)])
+@pytest.mark.parametrize("name", EXPERTS)
+def test_rows_that_look_up_one_matrix_are_multiplied_with_it_together(
+    name: str, without: tuple[str, ...], cost: int, N: int, size: int,
+) -> None:
+    equation, t, written = EXPERTS[name]
+    d, rng = nd.derive(f"X[N,D], W[A,B,C], g[N], {t} -> Y\n{equation}"), np.random.default_rng(0)
+    source = d.numpy(without=without)
+    emitted = source[source.index("def forward"):]
+    assert (written in emitted and "_outer_by_group(" in emitted) != bool(without)
+    module = ModuleType("emitted")
+    exec(source.replace("len(names)*4096", f"len(names)*{cost}"), vars(module))
+    shape = (size, 4, size) if name == "in the middle" else (4, size, size)
+    places = rng.integers(-1, 6, (N,)*t.count("N"))
+    assert_means(d, module, {"X": rng.normal(size=(N, size)), "W": rng.normal(size=shape), "g": rng.normal(size=N), "t": places}, rng)
 
 
 GATES = """int tok[T], E[V,D], Ur[H,D], Uz[H,D] -> y

@@ -53,6 +53,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "on_diagonal": (CHOLESKY, "forward", "C_on[j] = np.sqrt(C_in[j])"),
     "looked_up": (TURNED_ROWS, "forward", "y_cos = np.cos(y_at)"),
     "thresholds": ("x[N] -> y\ny[n] = x[n]*max(min(x[n] + 3, 6), 0)/6", "backward", "_slope(3, np.abs(x), dtype)"),
+    "by_group": ("X[N,D], W[E,D,K], int t[N] -> Y\nY[n,k] = sum[d](X[n,d]*W[t[n],d,k])", "forward", "_by_group(X, W, t)"),
     "one_window": (TWO_CONVOLUTIONS, "forward", "windows2.product("),
     "one_place": ("x[N,K], int y[N] -> L\nL = sum[n,k](where(k == y[n], log(x[n,k]), 0))", "forward", "_gather(x, np.arange(N), y)"),
     "turned": ("o[N], y[N] -> L\nL = mean[n]((o[n] - y[n])**2)", "backward", "dy = -do"),

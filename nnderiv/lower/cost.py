@@ -37,6 +37,7 @@ KEPT = 16             # places of a window for which masks are kept from one loo
 IDLE = 1.4            # a tap of all windows is at most so many times as long as what is needed of it
 SMALL = 1_000_000     # multiplications up to which BLAS takes matrices as they are: no copies, no threads
 ASKEW = 2             # a table over distances is at most so many times as wide as what it replaces
+GROUP = 4096           # multiplications that take as long as to find the rows of a group, and to put them where they belong
 FEW = 1024            # entries of a product of long rows and columns up to which pieces of SMALL multiplications beat one in one go
 SHARES = 1024         # entries of a table of shares, for one step of a recurrence, up to which it beats a product of its factors
 ALONE = 1024          # steps of one number each up to which Python's numbers beat blocks of steps

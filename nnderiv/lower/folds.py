@@ -10,6 +10,7 @@ from ..integer import Int
 from ..program import Equation
 from . import cost
 from .arrays import Array, Frame, permute
+from .by_group import outer_by_group
 from .by_place import scattered
 from .by_tap import EMPTY
 from .fold import Fold, side_by_side
@@ -36,6 +37,8 @@ class Folds(Values):
                 return replace(by_place, labels=whole)
         if order is not None:
             return self.reshaped(frame, fold, order, whole)
+        if "by_group" not in self.without and (found := outer_by_group(frame, inner, self.value, fold)) is not None:
+            return permute(found, whole)
         array = self.value(inner, fold.values)
         array = permute(self.broadcast(inner, array, inner.sort(fold.labels)), fold.labels)
         if fold.scatter is not None:

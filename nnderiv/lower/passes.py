@@ -82,6 +82,7 @@ Before them, what the emitter may choose, each with its switch too:
 
     by_diagonal  a table whose entries wait for their neighbours goes diagonal by diagonal
     by_image     products of matrices over windows go by blocks of images
+    by_group     rows that look up one matrix are multiplied with it together
     by_place     other windows are walked through, place by place of the kernel
     by_part      what has an index in common goes by parts of it that stay in cache, or on several threads; sums over it too
     rows         Σ_k A[i,k] B[i,k] is a dot product of rows, and Σ_k A[i,k] one with ones: no product in memory
@@ -258,8 +259,8 @@ STATEMENTS: dict[str, Callable[[Sequence[Item], frozenset[str]], tuple[Item, ...
 }
 _ALL = (*FIRST, "one_size", "balance", "shifted", *BOTH, *EQUATIONS, "accumulate", *STATEMENTS)
 PASSES = tuple(name for name in _ALL if name != "explicit")
-FORMS = ("by_diagonal", "by_image", "by_place", "by_part", "rows", "spots", "slabs", "indicator", "few", "clip", "rolls", "digits",
-         "squares", "buffers", "front", "log_products", "differences")
+FORMS = ("by_diagonal", "by_image", "by_group", "by_place", "by_part", "rows", "spots", "slabs", "indicator", "few", "clip", "rolls",
+         "digits", "squares", "buffers", "front", "log_products", "differences")
 
 
 def checked(without: Collection[str]) -> frozenset[str]:

@@ -11,6 +11,7 @@ from ..polynomial import fraction, guarded_factors, is_reciprocal, product
 from ..within import readable
 from . import cost
 from .arrays import Array, Frame, expand, labels_of, permute
+from .by_group import product_by_group
 from .by_place import for_each_place, reduced
 from .by_tap import EMPTY
 from .choices import Choices
@@ -49,6 +50,8 @@ class Reductions(Choices):
         if e.op == "sum" and (found := self.share_of_step(frame, e)) is not None:
             return self.scaled(frame, found, scale)
         if e.op == "sum" and (found := share_product(frame, self.value, e, is_lse, is_outside)) is not None:
+            return self.scaled(frame, found, scale)
+        if e.op == "sum" and "by_group" not in self.without and (found := product_by_group(frame, self.value, e)) is not None:
             return self.scaled(frame, found, scale)
         if e.op == "sum":
             finite = all(map(self.facts.is_finite, guarded_factors(e.body)[1]))

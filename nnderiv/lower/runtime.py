@@ -14,8 +14,8 @@ from .helpers import buffers, choices, differences, entry, functions, loops, pla
 
 THEMES = (entry, buffers, threads, taps, choices, places, functions, differences, loops)
 # Of the cost model, for decisions that wait for the sizes.
-CONSTANTS = ("ABREAST", "ALONE", "BLOCK", "BUFFERED", "BUFFER", "CHAIN", "DEPTH", "FEW", "IDLE", "IMAGES", "LARGE", "LONG", "NARROW",
-             "PAIRS", "PIECE", "PLACES", "RUN", "SHARES", "SMALL", "TAPS", "TURNED", "WAKING", "WIDE")
+CONSTANTS = ("ABREAST", "ALONE", "BLOCK", "BUFFERED", "BUFFER", "CHAIN", "DEPTH", "FEW", "GROUP", "IDLE", "IMAGES", "LARGE", "LONG",
+             "NARROW", "PAIRS", "PIECE", "PLACES", "RUN", "SHARES", "SMALL", "TAPS", "TURNED", "WAKING", "WIDE")
 NAMED = re.compile(r"^(?:def|class) (\w+)|^ *(_\w+) =", re.MULTILINE)
 RESTING = {"_row_sums", "_column_sums"}  # short work of linear algebra, which is not to wake its threads where there are others
 WORD = re.compile(r"\b_[A-Za-z]\w*")

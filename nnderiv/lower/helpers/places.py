@@ -160,6 +160,40 @@ def _scatter(V, shape, *indices, by=np.add, start=0):
     return out
 
 
+def _by_group(X, W, place):
+    """X[n] @ W[place[n]] for each n, and 0 where there is no such place: rows that name one matrix are multiplied with it together."""
+    rows, n = X.reshape(np.size(place), X.shape[-1]), W.shape[2]
+    groups = _groups(np.reshape(place, -1), len(W), X.size*n)
+    if groups is None:
+        return (X[..., None, :] @ _gather(W, place))[..., 0, :]
+    Y = np.zeros((len(rows), n), X.dtype)
+    for k, own in groups:
+        Y[own] = rows[own] @ W[k]
+    return Y.reshape(*np.shape(place), n)
+
+
+def _outer_by_group(X, Y, shape, place):
+    """For each place the sum of the products of all pairs of entries of X[n] and Y[n], over the n that name it."""
+    x, y = (A.reshape(np.size(place), A.shape[-1]) for A in (X, Y))
+    groups = _groups(np.reshape(place, -1), shape[0], X.size*shape[2])
+    if groups is None:
+        return _scatter(X[..., None]*Y[..., None, :], shape, place)
+    W = np.zeros(shape, X.dtype)
+    for k, own in groups:
+        np.matmul(x[own].T, y[own], out=W[k])
+    return W
+
+
+def _groups(place, count, work):
+    """(k, where place is k), for each of so many k that there is; None where groups are so small that each row by itself takes less."""
+    order = np.argsort(place, kind="stable")
+    names, first = np.unique(place[order], return_index=True)
+    if len(names)*GROUP > work:
+        return None
+    bounds = [*first.tolist(), len(order)]
+    return [(k, order[bounds[j]:bounds[j + 1]]) for j, k in enumerate(names.tolist()) if 0 <= k < count]
+
+
 def _scatter_logsumexp(V, shape, *indices):
     """log(_scatter(exp(V), ...)), shifted by the largest that goes to each place; -inf where none does."""
     m = _scatter(V, shape, *indices, by=np.maximum, start=-np.inf)
