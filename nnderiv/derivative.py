@@ -14,7 +14,23 @@ from . import arguments
 from .auxiliary import Auxiliary
 from .bounds import inside
 from .errors import DerivationError
-from .expr import ONE, ZERO, Expr, IntValue, Num, Op, Read, Reduce, add, has_reduction, num, reads, reduces_or_chooses, tensor
+from .expr import (
+    ONE,
+    ZERO,
+    Expr,
+    IntValue,
+    Num,
+    Op,
+    Read,
+    Reduce,
+    add,
+    all_reads,
+    has_reduction,
+    num,
+    reads,
+    reduces_or_chooses,
+    tensor,
+)
 from .fresh import Fresh
 from .graph import components, reach
 from .integer import Int
@@ -235,7 +251,7 @@ class Reverse(Rule):
         if self.shares.by_pair:
             body = self._mean_apart(name, self.shares.in_lowest_terms(body), ranges)
         known = _is_trivial(body) or self._will_cancel(name, letters, body) or self.shares.is_share(tensor(name, *letters), body)
-        known = known or self.shares.sums_up(name, body, dims, self)
+        known = known or self.shares.sums_up(name, body, dims, self) or _is_place(body)
         if alone and name not in self.gradient and name not in self.named and known:
             self.inlined[name] = (tuple(letters), body)
             return
@@ -316,6 +332,13 @@ def _checked(program: Program, wrt: Sequence[str] | None) -> tuple[str, ...]:
     if not names:
         raise DerivationError("The program has no real input to differentiate by.")
     return tuple(dict.fromkeys(names))
+
+
+def _is_place(body: Expr) -> bool:
+    """A number at one place of each row, and 0 elsewhere: where(i = j, 1/N, 0), as in the gradient of what is on a diagonal."""
+    conditions, parts = guarded_factors(body)
+    known = [c for c in conditions if isinstance(c, Op) and c.op == "==" and not any(map(all_reads, c.args))]
+    return bool(known) and known == conditions and not any(map(reads, parts)) and not any(map(reduces_or_chooses, parts))
 
 
 def _is_trivial(body: Expr) -> bool:

@@ -11,6 +11,11 @@ FORMS: dict[str, dict[str, str]] = {
     # softmax and cross-entropy: p − y
     "Z[N,C], y[N,C] -> L\nP[n,c] = softmax[c](Z[n,c])\nL = -sum[n,c](y[n,c]*log(P[n,c]))/N\ngiven sum[c](y[n,c]) = 1":
         {"dZ": "(P[n,c] - y[n,c])/N"},
+    # each sample against all others, its partner at the same place: p − [i = j]
+    "S[N,N] -> L\np[i,j] = log_softmax[j](S[i,j])\nL = -mean[i](p[i,i])":
+        {"dS": "exp(S[i,j] - p_lse[i])/N - where(i == j, 1/N, 0)", "dp": None},
+    "S[2*N,2*N] -> L\np[i,j] = log_softmax[j](S[i,j])\nL = -sum[i](p[i,(i+N)%(2*N)])":
+        {"dS": "exp(S[i,j] - p_lse[i]) - where((i + N) % (2*N) == j, 1, 0)"},
     "z[N], t[N] -> L\np[n] = sigmoid(z[n])\nL = -sum[n](t[n]*log(p[n]) + (1-t[n])*log(1-p[n]))": {"dz": "p[n] - t[n]"},
     # a triplet: a moves from the positive to the negative by their difference
     "a[D], p[D], q[D], m -> L\nL = sum[d]((a[d]-p[d])**2) - sum[d]((a[d]-q[d])**2) + m":
