@@ -635,3 +635,13 @@ def are_as_they_mean(text: str, wrt: str) -> None:
 def test_a_sum_has_a_term_if_a_place_is_found_that_it_never_leaves_out(equations: str, empty: bool) -> None:
     program = nd.parse(f"x[N], int t[N] -> y\n{equations}\ny[i] = x[i]/s[i]")
     assert ("s" in program.empty_sums) == empty
+
+
+@pytest.mark.parametrize(("scale", "asked"), [
+    ("min(max(x[n], -20), 2)", False), ("max(min(x[n], 2), -20)", False), ("min(x[n], 100)", True)])
+def test_the_exponential_of_what_is_held_below_a_number_is_finite(scale: str, asked: bool) -> None:
+    """Of the logarithm of a scale, as a policy has it: where it is held, its gradient is 0 by its slope, and by no mask beside it."""
+    d = nd.derive(f"x[N], m[N], e[N] -> y\ns[n] = {scale}\ny[n] = m[n] + exp(s[n])*e[n]")
+    assert ("_only_where(" in body(str(d.forward), "backward")) == asked
+    rng = np.random.default_rng(0)
+    assert_means(d, d.compile(), {name: rng.normal(size=5)*9 for name in "xme"}, rng)

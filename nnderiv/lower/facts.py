@@ -18,6 +18,8 @@ FINITE = ("+", "neg", "*", "tanh", "sigmoid", "relu", "softplus", "gelu", "silu"
 
 NOWHERE: Ranges = {}  # of indices of which nothing is known
 
+EXPONENT = 80  # its exponential is a number in single precision
+
 
 class Facts:
     """What is known of tensors from their definitions, at their own indices, and of inputs from what is given; they are taken to be
@@ -93,7 +95,7 @@ class Facts:
         if e.op == "/":
             return self.is_finite(e.args[0], ranges) and self.is_positive(e.args[1], ranges)
         if e.op == "exp":
-            return self.is_normalised(e) or never_positive(e.args[0]) and self.is_finite(e.args[0], ranges)
+            return self.is_normalised(e) or (never_positive(e.args[0]) or self.is_held(e.args[0])) and self.is_finite(e.args[0], ranges)
         if e.op == "sqrt":
             return self.is_at_least_0(e.args[0], ranges)
         if e.op == "**":
@@ -182,6 +184,16 @@ class Facts:
             known |= dict.fromkeys(against, False)
             circular = bool(against)
         return known[name]
+
+    def is_held(self, e: Expr) -> bool:
+        """Whether e is at most a number whose exponential is one, as the logarithm of a scale is held between −20 and 2."""
+        if isinstance(e, Read):
+            found = self.definitions.get(e.tensor, ())
+            return len(found) == 1 and isinstance(found[0].body, Op) and self.is_held(found[0].body)
+        if isinstance(e, Op) and e.op in ("min", "max"):
+            return (any if e.op == "min" else all)(map(self.is_held, e.args))
+        value = e.value if isinstance(e, Num) else e.value.constant if isinstance(e, IntValue) and e.value.is_constant else None
+        return value is not None and value <= EXPONENT
 
     def is_normalised(self, e: Op) -> bool:
         """exp(S − logsumexp(S)), both of one row or one window, is at most 1, and exp(Z) where Z is S − logsumexp(S)."""
