@@ -83,6 +83,17 @@ def settle_choices(term: Term, dims: Ranges, ctx: Context) -> Term:
     return term if body == term.body else Term(term.indices, term.conditions, body, term.spare)
 
 
+def rectify(term: Term, dims: Ranges, ctx: Context) -> Term:
+    """[x > 0] relu(x) = [x > 0] x."""
+    above = {c.args[0] for c in term.conditions if isinstance(c, Op) and c.op == ">" and c.args[1] == ZERO}
+
+    def visit(e: Expr) -> Expr:
+        return e.args[0] if isinstance(e, Op) and e.op == "relu" and e.args[0] in above else map_children(visit, e)
+
+    body = visit(term.body) if above else term.body
+    return term if body == term.body else Term(term.indices, term.conditions, body, term.spare)
+
+
 def into_cases(term: Term, dims: Ranges, ctx: Context) -> Term:
     """e · where(a > b, 1, where(a = b, 1/2, 0)) = where(a > b, e, where(a = b, e/2, 0)), where e is short and without such a choice.
 

@@ -58,6 +58,9 @@ APPLIES = {
     "settle_choices": [("exp(where(n < N, x[n], y[n+1]))", "n", "exp(x[n])"), ("exp(where(n < 0, x[n], y[n+1]))", "n", "exp(y[n+1])"),
                        ("sum[n](exp(where(n >= 0, x[n], y[n])))", "", "sum[n](exp(x[n]))"),
                        ("where(n > 1, exp(where(n > 1, x[n], -inf)), 0)", "n", "where(n > 1, exp(x[n]), 0)")],
+    "rectify": [("where(x[n] > 0, b*relu(x[n]), 0)", "n", "where(x[n] > 0, b*x[n], 0)"),
+                ("where(x[n] - b > 0, where(relu(x[n] - b) < 6, y[n], 0), 0)", "n",
+                 "where(x[n] - b > 0, where(x[n] - b < 6, y[n], 0), 0)")],
     "into_cases": [("2*max(x[n], b)*where(x[n] > b, 1, where(x[n] == b, 0.5, 0))", "n",
                     "where(x[n] > b, 2*x[n], where(x[n] == b, x[n], 0))"),
                    ("-N*y[n]*min(x[n], b)*where(b > x[n], 1, where(x[n] == b, 0.5, 0))", "n",
@@ -105,6 +108,7 @@ FAILS = {
     "settle_divisions": [("x[n]*z[(n+1)//N]", "n"), ("w[n]*y[n % N]", "n")],  # n + 1 may be N; n runs up to 2 N
     "settle_choices": [("exp(where(n > 0, x[n], y[n]))", "n"),
                        ("sum[n](exp(where(n < N, x[n], y[n+1])))", "")],  # the sum leaves out the last place
+    "rectify": [("where(x[n] > 0, relu(y[n]), 0)", "n"), ("where(x[n] > -1, relu(x[n]), 0)", "n")],  # another one; lower
     "into_cases": [("N*where(x[n] > b, 1, where(x[n] == b, 0.5, 0))", "n"), ("y[n]*where(x[n] > b, 1, 0.5)", "n"),
                    ("y[n]*where(x[n] > b, 1, where(x[n] == b, y[n], 0))", "n"),
                    ("y[n]*where(x[n] > b, 1, where(x[n] == b, 0.5, 0))*where(y[n] > b, 1, where(y[n] == b, 0.5, 0))", "n"),

@@ -11,6 +11,9 @@ FORMS: dict[str, dict[str, str]] = {
     # softmax and cross-entropy: p − y
     "Z[N,C], y[N,C] -> L\nP[n,c] = softmax[c](Z[n,c])\nL = -sum[n,c](y[n,c]*log(P[n,c]))/N\ngiven sum[c](y[n,c]) = 1":
         {"dZ": "(P[n,c] - y[n,c])/N"},
+    # a ReLU that ends at 6, and a margin
+    "x[N] -> y\ny[n] = min(relu(x[n]), 6)":
+        {"dx": "where(x[n] > 0, where(x[n] < 6, dy[n], where(x[n] == 6, 0.5*dy[n], 0)), 0)"},
     # each sample against all others, its partner at the same place: p − [i = j]
     "S[N,N] -> L\np[i,j] = log_softmax[j](S[i,j])\nL = -mean[i](p[i,i])":
         {"dS": "exp(S[i,j] - p_lse[i])/N - where(i == j, 1/N, 0)", "dp": None},
