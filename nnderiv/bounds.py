@@ -73,7 +73,17 @@ def never_ends_early(size: Int, sizes: Collection[str], positive: Collection[str
 @lru_cache(maxsize=4096)
 def _never_ends_early(size: Int, sizes: frozenset[str], positive: frozenset[str]) -> bool:
     """The same: every array asks for its few sizes again and again."""
-    return never_negative(size.subst(OneLess(sizes)), {}, positive)
+    return _grows_from_zeros(size, sizes) or never_negative(size.subst(OneLess(sizes)), {}, positive)
+
+
+def _grows_from_zeros(e: Int, sizes: frozenset[str]) -> bool:
+    """Whether e has no negative coefficient, of sizes and whole parts of sizes by numbers: ⌊H/8⌋ ⌊W/8⌋ + 1."""
+    def is_one(atom: Atom) -> bool:
+        if isinstance(atom, FloorDiv):
+            return atom.bottom.is_constant and atom.bottom.constant > 0 and _grows_from_zeros(atom.top, sizes)
+        return atom in sizes
+
+    return all(c >= 0 and all(map(is_one, m)) for m, c in e.terms.items())
 
 
 class OneLess(Mapping[str, Int]):

@@ -8,6 +8,7 @@ import pytest
 
 import nnderiv as nd
 from nnderiv.lower.passes import FORMS, PASSES
+from tests.running import assert_means
 
 WAYS: list[dict[str, Any]] = [{}, {"without": (*FORMS, *PASSES)}, {"threads": 2}]
 ENDS = "h[t,n] = tanh(x[t,n] + sum[m](W[n,m]*h[t-1,m]))\ny[n] = h[0,n] + h[T-1,n]"
@@ -222,3 +223,17 @@ def test_a_base_case_before_the_first_place_may_be_a_place_of_its_own_where_a_si
         for way in [*WAYS, {"sizes": {"T": T, "M": 2, "N": 3}}]:
             agrees(d, d.compile(**way), inputs := drawn(d, {"T": T, "M": 2, "N": 3}))
             assert d.compile(**way).forward(**inputs)[0].shape == (2, max(T + 1, 2))
+
+
+def test_a_place_more_than_all_blocks_of_an_image_is_always_there() -> None:
+    """The first of all patches, which stands before them: nothing is asked of sizes that may be 0."""
+    d = nd.derive("""X[N,H,W,D], c[D], V[D,K] -> y
+p[n,i,j,d] = X[n,4*i,4*j,d] for i < H//4, j < W//4
+z[n,t,d] = where(t == 0, c[d], p[n,(t-1)//(W//4),(t-1)%(W//4),d]) for t < (H//4)*(W//4) + 1
+s[n,d] = mean[t](z[n,t,d])
+y[n,k] = sum[d]((s[n,d] + z[n,0,d])*V[d,k])""")
+    source = d.numpy()
+    assert "+ 1 > 0, " not in source and "max(0, (H//4)" not in source
+    rng = np.random.default_rng(0)
+    for shape in ((2, 8, 5, 3), (0, 4, 4, 3)):
+        assert_means(d, d.compile(), {"X": rng.normal(size=shape), "c": rng.normal(size=3), "V": rng.normal(size=(3, 2))}, rng)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeVar
 
-from ...bounds import OneLess, inside, never_negative
+from ...bounds import OneLess, inside, never_ends_early
 from ...expr import (
     ZERO,
     Expr,
@@ -148,7 +148,7 @@ class _Narrowed:
         """What is narrowed of what is read, with the axes, not among `own`, that may be empty."""
         axes = {(name, self.program.dims[name][k]) for name, _ in read for k in self.found.get(name, {})}
         return {(name, axis) for name, axis in axes
-                if axis not in own and not never_negative(axis.size.subst(self.sizes) - 1, {}, ())}
+                if axis not in own and not never_ends_early(axis.size.subst(self.sizes) - 1, self.program.sizes, ())}
 
     def counted(self) -> set[str]:
         """Tensors of which a reduction that is no sum would have to know that there is nothing to read."""
