@@ -16,6 +16,7 @@ from nnderiv.expr import Expr, Op, Reduce
 from nnderiv.integer import Int
 from nnderiv.polynomial import additive_terms
 from nnderiv.program import Range, Ranges
+from nnderiv.reasons import NAMES, REASONS
 from nnderiv.simplify import TABLE, Term
 from nnderiv.tidy import Surroundings
 
@@ -319,6 +320,11 @@ def test_what_is_taken_on_one_side_or_on_the_other_is_one_choice() -> None:
     assert law(2 * above + a * below + x) == joined + x and law(above + scalar.smaller(x, a).diff(x)) == 1
     for f in (above + x, 2 * above + a * above, above * below):  # one side only
         assert law(f) == f
+
+
+def test_every_law_of_a_term_that_a_derivation_shows_has_a_name_and_a_reason() -> None:
+    shown = {law.name for law in TABLE if law.on in ("term", "last")}
+    assert not shown - NAMES.keys() and not shown - REASONS.keys()
 
 
 def test_every_law_says_what_it_does_and_is_tested_here() -> None:
