@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 import nnderiv as nd
 from nnderiv.integer import Int
 from nnderiv.lower import cost
+from nnderiv.lower.items.form import ADD, Block, Item, Line, Statement, Term, call
+from nnderiv.lower.items.masks import masks
 from nnderiv.lower.runtime import needed
 from tests.emitted import body
 from tests.running import assert_close, assert_means, backward, compiled, derivation, forward, interpret
@@ -635,6 +637,25 @@ def test_what_shares_a_maximum_is_asked_once_where_places_are_few() -> None:
     for many, compared in ((2, 1), (4, 1), (5, 2)):
         assert len(re.findall(" == (?:Y|rows)", body(MAXIMUM.format(many), "backward"))) == compared, many
     assert body(MAXIMUM.replace(" -> Y", ", int U -> Y").format("U"), "backward").count(" == rows") == 2  # nobody knows how many
+
+
+def _heads(*items: Item) -> list[str]:
+    return [x.head if isinstance(x, Block) else x.text for x in masks(items) if not isinstance(x, Statement)]
+
+
+def _compared(n: int, variable: str, window: str = "w") -> Block:
+    equal = Statement(f"§{n}", call("{0} == {1}", 5, 5, binding=4), (Term(f"{window}[{variable}]"), Term("y")), (), False)
+    total = Statement("total", ADD, (Term("total"), Term(f"§{n}")), out="total", is_place=True)
+    return Block(f"for {variable} in range(3):", (equal, total), variable)
+
+
+def test_masks_are_gone_through_until_something_changes() -> None:
+    first, second, third = (_compared(n, v) for n, v in ((1, "u"), (2, "r"), (3, "s")))
+    assert _heads(first, second, third) == ["hits = []", first.head, "for hit in hits:", "for hit in hits:"]
+    for change in (Line("y = 2", binds="y"), Line("w += 1", binds="w")):
+        assert _heads(first, change, second, third) == [first.head, change.text, "hits = []", second.head, "for hit in hits:"]
+    assert _heads(first, _compared(2, "r", "v")) == [first.head, second.head]
+    assert _heads(Line("hits = 1", binds="hits"), first, second)[1:] == ["hit2s = []", first.head, "for hit2 in hit2s:"]
 
 
 def test_a_tensor_may_be_called_what_masks_are() -> None:

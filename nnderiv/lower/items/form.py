@@ -25,6 +25,7 @@ from functools import lru_cache
 
 from ...integer import Int
 
+RECENT = 200  # items: those of a few layers
 _NAMES = re.compile(r"§\d+|[^\W\d]\w*")
 _UNNAMED = re.compile(r"§\d+")
 _SIZES = r"\((?:[^()]|\([^()]*\))*\)"  # in brackets, with brackets inside
@@ -284,9 +285,9 @@ class Code:
         return f"§{self.count}"
 
     def holds(self, operation: Operation, operands: Iterable[Term]) -> bool:
-        """Whether a statement here computes this already."""
-        wanted = tuple(operands)
-        return any(isinstance(x, Statement) and x.operation == operation and x.operands == wanted for x in self.items)
+        """Whether one of the last statements here computes this; to look at all of them for each would take too long."""
+        wanted, recent = tuple(operands), self.items[-RECENT:]
+        return any(isinstance(x, Statement) and x.operation == operation and x.operands == wanted for x in recent)
 
     def put(self, place: str, operands: Iterable[Term], shape: tuple[Int, ...], operation: Operation = PUT) -> None:
         """place = operation(operands): what they give goes to a place in memory that exists."""

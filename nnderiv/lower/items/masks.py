@@ -14,8 +14,10 @@ So does the gradient of a maximum, which asks first how many places share it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import count
 from math import prod
 
 from .. import cost
@@ -29,100 +31,136 @@ _KERNEL = re.compile(r"\((\w+), [^()]*\), \([^()]*\)\)")  # of _Taps(…): how m
 
 def masks(items: Sequence[Item]) -> tuple[Item, ...]:
     """See the module's docstring."""
-    return _masks([replace(item, items=masks(item.items)) if isinstance(item, Block) else item for item in items])
+    items = [replace(item, items=masks(item.items)) if isinstance(item, Block) else item for item in items]
+    kernels = {x.text.partition(" = ")[0]: x.text for x in items if isinstance(x, Line) and " = _Taps(" in x.text}
+    known = _Known(items)
+    for item in items:
+        loop = _loop(item, kernels) if isinstance(item, Block) else None
+        known.done.append([_going_through(loop, known) if loop else item])
+        known.forget(item)
+        if loop and not loop.beside and known.done[-1] == [loop.block]:
+            known.learn(loop)
+    return tuple(x for each in known.done for x in each)
 
 
-def _masks(items: list[Item]) -> tuple[Item, ...]:
-    loops = list(_loops(items))
-    for later in loops:
-        for first in loops[:loops.index(later)]:
-            if (found := _compared_twice(items, first, later)) is not None:
-                return _masks(_kept(items, first, later, *found))
-    return tuple(items)
+@dataclass
+class _First:
+    """A comparison in a loop, which item that is, and what the list is called in which it is kept, once somebody asks for it."""
+
+    at: int
+    statement: Statement
+    hits: str = ""
+
+
+@dataclass
+class _Known:
+    """What has been compared, by the loop and what is compared there; until something changes in it."""
+
+    items: Sequence[Item]
+    done: list[list[Item]] = field(default_factory=list)
+    found: dict[tuple[str, ...], _First] = field(default_factory=dict)
+    concerned: dict[str, set[tuple[str, ...]]] = field(default_factory=dict)  # by name: the comparisons of it
+
+    def learn(self, loop: _Loop) -> None:
+        for s in _comparisons(loop.block):
+            self.found[key := loop.plain(s)] = _First(len(self.done) - 1, s)
+            for name in {loop.over, *read_by(s)}:
+                self.concerned.setdefault(name, set()).add(key)
+
+    def forget(self, item: Item) -> None:
+        for name in written_by(item):
+            for key in self.concerned.pop(name, ()):
+                self.found.pop(key, None)
+
+    def kept(self, first: _First) -> str:
+        """The list of what is compared there."""
+        if not first.hits:
+            first.hits = next(self.fresh)
+            before, block, a = self.done[first.at][:-1], self.done[first.at][-1], first.statement
+            assert isinstance(block, Block)
+            inside = [replace(x, hint=first.hits[:-1]) if x is a else x for x in block.items]
+            inside.append(Line(f"{first.hits}.append({a.target})", a.note, first.hits))
+            self.done[first.at] = [*before, Line(f"{first.hits} = []", a.note, first.hits), replace(block, items=tuple(inside))]
+        return first.hits
+
+    @cached_property
+    def fresh(self) -> Iterator[str]:
+        """Names of lists; without their last letter they are those of what is in them."""
+        taken = frozenset[str]().union(*map(read_by, self.items), *map(_bound, self.items))
+        all_names = (f"hit{k if k > 1 else ''}" for k in count(1))
+        return (f"{name}s" for name in all_names if not taken & {name, f"{name}s"})
+
+
+def _going_through(loop: _Loop, known: _Known) -> Block:
+    """The loop over what another one has compared, in place of comparing it."""
+    block = loop.block
+    for b in _comparisons(block):
+        if (first := known.found.get(loop.plain(b))) is not None:
+            hits = known.kept(first)
+            hit = hits[:-1]
+            rest = renamed([x for x in block.items if x is not b], {b.target: hit})
+            over = [(loop.place, loop.beside)] if loop.beside else []
+            if not frozenset[str]().union(*map(read_by, rest)).isdisjoint(loop.variables):
+                over.append(loop.itself)
+            over.append((hit, hits))
+            return replace(block, head=_head(over), items=rest)
+    return block
+
+
+def _head(over: Sequence[tuple[str, str]]) -> str:
+    """for a, b in zip(x, y): for (what it is called, what is gone through)."""
+    called, through = (", ".join(each) for each in zip(*over, strict=True))
+    return f"for {called} in {through}:" if len(over) == 1 else f"for {called} in zip({through}):"
 
 
 @dataclass(frozen=True)
 class _Loop:
-    """A loop over the places of windows: which item it is, what it goes over, and what it calls a place, or what stands there."""
+    """A loop over the places of windows: what it goes over, and what it calls a place, or what stands there."""
 
-    at: int
     block: Block
     over: str
     variables: tuple[str, ...]
     beside: str = ""  # what else it goes over at the same time, and how that is called: ("(_, place)", "places.taps")
     place: str = ""
 
+    @property
+    def itself(self) -> tuple[str, str]:
+        """The variables, and what they go through."""
+        if ".taps" in self.block.head:
+            return f"(_, {self.variables[0]})", f"{self.over}.taps"
+        return f"({', '.join(self.variables)})" if len(self.variables) > 1 else self.variables[0], self.over
+
     def plain(self, s: Statement) -> tuple[str, ...]:
-        """What a statement computes, whatever the loop calls its variables."""
+        """What a statement computes at each place, whatever the loop calls its variables."""
         (same,) = renamed([replace(s, target="")], {v: f"§§{k}" for k, v in enumerate(self.variables)})
         assert isinstance(same, Statement)
-        return (same.operation.template, *(o.text for o in same.operands))
+        return (self.over, same.operation.template, *(o.text for o in same.operands))
 
 
-def _loops(items: Sequence[Item]) -> Iterator[_Loop]:
-    """The loops whose places are few."""
-    kernels = {x.text.partition(" = ")[0]: x.text for x in items if isinstance(x, Line) and " = _Taps(" in x.text}
-    for at, x in enumerate(items):
-        if not isinstance(x, Block):
-            continue
-        if found := _OVER_INDICES.fullmatch(x.head):
-            if _are_few((found[3] or found[4]).split(", ")):
-                yield _Loop(at, x, found[2], tuple(found[1].split(", ")))
-        elif (found := _OVER_TAPS.fullmatch(x.head)) and _are_few(_KERNEL.findall(kernels.get(found[2], ""))):
-            yield _Loop(at, x, found[2], (found[1],))
-        elif (found := _OVER_PAIRS.fullmatch(x.head)) and _are_few(_KERNEL.findall(kernels.get(found[5], ""))):
-            yield _Loop(at, x, found[5], (found[3],), found[4], f"({found[1]}, {found[2]})")
+def _loop(x: Block, kernels: Mapping[str, str]) -> _Loop | None:
+    """A loop whose places are few."""
+    if found := _OVER_INDICES.fullmatch(x.head):
+        few, loop = (found[3] or found[4]).split(", "), _Loop(x, found[2], tuple(found[1].split(", ")))
+    elif found := _OVER_TAPS.fullmatch(x.head):
+        few, loop = _KERNEL.findall(kernels.get(found[2], "")), _Loop(x, found[2], (found[1],))
+    elif found := _OVER_PAIRS.fullmatch(x.head):
+        few, loop = _KERNEL.findall(kernels.get(found[5], "")), _Loop(x, found[5], (found[3],), found[4], f"({found[1]}, {found[2]})")
+    else:
+        return None
+    return loop if _are_few(few) else None
 
 
 def _are_few(sizes: Sequence[str]) -> bool:
     return bool(sizes) and all(map(str.isdigit, sizes)) and cost.keeps_masks(prod(map(int, sizes)))
 
 
-def _compared_twice(items: Sequence[Item], first: _Loop, later: _Loop) -> tuple[Statement, Statement] | None:
-    """A comparison in one loop, and the same one in the other, of what has not changed meanwhile."""
-    changed = {v for x in items[first.at:later.at + 1] for v in written_by(x)}
-    if first.over != later.over or first.over in changed or first.beside:
-        return None
-    known = {first.plain(s): s for s in _comparisons(first.block) if read_by(s).isdisjoint(changed)}
-    pairs = ((known.get(later.plain(s)), s) for s in _comparisons(later.block))
-    return next(((a, b) for a, b in pairs if a is not None), None)
-
-
 def _comparisons(block: Block) -> Iterator[Statement]:
+    """What is compared at each place, of what the loop does not change."""
+    changed = {*written_by(block)}
     for x in block.items:
-        if isinstance(x, Statement) and x.operation.binding == 4 and not x.is_place and not x.out:
+        if isinstance(x, Statement) and x.operation.binding == 4 and not x.is_place and not x.out and read_by(x).isdisjoint(changed):
             yield x
-
-
-def _kept(items: list[Item], first: _Loop, later: _Loop, a: Statement, b: Statement) -> list[Item]:
-    """The items, with what the first loop compares in a list that the later one goes through."""
-    taken = frozenset[str]().union(*map(read_by, items), *map(_bound, items))
-    hit = next(name for name in _numbered("hit") if not taken & {name, f"{name}s"})
-    where = [replace(x, hint=hit) if x is a else x for x in first.block.items]
-    where.append(Line(f"{hit}s.append({a.target})", a.note, f"{hit}s"))
-    rest = renamed([x for x in later.block.items if x is not b], {b.target: hit})
-    used = frozenset[str]().union(*map(read_by, rest))
-    over = [(later.place, later.beside)] if later.beside else []
-    if not used.isdisjoint(later.variables):
-        names_of = f"({', '.join(later.variables)})" if len(later.variables) > 1 else later.variables[0]
-        over.append((f"(_, {names_of})", f"{later.over}.taps") if later.block.head.count(".taps") else (names_of, later.over))
-    over.append((hit, f"{hit}s"))
-    head = f"for {hit} in {hit}s:"
-    if len(over) > 1:
-        head = f"for {', '.join(x for x, _ in over)} in zip({', '.join(y for _, y in over)}):"
-    found = list(items)
-    found[first.at] = replace(first.block, items=tuple(where))
-    found[later.at] = replace(later.block, head=head, items=rest)
-    return [*found[:first.at], Line(f"{hit}s = []", a.note, f"{hit}s"), *found[first.at:]]
 
 
 def _bound(item: Item) -> frozenset[str]:
     return frozenset(written_by(item)) | (names(item.head) if isinstance(item, Block) else frozenset())
-
-
-def _numbered(name: str) -> Iterable[str]:
-    yield name
-    k = 2
-    while True:
-        yield f"{name}{k}"
-        k += 1
