@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Callable, Iterable, Sequence
 
@@ -65,8 +66,13 @@ def tuple_text(parts: Iterable[str]) -> str:
 def multiplied(sizes: Iterable[str]) -> str:
     """The text of the product of sizes."""
     each = list(sizes)
-    bracketed = [n if n.isidentifier() or n.isdigit() else f"({n})" for n in each]
+    bracketed = [n if is_atom(n) else f"({n})" for n in each]
     return each[0] if len(each) == 1 else "*".join(bracketed) or "1"
+
+
+def is_atom(text: str) -> bool:
+    """Whether a text is a name, a number, or max(N, 1), so that no brackets are needed around it."""
+    return text.isidentifier() or text.isdigit() or re.fullmatch(r"(max|min)\([^()]*\)", text) is not None
 
 
 def extreme_of(op: str, texts: Iterable[str]) -> str:

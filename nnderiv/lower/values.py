@@ -22,6 +22,7 @@ from .limits import clip, limits
 from .normal_distribution import with_normal
 from .products import Products
 from .reads import integer_value, read
+from .texts import is_atom
 
 FUNCTIONS = {
     **{name: function(f"np.{name}") for name in ("exp", "log", "sqrt", "tanh", "sin", "cos", "abs")},
@@ -69,7 +70,7 @@ class Values(Products):
         labels = tuple(frame.vectors(value))
         if not labels and not value.elements():
             text = frame.integer(value)
-            return Array(text, (), 9 if text.isidentifier() or text.isdigit() or _is_call(text) else 5)
+            return Array(text, (), 9 if is_atom(text) else 5)
         array = integer_value(frame, value, labels)
         return frame.make(call(f"{{0}}.astype({self.dtype})", 9), [array], labels)
 
@@ -223,11 +224,6 @@ def _negative(frame: Frame, a: Array) -> Array:
     if a.labels or a.binding != MULTIPLY.binding or " @ " in outside:
         return frame.make(NEGATIVE, [a], a.labels)
     return replace(a, text=f"-{a.text}")
-
-
-def _is_call(text: str) -> bool:
-    """Whether a text is max(N, 1), or the like."""
-    return re.fullmatch(r"(max|min)\([^()]*\)", text) is not None
 
 
 def _number(e: Num) -> Array:
