@@ -74,6 +74,9 @@ def fill(
 # -- sizes -------------------------------------------------------------------------------------------------------------------
 def draw_sizes(program: Program, rng: Random, largest: int = 4, sizing: Program | None = None) -> dict[str, int]:
     """Random sizes of 1 … largest and parameters, such that a run of the interpreter (over `sizing`, if given) stays short."""
+    def effort(env: dict[str, int]) -> float:
+        return work(program, env) if sizing is None else cost(sizing, env) / 2
+
     fallback = None
     for attempt in range(TRIES * 5):
         most = max(2, largest - attempt // TRIES)
@@ -81,16 +84,31 @@ def draw_sizes(program: Program, rng: Random, largest: int = 4, sizing: Program 
         env = small_sizes(program, lambda n, most=most, ones=ones: _wish(program, n, rng, most, ones))  # type: ignore[misc]
         if env is None:
             continue
-        if (work(program, env) if sizing is None else cost(sizing, env) / 2) <= WORK * (1 + attempt // TRIES):
+        if effort(env) <= WORK * (1 + attempt // TRIES):
             return env
         fallback = env
+    if fallback is not None:
+        return fallback
     for k in (3, 6, 10, 16):
         fallback = fallback or small_sizes(program, lambda n, k=k: k if n in program.sizes else 1)  # type: ignore[misc]
     fallback = fallback or next((env for _ in range(500) if (env := small_sizes(program, lambda n: rng.randint(1, 16)))), None)
     if fallback is None:
         reasons = "; ".join(f"{r.left} {r.op} {r.right}" for r in program.requirements)
         raise CheckError("No small sizes fit this program." + (f" It requires {reasons}." if reasons else ""))
-    return fallback
+    return _lowered(program, fallback, effort)
+
+
+def _lowered(program: Program, env: dict[str, int], effort: Callable[[dict[str, int]], float]) -> dict[str, int]:
+    """Each size as small as the others let it be, and then above 1 where that at most doubles the work: an image may have to be large, but
+    not everything beside it."""
+    for name in program.sizes:
+        lower = (small_sizes(program, {**env, name: value}.__getitem__) for value in range(1, env[name]))
+        env = next((found for found in lower if found is not None), env)
+    most = max(WORK, 2*effort(env))
+    for name in program.sizes:
+        higher = small_sizes(program, {**env, name: 2}.__getitem__) if env[name] == 1 else None
+        env = higher if higher is not None and effort(higher) <= most else env
+    return env
 
 
 def _wish(program: Program, name: str, rng: Random, largest: int, ones: float) -> int:

@@ -14,7 +14,7 @@ import pytest
 
 import nnderiv as nd
 from nnderiv.check import check
-from nnderiv.draw import draw, draw_sizes, fill, flat
+from nnderiv.draw import draw, draw_sizes, fill, flat, work
 from nnderiv.expr import Expr, IntValue, Op, Read, Reduce
 from nnderiv.numeric import Comparison, central_difference, difference_test, dot_test
 from nnderiv.polynomial import additive_terms, factors, signed
@@ -247,6 +247,21 @@ def test_given_bounds_of_integers_hold_by_construction(name) -> None:
         inputs = fill(program, sizes, Random(seed))
         assert inputs is not None and all(holds(k, n, sizes["N"]) for n, k in enumerate(inputs["q"]))
     assert nd.derive(program).check().ok
+
+
+def test_where_an_image_must_be_large_not_all_beside_it_is() -> None:
+    """Two convolutions of five by five, each with pooling by two, need sixteen rows; sixteen of all would take hours."""
+    program = nd.parse("""
+        X[N,C,H,W], K[O,C,5,5], R[S,O,5,5], A[F,S,P,Q] -> y
+        Z[n,o,i,j] = sum[c,u,v](K[o,c,u,v]*X[n,c,i+u,j+v])
+        Y[n,o,i,j] = mean[u,v](Z[n,o,2*i+u,2*j+v]) for u < 2, v < 2
+        V[n,s,i,j] = sum[o,u,v](R[s,o,u,v]*Y[n,o,i+u,j+v])
+        U[n,s,i,j] = mean[u,v](V[n,s,2*i+u,2*j+v]) for u < 2, v < 2
+        y[n,f] = sum[s,i,j](A[f,s,i,j]*U[n,s,i,j])
+    """)
+    sizes = draw_sizes(program, Random(0))
+    assert sizes["H"] == sizes["W"] == 16 and sizes["P"] == 1 and all(sizes[name] <= 2 for name in "NCOSF")
+    assert work(program, sizes) < 10_000
 
 
 def test_a_bound_leaves_no_place_undrawn() -> None:
