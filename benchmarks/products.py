@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import time
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,15 +30,15 @@ class _Timed(ast.NodeTransformer):
         self.generic_visit(node)
         if not (isinstance(node.func, ast.Attribute) and node.func.attr in ("matmul", "dot")):
             return node
-        return ast.Call(ast.Name(CLOCK, ast.Load()), [node.func, *node.args], node.keywords)
+        return _call(node.func, *node.args, keywords=node.keywords)
 
 
 def _of_numpy(name: str) -> ast.expr:
     return ast.Attribute(ast.Name("np", ast.Load()), name, ast.Load())
 
 
-def _call(function: ast.expr, *operands: ast.expr) -> ast.Call:
-    return ast.Call(ast.Name(CLOCK, ast.Load()), [function, *operands], [])
+def _call(function: ast.expr, *operands: ast.expr, keywords: Sequence[ast.keyword] = ()) -> ast.Call:
+    return ast.Call(ast.Name(CLOCK, ast.Load()), [function, *operands], [*keywords])
 
 
 def timed(work: Work) -> tuple[Run, list[float]]:

@@ -16,7 +16,7 @@ from .conditions import between, decided, facts, holds, solutions
 from .expr import ONE, TRUE, Expr, Op, Read, Reduce, children, own_reads, reads, subst_indices, walk
 from .graph import components
 from .integer import Int
-from .polynomial import additive_terms, guarded_factors, poles
+from .polynomial import additive_terms, guarded_factors, poles, read_poles
 from .regular import is_regular
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def divides_by_outside(e: Expr, ranges: Ranges, program: Program) -> bool:
 
 def divides_by_nothing(e: Expr, ranges: Ranges, program: Program) -> bool:
     """Whether a sum of no term may make e infinite, or an index that is 0: Σ_j where(j < i, x[j], 0)/i."""
-    below = [d for n in walk(e) if isinstance(n, Op) for d in poles(n) if reads(d)]
+    below = read_poles(e)
     empty = bool(below) and any(map(_Empty(program, program.empty_sums, ranges).among, below))
     return empty or not all(is_regular(n, ranges, program.sizes) for n in _of_indices(e))
 

@@ -113,8 +113,10 @@ class _Normaliser:
     def activations_named(self, e: Expr) -> Expr:
         """A product in which the functions of several tensors are those of a name, but where it may cancel, as in softplus(b x)/b."""
         parts = factors(e)
+        if not any(map(self.is_asked_often, parts)):
+            return e
         own = [{r.tensor for r in reads(f)} for f in parts]
-        if not any(map(self.is_asked_often, parts)) or sum(map(len, own)) > len(frozenset[str]().union(*own)):
+        if sum(map(len, own)) > len(frozenset[str]().union(*own)):
             return e
         return product([Op(f.op, (self.name("in", self.scalar(f.args[0])),)) if isinstance(f, Op) and self.is_asked_often(f) else f
                         for f in parts])

@@ -16,7 +16,7 @@ from itertools import product as cartesian
 from math import factorial, prod
 from typing import TypeGuard
 
-from .expr import ONE, ZERO, Expr, IntValue, Num, Op, Read, Reduce, add, conjuncts, is_where, mul, neg, num, reads, subst_indices
+from .expr import ONE, ZERO, Expr, IntValue, Num, Op, Read, Reduce, add, conjuncts, is_where, mul, neg, num, reads, subst_indices, walk
 from .integer import Int
 
 
@@ -158,6 +158,11 @@ def poles(e: Op) -> list[Expr]:
         return [e.args[1]]
     power = e.op == "**" and not (isinstance(e.args[1], Num) and e.args[1].value > 0)
     return [e.args[0]] if power or e.op == "log" else []
+
+
+def read_poles(e: Expr) -> list[Expr]:
+    """What is read that must not be 0 for all of an expression to be finite."""
+    return [x for n in walk(e) if isinstance(n, Op) for x in poles(n) if reads(x)]
 
 
 def fraction(e: Expr) -> tuple[list[Expr], list[Expr]]:

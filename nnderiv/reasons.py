@@ -1,6 +1,6 @@
 """What the steps of a derivation are called, and what they say: each sentence in plain text and in Markdown with mathematics.
 
-    NAMES      rule -> what a person calls it; the laws of `simplify` by their own names
+    NAMES      rule -> what a person calls it; the laws of `simplify` by the titles of their table
     REASONS    rule -> why it holds, with {…} for what is concrete in it
 
 A law that has no entry here is shown by its own name, with the sentence of its table where there is one.
@@ -16,39 +16,19 @@ from typing import Any
 from .expr import Expr, IntValue, Op, Read
 from .integer import Int
 from .latex import expression_latex
+from .simplify import TABLE
 from .tex_names import name_latex
 from .tex_pieces import int_latex
 
 NAMES = {
+    **{law.name: law.title for law in TABLE if law.on in ("term", "last")},
+    "known_totals": "use what rows sum to",
     "definition": "chain rule",
     "substitute": "put in what is known",
     "delta": "Kronecker delta",
     "differentiate": "differentiate the summand",
     "recognise": "recognise what has a name",
     "solve": "solve the subscript",
-    "split_where": "condition of a factor",
-    "settle_conditions": "ranges decide",
-    "settle_divisions": "small quotients",
-    "settle_choices": "ranges choose",
-    "into_cases": "case by case",
-    "rectify": "above its kink",
-    "divide_exactly": "exact division",
-    "name_data": "the same by its plain name",
-    "transpose": "its own transpose",
-    "contract_delta": "contract the delta",
-    "contract_remainder": "one of them leaves no remainder",
-    "drop_outside": "outside its range",
-    "drop_implied": "out of range is 0",
-    "sum_of_nothing": "constant summand",
-    "cancel": "cancel",
-    "where_divided": "where it is not 0",
-    "common_sign": "minus in front",
-    "index_alone": "the index alone",
-    "deviations": "deviations from the mean",
-    "use_givens": "use what is given",
-    "known_totals": "use what rows sum to",
-    "known_sums": "a sum that has a name",
-    "join_exponentials": "the share of a share",
     "collect": "collect",
     "matrix": "matrix form",
 }

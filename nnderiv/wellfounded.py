@@ -42,7 +42,7 @@ def check_order(program: Program, text: str = "") -> None:
 
 def is_ordered(program: Program, cycle: frozenset[str]) -> bool:
     """Whether the elements of tensors that refer to each other have an order whatever the data are."""
-    edges = [(e, r) for e in program.equations if e.tensor in cycle for r in reads(e.body) if r.tensor in cycle]
+    edges = [(e, r) for t in cycle for e in program.definitions[t] for r in reads(e.body) if r.tensor in cycle]
     return _ordered(edges, max(len(e.subs) for e, _ in edges))
 
 

@@ -13,12 +13,12 @@ from functools import cached_property
 from typing import Any
 
 from ..derivative import Gradients, differentiate
-from ..expr import Expr, Op, reads, walk
+from ..expr import walk
 from ..fresh import Fresh
 from ..graph import reach
 from ..integer import Int
 from ..learned import learned
-from ..polynomial import poles
+from ..polynomial import read_poles
 from ..program import Equation, Input, Program, rename_tensors
 from ..sizes import equal_sizes
 from ..within import never_meet
@@ -84,7 +84,7 @@ def lower(
     gradients = _rewritten(gradients, original, known, passes)
     original = specialise.specialise(original, known)
     same = {} if "one_size" in passes else equal_sizes(original, original.sizes)
-    forward, backward = (specialise.specialise(specialise.specialise(p, known), same) for p in (gradients.forward, gradients.backward))
+    forward, backward = (specialise.specialise(p, {**known, **same}) for p in (gradients.forward, gradients.backward))
     special = replace(gradients, forward=forward, backward=backward)
     return Module(_Lowering(special, original, passes, threads, known, same, nothing).source)
 
@@ -377,17 +377,13 @@ def _discards(program: Program, known: Collection[str]) -> bool:
     Or something is divided in places where a base case is written over it: (x − t[i])/(t[i+p] − t[i]) at p = 0.
     """
     left_out = any(name not in known and name not in program.outputs for name in program.dividing_by_nothing)
-    return left_out or any(_is_overruled(e, program) for e in program.equations if e.tensor not in known and _divides(e.body))
+    return left_out or any(_is_overruled(e, program) for e in program.equations if e.tensor not in known and read_poles(e.body))
 
 
 def _is_overruled(e: Equation, program: Program) -> bool:
     """Whether a base case may stand in the end where an equation is computed, too."""
     bases = [d for d in program.definitions[e.tensor] if d.is_base and d is not e]
     return not e.is_base and not all(never_meet(e, d, program.sizes) for d in bases)
-
-
-def _divides(e: Expr) -> bool:
-    return any(reads(d) for n in walk(e) if isinstance(n, Op) for d in poles(n))
 
 
 def _quiet(lines: list[str], saturates: bool, discards: bool) -> str:

@@ -22,6 +22,7 @@ from math import prod
 
 from .. import cost
 from .form import Block, Item, Line, Statement, names, read_by, renamed, written_by
+from .known import Known
 
 _OVER_INDICES = re.compile(r"for (.+) in (np\.ndindex\((.+)\)|range\((.+)\)):")
 _OVER_TAPS = re.compile(r"for _, (\w+) in (\w+)\.taps:")
@@ -33,14 +34,14 @@ def masks(items: Sequence[Item]) -> tuple[Item, ...]:
     """See the module's docstring."""
     items = [replace(item, items=masks(item.items)) if isinstance(item, Block) else item for item in items]
     kernels = {x.text.partition(" = ")[0]: x.text for x in items if isinstance(x, Line) and " = _Taps(" in x.text}
-    known = _Known(items)
+    walk = _Walk(items)
     for item in items:
         loop = _loop(item, kernels) if isinstance(item, Block) else None
-        known.done.append([_going_through(loop, known) if loop else item])
-        known.forget(item)
-        if loop and not loop.beside and known.done[-1] == [loop.block]:
-            known.learn(loop)
-    return tuple(x for each in known.done for x in each)
+        walk.done.append([_going_through(loop, walk) if loop else item])
+        walk.compared.forget(written_by(item))
+        if loop and not loop.beside and walk.done[-1] == [loop.block]:
+            walk.learn(loop)
+    return tuple(x for each in walk.done for x in each)
 
 
 @dataclass
@@ -53,24 +54,16 @@ class _First:
 
 
 @dataclass
-class _Known:
-    """What has been compared, by the loop and what is compared there; until something changes in it."""
+class _Walk:
+    """What is done so far, and what was compared, by the loop and what is compared there."""
 
     items: Sequence[Item]
     done: list[list[Item]] = field(default_factory=list)
-    found: dict[tuple[str, ...], _First] = field(default_factory=dict)
-    concerned: dict[str, set[tuple[str, ...]]] = field(default_factory=dict)  # by name: the comparisons of it
+    compared: Known[tuple[str, ...], _First] = field(default_factory=Known)
 
     def learn(self, loop: _Loop) -> None:
         for s in _comparisons(loop.block):
-            self.found[key := loop.plain(s)] = _First(len(self.done) - 1, s)
-            for name in {loop.over, *read_by(s)}:
-                self.concerned.setdefault(name, set()).add(key)
-
-    def forget(self, item: Item) -> None:
-        for name in written_by(item):
-            for key in self.concerned.pop(name, ()):
-                self.found.pop(key, None)
+            self.compared.learn(loop.plain(s), _First(len(self.done) - 1, s), {loop.over, *read_by(s)})
 
     def kept(self, first: _First) -> str:
         """The list of what is compared there."""
@@ -91,12 +84,12 @@ class _Known:
         return (f"{name}s" for name in all_names if not taken & {name, f"{name}s"})
 
 
-def _going_through(loop: _Loop, known: _Known) -> Block:
+def _going_through(loop: _Loop, walk: _Walk) -> Block:
     """The loop over what another one has compared, in place of comparing it."""
     block = loop.block
     for b in _comparisons(block):
-        if (first := known.found.get(loop.plain(b))) is not None:
-            hits = known.kept(first)
+        if (first := walk.compared.held.get(loop.plain(b))) is not None:
+            hits = walk.kept(first)
             hit = hits[:-1]
             rest = renamed([x for x in block.items if x is not b], {b.target: hit})
             over = [(loop.place, loop.beside)] if loop.beside else []

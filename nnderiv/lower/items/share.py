@@ -3,45 +3,25 @@ place. Memory that is set aside, of no operands, is for one result."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from ...integer import Int
 from .form import SAME, Block, Item, Statement, Term, names, read_by, renamed, variable_of, written_by
+from .known import Known
 
 Key = tuple[str, tuple[str, ...], tuple[Int, ...]]
+Results = Known[Key, str]  # what holds the result of an operation, a variable or a place, until that or an operand changes
 
 
 def share(items: Sequence[Item]) -> tuple[Item, ...]:
     """See the module's docstring. A tensor of the program keeps its name, and its memory too, unless only nameless results share it."""
-    return _share(items, _Known({}))
+    return _share(items, Known())
 
 
-class _Known:
-    """What holds the result of an operation: a variable, or a place; until something is written to it or to an operand."""
-
-    def __init__(self, around: Mapping[Key, str]):
-        self.held = dict[Key, str]()
-        self.concerned: dict[str, set[Key]] = {}  # by name: what is of no use once that changes
-        for key, target in around.items():
-            self[key] = target
-
-    def __setitem__(self, key: Key, target: str) -> None:
-        self.held[key] = target
-        for name in _names(key, target):
-            self.concerned.setdefault(name, set()).add(key)
-
-    def forget(self, changed: Collection[str]) -> None:
-        for name in changed:
-            for key in self.concerned.pop(name, ()):
-                if key in self.held and name in _names(key, self.held[key]):
-                    del self.held[key]
-
-    def inside(self, block: Block) -> _Known:
-        """What is known in a block: a function knows nothing of what is around it."""
-        known = _Known({} if block.head.startswith("def") else self.held)
-        known.forget({*written_by(block)})
-        return known
+def _inside(block: Block, known: Results) -> Results:
+    """What is known in a block: a function knows nothing of what is around it."""
+    return Known() if block.head.startswith("def") else known.without(written_by(block))
 
 
 def _names(key: Key, target: str) -> Iterator[str]:
@@ -50,28 +30,28 @@ def _names(key: Key, target: str) -> Iterator[str]:
         yield from names(text)
 
 
-def _share(items: Sequence[Item], known: _Known, is_part: bool = False) -> tuple[Item, ...]:
+def _share(items: Sequence[Item], known: Results, is_part: bool = False) -> tuple[Item, ...]:
     table = dict[str, str]()
     done: list[Item] = []
     for item in items:
         (item,) = renamed([item], table)
         if isinstance(item, Block):
-            item = replace(item, items=_share(item.items, known.inside(item), item.is_part))
+            item = replace(item, items=_share(item.items, _inside(item, known), item.is_part))
         elif isinstance(item, Statement) and not item.is_place and not item.out and item.operands:
             key = _key(item)
             before = known.held.get(key, item.target)
             if before == item.target:
-                known[key] = item.target
+                known.learn(key, item.target, _names(key, item.target))
             elif item.target.startswith("§"):
                 table[item.target] = before
                 continue
             elif before.startswith("§") and item.operation.owns and item.real:
-                known[key] = item.target
+                known.learn(key, item.target, _names(key, item.target))
                 item = replace(item, operation=SAME, operands=(Term(before),))
         if not isinstance(item, Statement) or item.is_place or item.out:
-            known.forget({*written_by(item)})
+            known.forget(written_by(item))
         if is_part and isinstance(item, Statement) and _fills(item):
-            known[_key(item)] = item.target
+            known.learn(key := _key(item), item.target, _names(key, item.target))
         done.append(item)
     return tuple(done)
 
