@@ -272,6 +272,19 @@ def _row_sums(x):
     return (x.reshape(-1, n) @ _ones(n, x.dtype)).reshape(x.shape[:-1])
 
 
+_NEAR = 65536  # entries of an array, several of which stay in the nearer cache
+
+
+def _parts(count, entries, least=0):
+    """Slices that make up 0, ..., count - 1. Arrays with so many entries for each of these stay in cache, part by part, and have no
+    fewer entries than `least`; where two parts would do, it is one."""
+    long = max(_NEAR, least)
+    if count*entries <= 2*long:
+        return slice(0, count),
+    parts = -(-count // max(long // entries, 1))
+    return [slice(count*k // parts, count*(k + 1) // parts) for k in range(parts)]
+
+
 Gradients = _record("Gradients", "dX")
 
 
@@ -299,14 +312,18 @@ def forward(*, X, U, V, s, p):
         & (np.arange((W + 2*p - V)//s + 1)[:, None]*s + np.arange(V) - p < W)
     )
     Y_count = _row_sums(part.astype(dtype))[:, None]*_row_sums(part2.astype(dtype))  # (n_i, n_j)
-    # Y[n,c,i,j] = sum[u,v](X[n,c,i*s+u-p,j*s+v-p]/max(Y_count[i,j], 1))
-    windows = _Taps((N, C), (H, W), ((-p, (n_u, 1), (n_i, s)), (-p, (n_v, 1), (n_j, s))), dtype)
-    wide, wide2 = windows.shape
-    windows.put(X)
-    total = np.zeros((N, C, wide, wide2), dtype)
-    for _, tap in windows.taps:
-        total += tap
-    Y = total[:, :, :n_i, :n_j]/Y_count.clip(1, np.inf)  # (N, C, n_i, n_j)
+    Y = np.empty((N, C, n_i, n_j), dtype)
+    part3 = Y_count.clip(1, np.inf)
+    for n in _parts(N, max(C*n_i*n_j, C*H*W), 262144):
+        count = n.stop - n.start
+        # Y[n,c,i,j] = sum[u,v](X[n,c,i*s+u-p,j*s+v-p]/max(Y_count[i,j], 1))
+        windows = _Taps((count, C), (H, W), ((-p, (n_u, 1), (n_i, s)), (-p, (n_v, 1), (n_j, s))), dtype)
+        wide, wide2 = windows.shape
+        windows.put(X[n])
+        total = np.zeros((count, C, wide, wide2), dtype)
+        for _, tap in windows.taps:
+            total += tap
+        np.divide(total[:, :, :n_i, :n_j], part3, out=Y[n])  # (count, C, n_i, n_j)
     return Y, (Y_count, N, C, H, W, U, V, s, p, dtype)
 
 
@@ -319,16 +336,20 @@ def backward(residuals, *, dY):
         dY, dtype, (N, C, max(0, (H + 2*p - U)//s + 1), max(0, (W + 2*p - V)//s + 1)),
         "dY[N,C,(H+2*p-U)//s+1,(W+2*p-V)//s+1]",
     )
-    # dX[n,c,a,b] = sum[u,v](where((p + a - u) % s == 0 and (p + b - v) % s == 0,
-    #     dY[n,c,(p+a-u)//s,(p+b-v)//s]/max(Y_count[(p+a-u)//s,(p+b-v)//s], 1), 0))
     n_a_q = max(0, (H + 2*p - U)//s + 1)  # values of a_q
     n_b_q = max(0, (W + 2*p - V)//s + 1)  # values of b_q
-    dX = np.zeros((N, C, H, W), dtype)
-    places = _Taps((N, C), (H, W), ((-p, (n_u, 1), (n_a_q, s)), (-p, (n_v, 1), (n_b_q, s))), dtype)
-    wide, wide2 = places.shape
-    rows = np.zeros((N, C, wide, wide2), dtype)
-    rows[:, :, :n_a_q, :n_b_q] = dY/Y_count.clip(1, np.inf)
-    for _, place in places.taps:
-        place += rows
-    places.get(dX)
+    dX = np.empty((N, C, H, W), dtype)
+    part2 = Y_count.clip(1, np.inf)
+    for n in _parts(N, max(C*H*W, C*n_a_q*n_b_q), 262144):
+        count = n.stop - n.start
+        # dX[n,c,a,b] = sum[u,v](where((p + a - u) % s == 0 and (p + b - v) % s == 0,
+        #     dY[n,c,(p+a-u)//s,(p+b-v)//s]/max(Y_count[(p+a-u)//s,(p+b-v)//s], 1), 0))
+        dX[n] = 0
+        places = _Taps((count, C), (H, W), ((-p, (n_u, 1), (n_a_q, s)), (-p, (n_v, 1), (n_b_q, s))), dtype)
+        wide, wide2 = places.shape
+        rows = np.zeros((count, C, wide, wide2), dtype)
+        rows[:, :, :n_a_q, :n_b_q] = dY[n]/part2
+        for _, place in places.taps:
+            place += rows
+        places.get(dX[n])
     return Gradients((dX,))

@@ -173,6 +173,19 @@ def _column_sums(x):
     return _ones(x.shape[-2], x.dtype) @ x
 
 
+_NEAR = 65536  # entries of an array, several of which stay in the nearer cache
+
+
+def _parts(count, entries, least=0):
+    """Slices that make up 0, ..., count - 1. Arrays with so many entries for each of these stay in cache, part by part, and have no
+    fewer entries than `least`; where two parts would do, it is one."""
+    long = max(_NEAR, least)
+    if count*entries <= 2*long:
+        return slice(0, count),
+    parts = -(-count // max(long // entries, 1))
+    return [slice(count*k // parts, count*(k + 1) // parts) for k in range(parts)]
+
+
 Gradients = _record("Gradients", "dX", "dK", "db")
 
 
@@ -206,11 +219,15 @@ def backward(residuals, *, dY):
     # dcols[n,i,j,c,u,v] = sum[o](dY[n,o,i,j]*K[o,c,u,v])
     dY_flat = dY.swapaxes(0, 1).reshape(O, N*n_i*n_j)
     dcols = (dY_flat.T @ K.reshape(O, C*U*V)).reshape(N, n_i, n_j, C, U, V)  # (N, n_i, n_j, C, U, V)
-    # dX[n,c,a,e] = sum[u,v](where((p + a - d*u) % s == 0 and (p + e - d*v) % s == 0,
-    #     dcols[n,(p+a-d*u)//s,(p+e-d*v)//s,c,u,v], 0))
-    dX, places = _room((N, C, H, W), (None, None, (-p, (n_i, s), (U, d)), (-p, (n_j, s), (V, d))), dtype)
-    for u, v in np.ndindex(U, V):
-        places[:, :, :, u, :, v] += dcols[:, :, :, :, u, v].transpose(0, 3, 1, 2)
+    dX = np.empty((N, C, H, W), dtype)
+    for n in _parts(N, n_i*n_j*C*U*V, 262144):
+        count = n.stop - n.start
+        # dX[n,c,a,e] = sum[u,v](where((p + a - d*u) % s == 0 and (p + e - d*v) % s == 0,
+        #     dcols[n,(p+a-d*u)//s,(p+e-d*v)//s,c,u,v], 0))
+        part, places = _room((count, C, H, W), (None, None, (-p, (n_i, s), (U, d)), (-p, (n_j, s), (V, d))), dtype)
+        for u, v in np.ndindex(U, V):
+            places[:, :, :, u, :, v] += dcols[n][:, :, :, :, u, v].transpose(0, 3, 1, 2)
+        dX[n] = part                                # (count, C, H, W)
     # dK[o,c,u,v] = sum[n,i,j](dY[n,o,i,j]*cols[n,i,j,c,u,v])
     dK = (dY_flat @ cols.reshape(N*n_i*n_j, C*U*V)).reshape(O, C, U, V)  # (O, C, U, V)
     # db[o] = sum[n,i,j](dY[n,o,i,j])

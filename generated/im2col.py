@@ -152,6 +152,19 @@ def _windows(A, *axes, outside=0):
     return view
 
 
+_NEAR = 65536  # entries of an array, several of which stay in the nearer cache
+
+
+def _parts(count, entries, least=0):
+    """Slices that make up 0, ..., count - 1. Arrays with so many entries for each of these stay in cache, part by part, and have no
+    fewer entries than `least`; where two parts would do, it is one."""
+    long = max(_NEAR, least)
+    if count*entries <= 2*long:
+        return slice(0, count),
+    parts = -(-count // max(long // entries, 1))
+    return [slice(count*k // parts, count*(k + 1) // parts) for k in range(parts)]
+
+
 Gradients = _record("Gradients", "dX")
 
 
@@ -185,11 +198,17 @@ def backward(residuals, *, dcols):
         (N, max(0, (H + 2*p + d - U*d - 1)//s + 1), max(0, (W + 2*p + d - V*d - 1)//s + 1), C, n_u, n_v),
         "dcols[N,(H+2*p+d-U*d-1)//s+1,(W+2*p+d-V*d-1)//s+1,C,U,V]",
     )
-    # dX[n,c,a,b] = sum[u,v](where((p + a - d*u) % s == 0 and (p + b - d*v) % s == 0,
-    #     dcols[n,(p+a-d*u)//s,(p+b-d*v)//s,c,u,v], 0))
     n_a_q = max(0, (H + 2*p + d - U*d - 1)//s + 1)  # values of a_q
     n_b_q = max(0, (W + 2*p + d - V*d - 1)//s + 1)  # values of b_q
-    dX, places = _room((N, C, H, W), (None, None, (-p, (n_a_q, s), (n_u, d)), (-p, (n_b_q, s), (n_v, d))), dtype)
-    for u, v in np.ndindex(n_u, n_v):
-        places[:, :, :, u, :, v] += dcols[:, :, :, :, u, v].transpose(0, 3, 1, 2)
+    dX = np.empty((N, C, H, W), dtype)
+    for n in _parts(N, n_a_q*n_b_q*C*n_u*n_v, 262144):
+        count = n.stop - n.start
+        # dX[n,c,a,b] = sum[u,v](where((p + a - d*u) % s == 0 and (p + b - d*v) % s == 0,
+        #     dcols[n,(p+a-d*u)//s,(p+b-d*v)//s,c,u,v], 0))
+        part, places = _room(
+            (count, C, H, W), (None, None, (-p, (n_a_q, s), (n_u, d)), (-p, (n_b_q, s), (n_v, d))), dtype,
+        )
+        for u, v in np.ndindex(n_u, n_v):
+            places[:, :, :, u, :, v] += dcols[n][:, :, :, :, u, v].transpose(0, 3, 1, 2)
+        dX[n] = part                                # (count, C, H, W)
     return Gradients((dX,))

@@ -265,6 +265,19 @@ def _only_where(mask, x, out=None):
     return np.multiply(x.view(bits), mask, out=out if out is None else out.view(bits)).view(x.dtype)
 
 
+_NEAR = 65536  # entries of an array, several of which stay in the nearer cache
+
+
+def _parts(count, entries, least=0):
+    """Slices that make up 0, ..., count - 1. Arrays with so many entries for each of these stay in cache, part by part, and have no
+    fewer entries than `least`; where two parts would do, it is one."""
+    long = max(_NEAR, least)
+    if count*entries <= 2*long:
+        return slice(0, count),
+    parts = -(-count // max(long // entries, 1))
+    return [slice(count*k // parts, count*(k + 1) // parts) for k in range(parts)]
+
+
 Gradients = _record("Gradients", "dX")
 
 
@@ -282,14 +295,19 @@ def forward(*, X, U, V, s, p):
     n_j = max(0, (W + 2*p - V)//s + 1)  # values of j
     n_u = max(0, U)  # values of u
     n_v = max(0, V)  # values of v
-    # Y[n,c,i,j] = max[u,v](X[n,c,i*s+u-p,j*s+v-p])
-    windows = _Taps((N, C), (H, W), ((-p, (n_u, 1), (n_i, s)), (-p, (n_v, 1), (n_j, s))), dtype, outside=-np.inf)
-    wide, wide2 = windows.shape
-    windows.put(X)
-    total = np.full((N, C, wide, wide2), -np.inf, dtype)
-    for _, tap in windows.taps:
-        np.maximum(total, tap, out=total)
-    Y = total[:, :, :n_i, :n_j].copy()              # (N, C, n_i, n_j)
+    Y = np.empty((N, C, n_i, n_j), dtype)
+    for n in _parts(N, max(C*n_i*n_j, C*H*W), 262144):
+        count = n.stop - n.start
+        # Y[n,c,i,j] = max[u,v](X[n,c,i*s+u-p,j*s+v-p])
+        windows = _Taps(
+            (count, C), (H, W), ((-p, (n_u, 1), (n_i, s)), (-p, (n_v, 1), (n_j, s))), dtype, outside=-np.inf,
+        )
+        wide, wide2 = windows.shape
+        windows.put(X[n])
+        total = np.full((count, C, wide, wide2), -np.inf, dtype)
+        for _, tap in windows.taps:
+            np.maximum(total, tap, out=total)
+        Y[n] = total[:, :, :n_i, :n_j]              # (count, C, n_i, n_j)
     return Y, (X, Y, N, C, H, W, U, V, s, p, dtype)
 
 
@@ -302,24 +320,29 @@ def backward(residuals, *, dY):
     n_u = max(0, U)  # values of u
     n_v = max(0, V)  # values of v
     dY = _seed(dY, dtype, (N, C, n_i, n_j), "dY[N,C,(H+2*p-U)//s+1,(W+2*p-V)//s+1]")
-    # Y_ties[n,c,i,j] = sum[u,v](where(X[n,c,i*s+u-p,j*s+v-p] == Y[n,c,i,j], 1, 0))
-    windows = _Taps((N, C), (H, W), ((-p, (n_u, 1), (n_i, s)), (-p, (n_v, 1), (n_j, s))), dtype, outside=np.nan)
-    wide, wide2 = windows.shape
-    windows.put(X)
-    rows = np.zeros((N, C, wide, wide2), dtype)
-    rows[:, :, :n_i, :n_j] = Y
-    counts = np.zeros((N, C, wide, wide2), np.min_scalar_type(n_u*n_v))
-    for _, tap in windows.taps:
-        counts += (tap == rows).view(np.uint8)
-    Y_ties = counts[:, :, :n_i, :n_j].astype(dtype)  # (N, C, n_i, n_j)
-    # dX[n,c,a,b] = sum[u,v](where((p + a - u) % s == 0 and (p + b - v) % s == 0 and X[n,c,a,b] ==
-    #     Y[n,c,(p+a-u)//s,(p+b-v)//s], dY[n,c,(p+a-u)//s,(p+b-v)//s]/Y_ties[n,c,(p+a-u)//s,(p+b-v)//s], 0))
-    dX = np.zeros((N, C, H, W), dtype)
-    places = _Taps((N, C), (H, W), ((-p, (n_u, 1), (n_i, s)), (-p, (n_v, 1), (n_j, s))), dtype)
-    np.divide(dY, Y_ties, out=Y_ties)
-    rows2 = np.zeros((N, C, wide, wide2), dtype)
-    rows2[:, :, :n_i, :n_j] = Y_ties
-    for (_, place), (_, tap2) in zip(places.taps, windows.taps):
-        place += _only_where(tap2 == rows, rows2)
-    places.get(dX)
+    dX = np.empty((N, C, H, W), dtype)
+    for n in _parts(N, max(C*n_i*n_j, C*H*W), 262144):
+        count = n.stop - n.start
+        # Y_ties[n,c,i,j] = sum[u,v](where(X[n,c,i*s+u-p,j*s+v-p] == Y[n,c,i,j], 1, 0))
+        windows = _Taps(
+            (count, C), (H, W), ((-p, (n_u, 1), (n_i, s)), (-p, (n_v, 1), (n_j, s))), dtype, outside=np.nan,
+        )
+        wide, wide2 = windows.shape
+        windows.put(X[n])
+        rows = np.zeros((count, C, wide, wide2), dtype)
+        rows[:, :, :n_i, :n_j] = Y[n]
+        counts = np.zeros((count, C, wide, wide2), np.min_scalar_type(n_u*n_v))
+        for _, tap in windows.taps:
+            counts += (tap == rows).view(np.uint8)
+        Y_ties = counts[:, :, :n_i, :n_j].astype(dtype)  # (count, C, n_i, n_j)
+        # dX[n,c,a,b] = sum[u,v](where((p + a - u) % s == 0 and (p + b - v) % s == 0 and X[n,c,a,b] ==
+        #     Y[n,c,(p+a-u)//s,(p+b-v)//s], dY[n,c,(p+a-u)//s,(p+b-v)//s]/Y_ties[n,c,(p+a-u)//s,(p+b-v)//s], 0))
+        dX[n] = 0
+        places = _Taps((count, C), (H, W), ((-p, (n_u, 1), (n_i, s)), (-p, (n_v, 1), (n_j, s))), dtype)
+        np.divide(dY[n], Y_ties, out=Y_ties)
+        rows2 = np.zeros((count, C, wide, wide2), dtype)
+        rows2[:, :, :n_i, :n_j] = Y_ties
+        for (_, place), (_, tap2) in zip(places.taps, windows.taps):
+            place += _only_where(tap2 == rows, rows2)
+        places.get(dX[n])
     return Gradients((dX,))

@@ -356,7 +356,9 @@ def test_what_is_read_at_digits_is_a_view_with_an_axis_for_each(text: str, gradi
     ("3*i+u-1,3*j+v-2", "i < (H + 1)//3 + 1, j < (W + 2)//3 + 1, u < 3, v < 3", (7, 9), True),   # beyond the edges
     ("s*i+u,s*j+v", "i < H//s, j < W//s, u < s, v < s", (6, 5), True),
     ("2*i+u,2*j+v", "i < H//2, j < W//2, u < 2, v < 2", (4, 5), True),                             # two slices, and two again
-    ("2*i+u,2*j+v", "i < (H - 1)//2, j < (W - 1)//2, u < 3, v < 3", (7, 5), False),                # one over the other
+    ("2*i+u,2*j+v", "i < (H - 1)//2, j < (W - 1)//2, u < 3, v < 3", (7, 5), True),                 # one over the other
+    ("4*i+u,4*j+v", "i < H//4, j < W//4, u < 3, v < 3", (9, 8), False),                            # some rows are in none
+    ("2*i+u-1,2*j+v", "i < H//2, j < (W - 1)//2, u < 3, v < 3", (6, 5), False),                    # over the edge
 ])
 def test_windows_side_by_side_are_reduced_one_axis_after_the_other(op: str, window: str, ranges: str, shape: Any, rows: bool) -> None:
     parameter = ", int s" if "s*" in window else ""

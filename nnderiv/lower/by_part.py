@@ -20,13 +20,14 @@ with others, as the centred x of a batch norm, stay with them: two parts of it w
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from heapq import heappop, heappush
 from itertools import combinations
+from math import prod
 
 from ..expr import Expr, IntValue, Op, Read, Reduce, all_reads, free_symbols, walk
-from ..integer import Element, Int
+from ..integer import Element, FloorDiv, Int
 from ..integer import parts as integer_parts
 from ..polynomial import additive_terms, factors
 from ..program import Equation, Range
@@ -46,6 +47,7 @@ class Member:
     equation: Equation
     lead: str
     summed: bool
+    axes: Mapping[str, tuple[Range, ...]] = field(repr=False, compare=False)  # of what it reads
 
     @property
     def tensor(self) -> str:
@@ -62,6 +64,16 @@ class Member:
 
     def leads(self, r: Read) -> bool:
         return bool(r.subs) and r.subs[0].name == self.lead
+
+    def is_plain(self, r: Read) -> bool:
+        """Whether each index runs along a whole axis."""
+        ranges = self.equation.ranges
+        return len({*r.subs}) == len(r.subs) and all(s.name in ranges and ranges[str(s.name)] == axis
+                                                     for s, axis in zip(r.subs, self.axes[r.tensor], strict=True))
+
+    def is_cut(self, tensor: str) -> bool:
+        """Whether all that is read of a tensor is the part at hand."""
+        return all(self.leads(r) for r in self.reads if r.tensor == tensor)
 
     @cached_property
     def along(self) -> set[str]:
@@ -89,6 +101,27 @@ class Member:
             if isinstance(x, Reduce) and self.lead not in x.indices and self.fills(x.body, least):
                 yield x
 
+    def places(self, x: Expr) -> int:
+        """How many places of a window are gone to for each entry; 1 where nothing slides, and where each is in one: (a − u)//2, u < 2."""
+        if not isinstance(x, Reduce):
+            return 1
+        found, ranges = {}, self.equation.ranges
+        for s in [s for r in all_reads(x) for s in r.subs if not s.elements()]:
+            step = s.lone.bottom if isinstance(s.lone, FloorDiv) else Int.of(1)
+            for i in s.symbols() & {*x.indices} if len(s.symbols() & ranges.keys()) > 1 else ():
+                found[i] = -(-cost.typical(ranges[i].size)//step.constant) if step.is_constant else cost.typical(ranges[i].size)
+        return prod(found.values())
+
+    @cached_property
+    def slides(self) -> bool:
+        """Whether it reads anything else than whole axes along the index."""
+        return not all(map(self.is_plain, filter(self.leads, self.reads)))
+
+    @cached_property
+    def window(self) -> int:
+        """The places of its largest window; 1 where nothing slides."""
+        return max(map(self.places, walk(self.equation.body)))
+
     def fills(self, x: Expr, least: int) -> bool:
         """Whether an expression has at least so many entries for each value of the index."""
         free = free_symbols(x) & self.equation.ranges.keys()
@@ -98,7 +131,8 @@ class Member:
     def is_product(self) -> bool:
         """Whether it is one product of matrices or vectors, for which linear algebra has threads of its own."""
         terms = additive_terms(self.equation.body)
-        return self.summed or len(terms) == 1 and any(isinstance(f, Reduce) and f.op == "sum" for f in factors(terms[0][1]))
+        return self.summed or len(terms) == 1 and any(isinstance(f, Reduce) and f.op == "sum" and self.places(f) == 1
+                                                    for f in factors(terms[0][1]))
 
     @property
     def is_entrywise(self) -> bool:
@@ -116,7 +150,7 @@ class Member:
         """How long it takes, entry by entry: as many equations without functions of so many entries."""
         if not self.is_entrywise:
             return 0
-        return 1 + cost.FUNCTION*sum(isinstance(x, Op) and x.op in SLOW for x in self.arrays(least))
+        return self.window + cost.FUNCTION*sum(isinstance(x, Op) and x.op in SLOW for x in self.arrays(least))
 
     @property
     def is_shared_out(self) -> bool:
@@ -129,7 +163,7 @@ class Member:
             yield tuple(self.equation.ranges[i].size for i in self.equation.indices if i != self.lead)
         for r in self.reads:
             if self.leads(r):
-                yield tuple(self.equation.ranges[str(s.name)].size for s in r.subs[1:])
+                yield tuple(axis.size for axis in self.axes[r.tensor][1:])
 
 
 @dataclass(frozen=True)
@@ -152,7 +186,7 @@ def member(node: Node, storage: Mapping[str, Storage]) -> Member | None:
     e = node.equation
     leads = [str(e.subs[0].name)] if e.subs and e.subs[0].name in e.ranges else []
     for lead, summed in [*((i, False) for i in leads), *((i, True) for i in _summed(e))]:
-        if _can_lead(m := Member(e, lead, summed), storage):
+        if _can_lead(m := Member(e, lead, summed, {r.tensor: storage[r.tensor].axes for r in all_reads(e.body)})):
             return m
     return None
 
@@ -171,18 +205,15 @@ def _matrices(term: Expr) -> Iterator[tuple[set[str], set[str]]]:
             yield from ((a, b) for a, b in combinations(map(free_symbols, factors(s.body)), 2) if a - b and b - a)
 
 
-def _can_lead(m: Member, storage: Mapping[str, Storage]) -> bool:
+def _can_lead(m: Member) -> bool:
     e, lead = m.equation, m.lead
     bound = sum(lead in n.indices for n in walk(e.body) if isinstance(n, Reduce))
     values = {x for n in walk(e.body) if isinstance(n, IntValue) for x in _symbols(n.value)}
     if m.whole.lo != 0 or bound != m.summed or lead in values:
         return False
-    for r in m.reads:
-        involved = [k for k, s in enumerate(r.subs) if lead in _symbols(s)]
-        plain = all(s.name in e.ranges and e.ranges[str(s.name)] == a for s, a in zip(r.subs, storage[r.tensor].axes, strict=False))
-        if involved and (involved != [0] or not m.leads(r) or not plain or len({*r.subs}) < len(r.subs)):
-            return False
-    return any(m.leads(r) for r in m.reads)
+    along = [r for r in m.reads if any(lead in _symbols(s) for s in r.subs)]
+    alone = all(m.leads(r) and m.axes[r.tensor][0] == m.whole and not any(lead in _symbols(s) for s in r.subs[1:]) for r in along)
+    return bool(along) and alone
 
 
 def _symbols(value: Int) -> set[str]:
@@ -213,7 +244,12 @@ class Groups:
         head = None if k in self.alone else self.joins(k)
         if head is None:
             return {}
-        group = self.near(k, head) if self.threads == 1 else self.behind(k, head)
+        find = self.near if self.threads == 1 else self.behind
+        group = find(k, head)
+        if any(m.slides for m in group.values()) and all(m.window == 1 for m in group.values()):
+            group = {} if head.slides else find(k, head, False)  # nothing goes to many places
+        if not group:
+            return {}
         arrays = largest(group.values())
         most = max(map(cost.entries, arrays))
         entrywise = operations(group.values(), most)
@@ -223,23 +259,23 @@ class Groups:
         alike = all(m.is_product and m.passes(most) < 2 for m in group.values()) or not any(m.is_entrywise for m in group.values())
         return {} if alike or self.shares(group, most) else group
 
-    def joins(self, j: int) -> Member | None:
-        """A node that may be done part by part. On one thread, no product is cut of which linear algebra gives the rows to its own
-        threads, and none at all where sizes are names."""
+    def joins(self, j: int, slides: bool = True) -> Member | None:
+        """A node that may be done part by part; slides: also one that reads windows, or adds to them. On one thread, no product is cut of
+        which linear algebra gives the rows to its own threads, and none at all where sizes are names."""
         m = self.member_of(j) if j not in self.done else None
         whole = m and self.threads == 1 and (m.is_shared_out if m.whole.size.is_constant else m.has_matrices)
-        return None if whole else m
+        return None if whole or m and m.slides and not slides else m
 
-    def behind(self, k: int, head: Member) -> dict[int, Member]:
+    def behind(self, k: int, head: Member, slides: bool = True) -> dict[int, Member]:
         """All that can go with node k: threads are woken once."""
         group = {k: head}
         for j in range(k + 1, len(self.nodes)):
-            m = self.joins(j)
+            m = self.joins(j, slides)
             if m and m.whole == head.whole and not self.missing(m, group, k):
                 group[j] = m
         return group
 
-    def near(self, k: int, head: Member) -> dict[int, Member]:
+    def near(self, k: int, head: Member, slides: bool = True) -> dict[int, Member]:
         """Those that compute or read what node k does along the index, or what one of these does: the others gain nothing beside them.
 
         What waits for others is asked again only once the group is larger: there are many ways through a program, and few nodes.
@@ -248,7 +284,7 @@ class Groups:
         waiting, asked = [k], dict[int, int]()
         while waiting:
             j = heappop(waiting)
-            m = self.joins(j)
+            m = self.joins(j, slides)
             if m is None or j in group and j != k or m.whole != head.whole or asked.get(j) == len(group):
                 continue
             asked[j] = len(group)
@@ -272,10 +308,13 @@ class Groups:
         return found
 
     def shares(self, group: Mapping[int, Member], most: int) -> bool:
-        """Whether an equation outside of the group computes one of its largest arrays, of so many entries, as well."""
+        """Whether an equation outside of the group computes one of its largest arrays as well, or sees a tensor in windows as it does."""
         mine = {x for m in group.values() for x in m.arrays(most)}
+        slid = {r.tensor for m in group.values() if m.slides for r in m.reads}
         others = {j for m in group.values() for name in m.along for j in self.readers.get(name, ())} - group.keys()
-        return any(x in mine for j in others for e in equations_of(self.nodes[j]) for x in walk(e.body) if isinstance(x, Op))
+        equations = [e for j in others for e in equations_of(self.nodes[j])]
+        return (any(x in mine for e in equations for x in walk(e.body) if isinstance(x, Op))
+                or any(r.tensor in slid and any(s.name is None for s in r.subs) for e in equations for r in all_reads(e.body)))
 
 
 def largest(group: Collection[Member]) -> list[tuple[Int, ...]]:
@@ -287,7 +326,7 @@ def operations(group: Collection[Member], most: int) -> int:
     """How many operations the largest arrays, of so many entries, go through, sums of rows as well, if none multiplies matrices; else 0."""
     if any(m.has_matrices for m in group):
         return 0
-    return len({x for m in group for x in (*m.arrays(most), *m.sums(most))})
+    return sum({x: m.places(x) for m in group for x in (*m.arrays(most), *m.sums(most))}.values())
 
 
 def results(group: Collection[Member]) -> list[tuple[Int, ...]]:

@@ -14,6 +14,7 @@ from ..bounds import inside, never_negative
 from ..expr import Expr, Op, Read, Reduce, free_symbols, has_reduction, is_condition, is_indicator, map_children, reads
 from ..integer import Int
 from ..polynomial import guarded_factors
+from ..program import Range
 from . import by_tap, cost
 from .arrays import Array, Frame, expand, permute
 from .by_tap import EMPTY, MERGE, START, EachPlace
@@ -115,8 +116,9 @@ def for_each_place(body: EachPlace, frame: Frame, e: Reduce) -> Array | None:
 
 
 # -- scattering --------------------------------------------------------------------------------------------------------------
-def scattered(body: EachPlace, inner: Frame, fold: Fold, shape: Sequence[str], axes: Sequence[str]) -> Array | None:
+def scattered(body: EachPlace, inner: Frame, fold: Fold, sizes: Sequence[Int]) -> Array | None:
     """The fold, place by place: zeros, and a view of them to which each place of the kernel adds."""
+    shape, axes = [*map(inner.extent, sizes)], [body.fold_axis(inner, a) for a in fold.axes]
     kernel = inner.sort(i for axis in fold.axes if axis for i, _ in axis[1][1:])
     if has_reduction(fold.values) or not _pays(inner, fold.values, kernel):
         return None
@@ -125,7 +127,11 @@ def scattered(body: EachPlace, inner: Frame, fold: Fold, shape: Sequence[str], a
         return tapped
     total, places = body.fresh("part"), body.fresh("places")
     body.code.renamable.add(total)
-    body.line(f"{total}, {places} = _room({tuple_text(shape)}, {tuple_text(axes)}, {body.dtype})", total)
+    if _are_inside(inner, fold, sizes):
+        body.line(f"{total} = np.zeros({tuple_text(shape)}, {body.dtype})", total)
+        body.line(f"{places} = _places_in({', '.join([total, *axes])})", places)
+    else:
+        body.line(f"{total}, {places} = _room({tuple_text(shape)}, {tuple_text(axes)}, {body.dtype})", total)
     within, term = _within(body, inner, fold.values, kernel, "")
     left = [i for i in fold.labels if i not in kernel]
     with _loop(body, inner, kernel):
@@ -137,6 +143,15 @@ def scattered(body: EachPlace, inner: Frame, fold: Fold, shape: Sequence[str], a
         else:
             body.code.merge(place, ADD, value.term, within.shape(left))
     return Array(total, tuple(fold.labels))
+
+
+def _are_inside(inner: Frame, fold: Fold, sizes: Sequence[Int]) -> bool:
+    """Whether all places lie in an array of these sizes, so that there are no margins around it."""
+    def place(start: Int, spans: Sequence[tuple[str, Int]]) -> Int:
+        return sum((Int.symbol(i)*step for i, step in spans), start)
+
+    return all(inside(place(*axis), Range(Int.of(0), size), inner.ranges, inner.positive)
+               for axis, size in zip(fold.axes, sizes, strict=True) if axis)
 
 
 # -- the loop ----------------------------------------------------------------------------------------------------------------

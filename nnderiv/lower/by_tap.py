@@ -74,8 +74,7 @@ class EachPlace(Protocol):
     dtype: str
     threads: int
     positive: frozenset[str]  # names of what is at least 1
-    shared: dict[tuple[str, ...], Any]  # what was made for some windows, for others of the same kind
-    depth: int  # of blocks
+    shared: dict[tuple[str, ...], Any]  # what was made in this block for some windows, for others of the same kind
     facts: Facts
 
     def value(self, frame: Frame, e: Expr) -> Array: ...
@@ -179,17 +178,12 @@ class ByTap:
             self.shape = tuple(body.fresh("wide") for _ in slide.image)
             body.positive |= {*self.shape}
             body.line(f"{listed(self.shape)} = {variable}.shape", self.shape[0])
-            self.share(slide.axes + slide.sizes, self.shape)
+            body.shared[slide.axes + slide.sizes] = self.shape
         if source and not known:
             body.line(f"{variable}.put({source})", variable)
-            self.share((made, source), variable)
-            self.share((plain, source), variable)
+            body.shared[made, source] = variable
+            body.shared[plain, source] = variable
         return variable
-
-    def share(self, key: tuple[str, ...], made: Any) -> None:
-        """For what comes later, unless it stands where it cannot be seen from there."""
-        if self.body.depth == 0:
-            self.body.shared[key] = made
 
     def source(self, window: Read) -> str:
         labels = tuple(next((i for i in self.frame.vectors(s) if i not in self.slide.kernel), "") for s in window.subs)
@@ -227,7 +221,7 @@ class ByTap:
             if key not in self.body.shared:
                 self.body.code.put(cut(rows, self.frame, self.slide.image).text, (value.term,), narrow.shape(value.labels))
             if isinstance(e, Read):
-                self.share(key, rows.text)
+                self.body.shared[key] = rows.text
             return in_place_of(self.body, self.wide, e, rows)
         return map_children(lambda c: self.widened(c, window), e)
 

@@ -26,17 +26,16 @@ class Folds(Values):
     def folded(self, frame: Frame, e: Equation, fold: Fold) -> Array:
         """_fold(V, shape, …) or _scatter(V, shape, …): the adjoint of reading at subscripts that are not plain."""
         whole = e.indices
-        order = side_by_side(fold, frame.shape(whole)) if fold.scatter is None else None
-        if order is not None and not self.is_interleaved(fold, order):
+        if order := self.in_order(fold, frame.shape(whole)):
             return self.reshaped(frame, fold, order, whole)
         inner = self.fold_frame(fold)
         self.discards |= divides_by_outside(fold.values, fold.ranges, self.program)
         if fold.scatter is None and "by_place" not in self.without:
-            by_place = scattered(self, inner, fold, [frame.size(i) for i in whole], [self.fold_axis(inner, a) for a in fold.axes])
+            by_place = scattered(self, inner, fold, frame.shape(whole))
             if by_place is not None:
                 return replace(by_place, labels=whole)
-        if order is not None:
-            return self.reshaped(frame, fold, order, whole)
+        if fold.scatter is None and (interleaved := side_by_side(fold, frame.shape(whole))) is not None:
+            return self.reshaped(frame, fold, interleaved, whole)
         if "by_group" not in self.without and (found := outer_by_group(frame, inner, self.value, fold)) is not None:
             return permute(found, whole)
         array = self.value(inner, fold.values)
@@ -54,6 +53,11 @@ class Folds(Values):
         name = "_scatter_logsumexp" if fold.op == "logsumexp" else "_scatter"
         scatter = call(f"{name}({{0}}, {tuple_text(frame.size(i) for i in fold.moved)}, {shown}{by})", *[0] * (len(indices) + 1))
         return frame.make(scatter, [array, *indices], fold.moved)
+
+    def in_order(self, fold: Fold, shape: tuple[Int, ...]) -> tuple[str, ...]:
+        """The order of labels in which the entries, one after the other, are an array of this shape, if they are to be written so."""
+        order = side_by_side(fold, shape) if fold.scatter is None else None
+        return () if order is None or self.is_interleaved(fold, order) else order
 
     def is_interleaved(self, fold: Fold, order: tuple[str, ...]) -> bool:
         """Whether few neighbours come from different rows, as in an image that is enlarged, and are not read from where they are so."""

@@ -137,11 +137,11 @@ class Statements(Folds):
         if not left:
             yield
             return
-        known = self.certain, dict(self.shared)
+        certain = self.certain
         self.certain |= {n.name for n in left if n.name is not None}
         with self.inside(f"if {' and '.join(dict.fromkeys(map(self.extent, left)))}:"):
             yield
-        self.certain, self.shared = known
+        self.certain = certain
 
     def is_whole(self, e: Equation) -> bool:
         """Whether this equation alone fills its tensor's storage, at once."""

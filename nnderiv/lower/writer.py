@@ -39,8 +39,7 @@ class Writer:
         self.loops: Ranges = {}
         self.swept: frozenset[str] = frozenset()  # what a sweep computes: meanwhile anything may stand there, 0/0 too
         self.shares: dict[Expr, tuple[Shares, str, Int]] = {}  # sums at steps of a loop, what computes them there, and of which step
-        self.shared: dict[tuple[str, ...], Any] = {}  # what was made for some windows, for others of the same kind
-        self.depth = 0  # of blocks
+        self.shared: dict[tuple[str, ...], Any] = {}  # what was made in this block for some windows, for others of the same kind
         self.overflows = False  # whether an exponential may, and is divided by
         self.discards = False  # whether something is computed of zeros that are read outside, to be left out in the end
 
@@ -53,9 +52,9 @@ class Writer:
         outer, self.code.items = self.code.items, []
         if head.startswith("if ") and outer and isinstance(last := outer[-1], Block) and last.head == head:
             outer, self.code.items = outer[:-1], [*last.items]
-        self.depth += 1
+        shared = dict(self.shared)
         yield
-        self.depth -= 1
+        self.shared = shared
         self.code.items = [*outer, Block(head, tuple(self.code.items), binds)]
         self.code.note = -1  # what follows does not belong to the last equation in the block
 

@@ -4,18 +4,20 @@
     Y[a,b] = X[a//2,b//2]                 R[i,b] = X[i,b//2]               Y[a,b] = R[a//2,b]
 
 Along all axes but the last, NumPy goes in long rows; and there are U + V places of a window to go to, not U · V. The windows lie side by
-side: of others, part of R would be computed for nothing.
+side, or they overlap, and are then written out, place by place: where they lie apart, part of R would be computed for nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...bounds import never_negative
 from ...expr import Expr, Read, Reduce, free_symbols, map_children, reads
 from ...fresh import Fresh
 from ...integer import FloorDiv, Int
 from ...polynomial import factors, product
 from ...program import Equation, Program, Ranges
+from ...within import positive_names, readable
 from .. import cost
 
 REDUCTIONS = ("sum", "max", "min")
@@ -32,6 +34,7 @@ class _Run:
 
     def __init__(self, program: Program, fresh: Fresh):
         self.program, self.fresh = program, fresh
+        self.positive = positive_names(program)
 
     def equations(self, e: Equation) -> list[Equation]:
         """The equation, after those of what it reads."""
@@ -55,7 +58,9 @@ class _Run:
             return node
         last, b = windows[-1], Fresh({*self.program.names, *e.ranges})("b")
         left = [b if k == last else _outer(s, node.indices, e.ranges)[0] if k in windows else str(s.name) for k, s in enumerate(r.subs)]
-        pays = cost.goes_axis_by_axis(e.ranges[i].size for i in node.indices)
+        sizes = [e.ranges[i].size for i in node.indices]
+        few = all(map(cost.writes_out, sizes)) and not readable(axes, r.subs, e.ranges, self.positive)
+        pays = few or _are_apart(r, windows, e.ranges, node.indices) and cost.goes_axis_by_axis(sizes)
         own = {i for k in windows for i in node.indices if i in r.subs[k].symbols()}
         alone = len(own) == len(windows) == len(node.indices)  # each index runs along a window of its own: not so in X[2·i+u,2·j+u]
         if not pays or not alone or len({*left}) < len(left) or not {*left} <= {*e.ranges, b}:
@@ -94,12 +99,21 @@ class _Run:
 
 
 def _is_window(sub: Int, kernel: Sequence[str], ranges: Ranges) -> bool:
-    """s·i + u + c, with as many u as s."""
+    """s·i + u + c, with as many u as s or more."""
     inner, outer = [i for i in kernel if i in sub.symbols()], _outer(sub, kernel, ranges)
     if len(inner) != 1 or len(outer) != 1 or any(not isinstance(a, str) for a in sub.atoms()):
         return False
     u, i = sub.split(inner[0]), sub.split(outer[0])
-    return u is not None and i is not None and u[0] == 1 and i[0] == ranges[inner[0]].size
+    return u is not None and i is not None and u[0] == 1 and i[0] != 0 and never_negative(ranges[inner[0]].size - i[0], {}, frozenset())
+
+
+def _are_apart(r: Read, windows: Sequence[int], ranges: Ranges, kernel: Sequence[str]) -> bool:
+    """Whether the windows of a read lie side by side, and do not overlap."""
+    def step(sub: Int) -> Int | None:
+        split = sub.split(_outer(sub, kernel, ranges)[0])
+        return split and split[0]
+
+    return all(step(r.subs[k]) == ranges[i].size for k in windows for i in kernel if i in r.subs[k].symbols())
 
 
 def _outer(sub: Int, kernel: Sequence[str], ranges: Ranges) -> list[str]:

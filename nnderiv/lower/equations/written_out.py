@@ -1,4 +1,4 @@
-"""Program -> program in which a window of a few places, beside the next one, is written place by place.
+"""Program -> program in which a window of a few places is written place by place.
 
     Y[i,j] = max_v X[i,2·j+v],  v < 2          is          Y[i,j] = max(X[i,2·j], X[i,2·j+1])
 
@@ -46,7 +46,7 @@ def written_out(program: Program) -> Program:
 
 
 def _places(e: Equation, node: Reduce, window: Read) -> int:
-    """How many places the window has that a reduction goes over, if these are few, side by side, and nothing else."""
+    """How many places the window has that a reduction goes over, if these are few, side by side, and nothing else, and it goes forwards."""
     if node.op not in OPERATIONS or len(node.indices) != 1 or e.ranges[node.indices[0]].lo != 0:
         return 0
     (u,) = node.indices
@@ -57,4 +57,4 @@ def _places(e: Equation, node: Reduce, window: Read) -> int:
     kernel, window_step = own[0].split(u), own[0].split(slides[0])
     if kernel is None or kernel[0] != 1 or window_step is None or not window_step[0].is_constant:
         return 0
-    return size.constant if window_step[0].constant >= size.constant else 0
+    return size.constant if window_step[0].constant > 0 else 0

@@ -59,6 +59,12 @@ def _windows(A, *axes, outside=0):
     return view
 
 
+def _places_in(A, *axes):
+    """The entries of A that _windows would read, all of them inside A, to be written to."""
+    _, starts, spans = _margins(A.shape, axes)
+    return _strided(A, starts, spans)
+
+
 def _fold(V, shape, *axes):
     """The adjoint of _windows: an array of this shape, to which each entry of V is added where _windows would have read it."""
     at = 0  # where the axes of a group stand in V

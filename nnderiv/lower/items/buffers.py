@@ -39,7 +39,7 @@ def short_buffers(
         return []
     rows = list(dict.fromkeys(s.shape[-_axes_of_row(s):] for s in found))
     rows = [row for row in rows if not any(row != other and row[-len(other):] == other for other in rows)]  # the shortest
-    sizes, row = ([multiplied(map(extent, some)) for some in each] for each in (wholes.values(), rows))
+    sizes, row = (list(dict.fromkeys(multiplied(map(extent, some)) for some in each)) for each in (wholes.values(), rows))
     head = f"if {_of('max', sizes)} > _MANY and np.getbufsize() == {cost.BUFFER}:"
     return [Line(text) for text in (head, *layout.arguments("    return _in_short_buffers", [_of("min", row), function, *given]))]
 

@@ -201,9 +201,9 @@ def read_by(item: Item) -> frozenset[str]:
     return found | (names(item.target) if item.is_place else frozenset()) | (names(item.out) if item.out else frozenset())
 
 
-def mentioned_by(s: Statement) -> frozenset[str]:
-    """The names that a statement reads, and those in how its operation is written: np.empty((count, K), dtype)."""
-    return read_by(s) | names(s.operation.template)
+def mentioned_by(item: Item) -> frozenset[str]:
+    """The names that an item reads, and those in how its operations are written: np.empty((count, K), dtype)."""
+    return read_by(item).union(*(names(s.operation.template) for s in statements([item])))
 
 
 def written_by(item: Item) -> Iterator[str]:

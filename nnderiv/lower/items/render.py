@@ -23,8 +23,15 @@ def _render(items: Iterable[Item], notes: Sequence[str], indent: str, shown: int
         if item.note not in (shown, -1) and not (isinstance(item, Line) and item.note < shown):
             lines += comment(notes[item.note], indent)
         shown = item.note
-        lines += [indent + item.text] if isinstance(item, Line) else _statement(item, indent)
+        lines += _line(item.text, indent) if isinstance(item, Line) else _statement(item, indent)
     return lines
+
+
+def _line(text: str, indent: str) -> list[str]:
+    """A line; one that assigns what is too long is broken."""
+    target, assigns, value = text.partition(" = ")
+    long = len(indent + text) > WIDTH and assigns and "#" not in text
+    return assignment(target, value, indent) if long else [indent + text]
 
 
 def _statement(s: Statement, indent: str) -> list[str]:
