@@ -30,8 +30,11 @@ from tests.running import assert_close, assert_means
     "x[K,N] -> s, y\ns[n] = x[K-1,n]\ny[k,n] = x[k,n]",
     "x[K], c -> y\ny[k] = x[k] + where(k == 2, c, 0)",
     "x[K,N], h0[N] -> y\nh[-1,n] = h0[n]\nh[t,n] = tanh(x[t,n]*h[t-1,n])\ny[n] = h[K-1,n]",
+    "z[N,K], int y[N] -> L\nL = mean[n](sum[k](where(k == y[n], 0, relu(1 + z[n,k] - z[n,y[n]]))))",
+    "z[N,K], int y[N], a[K] -> s\ns[n] = sum[k](where(k != y[n], a[k]*sin(z[n,k] - z[n,y[n]]), 0))",
 ], ids=["smoothed labels", "focal", "two axes", "three axes", "diagonal", "beside the diagonal", "under a condition",
-        "the first and the last row", "a column", "the seed stays", "the input stays", "the last state"])
+        "the first and the last row", "a column", "the seed stays", "the input stays", "the last state",
+        "a margin", "differences from one"])
 @pytest.mark.parametrize("size", [0, 1, 5])
 def test_what_stands_at_one_place_is_added_there(text: str, size: int) -> None:
     d = nd.derive(text)

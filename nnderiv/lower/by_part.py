@@ -13,8 +13,9 @@ On several, these share out the parts:
     dg, = _in_parts(part, 3, N, K)               3 equations entry by entry; a function counts for several
 
 An equation joins if the index is its first one, or if its one sum runs over it, and if the index stands first, alone, in whatever
-it reads. A part's arrays stay in cache; where all arrays are small, there is one part and no thread. Equations that share a large array
-with others, as the centred x of a batch norm, stay with them: two parts of it would be computed twice.
+it reads: the images, whose windows a pooling sees, and to which its gradient adds. A part's arrays stay in cache; where all arrays
+are small, there is one part and no thread. Equations that share a large array with others, as the centred x of a batch norm, stay
+with them: two parts of it would be computed twice.
 """
 
 from __future__ import annotations
@@ -109,7 +110,8 @@ class Member:
         for s in [s for r in all_reads(x) for s in r.subs if not s.elements()]:
             step = s.lone.bottom if isinstance(s.lone, FloorDiv) else Int.of(1)
             for i in s.symbols() & {*x.indices} if len(s.symbols() & ranges.keys()) > 1 else ():
-                found[i] = -(-cost.typical(ranges[i].size)//step.constant) if step.is_constant else cost.typical(ranges[i].size)
+                most = cost.typical(ranges[i].size)
+                found[i] = -(-most//step.constant) if step.is_constant and step.constant > 0 else most
         return prod(found.values())
 
     @cached_property
@@ -240,24 +242,32 @@ class Groups:
                     self.readers.setdefault(name, []).append(k)
 
     def of(self, k: int) -> dict[int, Member]:
-        """Node k and those that go with it; none unless that pays."""
+        """Node k and those that go with it; none unless that pays. Those that read windows, or add to them, may not be worth it, and keep
+        the others from it."""
         head = None if k in self.alone else self.joins(k)
         if head is None:
             return {}
         find = self.near if self.threads == 1 else self.behind
         group = find(k, head)
-        if any(m.slides for m in group.values()) and all(m.window == 1 for m in group.values()):
-            group = {} if head.slides else find(k, head, False)  # nothing goes to many places
-        if not group:
+        if self.pays(group):
+            return group
+        if head.slides or k in self.alone or not any(m.slides for m in group.values()):
             return {}
-        arrays = largest(group.values())
+        group = find(k, head, slides=False)
+        return group if self.pays(group) else {}
+
+    def pays(self, group: Mapping[int, Member]) -> bool:
+        """Whether arrays are large, or go through much, in more than products, and no window is seen for a single place of it."""
+        members = [*group.values()]
+        arrays = largest(members)
         most = max(map(cost.entries, arrays))
-        entrywise = operations(group.values(), most)
-        if not any(cost.in_parts(head.whole.size, sizes, self.threads, entrywise) for sizes in arrays):
-            self.alone |= group.keys() if self.threads == 1 else {k}
-            return {}
-        alike = all(m.is_product and m.passes(most) < 2 for m in group.values()) or not any(m.is_entrywise for m in group.values())
-        return {} if alike or self.shares(group, most) else group
+        entrywise = operations(members, most)
+        if not any(cost.in_parts(members[0].whole.size, sizes, self.threads, entrywise) for sizes in arrays):
+            self.alone |= group.keys() if self.threads == 1 else {min(group)}
+            return False
+        alike = all(m.is_product and m.passes(most) < 2 for m in members) or not any(m.is_entrywise for m in members)
+        single = any(m.slides for m in members) and all(m.window == 1 for m in members)
+        return not (alike or single or self.shares(group, most))
 
     def joins(self, j: int, slides: bool = True) -> Member | None:
         """A node that may be done part by part; slides: also one that reads windows, or adds to them. On one thread, no product is cut of

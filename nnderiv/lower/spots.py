@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from ..bounds import never_negative
 from ..conditions import placed
-from ..expr import Expr, Read, all_reads, subst_indices
+from ..expr import ZERO, Expr, Read, Reduce, all_reads, conjunction, free_symbols, subst_indices, where
 from ..integer import Int
+from ..polynomial import factors, guarded_factors, product
 from ..program import Equation
 from .arrays import Frame
 
@@ -36,10 +37,23 @@ class Spot:
 
 def find_spot(e: Equation, term: Expr, positive: Collection[str]) -> Spot | None:
     """The place and the values of one additive term of an equation, if it is of this kind."""
-    for index, place, rest in placed(term):
+    for index, place, rest in placed(_lifted(term)):
         if index in e.indices and _is_place(e, index, place, positive):
             return Spot(index, place, subst_indices(rest, {index: place}))
     return None
+
+
+def _lifted(term: Expr) -> Expr:
+    """Σ_k where(y[n] == c and b[k], e[k], 0) as where(y[n] == c, Σ_k where(b[k], e[k], 0), 0): what does not move stands before the sum."""
+    parts = factors(term)
+    sums = [f for f in parts if isinstance(f, Reduce) and f.op == "sum"]
+    if len(sums) != 1:
+        return term
+    conditions, body = guarded_factors(sums[0].body)
+    still = [c for c in conditions if not free_symbols(c) & {*sums[0].indices}]
+    inner = where(conjunction([c for c in conditions if c not in still]), product(body), ZERO)
+    lifted = product([Reduce("sum", sums[0].indices, inner) if f is sums[0] else f for f in parts])
+    return where(conjunction(still), lifted, ZERO) if still else term
 
 
 def _is_place(e: Equation, index: str, place: Int, positive: Collection[str]) -> bool:

@@ -186,9 +186,9 @@ class Statements(Folds):
         spots: list[tuple[int, Spot]] = []
         slabs: list[tuple[int, Slab]] = []
         for sign, term in additive_terms(e.body):
-            fold = find_fold(self.program, e, term)
-            spot = None if fold or "spots" in self.without or self.loops else find_spot(e, term, self.positive)
+            spot = None if "spots" in self.without or self.loops else find_spot(e, term, self.positive)
             spot = None if spot and not at_hand(frame, spot) else spot
+            fold = None if spot else find_fold(self.program, e, term)
             slab = self.slab(frame, e, term) if not (fold or spot) and (is_apart or self.is_whole(e)) else None
             folds += [(sign, fold)] if fold else []
             spots += [(sign, spot)] if spot else []
