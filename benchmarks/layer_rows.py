@@ -27,10 +27,14 @@ class Layer:
     torch: Callable[..., Any]       # (torch, inputs by name) -> output or outputs
     draws: dict[str, Any]           # a shape, a number, or a function of a generator
     hand: Callable[..., Any] | None = None
+    loop: bool = False              # PyTorch has no call for it, and goes step by step from Python
+
+    def inputs(self, rng: np.random.Generator) -> dict[str, Any]:
+        return {name: _draw(value, rng) for name, value in self.draws.items()}
 
     def work(self, rng: np.random.Generator) -> Work:
         program = nd.parse(self.case.text)
-        inputs = {name: _draw(value, rng) for name, value in self.draws.items()}
+        inputs = self.inputs(rng)
         wrt = tuple(i.name for i in program.inputs if i.kind == "real")
         derivation = nd.derive(program)
         outputs = derivation.compile().forward(**inputs)[0]
@@ -126,20 +130,22 @@ def gated_cells() -> Iterator[Layer]:
         "x": x, "U": (4, *wide), "W": (4, *square), "b": (4, H), "h0": (N, H), "c0": (N, H)}, by_hand_layers.lstm)
     yield Layer(recurrent.gru, _gru_all, {"x": x, "h0": (N, H), "Ur": wide, "Uz": wide, "Un": wide, "Wr": square, "Wz": square,
                                           "Wn": square, "b": (3, H), "a": row})
-    yield Layer(recurrent.minimal_gated_unit, _minimal, {"x": x, "U": wide, "W": square, "P": wide, "Q": square, "b": row, "c": row})
+    yield Layer(recurrent.minimal_gated_unit, _minimal, {
+        "x": x, "U": wide, "W": square, "P": wide, "Q": square, "b": row, "c": row}, loop=True)
     yield Layer(recurrent.two_stacked_rnns, _two_rnns, {"x": x, "U": wide, "W": square, "P": square, "Q": square, "b": row, "c": row,
                                                         "h0": (N, H), "g0": (N, H)})
     yield Layer(recurrent.simple_recurrent_unit, _scanned(recurrent.simple_recurrent_unit), {
-        "x": (T, N, H), "Wf": square, "Wr": square, "W": square, "bf": row, "br": row})
+        "x": (T, N, H), "Wf": square, "Wr": square, "W": square, "bf": row, "br": row}, loop=True)
 
 
 def scans() -> Iterator[Layer]:
     yield Layer(recurrent.linear_state_space, _scanned(recurrent.linear_state_space), {
-        "u": (256, 16), "A": (32, 32), "B": (32, 16), "C": (16, 32), "D": (16, 16), "h0": (32,)})
+        "u": (256, 16), "A": (32, 32), "B": (32, 16), "C": (16, 32), "D": (16, 16), "h0": (32,)}, loop=True)
     yield Layer(recurrent.selective_scan, _scanned(recurrent.selective_scan), {
         "x": (128, 64), "delta": positive(128, 64), "A": lambda rng: -positive(64, 16)(rng), "B": (128, 16), "C": (128, 16),
-        "skip": (64,)})
-    yield Layer(recurrent.discounted_returns, _scanned(recurrent.discounted_returns), {"r": (256, 256), "gamma": np.float32(0.9)})
+        "skip": (64,)}, loop=True)
+    yield Layer(recurrent.discounted_returns, _scanned(recurrent.discounted_returns), {
+        "r": (256, 256), "gamma": np.float32(0.9)}, loop=True)
     yield Layer(recurrent.cumulative_sum, _scanned(recurrent.cumulative_sum), {"x": (256, 1024)})
     yield Layer(recurrent.cumulative_product, _scanned(recurrent.cumulative_product), {"x": positive(256, 1024)})
     yield Layer(recurrent.running_maximum, _scanned(recurrent.running_maximum), {"x": normal(4096)})
@@ -208,18 +214,18 @@ def losses() -> Iterator[Layer]:
 
 def chains() -> Iterator[Layer]:
     yield Layer(alignment.hidden_markov_model_forward, _scanned(alignment.hidden_markov_model_forward), {
-        "start": (32,), "A": (32, 32), "B": (32, 64), "x": integers(64, 128)})
-    yield Layer(alignment.chain_log_partition, _log_partition, {"s": (16, 64, 32), "A": (32, 32), "first": (32,), "last": (32,)})
-    yield Layer(alignment.viterbi, _scanned(alignment.viterbi), {"s": (128, 32), "A": (32, 32)})
+        "start": (32,), "A": (32, 32), "B": (32, 64), "x": integers(64, 128)}, loop=True)
+    yield Layer(alignment.chain_log_partition, _log_partition, {"s": (16, 64, 32), "A": (32, 32), "first": (32,), "last": (32,)}, loop=True)
+    yield Layer(alignment.viterbi, _scanned(alignment.viterbi), {"s": (128, 32), "A": (32, 32)}, loop=True)
     yield from tables()
 
 
 def tables() -> Iterator[Layer]:
     """Entries that wait for their neighbours; PyTorch by anti-diagonals, as those write it who need it fast."""
     points: Draw = lambda rng: rng.normal(scale=0.3, size=(32, 8)).astype(np.float32)  # sums of costs stay where exp does
-    yield Layer(alignment.soft_dynamic_time_warping, _soft_warping, {"x": points, "y": points, "gamma": np.float32(1)})
+    yield Layer(alignment.soft_dynamic_time_warping, _soft_warping, {"x": points, "y": points, "gamma": np.float32(1)}, loop=True)
     yield Layer(alignment.recurrent_network_over_an_image, _over_an_image, {
-        "X": (28, 28, 8), "U": (64, 8), "A": (64, 64), "B": (64, 64), "b": (64,)})
+        "X": (28, 28, 8), "U": (64, 8), "A": (64, 64), "B": (64, 64), "b": (64,)}, loop=True)
 
 
 def _skewed(t: Any, table: Any) -> tuple[Any, Any]:

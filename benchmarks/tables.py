@@ -27,10 +27,13 @@ def main_table(names: Sequence[str]) -> Iterator[Record]:
 
 
 def layer_table(names: Sequence[str]) -> Iterator[Record]:
-    """Layers of the zoo: milliseconds of nnderiv and of PyTorch, and for some with a fused kernel there, of NumPy by hand."""
+    """Layers of the zoo: milliseconds of nnderiv and of PyTorch, and for some with a fused kernel there, of NumPy by hand.
+
+    `loop` says that PyTorch has no call for the layer, and goes step by step from Python.
+    """
     for name in _chosen(LAYERS, names):
         runs = peers.runs(LAYERS[name].work(np.random.default_rng(0)), every=False)
-        yield {"row": name, **_times(timing.measure(runs, seconds=0.12))}
+        yield {"row": name, "loop": LAYERS[name].loop, **_times(timing.measure(runs, seconds=0.12))}
 
 
 def first_call_table(names: Sequence[str]) -> Iterator[Record]:

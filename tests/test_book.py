@@ -5,10 +5,17 @@ The build itself executes the pages, and a failing assertion in a cell fails it.
 
 import ast
 import doctest
+import json
 import re
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import torch
+from torch.overrides import TorchFunctionMode
+
+from benchmarks.layer_rows import LAYERS, Layer
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -130,3 +137,28 @@ def test_a_page_of_which_only_the_record_is_cached_stops_no_build(tmp_path: Path
         cache.cache_notebook_bundle(CacheBundleIn(notebook, f"{name}.md"), check_validity=False)
     NbCacheRecord.create_record(uri="half.md", hashkey="0"*32, db=cache.db)
     assert sorted(r.uri for r in prepare(tmp_path).list_cache_records()) == ["one.md", "two.md"]
+
+
+class Calls(TorchFunctionMode):
+    """Counts what Python asks PyTorch to do."""
+
+    count = 0
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += 1
+        return function(*args, **kwargs or {})
+
+
+def calls_from_python(layer: Layer) -> int:
+    inputs = layer.inputs(np.random.default_rng(0))
+    tensors = {name: torch.from_numpy(a) if isinstance(a, np.ndarray) else a for name, a in inputs.items()}
+    with Calls() as calls:
+        layer.torch(torch, **tensors)
+    return calls.count
+
+
+def test_the_page_on_speed_marks_what_pytorch_does_step_by_step_from_python() -> None:
+    recorded = json.loads((DOCS / "performance.json").read_text(encoding="utf-8"))["layers"]
+    assert {r["row"]: r["loop"] for r in recorded} == {name: layer.loop for name, layer in LAYERS.items()}
+    counted = {name: calls_from_python(layer) for name, layer in LAYERS.items()}
+    assert {name for name, count in counted.items() if count >= 60} == {name for name, layer in LAYERS.items() if layer.loop}, counted
