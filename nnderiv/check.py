@@ -42,7 +42,11 @@ T = TypeVar("T")
 # -- the report --------------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Evidence:
-    """What one kind of evidence says about one gradient (or about "forward"): the worst of some trials."""
+    """What one kind of evidence says about one gradient (or about "forward"): the worst of some trials.
+
+    name: the gradient. kind: "exact", "differences", "emitted", "slopes" or "float32". trials: on how many samples. sizes: those of
+    the worst one. error: its relative error. tolerance: what it may be, 0 where both sides must be equal. detail: where they differ.
+    """
 
     name: str
     kind: str
@@ -54,6 +58,7 @@ class Evidence:
 
     @property
     def ok(self) -> bool:
+        """The error is within the tolerance."""
         return self.error <= self.tolerance
 
     @property
@@ -65,13 +70,17 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Report:
-    """All evidence about a derivation; shows itself as a table."""
+    """All evidence about a derivation; shows itself as a table.
+
+    results: one Evidence for each kind and gradient. seed: what the samples were drawn from.
+    """
 
     results: tuple[Evidence, ...]
     seed: int
 
     @property
     def ok(self) -> bool:
+        """There is evidence, and all of it agrees."""
         return bool(self.results) and all(r.ok for r in self.results)
 
     @property

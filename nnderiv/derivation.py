@@ -45,7 +45,10 @@ def derive(program: Program | str, wrt: Sequence[str] | None = None) -> Derivati
 
 @dataclass(frozen=True, repr=False)
 class Derivation:
-    """A forward program and all that follows from it; immutable. Shows itself as text and as typeset mathematics."""
+    """A forward program and all that follows from it; immutable. Shows itself as text and as typeset mathematics.
+
+    forward: the program. d["W"], with the name of an input, is its Gradient.
+    """
 
     forward: Program
     gradients: Gradients
