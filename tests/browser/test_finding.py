@@ -23,6 +23,26 @@ def test_an_equation_is_found_by_its_name(desk: BrowserContext, words: str) -> N
     assert any(re.search(r"\.html#(equation|definition)-", address) for _, address in results(desk, words))
 
 
+@pytest.mark.parametrize(("words", "equation"), [
+    ("softmax gradient", "backpropagation.html#equation-softmax-dx"),
+    ("batch norm backward", "transformer.html#equation-batch-dx"),
+    ("layer norm backward", "transformer.html#equation-norm-dx"),
+    ("conv2d backward", "convolution_backward.html#equation-conv-dx"),
+    ("cross entropy gradient", "backpropagation.html#equation-cross-entropy-dz"),
+    ("lstm backward", "rnn.html#equation-lstm-df")])
+def test_a_backward_pass_is_found_by_the_words_of_those_who_look_for_it(desk: BrowserContext, words: str, equation: str) -> None:
+    assert any(address.endswith(equation) for _, address in results(desk, words))
+
+
+@pytest.mark.parametrize("words", ["col2im", "BPTT", "batchnorm", "layernorm", "maxpool", "RMSNorm", "numerical gradient check"])
+def test_the_field_s_short_words_are_found(desk: BrowserContext, words: str) -> None:
+    assert results(desk, words)
+
+
+def test_what_is_found_is_shown_as_text(desk: BrowserContext) -> None:
+    assert all("&" not in text for text, _ in results(desk, "Newton"))
+
+
 def test_prose_is_found(desk: BrowserContext) -> None:
     assert any("convolution" in address for _, address in results(desk, "convolution"))
 

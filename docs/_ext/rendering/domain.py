@@ -14,8 +14,9 @@ class BookDomain(Domain):
 
     name = "book"
     label = "The book"
+    # The search looks for its words in these labels too: so "layer norm backward" and "softmax gradient" lead to an equation.
     object_types: ClassVar = {
-        "equation": ObjType("equation"),
+        "equation": ObjType("gradient, from the backward pass"),
         "definition": ObjType("definition"),
         "erratum": ObjType("erratum"),
     }
@@ -44,7 +45,9 @@ class BookDomain(Domain):
     def get_objects(self) -> Iterable[tuple[str, str, str, str, str, int]]:
         for kind in self.object_types:
             for e in self.every(kind):
-                yield e["name"], e["name"], kind, e["page"], e["anchor"], 1
+                # The search would show a plain apostrophe as the letters of its HTML.
+                name = e["name"].replace("'", "’")
+                yield name, name, kind, e["page"], e["anchor"], 1
 
     def get_full_qualified_name(self, node: Any) -> None:
         return None
