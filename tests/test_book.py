@@ -4,15 +4,18 @@ The build itself executes the pages, and a failing assertion in a cell fails it.
 """
 
 import ast
+import contextlib
 import doctest
 import json
 import re
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from figures import show
 from torch.overrides import TorchFunctionMode
 
 from benchmarks.layer_rows import LAYERS, Layer
@@ -162,3 +165,12 @@ def test_the_page_on_speed_marks_what_pytorch_does_step_by_step_from_python() ->
     assert {r["row"]: r["loop"] for r in recorded} == {name: layer.loop for name, layer in LAYERS.items()}
     counted = {name: calls_from_python(layer) for name, layer in LAYERS.items()}
     assert {name for name, count in counted.items() if count >= 60} == {name for name, layer in LAYERS.items() if layer.loop}, counted
+
+
+@pytest.mark.parametrize(("place", "kept"), [(0.5, True), (2, False)])
+def test_a_figure_whose_words_matplotlib_leaves_out_is_refused(place: float, kept: bool) -> None:
+    fig, ax = plt.subplots()
+    ax.plot([0, 1], [0, 1])
+    ax.annotate("a word", (place, 0.5))
+    with contextlib.nullcontext() if kept else pytest.raises(ValueError, match="leaves out 'a word'"):
+        show(fig, "A line, and a word.")

@@ -21,6 +21,7 @@ from html import escape
 import matplotlib.pyplot as plt
 from cycler import cycler
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation
 
 # Stands for the page's text colour until the SVG is written. Black would not do: Matplotlib leaves black out.
 INK = "#010203"
@@ -79,7 +80,16 @@ def show(fig: Figure, alt: str) -> Shown:
     fig.savefig(file, format="svg", transparent=True, metadata={"Date": None})
     # Closed, or the notebook would show it a second time.
     plt.close(fig)
+    if lost := words_outside(fig):
+        raise ValueError(f"show(fig, alt): Matplotlib leaves out {', '.join(map(repr, lost))}, whose place is outside of its axes.")
     return Shown(inline(file.getvalue(), alt), alt)
+
+
+def words_outside(fig: Figure) -> list[str]:
+    """The words at places of the data that lie outside of the axes, as these were drawn: Matplotlib leaves them out, and says nothing."""
+    return [note.get_text() for ax in fig.axes for note in ax.texts
+            if isinstance(note, Annotation) and note.get_text() and note.xycoords == "data"
+            and not ax.contains_point(ax.transData.transform(note.xy))]
 
 
 def inline(svg: str, alt: str) -> str:
