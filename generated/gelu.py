@@ -152,13 +152,13 @@ _NORMAL = tuple(-2**0.5*c/2**k for k, c in enumerate(_ERF_SHORT))
 def _normal(x, out=None):
     """The probability that a standard normal number is below x: (1 + erf(x/sqrt(2)))/2, or, in float32, 1/(1 + exp(x t(x^2)))."""
     if np.ndim(x) and x.dtype.kind == "f" and x.itemsize <= 4:
-        u = x*x
+        u = np.square(x, dtype=np.float32)  # half precision holds no such coefficients
         u.clip(0, 35.28, out=u)  # from there on it is 0 or 1
         y = _polynomial(_NORMAL, u)
         y *= x
         np.exp(y, out=y)
         y += 1
-        return np.divide(1, y, out=out)
+        return np.divide(1, y, out=np.empty(x.shape, x.dtype) if out is None else out)
     y = _erf(x*0.5**0.5)
     y += 1
     return np.multiply(y, 0.5, out=out)
