@@ -62,6 +62,7 @@ def drawn(d: nd.Derivation, sizes: dict[str, int]) -> dict[str, Any]:
     "x[N], W[T,N] -> y\nz[t] = sum[n](W[t,n]*x[n])\ny[n] = z[n]*x[n] for n < N",   # a prefix
     "x[T,N], w[N] -> y\nh[t,n] = where(t % 2 == 0, w[n]*h[t-1,n], 1) + x[t,n]\ny[n] = h[T-1,n]",        # nothing, by its name
     "x[T], w[N] -> y\nz[t] = log(exp(z[t+1]) + exp(1 - x[t-1])) + x[t]\ny[n] = sum[t](z[t]*w[n])",       # of two whole numbers
+    "x[T], w[N] -> y\ny[n,t] = x[t]*softmax[n](2) for n < N",                      # a number has no share of nothing
 ])
 def test_what_is_read_of_an_empty_axis_is_zero(text: str) -> None:
     d = nd.derive(text)

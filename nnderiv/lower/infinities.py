@@ -39,14 +39,22 @@ def may_be_unreachable(program: Program, r: Read) -> bool:
 
 
 def may_hold_infinity(program: Program, name: str) -> bool:
-    """Whether −inf can reach this tensor: an explicit inf, a log, or an input somewhere behind it."""
+    """Whether −inf can reach this tensor: an explicit inf, a log, or an input somewhere behind it, or what has a value beside a row of
+    it that has none, as 2 has in softmax[n](2)."""
     seen, todo = {name}, [name]
     while todo:
         top = todo.pop()
         definitions = program.definitions.get(top, ())
-        if not definitions or any(n == INF or isinstance(n, Op) and n.op == "log" for d in definitions for n in walk(d.body)):
+        if not definitions or any(_brings_infinity(n) for d in definitions for n in walk(d.body)):
             return True
         more = {n.tensor for d in definitions for n in walk(d.body) if isinstance(n, Read)} - seen
         seen |= more
         todo += more
     return False
+
+
+def _brings_infinity(e: Expr) -> bool:
+    """Whether e may be −inf by itself: inf, a logarithm, or a logsumexp of what is the same along an index, which may have no values."""
+    if isinstance(e, Reduce):
+        return e.op == "logsumexp" and not free_symbols(e.body).issuperset(e.indices)
+    return e == INF or isinstance(e, Op) and e.op == "log"
