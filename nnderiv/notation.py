@@ -22,10 +22,9 @@ from typing import Any, NoReturn
 from . import elsewhere
 from .errors import NotationError, printable
 from .expr import COMPARISONS, REDUCTIONS, UNARY
-from .fresh import EMITTED
+from .fresh import EMITTED, WORDS
 
 MAX_TEXT, MAX_DEPTH, MAX_DIGITS, MAX_NAME = 1_000_000, 40, 40, 60
-WORDS = {"and", "or", "not", "for", "given", "int", "where", "inf", "pi", *UNARY, *REDUCTIONS}
 
 _TOKEN = re.compile(
     r"(?P<space>[ \t\r]+|\#[^\n]*)|(?P<newline>\n)|(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"

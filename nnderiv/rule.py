@@ -39,7 +39,7 @@ from .expr import (
     tensor,
     where,
 )
-from .fresh import Fresh
+from .fresh import RESERVED, Fresh
 from .integer import Int
 from .laws_of_conditions import settle_divisions
 from .polynomial import additive_terms, factors, occurrences, product
@@ -322,7 +322,8 @@ class Rule:
 
     @cached_property
     def _roles(self) -> frozenset[str]:
-        return frozenset({i.name for i in self.program.inputs} | set(self.program.sizes) | {e.tensor for e in self.program.equations})
+        names = {i.name for i in self.program.inputs} | set(self.program.sizes) | {e.tensor for e in self.program.equations}
+        return RESERVED | names
 
 
 def _summands(body: Expr) -> Iterator[tuple[Expr, tuple[str, ...], Expr, str]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from .expr import Expr, Read, Reduce, has_reduction, num, own_reads, sums_among, symbols
+from .fresh import RESERVED
 from .polynomial import additive_terms, factors, guarded_factors, product
 from .program import Equation, Program, Range, Ranges
 from .simplify import Context, Term, collect
@@ -44,7 +45,7 @@ class Surroundings:
         p = self.program
         self.positive = positive_names(p)
         self.unbounded = p.unbounded
-        self.taken = frozenset({i.name for i in p.inputs} | set(p.sizes) | set(p.definitions))
+        self.taken = frozenset({i.name for i in p.inputs} | set(p.sizes) | set(p.definitions) | RESERVED)
 
     def axes(self, name: str) -> tuple[Range, ...] | None:
         return self.program.hulls.get(name)

@@ -17,8 +17,8 @@ MODULES = sorted(".".join(p.relative_to(ROOT).with_suffix("").parts) for p in RO
 
 # From the ground up; a module imports from its own floor or from lower ones.
 FLOORS = (
-    ("arguments", "errors", "fresh", "graph", "integer", "text"),
-    ("expr", "polynomial", "bounds", "numbers"),
+    ("arguments", "errors", "graph", "integer", "text"),
+    ("expr", "polynomial", "bounds", "numbers", "fresh"),
     ("conditions", "gaps", "masked", "missing", "regular", "signs"),
     ("program",),
     ("cases", "meaning", "learned", "elsewhere", "within", "saturation"),

@@ -12,9 +12,8 @@ import pytest
 
 import nnderiv as nd
 from nnderiv import layers
-from nnderiv.fresh import EMITTED
+from nnderiv.fresh import EMITTED, WORDS
 from nnderiv.lower.items import layout
-from nnderiv.notation import WORDS
 from tests.emitted import ATTENTION, DENSE, ELMAN, body, run
 from tests.running import assert_means
 
@@ -261,6 +260,16 @@ def test_a_gradient_is_not_called_what_python_has_a_word_for(text: str, names: d
     rng = np.random.default_rng(0)
     assert_means(d, d.compile(), {i.name: rng.normal(size=3) for i in d.forward.inputs}, rng)
     assert str(nd.parse(str(d.backward))) == str(d.backward)
+
+
+@pytest.mark.parametrize("letter", ["np2", "len3", "pi2", "max_2", "is2", "sum10"])
+def test_a_letter_does_not_lose_its_number_to_become_what_python_or_the_notation_has_a_word_for(letter: str) -> None:
+    y = f"y[{letter}] = sum[k](exp(X[{letter},k])*w[k])/(1 + {letter})"
+    d = nd.derive(f"X[N,M], w[M] -> y, z\n{y}\nz[k] = sum[{letter}](X[{letter},k]**3)")
+    rng = np.random.default_rng(0)
+    assert_means(d, d.compile(), {"X": rng.normal(size=(3, 2)), "w": rng.normal(size=2)}, rng)
+    for program in (d.backward, nd.derive(d.backward).backward):
+        assert str(nd.parse(str(program))) == str(program)
 
 
 @pytest.mark.parametrize("name", layers.ALL)
