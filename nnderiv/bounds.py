@@ -12,6 +12,8 @@ from functools import lru_cache
 
 from .integer import Atom, Element, Extreme, FloorDiv, Int, Mod
 
+MOST_FACTORS = 10
+
 
 @dataclass(frozen=True, slots=True)
 class Range:
@@ -132,6 +134,8 @@ def _grows_from_ones(e: Int, positive: Collection[str]) -> bool:
         return False  # an index may be anything, and no shift of the others takes it away
     if all(not m or len(m) == 1 and isinstance(m[0], str) for m in e.terms):
         return sum(e.terms.values()) >= 0 <= min(c for m, c in e.terms.items() if m)
+    if any(len(m) > MOST_FACTORS for m in e.terms):
+        return False  # multiplied out, it would have twice the terms with each of them
     shift = {n: Int.symbol(n) + 1 for n in e.symbols() if n in positive}
     shifted = e.map_atoms(lambda a: shift[a] if isinstance(a, str) and a in shift else Int.atom(a))
     return all(c >= 0 and all(_non_negative(a, positive) for a in m) or _is_square(m) and c > 0 for m, c in shifted.terms.items())

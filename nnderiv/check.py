@@ -27,7 +27,7 @@ from .errors import CheckError, DefinitionError
 from .evaluate import evaluate, shape_of
 from .expr import INF, Expr, Op, Reduce, neg, walk
 from .normal import reductions_named
-from .numbers import is_mpf
+from .numbers import is_mpf, rounded
 from .numeric import Comparison, closeness, difference_test, dot_test
 from .program import Program
 
@@ -349,7 +349,7 @@ def _zip(make: Callable[[Any, Any], Any], value: Any, slopes: Sequence[Any]) -> 
 
 
 def _is_finite(v: Any) -> bool:
-    return not hasattr(v, "_mpc_") and not isinstance(v, complex) and abs(float(v)) < 1e100
+    return not hasattr(v, "_mpc_") and not isinstance(v, complex) and abs(rounded(v)) < 1e100
 
 
 def _is_mask(e: Expr) -> bool:
@@ -365,7 +365,7 @@ def _require_finite(values: Mapping[str, Any]) -> None:
     for name, value in values.items():
         for v in flat(value):
             if not _is_finite(v):
-                raise _Unusable(f"{name} is {float(v) if not hasattr(v, '_mpc_') else 'complex'}")
+                raise _Unusable(f"{name} is {rounded(v) if not hasattr(v, '_mpc_') else 'complex'}")
 
 
 def _tolerance(c: Comparison, digits: float) -> float:

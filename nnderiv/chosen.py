@@ -16,6 +16,7 @@ from itertools import combinations
 
 from .conditions import negation
 from .expr import (
+    COMPARISONS,
     ZERO,
     Expr,
     Num,
@@ -32,6 +33,7 @@ from .expr import (
     reads,
     subst_indices,
     sums_among,
+    walk,
     where,
 )
 from .graph import components
@@ -43,7 +45,7 @@ from .regular import is_regular
 from .within import positive_names, readable
 
 Conditions = tuple[Expr, ...]  # that hold together, said of a tensor's axes
-MANY = 8  # conditions of which one holds: to ask more of them would be a formula of its own
+MANY, LONG = 8, 64  # conditions of which one holds, and comparisons in them: to ask more would be a formula of its own
 
 
 def where_chosen(program: Program) -> Program:
@@ -118,9 +120,15 @@ def _any_of(asked: Sequence[Conditions]) -> Conditions:
         first = ways.pop(a)
         ways = {k: way for k, way in ways.items() if k != b} | {both: tuple(c for c in first if c in both)}
     smallest = [way for k, way in ways.items() if not any(other < k for other in ways)]
-    if len(smallest) == 1 or len(smallest) > MANY:
-        return (*common, *(smallest[0] if len(smallest) == 1 else ()))
+    if len(smallest) == 1:
+        return (*common, *smallest[0])
+    if len(smallest) > MANY or sum(_comparisons(c) for way in smallest for c in way) > LONG:
+        return common
     return (*common, Op("or", tuple(conjunction([*way]) for way in smallest)))
+
+
+def _comparisons(condition: Expr) -> int:
+    return sum(isinstance(n, Op) and n.op in COMPARISONS for n in walk(condition))
 
 
 def _ways(conditions: Sequence[Expr]) -> list[Conditions]:

@@ -18,6 +18,7 @@ from mpmath.libmp import from_rational
 INFINITY = float("inf")
 DIGITS = 50
 FLAT, ASTRONOMIC = 1000, 10**1000  # where tanh and erf are 1 to all digits; an exponent of what nobody compares with anything
+LONGEST = 2**15  # bits of a number that is kept exact
 _CONTEXT = mpmath.MPContext()
 _CONTEXT.dps = DIGITS
 _CLOSED = (Fraction, _CONTEXT.mpf)  # two of the one type need no other, but where 0 divides
@@ -67,7 +68,7 @@ def _to_mpf(value: Any) -> Any:
 def combine(op: str, a: Any, b: Any) -> Any:
     """a op b; a Fraction gives way to the other type. A division by zero of floats is ±inf or nan, as in IEEE arithmetic."""
     if type(a) is type(b) and type(a) in _CLOSED and (op != "/" or b != 0):
-        return _OPERATORS[op](a, b)
+        return _held_exact(_OPERATORS[op](a, b))
     if is_mpf(b):
         a = _to_mpf(a)
     elif is_mpf(a):
@@ -83,10 +84,16 @@ def combine(op: str, a: Any, b: Any) -> Any:
     try:
         return _OPERATORS[op](a, b)
     except OverflowError:
-        return _OPERATORS[op](_rounded(a), _rounded(b))
+        return _OPERATORS[op](rounded(a), rounded(b))
 
 
-def _rounded(value: Any) -> float:
+def _held_exact(value: Any) -> Any:
+    """The value; to so many digits only, where its fraction has thousands: twice as many with each of some squares."""
+    long = type(value) is Fraction and max(value.numerator.bit_length(), value.denominator.bit_length()) > LONGEST
+    return exact(value) if long else value
+
+
+def rounded(value: Any) -> float:
     """A number as a float, infinite where it is larger than these are."""
     try:
         return float(value)
@@ -120,6 +127,8 @@ def power(base: Any, exponent: Any) -> Any:
     if hasattr(exponent, "apply_function"):
         return exponent.__rpow__(base)  # not base**exponent: a Fraction would turn into a float first
     if whole and (isinstance(base, Fraction) and abs(exponent) <= 10_000 or not isinstance(base, Fraction)):
+        if isinstance(base, Fraction) and abs(exponent) * max(base.numerator.bit_length(), base.denominator.bit_length()) > LONGEST:
+            base = exact(base)
         return combine("/", Fraction(1), base ** int(-exponent)) if exponent < 0 else base ** int(exponent)
     if isinstance(base, float) or isinstance(exponent, float):
         return _float_power(float(base), float(exponent))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import sympy as sp
 
 from .scalar_functions import absolute, choose, equal, erf, greater, normal_distribution, relu, sgn, sigmoid, softplus, tanh
+
+MANY = 50  # terms of a product that is multiplied out: what has more gets no shorter
 
 
 def logistic(e: Any) -> Any:
@@ -152,9 +155,19 @@ def _over_one(whole: Any) -> Any:
     for u in below[0]:
         if all(u in powers for powers in below):
             power = max(powers[u] for powers in below)
-            found = sp.expand(sp.Add(*(t * u**power for t in whole.args)), power_exp=False) / u**power
+            above = sp.Add(*(t * u**power for t in whole.args))
+            if any(_terms(n) > MANY for n in sp.preorder_traversal(above)):
+                return whole
+            found = sp.expand(above, power_exp=False) / u**power
             return found if sp.count_ops(found) < sp.count_ops(whole) else whole
     return whole
+
+
+def _terms(e: Any) -> int:
+    """How many terms e has when it is multiplied out; a function counts as one."""
+    if e.is_Add or e.is_Mul:
+        return (sum if e.is_Add else math.prod)(map(_terms, e.args))
+    return min(_terms(e.base), MANY + 1) ** min(int(e.exp), MANY) if e.is_Pow and e.exp.is_Integer and e.exp > 0 else 1
 
 
 def content(e: Any) -> tuple[Any, Any]:

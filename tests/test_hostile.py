@@ -275,3 +275,34 @@ def test_mutated_texts_raise_nothing_but_our_own_errors(block: int) -> None:
             assert str(error)
         except BaseException as error:
             raise AssertionError(f"{type(error).__name__}: {error}\nfor {text!r}") from error
+
+
+# -- what grows with each level ------------------------------------------------------------------------------------------------
+def nested(levels: int, before: str, after: str = ")") -> str:
+    return "x[N], w[N] -> y\ny[i] = " + "".join(before.format(k + 1) for k in range(levels)) + "x[i]" + after*levels
+
+
+TOWERS = {
+    "functions": "x[N] -> y\ny[i] = silu(gelu(exp(relu(sqrt(1 + log(1 + silu(gelu(exp(relu(x[i]))))))))))",
+    "quotients": nested(12, "(x[i] + 1/(", "))"),
+    "maxima": nested(16, "max(w[i]*{}, "),
+    "choices": nested(16, "where(x[i] > {0}, w[i]**{0}, "),
+    "parameters": f"x[N], {', '.join(f'int p{k}' for k in range(20))} -> y\ny[i] = x[{'*'.join(f'p{k}' for k in range(20))}*i] for i < N",
+}
+
+
+@pytest.mark.parametrize("name", TOWERS)
+def test_a_tower_is_derived_twice_in_a_time_that_no_level_doubles(name: str) -> None:
+    with time_limit():
+        d = nd.derive(TOWERS[name])
+        assert len(nd.derive(d.backward)) > len(d)
+        assert d.numpy()
+
+
+def test_a_chain_of_squares_is_checked_though_its_numbers_double_in_length_with_each() -> None:
+    """x**(2**19), of which no more than 50 digits are computed; no float holds it where x > 1."""
+    equations = "\n".join(f"z{k}[i] = z{k - 1}[i]**2 + z{k - 1}[i]/3" for k in range(1, 20))
+    with time_limit():
+        d = nd.derive(f"x[N] -> y\nz0[i] = x[i]\n{equations}\ny[i] = z19[i]")
+        assert d.check().ok and len(d["x"].steps) > 1
+        assert nd.evaluate(d.forward, {"x": [2]})["y"][0] > 10**1000
