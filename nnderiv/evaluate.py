@@ -1,7 +1,8 @@
 """The meaning of a program: a slow, obvious interpreter, element by element, on demand, memoised.
 
 Works over every number type that Python has: `Fraction` (exact), `float`, `mpmath.mpf`, dual numbers. Whole numbers become
-`Fraction`; a function such as exp of a `Fraction` is evaluated with mpmath at the working precision (50 digits unless set).
+`Fraction`; a function such as exp of a `Fraction` is evaluated with mpmath at the working precision (50 digits unless set), and
+so is what follows from a `Fraction` of some ten thousand digits.
 
 The four rules of the notation, and where they stand below:
   1. a read outside its tensor's range is 0                                     `Run.element`
