@@ -336,3 +336,12 @@ def test_how_many_labels_count_is_counted_and_not_added_up() -> None:
     for y in ([0, 2, -1, 5], [1, 1, 1, 1], [7, 8, 9, -2]):
         assert_means(d, d.compile(), {"z": rng.normal(size=(4, 3)), "y": np.array(y)}, rng)
     assert_means(d, d.compile(), {"z": np.zeros((0, 3)), "y": np.zeros(0, int)}, rng)
+
+
+@pytest.mark.parametrize("read", ["c[i//2,s[n]-i,K-i]", "c[i//2,2*s[n]-i,1-i]", "c[2*(i//2),s[n]-i,i]"])
+def test_a_place_that_is_found_by_another_one_is_scattered_to(read: str) -> None:
+    d = nd.derive(f"a[K], c[K,2,K], int s[K] -> y\ny[i] = sum[n]({read}*a[n]) for i < K")
+    rng = np.random.default_rng(0)
+    for K in (1, 2, 4):
+        inputs = {"a": rng.normal(size=K), "c": rng.normal(size=(K, 2, K)), "s": rng.integers(-1, 3, size=K)}
+        assert_means(d, d.compile(), inputs, rng)

@@ -254,13 +254,13 @@ def _settled(conditions: list[Expr], ranges: Ranges, positive: frozenset[str]) -
 
 # -- look-ups ----------------------------------------------------------------------------------------------------------------
 def _lookup(e: Equation, sum_: Reduce, conditions: list[Expr], body: list[Expr], others: list[Expr]) -> Fold | None:
-    """Conditions data = a for left-hand indices a: scatter at the data."""
+    """Conditions data = a for left-hand indices a: scatter at the data. One place may say another: d = s[x], and (s[x] - d)//2."""
     places: dict[str, Int] = {}
     rest = []
     for c in conditions:
-        at = _data_place(c, e.indices)
-        if at is not None and at[0] not in places:
-            places[at[0]] = at[1]
+        at = _data_place(subst_indices(c, places), e.indices)
+        if at is not None:
+            places = {**{a: v.subst(dict([at])) for a, v in places.items()}, at[0]: at[1]}
         else:
             rest.append(c)
     if not places:
