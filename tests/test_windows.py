@@ -1005,3 +1005,18 @@ def test_several_convolutions_that_are_added_up_go_by_images_each(name: str, wit
     if not without:
         written = module.source[module.source.index("def forward"):]
         assert not re.search(r"_windows\([XZA], ", written) and not re.search(r"\d\*3\)\.T @", written)
+
+
+def test_one_element_at_the_digits_of_an_index_is_one_element() -> None:
+    """With K = 2, (-j + 1)//2 is 0 wherever z[-2*j+K-1] is read."""
+    d = nd.derive("""
+        b[K,K], c[K], int r -> z
+        a[j] = sin(b[j,j])*c[j]
+        h[K] = sum[u](c[u])
+        h[0] = a[r]
+        h[m] = softmax[m](sqrt(1 + min(b[m,m], c[m+1], a[m])**2)) for m < K+1
+        z[m] = softmax[m](pi/4/(1 + a[m]**2)*a[-2*m+K-1]/(1 + h[(r*m+m) % K]**2)) for m < K+1
+    """)
+    rng = np.random.default_rng(0)
+    inputs = {"b": rng.normal(size=(2, 2)), "c": rng.normal(size=2), "r": 2}
+    assert_means(d, d.compile(sizes={"K": 2}), inputs, rng)

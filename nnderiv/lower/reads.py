@@ -113,6 +113,8 @@ def _joined(frame: Frame, tensor: str, parts: Digits, outside: str) -> Array:
     ranges = {**frame.ranges, **{d: r for each in parts.digits.values() for d, r in each.items()}}
     array = read(replace(frame, order=order, ranges=ranges), tensor, parts.subs, outside)
     labels = tuple(i for i in frame.order if {*parts.digits.get(i, (i,))} & {*array.labels})
+    if not labels:
+        return array  # one element, for all of them
     every = tuple(x for i in labels for x in parts.digits.get(i, (i,)))
     wide = {i: parts.digits[i] for i in labels if i in parts.digits and parts.is_cut(i, frame.ranges[i])}
     text, shape = array.at_least(9), tuple_text(
