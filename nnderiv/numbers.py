@@ -132,6 +132,8 @@ def power(base: Any, exponent: Any) -> Any:
         return combine("/", Fraction(1), base ** int(-exponent)) if exponent < 0 else base ** int(exponent)
     if isinstance(base, float) or isinstance(exponent, float):
         return _float_power(float(base), float(exponent))
+    if base == 0 and exponent < 0:
+        return INFINITY  # as 1/0 is, and not mpmath's error
     result = (exact(base) if isinstance(base, Fraction) else base) ** (exact(exponent) if isinstance(exponent, Fraction) else exponent)
     return math.nan if isinstance(result, complex) or hasattr(result, "_mpc_") else result
 

@@ -224,3 +224,8 @@ def test_an_output_that_there_is_none_of_is_named():
 def test_a_nan_among_others_is_what_an_extreme_is(op, x):
     text = f"x[N] -> y\ny = {op}[n](x[n])"
     assert math.isnan(nd.evaluate(text, {"x": x})["y"]) and math.isnan(nd.derive(text).compile().forward(x=np.array(x))[0])
+
+
+def test_a_root_of_0_below_a_line_is_infinite() -> None:
+    value = nd.evaluate("x[N] -> y\ny[n] = min(x[n]**(-1/2), 3)", {"x": [0, 4]})["y"]
+    assert value[0] == 3 and value[1] == 0.5
