@@ -6,13 +6,14 @@ The law that holds between the programs: for all v and w, ⟨J v, w⟩ = ⟨v, J
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from . import arguments
 from .auxiliary import Auxiliary
 from .bounds import inside
+from .conditions import equalities
 from .errors import DerivationError
 from .expr import (
     ONE,
@@ -24,7 +25,6 @@ from .expr import (
     Read,
     Reduce,
     add,
-    all_reads,
     has_reduction,
     num,
     reads,
@@ -37,7 +37,7 @@ from .integer import Int
 from .laws_of_sums import divided_by, never_zero
 from .normal import normalise
 from .polynomial import additive_terms, factors, guarded_factors, is_reciprocal, product
-from .program import Equation, Input, Program, Range, Ranges, edges_of, rename_tensors
+from .program import Equation, Input, Program, Range, Ranges, add_sum, edges_of, rename_tensors
 from .rule import Inlined, Rule
 from .shares import Shares
 from .simplify import Term, collect
@@ -79,7 +79,7 @@ class Reverse(Rule):
         self.fresh = Fresh(self.program.names | {"d"})
         self.outputs = self.program.outputs
         self.active = self._active()
-        self.adjoint, self.inlined, self.found, self.shapes = {}, {}, {}, {}
+        self.adjoint, self.inlined, self.found, self.sums_found, self.shapes = {}, {}, {}, {}, {}
         self.totals, self.symmetries = {}, {}
         self.new: list[Equation] = []
         self.auxiliary = Auxiliary(self.program, self.fresh, self.shapes)
@@ -251,12 +251,14 @@ class Reverse(Rule):
         if self.shares.by_pair:
             body = self._mean_apart(name, self.shares.in_lowest_terms(body), ranges)
         known = _is_trivial(body) or self._will_cancel(name, letters, body) or self.shares.is_share(tensor(name, *letters), body)
-        known = known or self.shares.sums_up(name, body, dims, self) or _is_place(body)
+        known = known or self.shares.sums_up(name, body, dims, self) or _is_place(body, letters)
         if alone and name not in self.gradient and name not in self.named and known:
             self.inlined[name] = (tuple(letters), body)
             return
-        self._add(Equation(self.adjoint[name], tuple(map(Int.symbol, letters)), body, ranges))
+        self._add(e := Equation(self.adjoint[name], tuple(map(Int.symbol, letters)), body, ranges))
         self.shapes[self.adjoint[name]] = self.program.dims[name]
+        if alone:
+            add_sum(self.sums_found, e)
 
     def _add(self, e: Equation) -> None:
         self.new.append(e)
@@ -334,11 +336,13 @@ def _checked(program: Program, wrt: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _is_place(body: Expr) -> bool:
-    """A number at one place of each row, and 0 elsewhere: where(i = j, 1/N, 0), as in the gradient of what is on a diagonal."""
+def _is_place(body: Expr, letters: Collection[str]) -> bool:
+    """A number at one place of each row, and 0 elsewhere: where(i = j, 1/N, 0), as in the gradient of what is on a diagonal, or of what
+    a label chooses."""
     conditions, parts = guarded_factors(body)
-    known = [c for c in conditions if isinstance(c, Op) and c.op == "==" and not any(map(all_reads, c.args))]
-    return bool(known) and known == conditions and not any(map(reads, parts)) and not any(map(reduces_or_chooses, parts))
+    known = [c for c in conditions if any(a.name in letters for a, _ in equalities(c))]
+    numbers = all(not r.subs for f in parts for r in reads(f))
+    return bool(known) and known == conditions and numbers and not any(map(reduces_or_chooses, parts))
 
 
 def _is_trivial(body: Expr) -> bool:

@@ -15,11 +15,13 @@ from .terms import Context, Term, may_leave
 
 
 def known_sums(term: Term, dims: Ranges, ctx: Context) -> Term:
-    """Σ_x c · e = c · y/a, where y is defined as a · Σ_x e, a is a number, and neither c nor the conditions know x."""
-    if ctx.known is None or not term.indices:
+    """Σ_x c · e = c · y/a, where y is defined as a · Σ_x e, a is a number, and neither c nor the conditions know x.
+
+    So it is where y is a gradient, b · Σ_x e: of what is added to a variance, too, each row has that of the variance.
+    """
+    if not term.indices:
         return term
-    heads = dict.fromkeys(map(head, factors(term.body)))
-    for d in (d for name in heads for mine, d in ctx.known.sums.get(name, ()) if mine <= heads.keys()):
+    for d in ctx.sums(dict.fromkeys(map(head, factors(term.body)))):
         for at in _places(d, term):
             if (found := _named(term, d, at, dims, ctx)) is not None:
                 return found
@@ -28,14 +30,16 @@ def known_sums(term: Term, dims: Ranges, ctx: Context) -> Term:
 
 def _named(term: Term, d: Equation, at: Mapping[str, Int], dims: Ranges, ctx: Context) -> Term | None:
     """The term with the tensor of d, where its letters are `at` these places."""
-    *numbers, total = sorted(factors(d.body), key=lambda f: isinstance(f, Reduce))
+    *others, total = sorted(factors(d.body), key=lambda f: isinstance(f, Reduce))
     assert isinstance(total, Reduce)
     ranges = {**dims, **term.indices}
     letters = [str(at[i].name) for i in total.indices]
     same = all(x in term.indices and term.indices[x] == d.ranges[i] for i, x in zip(total.indices, letters, strict=True))
     if not same or len({*letters}) < len(letters) or any(not inside(at[i], d.ranges[i], ranges, ctx.positive) for i in d.indices):
         return None
-    own = [f for f in factors(subst_indices(total.body, dict(at))) if not isinstance(f, Num)]
+    numbers = [f for f in others if not reads(f)]
+    whole = [*(f for f in others if f not in numbers), *factors(total.body)]
+    own = [f for f in factors(subst_indices(product(whole), dict(at))) if not isinstance(f, Num)]
     parts = factors(term.body)
     if Counter(own) - Counter(parts) or any(may_leave(f, ranges, ctx) for f in own):
         return None
@@ -43,7 +47,7 @@ def _named(term: Term, d: Equation, at: Mapping[str, Int], dims: Ranges, ctx: Co
     y = d.element.subst(at)
     if any({*letters} & free_symbols(e) for e in (*rest, *term.conditions, y)):
         return None
-    scale = [_inverse(f) for f in (*numbers, *(f for f in factors(total.body) if isinstance(f, Num)))]
+    scale = [_inverse(f) for f in (*numbers, *(f for f in whole if isinstance(f, Num)))]
     return Term({i: r for i, r in term.indices.items() if i not in letters}, term.conditions, product([*scale, *rest, y]), term.spare)
 
 

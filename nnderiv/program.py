@@ -28,6 +28,7 @@ from .expr import (
     Read,
     Reduce,
     children,
+    free_symbols,
     head,
     ints,
     neg,
@@ -186,12 +187,8 @@ class Program:
         """The equations y = a·Σ e that are all of y, with numbers and sizes for a, by the heads of e's factors: by the first of them."""
         found: dict[str, list[tuple[frozenset[str], Equation]]] = {}
         for name, (e, *others) in self.definitions.items():
-            a = [f for f in factors(e.body) if not (isinstance(f, Reduce) and f.op == "sum")]
-            alone = e.reads and not (others or e.is_base or any(map(reads, a)) or name in self.components)
-            if alone and len(a) + 1 == len(factors(e.body)):
-                heads = frozenset(head(f) for total in factors(e.body) if isinstance(total, Reduce) for f in factors(total.body)) - {""}
-                if heads:
-                    found.setdefault(min(heads), []).append((heads, e))
+            if not (others or e.is_base or name in self.components or any(reads(f) for f in factors(e.body) if not isinstance(f, Reduce))):
+                add_sum(found, e)
         return found
 
     @cached_property
@@ -422,6 +419,23 @@ def edges_of(equations: Iterable[Equation]) -> dict[str, set[str]]:
     for e in equations:
         found.setdefault(e.tensor, set()).update(e.reads)
     return found
+
+
+def add_sum(found: dict[str, list[tuple[frozenset[str], Equation]]], e: Equation) -> None:
+    """An equation y = a·Σ e, by the heads of its factors: by the first of them. What is a number in a is one at all places alike."""
+    sums = [f for f in factors(e.body) if isinstance(f, Reduce)]
+    others = [f for f in factors(e.body) if f not in sums]
+    numbers = [f for f in others if not reads(f)]
+    if [f.op for f in sums] != ["sum"] or any(free_symbols(f) & e.ranges.keys() for f in numbers):
+        return
+    own = [*factors(sums[0].body), *(f for f in others if f not in numbers)]
+    if heads := frozenset(map(head, own)) - {""}:
+        found.setdefault(min(heads), []).append((heads, e))
+
+
+def sums_of(found: Mapping[str, list[tuple[frozenset[str], Equation]]], heads: Collection[str]) -> Iterator[Equation]:
+    """Those of these equations of which all factors have such heads."""
+    return (e for name in heads for mine, e in found.get(name, ()) if mine <= {*heads})
 
 
 def whole(definitions: Sequence[Equation]) -> Equation | None:

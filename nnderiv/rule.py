@@ -10,9 +10,10 @@ not imply (`terms`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 from .auxiliary import Auxiliary
 from .bounds import inside
@@ -43,7 +44,7 @@ from .fresh import RESERVED, Fresh
 from .integer import Int
 from .laws_of_conditions import settle_divisions
 from .polynomial import additive_terms, factors, occurrences, product
-from .program import Equation, Program, Range, Ranges, infinite
+from .program import Equation, Program, Range, Ranges, infinite, sums_of
 from .ranges import accesses
 from .scalar import partial
 from .shares import Shares
@@ -94,6 +95,7 @@ class Rule:
     adjoint: dict[str, str]  # tensor -> name of its gradient
     inlined: dict[str, tuple[tuple[str, ...], Expr]]  # a gradient that is put in where it is read: its letters, and what it is
     found: dict[str, list[Equation]]  # gradient -> its equations so far
+    sums_found: dict[str, list[tuple[frozenset[str], Equation]]]  # those of them that are sums, by what stands in them
     totals: dict[tuple[str, int], tuple[Reduce, Expr] | None]
     symmetries: dict[str, tuple[tuple[int, int], ...]]
     auxiliary: Auxiliary
@@ -307,6 +309,10 @@ class Rule:
     def tensor_of(self) -> dict[str, str]:
         """The name of a gradient -> the tensor that it is the gradient of; asked only once all gradients have names."""
         return {adjoint: t for t, adjoint in self.adjoint.items()}
+
+    def sums(self, heads: Collection[str]) -> Iterator[Equation]:
+        """Sums that have a name, those of the program first; a gradient by which the others are given has it before them."""
+        return chain(sums_of(self.program.sums, heads), sums_of(self.sums_found, heads))
 
     def may_need_itself(self, name: str) -> bool:
         """Whether the order in which the elements of a gradient are computed rests on the data."""

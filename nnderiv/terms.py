@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -43,6 +43,10 @@ class Context(Protocol):
 
     def defined(self, name: str) -> tuple[Equation, ...]:
         """The equations of a tensor, of a gradient too where it is known already."""
+        ...
+
+    def sums(self, heads: Collection[str]) -> Iterator[Equation]:
+        """Equations y = a·Σ e that are all of y, of factors with these heads: of the program, and of the gradients so far."""
         ...
 
     def may_need_itself(self, name: str) -> bool:

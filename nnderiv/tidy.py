@@ -5,12 +5,13 @@ For all inputs evaluate(tidy(p), inputs) = evaluate(p, inputs), and tidy(tidy(p)
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 
 from .expr import Expr, Read, Reduce, has_reduction, num, own_reads, sums_among, symbols
 from .fresh import RESERVED
 from .polynomial import additive_terms, factors, guarded_factors, product
-from .program import Equation, Program, Range, Ranges
+from .program import Equation, Program, Range, Ranges, sums_of
 from .simplify import Context, Term, collect
 from .terms import may_leave
 from .within import positive_names, readable
@@ -52,6 +53,9 @@ class Surroundings:
 
     def defined(self, name: str) -> tuple[Equation, ...]:
         return self.program.definitions.get(name, ())
+
+    def sums(self, heads: Collection[str]) -> Iterator[Equation]:
+        return sums_of(self.known.sums if self.known is not None else {}, heads)
 
     def may_need_itself(self, name: str) -> bool:
         return False

@@ -19,6 +19,12 @@ FORMS: dict[str, dict[str, str]] = {
         {"dS": "exp(S[i,j] - p_lse[i])/N - where(i == j, 1/N, 0)", "dp": None},
     "S[2*N,2*N] -> L\np[i,j] = log_softmax[j](S[i,j])\nL = -sum[i](p[i,(i+N)%(2*N)])":
         {"dS": "exp(S[i,j] - p_lse[i]) - where((i + N) % (2*N) == j, 1, 0)"},
+    # labels: p − [label = c]
+    "Z[N,C], int y[N] -> L\np[n,c] = log_softmax[c](Z[n,c])\nL = -sum[n](p[n,y[n]])":
+        {"dp_lse": "where(0 <= y[n] and y[n] < C, 1, 0)", "dp": None,
+         "dZ": "dp_lse[n]*exp(Z[n,c] - p_lse[n]) - where(y[n] == c, 1, 0)"},
+    "Z[N,C], int y[N] -> L\np[n,c] = log_softmax[c](Z[n,c])\nL = -mean[n](p[n,y[n]])":
+        {"dp": None, "dZ": "dp_lse[n]*exp(Z[n,c] - p_lse[n]) - where(y[n] == c, 1/max(L_count, 1), 0)"},
     "z[N], t[N] -> L\np[n] = sigmoid(z[n])\nL = -sum[n](t[n]*log(p[n]) + (1-t[n])*log(1-p[n]))": {"dz": "p[n] - t[n]"},
     # a triplet: a moves from the positive to the negative by their difference
     "a[D], p[D], q[D], m -> L\nL = sum[d]((a[d]-p[d])**2) - sum[d]((a[d]-q[d])**2) + m":
@@ -125,6 +131,13 @@ FORMS: dict[str, dict[str, str]] = {
     # layer normalisation with the means named
     "x[N,D] -> y\nm[n] = mean[d](x[n,d])\nv[n] = mean[d]((x[n,d]-m[n])**2)\ny[n,d] = (x[n,d]-m[n])/sqrt(v[n])":
         {"dv": "-0.5*sum[d](dy[n,d]*y[n,d])/v[n]", "dm": "-sum[d](dy[n,d])/sqrt(v[n])"},
+    # what is added to each variance has the gradients of them all; so has what is scaled beside a matrix
+    "x[N,D], e -> y\nm[n] = mean[d](x[n,d])\nv[n] = mean[d]((x[n,d]-m[n])**2)\ny[n,d] = (x[n,d]-m[n])/sqrt(v[n]+e)":
+        {"dv": "-0.5*sum[d](dy[n,d]*(x[n,d] - m[n]))/(v[n] + e)**1.5", "de": "sum[n](dv[n])"},
+    "x[N,I], W[O,I], A[O,R], B[R,I], a -> y\ny[n,o] = sum[i](x[n,i]*(W[o,i] + a*sum[r](A[o,r]*B[r,i])))":
+        {"dW": "sum[n](dy[n,o]*x[n,i])", "dy_sum": "a*dW[o,i]", "da": "sum[o,i](y_sum[o,i]*dW[o,i])"},
+    # a sum that is weighted with its place is no name for the sum: it says nothing at place 0
+    "x[N,M], w[N] -> y, L\ny[i] = i*sum[n](x[i,n])\nL = sum[i,n](x[i,n]*w[i]**2)": {"dw": "2*dL*w[i]*sum[n](x[i,n])"},
     # attention: P ∘ (dP − rowsum(dP ∘ P))
     "S[M,N], V[N,D] -> O\nP[i,j] = softmax[j](S[i,j])\nO[i,d] = sum[j](P[i,j]*V[j,d])":
         {"dP_lse": "-sum[j](dP[i,j]*P[i,j])", "dS": "P[i,j]*(dP[i,j] + dP_lse[i])"},
