@@ -454,11 +454,10 @@ def backward(residuals, *, dY):
     dZ = (dR_flat @ Wo.reshape(H*E, D).T).reshape(N, T, H, E).transpose(0, 2, 1, 3)  # (N, H, T, E)
     # dA[n,h,i,j] = sum[e](dZ[n,h,i,e]*V[n,h,j,e])
     dA = dZ @ V.mT                                  # (N, H, T, T)
-    # dA_of[n,h,i,j] = A[n,h,i,j]*(dA[n,h,i,j] - sum[e](dZ[n,h,i,e]*Z[n,h,i,e]))
+    # dS[n,h,i,j] = where(j <= i, A[n,h,i,j]*(dA[n,h,i,j] - sum[e](dZ[n,h,i,e]*Z[n,h,i,e])), 0)
     dA -= np.vecdot(dZ, Z)[..., None]
-    dA_of = np.multiply(dA, A, out=dA)              # (N, H, T, T)
-    # dS[n,h,i,j] = where(j <= i, dA_of[n,h,i,j], 0)
-    dS = _masked(dA_of, np.arange(T) <= np.arange(T)[:, None], dtype.type(0))  # (N, H, T, T)
+    dA *= A
+    dS = _masked(dA, np.arange(T) <= np.arange(T)[:, None], dtype.type(0))  # (N, H, T, T)
     # dQ[n,h,i,e] = sum[j](dS[n,h,i,j]*K[n,h,j,e])/sqrt(E)
     dQ = dS @ K
     dQ /= E**0.5                                    # (N, H, T, E)

@@ -16,6 +16,7 @@ from .bounds import inside
 from .conditions import equalities
 from .errors import DerivationError
 from .expr import (
+    INF,
     ONE,
     ZERO,
     Expr,
@@ -26,6 +27,8 @@ from .expr import (
     Reduce,
     add,
     has_reduction,
+    is_where,
+    neg,
     num,
     reads,
     reduces_or_chooses,
@@ -251,7 +254,7 @@ class Reverse(Rule):
         if self.shares.by_pair:
             body = self._mean_apart(name, self.shares.in_lowest_terms(body), ranges)
         known = _is_trivial(body) or self._will_cancel(name, letters, body) or self.shares.is_share(tensor(name, *letters), body)
-        known = known or self.shares.sums_up(name, body, dims, self) or _is_place(body, letters)
+        known = known or self.shares.sums_up(name, body, dims, self) or _is_place(body, letters) or self._is_masked(name, body)
         if alone and name not in self.gradient and name not in self.named and known:
             self.inlined[name] = (tuple(letters), body)
             return
@@ -263,6 +266,12 @@ class Reverse(Rule):
     def _add(self, e: Equation) -> None:
         self.new.append(e)
         self.found.setdefault(e.tensor, []).append(e)
+
+    def _is_masked(self, name: str, body: Expr) -> bool:
+        """Whether a name was made for where(c, S, −∞): what a person names is dS, behind the mask."""
+        d = self.program.whole(name)
+        made = d is not None and name not in self.start[0].names and not has_reduction(body)
+        return made and d is not None and is_where(d.body, neg(INF)) and isinstance(d.body.args[1], Read)
 
     def _will_cancel(self, name: str, letters: list[str], body: Expr) -> bool:
         """Whether dP divides by what its derivative multiplies by again.

@@ -173,6 +173,15 @@ def drop_implied(term: Term, dims: Ranges, ctx: Context) -> Term:
     return term if len(kept) == len(term.conditions) else Term(term.indices, kept, term.body, term.spare)
 
 
+def drop_known(term: Term, dims: Ranges, ctx: Context) -> Term:
+    """[c] A · e = A · e, where A is 0 already unless c holds, as a softmax behind a mask, and e is finite."""
+    if not term.conditions:
+        return term
+    known = ctx.needed(term.body)
+    kept = tuple(c for c in term.conditions if c not in known)
+    return term if len(kept) == len(term.conditions) else Term(term.indices, kept, term.body, term.spare)
+
+
 # -- what they rest on ------------------------------------------------------------------------------------------------------
 SHORT = 12  # nodes that may be written once for each case
 

@@ -115,7 +115,8 @@ def _is_sum(e: Expr) -> bool:
 
 
 def is_negative(e: Expr) -> bool:
-    return isinstance(e, Op) and e.op == "neg"
+    """Whether it is subtracted where it stands in a sum: −a, and −1."""
+    return isinstance(e, Op) and e.op == "neg" or isinstance(e, Num) and e.value < 0
 
 
 def turn_difference(parts: list[Expr], ranges: Ranges) -> list[Expr]:

@@ -64,6 +64,7 @@ REASONS = {
     "contract_remainder": "Of as many numbers in a row as the divisor says, one leaves no remainder; the quotient is rounded down.",
     "drop_outside": "What is read there lies outside its tensor, where it is 0: the term vanishes.",
     "drop_implied": "A read outside its range is 0, and {reads} {are} there already, so {condition} {say} nothing new.",
+    "drop_known": "Unless {condition}, this is 0 already, by the definition of what is read.",
     "sum_of_nothing": "The summand does not depend on {indices}, so the sum counts its values.",
     "where_divided": "A factor is 0 unless {condition}; elsewhere what it is divided by may be 0 as well.",
     "cancel": "What is multiplied and divided by cancels: it is never 0.",

@@ -11,7 +11,7 @@ not imply (`terms`).
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 
@@ -40,11 +40,12 @@ from .expr import (
     tensor,
     where,
 )
+from .facts import Facts
 from .fresh import RESERVED, Fresh
 from .integer import Int
 from .laws_of_conditions import settle_divisions
 from .polynomial import additive_terms, factors, occurrences, product
-from .program import Equation, Program, Range, Ranges, infinite, sums_of
+from .program import Equation, Input, Program, Range, Ranges, infinite, sums_of
 from .ranges import accesses
 from .scalar import partial
 from .shares import Shares
@@ -314,6 +315,16 @@ class Rule:
         """Sums that have a name, those of the program first; a gradient by which the others are given has it before them."""
         return chain(sums_of(self.program.sums, heads), sums_of(self.sums_found, heads))
 
+    def needed(self, e: Expr) -> set[Expr]:
+        """Conditions without which e is 0; what is not known yet, as what is in a cycle never is, may be anything."""
+        return self.facts.needed(e)
+
+    @cached_property
+    def facts(self) -> Facts:
+        """What the definitions say of values, those of gradients too as soon as they are known."""
+        seeds = (Input(seed, tuple(r.size for r in self.program.dims[y])) for y, seed in self.seeds.items())
+        return Facts(_Definitions(self), replace(self.program, inputs=(*self.program.inputs, *seeds)), self.program)
+
     def may_need_itself(self, name: str) -> bool:
         """Whether the order in which the elements of a gradient are computed rests on the data."""
         return self.tensor_of.get(name) in self._ordered_by_data
@@ -330,6 +341,24 @@ class Rule:
     def _roles(self) -> frozenset[str]:
         names = {i.name for i in self.program.inputs} | set(self.program.sizes) | {e.tensor for e in self.program.equations}
         return RESERVED | names
+
+
+class _Definitions(Mapping[str, tuple[Equation, ...]]):
+    """The equations of each tensor of a program, and of each gradient as far as it is known."""
+
+    def __init__(self, rule: Rule):
+        self.rule = rule
+
+    def __getitem__(self, name: str) -> tuple[Equation, ...]:
+        if found := self.rule.defined(name):
+            return found
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*self.rule.program.definitions, *self.rule.found))
+
+    def __len__(self) -> int:
+        return len(self.rule.program.definitions) + len(self.rule.found)
 
 
 def _summands(body: Expr) -> Iterator[tuple[Expr, tuple[str, ...], Expr, str]]:

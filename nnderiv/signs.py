@@ -1,6 +1,6 @@
 """Signs of expressions, by what is written: x² + 1 is above 0, |x| is at least 0, −|x| is at most 0, whatever x is.
 
-Nothing is asked of tensors but by `known`, and ∞ counts as above 0: whether a value is finite is asked of `lower.facts`, where sizes
+Nothing is asked of tensors but by `known`, and ∞ counts as above 0: whether a value is finite is asked of `facts`, where sizes
 count as positive, too, since an empty array has no entries to be wrong.
 """
 

@@ -20,6 +20,7 @@ from .expr import Expr, add, symbols
 from .laws_of_conditions import (
     divide_exactly,
     drop_implied,
+    drop_known,
     drop_outside,
     index_alone,
     into_cases,
@@ -106,6 +107,7 @@ TABLE = (
     # What reads imply is dropped last: under a sum every read implies its range, in a lone product only the factors do, so no
     # index may disappear after that.
     Law("last", drop_implied, "out of range is 0"),
+    Law("last", drop_known, "0 there already"),
     Law("last", index_alone, "the index alone"),
     Law("cases", join_cases, "join the cases"),
     Law("parts", merge_equal, "add equal terms"),

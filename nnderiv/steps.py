@@ -375,6 +375,8 @@ def _concrete(law: str, before: Term, after: Term) -> Said | None:
         return say(law, condition=listed(gone), hold=agreeing(gone, "holds", "hold"))
     if law in ("split_where", "where_divided") and new:
         return say(law, condition=listed(new))
+    if law == "drop_known" and gone:
+        return say(law, condition=listed(gone))
     if law == "sum_of_nothing" and indices:
         return say(law, indices=listed(formula(Int.symbol(i)) for i in indices))
     if law == "use_givens" and indices:

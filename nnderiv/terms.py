@@ -49,6 +49,10 @@ class Context(Protocol):
         """Equations y = a·Σ e that are all of y, of factors with these heads: of the program, and of the gradients so far."""
         ...
 
+    def needed(self, e: Expr) -> set[Expr]:
+        """Conditions without which e is 0, by the definitions of what it reads."""
+        ...
+
     def may_need_itself(self, name: str) -> bool:
         """Whether an element of a gradient needs itself unless the data say otherwise: there what is not taken must not be asked for."""
         ...

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from .expr import Expr, Read, Reduce, has_reduction, num, own_reads, sums_among, symbols
+from .facts import Facts
 from .fresh import RESERVED
 from .polynomial import additive_terms, factors, guarded_factors, product
 from .program import Equation, Program, Range, Ranges, sums_of
@@ -56,6 +58,13 @@ class Surroundings:
 
     def sums(self, heads: Collection[str]) -> Iterator[Equation]:
         return sums_of(self.known.sums if self.known is not None else {}, heads)
+
+    def needed(self, e: Expr) -> set[Expr]:
+        return self.facts.needed(e)
+
+    @cached_property
+    def facts(self) -> Facts:
+        return Facts(self.program.definitions, self.program)
 
     def may_need_itself(self, name: str) -> bool:
         return False

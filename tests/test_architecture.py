@@ -22,6 +22,7 @@ FLOORS = (
     ("conditions", "gaps", "masked", "missing", "regular", "signs"),
     ("program",),
     ("cases", "meaning", "learned", "elsewhere", "within", "saturation"),
+    ("facts",),
     ("logarithms", "chosen"),
     ("exponentials",),
     ("scalar_functions",),

@@ -102,6 +102,8 @@ APPLIES = {
                     ("where(n + 1 < 5 and 2 != n, x[n], 0)", "n", "where(n < 4 and n != 2, x[n], 0)")],
     "drop_implied": [("where(n + 1 < N, x[n+1]*b, 0)", "n", "x[n+1]*b"),
                      ("sum[n](where(n + 1 < N, exp(x[n+1])*y[n], 0))", "", "sum[n](exp(x[n+1])*y[n])")],
+    "drop_known": [("where(n > 1, l[n]*x[n], 0)", "n", "l[n]*x[n]"),
+                   ("sum[n](where(n > 1 and n < k, l[n]*x[n], 0))", "k", "sum[n](where(n < k, l[n]*x[n], 0))")],
 }
 FAILS = {
     "split_where": [("x[n]*where(n > 1, y[n], 1)", "n"), ("x[n]*where(x[n] > 1, 0, y[n])", "n")],  # nothing is 0; real numbers decide
@@ -142,6 +144,8 @@ FAILS = {
                     ("where(0 < x[n], x[n], 0)", "n")],  # two names; alone already; twice the index; no integers
     "drop_implied": [("where(n + 1 < N, exp(x[n+1])*b, 0)", "n"), ("where(n + 1 < N, x[n+1]/y[n+1], 0)", "n"),
                      ("where(n + 1 < N, x[n+1]/g[n], 0)", "n")],  # exp(0) = 1; 0/0; the same by another name
+    "drop_known": [("where(n > 1, e[n]*x[n], 0)", "n"), ("where(n > 2, l[n]*x[n], 0)", "n"), ("where(n > 1, l[n] + x[n], 0)", "n"),
+                   ("where(n > 1, l[n]/x[n], 0)", "n"), ("where(n > 1, l[n]*e[n], 0)", "n")],  # no mask; another; no product; 0/0; 0·∞
 }
 
 

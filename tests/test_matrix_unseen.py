@@ -213,8 +213,8 @@ FORMS = {
     ),
     "causal attention in one row": (
         "dS = A ⊙ (dA - (A ⊙ dA) 1 1^T)",
-        "dQ = 1/√D dS^{in} K",
-        "dK = 1/√D dS^{inT} Q",
+        "dQ = 1/√D dS K",
+        "dK = 1/√D dS^T Q",
         "dV = A^T dO",
     ),
     "cross attention, keys and values one": (

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import nnderiv as nd
+from nnderiv.facts import Facts
 from nnderiv.integer import Int
 from nnderiv.lower import passes
-from nnderiv.lower.facts import Facts
 from nnderiv.lower.passes import FORMS, PASSES
 from tests.emitted import ATTENTION, CHAIN, DENSE, ELMAN, GATED, GATES, HALVES, LSTM, RELATIVE, body
 from tests.running import assert_means

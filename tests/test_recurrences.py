@@ -15,8 +15,8 @@ import pytest
 
 import nnderiv as nd
 from benchmarks.deriving import chain
+from nnderiv.facts import Facts
 from nnderiv.lower.equations.common import common
-from nnderiv.lower.facts import Facts
 from nnderiv.lower.passes import FORMS, PASSES
 from tests.emitted import CHAIN, ELMAN, FUSED, GATED, GATES, LSTM, body, logsumexp, run
 from tests.running import assert_means

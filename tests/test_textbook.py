@@ -139,6 +139,12 @@ FORMS: dict[str, dict[str, str]] = {
     # a sum that is weighted with its place is no name for the sum: it says nothing at place 0
     "x[N,M], w[N] -> y, L\ny[i] = i*sum[n](x[i,n])\nL = sum[i,n](x[i,n]*w[i]**2)": {"dw": "2*dL*w[i]*sum[n](x[i,n])"},
     # attention: P ∘ (dP − rowsum(dP ∘ P))
+    "S[N,N], V[N,D] -> O\nP[i,j] = softmax[j](where(j <= i, S[i,j], -inf))\nO[i,d] = sum[j](P[i,j]*V[j,d])":
+        {"dP_of": None, "dS": "P[i,j]*(dP[i,j] + dP_lse[i])"},
+    "S[M,N], int seen[N], v[N] -> o\nT[i,j] = where(seen[j] == 1, S[i,j]/2, -inf)\nP[i,j] = softmax[j](T[i,j])\no[i] = sum[j](P[i,j]*v[j])":
+        {"dT": "do[i]*P[i,j]*(v[j] - o[i])", "dS": "0.5*dT[i,j]"},
+    "t[N], r[N] -> L\nL = -sum[n](r[n] - logsumexp[m](where(t[m] >= t[n], r[m], -inf)))":
+        {"dr": "sum[n](exp(L_of[n,m] - L_lse[n])) - 1"},
     "S[M,N], V[N,D] -> O\nP[i,j] = softmax[j](S[i,j])\nO[i,d] = sum[j](P[i,j]*V[j,d])":
         {"dP_lse": "-sum[j](dP[i,j]*P[i,j])", "dS": "P[i,j]*(dP[i,j] + dP_lse[i])"},
 }

@@ -32,13 +32,13 @@ from ..expr import (
     reads,
     walk,
 )
+from ..facts import Facts
 from ..fresh import Fresh
 from ..integer import Int
 from ..polynomial import guarded_factors, product
 from ..program import Equation, Range
 from ..within import readable
 from .arrays import Array, Frame, cut, expand, permute
-from .facts import Facts
 from .fold import Axis, Fold
 from .items.form import ADD, ONLY_WHERE, Code, Operation, Term, call, function
 from .items.layout import listed

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from ..expr import COMPARISONS, ONE, ZERO, Expr, IntValue, Num, Op, free_symbols, ints, is_indicator, num, reads, reads_data, where
+from ..facts import Facts
 from ..integer import Int
 from ..polynomial import factors, product
 from ..program import Program
 from .arrays import Array, Frame, Storage, expand, labels_of
 from .equations.slopes import Choice
-from .facts import Facts
 from .items.form import ADD, MULTIPLY, ONLY_WHERE, SUBTRACT, Operation, call
 from .reads import integer_value
 from .writer import Writer

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..derivative import Gradients, differentiate
 from ..expr import walk
+from ..facts import Facts
 from ..fresh import Fresh
 from ..graph import reach
 from ..integer import Int
@@ -36,7 +37,6 @@ from .equations.rooted import rooted
 from .equations.shifted import shifted
 from .equations.split import is_join
 from .equations.spread import spread
-from .facts import Facts
 from .items import form, layout
 from .items.abreast import abreast
 from .items.buffers import short_buffers

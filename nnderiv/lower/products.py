@@ -10,12 +10,12 @@ from itertools import combinations
 from math import prod
 
 from ..expr import ONE, Expr, IntValue, Num, Op, Reduce, free_symbols, integer, map_ints, reads_data, sums_among, walk
+from ..facts import Facts
 from ..integer import Int
 from ..polynomial import additive_terms, factors, fraction, product
 from ..program import Program
 from ..regular import has_value, is_regular
 from .arrays import Array, Frame, Storage, labels_of
-from .facts import Facts
 from .items.form import DIVIDE, MULTIPLY, Operation
 from .normal_distribution import with_normal
 from .reductions import Reductions

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from ..expr import Expr, Read, is_zero
+from ..facts import Facts
 from ..integer import Int
 from ..polynomial import additive_terms, signed
 from ..program import Equation, Program, Range
@@ -14,7 +15,6 @@ from ..within import never_meet, runs_along
 from .arrays import Array, Frame, Storage, expand
 from .by_place import at
 from .equations.fuse import Softmaxes
-from .facts import Facts
 from .fold import Fold, find_fold
 from .folds import Folds
 from .infinities import may_be_masked

@@ -16,12 +16,12 @@ from collections.abc import Collection, Iterator
 from ...bounds import extreme, never_negative
 from ...expr import UNARY, Expr, Num, Op, Read, Reduce, children, free_symbols, map_children, walk
 from ...expr import replace as replaced
+from ...facts import FINITE
 from ...fresh import Fresh
 from ...integer import Int
 from ...polynomial import additive_terms, factors
 from ...program import Equation, Program, Range
 from ...within import positive_names
-from ..facts import FINITE
 
 
 def beforehand(program: Program) -> Program:

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from ...expr import HALF, ONE, ZERO, Expr, Num, Op, map_children, neg, num, reads, replace, walk, where
+from ...facts import Facts
 from ...logarithms import multiplied_out
 from ...polynomial import additive_terms, factors, product
 from ...program import Program
-from ..facts import Facts
 from .calls import COSTLY
 from .corners import END, Line, Lines, added, as_extremes, beside
 from .slopes import Choice, slope

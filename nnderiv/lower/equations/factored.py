@@ -19,12 +19,12 @@ from itertools import combinations
 
 from ...expr import ZERO, Expr, Op, Read, Reduce, conjunction, free_symbols, map_sums, reads, where
 from ...expr import replace as replaced
+from ...facts import Facts
 from ...fresh import Fresh
 from ...integer import Int
 from ...polynomial import additive_terms, guarded_factors, product
 from ...program import Equation, Program, Ranges
 from ..cost import closing, entries_over
-from ..facts import Facts
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ...expr import ZERO, Expr, Op, Read, free_symbols, is_where, map_children, reads, subst_indices, walk
+from ...facts import Facts
 from ...fresh import Fresh
 from ...integer import Int
 from ...polynomial import factors, product
 from ...program import Equation, Program
 from ...within import covers
-from ..facts import Facts
 from .known import with_known
 
 

@@ -14,27 +14,28 @@ from __future__ import annotations
 
 from ...conditions import where_not_0
 from ...expr import ZERO, Expr, Op, Read, conjunction, conjuncts, free_symbols, map_children, reads, walk, where
+from ...facts import Facts
 from ...integer import Int
 from ...polynomial import additive_terms, factors, is_reciprocal
 from ...program import Equation, Program, whole
 from ...ranges import accesses
 from ...signs import never_positive
 from ...within import positive_names, readable
-from ..facts import Facts
 from .known import with_known
 
 
 def guarded(program: Program, known: Program) -> Program:
     """See the module's docstring."""
-    facts = Facts.beside(program, known)
-    exps = {n for es in facts.definitions.values() for e in es for n in walk(e.body) if isinstance(n, Op) and n.op == "exp"}
+    definitions = {**known.definitions, **program.definitions}
+    facts = Facts(definitions, program, known)
+    exps = {n for es in definitions.values() for e in es for n in walk(e.body) if isinstance(n, Op) and n.op == "exp"}
     if all(map(facts.is_finite, exps)):
         return program
     guards, found = _Guards(program, facts), list[Equation]()
     for e in program.equations:
         found.append(e.with_body(guards.visit(e, e.body, ())))
-        if whole(facts.definitions[e.tensor]) is not None:
-            facts.definitions[e.tensor] = (found[-1],)  # what it is 0 without, for those that read it
+        if whole(definitions[e.tensor]) is not None:
+            definitions[e.tensor] = (found[-1],)  # what it is 0 without, for those that read it
     return with_known(program, found, known)
 
 

@@ -16,12 +16,12 @@ from functools import partial
 from ...bounds import never_negative
 from ...conditions import equalities, facts, negation
 from ...expr import Expr, Num, Op, Read, Reduce, all_reads, children, conjuncts, free_symbols, map_children, reads, subst_indices, walk
+from ...facts import FINITE
 from ...fresh import Fresh
 from ...integer import Int
 from ...polynomial import factors, poles
 from ...program import Equation, Program, Range, Ranges
 from ...within import positive_names, readable
-from ..facts import FINITE
 from ..infinities import is_logsumexp
 from ..normal_distribution import HALF, TWO, argument, twice
 from ..shares import shares

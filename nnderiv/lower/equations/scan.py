@@ -14,10 +14,10 @@ from ...bounds import outside
 from ...conditions import facts
 from ...expr import ONE, ZERO, Expr, Op, Read, add, all_reads, conjuncts, reads, tensors, walk, where
 from ...expr import replace as replaced
+from ...facts import Facts
 from ...polynomial import additive_terms, factors, product, signed
 from ...program import Equation, Program, Ranges
 from ...within import positive_names, runs_along
-from ..facts import Facts
 from .quotients import log_exponents
 
 ORDER = 4  # rows to which a scan looks back at most

@@ -16,13 +16,13 @@ from itertools import permutations
 
 from ...bounds import never_negative
 from ...expr import Expr, Read, Reduce, bound_indices, free_symbols, has_reduction, map_children, reads, subst_indices
+from ...facts import Facts
 from ...fresh import Fresh
 from ...integer import Int
 from ...polynomial import factors, product
 from ...program import Equation, Program, Range, Ranges
 from ...within import positive_names, readable
 from .. import cost
-from ..facts import Facts
 from ..fold import axes_at
 
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...expr import HALF, ONE, ZERO, Expr, Op, Reduce, add, map_children, mul, neg, num, reads, where
+from ...facts import Facts
 from ...logarithms import multiplied_out
 from ...polynomial import factors, product
 from ...program import Program
-from ..facts import Facts
 
 
 def slopes(program: Program, known: Program) -> Program:

@@ -8,8 +8,8 @@ A is 0 wherever c does not hold, and so is its product with whatever is finite t
 from __future__ import annotations
 
 from ...expr import ZERO, Expr, Op, conjuncts, is_where, map_children, tensors
+from ...facts import Facts
 from ...program import Program
-from ..facts import Facts
 from .known import with_known
 
 

@@ -3,16 +3,16 @@ they are finite."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-from ..conditions import TURNED
-from ..expr import INF, ZERO, Const, Expr, IntValue, Num, Op, Read, Reduce, children, conjuncts, free_symbols, is_where, neg, subst_indices
-from ..integer import Int
-from ..missing import resting_on
-from ..polynomial import additive_terms, difference, factors
-from ..program import Equation, Program, Range, Ranges, whole
-from ..signs import at_least_0, never_positive
-from ..within import runs_along
+from .conditions import TURNED
+from .expr import INF, ZERO, Const, Expr, IntValue, Num, Op, Read, Reduce, children, conjuncts, free_symbols, is_where, neg, subst_indices
+from .integer import Int
+from .missing import resting_on
+from .polynomial import additive_terms, difference, factors
+from .program import Equation, Program, Range, Ranges, whole
+from .signs import at_least_0, never_positive
+from .within import runs_along
 
 FINITE = ("+", "neg", "*", "tanh", "sigmoid", "relu", "softplus", "gelu", "silu", "abs", "sign", "sin", "cos", "erf")  # of finite arguments
 
@@ -25,7 +25,7 @@ class Facts:
     """What is known of tensors from their definitions, at their own indices, and of inputs from what is given; they are taken to be
     finite, unless the program doubts it, or chooses by other data where it reads them."""
 
-    def __init__(self, definitions: dict[str, tuple[Equation, ...]], program: Program, known: Program | None = None):
+    def __init__(self, definitions: Mapping[str, tuple[Equation, ...]], program: Program, known: Program | None = None):
         """`known` is the forward program, as far as nothing has been made explicit in it."""
         self.definitions, self.sizes, self.inputs = definitions, {*program.sizes}, program.kinds
         signs = dict(_given(program))
