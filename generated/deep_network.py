@@ -7,9 +7,9 @@
     X[N,D], W[L,D,D], b[L,D] -> Y
 
     a[-1,n,d] = X[n,d]
-    z[l,n,d] = sum[e](a[l-1,n,e]*W[l,e,d]) + b[l,d]  for n < N
-    a[l,n,d] = tanh(z[l,n,d])  for n < N
-    Y[n,d] = a[L-1,n,d]  for n < N
+    z[l,n,d] = sum[e](a[l-1,n,e]*W[l,e,d]) + b[l,d]
+    a[l,n,d] = tanh(z[l,n,d])
+    Y[n,d] = a[L-1,n,d]
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
 """Forward quantities that only gradients need, by names of their own: backward computes them beside what it reads of the program.
 
     y_ties[n] = sum[k](where(x[n,k] == y[n], 1, 0))     how many places share a maximum: each gets its part of the gradient
-    y_at[n,d] = R[r[n],d]                               a value that counts as 0 where it is out of range, at each place once
+    R_at[n,d] = R[r[n],d]                               a value that counts as 0 where it is out of range, at each place once
     p_mean[n] = sum[k](dp[n,k]*p[n,k])                  a mean over the shares of a whole
 
 What two gradients need alike has one name.
@@ -56,10 +56,19 @@ class Auxiliary:
                 for at in _ways(h, names, ranges):
                     if unordered(subst_indices(h.body, at)) == key:
                         return h.element.subst(at)
-        own = {i: ranges[i] for i in names}
-        name = self.add(f"{e.tensor}_at", tuple(map(Int.symbol, names)), value, own, tuple(own.values()))
+        own = _by_their_names({i: ranges[i] for i in names}, e.ranges)
+        value = subst_indices(value, {i: Int.symbol(o) for i, o in zip(names, own, strict=True)})
+        held = value.tensor if isinstance(value, Read) else e.tensor
+        name = self.add(f"{held}_at", tuple(map(Int.symbol, own)), value, own, tuple(own.values()))
         self.needed_by[name] = e
         return tensor(name, *names)
+
+
+def _by_their_names(letters: Ranges, ranges: Ranges) -> Ranges:
+    """The letters as their equation has them, n for n2, where all of them are told apart by that."""
+    named = {i.rstrip("0123456789"): r for i, r in letters.items()}
+    known = len(named) == len(letters) and all(ranges.get(i) == r for i, r in named.items())
+    return named if known else letters
 
 
 def _as_read(value: Expr, names: list[str], ranges: Ranges) -> list[str]:

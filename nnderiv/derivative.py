@@ -26,6 +26,7 @@ from .expr import (
     Read,
     Reduce,
     add,
+    free_symbols,
     has_reduction,
     is_where,
     neg,
@@ -96,9 +97,10 @@ class Reverse(Rule):
         for e in self.program.equations:
             for r in reads(e.body):
                 users.setdefault(r.tensor, set()).add(e.tensor)
-        depends = reach(set(self.wrt), users)
+        depends: set[str] = reach(set(self.wrt), users)
         sources = {t: {r.tensor for e in es for r in reads(e.body)} for t, es in self.program.definitions.items()}
-        return depends & reach(set(self.outputs), sources)
+        needed: set[str] = reach(set(self.outputs), sources)
+        return depends & needed
 
     # -- the program -------------------------------------------------------------------------------------------------
     def run(self) -> Gradients:
@@ -346,12 +348,12 @@ def _checked(program: Program, wrt: Sequence[str] | None) -> tuple[str, ...]:
 
 
 def _is_place(body: Expr, letters: Collection[str]) -> bool:
-    """A number at one place of each row, and 0 elsewhere: where(i = j, 1/N, 0), as in the gradient of what is on a diagonal, or of what
-    a label chooses."""
+    """What stands at one place of each row, and 0 elsewhere: where(i = j, 1/N, 0), as in the gradient of what is on a diagonal, or of
+    what a label chooses, where(y[n] = c, w[n], 0)."""
     conditions, parts = guarded_factors(body)
-    known = [c for c in conditions if any(a.name in letters for a, _ in equalities(c))]
-    numbers = all(not r.subs for f in parts for r in reads(f))
-    return bool(known) and known == conditions and numbers and not any(map(reduces_or_chooses, parts))
+    places = [[a.name for a, _ in equalities(c) if a.name in letters] for c in conditions]
+    read = {s for f in parts for s in free_symbols(f)}
+    return bool(places) and all(any(i not in read for i in found) for found in places) and not any(map(reduces_or_chooses, parts))
 
 
 def _is_trivial(body: Expr) -> bool:

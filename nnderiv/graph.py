@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Hashable, Mapping
+from typing import TypeVar
+
+Node = TypeVar("Node", bound=Hashable)
 
 
 def components(edges: Mapping[str, Collection[str]]) -> list[list[str]]:
@@ -53,7 +56,7 @@ def cycles(edges: Mapping[str, Collection[str]]) -> dict[str, frozenset[str]]:
     return {n: frozenset(c) for c in components(edges) for n in c if len(c) > 1 or n in edges[n]}
 
 
-def reach(start: Collection[str], edges: Mapping[str, Collection[str]]) -> set[str]:
+def reach(start: Collection[Node], edges: Mapping[Node, Collection[Node]]) -> set[Node]:
     """The nodes to which arrows lead from some nodes, and these."""
     found, waiting = set(start), list(start)
     while waiting:

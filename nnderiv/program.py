@@ -19,10 +19,10 @@ from typing import Any
 from .bounds import OneLess, never_negative, smaller_or_greater
 from .bounds import Range as Range
 from .bounds import Ranges as Ranges
+from .clauses import Found, uncut
 from .expr import (
     COMPARISONS,
     INF,
-    NORMALISERS,
     Expr,
     Op,
     Read,
@@ -30,7 +30,6 @@ from .expr import (
     children,
     free_symbols,
     head,
-    ints,
     neg,
     reads,
     rename_reads,
@@ -257,57 +256,14 @@ class Program:
     __repr__ = __str__  # a terminal shows it as text
 
     def _for_clause(self, e: Equation) -> str:
-        """The ranges that a reader (and the parser) would not find by a plain subscript."""
+        """The ranges that a reader (and the parser) would not find by what it reads."""
         bound = [i for n in walk(e.body) if isinstance(n, Reduce) for i in n.indices]
-        shown = []
-        for name in dict.fromkeys([*e.indices, *bound]):
-            r = self._uncut(e, name)
-            if name in e.by_hand or not self._is_plain(e, name, r):
-                shown.append(r.clause(name))
+        shown = [uncut(self, e, i).clause(i) for i in dict.fromkeys([*e.indices, *bound]) if self._found.needs_clause(e, i)]
         return f"  for {', '.join(shown)}" if shown else ""
 
-    def _uncut(self, e: Equation, name: str) -> Range:
-        """The range as it was before base cases were cut off it: for a general equation, its tensor's dimension.
-
-        A gap of more than one place between the two is no cut: there the equation began (or ended) by itself.
-        """
-        own = e.ranges[name]
-        if e.is_base or name not in e.indices:
-            return own
-        whole = self.dims[e.tensor][e.indices.index(name)]
-        return Range(whole.lo if own.lo - whole.lo == 1 else own.lo, whole.hi if whole.hi - own.hi == 1 else own.hi)
-
-    def _is_plain(self, e: Equation, name: str, r: Range) -> bool:
-        """Whether plain subscripts settle this range, all in the same way, in every reduction that binds the letter."""
-        binding = [n.body for n in walk(e.body) if isinstance(n, Reduce) and n.op not in NORMALISERS and name in n.indices]
-        for part in binding or [e.body]:
-            places = _plain_places(part, name)
-            if not any(p in self._settled for p in places) or any(self.dims[tensor][k] != r for tensor, k in places):
-                return False
-        return True
-
     @cached_property
-    def _settled(self) -> set[tuple[str, int]]:
-        """(tensor, axis) of the inputs, and of every tensor whose range follows from them by plain subscripts alone.
-
-        A base case says how far its tensor goes only where no general equation does.
-        """
-        settled = {(i.name, k) for i in self.inputs for k in range(len(i.dims))}
-        general = {e.tensor for e in self.equations if not e.is_base}
-        settled |= {(e.tensor, k) for e in self.equations if not (e.is_base and e.tensor in general)
-                    for k, s in enumerate(e.subs) if s.name in e.by_hand}
-        waiting = [((e.tensor, k), _plain_places(e.body, n)) for e in self.equations if not e.is_base
-                   for k, n in enumerate(e.indices) if n not in e.by_hand]
-        while True:
-            rest = []
-            for axis, places in waiting:
-                if any(place in settled for place in places):
-                    settled.add(axis)
-                else:
-                    rest.append((axis, places))
-            if len(rest) == len(waiting):
-                return settled
-            waiting = rest
+    def _found(self) -> Found:
+        return Found(self)
 
     @cached_property
     def gaps(self) -> frozenset[str]:
@@ -459,12 +415,6 @@ def _is_infinite(e: Expr, found: Collection[str], lse: Collection[str]) -> bool:
     if e == INF or isinstance(e, Read) and e.tensor in found:
         return True
     return any(_is_infinite(c, found, lse) for c in children(e))
-
-
-def _plain_places(body: Expr, name: str) -> list[tuple[str, int]]:
-    """Where an expression reads the bare index: (tensor, axis)."""
-    places = [(r.tensor, r.subs) for r in reads(body)] + [(el.tensor, el.subs) for value in ints(body) for el in value.elements()]
-    return [(tensor, k) for tensor, subs in places for k, sub in enumerate(subs) if sub.name == name]
 
 
 def _given_text(fact: Expr) -> str:

@@ -19,7 +19,7 @@ MODULES = sorted(".".join(p.relative_to(ROOT).with_suffix("").parts) for p in RO
 FLOORS = (
     ("arguments", "errors", "graph", "integer", "text"),
     ("expr", "polynomial", "bounds", "numbers", "fresh"),
-    ("conditions", "gaps", "masked", "missing", "regular", "signs"),
+    ("clauses", "conditions", "gaps", "masked", "missing", "regular", "signs"),
     ("program",),
     ("cases", "meaning", "learned", "elsewhere", "within", "saturation"),
     ("facts",),

@@ -27,6 +27,8 @@ GATED_SUM = "x[N,T], g[T], b[T] -> y\ny[n,t] = b[t]*relu(g[t]*x[n,t] + b[t])"
 ROTATED = "q[N,D], k[M,D], r[N,D], l[M,D] -> S\nS[i,j] = sum[d](q[i,d]*k[j,d] - r[i,d]*l[j,d])"
 CROSS_ENTROPY = "Z[N,C], y[N,C] -> L\nL = -sum[n,c](y[n,c]*log_softmax[c](Z[n,c]))"
 LABELS = "Z[N,C], int y[N] -> L\np[n,c] = log_softmax[c](Z[n,c])\nL = -sum[n](p[n,y[n]])/N"
+SMOOTHED = "Z[N,C], int y[N], e -> L\np[n,c] = log_softmax[c](Z[n,c])\nL = -sum[n]((1-e)*p[n,y[n]] + e*sum[c](p[n,c])/C)"
+MASKED = "S[N,N], V[N,N] -> Y\nA[i,j] = softmax[j](where(j <= i, S[i,j], -inf))\nY[i,j] = where(j <= i, A[i,j]*V[i,j], 0)"
 LATE = "x[N] -> y\ny[i] = where(i > 2, sqrt(sum[k](where(k < 3, y[k], 0))), x[i])"
 TURNED_ROWS = """R[M,D], x[N,D], int r[N] -> y, z
 y[n,d] = x[n,d]*cos(R[r[n],d])
@@ -47,17 +49,17 @@ CASES: dict[str, tuple[str, str, str]] = {
     "shifted": ("x[N], z[N] -> y\ny[n] = exp(x[n])/(exp(x[n]) + exp(z[n]))", "forward", "y_exp = z - x"),
     "normalised": (CROSS_ENTROPY, "backward", "np.exp(Z_log"),
     "summands": (LABELS, "backward", "dZ = Z_exp*"),
-    "sparse": (LABELS, "backward", "_add_at(dZ, y[:, None], "),
+    "sparse": (SMOOTHED, "backward", "_add_at(dZ, y[:, None], "),
     "other_side": ("x[N] -> y\ny[n] = log(sigmoid(x[n]))", "backward", "1 + np.exp(x)"),
     "recall": ("x[N,K] -> y\ny[n,k] = gelu(x[n,k])", "forward", "y_normal = _normal(x)"),
     "on_diagonal": (CHOLESKY, "forward", "C_on[j] = np.sqrt(C_in[j])"),
-    "looked_up": (TURNED_ROWS, "forward", "y_cos = np.cos(y_at)"),
+    "looked_up": (TURNED_ROWS, "forward", "y_cos = np.cos(R_at)"),
     "thresholds": ("x[N] -> y\ny[n] = x[n]*max(min(x[n] + 3, 6), 0)/6", "backward", "_slope(3, np.abs(x), dtype)"),
     "by_group": ("X[N,D], W[E,D,K], int t[N] -> Y\nY[n,k] = sum[d](X[n,d]*W[t[n],d,k])", "forward", "_by_group(X, W, t)"),
     "one_window": (TWO_CONVOLUTIONS, "forward", "windows2.product("),
     "one_place": ("x[N,K], int y[N] -> L\nL = sum[n,k](where(k == y[n], log(x[n,k]), 0))", "forward", "_gather(x, np.arange(N), y)"),
     "turned": ("o[N], y[N] -> L\nL = mean[n]((o[n] - y[n])**2)", "backward", "dy = -do"),
-    "gathered": (TURNED_ROWS, "backward", "dR = _scatter(dz*x - dy*x*np.sin(y_at), (M, D), r)"),
+    "gathered": (TURNED_ROWS, "backward", "dR = _scatter(dz*x - dy*x*np.sin(R_at), (M, D), r)"),
     "from_output": ("X[N,I], W[I,O] -> Y\nY[n,o] = relu(sum[i](X[n,i]*W[i,o]))", "backward", "Y > 0"),
     "slopes": ("C[N,M] -> L\nR[0,0] = C[0,0]\nR[i,j] = C[i,j] + min(R[i-1,j], R[i,j-1])\nL = R[N-1,M-1]", "backward",
                "dR_pre[:N - 1] = _slope("),
@@ -85,7 +87,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "distribute": (ROTATED, "forward", "S = q @ k.T\n    S -= r @ l.T"),
     "scaled": (ATTENTION, "backward", "dK = dS.T @ Q_scaled"),
     "inline": (ATTENTION, "backward", "-= np.vecdot(dY, Y)[:, None]"),
-    "unmask": (CAUSAL, "backward", "dS = np.multiply(dA, A, out=dA)"),
+    "unmask": (MASKED, "forward", "Y = A*V\n"),
     "apart": ("z[N,2,K] -> y\ny[n,k] = sigmoid(z[n,0,k])*z[n,1,k]", "backward", "out=dz[:, 1])"),
     "blocks": (HALVES, "backward", "out=da[:, H:]"),
     "remembered": ("a[N], b[N] -> y\ny[n] = a[n]*sigmoid(b[n])", "backward", "db = da*(a - y)"),

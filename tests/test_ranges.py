@@ -116,3 +116,22 @@ def test_what_must_be_equal_is_required_once() -> None:
     assert [(str(r.left), r.op, str(r.right)) for r in program.requirements] == [("M", "==", "N")]
     with pytest.raises(ValueError, match=r"M is 2 and N is 1"):
         nd.derive(program).compile().forward(a=np.ones((1, 2)), b=np.ones((1, 2)))
+
+
+@pytest.mark.parametrize(("text", "clauses"), [
+    # a base case says how far the rows of a recurrence go, to all that read them
+    ("z0[N,D], W[T,D,D] -> y\nz[-1,n,i] = z0[n,i]\na[t,n,i] = sum[j](W[t,i,j]*z[t-1,n,j])\nz[t,n,i] = z[t-1,n,i] + tanh(a[t,n,i])\n"
+     "y[n,i] = z[T-1,n,i]", 0),
+    # so does the rest of a recurrence of which one range is set by hand
+    ("x0[N,D], X[M,D] -> y\nx[-1,n,d] = x0[n,d]\np[t,n,m] = softmax[m](sum[d](X[m,d]*x[t-1,n,d]))\n"
+     "x[t,n,d] = sum[m](p[t,n,m]*X[m,d]) for t < 3\ny[n,d] = x[2,n,d]", 1),
+    # what one range that is set shows is not set again; but a base case of other rows is no help
+    ("z[T], a, q, P0 -> P\nP[-1] = P0\nS[t] = a*P[t-1] + q for t < T\nK[t] = S[t]/(S[t] + 1)\nP[t] = (1 - K[t])*S[t]", 1),
+    ("z0[N], w[T] -> y\nz[-1,n] = z0[n] for n < 2\nz[t,n] = w[t]*z[t-1,n] + w[t]*n for n < 4\ny[n] = z[T-1,n] for n < 4", 3),
+])
+def test_a_range_that_is_found_is_not_printed(text: str, clauses: int) -> None:
+    program = nd.parse(text)
+    printed = str(program)
+    assert printed.count("  for ") == clauses and nd.parse(printed) == program
+    backward = nd.derive(program).backward
+    assert nd.parse(str(backward)) == backward

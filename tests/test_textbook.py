@@ -25,6 +25,8 @@ FORMS: dict[str, dict[str, str]] = {
          "dZ": "dp_lse[n]*exp(Z[n,c] - p_lse[n]) - where(y[n] == c, 1, 0)"},
     "Z[N,C], int y[N] -> L\np[n,c] = log_softmax[c](Z[n,c])\nL = -mean[n](p[n,y[n]])":
         {"dp": None, "dZ": "dp_lse[n]*exp(Z[n,c] - p_lse[n]) - where(y[n] == c, 1/max(L_count, 1), 0)"},
+    "Z[N,C], w[N], int a[N] -> L\np[n,c] = log_softmax[c](Z[n,c])\nL = -sum[n](w[n]*p[n,a[n]])":
+        {"dp": None, "dZ": "dp_lse[n]*exp(Z[n,c] - p_lse[n]) - where(a[n] == c, w[n], 0)"},
     "z[N], t[N] -> L\np[n] = sigmoid(z[n])\nL = -sum[n](t[n]*log(p[n]) + (1-t[n])*log(1-p[n]))": {"dz": "p[n] - t[n]"},
     # a triplet: a moves from the positive to the negative by their difference
     "a[D], p[D], q[D], m -> L\nL = sum[d]((a[d]-p[d])**2) - sum[d]((a[d]-q[d])**2) + m":
