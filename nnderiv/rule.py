@@ -355,10 +355,10 @@ class _Definitions(Mapping[str, tuple[Equation, ...]]):
         raise KeyError(name)
 
     def __iter__(self) -> Iterator[str]:
-        return iter((*self.rule.program.definitions, *self.rule.found))
+        return (name for name in (*self.rule.program.definitions, *self.rule.found) if self.rule.defined(name))
 
     def __len__(self) -> int:
-        return len(self.rule.program.definitions) + len(self.rule.found)
+        return sum(1 for _ in self)
 
 
 def _summands(body: Expr) -> Iterator[tuple[Expr, tuple[str, ...], Expr, str]]:

@@ -169,6 +169,13 @@ Y1[j,n,t] = A[(t+1)//2,j,n-n] for j < T, n < M, t < T
 Y2[m,t] = 2*Y2[m-1,t] + where(Y1[(t+t)//2,t-m,m-m] > 0, A[t+1,tok[m],(m+1)//2], 0) for m < K, t < K
 Y2[0,t] = softmax[t](A[K-1-t,t-t,tok[t]]) for t < K
 Y3[m] = ((A[2*m+m,m-2,m] - m))**2 for m < M"""),
+    # What a gradient within a recurrence is asks for others of it: nothing is known of these.
+    ("emitted", 8700, """A[M,M], B[M,M], C[M,M] -> Y2, Y3
+        Y1[t,m] = Y1[t,m+1] + Y1[t+1,m] + sigmoid(B[m,m]) for t < M, m < M
+        Y1[M-1,m] = exp(-(B[m,m])**2) for m < M
+        Y2[m] = 0.5*Y2[m-1] + 2*softmax[m](C[m,m]) for m < M
+        Y3[t,k] = Y3[t-1,k] + 1/3*-Y1[t,k+t-1] for t < M, k < M
+        Y3[0,k] = where(A[k,k] >= 0, C[k,k], 0) for k < M"""),
     # A base case by hand does not say how far its tensor goes: the general equation does, and so its range is printed.
     ("printed", 0, """s[N,M], gap -> L
 D[i,-1] = -gap*(i + 1) for i < N
