@@ -271,7 +271,8 @@ OWN = sp.Symbol("x9999", real=True)
 def own_value(derivative: Any, expression: Any, x: Any, named: bool = True) -> Any:
     """f′ written with f (1 − tanh² = 1 − f², (1/√x)/2 = 1/(2f), ∂(a/(x y))/∂x = −f/x), where f is one function, a root, or a quotient.
 
-    A quotient has one factor above, or numbers only, and f must have a name. Then f may be where(c, exp(x + …), 0) too.
+    A quotient has one factor above, or numbers only, and f must have a name. Then f may be where(c, exp(x + …), 0) too, or where(c, v, 0)
+    for a function or root v: where c holds, it is v.
     """
     if isinstance(expression, sp.Function | sp.exp) and not isinstance(expression, choose | larger | greater):
         return derivative.subs(expression, OWN)
@@ -282,6 +283,12 @@ def own_value(derivative: Any, expression: Any, x: Any, named: bool = True) -> A
     if isinstance(expression, choose) and isinstance(expression.args[1], sp.exp) and expression.args[2] == 0:
         slope = expression.args[1].args[0].diff(x)
         return slope * OWN if slope.is_number else derivative
+    if isinstance(expression, choose) and isinstance(derivative, choose) and derivative.args[0] == expression.args[0]:
+        condition, *values = expression.args
+        if any(isinstance(v, choose) or not v.free_symbols - {INF} for v in values):
+            slopes = zip(derivative.args[1:], values, strict=True)
+            found = (slope if isinstance(v, sp.exp) else own_value(slope, v, x, isinstance(v, choose)) for slope, v in slopes)
+            return choose(condition, *found)
     parts = [f for f in sp.Mul.make_args(expression) if not f.is_Number]
     powers = [f.as_base_exp() for f in parts]
     above = [b for b, k in powers if not (k.is_Number and k.is_negative)]

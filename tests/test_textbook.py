@@ -140,6 +140,9 @@ FORMS: dict[str, dict[str, str]] = {
         {"dW": "sum[n](dy[n,o]*x[n,i])", "dy_sum": "a*dW[o,i]", "da": "sum[o,i](y_sum[o,i]*dW[o,i])"},
     # a sum that is weighted with its place is no name for the sum: it says nothing at place 0
     "x[N,M], w[N] -> y, L\ny[i] = i*sum[n](x[i,n])\nL = sum[i,n](x[i,n]*w[i]**2)": {"dw": "2*dL*w[i]*sum[n](x[i,n])"},
+    # where a distance is looked at, its slope is written by its name
+    "R[N,3] -> r\nr[i,j] = where(i != j, sqrt(sum[c]((R[i,c]-R[j,c])**2)), 0)":
+        {"dr_sum": "where(i != j, 0.5*dr[i,j]/r[i,j], 0)"},
     # attention: P ∘ (dP − rowsum(dP ∘ P))
     "S[N,N], V[N,D] -> O\nP[i,j] = softmax[j](where(j <= i, S[i,j], -inf))\nO[i,d] = sum[j](P[i,j]*V[j,d])":
         {"dP_of": None, "dS": "P[i,j]*(dP[i,j] + dP_lse[i])"},
