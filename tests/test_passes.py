@@ -52,7 +52,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "sparse": (SMOOTHED, "backward", "_add_at(dZ, y[:, None], "),
     "other_side": ("x[N] -> y\ny[n] = log(sigmoid(x[n]))", "backward", "1 + np.exp(x)"),
     "recall": ("x[N,K] -> y\ny[n,k] = gelu(x[n,k])", "forward", "y_normal = _normal(x)"),
-    "on_diagonal": (CHOLESKY, "forward", "C_on[j] = np.sqrt(C_in[j])"),
+    "on_diagonal": (CHOLESKY, "forward", "C_on[j] = np.sqrt(C_in)"),
     "looked_up": (TURNED_ROWS, "forward", "y_cos = np.cos(R_at)"),
     "thresholds": ("x[N] -> y\ny[n] = x[n]*max(min(x[n] + 3, 6), 0)/6", "backward", "_slope(3, np.abs(x), dtype)"),
     "by_group": ("X[N,D], W[E,D,K], int t[N] -> Y\nY[n,k] = sum[d](X[n,d]*W[t[n],d,k])", "forward", "_by_group(X, W, t)"),

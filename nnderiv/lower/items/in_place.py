@@ -182,8 +182,8 @@ class _Rewriter:
         return any(at.is_read_later(x) or x in self.kept for x in self.memory.views_of(v))
 
     def start_in_place(self, at: _Place) -> None:
-        """Let what statement k finishes in a place begin there: np.multiply(x[n], g, out=y[n]); y[n] += b. Of several intermediate results
-        the first begins there."""
+        """Let what statement k finishes in a place begin there: np.multiply(x[n], g, out=y[n]); y[n] += b. Of several results that nobody
+        needs any more, the first begins there."""
         done, k, s = at.done, at.k, at.statement
         if any(o.text == s.target for o in s.operands):
             return  # dg += …: what is there counts
@@ -192,7 +192,7 @@ class _Rewriter:
                 continue
             v = operand.text
             first = at.here.get(v)
-            if first is None or not v.startswith("§") or self.is_needed(at, v):
+            if first is None or self.is_needed(at, v):
                 continue
             made = done[first]
             begins = isinstance(made, Statement) and not made.out and made.operation.begins
