@@ -285,6 +285,13 @@ def _parts(count, entries, least=0):
     return [slice(count*k // parts, count*(k + 1) // parts) for k in range(parts)]
 
 
+def _pairs(rows, columns, entries, least=0):
+    """_parts for two indices: pairs of slices, several rows of so many columns, or part of one."""
+    if columns*entries <= 2*max(_NEAR, least):
+        return [(n, slice(0, columns)) for n in _parts(rows, columns*entries, least)]
+    return [(slice(n, n + 1), t) for n in range(rows) for t in _parts(columns, entries, least)]
+
+
 Gradients = _record("Gradients", "dX")
 
 
@@ -314,16 +321,17 @@ def forward(*, X, U, V, s, p):
     Y_count = _row_sums(part.astype(dtype))[:, None]*_row_sums(part2.astype(dtype))  # (n_i, n_j)
     Y = np.empty((N, C, n_i, n_j), dtype)
     part3 = Y_count.clip(1, np.inf)
-    for n in _parts(N, max(C*n_i*n_j, C*H*W), 262144):
+    for n, c in _pairs(N, C, max(n_i*n_j, H*W), 262144):
         count = n.stop - n.start
+        count2 = c.stop - c.start
         # Y[n,c,i,j] = sum[u,v](X[n,c,i*s+u-p,j*s+v-p]/max(Y_count[i,j], 1))
-        windows = _Taps((count, C), (H, W), ((-p, (n_u, 1), (n_i, s)), (-p, (n_v, 1), (n_j, s))), dtype)
+        windows = _Taps((count, count2), (H, W), ((-p, (n_u, 1), (n_i, s)), (-p, (n_v, 1), (n_j, s))), dtype)
         wide, wide2 = windows.shape
-        windows.put(X[n])
-        total = np.zeros((count, C, wide, wide2), dtype)
+        windows.put(X[n, c])
+        total = np.zeros((count, count2, wide, wide2), dtype)
         for _, tap in windows.taps:
             total += tap
-        np.divide(total[:, :, :n_i, :n_j], part3, out=Y[n])  # (count, C, n_i, n_j)
+        np.divide(total[:, :, :n_i, :n_j], part3, out=Y[n, c])  # (count, count2, n_i, n_j)
     return Y, (Y_count, N, C, H, W, U, V, s, p, dtype)
 
 
@@ -340,16 +348,17 @@ def backward(residuals, *, dY):
     n_b_q = max(0, (W + 2*p - V)//s + 1)  # values of b_q
     dX = np.empty((N, C, H, W), dtype)
     part2 = Y_count.clip(1, np.inf)
-    for n in _parts(N, max(C*H*W, C*n_a_q*n_b_q), 262144):
+    for n, c in _pairs(N, C, max(H*W, n_a_q*n_b_q), 262144):
         count = n.stop - n.start
+        count2 = c.stop - c.start
         # dX[n,c,a,b] = sum[u,v](where((p + a - u) % s == 0 and (p + b - v) % s == 0,
         #     dY[n,c,(p+a-u)//s,(p+b-v)//s]/max(Y_count[(p+a-u)//s,(p+b-v)//s], 1), 0))
-        dX[n] = 0
-        places = _Taps((count, C), (H, W), ((-p, (n_u, 1), (n_a_q, s)), (-p, (n_v, 1), (n_b_q, s))), dtype)
+        dX[n, c] = 0
+        places = _Taps((count, count2), (H, W), ((-p, (n_u, 1), (n_a_q, s)), (-p, (n_v, 1), (n_b_q, s))), dtype)
         wide, wide2 = places.shape
-        rows = np.zeros((count, C, wide, wide2), dtype)
-        rows[:, :, :n_a_q, :n_b_q] = dY[n]/part2
+        rows = np.zeros((count, count2, wide, wide2), dtype)
+        rows[:, :, :n_a_q, :n_b_q] = dY[n, c]/part2
         for _, place in places.taps:
             place += rows
-        places.get(dX[n])
+        places.get(dX[n, c])
     return Gradients((dX,))

@@ -278,6 +278,13 @@ def _parts(count, entries, least=0):
     return [slice(count*k // parts, count*(k + 1) // parts) for k in range(parts)]
 
 
+def _pairs(rows, columns, entries, least=0):
+    """_parts for two indices: pairs of slices, several rows of so many columns, or part of one."""
+    if columns*entries <= 2*max(_NEAR, least):
+        return [(n, slice(0, columns)) for n in _parts(rows, columns*entries, least)]
+    return [(slice(n, n + 1), t) for n in range(rows) for t in _parts(columns, entries, least)]
+
+
 Gradients = _record("Gradients", "dX")
 
 
@@ -296,18 +303,19 @@ def forward(*, X, U, V, s, p):
     n_u = max(0, U)  # values of u
     n_v = max(0, V)  # values of v
     Y = np.empty((N, C, n_i, n_j), dtype)
-    for n in _parts(N, max(C*n_i*n_j, C*H*W), 262144):
+    for n, c in _pairs(N, C, max(n_i*n_j, H*W), 262144):
         count = n.stop - n.start
+        count2 = c.stop - c.start
         # Y[n,c,i,j] = max[u,v](X[n,c,i*s+u-p,j*s+v-p])
         windows = _Taps(
-            (count, C), (H, W), ((-p, (n_u, 1), (n_i, s)), (-p, (n_v, 1), (n_j, s))), dtype, outside=-np.inf,
+            (count, count2), (H, W), ((-p, (n_u, 1), (n_i, s)), (-p, (n_v, 1), (n_j, s))), dtype, outside=-np.inf,
         )
         wide, wide2 = windows.shape
-        windows.put(X[n])
-        total = np.full((count, C, wide, wide2), -np.inf, dtype)
+        windows.put(X[n, c])
+        total = np.full((count, count2, wide, wide2), -np.inf, dtype)
         for _, tap in windows.taps:
             np.maximum(total, tap, out=total)
-        Y[n] = total[:, :, :n_i, :n_j]              # (count, C, n_i, n_j)
+        Y[n, c] = total[:, :, :n_i, :n_j]           # (count, count2, n_i, n_j)
     return Y, (X, Y, N, C, H, W, U, V, s, p, dtype)
 
 
@@ -321,28 +329,29 @@ def backward(residuals, *, dY):
     n_v = max(0, V)  # values of v
     dY = _seed(dY, dtype, (N, C, n_i, n_j), "dY[N,C,(H+2*p-U)//s+1,(W+2*p-V)//s+1]")
     dX = np.empty((N, C, H, W), dtype)
-    for n in _parts(N, max(C*n_i*n_j, C*H*W), 262144):
+    for n, c in _pairs(N, C, max(n_i*n_j, H*W), 262144):
         count = n.stop - n.start
+        count2 = c.stop - c.start
         # Y_ties[n,c,i,j] = sum[u,v](where(X[n,c,i*s+u-p,j*s+v-p] == Y[n,c,i,j], 1, 0))
         windows = _Taps(
-            (count, C), (H, W), ((-p, (n_u, 1), (n_i, s)), (-p, (n_v, 1), (n_j, s))), dtype, outside=np.nan,
+            (count, count2), (H, W), ((-p, (n_u, 1), (n_i, s)), (-p, (n_v, 1), (n_j, s))), dtype, outside=np.nan,
         )
         wide, wide2 = windows.shape
-        windows.put(X[n])
-        rows = np.zeros((count, C, wide, wide2), dtype)
-        rows[:, :, :n_i, :n_j] = Y[n]
-        counts = np.zeros((count, C, wide, wide2), np.min_scalar_type(n_u*n_v))
+        windows.put(X[n, c])
+        rows = np.zeros((count, count2, wide, wide2), dtype)
+        rows[:, :, :n_i, :n_j] = Y[n, c]
+        counts = np.zeros((count, count2, wide, wide2), np.min_scalar_type(n_u*n_v))
         for _, tap in windows.taps:
             counts += (tap == rows).view(np.uint8)
-        Y_ties = counts[:, :, :n_i, :n_j].astype(dtype)  # (count, C, n_i, n_j)
+        Y_ties = counts[:, :, :n_i, :n_j].astype(dtype)  # (count, count2, n_i, n_j)
         # dX[n,c,a,b] = sum[u,v](where((p + a - u) % s == 0 and (p + b - v) % s == 0 and X[n,c,a,b] ==
         #     Y[n,c,(p+a-u)//s,(p+b-v)//s], dY[n,c,(p+a-u)//s,(p+b-v)//s]/Y_ties[n,c,(p+a-u)//s,(p+b-v)//s], 0))
-        dX[n] = 0
-        places = _Taps((count, C), (H, W), ((-p, (n_u, 1), (n_i, s)), (-p, (n_v, 1), (n_j, s))), dtype)
-        np.divide(dY[n], Y_ties, out=Y_ties)
-        rows2 = np.zeros((count, C, wide, wide2), dtype)
+        dX[n, c] = 0
+        places = _Taps((count, count2), (H, W), ((-p, (n_u, 1), (n_i, s)), (-p, (n_v, 1), (n_j, s))), dtype)
+        np.divide(dY[n, c], Y_ties, out=Y_ties)
+        rows2 = np.zeros((count, count2, wide, wide2), dtype)
         rows2[:, :, :n_i, :n_j] = Y_ties
         for (_, place), (_, tap2) in zip(places.taps, windows.taps):
             place += _only_where(tap2 == rows, rows2)
-        places.get(dX[n])
+        places.get(dX[n, c])
     return Gradients((dX,))

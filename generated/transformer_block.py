@@ -297,6 +297,13 @@ def _parts(count, entries, least=0):
     return [slice(count*k // parts, count*(k + 1) // parts) for k in range(parts)]
 
 
+def _pairs(rows, columns, entries, least=0):
+    """_parts for two indices: pairs of slices, several rows of so many columns, or part of one."""
+    if columns*entries <= 2*max(_NEAR, least):
+        return [(n, slice(0, columns)) for n in _parts(rows, columns*entries, least)]
+    return [(slice(n, n + 1), t) for n in range(rows) for t in _parts(columns, entries, least)]
+
+
 Gradients = _record(
     "Gradients", "dX", "dg1", "dc1", "dWq", "dWk", "dWv", "dWo", "dg2", "dc2", "dW1", "db1", "dW2", "db2", "deps",
 )
@@ -326,18 +333,18 @@ def forward(*, X, g1, c1, Wq, Wk, Wv, Wo, g2, c2, W1, b1, W2, b2, eps):
     m1 = np.empty((N, T), dtype)
     v1 = np.empty((N, T), dtype)
     X1 = np.empty((N, T, D), dtype)
-    for n in _parts(N, T*D):
+    for n, i in _pairs(N, T, D):
         # m1[n,i] = sum[d](X[n,i,d])/D
-        np.divide(_row_sums(X[n]), D, out=m1[n])    # (count, T)
+        np.divide(_row_sums(X[n, i]), D, out=m1[n, i])  # (count, count2)
         # v1[n,i] = sum[d]((X[n,i,d] - m1[n,i])**2)/D
-        np.subtract(X[n], m1[n][..., None], out=X1[n])
-        np.divide(np.vecdot(X1[n], X1[n]), D, out=v1[n])  # (count, T)
+        np.subtract(X[n, i], m1[n, i][..., None], out=X1[n, i])
+        np.divide(np.vecdot(X1[n, i], X1[n, i]), D, out=v1[n, i])  # (count, count2)
         # X1[n,i,d] = g1[d]*(X[n,i,d] - m1[n,i])/sqrt(v1[n,i] + eps) + c1[d]
-        part = v1[n] + eps
+        part = v1[n, i] + eps
         np.sqrt(part, out=part)
-        X1[n] *= g1
-        X1[n] /= part[..., None]
-        X1[n] += c1                                 # (count, T, D)
+        X1[n, i] *= g1
+        X1[n, i] /= part[..., None]
+        X1[n, i] += c1                              # (count, count2, D)
     # Q[n,h,i,e] = sum[d](X1[n,i,d]*Wq[h,d,e])
     X1_flat = X1.reshape(N*T, D)
     Q = (X1_flat @ Wq.swapaxes(0, 1).reshape(D, H*E)).reshape(N, T, H, E).transpose(0, 2, 1, 3)  # (N, H, T, E)
@@ -361,18 +368,18 @@ def forward(*, X, g1, c1, Wq, Wk, Wv, Wo, g2, c2, W1, b1, W2, b2, eps):
     m2 = np.empty((N, T), dtype)
     v2 = np.empty((N, T), dtype)
     X2 = np.empty((N, T, D), dtype)
-    for n in _parts(N, T*D):
+    for n, i in _pairs(N, T, D):
         # m2[n,i] = sum[d](R[n,i,d])/D
-        np.divide(_row_sums(R[n]), D, out=m2[n])    # (count2, T)
+        np.divide(_row_sums(R[n, i]), D, out=m2[n, i])  # (count3, count4)
         # v2[n,i] = sum[d]((R[n,i,d] - m2[n,i])**2)/D
-        np.subtract(R[n], m2[n][..., None], out=X2[n])
-        np.divide(np.vecdot(X2[n], X2[n]), D, out=v2[n])  # (count2, T)
+        np.subtract(R[n, i], m2[n, i][..., None], out=X2[n, i])
+        np.divide(np.vecdot(X2[n, i], X2[n, i]), D, out=v2[n, i])  # (count3, count4)
         # X2[n,i,d] = g2[d]*(R[n,i,d] - m2[n,i])/sqrt(v2[n,i] + eps) + c2[d]
-        part2 = v2[n] + eps
+        part2 = v2[n, i] + eps
         np.sqrt(part2, out=part2)
-        X2[n] *= g2
-        X2[n] /= part2[..., None]
-        X2[n] += c2                                 # (count2, T, D)
+        X2[n, i] *= g2
+        X2[n, i] /= part2[..., None]
+        X2[n, i] += c2                              # (count3, count4, D)
     # F1_in[n,i,f] = sum[d](X2[n,i,d]*W1[d,f]) + b1[f]
     F1_in = (X2.reshape(N*T, D) @ W1).reshape(N, T, F)
     F1_in += b1                                     # (N, T, F)
@@ -403,16 +410,17 @@ def backward(residuals, *, dY):
     dF1 = (dY_flat @ W2.T).reshape(N, T, F)         # (N, T, F)
     dF1_in = np.empty((N, T, F), dtype)
     db1 = np.zeros((F,), dtype)
-    for n in _parts(N, T*F, F):
+    for n, i in _pairs(N, T, F, F):
         count = n.stop - n.start
+        count2 = i.stop - i.start
         # dF1_in[n,i,f] = dF1[n,i,f]*(F1_normal[n,i,f] + F1_in[n,i,f]*exp(-F1_in[n,i,f]**2/2)/sqrt(2*pi))
-        np.multiply(-0.5, F1_in[n]**2, out=dF1_in[n])
-        np.exp(dF1_in[n], out=dF1_in[n])
-        dF1_in[n] *= F1_in[n]/(2*np.pi)**0.5
-        dF1_in[n] += F1_normal[n]
-        dF1_in[n] *= dF1[n]                         # (count, T, F)
+        np.multiply(-0.5, F1_in[n, i]**2, out=dF1_in[n, i])
+        np.exp(dF1_in[n, i], out=dF1_in[n, i])
+        dF1_in[n, i] *= F1_in[n, i]/(2*np.pi)**0.5
+        dF1_in[n, i] += F1_normal[n, i]
+        dF1_in[n, i] *= dF1[n, i]                   # (count, count2, F)
         # db1[f] = sum[n,i](dF1_in[n,i,f])
-        db1 += _column_sums(dF1_in[n].reshape(count*T, F))
+        db1 += _column_sums(dF1_in[n, i].reshape(count*count2, F))
     # dX2[n,i,d] = sum[f](dF1_in[n,i,f]*W1[d,f])
     dF1_in_flat = dF1_in.reshape(N*T, F)
     dX2 = (dF1_in_flat @ W1.T).reshape(N, T, D)     # (N, T, D)
@@ -421,34 +429,35 @@ def backward(residuals, *, dY):
     dg2 = np.zeros((D,), dtype)
     dc2 = np.zeros((D,), dtype)
     db2 = np.zeros((D,), dtype)
-    for n in _parts(N, T*D, D):
-        count2 = n.stop - n.start
+    for n, i in _pairs(N, T, D, D):
+        count3 = n.stop - n.start
+        count4 = i.stop - i.start
         # dv2[n,i] = -0.5*sum[d](dX2[n,i,d]*g2[d]*(R[n,i,d] - m2[n,i]))/(v2[n,i] + eps)**1.5
-        np.subtract(R[n], m2[n][..., None], out=dR[n])
-        part = (dX2[n]*dR[n]).reshape(count2*T, D)
-        part2 = v2[n] + eps
+        np.subtract(R[n, i], m2[n, i][..., None], out=dR[n, i])
+        part = (dX2[n, i]*dR[n, i]).reshape(count3*count4, D)
+        part2 = v2[n, i] + eps
         part3 = np.sqrt(part2)
-        np.multiply(-0.5, (part @ g2).reshape(count2, T), out=dv2[n])
-        dv2[n] /= part2*part3                       # (count2, T)
+        np.multiply(-0.5, (part @ g2).reshape(count3, count4), out=dv2[n, i])
+        dv2[n, i] /= part2*part3                    # (count3, count4)
         # dm2[n,i] = -sum[d](dX2[n,i,d]*g2[d])/sqrt(v2[n,i] + eps)
-        dX2_flat = dX2[n].reshape(count2*T, D)
-        dm2 = (dX2_flat @ g2).reshape(count2, T)/part3
-        np.negative(dm2, out=dm2)                   # (count2, T)
+        dX2_flat = dX2[n, i].reshape(count3*count4, D)
+        dm2 = (dX2_flat @ g2).reshape(count3, count4)/part3
+        np.negative(dm2, out=dm2)                   # (count3, count4)
         # dR[n,i,d] = dm2[n,i]/D + 2*dv2[n,i]*(R[n,i,d] - m2[n,i])/D + dX2[n,i,d]*g2[d]/sqrt(v2[n,i] + eps) +
         #     dY[n,i,d]
         dm2 /= D
-        dR[n] *= (dv2[n]/(D/2))[..., None]
-        part4 = dX2[n]*g2
+        dR[n, i] *= (dv2[n, i]/(D/2))[..., None]
+        part4 = dX2[n, i]*g2
         part4 /= part3[..., None]
-        dR[n] += part4
-        dR[n] += dY[n]
-        dR[n] += dm2[..., None]                     # (count2, T, D)
+        dR[n, i] += part4
+        dR[n, i] += dY[n, i]
+        dR[n, i] += dm2[..., None]                  # (count3, count4, D)
         # dg2[d] = sum[n,i](dX2[n,i,d]*(R[n,i,d] - m2[n,i])/sqrt(v2[n,i] + eps))
-        dg2 += part.T @ (1/part3).reshape(count2*T)
+        dg2 += part.T @ (1/part3).reshape(count3*count4)
         # dc2[d] = sum[n,i](dX2[n,i,d])
         dc2 += _column_sums(dX2_flat)
         # db2[d] = sum[n,i](dY[n,i,d])
-        db2 += _column_sums(dY[n].reshape(count2*T, D))
+        db2 += _column_sums(dY[n, i].reshape(count3*count4, D))
     # dZ[n,h,i,e] = sum[d](dR[n,i,d]*Wo[h,e,d])
     dR_flat = dR.reshape(N*T, D)
     dZ = (dR_flat @ Wo.reshape(H*E, D).T).reshape(N, T, H, E).transpose(0, 2, 1, 3)  # (N, H, T, E)
@@ -476,30 +485,31 @@ def backward(residuals, *, dY):
     dX = np.empty((N, T, D), dtype)
     dg1 = np.zeros((D,), dtype)
     dc1 = np.zeros((D,), dtype)
-    for n in _parts(N, T*D, D):
-        count3 = n.stop - n.start
+    for n, i in _pairs(N, T, D, D):
+        count5 = n.stop - n.start
+        count6 = i.stop - i.start
         # dv1[n,i] = -0.5*sum[d](dX1[n,i,d]*g1[d]*(X[n,i,d] - m1[n,i]))/(v1[n,i] + eps)**1.5
-        np.subtract(X[n], m1[n][..., None], out=dX[n])
-        part5 = (dX1[n]*dX[n]).reshape(count3*T, D)
-        part6 = v1[n] + eps
+        np.subtract(X[n, i], m1[n, i][..., None], out=dX[n, i])
+        part5 = (dX1[n, i]*dX[n, i]).reshape(count5*count6, D)
+        part6 = v1[n, i] + eps
         part7 = np.sqrt(part6)
-        np.multiply(-0.5, (part5 @ g1).reshape(count3, T), out=dv1[n])
-        dv1[n] /= part6*part7                       # (count3, T)
+        np.multiply(-0.5, (part5 @ g1).reshape(count5, count6), out=dv1[n, i])
+        dv1[n, i] /= part6*part7                    # (count5, count6)
         # dm1[n,i] = -sum[d](dX1[n,i,d]*g1[d])/sqrt(v1[n,i] + eps)
-        dX1_flat = dX1[n].reshape(count3*T, D)
-        dm1 = (dX1_flat @ g1).reshape(count3, T)/part7
-        np.negative(dm1, out=dm1)                   # (count3, T)
+        dX1_flat = dX1[n, i].reshape(count5*count6, D)
+        dm1 = (dX1_flat @ g1).reshape(count5, count6)/part7
+        np.negative(dm1, out=dm1)                   # (count5, count6)
         # dX[n,i,d] = dm1[n,i]/D + 2*dv1[n,i]*(X[n,i,d] - m1[n,i])/D + dX1[n,i,d]*g1[d]/sqrt(v1[n,i] + eps) +
         #     dR[n,i,d]
         dm1 /= D
-        dX[n] *= (dv1[n]/(D/2))[..., None]
-        part8 = dX1[n]*g1
+        dX[n, i] *= (dv1[n, i]/(D/2))[..., None]
+        part8 = dX1[n, i]*g1
         part8 /= part7[..., None]
-        dX[n] += part8
-        dX[n] += dR[n]
-        dX[n] += dm1[..., None]                     # (count3, T, D)
+        dX[n, i] += part8
+        dX[n, i] += dR[n, i]
+        dX[n, i] += dm1[..., None]                  # (count5, count6, D)
         # dg1[d] = sum[n,i](dX1[n,i,d]*(X[n,i,d] - m1[n,i])/sqrt(v1[n,i] + eps))
-        dg1 += part5.T @ (1/part7).reshape(count3*T)
+        dg1 += part5.T @ (1/part7).reshape(count5*count6)
         # dc1[d] = sum[n,i](dX1[n,i,d])
         dc1 += _column_sums(dX1_flat)
     # dWq[h,d,e] = sum[n,i](dQ[n,h,i,e]*X1[n,i,d])

@@ -63,8 +63,8 @@ def test_a_sum_inside_an_expression_is_not_computed_again_for_a_tensor_of_its_ow
         v[k] = mean[n]((x[n,k] - m[k])**2)
         y[n,k] = g[k]*(x[n,k] - m[k])/sqrt(v[k] + 1) + a[k] + b[k]
         """
-    assert body(text, "backward").count("_column_sums(dy)") == 2
-    assert body(text, "backward", without=("share",)).count("_column_sums(dy)") == 3
+    assert body(text, "backward").count("_column_sums(dy)") == 1
+    assert body(text, "backward", without=("share",)).count("_column_sums(dy)") == 2
     x = np.arange(6.).reshape(3, 2)
     module = nd.derive(text).compile()
     gradients = module.backward(module.forward(x=x, g=np.ones(2), a=np.ones(2), b=np.ones(2))[1], dy=x)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import re
 import threading
@@ -67,7 +68,7 @@ def test_relative_positions_are_shared_out_but_for_what_is_products_of_matrices_
         Y[h,i,d] = sum[j](A[h,i,j]*V[h,j,d])
         """)
     source = d.numpy(threads=2)
-    assert source.count("_in_parts(part, 5, H, ") == 1 and source.count("_in_parts(part, 1, H, ") == 1  # what goes entry by entry counts
+    assert source.count("_in_pairs(part, 5, H, N, ") == 1 and source.count("_in_parts(part, 1, H, ") == 1  # what goes entry by entry counts
     assert "\n    dQ = dA_in @ K\n" in source and "\n    dR = " in source  # these linear algebra shares out itself
     inputs = inputs_of(d.forward, {"H": 5})
     for a, b in zip(results(d, inputs, 2), results(d, inputs, 1), strict=True):
@@ -125,7 +126,8 @@ LARGE = {"B": 64, "T": 64, "K": 512}
 
 
 PARTS = {"on threads": {"threads": 2}, "on one thread": {}, "of a known size": {"sizes": LARGE}}
-HEADS = {"on threads": "def part(n):", "on one thread": "for n in _parts(B, T*K", "of a known size": "for n in _parts(64, 64*512"}
+HEADS = {"on threads": "def part(n, t):", "on one thread": "for n, t in _pairs(B, T, K",
+         "of a known size": "for n, t in _pairs(64, 64, 512"}
 
 
 @pytest.mark.parametrize("name", PARTS)
@@ -134,8 +136,8 @@ def test_what_has_an_index_in_common_goes_part_by_part_sums_over_it_too(name: st
     for function in source.partition("def forward")[2].split("def backward"):
         assert function.count(HEADS[name]) == 1
     assert ("return dg_part, db_part\n    dg, db = " if name == "on threads" else "\n        dg += part.T @ ") in source
-    assert "np.multiply(z[n], g, out=y[n])\n        y[n] /= " in source, "a chain works in the memory of its result"
-    assert "[n]" not in nd.derive(LAYER_NORM).numpy(**PARTS[name], without=("by_part",)).partition("def forward")[2]
+    assert "np.multiply(z[n, t], g, out=y[n, t])\n        y[n, t] /= " in source, "a chain works in the memory of its result"
+    assert "[n, t]" not in nd.derive(LAYER_NORM).numpy(**PARTS[name], without=("by_part",)).partition("def forward")[2]
 
 
 def test_parts_stay_in_cache_and_are_of_equal_length() -> None:
@@ -147,6 +149,47 @@ def test_parts_stay_in_cache_and_are_of_equal_length() -> None:
     assert len(parts(5, 10**6)) == 5, "one step at a time"
     assert len(parts(10**6, 1, 10**5)) == 10, "no shorter than what is added up"
     assert "_parts(" not in d.numpy(sizes={**LARGE, "K": 8}), "small arrays are one part"
+
+
+PAIRS = {
+    "a long text": (LAYER_NORM, {"B": 1, "T": 1500, "K": 400}),
+    "no text": (LAYER_NORM, {"B": 0, "T": 1500, "K": 400}),
+    "heads of one text": ("""Q[B,T,N,D], K[B,T,N,D], V[B,T,N,D], slope[T] -> Y
+        S[n,a,i,j] = where(j <= i, sum[d](Q[n,a,i,d]*K[n,a,j,d])/sqrt(D) - slope[a]*(i - j), -inf)
+        P[n,a,i,j] = softmax[j](S[n,a,i,j])
+        Y[n,a,i,d] = sum[j](P[n,a,i,j]*V[n,a,j,d])""", {"B": 1, "T": 7, "N": 330, "D": 8}),
+    "queries": ("""Q[B,T,D], K[B,N,D], V[B,N,D] -> Y
+        P[n,i,j] = softmax[j](sum[d](Q[n,i,d]*K[n,j,d])/sqrt(D))
+        Y[n,i,d] = sum[j](P[n,i,j]*V[n,j,d])""", {"B": 1, "T": 1500, "N": 400, "D": 8}),
+    "windows of one image": ("""X[B,T,H,H] -> Y
+        Y[n,c,i,j] = max[u,v](X[n,c,2*i+u-1,2*j+v-1]) for u < 3, v < 3, i < (H + 1)//2, j < (H + 1)//2""", {"B": 1, "T": 70, "H": 130}),
+    "a softmax over the second index": ("""x[B,T,K], w[B,T] -> y
+        p[b,t] = softmax[t](w[b,t])
+        y[b,t,k] = gelu(sin(p[b,t]*silu(x[b,t,k]))*tanh(x[b,t,k]))""", {"B": 2, "T": 900, "K": 400}),
+}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_parts_of_two_indices_come_to_the_same(name: str) -> None:
+    """One text, one image, is cut along its places, its channels."""
+    text, sizes = PAIRS[name]
+    d, rng = nd.derive(text), np.random.default_rng(0)
+    inputs = {i.name: rng.normal(size=[int(n.value(sizes)) for n in i.dims]) for i in d.forward.inputs}
+    whole = results(d, inputs, 1, without=("by_part",))
+    assert ("_in_pairs(" in d.numpy(threads=2)) == (name != "a softmax over the second index")
+    for threads in (1, 2):
+        for a, b in zip(results(d, inputs, threads), whole, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10)
+
+
+def test_pairs_of_parts_make_up_all_rows_and_columns() -> None:
+    pairs = nd.derive(LAYER_NORM).compile()._pairs
+    for rows, columns, entries in itertools.product((0, 1, 5, 64), (0, 1, 7, 2000), (1, 400, 10**6)):
+        seen = np.zeros((rows, columns), int)
+        for pair in pairs(rows, columns, entries):
+            seen[pair] += 1
+        assert (seen == 1).all()
+    assert len(pairs(1, 2000, 400)) == 13 and len(pairs(64, 7, 400)) == 3
 
 
 def test_on_one_thread_it_takes_many_operations_and_large_arrays() -> None:
@@ -194,7 +237,7 @@ LABELLED = "Z[N,K], int label[N] -> L\np[n,k] = log_softmax[k](Z[n,k])\nL = -sum
 
 
 @pytest.mark.parametrize("text, begins", [
-    (GROUP_NORM, ["np.subtract(x[n], m[n][..., None], out=y[n])", "np.subtract(x[n], m[n][..., None], out=dx[n])"]),
+    (GROUP_NORM, ["np.subtract(x[n, q], m[n, q][..., None], out=y[n, q])", "np.subtract(x[n], m[n][..., None], out=dx[n])"]),
     (LABELLED, ["np.multiply(Z_exp[n], (dp_lse/Z_total[n])[:, None], out=dZ[n])"]),
 ], ids=["what another equation reads first", "what is added to at some places"])
 def test_a_result_begins_where_it_is_to_stand(text: str, begins: list[str]) -> None:

@@ -520,7 +520,7 @@ def test_windows_without_a_product_of_matrices_are_walked_through() -> None:
     pooling = source(MAXIMUM.format(5))
     forward, backward = depthwise.split("def forward")[1].split("def backward")
     assert forward.count(".taps:") == 1 and backward.count(".taps:") == backward.count(".exact():") == 1 and "@" not in forward + backward
-    assert "np.maximum(total, tap" in pooling and pooling.split("def backward")[1].count(".put(X[n])") == 1
+    assert "np.maximum(total, tap" in pooling and pooling.split("def backward")[1].count(".put(X[n, c])") == 1
 
 
 def test_windows_side_by_side_are_read_and_written_where_they_are() -> None:
@@ -528,7 +528,7 @@ def test_windows_side_by_side_are_read_and_written_where_they_are() -> None:
     text = source(MAXIMUM.format(2))
     assert "_Taps" not in text and "np.maximum(Y_rows[:, :, :, :2*n_j:2], Y_rows[:, :, :, 1::2])" in text
     assert "_only_where(hit, Y_ties, out=places[:, :, :, r, :, r2])" in text
-    assert "hit = windows[:, :, u, :, v] == Y[n]\n            counts += hit.view(np.uint8)" in text
+    assert "hit = windows[:, :, u, :, v] == Y[n, c]\n            counts += hit.view(np.uint8)" in text
     assert "_Taps" in source(MAXIMUM.format(2).replace("+v", "+2*v"))  # 2*j + 2*v is one place for several windows
     assert ".taps" in source(MAXIMUM.format(2).replace("+v", "+v-1") + ", j < W//2")  # the first windows begin outside
 
@@ -546,7 +546,7 @@ def test_windows_of_many_images_go_part_by_part() -> None:
     """What an image's windows need stays in cache; parts agree with one whole, on threads too."""
     text = MAXIMUM.format(3).replace("+v", "+v-1").replace("+u", "+u-1") + ", i < (H + 1)//2, j < (W + 1)//2"
     d, rng = nd.derive(text), np.random.default_rng(0)
-    assert source(text).count("for n in _parts(N, max(C*n_i*n_j, C*H*W), 262144):") == 2
+    assert source(text).count("for n, c in _pairs(N, C, max(n_i*n_j, H*W), 262144):") == 2
     X = rng.integers(0, 9, (5, 8, 160, 165)).astype(np.float32)  # ties, and more than two parts
     results = []
     for module in (d.compile(), d.compile(without="by_part"), d.compile(threads=2)):
@@ -601,7 +601,7 @@ def test_the_padding_of_a_maximum_is_equal_to_nothing() -> None:
     signature, equation, _ = READERS["maximum with padding"]
     text = f"{signature}\n{equation}"
     backward_source = source(text).split("def backward")[1]
-    assert "outside=np.nan" in backward_source and "np.arange" not in backward_source and backward_source.count(".put(X[n])") == 1
+    assert "outside=np.nan" in backward_source and "np.arange" not in backward_source and backward_source.count(".put(X[n, c])") == 1
     X, dY = np.full((1, 1, 3, 4), -np.inf), np.ones((1, 1, 2, 2))  # as much as the padding is in the forward pass
     expected = interpret(derivation(text).backward, {"X": X, "dY": dY})["dX"]
     assert_close(backward(text, {"X": X}, [dY])["X"], expected, "dX")

@@ -72,9 +72,15 @@ class Member:
         return len({*r.subs}) == len(r.subs) and all(s.name in ranges and ranges[str(s.name)] == axis
                                                      for s, axis in zip(r.subs, self.axes[r.tensor], strict=True))
 
-    def is_cut(self, tensor: str) -> bool:
-        """Whether all that is read of a tensor is the part at hand."""
-        return all(self.leads(r) for r in self.reads if r.tensor == tensor)
+    def cuts(self, r: Read, many: int) -> dict[int, int]:
+        """The axes of a read that are cut if so many of its indices are, and by which of these."""
+        leads = (self.lead, self.second)[:many]
+        return {k: leads.index(str(s.name)) for k, s in enumerate(r.subs[:2]) if s.name in leads}
+
+    def is_cut_alike(self, many: int) -> bool:
+        """Whether all that is read of each tensor is the same part of it."""
+        cuts = {r.tensor: self.cuts(r, many) for r in self.reads}
+        return all(self.cuts(r, many) == cuts[r.tensor] for r in self.reads)
 
     @cached_property
     def along(self) -> set[str]:
@@ -86,9 +92,36 @@ class Member:
         known = {*self.reads}
         return all(r in known or all(self.lead not in s.symbols() for s in r.subs) for r in others)
 
-    def within(self, part: Range) -> Equation:
-        """The equation for one part."""
-        return replace(self.equation, ranges={**self.equation.ranges, self.lead: part})
+    @cached_property
+    def second(self) -> str:
+        """The index that stands second behind the first one, or first without it, and is free, or summed over, as that is; "" if there
+        is none: then it may be cut as well."""
+        e = self.equation
+        if self.summed:
+            behind = {r.subs[1].name if len(r.subs) > 1 else None for r in self.reads if self.leads(r)}
+            found = behind.pop() if len(behind) == 1 else None
+        else:
+            found = e.subs[1].name if len(e.subs) > 1 else None
+        if found not in e.ranges or e.ranges[str(found)].lo != 0 or (found in _summed(e)) != self.summed:
+            return ""
+        name, values = str(found), {x for n in walk(e.body) if isinstance(n, IntValue) for x in _symbols(n.value)}
+        bound = sum(name in n.indices for n in walk(e.body) if isinstance(n, Reduce))
+        return name if bound == self.summed and name not in values and all(self.is_cut_at(r, name) for r in self.reads) else ""
+
+    def is_cut_at(self, r: Read, second: str) -> bool:
+        """Whether a read has the second index behind the first, or in its place, along a whole axis, and nowhere else."""
+        at = [k for k, s in enumerate(r.subs) if second in _symbols(s)]
+        first = not any(self.lead in _symbols(s) for s in r.subs)
+        whole = self.equation.ranges[second]
+        return not at or at == [0 if first else 1] and r.subs[at[0]].name == second and self.axes[r.tensor][at[0]] == whole
+
+    def is_cut_twice(self, r: Read) -> bool:
+        """Whether a read has both indices, each in its place."""
+        return self.leads(r) and len(r.subs) > 1 and r.subs[1].name == self.second
+
+    def within(self, parts: Mapping[str, Range]) -> Equation:
+        """The equation for one part: the ranges of its first index, and of its second, if that is cut as well."""
+        return replace(self.equation, ranges={**self.equation.ranges, **parts})
 
     def arrays(self, least: int) -> Iterator[Expr]:
         """What is computed entry by entry, with at least so many entries for each value of the index."""
@@ -116,8 +149,8 @@ class Member:
 
     @cached_property
     def slides(self) -> bool:
-        """Whether it reads anything else than whole axes along the index."""
-        return not all(map(self.is_plain, filter(self.leads, self.reads)))
+        """Whether it reads anything else than whole axes along the index, or the second one."""
+        return not all(self.is_plain(r) for r in self.reads if self.cuts(r, 2))
 
     @cached_property
     def window(self) -> int:
@@ -159,26 +192,36 @@ class Member:
         """Whether it has a product of matrices which is one for all of the index, so that linear algebra shares it out by itself."""
         return any(self.summed or self.lead not in a & b for _, t in additive_terms(self.equation.body) for a, b in _matrices(t))
 
-    def per_step(self) -> Iterator[tuple[Int, ...]]:
-        """The sizes of what one value of the index holds, in each array over it."""
+    def per_step(self, cut: int = 1) -> Iterator[tuple[Int, ...]]:
+        """The sizes of what one value of the index holds, in each array over it; cut: 2, one value of both indices, in each over both."""
+        leads = (self.lead, self.second)[:cut]
         if not self.summed:
-            yield tuple(self.equation.ranges[i].size for i in self.equation.indices if i != self.lead)
+            yield tuple(self.equation.ranges[i].size for i in self.equation.indices if i not in leads)
         for r in self.reads:
-            if self.leads(r):
-                yield tuple(axis.size for axis in self.axes[r.tensor][1:])
+            if self.is_cut_twice(r) if cut > 1 else self.leads(r):
+                yield tuple(axis.size for s, axis in zip(r.subs, self.axes[r.tensor], strict=True) if s.name not in leads)
 
 
 @dataclass(frozen=True)
 class Part:
-    """The part at hand: the variable that holds its slice, and the one for how many there are in it; the tensors that exist only here."""
+    """The part at hand: the variables that hold its slices, one for each index that is cut, and those for how many there are in each;
+    the tensors that exist only here."""
 
-    slice: str
-    count: str
+    slices: tuple[str, ...]
+    counts: tuple[str, ...]
     local: frozenset[str]
 
     @property
-    def range(self) -> Range:
-        return Range(Int.of(0), Int.symbol(self.count))
+    def ranges(self) -> tuple[Range, ...]:
+        return tuple(Range(Int.of(0), Int.symbol(count)) for count in self.counts)
+
+    def leads(self, m: Member) -> tuple[str, ...]:
+        """The indices of an equation that are cut."""
+        return (m.lead, m.second)[:len(self.slices)]
+
+    def axes(self, m: Member, r: Read) -> dict[int, int]:
+        """The axes of a read that are cut, and by which of the slices."""
+        return m.cuts(r, len(self.slices))
 
 
 def member(node: Node, storage: Mapping[str, Storage]) -> Member | None:
@@ -327,9 +370,9 @@ class Groups:
                 or any(r.tensor in slid and any(s.name is None for s in r.subs) for e in equations for r in all_reads(e.body)))
 
 
-def largest(group: Collection[Member]) -> list[tuple[Int, ...]]:
-    """The sizes of the arrays over the index, without the index, of which one may be the largest."""
-    return _largest(sizes for m in group for sizes in m.per_step())
+def largest(group: Collection[Member], cut: int = 1) -> list[tuple[Int, ...]]:
+    """The sizes of the arrays over the index, without the index, of which one may be the largest; cut: without the second one too."""
+    return _largest(sizes for m in group for sizes in m.per_step(cut))
 
 
 def operations(group: Collection[Member], most: int) -> int:

@@ -192,6 +192,28 @@ def _in_parts(work, equations, count, entries, least=0, near=False):
     return None if sums[0] is None else [sum(each) for each in zip(*sums)]
 
 
+def _pairs(rows, columns, entries, least=0):
+    """_parts for two indices: pairs of slices, several rows of so many columns, or part of one."""
+    if columns*entries <= 2*max(_NEAR, least):
+        return [(n, slice(0, columns)) for n in _parts(rows, columns*entries, least)]
+    return [(slice(n, n + 1), t) for n in range(rows) for t in _parts(columns, entries, least)]
+
+
+def _in_pairs(work, equations, rows, columns, entries, least=0, near=False):
+    """_in_parts for two indices: work(n, t) for pairs of slices."""
+    each = min(columns, -(-columns*entries // max(4*PART if near else PART, least)))  # short calls would wait for each other
+    if each < 2 or not rows:
+        part = lambda n: work(n, slice(0, columns))
+        return _in_parts(part, equations, rows, columns*entries, least, near)
+    one, pairs = lambda pair: work(*pair), _pairs(rows, columns, entries, least) if near else [(slice(0, rows), slice(0, columns))]
+    if equations*rows*columns*entries < 4*PART:
+        return _part_by_part(one, pairs)
+    parts = [slice(columns*k//each, columns*(k + 1)//each) for k in range(each)]
+    pairs = [(slice(n, n + 1), part) for n in range(rows) for part in parts]
+    sums = _on_threads(lambda first, last: _part_by_part(one, pairs[first:last]), len(pairs))
+    return None if sums[0] is None else [sum(each) for each in zip(*sums)]
+
+
 def _part_by_part(work, parts):
     """work(part) for all parts, and the sums of what it returns."""
     sums = None

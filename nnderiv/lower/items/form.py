@@ -144,7 +144,7 @@ class Block:
     @property
     def is_part(self) -> bool:
         """Whether it is done for part after part of long arrays."""
-        return self.head.startswith("def part") or " in _parts(" in self.head
+        return self.head.startswith("def part") or " in _parts(" in self.head or " in _pairs(" in self.head
 
 
 @dataclass(frozen=True)
