@@ -149,8 +149,12 @@ class Member:
 
     @cached_property
     def slides(self) -> bool:
-        """Whether it reads anything else than whole axes along the index, or the second one."""
-        return not all(self.is_plain(r) for r in self.reads if self.cuts(r, 2))
+        """Whether it reads anything else than whole axes along the index."""
+        return self.slides_along(1)
+
+    def slides_along(self, many: int) -> bool:
+        """The same, for so many of its indices."""
+        return not all(self.is_plain(r) for r in self.reads if self.cuts(r, many))
 
     @cached_property
     def window(self) -> int:

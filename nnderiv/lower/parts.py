@@ -84,7 +84,7 @@ class Parts(Statements):
         along = self.softmaxes[m.tensor][2] if m.tensor in self.softmaxes else ()
         folds = self.folds_of(m)
         plain = not folds if m.summed else all(fold.axes[1] is None for fold in folds)
-        alike = not (folds or m.slides) or m.is_cut_alike(2)
+        alike = not (folds or m.slides_along(2)) or m.is_cut_alike(2)
         spots = any(find_spot(m.equation, t, self.positive) for _, t in additive_terms(m.equation.body))
         return bool(m.second) and plain and alike and m.second not in along and not spots
 
@@ -125,7 +125,8 @@ class Parts(Statements):
     def part_of(self, part: Part, m: Member, total: str) -> None:
         """One equation, for the part at hand; its sum over the part is `total`, or added to that over the others."""
         inner, e = m.within(dict(zip(part.leads(m), part.ranges, strict=True))), m.equation
-        frame, labels, whole, slides = self.frame(inner), e.indices, dict(self.storage), m.slides or bool(self.folds_of(m))
+        frame, labels, whole = self.frame(inner), e.indices, dict(self.storage)
+        slides = bool(self.folds_of(m)) or m.slides_along(len(part.slices))
         for r in m.reads:
             cut, store = part.axes(m, r), whole[r.tensor]
             if not cut:
