@@ -12,6 +12,9 @@ On several, these share out the parts:
         return dg_part,
     dg, = _in_parts(part, 3, N, K)               3 equations entry by entry; a function counts for several
 
+Where a second index follows the first in all of them, parts are cut along both, for n, t in _pairs(N, T, K): several texts, or a piece of
+a long one.
+
 An equation joins if the index is its first one, or if its one sum runs over it, and if the index stands first, alone, in whatever
 it reads: the images, whose windows a pooling sees, and to which its gradient adds. A part's arrays stay in cache; where all arrays
 are small, there is one part and no thread. Equations that share a large array with others, as the centred x of a batch norm, stay

@@ -39,7 +39,7 @@ Programs (equations) -> programs:
     pieces       what a recurrence leaves at its end is a tensor of its own
     distribute   a sum of products of matrices is one product for each
     axis_by_axis windows along two axes go along one after the other
-    written_out  a window of a few places, beside the next one, is written place by place
+    written_out  a window of a few places, inside its tensor, is written place by place
     skew         what depends on i and i − j, as relative positions do, is a product of matrices, read askew
     spread       what is read at a//s is written s places at a time
     wrapped      a sum around a circle slides along a tensor that goes on past its ends
