@@ -22,7 +22,8 @@ import sympy as sp
 from . import arguments
 from .bounds import Range, Ranges
 from .errors import NNDerivError, NotationError
-from .expr import NORMALISERS, Const, Expr, IntValue, Num, Op, Read, Reduce, symbols, walk
+from .expr import NORMALISERS, Const, Expr, IntValue, Num, Op, Read, Reduce, ints, symbols, walk
+from .fresh import Fresh
 from .integer import Element, Extreme, FloorDiv, Int, Mod
 from .parse import parse
 from .program import Equation, Input, Program
@@ -44,6 +45,7 @@ def equation_to_sympy(program: Program, equation: Equation) -> Any:
 class _Writer:
     def __init__(self, program: Program, equation: Equation):
         self.program, self.e = program, equation
+        self.keeping = False  # whether SymPy may evaluate nothing that would leave out a read
         self.indices: dict[str, Any] = {}
         self.indices = {i: _index(i, r, self.integer) for i, r in self._shifted()}
 
@@ -96,10 +98,26 @@ class _Writer:
         if isinstance(e, Reduce):
             return self.reduction(e)
         assert isinstance(e, Op)
-        return operation(e.op, [self.real(a) for a in e.args])
+        args = [self.real(a) for a in e.args]
+        found = operation(e.op, args)
+        return found if not self.keeping or _elements(found) == _elements(*args) else operation(e.op, args, evaluate=False)
+
+    def whole(self, e: Expr) -> Any:
+        """What a reduction is over, with all that it reads: x[i] + 0*x[i+1] stays, since it says how far i runs."""
+        found = self.real(e)
+        if self.keeping or _elements(found) == _elements(*self.read_by(e)):
+            return found
+        self.keeping = True
+        found = self.real(e)
+        self.keeping = False
+        return found
+
+    def read_by(self, e: Expr) -> Iterator[Any]:
+        yield from (self.element(n.tensor, n.subs) for n in walk(e) if isinstance(n, Read))
+        yield from map(self.integer, ints(e))
 
     def reduction(self, e: Reduce) -> Any:
-        body = self.real(e.body)
+        body = self.whole(e.body)
         if e.op in NORMALISERS:
             return NORMALISER[e.op](body, *map(self.symbol, e.indices))
         spans = [(i, self.e.ranges[i]) for i in e.indices]
@@ -109,6 +127,11 @@ class _Writer:
 
 def _index(name: str, r: Range, integer: Callable[[Int], Any]) -> Any:
     return sp.Idx(sp.Symbol(name, integer=True), (integer(r.lo), integer(r.hi - 1)))
+
+
+def _elements(*values: Any) -> set[Any]:
+    """The elements that some expressions read."""
+    return set().union(*(v.atoms(sp.Indexed) for v in values))
 
 
 def _signed(a: Any) -> tuple[Any, ...]:
@@ -122,23 +145,32 @@ def scalar_to_sympy(program: Program, equation: Equation, value: Expr | Int) -> 
     return writer.integer(value) if isinstance(value, Int) else writer.real(value)
 
 
-def operation(op: str, args: list[Any]) -> Any:
-    """An operator or function of the notation, by its name there."""
+def operation(op: str, args: list[Any], evaluate: bool = True) -> Any:
+    """An operator or function of the notation, by its name there; unevaluated, its terms and factors stand in SymPy's order."""
     if op == "+":
-        return sp.Add(*args)
+        return _flat(sp.Add, args, evaluate)
     if op == "*":
-        return sp.Mul(*(f for a in args for f in _signed(a)))
+        return _flat(sp.Mul, [f for a in args for f in _signed(a)], evaluate)
     if op == "neg":
-        return -args[0]
+        return _flat(sp.Mul, [sp.Integer(-1), args[0]], evaluate)
     if op == "/":
-        return sp.Mul(*_signed(args[0]), sp.Pow(sp.Mul(*_signed(args[1])), -1))
+        below = sp.Pow(_flat(sp.Mul, _signed(args[1]), evaluate), -1)
+        return _flat(sp.Mul, [*_signed(args[0]), below], evaluate)
     if op == "**":
-        return args[0] ** args[1]
+        return sp.Pow(*args, evaluate=evaluate)
     if op in ("true", "false"):
         return sp.true if op == "true" else sp.false
     if op in ("max", "min") and any(a.is_number and not a.is_comparable for a in args):
-        return FUNCTION[op](*args, evaluate=False)  # a number like relu(2) has no order that SymPy would know
-    return (FUNCTION.get(op) or CONDITION[op])(*args)
+        evaluate = False  # a number like relu(2) has no order that SymPy would know
+    kind = FUNCTION.get(op) or CONDITION[op]
+    return kind(*args) if evaluate else kind(*args, evaluate=False)
+
+
+def _flat(kind: Any, args: Iterable[Any], evaluate: bool) -> Any:
+    """A sum or a product."""
+    if evaluate:
+        return kind(*args)
+    return kind(*sp.ordered(part for a in args for part in kind.make_args(a)), evaluate=False)
 
 
 # -- from SymPy ---------------------------------------------------------------------------------------------------------
@@ -152,13 +184,13 @@ def program_from_sympy(
     `IndexedBase(…, shape=…)`, or from the limits of the sums and the ranges of the `Idx`s that run over an axis.
     Raises `NotationError` for what the notation cannot say.
     """
-    given = [_plain(eq) for eq in arguments.several("equations", equations, "several", NotationError)]
+    given = _named([_plain(eq) for eq in arguments.several("equations", equations, "several", NotationError)])
     inputs = None if inputs is None else arguments.several("inputs", inputs, "several", NotationError)
     outputs = None if outputs is None else arguments.names("outputs", outputs, NotationError)
     facts = Facts(given)
     body = [Reader(facts).equation(eq) for eq in given]
-    signature = _signature(facts, body, inputs, outputs)
-    return _settled(signature, body, [_wanted(facts, e) for e in body])
+    ranges = [_wanted(facts, e) for e in body]
+    return _settled(_signature(facts, body, ranges, inputs, outputs), body, ranges)
 
 
 def _plain(equation: Any) -> Any:
@@ -169,9 +201,20 @@ def _plain(equation: Any) -> Any:
     return equation
 
 
-def _signature(facts: Facts, body: list[Equation], inputs: Iterable[Any] | None, outputs: Iterable[str] | None) -> str:
+def _named(equations: list[Any]) -> list[Any]:
+    """The equations with a name of its own for each Dummy: to SymPy it is another symbol than all that are called like it."""
+    symbols = list(sp.ordered(set().union(*(eq.atoms(sp.Symbol) for eq in equations))))
+    fresh = Fresh({s.name for s in symbols if not isinstance(s, sp.Dummy)})
+    names = {d: sp.Symbol(fresh(d.name), **d.assumptions0) for d in symbols if isinstance(d, sp.Dummy)}
+    return [eq.xreplace(names) for eq in equations]
+
+
+def _signature(
+    facts: Facts, body: list[Equation], ranges: list[Ranges], inputs: Iterable[Any] | None, outputs: Iterable[str] | None
+) -> str:
     """The text of the first line: inputs with their sizes, and outputs."""
-    names = [n for n in facts.order if n not in facts.defined and n not in facts.integers] if inputs is None else None
+    tensors = [n for n in facts.order if n in facts.ranks or n not in facts.integers]
+    names = [n for n in tensors if n not in facts.defined] if inputs is None else None
     shown = [_input(facts, n) for n in (names if names is not None else inputs or ())]
     known = {s.name for s in shown}
     sizes = {a for s in shown for d in s.dims for a in d.symbols()}
@@ -179,7 +222,7 @@ def _signature(facts: Facts, body: list[Equation], inputs: Iterable[Any] | None,
     parameters = [
         n for n in facts.order if n in facts.integers and n not in known | sizes | indices | set(facts.defined)
     ]
-    parameters = [n for n in parameters if n not in facts.ranks and _is_used(n, body)]
+    parameters = [n for n in parameters if n not in facts.ranks and _is_used(n, body, ranges)]
     read = {t for e in body for t in e.reads}
     ends = list(outputs) if outputs is not None else [t for t in facts.defined if t not in read] or facts.defined
     return f"{', '.join(map(str, [*shown, *(Input(p, (), 'int') for p in parameters)]))} -> {', '.join(ends)}"
@@ -190,9 +233,9 @@ def _index_names(e: Equation) -> Iterator[str]:
     yield from (i for n in walk(e.body) if isinstance(n, Reduce) for i in n.indices)
 
 
-def _is_used(name: str, body: list[Equation]) -> bool:
+def _is_used(name: str, body: list[Equation], ranges: list[Ranges]) -> bool:
     return any(name in symbols(e.body) or any(name in s.symbols() for s in e.subs) for e in body) or any(
-        name in bound.symbols() for e in body for r in e.ranges.values() for bound in (r.lo, r.hi)
+        name in bound.symbols() for stated in ranges for r in stated.values() for bound in (r.lo, r.hi)
     )
 
 

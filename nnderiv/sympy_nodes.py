@@ -11,11 +11,13 @@ import sympy as sp
 
 from .bounds import Range, Ranges
 from .errors import NotationError
-from .expr import FALSE, INF, ONE, TRUE, Const, Expr, Num, Op, Read, Reduce, add, integer, num
+from .expr import FALSE, INF, ONE, TRUE, ZERO, Const, Expr, Num, Op, Read, Reduce, add, integer, num
 from .integer import Element, Int
 from .polynomial import product
 from .program import Equation
 from .sympy_words import CONDITION, FUNCTION, REDUCTION, LogSoftmax, Over, Softmax, Where
+
+Span = tuple[Any, Any]  # the first and the last place of an index
 
 
 class Facts:
@@ -30,16 +32,14 @@ class Facts:
         self.int_tensors: set[str] = set()
         self.order: dict[str, None] = {}  # names of tensors and scalars, as they appear
         self.axes: dict[tuple[str, int], Any] = {}  # sizes that limits and Idx ranges tell
-        self.spans: dict[str, tuple[Any, Any]] = {}
         for eq in equations:
             self._see(eq)
         self.defined = list(dict.fromkeys(name_of(eq.lhs) for eq in equations))
 
     def _see(self, equation: Any) -> None:
-        spans: dict[str, tuple[Any, Any]] = {}
+        spans: dict[str, Span] = {}
         for node in sp.preorder_traversal(equation, keys=True):
             if isinstance(node, sp.Sum | Over):
-                spans |= {label_of(i): (lo, hi) for i, lo, hi in map(limits_of, node.limits)}
                 self.note_integers(x for limit in node.limits for x in limit)
             elif isinstance(node, sp.Idx) and node.lower is not None:
                 spans[label_of(node)] = (node.lower, node.upper)
@@ -48,17 +48,26 @@ class Facts:
                 self.note_integers(node.args[1:])
             elif isinstance(node, sp.Symbol) and node.is_integer:
                 self.integers.add(node.name)
-        for node in sp.preorder_traversal(equation, keys=True):
-            if isinstance(node, sp.Indexed):
+        self._names(equation, spans)
+
+    def _names(self, root: Any, spans: Mapping[str, Span]) -> None:
+        """The tensors and scalars of an expression. A limit tells how far its index runs below its sum, and nowhere else."""
+        pending = [(root, spans)]
+        while pending:
+            node, spans = pending.pop()
+            if isinstance(node, sp.Sum | Over):
+                spans = {**spans, **{label_of(i): (lo, hi) for i, lo, hi in map(limits_of, node.limits)}}
+            elif isinstance(node, sp.Indexed):
                 self._tensor(node, spans)
             elif isinstance(node, sp.Symbol):
                 self.order.setdefault(node.name)
+            pending += [(a, spans) for a in reversed(list(sp.ordered(node.args)))]
 
     def note_integers(self, values: Iterable[Any]) -> None:
         for v in values:
             self.integers |= {s.name for s in sp.sympify(v, strict=True).free_symbols if isinstance(s, sp.Symbol)}
 
-    def _tensor(self, node: Any, spans: Mapping[str, tuple[Any, Any]]) -> None:
+    def _tensor(self, node: Any, spans: Mapping[str, Span]) -> None:
         name = name_of(node)
         self.order.setdefault(name)
         if self.ranks.setdefault(name, len(node.indices)) != len(node.indices):
@@ -109,10 +118,12 @@ class Reader:
     def __init__(self, facts: Facts):
         self.facts = facts
         self.ranges: Ranges = {}
-        self.by_hand: set[str] = set()
+        self.free: set[str] = set()  # the indices on the left
+        self.letters: dict[str, str] = {}  # of indices that are bound around here, where a letter is not their own
 
     def equation(self, eq: Any) -> Equation:
         subs = tuple(self.integer(s) for s in eq.lhs.indices) if isinstance(eq.lhs, sp.Indexed) else ()
+        self.free = {s.name for s in subs if s.name is not None}
         for s in eq.lhs.indices if subs else ():
             if isinstance(s, sp.Idx) and s.lower is not None:
                 self.ranges[label_of(s)] = Range(self.integer(s.lower), self.integer(s.upper) + 1)
@@ -133,16 +144,20 @@ class Reader:
         if isinstance(e, sp.Integer):
             return Int.of(int(e))
         if isinstance(e, sp.Symbol | sp.Idx):
-            return Int.symbol(label_of(e)) if label_of(e) in self.facts.integers else None
+            return Int.symbol(self.letter(e)) if label_of(e) in self.facts.integers else None
         if isinstance(e, sp.Indexed):
             is_integer = name_of(e) in self.facts.int_tensors
             return Int.atom(Element(name_of(e), tuple(map(self.integer, e.indices)))) if is_integer else None
-        if isinstance(e, sp.floor):
+        if isinstance(e, sp.floor | sp.ceiling):
             top, bottom = sp.fraction(sp.together(e.args[0]))
-            return self._all([top, bottom], lambda a, b: a // b)
+            return self._all([top, bottom], (lambda a, b: a // b) if isinstance(e, sp.floor) else (lambda a, b: -(-a // b)))
         if isinstance(e, sp.Pow) and isinstance(e.exp, sp.Integer) and 0 < e.exp <= 40:
             return self._all([e.base] * int(e.exp), lambda *f: _fold(lambda a, b: a * b, f))
         return self._combined(e)
+
+    def letter(self, index: Any) -> str:
+        """What an index is called here."""
+        return self.letters.get(label_of(index), label_of(index))
 
     def _combined(self, e: Any) -> Int | None:
         table: dict[Any, Callable[..., Int]] = {
@@ -177,15 +192,25 @@ class Reader:
         )
 
     def reduce(self, op: str, e: Any) -> Expr:
-        names = []
+        """A reduction; its indices get letters of their own where theirs stand on the left or have another range elsewhere."""
+        outside, own = self.letters, {}
         for index, lo, hi in map(limits_of, e.limits):
             name, r = label_of(index), Range(self.integer(lo), self.integer(hi) + 1)
-            if self.ranges.setdefault(name, r) != r:
-                raise NotationError(
-                    f"The index {name} has two ranges, {self.ranges[name]} and {r}.", "Give one of them another name."
-                )
-            names.append(name)
-        return Reduce(op, tuple(names), self.real(e.function))
+            if name in own:
+                raise NotationError(f"The index {name} is bound twice in {e}.", "Give one of the two another name.")
+            own[name] = self._bound(name, r)
+        self.letters = {**outside, **own}
+        found = Reduce(op, tuple(own.values()), self.real(e.function))
+        self.letters = outside
+        return found
+
+    def _bound(self, name: str, r: Range) -> str:
+        """A letter for a bound index: its own, or with a number that no name of the equations has."""
+        others = self.facts.integers | self.facts.order.keys()
+        letters = (name, *(f"{name}{k}" for k in range(2, len(others) + len(self.ranges) + 3)))
+        chosen = next(x for x in letters if x not in self.free and self.ranges.get(x, r) == r and (x == name or x not in others))
+        self.ranges[chosen] = r
+        return chosen
 
 
 def _fold(f: Callable[[Int, Int], Int], values: Iterable[Int]) -> Int:
@@ -226,7 +251,8 @@ def _(e: Any, r: Reader) -> Expr:
 
 @_read_node.register(sp.Float)
 def _(e: Any, r: Reader) -> Expr:
-    return num(Fraction(str(e)))
+    shortest = repr(float(e)) if e._prec <= 53 else ""
+    return num(Fraction(shortest if any(c in shortest for c in ".e") else str(e)))
 
 
 @_read_node.register(sp.core.numbers.Pi)
@@ -268,6 +294,8 @@ def _(e: Any, r: Reader) -> Expr:
     above = [f for f in factors if sp.Pow(f, -1) not in below]
     if below and number.is_Rational and [type(f) for f in above] == [sp.Add]:
         number, below = sp.Integer(number.p), [sp.Integer(number.q), *below]
+    if 0 in (number, *factors):  # unevaluated: what it reads counts for the positions of a reduction
+        return Op("*", tuple(r.real(f) for f in (number, *factors) if f != 1))
     parts = [r.real(f) for f in (number, *above) if f != 1]
     return product([*parts, *(Op("/", (ONE, r.real(f))) for f in below if f != 1)])
 
@@ -295,7 +323,12 @@ def _(e: Any, r: Reader) -> Expr:
 @_read_node.register(Softmax)
 def _(e: Any, r: Reader) -> Expr:
     op = "log_softmax" if isinstance(e, LogSoftmax) else "softmax"
-    return Reduce(op, tuple(map(label_of, e.args[1:])), r.real(e.args[0]))
+    return Reduce(op, tuple(map(r.letter, e.args[1:])), r.real(e.args[0]))
+
+
+@_read_node.register(sp.KroneckerDelta)
+def _(e: Any, r: Reader) -> Expr:
+    return Op("where", (Op("==", tuple(map(r.real, e.args[:2]))), ONE, ZERO))
 
 
 @_read_node.register(Where)

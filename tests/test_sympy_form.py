@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import Any
 
@@ -28,6 +29,13 @@ PROGRAMS = {
     "ALIGNMENT": "c[M,N] -> D\nD[0,0] = c[0,0]\nD[i,0] = D[i-1,0] + c[i,0]\nD[0,j] = D[0,j-1] + c[0,j]\n"
     "D[i,j] = min(min(D[i-1,j], D[i,j-1]), D[i-1,j-1]) + c[i,j]",
     "SHIFTED": "x[N] -> y\ny[i] = x[i-1] - 0.1*x[i+1]",
+    "CANCELLED": """
+        x[N], c[N] -> m, s, t, q
+        m = mean[i](x[i] + x[i+1] - x[i+1])
+        s = sum[i](2*(x[i]**2 + 0*x[i+1]))*mean[j](x[j]*x[j+2]/x[j+2])
+        t = sum[i](where(x[i+1] >= x[i+1], x[i], 2)) + max[j](x[j]*x[j-1]**0)
+        q[k] = logsumexp[i](x[i] - 0*max[j](c[j] + 0*c[j-1])*c[i+1]) + c[k]
+    """,
     "BY_HAND": "x[N] -> y\ny[i] = x[i]**2 for 1 <= i < N - 1",
     "REMAINDERS": """
         x[N] -> y
@@ -178,6 +186,51 @@ def test_a_parameter_in_a_subscript_is_an_integer_and_a_bare_symbol_a_real_scala
     assert nd.evaluate(program, {"X": [1, 5, 2, 4, 3], "eps": 0, "s": 2}) == {"Y": [5, 4]}
 
 
+def test_a_limit_says_how_far_its_index_runs_inside_its_sum_only():
+    x, z, y = sp.IndexedBase("x", shape=(N,)), sp.IndexedBase("z", shape=(H,)), sp.IndexedBase("y")
+    rest = nd.Program.from_sympy([sp.Eq(y[i], x[i] + sp.Sum(x[i], (i, 1, N - 1)))])
+    assert nd.evaluate(rest, {"x": [1, 2, 3]}) == {"y": [6, 7, 8]}
+    other = nd.Program.from_sympy([sp.Eq(y[i], x[i] + sp.Sum(z[i], (i, 0, H - 1)))])
+    assert nd.evaluate(other, {"x": [1, 2, 3], "z": [10, 20]}) == {"y": [31, 32, 33]}
+
+
+def test_one_letter_may_have_a_range_in_each_sum():
+    x = sp.IndexedBase("x", shape=(N,))
+    inner = sp.Sum(x[i] ** 2, (i, 1, N - 1))
+    for whole in (sp.Sum(x[i], (i, 0, N - 1)) * inner, sp.Sum(x[i] * inner, (i, 0, N - 1))):
+        program = nd.Program.from_sympy([sp.Eq(sp.Symbol("L"), whole)])
+        assert nd.evaluate(program, {"x": [1, 2, 3]}) == {"L": 6 * 13}
+
+
+def test_a_dummy_is_not_what_is_called_like_it():
+    A, x, y = sp.IndexedBase("A", shape=(N, H)), sp.IndexedBase("x", shape=(N,)), sp.IndexedBase("y")
+    one, two = sp.Dummy("i", integer=True), sp.Dummy("i", integer=True)
+    rows = nd.Program.from_sympy([sp.Eq(y[i], sp.Sum(A[i, one], (one, 0, H - 1)))])
+    assert nd.evaluate(rows, {"A": [[1, 2, 3], [4, 5, 6]]}) == {"y": [6, 15]}
+    nested = nd.Program.from_sympy([sp.Eq(y[i], sp.Sum(x[one] * sp.Sum(A[one, two], (two, 0, H - 1)), (one, 0, N - 1)) * x[i])])
+    assert nd.evaluate(nested, {"x": [1, 2], "A": [[1, 2, 3], [4, 5, 6]]}) == {"y": [36, 72]}
+
+
+def test_without_inputs_a_pointer_and_a_size_that_no_input_has_are_inputs_too():
+    for text in ("E[V,D], int tok[N] -> Y\nY[n,d] = E[tok[n],d]*2", "x[N], int T -> h\nh[-1,n] = x[n]\nh[t,n] = h[t-1,n]/2 for t < T"):
+        program = nd.parse(text)
+        back = nd.Program.from_sympy(program.sympy())
+        assert {(x.name, x.kind) for x in back.inputs} == {(x.name, x.kind) for x in program.inputs}
+
+
+def test_a_kronecker_delta_is_a_choice_and_a_ceiling_a_floor():
+    x, y = sp.IndexedBase("x", shape=(N,)), sp.IndexedBase("y", shape=(sp.ceiling(N / 2),))
+    program = nd.Program.from_sympy([sp.Eq(y[i], sp.Sum(sp.KroneckerDelta(2 * i, j) * x[j], (j, 0, N - 1)))])
+    assert nd.evaluate(program, {"x": [1, 2, 3]}) == {"y": [1, 3]}
+
+
+def test_a_number_keeps_all_its_digits():
+    x, y = sp.IndexedBase("x", shape=(N,)), sp.IndexedBase("y")
+    program = nd.Program.from_sympy([sp.Eq(y[i], x[i] * math.pi + 0.1)])
+    assert nd.evaluate(program, {"x": [1.0]}) == {"y": [math.pi + 0.1]}
+    assert "0.1" in str(program)
+
+
 def test_piecewise_and_where_are_the_same_choice():
     x, y = sp.IndexedBase("x", shape=(N,)), sp.IndexedBase("y", shape=(N,))
     choices = [
@@ -203,10 +256,13 @@ def test_softmax_keeps_its_index_and_logsumexp_binds_it():
         (sp.Eq(sp.Symbol("a") + 1, 2, evaluate=False), "not an element"),
         (sp.Eq(sp.IndexedBase("y")[i], sp.gamma(sp.IndexedBase("x", shape=(N,))[i])), "not in the notation"),
         (sp.Eq(sp.Symbol("L"), sp.Integral(sp.Symbol("x"), sp.Symbol("x"))), "not in the notation"),
+        (sp.Eq(sp.Symbol("L"), sp.Sum(sp.IndexedBase("x", shape=(N,))[i], (i, 0, 1), (i, 0, 2))), "bound twice"),
         (sp.Eq(sp.IndexedBase("y")[i], sp.IndexedBase("x")[2 * i]), "how large"),
+        (sp.Eq(sp.Symbol("L"), sp.Sum(sp.IndexedBase("x", shape=(N,))[i], (i, 0, 1), (i, 0, 2))), "bound twice"),
         (sp.Eq(sp.IndexedBase("y")[i], sp.IndexedBase("x", shape=(N,))[sp.sqrt(i)]), "integer"),
         (sp.Eq(sp.IndexedBase("y")[i], sp.Piecewise((1, sp.IndexedBase("x", shape=(N,))[i] > 0))), "everywhere"),
         (sp.Eq(sp.IndexedBase("y")[i], sp.Symbol("lambda") * sp.IndexedBase("x", shape=(N,))[i]), "keyword"),
+        (sp.Eq(sp.Symbol("L"), sp.Sum(sp.IndexedBase("x", shape=(N,))[i], (i, 0, 1), (i, 0, 2))), "bound twice"),
         (sp.Eq(sp.IndexedBase("y")[i], sp.I * sp.IndexedBase("x", shape=(N,))[i]), "not in the notation"),
     ],
 )
