@@ -96,6 +96,23 @@ def test_a_form_lowers_to_the_equation_that_it_was_raised_from(name):
             assert confirm(mx.reading(program).whole, form.source, lowered).trials > 0
 
 
+STEPS_BACK = {
+    "a grid": ("u0[N], k, int T -> u\nu[0,i] = u0[i]\nu[t,i] = u[t-1,i] + k*(u[t-1,i+1] - 2*u[t-1,i] + u[t-1,i-1]) for t < T", "k"),
+    "two tables": ("e[N,M], a -> L\nX[-1,-1] = 1\nX[i,j] = e[i,j]*X[i-1,j-1] + U[i-1,j]\n"
+                   "U[i,j] = e[i,j]*(X[i-1,j] + a*U[i-1,j] - a*U[i,j-1])\nL = X[N-1,M-1] + U[N-1,M-1]", "a"),
+}
+
+
+@pytest.mark.parametrize("name", STEPS_BACK)
+def test_sums_of_what_is_out_of_range_at_other_places_stay_apart(name):
+    text, wrt = STEPS_BACK[name]
+    gradient = nd.derive(text)[wrt]
+    form = mx.matrix_form(gradient.derivation.backward, gradient.definition)
+    assert form.trials > 0
+    sums = [a for a in mx.walk(form.right) if isinstance(a, mx.SumOver)]
+    assert len(sums) > 1
+
+
 def test_most_forms_keep_the_text_of_the_equation():
     """Up to the order of terms and factors and the letters of sums; what was read otherwise has the text of its reading."""
     count: Counter[bool] = Counter()

@@ -431,3 +431,13 @@ def test_every_text_has_a_form_and_every_form_is_confirmed():
         for gradient in d:
             last = gradient.steps[-1]
             assert last.rule == "matrix form" and last.trials == 3 and (last.probability is None) != (last.digits is None)
+
+
+@pytest.mark.parametrize(("text", "wrt", "reason"), [
+    ("X[I,J], a[U], b[V] -> Y\nY[i,j] = sum[u,v](X[i+u,j+v]*a[u]*b[v])", "X", "a is read at u, which moves dY[c-u,d-v] as well"),
+    ("A[I,J], x[J] -> y\ny[i] = abs(sum[j](A[i,j]*x[j])) + sin(x[0])", "x", "x is read at 0, which is not a plain index"),
+])
+def test_a_reason_says_of_an_index_what_else_it_moves(text, wrt, reason):
+    with pytest.raises(nd.MatrixFormError) as error:
+        nd.derive(text)[wrt].latex(form="matrix")
+    assert reason in str(error.value)

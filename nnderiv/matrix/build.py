@@ -92,6 +92,15 @@ def _signed(sign: int, a: Node) -> list[tuple[int, Node]]:
     return [(sign, a)]
 
 
+def terms_of(a: Node) -> list[tuple[int, Node]]:
+    """The terms of a sum, c (A − B) multiplied out."""
+    if isinstance(a, Plus):
+        return [(sign * s, t) for sign, b in a.terms for s, t in terms_of(b)]
+    if isinstance(a, Scale) and isinstance(a.of, Plus):
+        return [t for s, b in terms_of(a.of) for t in _signed(s, scaled(list(a.scalars), b))]
+    return [(1, a)]
+
+
 def _one_sum(terms: list[tuple[int, Node]]) -> list[tuple[int, Node]]:
     """Σ_h A + Σ_h B as Σ_h (A + B)."""
     found: list[tuple[int, Node]] = []

@@ -11,16 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MatrixFormError
-from ..expr import COMPARISONS, ONE, TRUE, ZERO, Const, Expr, Op, Read, Reduce, add, compare, conjunction, mul, neg, num, where
+from ..expr import COMPARISONS, ONE, TRUE, ZERO, Const, Expr, Op, Read, Reduce, add, compare, conjunction, mul, neg, num, own_reads, where
 from ..fresh import Fresh
 from ..integer import Int
 from ..polynomial import guarded_factors, product
 from ..program import Equation, Program, Range
+from ..within import positive_names, readable
 from . import nodes as mx
+from .build import mapped, plus, terms_of
 
 if TYPE_CHECKING:
     from .form import MatrixForm
@@ -99,6 +102,36 @@ class Lowering:
     def _at(self, a: mx.Node, row: Place, column: Place) -> tuple[Place, Place]:
         """Scalars stand beside matrices, and have no place."""
         return (None, None) if self.shape(a) == MATRIX_OF_ONE else (row, column)
+
+
+def apart(a: mx.Node, w: Lowering, rows: Sequence[str]) -> mx.Node:
+    """Σ (A + B) as Σ A + Σ B where not the same reads can be out of range in both: a sum leaves out the places of all of them."""
+    a = mapped(partial(apart, w=w, rows=rows), a)
+    if isinstance(a, mx.Plus):  # one of its terms may be two now
+        return mx.Plus(tuple((sign * s, t) for sign, b in a.terms for s, t in (b.terms if isinstance(b, mx.Plus) else ((1, b),))))
+    if not isinstance(a, mx.SumOver):
+        return a
+    groups: dict[frozenset[Expr], list[tuple[int, mx.Node]]] = {}
+    for sign, t in terms_of(a.of):
+        groups.setdefault(_inside(t, w, rows), []).append((sign, t))
+    if len(groups) == 1:
+        return a
+    sums = ((g[0][0], plus([(g[0][0] * sign, t) for sign, t in g])) for g in groups.values())
+    return mx.Plus(tuple((sign, mx.SumOver(a.indices, t)) for sign, t in sums))
+
+
+def _inside(a: mx.Node, w: Lowering, rows: Sequence[str]) -> frozenset[Expr]:
+    """The conditions under which all that an element reads outside of its own sums is in range."""
+    row, column = (_place(w, r, rows[k : k + 1]) for k, r in enumerate(w.shape(a)))
+    found = own_reads(w.element(a, row, column))
+    return frozenset(c for name, subs in found for c in readable(w.program.hulls[name], subs, w.ranges, positive_names(w.program)))
+
+
+def _place(w: Lowering, r: Range | None, own: Sequence[str]) -> Place:
+    """Where an axis is read: at the index of the equation's own axis, if it runs as far."""
+    if r is None:
+        return None
+    return Int.symbol(next((i for i in own if r in (w.range(i), ANYWHERE)), None) or w.index(r))
 
 
 def _shape_of_leaf(w: Lowering, a: mx.Leaf) -> Shape:

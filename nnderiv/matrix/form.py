@@ -17,7 +17,7 @@ from ..tidy import Surroundings
 from .axes import Axis, is_silent, moved_subscripts, places, superscripts, superscripts_of
 from .build import upright
 from .confirm import Evidence, confirm
-from .element import lower
+from .element import Lowering, apart, lower
 from .memory import remembered
 from .nodes import Leaf, Node
 from .reading import reading
@@ -96,7 +96,8 @@ def _in_axes(program: Program, equation: Equation, axes: dict[Axis, Axis], silen
     r = (Windows if moved_subscripts(equation, axes) else Recogniser)(program, equation, frozenset(axes))
     rows = [str(s.name) for k, s in enumerate(equation.subs) if (equation.tensor, k) not in axes]
     row, column = [*rows, None, None][:2]
-    right = upright(r.matrix(equation.body, row, column), partial(_is_symmetric, program))
+    right = apart(r.matrix(equation.body, row, column), Lowering(program, r.equation), rows)
+    right = upright(right, partial(_is_symmetric, program))
     return MatrixForm(program, r.equation, r.left(), right, silent)
 
 

@@ -106,13 +106,21 @@ class Recogniser:
                 self._check_whole(e.tensor, k, s.name)
                 plain.append(s.name)
             else:
-                self.fail(f"{e.tensor} is read at {s}, which is not a plain index")
+                self.fail(f"{e.tensor} is read at {s}, {self._why_not(s)}")
         leaf = self._leaf(e.tensor, e.subs)
         if len(plain) == 2 and plain[0] == plain[1]:
             return Diagonal(leaf)
         if len(plain) > 2:
             self.fail(f"{e.tensor} has more than two axes")
         return Transpose(leaf) if plain == [column, row] else leaf
+
+    def _why_not(self, s: Int) -> str:
+        """Why a subscript is neither a row nor a column."""
+        if s.name not in self.equation.ranges:
+            return "which is not a plain index"
+        moved = {r: {t for k, t in enumerate(r.subs) if (r.tensor, k) not in self.axes} - {s} for r in reads(self.equation.body)}
+        others = [r for r, subs in moved.items() if any(s.name in t.symbols() for t in subs)]
+        return f"which moves {others[0]} as well" if others else "which is neither a row nor a column here"
 
     # -- cases ---------------------------------------------------------------------------------------------------------
     def matrix(self, e: Expr, row: str | None, column: str | None) -> Node:
