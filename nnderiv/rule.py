@@ -32,6 +32,7 @@ from .expr import (
     compare,
     conjunction,
     considered,
+    is_where,
     map_children,
     num,
     own_reads,
@@ -250,7 +251,8 @@ class Rule:
     def _protect(self, term: Term, e: Equation, at: dict[str, Int], ranges: Ranges) -> Term:
         """A read outside a reduction counts as 0 where it is out of range; inside the new sum the position would be dropped.
 
-        So such a read, unless a zero of it makes the term vanish anyway, gets a name, whose elements are in range.
+        So such a read, unless a zero of it makes the term vanish anyway, gets a name, whose elements are in range. Where the
+        equation may be infinite, what chooses stays a choice: the seed may be no number where it is not chosen.
         """
         if not term.indices:
             return term
@@ -267,7 +269,12 @@ class Rule:
                 return self.auxiliary.value(node, e, ranges)
             return map_children(shield, node)
 
-        return Term(term.indices, term.conditions, shield(term.body), term.spare)
+        wheres = [f for f in factors(term.body) if isinstance(f, Op) and f.op == "where" and _chosen(f) != ONE]
+        choices = [f for f in wheres if e.tensor in self.unbounded and self._may_leave(f.args[0], ranges)]
+        named = dict.fromkeys(self.auxiliary.value(_chosen(f), e, ranges) for f in choices)
+        rest = [f.args[1] if f in choices and is_where(f, ZERO) else f for f in factors(term.body)]
+        body = shield(product(rest) if choices else term.body)
+        return Term(term.indices, (*term.conditions, *(Op("==", (chosen, ONE)) for chosen in named)), body, term.spare)
 
     def _may_leave(self, e: Expr, ranges: Ranges) -> bool:
         """Whether some read of a forward tensor in e may be out of range."""
@@ -377,3 +384,11 @@ def _summands(body: Expr) -> Iterator[tuple[Expr, tuple[str, ...], Expr, str]]:
             plain.append(term if sign > 0 else product([num(-1), *parts]))
     if plain:
         yield ONE, (), add(plain), "sum"
+
+
+def _chosen(f: Expr) -> Expr:
+    """1 where a factor chooses something else than 0, else 0."""
+    if isinstance(f, Op) and f.op == "where":
+        yes, no = map(_chosen, f.args[1:])
+        return yes if yes == no else where(f.args[0], yes, no)
+    return ZERO if f == ZERO else ONE

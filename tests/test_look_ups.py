@@ -345,3 +345,17 @@ def test_a_place_that_is_found_by_another_one_is_scattered_to(read: str) -> None
     for K in (1, 2, 4):
         inputs = {"a": rng.normal(size=K), "c": rng.normal(size=(K, 2, K)), "s": rng.integers(-1, 3, size=K)}
         assert_means(d, d.compile(), inputs, rng)
+
+
+@pytest.mark.parametrize("text", [
+    "x[V], int s[N] -> y\ny[i] = exp(-log_softmax[i](x[s[i]])**2) for -1 <= i < N",
+    "x[V], int s[N] -> y\nA[i] = where(s[i] < 0, -inf, x[s[i]]*x[0]) for -1 <= i < N\ny[i] = exp(-A[i]**2) for -1 <= i < N",
+    "x[V], int s[N] -> y\nA[i] = where(s[i] > 0, x[s[i]], where(s[i] == 0, 2*x[1], -inf)) for i < N + 1\ny[i] = exp(-A[i]**2) for i < N + 1",
+])
+def test_where_an_infinity_was_chosen_nothing_is_multiplied_though_a_pointer_is_out_of_range(text: str) -> None:
+    d, rng = nd.derive(text), np.random.default_rng(0)
+    inputs = {"x": rng.normal(size=3), "s": np.array([-1, 0, 2])}
+    dx = np.array(nd.evaluate(d.backward, {**inputs, "dy": np.ones(4)})["dx"], float)
+    y = [np.array(nd.evaluate(d.forward, {**inputs, "x": inputs["x"] + h})["y"], float).sum() for e in np.eye(3) for h in (1e-6*e, -1e-6*e)]
+    np.testing.assert_allclose(dx, np.reshape(y, (3, 2)) @ [0.5e6, -0.5e6], atol=1e-8)
+    assert_means(d, d.compile(), inputs, rng)
