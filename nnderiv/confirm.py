@@ -92,6 +92,7 @@ class _Confirmation:
         self.slopes: dict[str, tuple[str, tuple[Range, ...]]] = {}  # input that holds slopes -> tensor of dual numbers, its ranges
         self.made: dict[Any, Any] = {}
         self.moved: dict[str, str] = {}  # tensor -> the tensor of its weights
+        self.own: dict[str, list[Range]] = {}  # tensor -> the places that the equation of its gradient is about
         self.pairs = [self.pair(s) for s in found]
         extra = tuple(Input(name, tuple(r.size for r in axes)) for name, axes in self.inputs.items())
         extra += tuple(Input(name, tuple(r.size for r in axes)) for name, (_, axes) in self.slopes.items())
@@ -157,11 +158,13 @@ class _Confirmation:
         return side
 
     def weights(self, e: Equation) -> str:
-        """The tensor v of weights for the elements of a gradient; 0 outside, wherever the tensor itself can be read."""
+        """The tensor v of weights for the elements of a gradient; 0 outside, wherever the tensor itself can be read, and at a base case
+        of the gradient, which is no step's."""
         name = self.ground.tensor_of[e.tensor]
         if name not in self.moved:
             axes = self.ground.forward.dims[name]
             self.inputs[f"\0v_{name}"] = axes
+            self.own[name] = [e.ranges[i] for i in e.indices]
             letters = [f"\0a{k}" for k in range(len(axes))]
             moved = f"\0m_{name}"
             subs = tuple(map(Int.symbol, letters))
@@ -324,7 +327,7 @@ class _Confirmation:
         """A run of the interpreter that knows all slopes; its inputs; the weights of each tensor."""
         env = sample.sizes
         inputs = with_degrees(self.ground.complete, sample.inputs) if self.rational else sample.inputs
-        weights = {n: _filled(self.inputs[f"\0v_{n}"], env, lambda: self.lift(number(self.rng, sample.mode))) for n in self.moved}
+        weights = {n: self.weights_at(n, env, sample.mode) for n in self.moved}
         every = inputs | {f"\0v_{n}": v for n, v in weights.items()} | {EPS: Dual(Fraction(0), Fraction(1))}
         every |= {n: _filled(axes, env, lambda: Fraction(0)) for n, (_, axes) in self.slopes.items()}
         run = Run(self.wide, every)
@@ -334,6 +337,10 @@ class _Confirmation:
                                 for at in itertools.product(*spans)}
         return run, inputs, weights
 
+    def weights_at(self, name: str, env: dict[str, int], mode: str) -> Any:
+        drawn = _filled(self.inputs[f"\0v_{name}"], env, lambda: self.lift(number(self.rng, mode)))
+        return _kept(drawn, self.ground.forward.dims[name], self.own[name], env)
+
     def lift(self, x: Any) -> Any:
         return Degree(x) if self.rational else x
 
@@ -341,7 +348,8 @@ class _Confirmation:
         if side.elements is not None:
             return flat(run.tensor(side.elements))
         name = self.ground.tensor_of[s.before.tensor]
-        parts = [combine("*", v, x) for t in side.weighed for v, x in zip(flat(weights[name]), flat(run.tensor(t)), strict=True)]
+        own = _cut(weights[name], self.ground.forward.dims[name], self.own[name], run.env) if side.weighed else []
+        parts = [combine("*", v, x) for t in side.weighed for v, x in zip(flat(own), flat(run.tensor(t)), strict=True)]
         parts += [run.tensor(t) for t in side.sums]
         if side.loss:
             if name not in losses:
@@ -384,6 +392,23 @@ def _with_move(program: Program, name: str) -> Program:
 
     return replace(program, inputs=(*program.inputs, Input(MOVE, tuple(r.size for r in axes))),
                    equations=tuple(moved(e) if e.tensor == name else e for e in program.equations))
+
+
+def _kept(values: Any, axes: Sequence[Range], own: Sequence[Range], env: dict[str, int]) -> Any:
+    """Nested lists over some axes, 0 at the places that are not among their own."""
+    if not axes:
+        return values
+    start, inside = axes[0].lo.value(env), range(own[0].lo.value(env), own[0].hi.value(env))
+    zero = partial(_filled, axes[1:], env, lambda: Fraction(0))
+    return [_kept(v, axes[1:], own[1:], env) if start + k in inside else zero() for k, v in enumerate(values)]
+
+
+def _cut(values: Any, axes: Sequence[Range], own: Sequence[Range], env: dict[str, int]) -> Any:
+    """What such lists hold at their own places."""
+    if not axes:
+        return values
+    first, last = (max(0, end.value(env) - axes[0].lo.value(env)) for end in (own[0].lo, own[0].hi))
+    return [_cut(v, axes[1:], own[1:], env) for v in values[first:last]]
 
 
 def _filled(axes: Sequence[Range], env: Mapping[str, int], make: Callable[[], Any]) -> Any:

@@ -474,3 +474,15 @@ def _balanced(page: str) -> bool:
         if depth < 0:
             return False
     return depth == 0
+
+
+@pytest.mark.parametrize("text", [
+    "u0[N], k, int T -> u\nu[0,i] = u0[i]\nu[t,i] = u[t-1,i] + k*(u[t-1,i+1] - 2*u[t-1,i] + u[t-1,i-1]) for t < T",
+    "u0, k, int T -> u\nu[0] = u0\nu[t] = u[t-1]*k for t < T",
+])
+def test_a_gradient_with_a_base_case_is_confirmed_at_the_places_of_its_equation(text):
+    d = nd.derive(text)
+    assert len(d.backward.definitions["du_total"]) == 2
+    for wrt in ("u0", "k"):
+        steps = d[wrt].steps
+        assert {s.of for s in steps} >= {"du_total"} and all(s.trials > 0 for s in steps)
