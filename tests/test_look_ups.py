@@ -350,7 +350,8 @@ def test_a_place_that_is_found_by_another_one_is_scattered_to(read: str) -> None
 @pytest.mark.parametrize("text", [
     "x[V], int s[N] -> y\ny[i] = exp(-log_softmax[i](x[s[i]])**2) for -1 <= i < N",
     "x[V], int s[N] -> y\nA[i] = where(s[i] < 0, -inf, x[s[i]]*x[0]) for -1 <= i < N\ny[i] = exp(-A[i]**2) for -1 <= i < N",
-    "x[V], int s[N] -> y\nA[i] = where(s[i] > 0, x[s[i]], where(s[i] == 0, 2*x[1], -inf)) for i < N + 1\ny[i] = exp(-A[i]**2) for i < N + 1",
+    "x[V], int s[N] -> y\nA[i] = where(s[i] > 0, x[s[i]], where(s[i] == 0, 2*x[1], -inf)) for i < N + 1\n"
+    "y[i] = exp(-A[i]**2) for i < N + 1",
 ])
 def test_where_an_infinity_was_chosen_nothing_is_multiplied_though_a_pointer_is_out_of_range(text: str) -> None:
     d, rng = nd.derive(text), np.random.default_rng(0)
