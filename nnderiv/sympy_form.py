@@ -15,6 +15,7 @@ SymPy is read node by node; no text is ever evaluated.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import sympy as sp
@@ -38,7 +39,7 @@ def program_to_sympy(program: Program) -> list[Any]:
 
 
 def equation_to_sympy(program: Program, equation: Equation) -> Any:
-    """One equation as an Eq. An index on the left that begins elsewhere than at 0 is an `Idx` with its range."""
+    """One equation as an Eq. An index on the left that does not run along the whole of its axis is an `Idx` with its range."""
     return _Writer(program, equation).equation()
 
 
@@ -50,12 +51,19 @@ class _Writer:
         self.indices = {i: _index(i, r, self.integer) for i, r in self._shifted()}
 
     def _shifted(self) -> Iterator[tuple[str, Range]]:
-        """The indices on the left that do not begin at 0, whatever base cases are cut off."""
+        """The indices on the left that do not run from 0 to the end of their axis, whatever base cases are cut off."""
         for k, s in enumerate(self.e.subs):
             if s.name in self.e.ranges:
-                r = self.e.ranges[str(s.name)] if self.e.is_base else self.program.dims[self.e.tensor][k]
-                if r.lo != 0:
+                own, axis = self.e.ranges[str(s.name)], self.program.dims[self.e.tensor][k]
+                r = axis if not self.e.is_base and self._is_cut(k, own, axis) else own
+                if r != Range.upto(axis.size):
                     yield str(s.name), r
+
+    def _is_cut(self, k: int, own: Range, axis: Range) -> bool:
+        """Whether base cases stand at all places of an axis before and after its own, or at all places that it has."""
+        bases = {e.subs[k] for e in self.program.definitions[self.e.tensor] if e is not self.e}
+        around = (Range(axis.lo, own.lo), Range(own.hi, axis.hi))
+        return any(all(map(partial(_are_places, bases), spans)) for spans in (around, (axis,)))
 
     def equation(self) -> Any:
         return sp.Eq(self.element(self.e.tensor, self.e.subs), self.real(self.e.body), evaluate=False)
@@ -127,6 +135,12 @@ class _Writer:
 
 def _index(name: str, r: Range, integer: Callable[[Int], Any]) -> Any:
     return sp.Idx(sp.Symbol(name, integer=True), (integer(r.lo), integer(r.hi - 1)))
+
+
+def _are_places(places: set[Int], r: Range) -> bool:
+    """Whether a range has a known number of places, and all of them are among these."""
+    count = r.hi - r.lo
+    return count.is_constant and count.value({}) >= 0 and {r.lo + j for j in range(count.value({}))} <= places
 
 
 def _elements(*values: Any) -> set[Any]:

@@ -18,6 +18,9 @@ class Over(ExprWithLimits):  # type: ignore[misc]
     def doit(self, **hints: Any) -> Any:
         return self
 
+    def _eval_is_extended_real(self) -> bool:
+        return True
+
 
 class Maximum(Over):
     """max over indices"""
@@ -38,6 +41,9 @@ class LogSumExp(Over):
 class Softmax(sp.Function):  # type: ignore[misc]
     """Softmax(e, j, …): exp(e) over its sum along j, at j; the indices stay free."""
 
+    def _eval_is_extended_real(self) -> bool:
+        return True
+
 
 class LogSoftmax(Softmax):
     """The logarithm of Softmax(e, j, …)."""
@@ -47,6 +53,9 @@ class Where(sp.Function):  # type: ignore[misc]
     """Where(c, a, b): a where the condition c holds, b elsewhere; `.rewrite(Piecewise)` is SymPy's way to say so."""
 
     nargs = 3
+
+    def _eval_is_extended_real(self) -> bool:
+        return True
 
     def _eval_rewrite_as_Piecewise(self, c: Any, a: Any, b: Any, **hints: Any) -> Any:
         return sp.Piecewise((a, c), (b, True))

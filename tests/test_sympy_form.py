@@ -36,6 +36,10 @@ PROGRAMS = {
         t = sum[i](where(x[i+1] >= x[i+1], x[i], 2)) + max[j](x[j]*x[j-1]**0)
         q[k] = logsumexp[i](x[i] - 0*max[j](c[j] + 0*c[j-1])*c[i+1]) + c[k]
     """,
+    "AFTER_A_BASE": "A[T], C[K+3] -> Y\nY[k] = log(1 + (C[3*k] + C[k-2])**2) for 2 <= k < (K + 5)//3\nY[0] = relu(A[1])",
+    "A_LONGER_BASE": "A[K,K] -> Y, Z\nY[m,i] = relu(A[2*m+1,i]) for m < K//2\nY[m,1] = A[m,m] for m < K\nZ[j] = Y[j,1] for j < K",
+    "BEFORE_A_BASE": "B[M], A[T] -> Y\nY[m,k] = B[k-m] - m for m < 1, k < T\nY[0,k] = A[k]",
+    "REAL_WORDS": "x[N], int tok[N], B -> Y\nY = abs(exp(tanh(max[n](x[tok[n]])))) + sqrt(exp(where(B < 0, mean[n](x[n]), B)))",
     "BY_HAND": "x[N] -> y\ny[i] = x[i]**2 for 1 <= i < N - 1",
     "REMAINDERS": """
         x[N] -> y
