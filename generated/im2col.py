@@ -155,14 +155,16 @@ def _windows(A, *axes, outside=0):
 _NEAR = 65536  # entries of an array, several of which stay in the nearer cache
 
 
+def _slices(count, parts):
+    """So many slices, of equal length, that make up 0, ..., count - 1."""
+    return [slice(count*k // parts, count*(k + 1) // parts) for k in range(parts)]
+
+
 def _parts(count, entries, least=0):
     """Slices that make up 0, ..., count - 1. Arrays with so many entries for each of these stay in cache, part by part, and have no
     fewer entries than `least`; where two parts would do, it is one."""
     long = max(_NEAR, least)
-    if count*entries <= 2*long:
-        return slice(0, count),
-    parts = -(-count // max(long // entries, 1))
-    return [slice(count*k // parts, count*(k + 1) // parts) for k in range(parts)]
+    return _slices(count, 1 if count*entries <= 2*long else -(-count // max(long // entries, 1)))
 
 
 Gradients = _record("Gradients", "dX")

@@ -34,10 +34,11 @@ from ..expr import Expr, IntValue, Op, Read, Reduce, all_reads, free_symbols, wa
 from ..integer import Element, FloorDiv, Int
 from ..integer import parts as integer_parts
 from ..polynomial import additive_terms, factors
-from ..program import Equation, Range
+from ..program import Equation, Program, Range
 from . import cost
 from .arrays import Storage
 from .equations.calls import COSTLY
+from .fold import Fold, find_fold
 from .schedule import Compute, Node
 from .storage import equations_of
 
@@ -52,6 +53,7 @@ class Member:
     lead: str
     summed: bool
     axes: Mapping[str, tuple[Range, ...]] = field(repr=False, compare=False)  # of what it reads
+    folds: tuple[Fold, ...] = ()  # its terms that add at subscripts that are not plain
 
     @property
     def tensor(self) -> str:
@@ -159,6 +161,10 @@ class Member:
         """The same, for so many of its indices."""
         return not all(self.is_plain(r) for r in self.reads if self.cuts(r, many))
 
+    def has_windows(self, many: int) -> bool:
+        """Whether it reads or writes windows, which are seen in the part of a tensor as in all of it."""
+        return bool(self.folds) or self.slides_along(many)
+
     @cached_property
     def window(self) -> int:
         """The places of its largest window; 1 where nothing slides."""
@@ -231,16 +237,18 @@ class Part:
         return m.cuts(r, len(self.slices))
 
 
-def member(node: Node, storage: Mapping[str, Storage]) -> Member | None:
+def member(program: Program, node: Node, storage: Mapping[str, Storage]) -> Member | None:
     """An equation that can be computed part by part, with its index."""
     if not isinstance(node, Compute) or node.guards:
         return None
     e = node.equation
-    leads = [str(e.subs[0].name)] if e.subs and e.subs[0].name in e.ranges else []
-    for lead, summed in [*((i, False) for i in leads), *((i, True) for i in _summed(e))]:
-        if _can_lead(m := Member(e, lead, summed, {r.tensor: storage[r.tensor].axes for r in all_reads(e.body)})):
-            return m
-    return None
+    first = [(str(e.subs[0].name), False)] if e.subs and e.subs[0].name in e.ranges else []
+    leads = [*first, *((i, True) for i in _summed(e))]
+    if not leads:
+        return None
+    axes = {r.tensor: storage[r.tensor].axes for r in all_reads(e.body)}
+    folds = tuple(fold for _, t in additive_terms(e.body) if (fold := find_fold(program, e, t)))
+    return next((m for lead, summed in leads if _can_lead(m := Member(e, lead, summed, axes, folds))), None)
 
 
 def _summed(e: Equation) -> tuple[str, ...]:

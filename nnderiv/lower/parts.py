@@ -10,11 +10,10 @@ from ..program import Equation
 from . import cost
 from .arrays import Array
 from .by_part import Member, Part, largest, member, operations, results
-from .fold import Fold, find_fold
 from .items.form import ADD, Block, Line, mentioned_by, renamed
 from .items.layout import listed
 from .schedule import Node
-from .spots import find_spot
+from .spots import Spot, find_spot
 from .statements import Statements
 from .texts import extreme_of, multiplied, tuple_text
 
@@ -23,18 +22,23 @@ class Parts(Statements):
     """What computes equations part by part."""
 
     def member(self, nodes: Sequence[Node], j: int) -> Member | None:
-        m = member(nodes[j], self.storage)
+        m = member(self.program, nodes[j], self.storage)
         if m is None or not self.is_whole(m.equation) or self.windowed(nodes[j]):
             return None
-        along = self.softmaxes[m.tensor][2] if m.tensor in self.softmaxes else ()
-        terms = [t for _, t in additive_terms(m.equation.body)]
-        folds = self.folds_of(m)
         shape = tuple(r.size for r in m.equation.shape)
-        scatters = any(fold.scatter is not None or self.in_order(fold, shape) for fold in folds)  # or it is a view
-        scatters |= bool(folds or m.slides) and not m.is_cut_alike(1)
-        spots = [spot for t in terms if (spot := find_spot(m.equation, t, self.positive))]
+        scatters = any(fold.scatter is not None or self.in_order(fold, shape) for fold in m.folds)  # or it is a view
+        scatters |= m.has_windows(1) and not m.is_cut_alike(1)
+        spots = self.spots_of(m)
         elsewhere = any(spot.axis == m.lead or not m.holds(spot.reads) for spot in spots)
-        return None if m.lead in along or scatters or elsewhere else m
+        return None if m.lead in self.normalised(m) or scatters or elsewhere else m
+
+    def spots_of(self, m: Member) -> list[Spot]:
+        """The terms of an equation that are 0 but at one place along an axis."""
+        return [spot for _, t in additive_terms(m.equation.body) if (spot := find_spot(m.equation, t, self.positive))]
+
+    def normalised(self, m: Member) -> tuple[str, ...]:
+        """The indices of a softmax that it goes along."""
+        return self.softmaxes[m.tensor][2] if m.tensor in self.softmaxes else ()
 
     def by_part(self, members: Sequence[Member], others: Sequence[Equation]) -> None:
         """The equations in a loop over the parts, or a function that computes one; what others need is stored as a whole, or added up."""
@@ -43,7 +47,7 @@ class Parts(Statements):
         local = {m.tensor for m in members if not m.summed and m.tensor not in needed}
         part = self.cut(members, local)
         self.code.note = -1
-        for fold in [f for m in members for f in self.folds_of(m)]:
+        for fold in [f for m in members for f in m.folds]:
             self.name_sizes(fold.ranges)  # before the block
         sums = {m.tensor: self.fresh(f"{m.tensor}_part") for m in members if m.summed} if self.threads > 1 else {}
         for m in members:
@@ -81,16 +85,9 @@ class Parts(Statements):
 
     def has_second(self, m: Member) -> bool:
         """Whether what computes an equation may go by parts of its second index too."""
-        along = self.softmaxes[m.tensor][2] if m.tensor in self.softmaxes else ()
-        folds = self.folds_of(m)
-        plain = not folds if m.summed else all(fold.axes[1] is None for fold in folds)
-        alike = not (folds or m.slides_along(2)) or m.is_cut_alike(2)
-        spots = any(find_spot(m.equation, t, self.positive) for _, t in additive_terms(m.equation.body))
-        return bool(m.second) and plain and alike and m.second not in along and not spots
-
-    def folds_of(self, m: Member) -> list[Fold]:
-        """The terms of an equation that add at subscripts that are not plain."""
-        return [f for _, t in additive_terms(m.equation.body) if (f := find_fold(self.program, m.equation, t))]
+        plain = not m.folds if m.summed else all(fold.axes[1] is None for fold in m.folds)
+        alike = not m.has_windows(2) or m.is_cut_alike(2)
+        return bool(m.second) and plain and alike and m.second not in self.normalised(m) and not self.spots_of(m)
 
     def set_aside(self, m: Member) -> None:
         """Memory for what is computed part by part: all of it, or a sum to which each part adds."""
@@ -126,15 +123,14 @@ class Parts(Statements):
         """One equation, for the part at hand; its sum over the part is `total`, or added to that over the others."""
         inner, e = m.within(dict(zip(part.leads(m), part.ranges, strict=True))), m.equation
         frame, labels, whole = self.frame(inner), e.indices, dict(self.storage)
-        slides = bool(self.folds_of(m)) or m.slides_along(len(part.slices))
         for r in m.reads:
             cut, store = part.axes(m, r), whole[r.tensor]
             if not cut:
                 continue
             view = store.variable + ("" if r.tensor in part.local else f"[{', '.join(part.slices[k] for k in cut.values())}]")
-            if not slides:
+            if not m.has_windows(len(part.slices)):
                 frame.views[r.tensor, r.subs] = Array(view, tuple(str(s.name) for s in r.subs), 9, True)
-            else:  # there are windows, or will be once it is folded
+            else:
                 axes = tuple(part.ranges[cut[k]] if k in cut else axis for k, axis in enumerate(store.axes))
                 self.storage[r.tensor] = replace(store, variable=view, axes=axes)
         self.code.begin(self.comment(e))

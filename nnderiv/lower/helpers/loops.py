@@ -169,27 +169,16 @@ def _until_settled(sweep, arrays):
 _NEAR = CHAIN  # entries of an array, several of which stay in the nearer cache
 
 
+def _slices(count, parts):
+    """So many slices, of equal length, that make up 0, ..., count - 1."""
+    return [slice(count*k // parts, count*(k + 1) // parts) for k in range(parts)]
+
+
 def _parts(count, entries, least=0):
     """Slices that make up 0, ..., count - 1. Arrays with so many entries for each of these stay in cache, part by part, and have no
     fewer entries than `least`; where two parts would do, it is one."""
     long = max(_NEAR, least)
-    if count*entries <= 2*long:
-        return slice(0, count),
-    parts = -(-count // max(long // entries, 1))
-    return [slice(count*k // parts, count*(k + 1) // parts) for k in range(parts)]
-
-
-def _in_parts(work, equations, count, entries, least=0, near=False):
-    """work(part) for slices that make up 0, ..., count - 1, and the sums of what it returns. Arrays with so many entries for each of
-    these stay in cache, part by part, on THREADS threads. It is one part where that would be shorter than the sums, or where so many
-    equations, of those that go entry by entry, are done before a thread has woken; or several, that stay in the nearer cache."""
-    parts = min(count, count*entries // max(PART, least))
-    if parts < 2 or equations*count*entries < 4*PART:
-        return _part_by_part(work, _parts(count, entries, least)) if near else work(slice(0, count))
-    parts = min(count, -(-parts//THREADS)*THREADS)
-    run = lambda first, last: _part_by_part(work, [slice(count*k//parts, count*(k + 1)//parts) for k in range(first, last)])
-    sums = _on_threads(run, parts)
-    return None if sums[0] is None else [sum(each) for each in zip(*sums)]
+    return _slices(count, 1 if count*entries <= 2*long else -(-count // max(long // entries, 1)))
 
 
 def _pairs(rows, columns, entries, least=0):
@@ -199,18 +188,30 @@ def _pairs(rows, columns, entries, least=0):
     return [(slice(n, n + 1), t) for n in range(rows) for t in _parts(columns, entries, least)]
 
 
+def _in_parts(work, equations, count, entries, least=0, near=False):
+    """work(part) for slices that make up 0, ..., count - 1, and the sums of what it returns. Arrays with so many entries for each of
+    these stay in cache, part by part, on THREADS threads. It is one part where that would be shorter than the sums, or where so many
+    equations, of those that go entry by entry, are done before a thread has woken; or several, that stay in the nearer cache."""
+    parts = min(count, count*entries // max(PART, least))
+    if parts < 2 or equations*count*entries < 4*PART:
+        return _part_by_part(work, _parts(count, entries, least)) if near else work(slice(0, count))
+    return _shared_out(work, _slices(count, min(count, -(-parts//THREADS)*THREADS)))
+
+
 def _in_pairs(work, equations, rows, columns, entries, least=0, near=False):
     """_in_parts for two indices: work(n, t) for pairs of slices."""
     each = min(columns, -(-columns*entries // max(4*PART if near else PART, least)))  # short calls would wait for each other
     if each < 2 or not rows:
-        part = lambda n: work(n, slice(0, columns))
-        return _in_parts(part, equations, rows, columns*entries, least, near)
-    one, pairs = lambda pair: work(*pair), _pairs(rows, columns, entries, least) if near else [(slice(0, rows), slice(0, columns))]
+        return _in_parts(lambda n: work(n, slice(0, columns)), equations, rows, columns*entries, least, near)
+    one = lambda pair: work(*pair)
     if equations*rows*columns*entries < 4*PART:
-        return _part_by_part(one, pairs)
-    parts = [slice(columns*k//each, columns*(k + 1)//each) for k in range(each)]
-    pairs = [(slice(n, n + 1), part) for n in range(rows) for part in parts]
-    sums = _on_threads(lambda first, last: _part_by_part(one, pairs[first:last]), len(pairs))
+        return _part_by_part(one, _pairs(rows, columns, entries, least)) if near else work(slice(0, rows), slice(0, columns))
+    return _shared_out(one, [(slice(n, n + 1), t) for n in range(rows) for t in _slices(columns, each)])
+
+
+def _shared_out(work, parts):
+    """work(part) for all parts, each thread its share of them, and the sums of what it returns."""
+    sums = _on_threads(lambda first, last: _part_by_part(work, parts[first:last]), len(parts))
     return None if sums[0] is None else [sum(each) for each in zip(*sums)]
 
 
