@@ -8,7 +8,7 @@ from dataclasses import replace
 from ..polynomial import additive_terms
 from ..program import Equation
 from . import cost
-from .arrays import Array
+from .arrays import Array, Storage
 from .by_part import Member, Part, largest, member, operations, results
 from .items.form import ADD, Block, Line, mentioned_by, renamed
 from .items.layout import listed
@@ -122,16 +122,18 @@ class Parts(Statements):
     def part_of(self, part: Part, m: Member, total: str) -> None:
         """One equation, for the part at hand; its sum over the part is `total`, or added to that over the others."""
         inner, e = m.within(dict(zip(part.leads(m), part.ranges, strict=True))), m.equation
-        frame, labels, whole = self.frame(inner), e.indices, dict(self.storage)
+        frame, labels, windows = self.frame(inner), e.indices, m.has_windows(len(part.slices))
+        whole: dict[str, Storage] = {}
         for r in m.reads:
-            cut, store = part.axes(m, r), whole[r.tensor]
+            cut, store = part.axes(m, r), whole.get(r.tensor, self.storage[r.tensor])
             if not cut:
                 continue
             view = store.variable + ("" if r.tensor in part.local else f"[{', '.join(part.slices[k] for k in cut.values())}]")
-            if not m.has_windows(len(part.slices)):
+            if not windows:
                 frame.views[r.tensor, r.subs] = Array(view, tuple(str(s.name) for s in r.subs), 9, True)
             else:
                 axes = tuple(part.ranges[cut[k]] if k in cut else axis for k, axis in enumerate(store.axes))
+                whole[r.tensor] = store
                 self.storage[r.tensor] = replace(store, variable=view, axes=axes)
         self.code.begin(self.comment(e))
         array = self.fill(frame, self.right(frame, inner), labels, False)
