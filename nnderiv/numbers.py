@@ -89,8 +89,12 @@ def combine(op: str, a: Any, b: Any) -> Any:
 
 def _held_exact(value: Any) -> Any:
     """The value; to so many digits only, where its fraction has thousands: twice as many with each of some squares."""
-    long = type(value) is Fraction and max(value.numerator.bit_length(), value.denominator.bit_length()) > LONGEST
-    return exact(value) if long else value
+    return exact(value) if type(value) is Fraction and _bits(value) > LONGEST else value
+
+
+def _bits(value: Fraction) -> int:
+    """Those of the longer one of numerator and denominator."""
+    return max(value.numerator.bit_length(), value.denominator.bit_length())
 
 
 def rounded(value: Any) -> float:
@@ -127,7 +131,7 @@ def power(base: Any, exponent: Any) -> Any:
     if hasattr(exponent, "apply_function"):
         return exponent.__rpow__(base)  # not base**exponent: a Fraction would turn into a float first
     if whole and (isinstance(base, Fraction) and abs(exponent) <= 10_000 or not isinstance(base, Fraction)):
-        if isinstance(base, Fraction) and abs(exponent) * max(base.numerator.bit_length(), base.denominator.bit_length()) > LONGEST:
+        if isinstance(base, Fraction) and abs(exponent) * _bits(base) > LONGEST:
             base = exact(base)
         return combine("/", Fraction(1), base ** int(-exponent)) if exponent < 0 else base ** int(exponent)
     if isinstance(base, float) or isinstance(exponent, float):

@@ -107,11 +107,16 @@ class Member:
             found = behind.pop() if len(behind) == 1 else None
         else:
             found = e.subs[1].name if len(e.subs) > 1 else None
-        if found not in e.ranges or e.ranges[str(found)].lo != 0 or (found in _summed(e)) != self.summed:
+        if found not in e.ranges or (found in _summed(e)) != self.summed or not self.may_be_cut(str(found)):
             return ""
-        name, values = str(found), {x for n in walk(e.body) if isinstance(n, IntValue) for x in _symbols(n.value)}
-        bound = sum(name in n.indices for n in walk(e.body) if isinstance(n, Reduce))
-        return name if bound == self.summed and name not in values and all(self.is_cut_at(r, name) for r in self.reads) else ""
+        return str(found) if all(self.is_cut_at(r, str(found)) for r in self.reads) else ""
+
+    def may_be_cut(self, index: str) -> bool:
+        """Whether an index begins at 0, is free or summed over as the first one is, and is no value itself."""
+        nodes = [*walk(self.equation.body)]
+        bound = sum(index in n.indices for n in nodes if isinstance(n, Reduce))
+        is_value = any(index in _symbols(n.value) for n in nodes if isinstance(n, IntValue))
+        return self.equation.ranges[index].lo == 0 and bound == self.summed and not is_value
 
     def is_cut_at(self, r: Read, second: str) -> bool:
         """Whether a read has the second index behind the first, or in its place, along a whole axis, and nowhere else."""
@@ -266,14 +271,9 @@ def _matrices(term: Expr) -> Iterator[tuple[set[str], set[str]]]:
 
 
 def _can_lead(m: Member) -> bool:
-    e, lead = m.equation, m.lead
-    bound = sum(lead in n.indices for n in walk(e.body) if isinstance(n, Reduce))
-    values = {x for n in walk(e.body) if isinstance(n, IntValue) for x in _symbols(n.value)}
-    if m.whole.lo != 0 or bound != m.summed or lead in values:
-        return False
-    along = [r for r in m.reads if any(lead in _symbols(s) for s in r.subs)]
-    alone = all(m.leads(r) and m.axes[r.tensor][0] == m.whole and not any(lead in _symbols(s) for s in r.subs[1:]) for r in along)
-    return bool(along) and alone
+    along = [r for r in m.reads if any(m.lead in _symbols(s) for s in r.subs)]
+    alone = all(m.leads(r) and m.axes[r.tensor][0] == m.whole and not any(m.lead in _symbols(s) for s in r.subs[1:]) for r in along)
+    return bool(along) and alone and m.may_be_cut(m.lead)
 
 
 def _symbols(value: Int) -> set[str]:
